@@ -1,0 +1,63 @@
+/**
+ * The two interfaces against which every verifier is written once. Handles are opaque numbers: indices or addresses of elements
+ * of E = F[x]/(x^3 - x - 1) natively, wires in a circuit. Verifier code never reads a value to decide what to do next.
+ */
+
+declare const elemBrand: unique symbol;
+/** Handle of an element of E (base elements are embedded as c0). */
+export type Elem = number & { readonly [elemBrand]: true };
+
+/** An element of E by value, coefficients canonical. */
+export type Ext = readonly [bigint, bigint, bigint];
+
+/** A commitment root: four base elements. */
+export type Digest = readonly [Elem, Elem, Elem, Elem];
+
+/** Arithmetic on handles. */
+export interface Arith {
+  constant(value: bigint | Ext): Elem;
+  add(a: Elem, b: Elem): Elem;
+  sub(a: Elem, b: Elem): Elem;
+  mul(a: Elem, b: Elem): Elem;
+  /** a * b + c */
+  mulAdd(a: Elem, b: Elem, c: Elem): Elem;
+  /** Throws VerificationError when a is zero. */
+  inverse(a: Elem): Elem;
+  /** Throws VerificationError naming `check` when a != b. */
+  assertEqual(a: Elem, b: Elem, check: string): void;
+}
+
+/** Messages from the prover and challenges to it. Reading a message absorbs it; only Merkle openings are not absorbed. */
+export interface Channel extends Arith {
+  /** Absorb public inputs: base words known to both sides. Only allowed before the first challenge. */
+  publicWords(label: string, words: readonly bigint[]): void;
+  /** Absorb public inputs that are already handles of base elements (roots from a statement). */
+  publicElems(label: string, elems: readonly Elem[]): void;
+  /** Read and absorb n elements of E. */
+  read(label: string, n: number): Elem[];
+  /** Read and absorb n base elements. */
+  readBase(label: string, n: number): Elem[];
+  /** Read and absorb a digest. */
+  readDigest(label: string): Digest;
+  /** Squeeze a challenge in E. */
+  sample(label: string): Elem;
+  /** Squeeze an index of n bits (at most 32), least significant bit first, as elements 0 or 1, from a canonically split word. */
+  sampleBits(label: string, n: number): Elem[];
+  /** Read a nonce word, absorb it, require `bits` leading-zero grinding bits. */
+  grind(label: string, bits: number): void;
+  /**
+   * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against `root` at the position
+   * given by `bits` (least significant first, length = tree depth), return the leaf.
+   */
+  merkleOpen(label: string, root: Digest, bits: readonly Elem[], words: number): Elem[];
+}
+
+/** A verifier's refusal: `check` names the check that failed. */
+export class VerificationError extends Error {
+  readonly check: string;
+  constructor(check: string, message?: string) {
+    super(message ? `${check}: ${message}` : check);
+    this.name = 'VerificationError';
+    this.check = check;
+  }
+}

@@ -87,6 +87,7 @@ export type StepOp =
   | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr }
   | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number }
   | { readonly op: 'clip'; readonly out: Operand; readonly squares: Expr; readonly count: Expr; readonly clip: bigint; readonly shift: number }
+  | { readonly op: 'max'; readonly out: Operand; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'flatten'; readonly group: string }
   | { readonly op: 'unflatten'; readonly group: string };
 

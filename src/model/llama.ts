@@ -1,0 +1,425 @@
+import { ADAMW, type AdamConstants, adamwUpdate } from '../optim/adamw.js';
+import { ProgramError } from '../tensor/bounds.js';
+import { type Format, ProgramBuilder, expr, realTerm, term } from '../tensor/builder.js';
+import type { Program, Term } from '../tensor/types.js';
+
+/** The seven projections in the order in which their adapters are laid out. */
+export const TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+export type Target = (typeof TARGETS)[number];
+
+/** Sizes of a Llama-family model; any positive integers with hidden = kvHeads * groups * headDim and headDim even. */
+export interface LlamaShape {
+  readonly layers: number; readonly hidden: number; readonly intermediate: number; readonly kvHeads: number; readonly groups: number;
+  readonly headDim: number; readonly vocab: number; readonly tied: boolean; readonly bias: boolean; readonly rmsEps: number;
+}
+
+/** Number formats that a user may choose; the rest are constants of this file (docs/numbers.md). */
+export interface Numbers {
+  /** Largest range table, bits. */ readonly rangeBits: number;
+  /** Residual stream. */ readonly xBits: number;
+  /** Activations and their gradients (fractions 12 and 13). */ readonly actBits: number;
+  /** Score fraction and bits of the exponential's domain. */ readonly scoreFrac: number; readonly expBits: number;
+  /** SiLU domain. */ readonly siluBits: number; readonly siluFrac: number;
+}
+export const DEFAULT_NUMBERS: Numbers = { rangeBits: 20, xBits: 26, actBits: 20, scoreFrac: 14, expBits: 20, siluBits: 20, siluFrac: 12 };
+
+/** Bits (sign included) of each kind of frozen tensor at 16 fraction bits, from the base's largest entries. */
+export type WeightBits = Readonly<Record<string, number>>;
+export const WEIGHT_FRAC = 16;
+export const ROPE_FRAC = 15;
+
+export interface LlamaProgramOptions {
+  readonly shape: LlamaShape; readonly numbers: Numbers; readonly weightBits: WeightBits;
+  readonly batch: number; readonly sequence: number;
+  readonly lora: { readonly r: number; readonly targets: readonly Target[]; /** exact scaling factor, alpha / r or alpha / sqrt r */ readonly scaling: number };
+  readonly adam: AdamConstants;
+  /** step: forward, backward and update in one; micro: add to the accumulator; update: clip and AdamW from the accumulator; eval: forward only. */
+  readonly kind: 'step' | 'micro' | 'update' | 'eval';
+}
+
+/** Scaling as num / 2^shift: exact when it is dyadic with at most 16 fraction bits, otherwise rounded (the manifest declares it). */
+export function dyadic(x: number): { num: bigint; shift: number } {
+  for (let s = 0; s <= 16; s++) if (Number.isInteger(x * 2 ** s)) return { num: BigInt(x * 2 ** s), shift: s };
+  return { num: BigInt(Math.round(x * 65536)), shift: 16 };
+}
+
+const TOK = ['b', 'i'];
+
+/** Axes of a projection's output, of its input, its input operand per layer and the gradient of its output. */
+interface Projection { out: string[]; in: string[]; x: string; dy: string; dyFrac: number }
+const PROJ: Record<Target, Projection> = {
+  q_proj: { out: ['kv', 'g', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dq[l,kv,g,hf,cc,b,i]', dyFrac: 13 },
+  k_proj: { out: ['kv', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dk[l,kv,hf,cc,b,i]', dyFrac: 13 },
+  v_proj: { out: ['kv', 'c'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dv[l,kv,c,b,i]', dyFrac: 13 },
+  o_proj: { out: ['d'], in: ['kv', 'g', 'c'], x: 'ctx[l,kv,g,c,b,i]', dy: 'G[2*l+1,d,b,i]', dyFrac: 14 },
+  gate_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dgate[l,f,b,i]', dyFrac: 13 },
+  up_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dup[l,f,b,i]', dyFrac: 13 },
+  down_proj: { out: ['d'], in: ['f'], x: 'h[l,f,b,i]', dy: 'G[2*l+2,d,b,i]', dyFrac: 14 },
+};
+
+/** Shapes of the adapter tensors of one target in PEFT's convention, as program axes. */
+export function adapterAxes(t: Target): { A: string[]; B: string[] } {
+  return { A: ['l', 'r', ...PROJ[t].in], B: ['l', ...PROJ[t].out, 'r'] };
+}
+
+const idx = (name: string, axes: readonly string[]): string => `${name}[${axes.join(',')}]`;
+
+/**
+ * The program of one step. Residual stream X and its gradient G live on the half-block axis s of 2L + 1 entries; a block is written
+ * once with the layer axis l. Tensors end in the token axes b, i; rows follow TENSOR-PROGRAM of the design.
+ */
+export function llamaProgram(o: LlamaProgramOptions): Program {
+  const b = new ProgramBuilder(`llama-${o.kind}`, o.numbers.rangeBits);
+  declareAxes(b, o);
+  if (o.kind !== 'update') {
+    declareFrozen(b, o);
+    declareAdapter(b, o, 'C', 'cIn', ADAMW.C);
+    forward(b, o);
+    if (o.kind !== 'eval') backward(b, o);
+  }
+  if (o.kind === 'step' || o.kind === 'update') declareAdapter(b, o, 'C2', 'cOut', ADAMW.C);
+  if (o.kind === 'step') { flattenGradient(b, o); adamwUpdate(b, 'g', o.adam); }
+  if (o.kind === 'update') { b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g)); adamwUpdate(b, 'acc', o.adam); }
+  if (o.kind === 'step' || o.kind === 'update') b.step('C2.members', [], { op: 'unflatten', group: 'C2' });
+  if (o.kind === 'micro') {
+    flattenGradient(b, o);
+    b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g));
+    b.witness('acc2', ['P'], ADAMW.g, { cls: 'aOut' });
+    b.round('acc2', ['P'], expr([term(1, 'acc[P]'), term(1, 'g[P]')]), 0);
+    b.inFormat('acc2', ADAMW.g);
+  }
+  return b.build();
+}
+
+function fb(f: Format): { lo: bigint; hi: bigint; frac: number } {
+  const n = 1n << BigInt(f.bits - 1);
+  return { lo: -n, hi: n - 1n, frac: f.frac };
+}
+
+function declareAxes(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  const s = o.shape;
+  if (s.headDim % 2) throw new ProgramError('headDim', 'must be even for rotary embeddings');
+  const sizes: Record<string, number> = {
+    l: s.layers, s: 2 * s.layers + 1, d: s.hidden, f: s.intermediate, kv: s.kvHeads, g: s.groups, hf: 2, hg: 2, cc: s.headDim / 2, c: s.headDim,
+    vocab: s.vocab, r: o.lora.r, b: o.batch, i: o.sequence, j: o.sequence,
+  };
+  for (const [k, v] of Object.entries(sizes)) b.axis(k, v);
+  b.axis('P', parameterCount(o));
+}
+
+/** Adapter parameters of all targets. */
+export function parameterCount(o: Pick<LlamaProgramOptions, 'shape' | 'lora'>): number {
+  const s = o.shape, heads = s.kvHeads * s.groups * s.headDim, kv = s.kvHeads * s.headDim;
+  const io: Record<Target, [number, number]> = {
+    q_proj: [s.hidden, heads], k_proj: [s.hidden, kv], v_proj: [s.hidden, kv], o_proj: [heads, s.hidden],
+    gate_proj: [s.hidden, s.intermediate], up_proj: [s.hidden, s.intermediate], down_proj: [s.intermediate, s.hidden],
+  };
+  return o.lora.targets.reduce((n, t) => n + s.layers * o.lora.r * (io[t][0] + io[t][1]), 0);
+}
+
+/** Names and axes of the frozen tensors; gamma is stacked over the half-block axis: input norm, post-attention norm, ..., final norm. */
+export function frozenTensors(shape: LlamaShape): { name: string; axes: string[]; frac: number }[] {
+  const w = Object.entries(PROJ).map(([t, p]) => ({ name: `W.${t}`, axes: ['l', ...p.out, ...p.in], frac: WEIGHT_FRAC }));
+  const out = [{ name: 'E', axes: ['vocab', 'd'], frac: WEIGHT_FRAC }, { name: 'gamma', axes: ['s', 'd'], frac: WEIGHT_FRAC }, ...w];
+  if (!shape.tied) out.push({ name: 'head', axes: ['vocab', 'd'], frac: WEIGHT_FRAC });
+  if (shape.bias) for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) out.push({ name: `bias.${t}`, axes: ['l', ...PROJ[t].out], frac: WEIGHT_FRAC });
+  out.push({ name: 'ropeQ', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC }, { name: 'ropeK', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC });
+  return out;
+}
+
+function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  for (const t of frozenTensors(o.shape)) {
+    const bits = t.name.startsWith('rope') ? ROPE_FRAC + 2 : o.weightBits[t.name];
+    if (!bits) throw new ProgramError(t.name, 'no bit width given');
+    b.tensor(t.name, t.axes, 'frozen', fb({ bits, frac: t.frac }));
+  }
+  const n = o.numbers;
+  const expTable = (f: number): void => {
+    const name = `exp:${n.scoreFrac}:${f}`;
+    // T(-1) = max(2^f + 1, round(2^f exp(2^-scoreFrac))) < 2^f (1 + 2^(1 - scoreFrac)) + 2
+    const top = (1n << BigInt(f)) + (1n << BigInt(Math.max(0, f + 1 - n.scoreFrac))) + 2n;
+    b.table({ name, axis: name.replaceAll(':', '_'), lo: 0n, size: 2 ** n.expBits, columns: [`${name}.e1`, `${name}.e2`] }, [{ lo: 0n, hi: 1n << BigInt(f), frac: f }, { lo: 0n, hi: top, frac: f }]);
+  };
+  expTable(ATTN_FRAC);
+  expTable(HEAD_FRAC);
+  const silu = `silu:${n.siluFrac}:12:14`;
+  b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] },
+    [{ lo: -2n ** 12n, hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 }, { lo: -2n ** 14n, hi: 2n ** 15n, frac: 14 }]);
+}
+export const ATTN_FRAC = 20;
+export const HEAD_FRAC = 24;
+
+function declareAdapter(b: ProgramBuilder, o: LlamaProgramOptions, group: string, cls: 'cIn' | 'cOut', f: Format): void {
+  for (const t of o.lora.targets) {
+    const ax = adapterAxes(t);
+    b.tensor(`${group}.${t}.A`, ax.A, cls, fb(f), { group });
+    b.tensor(`${group}.${t}.B`, ax.B, cls, fb(f), { group });
+  }
+  b.tensor(group, ['P'], cls, fb(f), { aliasOf: group });
+}
+
+function flattenGradient(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  void o;
+  b.phase = 'post';
+  b.step('g', [], { op: 'flatten', group: 'g' });
+  b.inFormat('g', ADAMW.g);
+}
+
+/** raw = W x + scaling B u (+ bias) at fraction 32 + e, where u = round(A x); rounding by 20 + e leaves fraction 12. */
+function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): { terms: Term[]; frac: number } {
+  const p = PROJ[t], sc = dyadic(o.lora.scaling), lora = o.lora.targets.includes(t), e = lora ? sc.shift : 0;
+  const out = ['l', ...p.out];
+  const terms = [term(1n << BigInt(4 + e), idx(`W.${t}`, [...out, ...p.in]), p.x)];
+  if (o.shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) terms.push(term(1n << BigInt(16 + e), idx(`bias.${t}`, out)));
+  if (lora) {
+    b.rounded(`u.${t}`, ['l', 'r', ...TOK], { bits: o.numbers.actBits, frac: 12 }, expr([term(1, idx(`C.${t}.A`, ['l', 'r', ...p.in]), p.x)]), 20);
+    terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.B`, [...out, 'r']), idx(`u.${t}`, ['l', 'r', ...TOK])));
+  }
+  return { terms, frac: 32 + e };
+}
+
+function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  const s = o.shape, n = o.numbers, act: Format = { bits: n.actBits, frac: 12 };
+  const X: Format = { bits: n.xBits, frac: 14 };
+  b.tensor('tokens', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
+  b.tensor('targets', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
+  b.tensor('mask', TOK, 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'dense' });
+  b.tensor('causal', ['i', 'j'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'causal' });
+  b.witness('X', ['s', 'd', ...TOK], X);
+  b.phase = 'pre';
+  b.round('X.embed', ['d', ...TOK], expr([term(1, 'E[vocab,d]', 'tokens[vocab,b,i]')]), WEIGHT_FRAC - 14, { out: 'X[0,d,b,i]' });
+
+  // RMSNorm over the half-block axis, computed slice by slice along the layers.
+  b.phase = 'fwd';
+  const rms = rmsNorm(b, o);
+  rms('even');
+  for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) {
+    const p = project(b, o, t), name = t[0];
+    b.rounded(name, ['l', ...PROJ[t].out, ...TOK], act, expr(p.terms), p.frac - 12);
+  }
+  b.rounded('qr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], { bits: n.actBits, frac: 14 }, expr([term(1, 'ropeQ[hf,hg,cc,i]', 'q[l,kv,g,hg,cc,b,i]')]), 13);
+  b.rounded('kr', ['l', 'kv', 'hf', 'cc', ...TOK], act, expr([term(1, 'ropeK[hf,hg,cc,i]', 'k[l,kv,hg,cc,b,i]')]), 15);
+
+  // Scores and log-sum-exp. A masked score is in no lookup but its remainder's and enters nothing.
+  const att = ['l', 'kv', 'g', ...TOK], sc = [...att, 'j'];
+  const big = (1n << 23n) + (1n << BigInt(n.expBits));
+  b.tensor('s', sc, 'witness', { lo: -big, hi: big, frac: n.scoreFrac });
+  b.round('s', sc, expr([term(1, 'qr[l,kv,g,hf,cc,b,i]', 'kr[l,kv,hf,cc,b,j]')]), 26 - n.scoreFrac);
+  const exp20 = `exp:${n.scoreFrac}:${ATTN_FRAC}`, dmax = 2n ** BigInt(n.expBits) - 1n;
+  logSumExp(b, { m: 'M', axes: att, over: 'j', scores: idx('s', sc), box: sc, table: exp20, f: ATTN_FRAC, frac: n.scoreFrac, e: 'p', causal: true, dmax });
+  b.rounded('ctx', ['l', 'kv', 'g', 'c', ...TOK], act, expr([term(1, 'p1[l,kv,g,b,i,j]', 'v[l,kv,c,b,j]')]), ATTN_FRAC);
+  const oproj = project(b, o, 'o_proj');
+  b.round('X.attn', ['l', 'd', ...TOK], expr(oproj.terms), oproj.frac - 14, { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
+
+  rms('odd');
+  const gate = project(b, o, 'gate_proj'), up = project(b, o, 'up_proj'), ff = ['l', 'f', ...TOK];
+  b.witness('gate', ff, { bits: n.siluBits, frac: n.siluFrac });
+  b.round('gate', ff, expr(gate.terms), gate.frac - n.siluFrac);
+  const silu = `silu:${n.siluFrac}:12:14`;
+  b.tensor('silu', ff, 'witness', { ...bnd(b, `${silu}.y`) });
+  b.tensor('dsilu', ff, 'witness', { ...bnd(b, `${silu}.dy`) });
+  b.lookup('silu', ff, silu, expr([term(1, idx('gate', ff))]), [idx('silu', ff), idx('dsilu', ff)]);
+  b.rounded('up', ff, act, expr(up.terms), up.frac - 12);
+  b.rounded('h', ff, act, expr([term(1, idx('silu', ff), idx('up', ff))]), 12);
+  const down = project(b, o, 'down_proj');
+  b.round('X.mlp', ['l', 'd', ...TOK], expr(down.terms), down.frac - 14, { out: 'X[2*l+2,d,b,i]', base: 'X[2*l+1,d,b,i]' });
+
+  b.phase = 'mid';
+  rms('final');
+  b.inFormat('X', X);
+  const head = s.tied ? 'E' : 'head', lg = ['vocab', ...TOK];
+  b.tensor('logits', lg, 'witness', { lo: -big, hi: big, frac: n.scoreFrac });
+  b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), 28 - n.scoreFrac);
+  logSumExp(b, { m: 'MH', axes: TOK, over: 'vocab', scores: idx('logits', lg), box: lg, table: `exp:${n.scoreFrac}:${HEAD_FRAC}`, f: HEAD_FRAC, frac: n.scoreFrac, e: 'ph', causal: false, dmax });
+  const lim = 1n << 50n;
+  b.tensor('loss', [], 'public', { lo: -lim, hi: lim, frac: n.scoreFrac }, { publicKind: 'dense' });
+  b.round('loss', [], expr([term(1, 'mask[b,i]', 'MH[b,i]'), term(-1, 'targets[vocab,b,i]', 'logits[vocab,b,i]')]), 0);
+}
+
+function bnd(b: ProgramBuilder, name: string): { lo: bigint; hi: bigint; frac: number } {
+  const t = b.spec(name);
+  return { lo: t.lo, hi: t.hi, frac: t.frac };
+}
+
+/**
+ * n = floor(sqrt(2^k (sum X^2 + D eps))), rinv = floor(sqrt(D) 2^18 .. / n), Xn = round(X rinv), N = round(Xn gamma). Declared over
+ * all half-blocks; each call adds the steps of its slices (even: attention input, odd: MLP input, final), the constraints come with the last.
+ */
+function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'odd' | 'final') => void {
+  const D = BigInt(o.shape.hidden), n = o.numbers, act: Format = { bits: n.actBits, frac: 12 };
+  // 2^k (D 2^(2 xBits - 2) + eps) < 2^62, k even so that fractions stay whole.
+  const dBits = Math.ceil(Math.log2(o.shape.hidden + 1));
+  const k = Math.floor((61 - dBits - 2 * (n.xBits - 1)) / 2) * 2;
+  if (k < 0) throw new ProgramError('rmsnorm', `width ${o.shape.hidden} with a residual of ${n.xBits} bits passes 62 bits: lower numbers.xBits`);
+  const eps = BigInt(Math.round(o.shape.rmsEps * 2 ** 40)) * D * (1n << BigInt(28 + k)) / (1n << 40n);
+  const nFrac = 14 + k / 2;
+  // sqrt(D) 2^(18 + nFrac), exactly floored
+  const num = isqrt(D << BigInt(2 * (18 + nFrac)));
+  if (num >= 1n << 62n) throw new ProgramError('rmsnorm', 'numerator passes 62 bits');
+  const row = ['s', ...TOK], full = ['s', 'd', ...TOK];
+  const pow = 1n << BigInt(k);
+  const nOf = (a: string): string => `rn[${a},b,i]`;
+  b.witness('rn', row, { bits: 31, frac: nFrac, signed: false });
+  const rinvFormat: Format = { bits: 28, frac: 18, signed: false };
+  b.witness('rinv', row, rinvFormat);
+  b.witness('Xn', full, act);
+  b.witness('N', full, act);
+  const ss = (a: string) => expr([term(pow, `X[${a},d,b,i]`, `X[${a},d,b,i]`)], eps);
+  return (which) => {
+    const a = which === 'even' ? '2*l' : which === 'odd' ? '2*l+1' : `${2 * o.shape.layers}`;
+    const box = which === 'final' ? [] : ['l'], tok = [...box, ...TOK], cell = [...box, 'd', ...TOK];
+    b.step(`rn.${which}`, tok, { op: 'sqrt', out: op(nOf(a)), expr: ss(a) });
+    b.step(`rinv.${which}`, tok, { op: 'div', out: op(`rinv[${a},b,i]`), num: expr([], num), den: expr([term(1, nOf(a))]), shift: 0, frac: nFrac } as never);
+    b.step(`Xn.${which}`, cell, { op: 'round', out: op(`Xn[${a},d,b,i]`), expr: expr([term(1, `X[${a},d,b,i]`, `rinv[${a},b,i]`)]), shift: 20 });
+    b.step(`N.${which}`, cell, { op: 'round', out: op(`N[${a},d,b,i]`), expr: expr([term(1, `Xn[${a},d,b,i]`, `gamma[${a},d]`)]), shift: WEIGHT_FRAC });
+    if (which !== 'final') return;
+    // Constraints once for all half-blocks.
+    b.inFormat('rn', { bits: 31, frac: nFrac, signed: false });
+    b.range('rn.lower', row, expr([...ss('s').terms, term(-1, nOf('s'), nOf('s'))], eps), 32);
+    b.range('rn.upper', row, expr([term(1, nOf('s'), nOf('s')), term(2, nOf('s')), term(-pow, 'X[s,d,b,i]', 'X[s,d,b,i]')], -eps), 32);
+    b.inFormat('rinv', rinvFormat);
+    b.range('rinv.rem', row, expr([term(-1, nOf('s'), 'rinv[s,b,i]')], num), 31);
+    b.range('rinv.gap', row, expr([term(1, nOf('s'), 'rinv[s,b,i]'), term(1, nOf('s'))], -num - 1n), 31);
+    remainder(b, 'Xn', full, expr([term(1, 'X[s,d,b,i]', 'rinv[s,b,i]')]), 20);
+    b.inFormat('Xn', act);
+    remainder(b, 'N', full, expr([term(1, 'Xn[s,d,b,i]', 'gamma[s,d]')]), WEIGHT_FRAC);
+    b.inFormat('N', act);
+  };
+}
+
+function op(text: string): ReturnType<typeof term>['operands'][number] { return term(1, text).operands[0]; }
+
+/** The constraint of a Round whose steps were added slice by slice. */
+function remainder(b: ProgramBuilder, name: string, axes: string[], e: ReturnType<typeof expr>, shift: number): void {
+  b.range(`${name}.rem`, axes, expr([...e.terms, term(-(1n << BigInt(shift)), idx(name, axes))], e.constant + (1n << BigInt(shift - 1))), shift);
+}
+
+/** Exact floor square root. */
+function isqrt(x: bigint): bigint {
+  if (x < 2n) return x;
+  let r = BigInt(Math.floor(Math.sqrt(Number(x))));
+  for (;;) { const y = (r + x / r) >> 1n; if (y === r || y === r + 1n || y === r - 1n) { r = y; break; } r = y; }
+  while (r * r > x) r--;
+  while ((r + 1n) * (r + 1n) <= x) r++;
+  return r;
+}
+
+interface Lse { m: string; axes: string[]; over: string; scores: string; box: string[]; table: string; f: number; frac: number; e: string; causal: boolean; dmax: bigint }
+
+/**
+ * M is the least integer with sum_j T[M - s_j] <= 2^f: sum e1 <= 2^f < sum e2, where e1 = T[M - s], e2 = T[M - 1 - s]. T decreases and
+ * T(-1) > 2^f, so sum e2 > 2^f >= sum e1 has exactly one solution M with all differences in the table. Cells that the causal mask
+ * excludes look up the last row, where both columns are zero.
+ */
+function logSumExp(b: ProgramBuilder, k: Lse): void {
+  const m = idx(k.m, k.axes), e1 = idx(`${k.e}1`, k.box), e2 = idx(`${k.e}2`, k.box);
+  const format: Format = { bits: 24, frac: k.frac };
+  b.witness(k.m, k.axes, format);
+  const one = 1n << BigInt(k.f);
+  b.step(k.m, k.axes, { op: 'lse', out: op(m), scores: op(k.scores), over: [k.over], ...(k.causal ? { causal: ['i', 'j'] as const } : {}), table: k.table, target: one });
+  b.inFormat(k.m, format);
+  b.tensor(`${k.e}1`, k.box, 'witness', bnd(b, `${k.table}.e1`));
+  b.tensor(`${k.e}2`, k.box, 'witness', bnd(b, `${k.table}.e2`));
+  const key = k.causal
+    ? expr([term(1, 'causal[i,j]', m), term(-1, 'causal[i,j]', k.scores), term(-k.dmax, 'causal[i,j]')], k.dmax)
+    : expr([term(1, m), term(-1, k.scores)]);
+  b.lookup(`${k.e}.exp`, k.box, k.table, key, [e1, e2]);
+  b.range(`${k.m}.lower`, k.axes, expr([term(-1, e1)], one), k.f);
+  b.range(`${k.m}.upper`, k.axes, expr([term(1, e2)], -one - 1n), k.f);
+}
+
+function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  const s = o.shape, n = o.numbers, grad: Format = { bits: n.actBits, frac: 13 }, L = s.layers;
+  const G: Format = { bits: 24, frac: 14 }, full = ['s', 'd', ...TOK], row = ['s', ...TOK];
+  const invD = BigInt(Math.round(2 ** 16 / s.hidden));
+  b.witness('G', full, G);
+  for (const name of ['dN', 'dXn', 'w'] as const) b.witness(name, full, grad);
+  b.witness('cn', row, { bits: 24, frac: 13 });
+
+  // RMSNorm backward: dXn = dN gamma, c = <dXn, Xn>/D, w = dXn - c Xn, G[s] = G[s+1] + rinv w.
+  const norm = (which: 'even' | 'odd' | 'final'): void => {
+    const a = which === 'even' ? '2*l' : which === 'odd' ? '2*l+1' : `${2 * L}`;
+    const next = which === 'even' ? '2*l+1' : '2*l+2';
+    const box = which === 'final' ? [] : ['l'], cell = [...box, 'd', ...TOK], tok = [...box, ...TOK];
+    b.step(`dXn.${which}`, cell, { op: 'round', out: op(`dXn[${a},d,b,i]`), expr: expr([term(1, `dN[${a},d,b,i]`, `gamma[${a},d]`)]), shift: WEIGHT_FRAC });
+    b.step(`cn.${which}`, tok, { op: 'round', out: op(`cn[${a},b,i]`), expr: expr([realTerm(invD, 1 / s.hidden, `dXn[${a},d,b,i]`, `Xn[${a},d,b,i]`)]), shift: 28 });
+    b.step(`w.${which}`, cell, { op: 'round', out: op(`w[${a},d,b,i]`), expr: expr([term(4096, `dXn[${a},d,b,i]`), term(-1, `cn[${a},b,i]`, `Xn[${a},d,b,i]`)]), shift: 12 });
+    b.round(`G.${which}`, cell, expr([term(1, `rinv[${a},b,i]`, `w[${a},d,b,i]`)]), 17, { out: `G[${a},d,b,i]`, ...(which === 'final' ? {} : { base: `G[${next},d,b,i]` }) });
+  };
+  const head = s.tied ? 'E' : 'head', last = `${2 * L}`;
+  b.phase = 'mid';
+  // dlogits = mask p - onehot(target), one line below the loss: fraction 24 + 16 -> 13.
+  b.round('dN.final', ['d', ...TOK], expr([term(1, 'mask[b,i]', 'ph1[vocab,b,i]', `${head}[vocab,d]`), term(-(1n << 24n), 'targets[vocab,b,i]', `${head}[vocab,d]`)]), 27, { out: `dN[${last},d,b,i]` });
+  norm('final');
+
+  b.phase = 'bwd';
+  const ff = ['l', 'f', ...TOK];
+  down(b, o, 'down_proj');
+  b.rounded('dh', ff, grad, ...inputGradient(o, ['down_proj'], 14));
+  b.rounded('dup', ff, grad, expr([term(1, idx('dh', ff), idx('silu', ff))]), 12);
+  b.rounded('dhu', ff, grad, expr([term(1, idx('dh', ff), idx('up', ff))]), 12);
+  b.rounded('dgate', ff, grad, expr([term(1, idx('dhu', ff), idx('dsilu', ff))]), 14);
+  down(b, o, 'gate_proj');
+  down(b, o, 'up_proj');
+  b.round('dN.odd', ['l', 'd', ...TOK], ...inputGradient(o, ['gate_proj', 'up_proj'], 13), { out: 'dN[2*l+1,d,b,i]' });
+  norm('odd');
+
+  down(b, o, 'o_proj');
+  b.rounded('dctx', ['l', 'kv', 'g', 'c', ...TOK], grad, ...inputGradient(o, ['o_proj'], 14));
+  const sc = ['l', 'kv', 'g', ...TOK, 'j'];
+  b.rounded('dP', sc, grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'v[l,kv,c,b,j]')]), 12);
+  b.rounded('delta', ['l', 'kv', 'g', ...TOK], grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'ctx[l,kv,g,c,b,i]')]), 12);
+  b.rounded('dS', sc, { bits: n.actBits, frac: 16 }, expr([term(1, idx('p1', sc), idx('dP', sc)), term(-1, idx('p1', sc), 'delta[l,kv,g,b,i]')]), ATTN_FRAC + 13 - 16);
+  b.rounded('dqr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, idx('dS', sc), 'kr[l,kv,hf,cc,b,j]')]), 15);
+  // Keys and values are indexed by j here; their tensors' own axis is i.
+  b.rounded('dkr', ['l', 'kv', 'hf', 'cc', 'b', 'j'], grad, expr([term(1, idx('dS', sc), 'qr[l,kv,g,hf,cc,b,i]')]), 17);
+  b.rounded('dvj', ['l', 'kv', 'c', 'b', 'j'], grad, expr([term(1, idx('p1', sc), 'dctx[l,kv,g,c,b,i]')]), ATTN_FRAC);
+  b.rounded('dq', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, 'ropeQ[hg,hf,cc,i]', 'dqr[l,kv,g,hg,cc,b,i]')]), ROPE_FRAC);
+  b.rounded('dk', ['l', 'kv', 'hf', 'cc', ...TOK], grad, expr([term(1, 'ropeK[hg,hf,cc,i]', 'dkr[l,kv,hg,cc,b,i]')]), ROPE_FRAC);
+  for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) down(b, o, t);
+  b.round('dN.even', ['l', 'd', ...TOK], ...inputGradient(o, ['q_proj', 'k_proj', 'v_proj'], 13), { out: 'dN[2*l,d,b,i]' });
+  norm('even');
+
+  b.phase = 'post';
+  b.inFormat('dN', grad);
+  remainder(b, 'dXn', full, expr([term(1, 'dN[s,d,b,i]', 'gamma[s,d]')]), WEIGHT_FRAC);
+  b.inFormat('dXn', grad);
+  remainder(b, 'cn', row, expr([term(invD, 'dXn[s,d,b,i]', 'Xn[s,d,b,i]')]), 28);
+  b.inFormat('cn', { bits: 24, frac: 13 });
+  remainder(b, 'w', full, expr([term(4096, 'dXn[s,d,b,i]'), term(-1, 'cn[s,b,i]', 'Xn[s,d,b,i]')]), 12);
+  b.inFormat('w', grad);
+  b.inFormat('G', G);
+  gradients(b, o);
+}
+
+/** du = round(scaling-free B^T dY) at fraction 20, and its coarse copy at 13 for the input gradient. */
+function down(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): void {
+  if (!o.lora.targets.includes(t)) return;
+  const p = PROJ[t], ax = ['l', 'r', ...TOK];
+  b.rounded(`du.${t}`, ax, { bits: 28, frac: 20 }, expr([term(1, idx(`C.${t}.B`, ['l', ...p.out, 'r']), dyOf(t))]), p.dyFrac);
+  b.rounded(`duc.${t}`, ax, { bits: o.numbers.actBits, frac: 13 }, expr([term(1, idx(`du.${t}`, ax))]), 7);
+}
+
+const dyOf = (t: Target): string => (t === 'v_proj' ? 'dvj[l,kv,c,b,i]' : PROJ[t].dy);
+
+/** Gradient with respect to the common input of projections, at fraction 33 + e and the shift to 13: sum W^T dY + scaling A^T du. */
+function inputGradient(o: LlamaProgramOptions, targets: Target[], dyFrac: number): [ReturnType<typeof expr>, number] {
+  const lora = targets.filter((t) => o.lora.targets.includes(t)), sc = dyadic(o.lora.scaling), e = lora.length ? sc.shift : 0;
+  const terms = targets.map((t) => term(1n << BigInt(33 + e - dyFrac - WEIGHT_FRAC), idx(`W.${t}`, ['l', ...PROJ[t].out, ...PROJ[t].in]), dyOf(t)));
+  for (const t of lora) terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.A`, ['l', 'r', ...PROJ[t].in]), idx(`duc.${t}`, ['l', 'r', ...TOK])));
+  return [expr(terms), 20 + e];
+}
+
+/** gB = scaling sum_t dY u, gA = scaling sum_t du x, both to fraction 24; sums over the tokens of the micro-batch, not means. */
+function gradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
+  const sc = dyadic(o.lora.scaling);
+  b.phase = 'post';
+  for (const t of o.lora.targets) {
+    const p = PROJ[t], ax = adapterAxes(t);
+    b.witness(`g.${t}.A`, ax.A, ADAMW.g, { group: 'g' });
+    b.witness(`g.${t}.B`, ax.B, ADAMW.g, { group: 'g' });
+    b.round(`g.${t}.A`, ax.A, expr([realTerm(sc.num, o.lora.scaling, idx(`du.${t}`, ['l', 'r', ...TOK]), p.x)]), 8 + sc.shift);
+    b.round(`g.${t}.B`, ax.B, expr([realTerm(sc.num, o.lora.scaling, dyOf(t), idx(`u.${t}`, ['l', 'r', ...TOK]))]), p.dyFrac + 12 - 24 + sc.shift);
+  }
+  b.witness('g', ['P'], ADAMW.g, { aliasOf: 'g' });
+}

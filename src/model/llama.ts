@@ -37,10 +37,10 @@ export interface LlamaProgramOptions {
   readonly kind: 'step' | 'micro' | 'update' | 'eval';
 }
 
-/** Scaling as num / 2^shift: exact when it is dyadic with at most 16 fraction bits, otherwise rounded (the manifest declares it). */
+/** Scaling as num / 2^shift: exact when it is dyadic with at most 10 fraction bits, otherwise rounded (the manifest declares it). */
 export function dyadic(x: number): { num: bigint; shift: number } {
-  for (let s = 0; s <= 16; s++) if (Number.isInteger(x * 2 ** s)) return { num: BigInt(x * 2 ** s), shift: s };
-  return { num: BigInt(Math.round(x * 65536)), shift: 16 };
+  for (let s = 0; s <= 10; s++) if (Number.isInteger(x * 2 ** s)) return { num: BigInt(x * 2 ** s), shift: s };
+  return { num: BigInt(Math.round(x * 1024)), shift: 10 };
 }
 
 const TOK = ['b', 'i'];
@@ -144,7 +144,7 @@ function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
   expTable(HEAD_FRAC);
   const silu = `silu:${n.siluFrac}:12:14`;
   b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] },
-    [{ lo: -2n ** 12n, hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 }, { lo: -2n ** 14n, hi: 2n ** 15n, frac: 14 }]);
+    [{ lo: -(2n ** 12n), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 }, { lo: -(2n ** 14n), hi: 2n ** 15n, frac: 14 }]);
 }
 export const ATTN_FRAC = 20;
 export const HEAD_FRAC = 24;

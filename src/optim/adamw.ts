@@ -13,17 +13,17 @@ import { type ProgramBuilder, expr, term } from '../tensor/builder.js';
  */
 export const ADAMW = {
   g: { bits: 36, frac: 24 }, c: 24, cg: { bits: 32, frac: 30 }, gs: { bits: 32, frac: 30 }, m: { bits: 36, frac: 34 }, vFrac: 60, vBits: 60,
-  q: { bits: 26, frac: 20 }, master: { bits: 36, frac: 30 }, C: { bits: 25, frac: 20 }, alphaFrac: 38, decayFrac: 28, epsFrac: 35, betaBits: 20, sigmaBits: 20, kappaBits: 24,
+  q: { bits: 26, frac: 20 }, master: { bits: 34, frac: 30 }, C: { bits: 25, frac: 20 }, alphaFrac: 38, decayFrac: 28, epsFrac: 35, betaBits: 20, sigmaBits: 20, kappaBits: 24,
 } as const;
 
 /** Integer constants of one run: beta1 and 1 - beta1 sum to 2^20 exactly; sigma = sqrt(1 - beta2); kappa = (1 - beta2) 2^24. */
 export interface AdamConstants { readonly beta1: bigint; readonly kappa: bigint; readonly sigma: bigint; /** clip * 2^34 (multiple of 2^10), or 0n for none */ readonly clip: bigint }
 
 /** Names of the public scalars of one step, in the order of the schedule row. */
-export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'c'] as const;
+export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'clipC'] as const;
 
 /**
- * Adds the update. `g` names the flat gradient (format ADAMW.g). Declares state tensors master, m, v (oIn), master2, m2, v2 (oOut)
+ * Adds the update. `g` names the flat gradient (format ADAMW.g). Declares state tensors master, mm, vv (oIn), master2, mm2, vv2 (oOut)
  * over P and expects the C' alias `C2` over P to exist.
  */
 export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): void {
@@ -34,9 +34,9 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   scalar('decay', (1n << 22n) - 1n, F.decayFrac);
   scalar('epsT', (1n << 36n) - 1n, F.epsFrac);
   b.witness('master', P, F.master, { cls: 'oIn' });
-  b.witness('m', P, F.m, { cls: 'oIn' });
+  b.witness('mm', P, F.m, { cls: 'oIn' });
   const vBounds = { lo: 0n, hi: (1n << BigInt(F.vBits)) - 1n, frac: F.vFrac };
-  b.tensor('v', P, 'oIn', vBounds);
+  b.tensor('vv', P, 'oIn', vBounds);
   b.phase = 'post';
 
   // Clip factor c: one division by max(norm, clip N), which is min(1/N, clip/norm). Without clipping c is the public 1/N.
@@ -54,38 +54,38 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
     b.range('den.overNorm', [], expr([term(1, 'den'), term(-1, 'norm')]), 31);
     b.range('den.overClip', [], expr([term(1, 'den'), term(-1, 'clipN')]), 31);
     b.zero('den.oneOf', [], expr([term(1, 'den', 'den'), term(-1, 'den', 'norm'), term(-1, 'den', 'clipN'), term(1, 'norm', 'clipN')]));
-    b.div('c', [], { bits: F.c + 1, frac: F.c, signed: false }, expr([], k.clip << BigInt(F.c + frac - 34)), expr([term(1, 'den')]), 31, { frac });
+    b.div('clipC', [], { bits: F.c + 1, frac: F.c, signed: false }, expr([], k.clip << BigInt(F.c + frac - 34)), expr([term(1, 'den')]), 31, { frac });
   } else {
-    b.tensor('c', [], 'public', { lo: 0n, hi: 1n << BigInt(F.c), frac: F.c }, { publicKind: 'dense' });
+    b.tensor('clipC', [], 'public', { lo: 0n, hi: 1n << BigInt(F.c), frac: F.c }, { publicKind: 'dense' });
   }
-  b.rounded('cg', P, F.cg, expr([term(1, 'c', `${g}[P]`)]), F.c + F.g.frac - F.cg.frac);
+  b.rounded('cg', P, F.cg, expr([term(1, 'clipC', `${g}[P]`)]), F.c + F.g.frac - F.cg.frac);
   b.rounded('gs', P, F.gs, expr([term(k.sigma, 'cg[P]')]), F.sigmaBits);
 
   // m' = round(beta1 m + (1 - beta1) c g)
-  b.witness('m2', P, F.m, { cls: 'oOut' });
-  b.round('m2', P, expr([term(k.beta1, 'm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]), F.betaBits);
-  b.inFormat('m2', F.m);
+  b.witness('mm2', P, F.m, { cls: 'oOut' });
+  b.round('mm2', P, expr([term(k.beta1, 'mm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]), F.betaBits);
+  b.inFormat('mm2', F.m);
 
   // v' = v - kappa v1 2^6 - round(kappa v0 / 2^24) + gs^2 with v = v1 2^30 + v0: the product kappa v is taken in two halves.
   const half = { bits: 30, frac: F.vFrac, signed: false } as const;
   for (const [name, shift] of [['v0', 0], ['v1', 30]] as const) {
     b.witness(name, P, { ...half, frac: F.vFrac - shift });
-    b.step(name, P, { op: 'limb', out: { tensor: name, access: [{ axis: 'P' }] }, expr: expr([term(1, 'v[P]')]), shift, bits: 30 });
+    b.step(name, P, { op: 'limb', out: { tensor: name, access: [{ axis: 'P' }] }, expr: expr([term(1, 'vv[P]')]), shift, bits: 30 });
     b.inFormat(name, half);
   }
-  b.zero('v.split', P, expr([term(1, 'v[P]'), term(-1, 'v0[P]'), term(-(1n << 30n), 'v1[P]')]));
+  b.zero('vv.split', P, expr([term(1, 'vv[P]'), term(-1, 'v0[P]'), term(-(1n << 30n), 'v1[P]')]));
   b.rounded('vd', P, half, expr([term(k.kappa, 'v0[P]')]), F.kappaBits);
-  b.tensor('v2', P, 'oOut', vBounds);
-  b.round('v2', P, expr([term(1, 'v[P]'), term(-(k.kappa << 6n), 'v1[P]'), term(-1, 'vd[P]'), term(1, 'gs[P]', 'gs[P]')]), 0);
-  b.inFormat('v2', { bits: F.vBits, frac: F.vFrac, signed: false });
-  b.sqrt('sv', P, 31, 31, expr([term(4, 'v2[P]')]));
+  b.tensor('vv2', P, 'oOut', vBounds);
+  b.round('vv2', P, expr([term(1, 'vv[P]'), term(-(k.kappa << 6n), 'v1[P]'), term(-1, 'vd[P]'), term(1, 'gs[P]', 'gs[P]')]), 0);
+  b.inFormat('vv2', { bits: F.vBits, frac: F.vFrac, signed: false });
+  b.sqrt('sv', P, 31, 31, expr([term(4, 'vv2[P]')]));
 
   // q = floor(m' 2^21 / (16 sqrt v + eps_t))
-  b.div('q', P, F.q, expr([term(1n << 21n, 'm2[P]')]), expr([term(16, 'sv[P]'), term(1, 'epsT')]), 37, { frac: F.epsFrac });
+  b.div('quo', P, F.q, expr([term(1n << 21n, 'mm2[P]')]), expr([term(16, 'sv[P]'), term(1, 'epsT')]), 37, { frac: F.epsFrac });
 
   // master' = master - round(alpha_t q + lr wd master), C' = round(master')
   b.witness('master2', P, F.master, { cls: 'oOut' });
-  b.round('master2', P, expr([term(-1, 'alpha', 'q[P]'), term(-1, 'decay', 'master[P]')]), F.decayFrac, { base: 'master[P]' });
+  b.round('master2', P, expr([term(-1, 'alpha', 'quo[P]'), term(-1, 'decay', 'master[P]')]), F.decayFrac, { base: 'master[P]' });
   b.inFormat('master2', F.master);
   b.round('C2', P, expr([term(1, 'master2[P]')]), F.master.frac - F.C.frac);
   b.inFormat('C2', F.C);

@@ -48,6 +48,6 @@ export function scheduleScalars(row: ScheduleRow, count: number, clip: number, p
     const c = rational(clip);
     out.clipN = roundDiv((c.num * BigInt(count)) << BigInt(clipFraction(parameters)), c.den);
     if (out.clipN >= 1n << 31n || out.clipN < 1n) throw new HyperparameterError('train.clip', `clip times ${count} targets does not fit 31 bits`);
-  } else out.c = (1n << BigInt(ADAMW.c)) / BigInt(count);
+  } else out.clipC = (1n << BigInt(ADAMW.c)) / BigInt(count);
   return out;
 }

@@ -1,0 +1,3 @@
+export * as goldilocks from './goldilocks.js';
+export * as ext3 from './ext3.js';
+export type { Ext } from './ext3.js';

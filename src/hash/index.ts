@@ -1,0 +1,1 @@
+export * as poseidon2 from './poseidon2.js';

@@ -1,0 +1,1 @@
+export const claims_version: u32 = 1;

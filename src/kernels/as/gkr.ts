@@ -1,0 +1,1 @@
+export const gkr_version: u32 = 1;

@@ -1,0 +1,8 @@
+export * from './field';
+export * from './poseidon2';
+export * from './ntt';
+export * from './gkr';
+export * from './sumcheck';
+export * from './claims';
+export * from './tensor';
+export function heapBase(): usize { return __heap_base; }

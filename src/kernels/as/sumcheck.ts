@@ -1,0 +1,1 @@
+export const sumcheck_version: u32 = 1;

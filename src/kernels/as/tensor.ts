@@ -1,0 +1,1 @@
+export const tensor_version: u32 = 1;

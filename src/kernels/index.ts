@@ -1,0 +1,1 @@
+export { Kernels, OutOfMemoryError, type KernelOptions } from './runtime.js';

@@ -42,7 +42,7 @@ describe('kernels against bigint', () => {
     k.exports['nttTwiddles'](tw, logOut, BigInt.asIntN(64, g));
     fc.assert(fc.property(fc.array(fc.bigInt({ min: -(1n << 62n), max: 1n << 62n }), { minLength: 8, maxLength: 8 }), (c) => {
       k.i64.set(c, src / 8);
-      k.exports['nttColumns'](dst, src, 64, 8, 1, logIn, logOut, tw, 0, 1);
+      k.exports['nttWords'](dst, src, 0, 1, 8, 1, logIn, logOut, tw, 0, 1);
       for (let j = 0; j < n; j++) {
         const rev = Number.parseInt(j.toString(2).padStart(logOut, '0').split('').reverse().join(''), 2);
         const x = F.pow(g, BigInt(rev));

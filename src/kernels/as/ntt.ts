@@ -35,11 +35,14 @@ function dif(p: usize, log: u32, tw: usize): void {
   dif(p + half * 8, log - 1, tw);
 }
 
-/** Columns [lo, hi): 2^logIn values each (column c, value j at src + c * colBytes + j * step, signed if flag) -> 2^logOut values at dst. */
-export function nttColumns(dst: usize, src: usize, colBytes: usize, step: usize, signed: u32, logIn: u32, logOut: u32, tw: usize, lo: u32, hi: u32): void {
-  const n = (<usize>1) << logIn, m = (<usize>1) << logOut;
+/**
+ * Leaf words from + [lo, hi): word w of height values, value j at src + ((w / group) * height + j) * group * 8 + (w % group) * 8, signed
+ * if flag -> 2^logOut values at dst + (w - from) * 2^logOut * 8.
+ */
+export function nttWords(dst: usize, src: usize, from: u32, group: u32, height: usize, signed: u32, logIn: u32, logOut: u32, tw: usize, lo: u32, hi: u32): void {
+  const n = height, m = (<usize>1) << logOut, step = <usize>group * 8;
   for (let c = lo; c < hi; c++) {
-    const d = dst + <usize>c * m * 8, s = src + <usize>c * colBytes;
+    const w = from + c, d = dst + <usize>c * m * 8, s = src + <usize>(w / group) * height * step + <usize>(w % group) * 8;
     if (signed) for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, fsigned(load<i64>(s + j * step)));
     else for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, load<u64>(s + j * step));
     memory.fill(d + n * 8, 0, (m - n) * 8);

@@ -1,0 +1,64 @@
+import { root as rootOfUnity } from '../field/goldilocks.js';
+import { DOMAIN } from '../hash/poseidon2.js';
+import type { Kernels } from '../kernels/runtime.js';
+
+/** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
+export interface Columns { readonly ptr: number; readonly used: number; readonly logHeight: number; readonly logDomain: number; readonly ext: boolean }
+
+/** A committed oracle: Merkle levels from leaves to root (addresses of 32-byte digests). */
+export interface Oracle { readonly columns: Columns; readonly root: bigint[]; readonly levels: readonly number[] }
+
+/**
+ * Encodes and hashes eight words of every row at a time into running sponge states, so that the codeword is never held whole; then builds
+ * the tree. Row j belongs to the domain point g^rev(j).
+ */
+export function commitColumns(k: Kernels, c: Columns): Oracle {
+  const m = 2 ** c.logDomain, words = c.used * (c.ext ? 3 : 1);
+  const levels: number[] = [];
+  for (let d = c.logDomain; d >= 0; d--) levels.push(k.alloc(32 * 2 ** d));
+  const mark = k.mark();
+  const tw = twiddles(k, c.logDomain), states = k.alloc(96 * m), chunk = k.alloc(8 * m * Math.min(8, words));
+  k.parallel('p2RowsInit', m, 1024, (lo, hi) => [states, DOMAIN.leaf, BigInt(words), lo, hi]);
+  for (let w = 0; w < words; w += 8) {
+    const n = Math.min(8, words - w);
+    encodeWords(k, c, tw, chunk, w, n);
+    k.parallel('p2RowsAbsorb', m, 256, (lo, hi) => [states, chunk, n, 8 * m, 8, lo, hi]);
+  }
+  k.parallel('p2RowsFinish', m, 1024, (lo, hi) => [levels[0], states, lo, hi]);
+  k.release(mark);
+  const scratch = k.alloc(128 * k.threads);
+  for (let d = 1; d < levels.length; d++) k.parallel('p2Level', m / 2 ** d, 128, (lo, hi, t) => [levels[d], levels[d - 1], scratch + 128 * t, lo, hi]);
+  const top = levels[levels.length - 1] / 8;
+  return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels };
+}
+
+function twiddles(k: Kernels, log: number): number {
+  const tw = k.alloc(8 * 2 ** Math.max(log, 1));
+  k.exports['nttTwiddles'](tw, log, BigInt.asIntN(64, rootOfUnity(log)));
+  return tw;
+}
+
+/** Encodes words [from, from + n) of every leaf to dst, column-major. */
+function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: number, n: number): void {
+  const height = 2 ** c.logHeight;
+  k.parallel('nttWords', n, 1, (lo, hi) => [dst, c.ptr, from, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
+}
+
+/** Leaf words and path of each position. Re-encodes, eight words at a time. */
+export function openRows(k: Kernels, o: Oracle, positions: readonly number[]): bigint[][] {
+  const c = o.columns, m = 2 ** c.logDomain, words = c.used * (c.ext ? 3 : 1), mark = k.mark();
+  const tw = twiddles(k, c.logDomain), chunk = k.alloc(8 * m * Math.min(8, words));
+  const rows: bigint[][] = positions.map(() => []);
+  for (let w = 0; w < words; w += 8) {
+    const n = Math.min(8, words - w);
+    encodeWords(k, c, tw, chunk, w, n);
+    const u = k.u64;
+    positions.forEach((p, q) => { for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]); });
+  }
+  k.release(mark);
+  const u = k.u64;
+  positions.forEach((p, q) => {
+    for (let d = 0; d < c.logDomain; d++) { const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1); for (let i = 0; i < 4; i++) rows[q].push(u[at + i]); }
+  });
+  return rows;
+}

@@ -1,0 +1,139 @@
+import { P } from '../field/goldilocks.js';
+import { DOMAIN } from '../hash/poseidon2.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { type Channel, type Digest, type Elem, type Ext, VerificationError } from './arith.js';
+
+/** Version of the transcript, in the sponge's capacity: any change of the protocol changes it. */
+export const TRANSCRIPT_VERSION = 1n;
+
+/** Sponge state in kernel memory: see kernels/as/transcript.ts. */
+export function newSponge(k: Kernels): number {
+  const sp = k.zeroed(112);
+  k.u64[sp / 8 + 8] = DOMAIN.transcript;
+  k.u64[sp / 8 + 9] = TRANSCRIPT_VERSION;
+  return sp;
+}
+
+/**
+ * The verifier's channel: handles are addresses of elements in the kernel's memory. Proof words are hostile: each must be canonical, and
+ * `finish` requires that all were read. Memory is given back by `close`.
+ */
+export class NativeChannel implements Channel {
+  readonly #k: Kernels;
+  readonly #mark: number;
+  readonly #sp: number;
+  readonly #proof: number;
+  readonly #words: number;
+  readonly #scratch: number;
+  readonly #constants = new Map<string, Elem>();
+  #at = 0;
+  #block = 0;
+  #left = 0;
+  #challenged = false;
+  readonly #f: Record<string, (...a: number[]) => number>;
+
+  constructor(kernels: Kernels, proof: BigUint64Array) {
+    this.#k = kernels;
+    this.#f = kernels.exports as Record<string, (...a: number[]) => number>;
+    this.#mark = kernels.mark();
+    for (let k = 0; k < proof.length; k++) if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
+    this.#sp = newSponge(kernels);
+    this.#scratch = kernels.zeroed(256);
+    this.#words = proof.length;
+    this.#proof = kernels.alloc(8 * Math.max(1, proof.length));
+    kernels.u64.set(proof, this.#proof / 8);
+  }
+
+  close(): void { this.#k.release(this.#mark); }
+
+  #new(): Elem {
+    if (this.#left === 0) { this.#block = this.#k.alloc(24 * 4096); this.#left = 4096; }
+    const p = this.#block + 24 * (4096 - this.#left--);
+    return p as Elem;
+  }
+  #take(n: number, label: string): number {
+    if (this.#at + n > this.#words) throw new VerificationError('proof length', `proof ends before ${label}`);
+    const p = this.#proof + 8 * this.#at;
+    this.#at += n;
+    return p;
+  }
+
+  /** Value of a handle, for error messages, tests and results that leave the verifier. */
+  value(a: Elem): Ext { return this.#k.readExt(a); }
+
+  constant(v: bigint | Ext): Elem {
+    const e: Ext = typeof v === 'bigint' ? [((v % P) + P) % P, 0n, 0n] : v;
+    const key = e.join(',');
+    let h = this.#constants.get(key);
+    if (h === undefined) { h = this.#new(); this.#k.writeExt(h, e); this.#constants.set(key, h); }
+    return h;
+  }
+  add(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['eadd'](d, a, b); return d; }
+  sub(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['esub'](d, a, b); return d; }
+  mul(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['emul'](d, a, b); return d; }
+  mulAdd(a: Elem, b: Elem, c: Elem): Elem { const d = this.#new(); this.#f['emulAdd'](d, a, b, c); return d; }
+  inverse(a: Elem): Elem {
+    const v = this.value(a);
+    if (v[0] === 0n && v[1] === 0n && v[2] === 0n) throw new VerificationError('inverse', 'zero has no inverse');
+    const d = this.#new();
+    this.#f['einv'](d, a);
+    return d;
+  }
+  assertEqual(a: Elem, b: Elem, check: string): void {
+    const u = this.#k.u64, x = a / 8, y = b / 8;
+    if (u[x] !== u[y] || u[x + 1] !== u[y + 1] || u[x + 2] !== u[y + 2]) throw new VerificationError(check);
+  }
+  publicWords(label: string, words: readonly bigint[]): void { this.publicElems(label, words.map((w) => this.constant(w))); }
+  publicElems(label: string, elems: readonly Elem[]): void {
+    if (this.#challenged) throw new Error(`${label}: public input after the first challenge`);
+    for (const e of elems) this.#f['spongeAbsorb'](this.#sp, e, 1);
+  }
+  read(label: string, n: number): Elem[] {
+    const p = this.#take(3 * n, label);
+    this.#f['spongeAbsorb'](this.#sp, p, 3 * n);
+    return Array.from({ length: n }, (_, k) => (p + 24 * k) as Elem);
+  }
+  #embed(p: number, n: number): Elem[] {
+    return Array.from({ length: n }, (_, k) => { const d = this.#new(); this.#f['embedWord'](d, p + 8 * k); return d; });
+  }
+  readBase(label: string, n: number): Elem[] {
+    const p = this.#take(n, label);
+    this.#f['spongeAbsorb'](this.#sp, p, n);
+    return this.#embed(p, n);
+  }
+  readDigest(label: string): Digest { return this.readBase(label, 4) as unknown as Digest; }
+  sample(_label: string): Elem {
+    this.#challenged = true;
+    const d = this.#new();
+    this.#f['spongeSqueeze'](this.#sp, d, 3);
+    return d;
+  }
+  #squeezeWord(): bigint {
+    this.#challenged = true;
+    this.#f['spongeSqueeze'](this.#sp, this.#scratch, 1);
+    return this.#k.u64[this.#scratch / 8];
+  }
+  sampleBits(_label: string, n: number): Elem[] {
+    const w = this.#squeezeWord();
+    return Array.from({ length: n }, (_, k) => this.constant((w >> BigInt(k)) & 1n));
+  }
+  grind(label: string, bits: number): void {
+    this.#f['spongeFlush'](this.#sp);
+    const p = this.#take(1, label);
+    this.#f['spongeAbsorb'](this.#sp, p, 1);
+    if ((this.#squeezeWord() & ((1n << BigInt(bits)) - 1n)) !== 0n) throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
+  }
+  merkleOpen(label: string, root: Digest, bits: readonly Elem[], words: number): Elem[] {
+    const leaf = this.#take(words, label), path = this.#take(4 * bits.length, label);
+    let index = 0;
+    bits.forEach((b, k) => { if (this.#k.u64[b / 8] === 1n) index += 2 ** k; });
+    this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, bits.length, index);
+    const u = this.#k.u64;
+    for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle path', label);
+    return this.#embed(leaf, words);
+  }
+  /** Every word must have been read. */
+  finish(): void {
+    if (this.#at !== this.#words) throw new VerificationError('proof length', `${this.#words - this.#at} words too many`);
+  }
+}

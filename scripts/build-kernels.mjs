@@ -1,5 +1,5 @@
 // Compiles src/kernels/as twice (shared memory for provers, unshared for verifiers) and embeds both in src/kernels/generated.ts.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,4 +18,7 @@ async function build(shared) {
 }
 const st = await build(false), mt = await build(true);
 rmSync(out, { recursive: true });
-writeFileSync(join(root, 'src/kernels/generated.ts'), `// Written by scripts/build-kernels.mjs.\nexport const SINGLE = '${st}';\nexport const SHARED = '${mt}';\n`);
+// Written beside and renamed, so that a reader never sees half a file.
+const target = join(root, 'src/kernels/generated.ts'), part = `${target}.${process.pid}.part`;
+writeFileSync(part, `// Written by scripts/build-kernels.mjs.\nexport const SINGLE = '${st}';\nexport const SHARED = '${mt}';\n`);
+renameSync(part, target);

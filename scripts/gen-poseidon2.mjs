@@ -12,11 +12,11 @@ const external = () => {
     for (const b of [0, 4, 8]) {
       const x = [0, 1, 2, 3].map((k) => (h === 'l' ? `(s${b + k} & M)` : `(s${b + k} >> 32)`));
       o.push(`const ${h}a${b} = ${x.join(' + ')};`);
-      [0, 1, 2, 3].forEach((k) => o.push(`const ${h}y${b + k} = ${h}a${b} + ${x[k]} + (${x[(k + 1) % 4]} << 1);`));
+      for (const k of [0, 1, 2, 3]) o.push(`const ${h}y${b + k} = ${h}a${b} + ${x[k]} + (${x[(k + 1) % 4]} << 1);`);
     }
-    [0, 1, 2, 3].forEach((k) => o.push(`const ${h}t${k} = ${h}y${k} + ${h}y${k + 4} + ${h}y${k + 8};`));
+    for (const k of [0, 1, 2, 3]) o.push(`const ${h}t${k} = ${h}y${k} + ${h}y${k + 4} + ${h}y${k + 8};`);
   }
-  S.forEach((k) => o.push(`s${k} = fhalves(hy${k} + ht${k % 4}, ly${k} + lt${k % 4});`));
+  for (const k of S) o.push(`s${k} = fhalves(hy${k} + ht${k % 4}, ly${k} + lt${k % 4});`);
   return `{ ${o.join('\n      ')} }`;
 };
 const full = (base) => `for (let r: usize = 0; r < 4; r++) {

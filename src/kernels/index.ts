@@ -1,1 +1,1 @@
-export { Kernels, OutOfMemoryError, type KernelOptions } from './runtime.js';
+export { KernelError, type KernelMemory, type KernelOptions, Kernels, OutOfMemoryError } from './runtime.js';

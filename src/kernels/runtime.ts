@@ -11,6 +11,8 @@ export class OutOfMemoryError extends Error {
 const mib = (n: number): string => `${Math.ceil(n / 2 ** 20)} MiB`;
 const PAGE = 65536;
 
+/** Linear memory, growing. */
+export interface KernelMemory { readonly buffer: ArrayBufferLike; grow(pages: number): number }
 type Fn = (...args: (number | bigint)[]) => number;
 export interface KernelOptions { readonly threads?: number; /** Cap on linear memory, at most 4 GiB - 64 KiB. */ readonly maxBytes?: number }
 
@@ -20,8 +22,22 @@ const decode = (text: string): Uint8Array<ArrayBuffer> => {
   return out;
 };
 
+// A worker's slot in the control buffer: state, kernel, argument count, length of the error text; arguments; error text.
 const ARGS = 24;
-const SLOT = 16 + ARGS * 16;
+const TEXT = 16 + ARGS * 16;
+const TEXT_BYTES = 240;
+const SLOT = TEXT + TEXT_BYTES;
+const IDLE = 0, RUN = 1;
+/** 4 GiB less a page, so that every end address fits 32 bits. */
+const LIMIT = 4 * 2 ** 30 - PAGE;
+
+/** A kernel trapped or threw in a worker thread. */
+export class KernelError extends Error {
+  constructor(readonly kernel: string, detail: string) {
+    super(`kernel ${kernel} failed in a worker: ${detail}`);
+    this.name = 'KernelError';
+  }
+}
 
 /**
  * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over worker threads, the caller takes part. Results
@@ -37,7 +53,7 @@ export class Kernels {
   #control?: SharedArrayBuffer;
   #names: string[];
 
-  private constructor(readonly memory: WebAssembly.Memory, instance: WebAssembly.Instance, threads: number, readonly maxBytes: number) {
+  private constructor(readonly memory: KernelMemory, instance: WebAssembly.Instance, threads: number, readonly maxBytes: number) {
     this.exports = instance.exports as Record<string, Fn>;
     this.threads = threads;
     this.#names = Object.keys(instance.exports).filter((k) => typeof instance.exports[k] === 'function').sort();
@@ -48,15 +64,15 @@ export class Kernels {
   static single(options: { maxBytes?: number } = {}): Kernels {
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
     const module = new WebAssembly.Module(decode(SINGLE));
-    return new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), 1, options.maxBytes ?? 4 * 2 ** 30 - PAGE);
+    return new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), 1, Math.min(options.maxBytes ?? LIMIT, LIMIT));
   }
 
   /** Shared memory and worker threads, for provers. */
   static async create(options: KernelOptions = {}): Promise<Kernels> {
-    const threads = Math.max(1, options.threads ?? 1);
+    const threads = Math.max(1, Math.floor(options.threads ?? 1));
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     const module = new WebAssembly.Module(decode(SHARED));
-    const k = new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), threads, Math.min(options.maxBytes ?? 4 * 2 ** 30 - PAGE, 4 * 2 ** 30 - PAGE));
+    const k = new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), threads, Math.min(options.maxBytes ?? LIMIT, LIMIT));
     if (threads > 1) await k.#start(module);
     return k;
   }
@@ -66,7 +82,7 @@ export class Kernels {
     this.#control = new SharedArrayBuffer(SLOT * this.threads);
     const ready: Promise<void>[] = [];
     for (let t = 1; t < this.threads; t++) {
-      const w = new Worker(workerSource, { eval: true, workerData: { module, memory: this.memory, control: this.#control, slot: t * SLOT, names: this.#names, args: ARGS } });
+      const w = new Worker(workerSource, { eval: true, workerData: { module, memory: this.memory, control: this.#control, slot: t * SLOT, names: this.#names, text: TEXT, textBytes: TEXT_BYTES } });
       ready.push(new Promise((resolve, reject) => { w.once('message', () => resolve()); w.once('error', reject); }));
       this.#workers.push(w);
     }
@@ -74,9 +90,11 @@ export class Kernels {
     for (const w of this.#workers) (w as { unref?: () => void }).unref?.();
   }
 
+  /** Ends the workers; the memory stays usable by the caller's thread alone. */
   close(): void {
     for (const w of this.#workers) void w.terminate();
     this.#workers = [];
+    this.#control = undefined;
   }
 
   #view() {
@@ -111,15 +129,23 @@ export class Kernels {
 
   writeExt(p: number, v: readonly [bigint, bigint, bigint]): void { const u = this.u64, at = p / 8; u[at] = v[0]; u[at + 1] = v[1]; u[at + 2] = v[2]; }
   readExt(p: number): [bigint, bigint, bigint] { const u = this.u64, at = p / 8; return [u[at], u[at + 1], u[at + 2]]; }
+  writeExts(p: number, values: readonly (readonly [bigint, bigint, bigint])[]): void {
+    const u = this.u64;
+    let at = p / 8;
+    for (const v of values) { u[at++] = v[0]; u[at++] = v[1]; u[at++] = v[2]; }
+  }
   /** Allocates and writes elements of E. */
   exts(values: readonly (readonly [bigint, bigint, bigint])[]): number {
     const p = this.alloc(24 * Math.max(1, values.length));
-    values.forEach((v, k) => this.writeExt(p + 24 * k, v));
+    this.writeExts(p, values);
     return p;
   }
   readExts(p: number, n: number): [bigint, bigint, bigint][] { return Array.from({ length: n }, (_, k) => this.readExt(p + 24 * k)); }
 
-  /** Runs kernel(args(lo, hi, thread)) over a partition of [0, n) in multiples of `grain`. */
+  /**
+   * Runs kernel(args(lo, hi, thread)) over a partition of [0, n) into at most `threads` pieces cut at multiples of `grain`; returns when
+   * all pieces are done, also when one of them failed. `args` must not allocate: views and cuts are taken once.
+   */
   parallel(kernel: string, n: number, grain: number, args: (lo: number, hi: number, thread: number) => (number | bigint)[]): void {
     const fn = this.exports[kernel];
     if (!fn) throw new Error(`no kernel ${kernel}`);
@@ -127,34 +153,47 @@ export class Kernels {
     const units = Math.ceil(n / grain), T = Math.min(this.threads, units);
     if (T <= 1 || !this.#control) { fn(...args(0, n, 0)); return; }
     const cut = (t: number): number => Math.min(n, Math.floor((units * t) / T) * grain);
-    const i32 = new Int32Array(this.#control), f64 = new Float64Array(this.#control), i64 = new BigInt64Array(this.#control);
     const id = this.#names.indexOf(kernel);
+    const lists = Array.from({ length: T }, (_, t) => args(cut(t), cut(t + 1), t));
+    if (lists.some((a) => a.length > ARGS)) throw new Error('too many kernel arguments');
+    for (let t = 1; t < T; t++) this.#post(t, id, lists[t]);
+    let failure: unknown;
+    try { fn(...lists[0]); } catch (e) { failure = e; }
     for (let t = 1; t < T; t++) {
-      const a = args(cut(t), t === T - 1 ? n : cut(t + 1), t), base = t * SLOT;
-      if (a.length > ARGS) throw new Error('too many kernel arguments');
-      i32[base / 4 + 1] = id;
-      i32[base / 4 + 2] = a.length;
-      a.forEach((x, k) => {
-        const at = (base + 16 + 16 * k) / 8;
-        if (typeof x === 'bigint') { f64[at] = 1; i64[at + 1] = BigInt.asIntN(64, x); } else { f64[at] = 0; f64[at + 1] = x; }
-      });
-      Atomics.store(i32, base / 4, 1);
-      Atomics.notify(i32, base / 4);
+      const text = this.#join(t);
+      if (text !== undefined) failure ??= new KernelError(kernel, text);
     }
-    fn(...args(0, cut(1), 0));
-    for (let t = 1; t < T; t++) {
-      const at = (t * SLOT) / 4;
-      let spins = 0;
-      for (;;) {
-        const s = Atomics.load(i32, at);
-        if (s === 0) break;
-        if (s < 0) { Atomics.store(i32, at, 0); throw new Error(`kernel ${kernel} failed in a worker`); }
-        if (++spins > 200_000) { Atomics.wait(i32, at, 1, 5); }
+    if (failure !== undefined) throw failure;
+  }
+
+  #post(t: number, id: number, a: (number | bigint)[]): void {
+    const c = this.#control!, base = t * SLOT, i32 = new Int32Array(c), f64 = new Float64Array(c), i64 = new BigInt64Array(c);
+    i32[base / 4 + 1] = id;
+    i32[base / 4 + 2] = a.length;
+    a.forEach((x, k) => {
+      const at = (base + 16 + 16 * k) / 8;
+      if (typeof x === 'bigint') { f64[at] = 1; i64[at + 1] = BigInt.asIntN(64, x); } else { f64[at] = 0; f64[at + 1] = x; }
+    });
+    Atomics.store(i32, base / 4, RUN);
+    Atomics.notify(i32, base / 4);
+  }
+
+  /** Waits for worker t; the text of its error if it failed. */
+  #join(t: number): string | undefined {
+    const i32 = new Int32Array(this.#control!), at = (t * SLOT) / 4;
+    for (let spins = 0; ; spins++) {
+      const s = Atomics.load(i32, at);
+      if (s === IDLE) return undefined;
+      if (s !== RUN) {
+        const from = t * SLOT + TEXT, text = new TextDecoder().decode(new Uint8Array(this.#control!).slice(from, from + i32[at + 3]));
+        Atomics.store(i32, at, IDLE);
+        return text;
       }
+      if (spins > 2_000_000) Atomics.wait(i32, at, RUN, 5);
     }
   }
 }
 
-function imports(memory: WebAssembly.Memory): WebAssembly.Imports {
+function imports(memory: KernelMemory): WebAssembly.Imports {
   return { env: { memory, abort: () => { throw new Error('kernel aborted'); } } };
 }

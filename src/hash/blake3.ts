@@ -1,0 +1,32 @@
+import { blake3 as noble } from '@noble/hashes/blake3.js';
+import { P } from '../field/goldilocks.js';
+import { DOMAIN } from './poseidon2.js';
+
+/** Plain BLAKE3 of bytes, 32 bytes out. */
+export const blake3 = (bytes: Uint8Array): Uint8Array => noble(bytes);
+
+/** Words as little-endian 64-bit integers. */
+export function wordBytes(words: readonly bigint[]): Uint8Array {
+  const out = new Uint8Array(8 * words.length), view = new DataView(out.buffer);
+  words.forEach((w, k) => { view.setBigUint64(8 * k, w, true); });
+  return out;
+}
+
+/**
+ * Fixed-length hash of canonical words: BLAKE3 in keyed mode, key = the words (domain, number of words, 0, 0), message = the words, all
+ * little-endian. The four 64-bit words of the digest are reduced mod p: a collision of reduced digests is one of BLAKE3's up to the
+ * 2^32 - 1 of 2^64 values per word that have two representatives.
+ */
+export function hashWords(domain: bigint, words: readonly bigint[]): bigint[] {
+  return digestWords(noble(wordBytes(words), { key: wordBytes([domain, BigInt(words.length), 0n, 0n]) }));
+}
+
+/** Inner node of a Merkle tree: key (node, 0, 0, 0), message left || right. The key's length word 0 belongs to no row of eight words. */
+export function compress(left: readonly bigint[], right: readonly bigint[]): bigint[] {
+  return digestWords(noble(wordBytes([...left, ...right]), { key: wordBytes([DOMAIN.node, 0n, 0n, 0n]) }));
+}
+
+function digestWords(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
+  return [0, 8, 16, 24].map((at) => view.getBigUint64(at, true) % P);
+}

@@ -3,63 +3,89 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const text = readFileSync(new URL('../src/hash/poseidon2-constants.ts', import.meta.url), 'utf8');
 const pick = (name) => [...text.match(new RegExp(`${name}[^=]*= \\[([\\s\\S]*?)\\];`))[1].matchAll(/0x[0-9a-f]+/g)].map((m) => m[0]);
 const rc = pick('EXTERNAL'), ri = pick('INTERNAL'), diag = pick('DIAGONAL');
-const S = [...Array(12).keys()];
-const sbox = (v) => `{ const q = fsquare(${v}); ${v} = fmul(fmul(fsquare(q), q), ${v}); }`;
-// Linear layers on 32-bit halves: sums of a few halves cannot pass 2^64, one reduction at the end.
-const external = () => {
+const S = [...Array(12).keys()], zeros = S.map(() => 0);
+// Between rounds a word is any representative below 2^64. Linear layers work on 32-bit halves, whose sums cannot pass 2^64; the round
+// constants of the next round, split likewise, join before the one reduction.
+const sbox = (v) => `{ const q = fsquareLazy(${v}), c = fmulLazy(q, ${v}); ${v} = fmulLazy(fsquareLazy(q), c); }`;
+const external = (rc) => {
   const o = [];
   for (const h of ['l', 'h']) {
     for (const b of [0, 4, 8]) {
       const x = [0, 1, 2, 3].map((k) => (h === 'l' ? `(s${b + k} & M)` : `(s${b + k} >> 32)`));
-      o.push(`const ${h}a${b} = ${x.join(' + ')};`);
-      for (const k of [0, 1, 2, 3]) o.push(`const ${h}y${b + k} = ${h}a${b} + ${x[k]} + (${x[(k + 1) % 4]} << 1);`);
+      const n = (t) => `${h}${t}${b}`;
+      o.push(`const ${n('p')} = ${x[0]} + ${x[1]}, ${n('q')} = ${x[2]} + ${x[3]}, ${n('r')} = ${n('p')} + ${n('q')}, ${n('u')} = ${n('r')} + ${x[1]}, ${n('v')} = ${n('r')} + ${x[3]};`);
+      o.push(`const ${h}y${b} = ${n('u')} + ${n('p')}, ${h}y${b + 1} = ${n('u')} + (${x[2]} << 1), ${h}y${b + 2} = ${n('v')} + ${n('q')}, ${h}y${b + 3} = ${n('v')} + (${x[0]} << 1);`);
     }
     for (const k of [0, 1, 2, 3]) o.push(`const ${h}t${k} = ${h}y${k} + ${h}y${k + 4} + ${h}y${k + 8};`);
   }
-  for (const k of S) o.push(`s${k} = fhalves(hy${k} + ht${k % 4}, ly${k} + lt${k % 4});`);
+  for (const k of S) o.push(`s${k} = fhalves(hy${k} + ht${k % 4} + load<u32>(${rc}, ${8 * k + 4}), ly${k} + lt${k % 4} + load<u32>(${rc}, ${8 * k}));`);
   return `{ ${o.join('\n      ')} }`;
 };
-const full = (base) => `for (let r: usize = 0; r < 4; r++) {
-    const c = ${base} + r * 96;
-    ${S.map((k) => `s${k} = fadd(s${k}, load<u64>(c, ${8 * k})); ${sbox(`s${k}`)}`).join('\n    ')}
-    ${external()}
-  }`;
+const P = 0xffffffff00000001n;
+/** d x + sum from the halves (sh, sl) of the sum; negative multiples are taken from 4 p, written as halves without borrows. */
+const diagonal = (k) => {
+  const d = BigInt(diag[k]), lo = `(s${k} & M)`, hi = `(s${k} >> 32)`;
+  if (d <= 4n) { const f = (x) => (d === 1n ? x : `${x} * ${d}`); return `fhalves(sh + ${f(hi)}, sl + ${f(lo)})`; }
+  if (P - d <= 4n) { const f = (x) => (P - d === 1n ? x : `${x} * ${P - d}`); return `fhalves(sh + FOUR_H - ${f(hi)}, sl + FOUR_L - ${f(lo)})`; }
+  for (let m = 1n; m < 8n; m++) {
+    if ((d << m) % P === 1n) return `fhalves2(sh, sl, fshift(s${k}, ${m}))`;
+    if (((P - d) << m) % P === 1n) return `fhalves2(sh, sl, P - fshift(s${k}, ${m}))`;
+  }
+  throw new Error(`diagonal entry ${k}`);
+};
 const internal = `for (let r: usize = 0; r < 22; r++) {
-    s0 = fadd(s0, load<u64>(ci + r * 8)); ${sbox('s0')}
-    const sum = fhalves(${S.map((k) => `(s${k} >> 32)`).join(' + ')}, ${S.map((k) => `(s${k} & M)`).join(' + ')});
-    ${S.map((k) => {
-      const d = BigInt(diag[k]), P = 0xffffffff00000001n, n = P - d;
-      if (d === 1n) return `s${k} = fadd(s${k}, sum);`;
-      if (d === 2n) return `s${k} = fadd(fadd(s${k}, s${k}), sum);`;
-      if (n === 2n) return `s${k} = fsub(sum, fadd(s${k}, s${k}));`;
-      return `s${k} = fadd(fmul(s${k}, ${diag[k]}), sum);`;
-    }).join('\n    ')}
-  }`;
+      s0 = faddLazy(s0, load<u64>(ci + r * 8));
+      let sl = ${S.slice(1).map((k) => `(s${k} & M)`).join(' + ')};
+      let sh = ${S.slice(1).map((k) => `(s${k} >> 32)`).join(' + ')};
+      ${sbox('s0')}
+      sl += s0 & M; sh += s0 >> 32;
+      ${S.map((k) => `s${k} = ${diagonal(k)};`).join('\n      ')}
+    }`;
 writeFileSync(new URL('../src/kernels/as/poseidon2.ts', import.meta.url), `// Written by scripts/gen-poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
-import { P, EPS, fadd, fsub, fmul, fsquare, fsigned } from './field';
+import { P, EPS, fcanon, fmulLazy, fsquareLazy, fsigned } from './field';
 const M: u64 = 0xffffffff;
-const CE: StaticArray<u64> = [${rc.join(', ')}];
+// Constants joined to external layers 0 .. 8 (none after layers 4 and 8), then those that follow the internal rounds.
+const CE: StaticArray<u64> = [${[...rc.slice(0, 48), ...zeros, ...rc.slice(60), ...zeros, ...rc.slice(48, 60)].join(', ')}];
 const CI: StaticArray<u64> = [${ri.join(', ')}];
 
-// h 2^32 + l with h, l < 2^40
+// 4 p = FOUR_H 2^32 + FOUR_L, both at least 4 (2^32 - 1).
+const FOUR_H: u64 = 0x3fffffff8;
+const FOUR_L: u64 = 0x400000004;
+
+// h 2^32 + l with h, l < 2^40: h 2^32 = (h mod 2^32) 2^32 + (h >> 32) 2^64 and 2^64 = EPS mod p.
 // @ts-ignore: decorator
 @inline function fhalves(h: u64, l: u64): u64 {
-  // h 2^32 = (h mod 2^32) 2^32 + (h >> 32) 2^64, 2^64 = EPS mod p
-  const t = l + (h >> 32) * EPS;
-  let r = (h << 32) + t;
-  if (r < t) r += EPS;
-  return r >= P ? r - P : r;
+  const t = l + (h >> 32) * EPS, r = (h << 32) + t;
+  return r + (r < t ? EPS : 0);
 }
+// @ts-ignore: decorator
+@inline function fhalves2(h: u64, l: u64, x: u64): u64 { return fhalves(h + (x >> 32), l + (x & M)); }
+// x 2^-m: k p makes x + k p divisible by 2^m, as p = 1 mod 2^m; the result is below p.
+// @ts-ignore: decorator
+@inline function fshift(a: u64, m: u64): u64 {
+  const x = fcanon(a), k = (0 - x) & ((<u64>1 << m) - 1);
+  return ((x + k) >> m) + (k << (64 - m)) - (k << (32 - m));
+}
+// a any representative, b canonical.
+// @ts-ignore: decorator
+@inline function faddLazy(a: u64, b: u64): u64 { const r = a + b; return r + (r < b ? EPS : 0); }
 
-/** In place on twelve words. */
+/** In place on twelve words; accepts any representatives, leaves canonical ones. */
 export function poseidon2(p: usize): void {
   const ce = changetype<usize>(CE), ci = changetype<usize>(CI);
   ${S.map((k) => `let s${k} = load<u64>(p, ${8 * k});`).join(' ')}
-  ${external()}
-  ${full('ce')}
-  ${internal}
-  ${full('(ce + 384)')}
-  ${S.map((k) => `store<u64>(p, s${k}, ${8 * k});`).join(' ')}
+  for (let round: usize = 0; round <= 8; round++) {
+    const c = ce + round * 96;
+    if (round > 0) {
+      ${S.map((k) => sbox(`s${k}`)).join('\n      ')}
+    }
+    ${external('c')}
+    if (round == 4) {
+      ${internal}
+      ${S.map((k) => `s${k} = faddLazy(s${k}, load<u64>(ce, ${8 * (108 + k)}));`).join('\n      ')}
+    }
+  }
+  ${S.map((k) => `store<u64>(p, fcanon(s${k}), ${8 * k});`).join(' ')}
 }
 
 /** Rows [lo, hi): state of 12 words per row, set to (0 x 8, domain, words, 0, 0). */

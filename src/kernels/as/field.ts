@@ -25,6 +25,35 @@ const M: u64 = 0xffffffff;
   if (r < u) r += EPS;
   return r >= P ? r - P : r;
 }
+// As freduce, but any representative below 2^64: for chains whose next step takes one (products, sums of halves).
+// @ts-ignore: decorator
+@inline export function freduceLazy(hi: u64, lo: u64): u64 {
+  const hh = hi >> 32, hl = hi & M;
+  let t = lo - hh;
+  if (lo < hh) { t -= EPS; store<u32>(8, 0); }
+  const u = (hl << 32) - hl;
+  const r = t + u;
+  return r + (r < u ? EPS : 0);
+}
+// @ts-ignore: decorator
+@inline export function fcanon(r: u64): u64 { return r >= P ? r - P : r; }
+// Product of any two 64-bit values, any representative.
+// @ts-ignore: decorator
+@inline export function fmulLazy(a: u64, b: u64): u64 {
+  const a0 = a & M, a1 = a >> 32, b0 = b & M, b1 = b >> 32;
+  const p00 = a0 * b0;
+  const mid = a1 * b0 + (p00 >> 32);
+  const mid2 = a0 * b1 + (mid & M);
+  return freduceLazy(a1 * b1 + (mid >> 32) + (mid2 >> 32), (mid2 << 32) | (p00 & M));
+}
+// @ts-ignore: decorator
+@inline export function fsquareLazy(a: u64): u64 {
+  const a0 = a & M, a1 = a >> 32;
+  const p00 = a0 * a0, p01 = a0 * a1;
+  const mid = p01 + (p00 >> 32);
+  const mid2 = p01 + (mid & M);
+  return freduceLazy(a1 * a1 + (mid >> 32) + (mid2 >> 32), (mid2 << 32) | (p00 & M));
+}
 // @ts-ignore: decorator
 @inline export function fmul(a: u64, b: u64): u64 {
   const a0 = a & M, a1 = a >> 32, b0 = b & M, b1 = b >> 32;

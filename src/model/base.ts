@@ -121,5 +121,5 @@ export function frozenIntegers(shape: LlamaShape, ints: Map<string, BigInt64Arra
 
 /** Largest table that a model of this size deserves: kept here so that tests and the demo agree. */
 export function smallNumbers(): Numbers {
-  return { rangeBits: 16, xBits: 24, actBits: 20, scoreFrac: 11, expBits: 16, siluBits: 16, siluFrac: 11 };
+  return { rangeBits: 16, xBits: 24, actBits: 20, scoreFrac: 10, headFrac: 11, expBits: 16, siluBits: 16, siluFrac: 11 };
 }

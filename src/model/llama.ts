@@ -18,10 +18,10 @@ export interface Numbers {
   /** Largest range table, bits. */ readonly rangeBits: number;
   /** Residual stream. */ readonly xBits: number;
   /** Activations and their gradients (fractions 12 and 13). */ readonly actBits: number;
-  /** Score fraction and bits of the exponential's domain. */ readonly scoreFrac: number; readonly expBits: number;
+  /** Fractions of attention scores and of logits, bits of the exponentials' domain. */ readonly scoreFrac: number; readonly headFrac: number; readonly expBits: number;
   /** SiLU domain. */ readonly siluBits: number; readonly siluFrac: number;
 }
-export const DEFAULT_NUMBERS: Numbers = { rangeBits: 20, xBits: 26, actBits: 20, scoreFrac: 14, expBits: 20, siluBits: 20, siluFrac: 12 };
+export const DEFAULT_NUMBERS: Numbers = { rangeBits: 20, xBits: 26, actBits: 20, scoreFrac: 11, headFrac: 13, expBits: 20, siluBits: 20, siluFrac: 12 };
 
 /** Bits (sign included) of each kind of frozen tensor at 16 fraction bits, from the base's largest entries. */
 export type WeightBits = Readonly<Record<string, number>>;
@@ -134,14 +134,14 @@ function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
     b.tensor(t.name, t.axes, 'frozen', fb({ bits, frac: t.frac }));
   }
   const n = o.numbers;
-  const expTable = (f: number): void => {
-    const name = `exp:${n.scoreFrac}:${f}`;
+  const expTable = (F: number, f: number): void => {
+    const name = `exp:${F}:${f}`;
     // T(-1) = max(2^f + 1, round(2^f exp(2^-scoreFrac))) < 2^f (1 + 2^(1 - scoreFrac)) + 2
-    const top = (1n << BigInt(f)) + (1n << BigInt(Math.max(0, f + 1 - n.scoreFrac))) + 2n;
+    const top = (1n << BigInt(f)) + (1n << BigInt(Math.max(0, f + 1 - F))) + 2n;
     b.table({ name, axis: name.replaceAll(':', '_'), lo: 0n, size: 2 ** n.expBits, columns: [`${name}.e1`, `${name}.e2`] }, [{ lo: 0n, hi: 1n << BigInt(f), frac: f }, { lo: 0n, hi: top, frac: f }]);
   };
-  expTable(ATTN_FRAC);
-  expTable(HEAD_FRAC);
+  expTable(n.scoreFrac, ATTN_FRAC);
+  expTable(n.headFrac, HEAD_FRAC);
   const silu = `silu:${n.siluFrac}:12:14`;
   b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] },
     [{ lo: -(2n ** 12n), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 }, { lo: -(2n ** 14n), hi: 2n ** 15n, frac: 14 }]);
@@ -228,11 +228,11 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   rms('final');
   b.inFormat('X', X);
   const head = s.tied ? 'E' : 'head', lg = ['vocab', ...TOK];
-  b.tensor('logits', lg, 'witness', { lo: -big, hi: big, frac: n.scoreFrac });
-  b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), 28 - n.scoreFrac);
-  logSumExp(b, { m: 'MH', axes: TOK, over: 'vocab', scores: idx('logits', lg), box: lg, table: `exp:${n.scoreFrac}:${HEAD_FRAC}`, f: HEAD_FRAC, frac: n.scoreFrac, e: 'ph', causal: false, dmax });
+  b.tensor('logits', lg, 'witness', { lo: -big, hi: big, frac: n.headFrac });
+  b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), 28 - n.headFrac);
+  logSumExp(b, { m: 'MH', axes: TOK, over: 'vocab', scores: idx('logits', lg), box: lg, table: `exp:${n.headFrac}:${HEAD_FRAC}`, f: HEAD_FRAC, frac: n.headFrac, e: 'ph', causal: false, dmax });
   const lim = 1n << 50n;
-  b.tensor('loss', [], 'public', { lo: -lim, hi: lim, frac: n.scoreFrac }, { publicKind: 'dense' });
+  b.tensor('loss', [], 'public', { lo: -lim, hi: lim, frac: n.headFrac }, { publicKind: 'dense' });
   b.round('loss', [], expr([term(1, 'mask[b,i]', 'MH[b,i]'), term(-1, 'targets[vocab,b,i]', 'logits[vocab,b,i]')]), 0);
 }
 

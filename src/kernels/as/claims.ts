@@ -1,1 +1,49 @@
-export const claims_version: u32 = 1;
+// Weights of linear claims, blocks of the stack.
+import { eadd, efma, ecopy, ezero, emul } from './field';
+
+/** dense[row len + j] += roww[row] vec[j], rows [lo, hi); rows of zero weight are passed over. */
+export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
+  for (let row = lo; row < hi; row++) {
+    const w = roww + row * 24;
+    if ((load<u64>(w) | load<u64>(w, 8) | load<u64>(w, 16)) == 0) continue;
+    const o = dense + row * len * 24;
+    for (let j: usize = 0; j < len; j++) efma(o + j * 24, w, vec + j * 24);
+  }
+}
+export function zeroExt(p: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) ezero(p + i * 24); }
+
+/** Cells [lo, hi) of a block, row-major over power-of-two pieces: dst at block offset <- src at tensor cell; desc [n, base cell, then log and unit per dim]. */
+export function blockCopy(dst: usize, src: usize, width: usize, desc: usize, lo: usize, hi: usize): void {
+  const n = load<i32>(desc), base = <usize>load<i32>(desc, 4);
+  for (let at = lo; at < hi; at++) {
+    let rest = at, cell = base;
+    for (let d = n - 1; d >= 0; d--) {
+      const e = desc + 8 + <usize>d * 8, log = load<i32>(e), mask = ((<usize>1) << log) - 1;
+      cell += (rest & mask) * <usize>load<i32>(e, 4);
+      rest >>= log;
+    }
+    if (width == 8) store<i64>(dst + at * 8, load<i64>(src + cell * 8)); else ecopy(dst + at * 24, src + cell * 24);
+  }
+}
+/** The same, adding: for aliases that share cells. */
+export function blockAdd(dst: usize, src: usize, one: usize, desc: usize, lo: usize, hi: usize): void {
+  const n = load<i32>(desc), base = <usize>load<i32>(desc, 4);
+  for (let at = lo; at < hi; at++) {
+    let rest = at, cell = base;
+    for (let d = n - 1; d >= 0; d--) {
+      const e = desc + 8 + <usize>d * 8, log = load<i32>(e), mask = ((<usize>1) << log) - 1;
+      cell += (rest & mask) * <usize>load<i32>(e, 4);
+      rest >>= log;
+    }
+    eadd(dst + at * 24, dst + at * 24, src + cell * 24);
+  }
+}
+/** out = sum over cells [lo, hi) of a[i] (i64 as field) w[i]: see scHalves for the general form. */
+export function scaleExt(dst: usize, src: usize, by: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) emul(dst + i * 24, src + i * 24, by); }
+export function u32ToI64(dst: usize, src: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) store<i64>(dst + i * 8, <i64>load<u32>(src + i * 4)); }
+/** dense[i] += c vec[i]. */
+export function addOuterCells(dense: usize, c: usize, vec: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) efma(dense + i * 24, c, vec + i * 24); }
+/** dst[row] += sum_j src[row len + j] vec[j]. */
+export function dotRows(dst: usize, src: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
+  for (let row = lo; row < hi; row++) for (let j: usize = 0; j < len; j++) efma(dst + row * 24, src + (row * len + j) * 24, vec + j * 24);
+}

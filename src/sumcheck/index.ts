@@ -1,0 +1,2 @@
+export { verifyBatched, DEGREE, type SumcheckAxis } from './verify.js';
+export { proveBatched, type SumTerm } from './prove.js';

@@ -1,0 +1,52 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Program } from './types.js';
+
+/** Version of program proofs. */
+export const PROOF_VERSION = 1;
+
+/** Public inputs of a program: integers of dense tensors, ids of one-hot tensors. */
+export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
+
+/** What a program proof is about. Roots by class (four words each), digest of the frozen integers, public inputs. */
+export interface Statement { readonly roots: Readonly<Record<string, readonly bigint[]>>; readonly frozen: readonly bigint[]; readonly publics: Publics }
+
+const words = (digest: Uint8Array): bigint[] => { const v = new DataView(digest.buffer, digest.byteOffset, digest.byteLength); return Array.from({ length: 8 }, (_, k) => BigInt(v.getUint32(4 * k, false))); };
+
+/** Canonical JSON of a program: keys in the order of the types, integers as decimal strings. */
+export function programJson(p: Program): string {
+  const norm = (x: unknown): unknown => {
+    if (typeof x === 'bigint') return x.toString();
+    if (Array.isArray(x)) return x.map(norm);
+    if (x && typeof x === 'object') return Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, norm(v)]));
+    return x;
+  };
+  return JSON.stringify(norm(p));
+}
+
+/** SHA-256 of the program's canonical JSON as eight 32-bit words. */
+export const programDigest = (p: Program): bigint[] => words(sha256(new TextEncoder().encode(programJson(p))));
+
+/** SHA-256 over all public tensors, names, lengths and values, in the program's order. */
+export function publicDigest(p: Program, publics: Publics): bigint[] {
+  const h = sha256.create();
+  for (const t of p.tensors) {
+    if (t.cls !== 'public' || t.publicKind === 'causal') continue;
+    const v = publics.get(t.name);
+    if (!v) throw new Error(`public input ${t.name} missing`);
+    h.update(new TextEncoder().encode(`${t.name}\0${v.length}\0${v instanceof Int32Array ? 'i32' : 'i64'}\0`));
+    h.update(littleEndian(v));
+  }
+  return words(h.digest());
+}
+
+/** SHA-256 over the frozen stack's signed words. */
+export function frozenDigest(stack: BigInt64Array): bigint[] {
+  return words(sha256.create().update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`)).update(littleEndian(stack)).digest());
+}
+
+function littleEndian(v: BigInt64Array | Int32Array): Uint8Array {
+  if (new Uint8Array(new Uint16Array([1]).buffer)[0] === 1) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+  const out = new Uint8Array(v.byteLength), d = new DataView(out.buffer);
+  v.forEach((x: bigint | number, k: number) => { if (typeof x === 'bigint') d.setBigInt64(8 * k, x, true); else d.setInt32(4 * k, x, true); });
+  return out;
+}

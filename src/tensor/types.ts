@@ -76,17 +76,19 @@ export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
  * lse: out = least M with sum over `over` of T[M * 1 - s] <= 2^f, where s = operand; T the named table (expr = s term, axes = box of s)
  * rsqrt: out = floor(2^shift / sqrt(expr));  sqrt: out = floor(sqrt(expr));  div: out = floor(num * 2^shift / den), den > 0
  * clip: out = min(floor(2^shift / count), floor(clip * 2^shift / sqrt(sum of squares)))
+ * max: out = max(a, b)
  * flatten / unflatten: copy a group's members to its alias or back
+ * `frac` (rsqrt, sqrt, clip: of expr; div: of den) serves the float reading alone.
  */
 export type StepOp =
   | { readonly op: 'round'; readonly out: Operand; readonly base?: Operand; readonly expr: Expr; readonly shift: number }
   | { readonly op: 'limb'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly bits: number }
   | { readonly op: 'table'; readonly outs: readonly Operand[]; readonly table: string; readonly key: Expr }
   | { readonly op: 'lse'; readonly out: Operand; readonly scores: Operand; readonly over: readonly string[]; readonly causal?: readonly [string, string]; readonly table: string; readonly target: bigint }
-  | { readonly op: 'rsqrt'; readonly out: Operand; readonly expr: Expr; readonly shift: number }
-  | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr }
-  | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number }
-  | { readonly op: 'clip'; readonly out: Operand; readonly squares: Expr; readonly count: Expr; readonly clip: bigint; readonly shift: number }
+  | { readonly op: 'rsqrt'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly frac?: number }
+  | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr; readonly frac?: number }
+  | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number; readonly frac?: number }
+  | { readonly op: 'clip'; readonly out: Operand; readonly squares: Expr; readonly count: Expr; readonly clip: bigint; readonly shift: number; readonly frac?: number }
   | { readonly op: 'max'; readonly out: Operand; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'flatten'; readonly group: string }
   | { readonly op: 'unflatten'; readonly group: string };

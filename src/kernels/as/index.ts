@@ -2,10 +2,12 @@ export * from './field';
 export * from './poseidon2';
 export * from './blake3';
 export * from './ntt';
+export * from './dif';
 export * from './transcript';
 export * from './whir';
 export * from './gkr';
 export * from './sumcheck';
 export * from './claims';
 export * from './tensor';
+export * from './reading';
 export function heapBase(): usize { return __heap_base; }

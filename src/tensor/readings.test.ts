@@ -137,7 +137,7 @@ function everything(): { program: Program; inputs: Map<string, ReadingInput> } {
   b.tensor('y', ['l', 'r', 'i'], 'witness', { lo: -4096n, hi: 65536n, frac: 12 });
   b.tensor('dy', ['l', 'r', 'i'], 'witness', { lo: -32768n, hi: 32768n, frac: 14 });
   b.lookup('y', ['l', 'r', 'i'], 'silu:10:12:14', expr([term(1, 'gate[l,r,i]')]), ['y[l,r,i]', 'dy[l,r,i]']);
-  b.round('X.out', ['l', 'd', 'i'], expr([realTerm(341n, 1 / 3, 'W[l,d,r]', 'y[l,r,i]', 'dy[l,r,i]')]), 12 + 14 + 10, { out: 'X[l+1,d,i]', base: 'X[l,d,i]' });
+  b.round('X.out', ['l', 'd', 'i'], expr([realTerm(5461n, 1 / 3, 'W[l,d,r]', 'y[l,r,i]', 'dy[l,r,i]')]), 12 + 14 + 14, { out: 'X[l+1,d,i]', base: 'X[l,d,i]' });
   b.phase = 'mid';
   b.inFormat('X', X);
   b.sqrt('norm', ['i'], 24, 12, expr([term(1, 'X[3,d,i]', 'X[3,d,i]')], 1n << 20n));
@@ -216,13 +216,12 @@ describe('steps', () => {
     expect(values(two)).toEqual(first);
     mt.release(m);
   });
-  // The coefficient 341 / 1024 for 1/3 is off by 0.1% per layer.
   it('agree with the float reading within rounding', () => {
     const k = Kernels.single(), x = new IntegerReading(k, program, inputs), f = new FloatReading(mt, program, inputs);
     x.run(); f.run();
     for (const name of ['X', 'u', 'sc', 'M', 'p', 'ctx', 'y', 'dy', 'norm', 'quot', 'rs', 'mx', 'cl', 'G', 'gA', 'gB', 'g', 'h', 'k']) {
       const unit = 2 ** -x.spec(name).frac, a = x.read(name), b = f.read(name);
-      a.forEach((v, i) => { expect(Math.abs(Number(v) * unit - b[i]), `${name}[${i}]: ${Number(v) * unit} against ${b[i]}`).toBeLessThan(0.02 + 0.005 * Math.abs(b[i])); });
+      a.forEach((v, i) => { expect(Math.abs(Number(v) * unit - b[i]), `${name}[${i}]: ${Number(v) * unit} against ${b[i]}`).toBeLessThan(0.02 + 0.003 * Math.abs(b[i])); });
     }
     // Unquantised inputs.
     const real = new FloatReading(k, program, new Map<string, ReadingInput>([...inputs, ['W', Float64Array.from(inputs.get('W') as BigInt64Array, (v) => Number(v) / 4096)]]));

@@ -41,6 +41,15 @@ export class FloatReading extends Reading {
   }
   protected constant(e: Expr, frac: number | undefined): number { return Number(e.constant) * 2 ** -(frac ?? 0); }
 
+  protected fracs(s: Step): readonly (number | undefined)[] {
+    switch (s.op) {
+      case 'round': return [this.spec(s.out.tensor).frac + s.shift];
+      case 'sqrt': case 'rsqrt': case 'clip': return [s.frac];
+      case 'div': return [undefined, s.frac];
+      default: return [];
+    }
+  }
+
   /** Integer value of an expression as a double, in fresh memory. */
   #raw(e: Expr, box: Box, at: number, frac?: number): { ptr: number; v: Float64Array } {
     const n = this.einsum.cells(box), ptr = this.value(e, box, at, frac), v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
@@ -54,8 +63,9 @@ export class FloatReading extends Reading {
       for (let k = 0; k < v.length; k++) v[k] = f(v[k], k) * unit;
       this.#store(box, at, out, x.ptr);
     };
+    const frac = this.fracs(s);
     switch (s.op) {
-      case 'round': this.#store(box, at, s.out, this.value(s.expr, box, at, this.spec(s.out.tensor).frac + s.shift), s.base); return;
+      case 'round': this.#store(box, at, s.out, this.value(s.expr, box, at, frac[0]), s.base); return;
       case 'limb': {
         if (!this.#read.has(s.out.tensor)) return;
         // The lowest digit keeps what lies below one unit, so that digits still sum to the value.
@@ -87,11 +97,11 @@ export class FloatReading extends Reading {
         this.#store(box, at, s.out, out);
         return;
       }
-      case 'sqrt': put(s.out, this.#raw(s.expr, box, at, s.frac), (x) => Math.sqrt(x)); return;
-      case 'rsqrt': put(s.out, this.#raw(s.expr, box, at, s.frac), (x) => 2 ** s.shift / Math.sqrt(x)); return;
-      case 'div': { const num = this.#raw(s.num, box, at), den = this.#raw(s.den, box, at, s.frac); put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]); return; }
+      case 'sqrt': put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => Math.sqrt(x)); return;
+      case 'rsqrt': put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => 2 ** s.shift / Math.sqrt(x)); return;
+      case 'div': { const num = this.#raw(s.num, box, at), den = this.#raw(s.den, box, at, frac[1]); put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]); return; }
       case 'max': { const a = this.#raw(s.a, box, at), b = this.#raw(s.b, box, at); put(s.out, this.#again(a), (x, k) => Math.max(x, b.v[k])); return; }
-      case 'clip': { const q = this.#raw(s.squares, box, at, s.frac), n = this.#raw(s.count, box, at), c = Number(s.clip); put(s.out, this.#again(q), (x, k) => 2 ** s.shift * Math.min(1 / n.v[k], c / Math.sqrt(x))); return; }
+      case 'clip': { const q = this.#raw(s.squares, box, at, frac[0]), n = this.#raw(s.count, box, at), c = Number(s.clip); put(s.out, this.#again(q), (x, k) => 2 ** s.shift * Math.min(1 / n.v[k], c / Math.sqrt(x))); return; }
     }
   }
 

@@ -56,6 +56,8 @@ export class IntegerReading extends Reading {
   protected factor(t: Term): bigint { return t.coef; }
   protected constant(e: Expr): bigint { return e.constant; }
 
+  protected fracs(): readonly undefined[] { return []; }
+
   protected step(s: Step, box: Box, at: number): void {
     const cells = this.einsum.cells(box), value = (e: Expr): number => this.value(e, box, at), es = this.einsum;
     const fail = (what: string) => (err: Bad): never => { throw new OverflowError(s.name, tensorOf(s), this.#indices(box, at, err.index), err.value, 0n, (1n << 63n) - 1n, what); };

@@ -33,6 +33,8 @@ export abstract class Reading {
   readonly #ids = new Map<string, Int32Array>();
   readonly #copies = new Map<string, Bytes[]>();
   readonly #computed: ReadonlySet<string>;
+  readonly #plans = new Map<Step, ReadonlyMap<Expr, ExprPlan>>();
+  #current?: ReadonlyMap<Expr, ExprPlan>;
 
   protected constructor(readonly kernels: Kernels, readonly program: Program, inputs: ReadingInputs, readonly mode: Mode) {
     const ptrs = new Map<string, number>();
@@ -56,7 +58,22 @@ export abstract class Reading {
     const filled = new Set<string>();
     for (const [name, value] of inputs) { this.setInput(name, value); filled.add(name); }
     this.#requireInputs(filled);
+    for (const st of program.steps) this.#planStep(st);
   }
+
+  /**
+   * Plans of a step's expressions are made once, in memory that lives as long as the reading, and serve every scan index; those with
+   * one-hot operands depend on the ids and are made at every run.
+   */
+  #planStep(s: Step): void {
+    const fracs = this.fracs(s), box = this.#box(s), plans = new Map<Expr, ExprPlan>();
+    exprsOf(s).forEach((e, k) => {
+      if (!e.terms.some((t) => t.operands.some((o) => this.spec(o.tensor).publicKind === 'onehot'))) plans.set(e, this.plan(e, box, fracs[k]));
+    });
+    this.#plans.set(s, plans);
+  }
+  /** Steps with the scan axis in the layer phases are evaluated at one scan index at a time. */
+  #box(s: Step): Box { return (s.phase === 'fwd' || s.phase === 'bwd') && s.axes.includes(this.program.scan) ? { axes: s.axes, scan: this.program.scan } : { axes: s.axes }; }
 
   spec(name: string): TensorSpec {
     const t = this.tensors.get(name);
@@ -92,6 +109,8 @@ export abstract class Reading {
   /** Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands for. */
   protected abstract factor(t: Term, frac: number | undefined): number | bigint;
   protected abstract constant(e: Expr, frac: number | undefined): number | bigint;
+  /** Units of the step's expressions (exprsOf), where the reading needs them. */
+  protected abstract fracs(s: Step): readonly (number | undefined)[];
   protected abstract step(s: Step, box: Box, at: number): void;
 
   /** Runs all steps. */
@@ -105,7 +124,7 @@ export abstract class Reading {
         const m = this.kernels.mark();
         const last = at === undefined || at === (phase === 'bwd' ? 0 : layers - 1) || !s.axes.includes(scan);
         if (s.op === 'flatten' || s.op === 'unflatten') this.#copy(s.group, s.op === 'flatten');
-        else this.step(s, at !== undefined && s.axes.includes(scan) ? { axes: s.axes, scan } : { axes: s.axes }, at ?? 0);
+        else { this.#current = this.#plans.get(s); this.step(s, this.#box(s), at ?? 0); this.#current = undefined; }
         this.kernels.release(m);
         if (last) progress?.(++done, total, { phase, step: s.name });
       };
@@ -122,7 +141,7 @@ export abstract class Reading {
   /** Evaluates an expression into fresh scratch memory, row-major over the box without its scan axis. */
   protected value(e: Expr, box: Box, at: number, frac?: number): number {
     const acc = this.kernels.alloc(8 * this.einsum.cells(box));
-    this.einsum.evaluate(this.plan(e, box, frac), acc, at);
+    this.einsum.evaluate(this.#current?.get(e) ?? this.plan(e, box, frac), acc, at);
     return acc;
   }
   protected plan(e: Expr, box: Box, frac?: number): ExprPlan {

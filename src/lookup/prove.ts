@@ -16,20 +16,25 @@ interface Quad { n0: Ext; n1: Ext; d0: Ext; d1: Ext }
 const PAD: Single = { n: E.ZERO, d: E.ONE };
 const PADQ: Quad = { n0: E.ZERO, n1: E.ZERO, d0: E.ONE, d1: E.ONE };
 
+function leafShape(b: PlacedBox): Layer {
+  const axis = b.dims.length - 1;
+  return { n: 0, d: 0, rows: b.dims.slice(0, Math.max(0, axis)).reduce((x, y) => x * y, 1), len: axis >= 0 ? b.dims[axis] : 1, axis };
+}
+
 function leafLayer(k: Kernels, b: PlacedBox, input: LeafInput): Layer {
-  const cells = b.dims.reduce((x, y) => x * y, 1), axis = b.dims.length - 1;
-  const shape = { rows: b.dims.slice(0, Math.max(0, axis)).reduce((x, y) => x * y, 1), len: axis >= 0 ? b.dims[axis] : 1, axis };
-  if (input.kind === 'table') return { n: input.num, d: input.den, ...shape };
+  const cells = b.dims.reduce((x, y) => x * y, 1), shape = leafShape(b);
+  if (input.kind === 'table') return { ...shape, n: input.num, d: input.den };
   const d = k.alloc(24 * cells);
   if (input.kind === 'range') { const g = k.exts([input.g]); k.parallel('leafRange', cells, 4096, (lo, hi) => [d, input.keys, g, lo, hi]); }
   else k.parallel('leafTable', cells, 4096, (lo, hi) => [d, input.keys, input.table, lo, hi]);
-  return { n: 0, d, ...shape };
+  return { ...shape, d };
 }
 
 /** Proves the sum; returns the point and the leaf claims. Keeps no memory but the caller's. */
 export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inputs: readonly LeafInput[]): { rho: Ext[]; num: Ext; den: Ext } {
   const start = k.mark(), scratch = k.alloc(512 * k.threads);
-  // Layers above the leaves, kept; the leaves are recomputed when their turn comes.
+  // Layers above the leaves, kept until the leaves' own turn; these are recomputed then.
+  const kept = k.mark();
   const layers: Layer[][] = shape.boxes.map(() => []);
   const folded = (b: PlacedBox, height: number): number => {
     let left = height;
@@ -86,6 +91,7 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
   for (let layer = 0; layer < shape.vars; layer++) {
     const height = shape.vars - 1 - layer; // this sumcheck pairs fractions of that height
     const lambda = ch.sample(`logup ${layer} lambda`);
+    if (height === 0) k.release(kept);
     const m = k.mark(), lam = k.exts([lambda]);
     let claim = E.add(a, E.mul(lambda, bden));
     const live: { b: PlacedBox; l: Layer; n0: number; n1: number; d0: number; d1: number; cs: number; rs: number; left: number; done: number }[] = [];
@@ -97,12 +103,14 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
     }
     shape.boxes.forEach((b, i) => {
       if (b.vars <= height) return;
-      let src = height === 0 ? leafLayer(k, b, inputs[i]) : layers[i][height - 1];
-      src = skipUnit(b, src, folded(b, height));
-      const len = Math.ceil(src.len / 2), cells = src.rows * len;
+      const shapeOf = skipUnit(b, height === 0 ? leafShape(b) : layers[i][height - 1], folded(b, height));
+      const len = Math.ceil(shapeOf.len / 2), cells = shapeOf.rows * len;
       const q = { n0: k.alloc(24 * cells), n1: k.alloc(24 * cells), d0: k.alloc(24 * cells), d1: k.alloc(24 * cells) };
+      const m3 = k.mark();
+      const src = height === 0 ? skipUnit(b, leafLayer(k, b, inputs[i]), 0) : shapeOf;
       k.parallel('gkrSplit', src.rows, Math.max(1, Math.floor(4096 / src.len)), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, src.n, src.d, src.len, lo, hi]);
-      const l = { ...src, len };
+      k.release(m3);
+      const l = { ...shapeOf, len };
       live.push({ b, l, ...q, cs: 1, rs: len, left: b.vars - height - 1, done: folded(b, height + 1) });
     });
     const r: Ext[] = [];

@@ -5,9 +5,9 @@ import type { ProverChannel } from '../transcript/prover.js';
 import { DEGREE, type SumcheckAxis } from './verify.js';
 
 /** coef * sum over the box of the product of factors; axes in global order; factors are dense E arrays over the box. */
-export interface SumTerm { readonly coef: Ext; readonly axes: readonly string[]; readonly factors: readonly number[] }
+export interface SumTerm { readonly coef: Ext; readonly axes: readonly string[]; readonly factors: readonly { readonly ptr: number; /** Axes on which the array depends; along the others it is constant, padding included. */ readonly axes: readonly string[] }[] }
 
-interface Live { sum: Ext; factors: number[]; axes: string[]; dims: number[]; len: number; rows: number; cs: number; rs: number; coef: Ext }
+interface Live { sum: Ext; factors: number[]; axes: string[]; dims: number[]; len: number; rows: number; cs: number; rs: number; coef: Ext; own: readonly (readonly string[])[] }
 
 /**
  * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a term without the
@@ -20,15 +20,15 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
   const list = k.alloc(64);
   const live: Live[] = terms.map((t) => {
     const dims = t.axes.map((a) => size.get(a)!), n = dims.reduce((x, y) => x * y, 1);
-    const factors = t.factors.map((f) => { const c = k.alloc(24 * n); k.u8.copyWithin(c, f, f + 24 * n); return c; });
+    const factors = t.factors.map((f) => { const c = k.alloc(24 * n); k.u8.copyWithin(c, f.ptr, f.ptr + 24 * n); return c; });
     const len = dims.length ? dims[dims.length - 1] : 1;
-    return { sum: E.ZERO, factors, axes: [...t.axes], dims, len, rows: n / len, cs: 1, rs: len, coef: t.coef };
+    return { sum: E.ZERO, factors, axes: [...t.axes], dims, len, rows: n / len, cs: 1, rs: len, coef: t.coef, own: t.factors.map((f) => f.axes) };
   });
   const evaluate = (t: Live): Ext[] => {
     const m = t.factors.length;
     k.u32.set(t.factors, list / 4);
     k.u8.fill(0, out, out + 192 * k.threads);
-    k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
+    k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, held(t), t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
     return Array.from({ length: m + 1 }, (_, x) => { let v: Ext = E.ZERO; for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(out + 192 * th + 24 * x)); return v; });
   };
   for (const t of live) t.sum = E.mul(t.coef, sumAll(k, t, out, scratch, list));
@@ -53,9 +53,9 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       k.writeExt(rp, r);
       for (const t of live) {
         const e = polys.get(t);
-        if (!e) { t.sum = E.mul(t.sum, E.sub(E.ONE, r)); continue; }
+        if (!e) { const c = E.sub(E.ONE, r); t.sum = E.mul(t.sum, c); t.coef = E.mul(t.coef, c); continue; }
         t.sum = interpolate(e, r);
-        for (const f of t.factors) k.parallel('gkrFold', t.rows, Math.max(1, Math.floor(1024 / t.len)), (lo, hi, th) => [f, t.len, t.cs, t.rs, 0n, rp, scratch + 1024 * th, lo, hi]);
+        t.factors.forEach((f, i) => k.parallel('termFold', t.rows, Math.max(1, Math.floor(1024 / t.len)), (lo, hi, th) => [f, t.len, t.cs, t.rs, (held(t) >> i) & 1, rp, scratch + 1024 * th, lo, hi]));
         t.len = Math.ceil(t.len / 2);
       }
     }
@@ -71,12 +71,18 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
   return points;
 }
 
+/** Mask of the factors that do not depend on the current axis. */
+function held(t: Live): number {
+  const axis = t.axes[t.axes.length - 1];
+  return t.own.reduce((m, own, i) => (own.includes(axis) ? m : m | (1 << i)), 0);
+}
+
 /** Sum over the whole box: the evaluations at 0 and 1 of the last variable, which a box of one column lacks. */
 function sumAll(k: Kernels, t: Live, out: number, scratch: number, list: number): Ext {
   const m = t.factors.length;
   k.u32.set(t.factors, list / 4);
   k.u8.fill(0, out, out + 192 * k.threads);
-  k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
+  k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, held(t), t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
   let v: Ext = E.ZERO;
   for (let th = 0; th < k.threads; th++) { v = E.add(v, k.readExt(out + 192 * th)); if (t.len > 1) v = E.add(v, k.readExt(out + 192 * th + 24)); }
   return v;

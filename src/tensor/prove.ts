@@ -165,7 +165,7 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   const terms = plan.terms.map((t) => {
     let coef = E.mulBase(E.mul(weights[t.constraint], betas[t.component === 0 ? 0 : t.component + 1]), mod(t.coef));
     for (const f of t.free) { const m = k.mark(), e = eqTableKernel(k, rho.slice(f.from, f.to), f.size); let s: Ext = E.ZERO; for (let i = 0; i < f.size; i++) s = E.add(s, k.readExt(e + 24 * i)); coef = E.mul(coef, s); k.release(m); }
-    const factors = t.factors.map((f) => broadcast(`f${f}`, arrays[f].ptr, arrays[f].axes, t.axes));
+    const factors = t.factors.map((f) => ({ ptr: broadcast(`f${f}`, arrays[f].ptr, arrays[f].axes, t.axes), axes: arrays[f].axes }));
     if (t.shared.length) {
       const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)), key = `eq${own.map((a) => `${a}${t.shared.find((s) => s.axis === a)!.from}`).join()}`;
       let eq = boxes.get(key);
@@ -180,7 +180,7 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
         }
         boxes.set(key, eq);
       }
-      factors.push(broadcast(key, eq, own, t.axes));
+      factors.push({ ptr: broadcast(key, eq, own, t.axes), axes: own });
     }
     return { coef, axes: t.axes, factors };
   });

@@ -3,9 +3,10 @@ import { fadd, fsub, fmul, eadd, esub, emul, efma, ezero, ecopy, P } from './fie
 
 /**
  * Adds to out, for X = 0..m, the sum over rows [lo, hi) and pairs of the product of m arrays taken at X along the current variable. Arrays: m
- * addresses (u32) at fs; element (row, c) at (row rs + c cs) 24; a missing upper cell is 0. Scratch: m (X, delta) pairs and two temporaries.
+ * addresses (u32) at fs; element (row, c) at (row rs + c cs) 24; a missing upper cell is 0, or equal to
+ * the lower one for the arrays of the mask `held`, which do not depend on the axis. Scratch: m (X, delta) pairs and two temporaries.
  */
-export function termRound(out: usize, fs: usize, m: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
+export function termRound(out: usize, fs: usize, m: u32, held: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2, acc = s + <usize>m * 48;
   for (let row = lo; row < hi; row++) {
     for (let c: usize = 0; c < half; c++) {
@@ -14,7 +15,7 @@ export function termRound(out: usize, fs: usize, m: u32, len: usize, cs: usize, 
         const p = <usize>load<u32>(fs + <usize>k * 4) + at, v = s + <usize>k * 48;
         ecopy(v, p);
         if (c + c + 1 < len) esub(v + 24, p + cs * 24, p);
-        else { ezero(v + 24); esub(v + 24, v + 24, p); }
+        else { ezero(v + 24); if (!((held >> k) & 1)) esub(v + 24, v + 24, p); }
       }
       for (let x: u32 = 0; x <= m; x++) {
         if (m == 1) eadd(out + <usize>x * 24, out + <usize>x * 24, s);
@@ -84,3 +85,16 @@ export function project(dst: usize, src: usize, w: usize, desc: usize, idx: usiz
   }
 }
 export function sumcheckUnused(x: u64): u64 { return fsub(x, 0); }
+/** Folds the current variable of one array in place; a missing upper cell is 0, or equal to the lower one if held. */
+export function termFold(a: usize, len: usize, cs: usize, rs: usize, held: u32, r: usize, s: usize, lo: usize, hi: usize): void {
+  const half = (len + 1) / 2;
+  for (let row = lo; row < hi; row++) {
+    for (let c: usize = 0; c < half; c++) {
+      const p = a + (row * rs + 2 * c * cs) * 24, o = a + (row * rs + c * cs) * 24;
+      if (c + c + 1 < len) esub(s, p + cs * 24, p);
+      else { ezero(s); if (!held) esub(s, s, p); }
+      emul(s, s, r);
+      eadd(o, p, s);
+    }
+  }
+}

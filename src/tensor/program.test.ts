@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { Kernels } from '../kernels/runtime.js';
+import { NativeChannel, VerificationError } from '../transcript/index.js';
+import { ProgramBuilder, expr, term } from './builder.js';
+import { DetachedClaim, settleFrozen } from './deferred.js';
+import { IntegerReading } from './integer.js';
+import { makePlan } from './plan.js';
+import { frozenStack, proveProgram } from './prove.js';
+import { frozenDigest } from './statement.js';
+import { verifyProgram } from './verify.js';
+
+const options = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
+const k = Kernels.single(), vk = Kernels.single();
+
+/** A layered program with every relation kind, odd sizes, affine accesses, one-hot, causal and state. */
+function program(seed: number) {
+  const b = new ProgramBuilder('test', 8);
+  for (const [a, n] of Object.entries({ l: 3, s: 7, d: 5, o: 3, v: 6, b: 2, i: 3, j: 3, P: 9 })) b.axis(a, n);
+  b.tensor('E', ['v', 'd'], 'frozen', { lo: -128n, hi: 127n, frac: 0 });
+  b.tensor('W', ['l', 'o', 'd'], 'frozen', { lo: -128n, hi: 127n, frac: 0 });
+  b.tensor('ids', ['v', 'b', 'i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
+  b.tensor('causal', ['i', 'j'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'causal' });
+  b.tensor('mask', ['b', 'i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'dense' });
+  b.tensor('rate', [], 'public', { lo: 0n, hi: 100n, frac: 0 }, { publicKind: 'dense' });
+  b.tensor('out', [], 'public', { lo: -100000n, hi: 100000n, frac: 0 }, { publicKind: 'dense' });
+  b.tensor('A', ['l', 'o'], 'cIn', { lo: -50n, hi: 50n, frac: 0 }, { group: 'C' });
+  b.tensor('C', ['P'], 'cIn', { lo: -50n, hi: 50n, frac: 0 }, { aliasOf: 'C' });
+  b.table({ name: 'exp:2:4', axis: 'exp', lo: 0n, size: 32, columns: ['e1', 'e2'] }, [{ lo: 0n, hi: 16n, frac: 4 }, { lo: 0n, hi: 40n, frac: 4 }]);
+  b.witness('X', ['s', 'd', 'b', 'i'], { bits: 12, frac: 0 });
+  b.round('X0', ['d', 'b', 'i'], expr([term(1, 'E[v,d]', 'ids[v,b,i]')]), 1, { out: 'X[0,d,b,i]' });
+  b.phase = 'fwd';
+  b.rounded('Y', ['l', 'o', 'b', 'i'], { bits: 12, frac: 0 }, expr([term(1, 'W[l,o,d]', 'X[2*l,d,b,i]'), term(8, 'A[l,o]')]), 4);
+  b.round('Xa', ['l', 'd', 'b', 'i'], expr([term(1, 'W[l,o,d]', 'Y[l,o,b,i]')]), 9, { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
+  b.round('Xb', ['l', 'd', 'b', 'i'], expr([term(1, 'X[2*l+1,d,b,i]', 'X[2*l+1,d,b,i]', 'mask[b,i]')]), 10, { out: 'X[2*l+2,d,b,i]', base: 'X[2*l+1,d,b,i]' });
+  b.phase = 'mid';
+  b.inFormat('X', { bits: 12, frac: 0 });
+  b.rounded('Z', ['b', 'i', 'j'], { bits: 10, frac: 0 }, expr([term(1, 'causal[i,j]', 'X[6,d,b,i]', 'X[4,d,b,j]')]), 12);
+  b.tensor('p1', ['b', 'i'], 'witness', { lo: 0n, hi: 16n, frac: 4 });
+  b.tensor('p2', ['b', 'i'], 'witness', { lo: 0n, hi: 40n, frac: 4 });
+  b.lookup('soft', ['b', 'i'], 'exp:2:4', expr([term(3, 'mask[b,i]')], 2n), ['p1[b,i]', 'p2[b,i]']);
+  b.sqrt('norm', [], 12, 0, expr([term(1, 'X[6,d,b,i]', 'X[6,d,b,i]')]));
+  b.div('quot', ['l', 'o'], { bits: 14, frac: 0 }, expr([term(7, 'A[l,o]'), term(1, 'rate')], 1000n), expr([term(1, 'norm')], 1n), 14, { frac: 0 });
+  b.round('out', [], expr([term(1, 'X[6,d,b,i]', 'mask[b,i]'), term(-1, 'E[v,d]', 'ids[v,b,i]', 'X[5,d,b,i]')]), 0);
+  b.phase = 'post';
+  b.tensor('A2', ['l', 'o'], 'cOut', { lo: -2048n, hi: 2047n, frac: 0 }, { group: 'C2' });
+  b.tensor('C2', ['P'], 'cOut', { lo: -2048n, hi: 2047n, frac: 0 }, { aliasOf: 'C2' });
+  b.round('C2', ['P'], expr([term(3, 'C[P]'), term(1, 'rate', 'C[P]')]), 2);
+  b.inFormat('C2', { bits: 12, frac: 0 });
+  b.step('members', [], { op: 'unflatten', group: 'C2' });
+  const p = b.build();
+  let x = seed;
+  const r = (n: number): bigint => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return BigInt((x >>> 8) % (2 * n + 1)) - BigInt(n); };
+  const fill = (n: number, m: number): BigInt64Array => BigInt64Array.from({ length: n }, () => r(m));
+  const C = fill(9, 40), A = new BigInt64Array(9);
+  const inputs = new Map<string, BigInt64Array | Int32Array>([['E', fill(30, 60)], ['W', fill(45, 60)], ['ids', Int32Array.of(1, 5, 0, 2, -1, 3)], ['mask', BigInt64Array.of(1n, 1n, 0n, 1n, 0n, 1n)], ['rate', BigInt64Array.of(7n)], ['C', C], ['A', A]]);
+  return { p, inputs };
+}
+
+function prove(seed: number, o: { tamper?: (r: IntegerReading) => void; hook?: (l: string, w: readonly bigint[]) => readonly bigint[] } = {}) {
+  const m = k.mark(), { p, inputs } = program(seed), plan = makePlan(p, options);
+  // Members of C follow from the alias by the layout.
+  const pre = new IntegerReading(k, { ...p, steps: [{ op: 'unflatten', group: 'C', name: 'x', axes: [], phase: 'pre' }] }, inputs);
+  pre.run();
+  inputs.set('A', pre.read('A'));
+  const reading = new IntegerReading(k, p, inputs);
+  reading.run();
+  o.tamper?.(reading);
+  const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
+  const digest = frozenDigest(frozen);
+  const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: digest, ...(o.hook ? { hook: o.hook } : {}) });
+  k.release(m);
+  const verify = (pr = proof, st = statement, pl = plan, fr = frozen): void => {
+    const ch = new NativeChannel(vk, pr);
+    let claim: DetachedClaim;
+    try { const d = verifyProgram(ch, pl, st); ch.finish(); claim = d.detach(ch); } finally { ch.close(); }
+    const mm = vk.mark(), ptr = vk.alloc(8 * fr.length);
+    vk.i64.set(fr, ptr / 8);
+    try { settleFrozen(vk, ptr, fr.length, [claim]); } finally { vk.release(mm); }
+  };
+  return { proof, statement, plan, frozen, verify, reading };
+}
+
+describe('program proofs', () => {
+  it('an honest proof verifies', () => { const s = prove(1); s.verify(); });
+  it('rejects other public inputs, roots, frozen data', () => {
+    const s = prove(2);
+    const publics = new Map(s.statement.publics);
+    publics.set('rate', BigInt64Array.of(8n));
+    expect(() => s.verify(s.proof, { ...s.statement, publics })).toThrow(VerificationError);
+    expect(() => s.verify(s.proof, { ...s.statement, roots: { ...s.statement.roots, cOut: s.statement.roots['cIn'] } })).toThrow(VerificationError);
+    const other = s.frozen.slice();
+    other[4] += 1n;
+    expect(() => s.verify(s.proof, s.statement, s.plan, other)).toThrow(VerificationError);
+  });
+});

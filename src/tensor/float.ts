@@ -10,7 +10,7 @@ import type { Expr, Operand, Program, Step, TensorSpec, Term } from './types.js'
  * - round: term factor coef 2^(sum frac(operands) - frac(out) - shift), or the term's exact `real`;
  * - everything else: the integer value itself, factor coef 2^(sum frac(operands)), to which the step's formula applies without its
  *   floor; the result times 2^-frac(out) is the real output. `frac` of a step, where given, carries `real` factors into that unit.
- * Limbs that no step reads serve range checks alone and are skipped.
+ * Limbs, and table outputs after the first, that no step reads serve range checks alone and stay zero.
  */
 export class FloatReading extends Reading {
   readonly #read: ReadonlySet<string>;
@@ -79,6 +79,7 @@ export class FloatReading extends Reading {
         // Allocation may have moved the memory.
         const x = this.kernels.f64.subarray(key.ptr / 8, key.ptr / 8 + n);
         s.outs.forEach((o, c) => {
+          if (c > 0 && !this.#read.has(o.tensor)) return;
           const f = real[c];
           for (let k = 0; k < n; k++) v[k] = f(x[k] * unit);
           this.#store(box, at, o, ptr);

@@ -1,7 +1,8 @@
 import { isqrt } from '../field/fixedpoint.js';
 import type { Kernels } from '../kernels/index.js';
+import { ProgramError, exprInterval } from './bounds.js';
 import type { Box } from './einsum.js';
-import { Reading, type ReadingInputs } from './reading.js';
+import { Reading, type ReadingInputs, exprsOf } from './reading.js';
 import type { Constraint, Expr, Operand, Program, Step, StepOp, TensorSpec, Term } from './types.js';
 
 export type { Progress, ReadingInput, ReadingInputs } from './reading.js';
@@ -26,16 +27,27 @@ export class UnsatisfiedError extends Error {
 }
 
 /**
- * The program in exact integers: every cell an i64. Sums wrap mod 2^64; formats prove the final values small, so they are exact.
- * Cells are row-major at ptr(name).
+ * The program in exact integers: every cell an i64, row-major at ptr.get(name). Sums wrap mod 2^64 but are exact: a step whose
+ * expression could leave i64 within its operands' formats is refused, cells are held to their formats, and for constraints see
+ * fillConstraint.
  */
 export class IntegerReading extends Reading {
   readonly #errors: number;
 
   constructor(kernels: Kernels, program: Program, inputs: ReadingInputs) {
     super(kernels, program, inputs, 'I');
+    this.#requireI64();
     this.#errors = kernels.zeroed(64 * kernels.threads);
     this.init(inputs);
+  }
+
+  #requireI64(): void {
+    const top = 1n << 63n;
+    for (const s of this.program.steps) for (const e of exprsOf(s)) {
+      const iv = exprInterval(this.program.axes, this.tensors, s.axes, e), round = s.op === 'round', half = round && s.shift ? 1n << BigInt(s.shift - 1) : 0n;
+      const base = round && s.base ? this.spec(s.base.tensor) : { lo: 0n, hi: 0n }, shift = round ? BigInt(s.shift) : 0n;
+      if (iv.lo < -top || iv.hi + half >= top || (iv.lo >> shift) + base.lo < -top || ((iv.hi + half) >> shift) + base.hi >= top) throw new ProgramError(s.name, `may reach [${iv.lo}, ${iv.hi}], beyond 64-bit integers: use narrower formats or limbs`);
+    }
   }
 
   /** A copy of a tensor's cells. */
@@ -161,7 +173,9 @@ export class IntegerReading extends Reading {
   /**
    * Keys of a range constraint (the value, in [0, 2^bits)) or of a lookup (the row of the table; every other component must be that
    * row's entry), u32 row-major over the constraint's axes, at `dst` or in fresh memory. Zero constraints are checked and give no keys.
-   * Scratch memory is released.
+   * Scratch memory is released. Values are computed mod 2^64 and still exact: checkProgram keeps a range's expression in
+   * (2^b - 1 - p, p), a lookup's in (2^32 - 1 - p, p - 2^32) and an identity's in (-p, p), p < 2^64, where an accepted value has no other
+   * representative mod 2^64.
    */
   fillConstraint(c: Constraint, dst?: number): number {
     const k = this.kernels, box: Box = { axes: c.axes }, cells = this.einsum.cells(box), es = this.einsum;

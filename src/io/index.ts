@@ -1,0 +1,5 @@
+export * from './errors.js';
+export * from './safetensors.js';
+export * from './hf.js';
+export * from './peft.js';
+export * from './data.js';

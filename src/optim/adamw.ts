@@ -37,6 +37,10 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   b.witness('mm', P, F.m, { cls: 'oIn' });
   const vBounds = { lo: 0n, hi: (1n << BigInt(F.vBits)) - 1n, frac: F.vFrac };
   b.tensor('vv', P, 'oIn', vBounds);
+  // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could not be equal.
+  b.witness('master2', P, F.master, { cls: 'oOut' });
+  b.witness('mm2', P, F.m, { cls: 'oOut' });
+  b.tensor('vv2', P, 'oOut', vBounds);
   b.phase = 'post';
 
   // Clip factor c: one division by max(norm, clip N), which is min(1/N, clip/norm). Without clipping c is the public 1/N.
@@ -62,7 +66,6 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   b.rounded('gs', P, F.gs, expr([term(k.sigma, 'cg[P]')]), F.sigmaBits);
 
   // m' = round(beta1 m + (1 - beta1) c g)
-  b.witness('mm2', P, F.m, { cls: 'oOut' });
   b.round('mm2', P, expr([term(k.beta1, 'mm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]), F.betaBits);
   b.inFormat('mm2', F.m);
 
@@ -75,7 +78,6 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   }
   b.zero('vv.split', P, expr([term(1, 'vv[P]'), term(-1, 'v0[P]'), term(-(1n << 30n), 'v1[P]')]));
   b.rounded('vd', P, half, expr([term(k.kappa, 'v0[P]')]), F.kappaBits);
-  b.tensor('vv2', P, 'oOut', vBounds);
   b.round('vv2', P, expr([term(1, 'vv[P]'), term(-(k.kappa << 6n), 'v1[P]'), term(-1, 'vd[P]'), term(1, 'gs[P]', 'gs[P]')]), 0);
   b.inFormat('vv2', { bits: F.vBits, frac: F.vFrac, signed: false });
   b.sqrt('sv', P, 31, 31, expr([term(4, 'vv2[P]')]));
@@ -84,7 +86,6 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   b.div('quo', P, F.q, expr([term(1n << 21n, 'mm2[P]')]), expr([term(16, 'sv[P]'), term(1, 'epsT')]), 37, { frac: F.epsFrac });
 
   // master' = master - round(alpha_t q + lr wd master), C' = round(master')
-  b.witness('master2', P, F.master, { cls: 'oOut' });
   b.round('master2', P, expr([term(-1, 'alpha', 'quo[P]'), term(-1, 'decay', 'master[P]')]), F.decayFrac, { base: 'master[P]' });
   b.inFormat('master2', F.master);
   b.round('C2', P, expr([term(1, 'master2[P]')]), F.master.frac - F.C.frac);

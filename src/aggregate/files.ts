@@ -1,0 +1,54 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { P } from '../field/goldilocks.js';
+import { InputError } from '../io/errors.js';
+import { writeAtomic } from '../io/safetensors.js';
+import type { AdapterState } from '../model/step.js';
+import type { StepProof } from './chain.js';
+
+const MAGIC = 'certune-step-proof/1';
+const name = (dir: string, kind: string, step: number): string => join(dir, kind, `step-${String(step).padStart(5, '0')}.bin`);
+
+const bytes = (v: BigInt64Array | BigUint64Array): Buffer => { const b = Buffer.alloc(8 * v.length); v.forEach((x, k) => { b.writeBigUInt64LE(BigInt.asUintN(64, x), 8 * k); }); return b; };
+
+/** One JSON line (magic, step, roots, loss, word count), a newline, then the words. */
+export function writeProof(out: string, p: StepProof): void {
+  mkdirSync(join(out, 'proof'), { recursive: true });
+  const head = JSON.stringify({ type: MAGIC, step: p.step, cOut: p.rootsOut.cOut.map(String), oOut: p.rootsOut.oOut.map(String), loss: p.loss.toString(), words: p.proof.length });
+  writeAtomic(name(out, 'proof', p.step), Buffer.concat([Buffer.from(`${head}\n`), bytes(p.proof)]));
+}
+
+/** Reads a step proof; hostile bytes give InputError. */
+export function readProof(out: string, step: number): StepProof {
+  const file = name(out, 'proof', step);
+  const bad = (why: string): never => { throw new InputError(file, [why]); };
+  let b: Buffer = Buffer.alloc(0);
+  try { b = readFileSync(file); } catch (e) { bad(`cannot be read: ${(e as Error).message}`); }
+  const nl = b.subarray(0, 4096).indexOf(10);
+  if (nl < 0) bad('has no header line');
+  let h: Record<string, unknown> = {};
+  try { h = JSON.parse(b.subarray(0, nl).toString()) as Record<string, unknown>; } catch { bad('header is not JSON'); }
+  if (h['type'] !== MAGIC) bad(`type is ${String(h['type'])}, expected ${MAGIC}`);
+  const digits = (x: unknown): bigint => (typeof x === 'string' && /^-?\d{1,20}$/.test(x) ? BigInt(x) : bad('malformed integer'));
+  const root = (x: unknown): bigint[] => { if (!Array.isArray(x) || x.length !== 4) return bad('malformed root'); return x.map((y) => { const v = digits(y); return v >= 0n && v < P ? v : bad('root word is not canonical'); }); };
+  const words = Number(h['words']);
+  if (!Number.isSafeInteger(words) || b.length !== nl + 1 + 8 * words) bad('length does not match its header');
+  const proof = new BigUint64Array(words);
+  for (let k = 0; k < words; k++) proof[k] = b.readBigUInt64LE(nl + 1 + 8 * k);
+  return { step: Number(h['step']), proof, rootsOut: { cOut: root(h['cOut']), oOut: root(h['oOut']) }, loss: digits(h['loss']) };
+}
+export const hasProof = (out: string, step: number): boolean => existsSync(name(out, 'proof', step));
+
+/** State before a step, in the journal. */
+export function writeState(out: string, step: number, s: AdapterState): void {
+  mkdirSync(join(out, 'journal'), { recursive: true });
+  writeAtomic(name(out, 'journal', step), Buffer.concat([s.C, s.master, s.mm, s.vv].map(bytes)));
+}
+export function readState(out: string, step: number, n: number): AdapterState | undefined {
+  const file = name(out, 'journal', step);
+  if (!existsSync(file)) return undefined;
+  const b = readFileSync(file);
+  if (b.length !== 32 * n) throw new InputError(file, [`has ${b.length} bytes, expected ${32 * n}`], 'delete the journal and train again');
+  const part = (k: number): BigInt64Array => BigInt64Array.from({ length: n }, (_, i) => b.readBigInt64LE(8 * (k * n + i)));
+  return { C: part(0), master: part(1), mm: part(2), vv: part(3) };
+}

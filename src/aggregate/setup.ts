@@ -1,0 +1,81 @@
+import canonicalize from 'canonicalize';
+import { readFileSync } from 'node:fs';
+import { InputError } from '../io/errors.js';
+import { type DataResult, TextCodec, loadData } from '../io/data.js';
+import { type BaseModel, loadBase, sha256Hex } from '../io/hf.js';
+import { readAdapter } from '../io/peft.js';
+import { frozenIntegers, quantizeBase, smallNumbers } from '../model/base.js';
+import { initialMaster } from '../model/init.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram, parameterCount } from '../model/llama.js';
+import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
+import { type ScheduleRow, adamConstants } from '../optim/constants.js';
+import { datasetLeaf, datasetRoot } from '../policy/dataset.js';
+import type { RunConfig } from '../policy/runfile.js';
+import { batches } from '../policy/sampler.js';
+import { scheduleRows } from '../policy/schedule.js';
+import { type Plan, makePlan } from '../tensor/plan.js';
+import { programDigest } from '../tensor/statement.js';
+import type { Program } from '../tensor/types.js';
+
+/** Everything that both trainer and verifier derive from configuration, base and data. */
+export interface Setup {
+  readonly config: RunConfig; readonly base: BaseModel; readonly data: DataResult; readonly program: Program; readonly plan: Plan;
+  readonly frozen: Map<string, BigInt64Array>; readonly rows: ScheduleRow[]; readonly batches: { epoch: number; indices: number[]; batch: Batch; targets: number }[];
+  readonly root: bigint[]; readonly initial: AdapterState; readonly codec: TextCodec; readonly manifest: Manifest;
+}
+
+/** manifest.json: canonical JSON; every constant of the statement is derived from it. Paths are not part of it. */
+export interface Manifest {
+  readonly type: 'certune-manifest'; readonly version: 1; readonly config: RunConfig; readonly base: { readonly digest: string }; readonly dataset: { readonly root: string[]; readonly salt: string[]; readonly examples: number; readonly files: { readonly digest: string; readonly source: string; readonly license: string; readonly language: string }[] };
+  readonly tokenizer: string; readonly program: string[];
+}
+
+/** A configuration that this release cannot prove: all reasons at once. */
+export class UnsupportedError extends Error {
+  constructor(readonly reasons: readonly string[]) { super(reasons.join('; ')); this.name = 'UnsupportedError'; }
+}
+
+const hex = (f: string): string => { try { return `sha256:${sha256Hex(readFileSync(f))}`; } catch (e) { throw new InputError(f, [`cannot be read: ${(e as Error).message}`]); } };
+
+/** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
+export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
+  const reasons: string[] = [];
+  if (config.train.batch > config.train.microBatch) reasons.push('train.batch above train.microBatch: accumulation over micro-batches is not proven end to end yet');
+  if (reasons.length) throw new UnsupportedError(reasons);
+  const base = loadBase(config.base.path), codec = new TextCodec(config.base.path, config.train.template ?? undefined);
+  if (config.train.sequence > base.maxPositions) throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
+  const data = loadData(config.data, codec, { sequence: config.train.sequence, bos: base.bos, eos: base.eos, appendEos: config.train.eos });
+  const ids = <T>(xs: T[]): Map<T, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
+  const sources = ids(data.examples.map((e) => e.source)), licenses = ids(data.examples.map((e) => e.license)), languages = ids(data.examples.map((e) => e.language));
+  const root = datasetRoot(data.examples.map((e) => datasetLeaf({ salt, tokens: e.tokens, mask: e.mask, source: sources.get(e.source)!, license: licenses.get(e.license)!, language: languages.get(e.language)! })));
+  const { ints, bits } = quantizeBase(base.weights);
+  const targets = TARGETS.filter((t) => config.lora.targets.includes(t)), { r, alpha } = config.lora;
+  const numbers = config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS;
+  const lora = { r, targets, scaling: config.lora.scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r };
+  const program = llamaProgram({ shape: base.shape, numbers, weightBits: bits, batch: config.train.batch, sequence: config.train.sequence, lora, adam: adamConstants(config.train.betas as [number, number], config.train.clip), kind: 'step' });
+  const plan = makePlan(program, { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 18 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 18 } });
+  const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
+  const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
+  const list: Setup['batches'][number][] = [], stream = batches({ key: config.sampler.key, beacon: config.sampler.beacon, replacement: config.sampler.replacement, shortBatch: config.sampler.shortBatch, batch: config.train.batch, examples: data.examples.length, root });
+  for (let s = 0; s < config.train.steps; s++) {
+    const next = stream.next().value as { epoch: number; indices: number[] };
+    const batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) };
+    list.push({ ...next, batch, targets: targetCount(batch, config.train.sequence) });
+  }
+  let master = initialMaster(base.shape, r, targets, config.lora.seed);
+  if (config.lora.from !== null) {
+    const from = readAdapter(config.lora.from, base.shape);
+    if (from.meta.r !== r || from.meta.targets.join() !== targets.join()) throw new UnsupportedError(['lora.from has another rank or other targets than lora.r and lora.targets']);
+    master = new Map([...from.members].map(([k, v]) => [k, BigInt64Array.from(v, (x) => BigInt(Math.round(x * 2 ** 30)))]));
+  }
+  const stored: RunConfig = { ...config, base: { ...config.base, path: '' }, data: config.data.map((d) => ({ ...d, path: '' })), lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`) } };
+  const manifest: Manifest = {
+    type: 'certune-manifest', version: 1, config: stored, base: { digest: base.digest },
+    dataset: { root: root.map(String), salt: salt.map(String), examples: data.examples.length, files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })) },
+    tokenizer: hex(`${config.base.path}/tokenizer.json`), program: programDigest(program).map(String),
+  };
+  void parameterCount;
+  return { config, base, data, program, plan, frozen, rows, batches: list, root, initial: initialState(program, master), codec, manifest };
+}
+
+export const manifestJson = (m: Manifest): string => canonicalize(m)!;

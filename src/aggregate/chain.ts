@@ -4,7 +4,7 @@ import { scheduleScalars } from '../optim/constants.js';
 import { commitBase } from '../pcs/index.js';
 import { type DetachedClaim, settleFrozen } from '../tensor/deferred.js';
 import { IntegerReading } from '../tensor/integer.js';
-import { fillStack, frozenStack, proveProgram } from '../tensor/prove.js';
+import { fillStack, proveProgram } from '../tensor/prove.js';
 import { type Publics, type Statement, frozenDigest } from '../tensor/statement.js';
 import { tableColumns } from '../tensor/tables.js';
 import type { TensorClass } from '../tensor/types.js';
@@ -98,4 +98,3 @@ export function verifyRun(k: Kernels, s: Setup, proofs: readonly StepProof[], re
   linear += performance.now() - t1;
   return { steps: proofs.length, losses, proofMs, linearMs: linear };
 }
-void frozenStack;

@@ -6,8 +6,9 @@ import { type BaseModel, loadBase, sha256Hex } from '../io/hf.js';
 import { readAdapter } from '../io/peft.js';
 import { frozenIntegers, quantizeBase, smallNumbers } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram, parameterCount } from '../model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../model/llama.js';
 import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
+import { ADAMW } from '../optim/adamw.js';
 import { type ScheduleRow, adamConstants } from '../optim/constants.js';
 import { datasetLeaf, datasetRoot } from '../policy/dataset.js';
 import type { RunConfig } from '../policy/runfile.js';
@@ -45,6 +46,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const base = loadBase(config.base.path), codec = new TextCodec(config.base.path, config.train.template ?? undefined);
   if (config.train.sequence > base.maxPositions) throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
   const data = loadData(config.data, codec, { sequence: config.train.sequence, bos: base.bos, eos: base.eos, appendEos: config.train.eos });
+  data.examples.forEach((e, i) => { const at = e.tokens.findIndex((t) => !(t >= 0 && t < base.shape.vocab)); if (at >= 0) throw new InputError(config.base.path, [`the tokenizer gives id ${e.tokens[at]} in example ${i}, the model has ${base.shape.vocab}`]); });
   const ids = <T>(xs: T[]): Map<T, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
   const sources = ids(data.examples.map((e) => e.source)), licenses = ids(data.examples.map((e) => e.license)), languages = ids(data.examples.map((e) => e.language));
   const root = datasetRoot(data.examples.map((e) => datasetLeaf({ salt, tokens: e.tokens, mask: e.mask, source: sources.get(e.source)!, license: licenses.get(e.license)!, language: languages.get(e.language)! })));
@@ -66,7 +68,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   if (config.lora.from !== null) {
     const from = readAdapter(config.lora.from, base.shape);
     if (from.meta.r !== r || from.meta.targets.join() !== targets.join()) throw new UnsupportedError(['lora.from has another rank or other targets than lora.r and lora.targets']);
-    master = new Map([...from.members].map(([k, v]) => [k, BigInt64Array.from(v, (x) => BigInt(Math.round(x * 2 ** 30)))]));
+    // The proof's bounds start from the initial state: a value outside the master format must not enter.
+    master = new Map([...from.members].map(([k, v]) => [k, BigInt64Array.from(v, (x) => { if (!(Math.abs(x) < 8)) throw new InputError(config.lora.from!, [`${k} holds ${x}`], 'values must stay below 8 in magnitude'); return BigInt(Math.round(x * 2 ** ADAMW.master.frac)); })]));
   }
   const stored: RunConfig = { ...config, base: { ...config.base, path: '' }, data: config.data.map((d) => ({ ...d, path: '' })), lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`) } };
   const manifest: Manifest = {
@@ -74,7 +77,6 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     dataset: { root: root.map(String), salt: salt.map(String), examples: data.examples.length, files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })) },
     tokenizer: hex(`${config.base.path}/tokenizer.json`), program: programDigest(program).map(String),
   };
-  void parameterCount;
   return { config, base, data, program, plan, frozen, rows, batches: list, root, initial: initialState(program, master), codec, manifest };
 }
 

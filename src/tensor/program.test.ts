@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Kernels } from '../kernels/runtime.js';
 import { NativeChannel, VerificationError } from '../transcript/index.js';
 import { ProgramBuilder, expr, term } from './builder.js';
-import { DetachedClaim, settleFrozen } from './deferred.js';
+import { type DetachedClaim, settleFrozen } from './deferred.js';
 import { IntegerReading } from './integer.js';
 import { makePlan } from './plan.js';
 import { frozenStack, proveProgram } from './prove.js';

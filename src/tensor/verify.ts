@@ -2,7 +2,7 @@ import { boxIndicator, boxPoint, boxWeight, verifyLogUp } from '../lookup/index.
 import { verifyWhir } from '../pcs/index.js';
 import { causal, eqAt, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/index.js';
-import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import { type Channel, type Digest, type Elem, VerificationError } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import type { Factor, Plan } from './plan.js';
@@ -172,7 +172,8 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics,
     return s.kind === 'rho' ? points.rho.slice(s.from, s.to) : points.axes.get(s.axis)!;
   });
   if (t.publicKind === 'causal') return causal(ch, point[0], point[1], sizes[0]);
-  const data = publics.get(t.name)!;
+  const data = publics.get(t.name)!, cells = sizes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((x, y) => x * y, 1);
+  if (data.length !== cells) throw new VerificationError('public input', `${t.name} has ${data.length} values, expected ${cells}`);
   const first = t.publicKind === 'onehot' ? 1 : 0;
   let eq: Elem[] = [ch.constant(1n)];
   for (let d = first; d < sizes.length; d++) { const table = eqTable(ch, point[d], sizes[d]); eq = eq.flatMap((x) => table.map((y) => ch.mul(x, y))); }
@@ -181,6 +182,7 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics,
     const memo = new Map<number, Elem>();
     (data as Int32Array).forEach((id, k) => {
       if (id < 0) return;
+      if (id >= sizes[0]) throw new VerificationError('public input', `${t.name} holds id ${id} of ${sizes[0]}`);
       let e = memo.get(id);
       if (e === undefined) { e = eqAt(ch, point[0], id); memo.set(id, e); }
       sum = ch.mulAdd(eq[k], e, sum);

@@ -21,7 +21,9 @@ import type { Program } from '../tensor/types.js';
 /** Everything that both trainer and verifier derive from configuration, base and data. */
 export interface Setup {
   readonly config: RunConfig; readonly base: BaseModel; readonly data: DataResult; readonly program: Program; readonly plan: Plan;
-  readonly frozen: Map<string, BigInt64Array>; readonly rows: ScheduleRow[]; readonly batches: { epoch: number; indices: number[]; batch: Batch; targets: number }[];
+  /** With accumulation `program` is the micro program and this the update; otherwise `program` is the whole step. */
+  readonly update?: { readonly program: Program; readonly plan: Plan };
+  readonly frozen: Map<string, BigInt64Array>; readonly rows: ScheduleRow[]; readonly batches: { epoch: number; indices: number[]; micro: Batch[]; targets: number }[];
   readonly root: bigint[]; readonly initial: AdapterState; readonly codec: TextCodec; readonly manifest: Manifest;
 }
 
@@ -40,9 +42,6 @@ const hex = (f: string): string => { try { return `sha256:${sha256Hex(readFileSy
 
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
-  const reasons: string[] = [];
-  if (config.train.batch > config.train.microBatch) reasons.push('train.batch above train.microBatch: accumulation over micro-batches is not proven end to end yet');
-  if (reasons.length) throw new UnsupportedError(reasons);
   const base = loadBase(config.base.path), codec = new TextCodec(config.base.path, config.train.template ?? undefined);
   if (config.train.sequence > base.maxPositions) throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
   const data = loadData(config.data, codec, { sequence: config.train.sequence, bos: base.bos, eos: base.eos, appendEos: config.train.eos });
@@ -54,15 +53,21 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)), { r, alpha } = config.lora;
   const numbers = config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS;
   const lora = { r, targets, scaling: config.lora.scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r };
-  const program = llamaProgram({ shape: base.shape, numbers, weightBits: bits, batch: config.train.batch, sequence: config.train.sequence, lora, adam: adamConstants(config.train.betas as [number, number], config.train.clip), kind: 'step' });
-  const plan = makePlan(program, { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 18 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 18 } });
+  const accumulate = config.train.batch > config.train.microBatch, rowsPer = Math.min(config.train.batch, config.train.microBatch);
+  const options = { shape: base.shape, numbers, weightBits: bits, batch: rowsPer, sequence: config.train.sequence, lora, adam: adamConstants(config.train.betas as [number, number], config.train.clip) };
+  const parameters = { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 18 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 18 } };
+  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }), plan = makePlan(program, parameters);
+  let update: Setup['update'];
+  if (accumulate) { const u = llamaProgram({ ...options, kind: 'update' }); update = { program: u, plan: makePlan(u, parameters) }; }
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
   const list: Setup['batches'][number][] = [], stream = batches({ key: config.sampler.key, beacon: config.sampler.beacon, replacement: config.sampler.replacement, shortBatch: config.sampler.shortBatch, batch: config.train.batch, examples: data.examples.length, root });
   for (let s = 0; s < config.train.steps; s++) {
     const next = stream.next().value as { epoch: number; indices: number[] };
     const batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) };
-    list.push({ ...next, batch, targets: targetCount(batch, config.train.sequence) });
+    const micro: Batch[] = [];
+    for (let at = 0; at < batch.tokens.length; at += rowsPer) micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
+    list.push({ ...next, micro, targets: targetCount(batch, config.train.sequence) });
   }
   let master = initialMaster(base.shape, r, targets, config.lora.seed);
   if (config.lora.from !== null) {
@@ -75,9 +80,9 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const manifest: Manifest = {
     type: 'certune-manifest', version: 1, config: stored, base: { digest: base.digest },
     dataset: { root: root.map(String), salt: salt.map(String), examples: data.examples.length, files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })) },
-    tokenizer: hex(`${config.base.path}/tokenizer.json`), program: programDigest(program).map(String),
+    tokenizer: hex(`${config.base.path}/tokenizer.json`), program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
   };
-  return { config, base, data, program, plan, frozen, rows, batches: list, root, initial: initialState(program, master), codec, manifest };
+  return { config, base, data, program, plan, ...(update ? { update } : {}), frozen, rows, batches: list, root, initial: initialState(program, master), codec, manifest };
 }
 
 export const manifestJson = (m: Manifest): string => canonicalize(m)!;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { type StepProof, frozenOf, meanLoss, proveStep, readStep, stateAfter, verifyRun } from '../aggregate/chain.js';
+import { type StepProof, frozenOf, meanLoss, proveStep, runStep, verifyRun } from '../aggregate/chain.js';
 import { hasProof, readProof, readState, writeProof, writeState } from '../aggregate/files.js';
 import { type Manifest, type Setup, manifestJson, setup } from '../aggregate/setup.js';
 import { P } from '../field/goldilocks.js';
@@ -87,9 +87,8 @@ export async function train(run: string, o: ProverOptions): Promise<void> {
   writeState(out(run), 0, state);
   try {
     for (let step = 0; step < s.config.train.steps; step++) {
-      const m = k.mark(), r = readStep(k, s, step, state), loss = meanLoss(s, step, r.read('loss')[0]);
-      state = stateAfter(r);
-      k.release(m);
+      const r = runStep(k, s, step, state), loss = meanLoss(s, step, r.loss);
+      state = r.after;
       if (!Number.isFinite(loss)) throw new Error(`loss of step ${step} is not finite`);
       losses.push(loss);
       writeState(out(run), step + 1, state);
@@ -121,7 +120,7 @@ export async function prove(run: string, o: ProverOptions): Promise<void> {
         writeProof(out(run), p);
         made++;
       }
-      size += readProof(out(run), step).proof.length * 8;
+      size += readProof(out(run), step).parts.reduce((n, x) => n + x.proof.length * 8, 0);
       bar.update('proved', step + 1, steps);
     }
   } finally { k.close(); }

@@ -54,14 +54,16 @@ export function batchInputs(b: Batch, batch: number, sequence: number): Map<stri
 
 export const targetCount = (b: Batch, sequence: number): number => b.mask.reduce((n, m) => n + m.subarray(1, sequence).reduce((x, y) => x + y, 0), 0);
 
-/** All inputs of a step program; `count` is the number of targets in the whole batch. */
-export function stepInputs(program: Program, frozen: ReadonlyMap<string, BigInt64Array>, state: AdapterState, publics: ReadonlyMap<string, BigInt64Array | Int32Array>, row: ScheduleRow, count: number, clip: number, step: number): Map<string, BigInt64Array | Int32Array> {
-  const inputs = new Map<string, BigInt64Array | Int32Array>([...frozen, ...publics]);
-  for (const [k, v] of unflattenGroup(program, 'cIn', 'C', state.C)) inputs.set(k, v);
-  inputs.set('C', state.C);
-  inputs.set('master', state.master);
-  inputs.set('mm', state.mm);
-  inputs.set('vv', state.vv);
-  for (const [k, v] of Object.entries(scheduleScalars(row, count, clip, program.axes['P'], step))) inputs.set(k, BigInt64Array.of(v));
+/** All inputs of a program of any kind: those of the named values that it has. `count` is the number of targets in the whole batch. */
+export function stepInputs(program: Program, frozen: ReadonlyMap<string, BigInt64Array>, state: AdapterState, publics: ReadonlyMap<string, BigInt64Array | Int32Array>, row: ScheduleRow, count: number, clip: number, step: number, acc?: BigInt64Array): Map<string, BigInt64Array | Int32Array> {
+  const has = new Set(program.tensors.map((t) => t.name)), inputs = new Map<string, BigInt64Array | Int32Array>();
+  const put = (name: string, v: BigInt64Array | Int32Array): void => { if (has.has(name)) inputs.set(name, v); };
+  for (const [n, v] of [...frozen, ...publics]) put(n, v);
+  if (has.has('C')) { for (const [n, v] of unflattenGroup(program, 'cIn', 'C', state.C)) put(n, v); put('C', state.C); }
+  put('master', state.master);
+  put('mm', state.mm);
+  put('vv', state.vv);
+  if (acc) put('acc', acc);
+  for (const [n, v] of Object.entries(scheduleScalars(row, count, clip, program.axes['P'], step))) put(n, BigInt64Array.of(v));
   return inputs;
 }

@@ -130,7 +130,8 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   let stateWhir: WhirShape | undefined;
   if (stateClasses.length) {
     const cells = stateClasses.map((c) => layouts.get(c)!.cells);
-    let h = Math.max(2, stackShape(cells.reduce((x, y) => x + y, 0)).logHeight);
+    // Roots of one state must agree between micro, update and step programs: the height depends on the parameter count alone.
+    let h = Math.max(2, stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)]))).logHeight);
     // A block larger than a column must start at a multiple of its size: offsets are aligned, columns in between are zero.
     for (;; h++) {
       let offset = 0;

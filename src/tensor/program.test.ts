@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { Kernels } from '../kernels/runtime.js';
-import { NativeChannel, VerificationError } from '../transcript/index.js';
+import { P } from '../field/goldilocks.js';
+import { NativeChannel, VerificationError, scheduleWords } from '../transcript/index.js';
 import { ProgramBuilder, expr, term } from './builder.js';
 import { type DetachedClaim, settleFrozen } from './deferred.js';
 import { IntegerReading } from './integer.js';
 import { makePlan } from './plan.js';
-import { frozenStack, proveProgram } from './prove.js';
+import { frozenStack, proveProgram, scheduleOf } from './prove.js';
 import { frozenDigest } from './statement.js';
 import { verifyProgram } from './verify.js';
 
@@ -64,7 +65,12 @@ function prove(seed: number, o: { tamper?: (r: IntegerReading) => void; hook?: (
   inputs.set('A', pre.read('A'));
   const reading = new IntegerReading(k, p, inputs);
   reading.run();
-  o.tamper?.(reading);
+  if (o.tamper) {
+    // The prover keeps the honest keys, so that it is the verifier who must notice.
+    const honest = new Map(p.constraints.filter((c) => c.kind !== 'zero').map((c) => [c.name, reading.keys(c as never)]));
+    reading.keys = (c) => honest.get(c.name)!;
+    o.tamper(reading);
+  }
   const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
   const digest = frozenDigest(frozen);
   const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: digest, ...(o.hook ? { hook: o.hook } : {}) });
@@ -91,5 +97,45 @@ describe('program proofs', () => {
     const other = s.frozen.slice();
     other[4] += 1n;
     expect(() => s.verify(s.proof, s.statement, s.plan, other)).toThrow(VerificationError);
+  });
+  it('rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys', () => {
+    const { p } = program(3), accepted: string[] = [];
+    for (const t of p.tensors) {
+      if (t.cls !== 'witness' && t.cls !== 'cOut') continue;
+      if (t.aliasOf !== undefined) continue;
+      const cells = t.axes.reduce((n, a) => n * p.axes[a], 1);
+      for (const cell of new Set([0, cells >> 1, cells - 1])) {
+        const s = prove(3, { tamper: (r) => { k.i64[r.ptr.get(t.name)! / 8 + cell] += 1n; } });
+        try { s.verify(); accepted.push(`${t.name}[${cell}]`); } catch (e) { expect(e, t.name).toBeInstanceOf(VerificationError); }
+      }
+    }
+    expect(accepted).toEqual([]);
+  });
+  it('rejects 10,000 mutated words, half of them outside the Merkle openings', () => {
+    const s = prove(4), n = s.proof.length;
+    let x = 99;
+    const rnd = (m: number): number => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return Math.floor((x / 2 ** 32) * m); };
+    // Scalars come before the first opening: the first grinding nonce is at about the LogUp, sumcheck and value messages' end.
+    const scalars = scheduleWords(scheduleOf(s.plan, s.statement).slice(0, scheduleOf(s.plan, s.statement).findIndex((m) => m.kind === 'opening')));
+    for (let i = 0; i < 10_000; i++) {
+      const bad = s.proof.slice(), at = i % 2 ? rnd(n) : rnd(scalars);
+      bad[at] = i % 7 === 0 ? BigInt(rnd(2 ** 32)) : (bad[at] + 1n + BigInt(rnd(1000))) % P;
+      if (bad[at] === s.proof[at]) continue;
+      expect(() => s.verify(bad), `word ${at}`).toThrow(VerificationError);
+    }
+    expect(() => s.verify(s.proof.slice(0, n - 1))).toThrow(VerificationError);
+    expect(() => s.verify(BigUint64Array.from([...s.proof, 0n]))).toThrow(VerificationError);
+    const wild = s.proof.slice();
+    wild[3] = (1n << 64n) - 1n;
+    expect(() => s.verify(wild)).toThrow(VerificationError);
+  });
+  it('rejects an adaptive prover at every message that carries a value', () => {
+    const s0 = prove(5), labels = [...new Set(scheduleOf(s0.plan, s0.statement).filter((m) => ['ext', 'base', 'digest', 'opening'].includes(m.kind)).map((m) => m.label))];
+    for (const label of labels) {
+      let done = false;
+      const s = prove(5, { hook: (l, w) => { if (l !== label || done) return w; done = true; return w.map((v, i) => (i === 0 ? (v + 1n) % P : v)); } });
+      expect(done, label).toBe(true);
+      expect(() => s.verify(), label).toThrow(VerificationError);
+    }
   });
 });

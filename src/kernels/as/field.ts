@@ -6,13 +6,13 @@ const M: u64 = 0xffffffff;
 
 // @ts-ignore: decorator
 @inline export function fadd(a: u64, b: u64): u64 {
-  const r = a + b;
-  return r < a || r >= P ? r - P : r;
+  const t = P - b, r = a - t;
+  return r - (a < t ? EPS : 0);
 }
 // @ts-ignore: decorator
 @inline export function fsub(a: u64, b: u64): u64 {
   const r = a - b;
-  return a < b ? r + P : r;
+  return r - (a < b ? EPS : 0);
 }
 // Reduces hi 2^64 + lo. The stores in the cold branches keep Binaryen from turning them into selects.
 // @ts-ignore: decorator

@@ -2,6 +2,7 @@ export * from './field';
 export * from './poseidon2';
 export * from './blake3';
 export * from './ntt';
+export * from './dif';
 export * from './transcript';
 export * from './whir';
 export * from './gkr';

@@ -1,5 +1,6 @@
-// Reed-Solomon encoding: decimation in frequency, radix 2, output in bit-reversed order (position j holds the value at g^rev(j)).
-import { fadd, fsub, fmul, fsigned } from './field';
+// Reed-Solomon encoding: decimation in frequency (dif.ts), output in bit-reversed order (position j holds the value at g^rev(j)).
+import { difInPlace } from './dif';
+import { fmul, fsigned } from './field';
 
 /** Twiddles of all stages: stage of size 2^k has 2^(k-1) powers of a root of order 2^k at words [2^(k-1), 2^k). */
 export function nttTwiddles(tw: usize, logN: u32, root: u64): void {
@@ -10,29 +11,6 @@ export function nttTwiddles(tw: usize, logN: u32, root: u64): void {
     for (let j: usize = 0; j < half; j++) { store<u64>(base + j * 8, x); x = fmul(x, w); }
     w = fmul(w, w);
   }
-}
-
-function stage(p: usize, half: usize, tw: usize): void {
-  const q = p + half * 8, t = tw + half * 8, bytes = half * 8;
-  for (let j: usize = 0; j < bytes; j += 8) {
-    const u = load<u64>(p + j), v = load<u64>(q + j);
-    store<u64>(p + j, fadd(u, v));
-    store<u64>(q + j, fmul(fsub(u, v), load<u64>(t + j)));
-  }
-}
-
-function dif(p: usize, log: u32, tw: usize): void {
-  if (log <= 13) {
-    for (let k = log; k >= 1; k--) {
-      const half = (<usize>1) << (k - 1), n = (<usize>1) << log;
-      for (let b: usize = 0; b < n; b += 2 * half) stage(p + b * 8, half, tw);
-    }
-    return;
-  }
-  const half = (<usize>1) << (log - 1);
-  stage(p, half, tw);
-  dif(p, log - 1, tw);
-  dif(p + half * 8, log - 1, tw);
 }
 
 /**
@@ -46,6 +24,6 @@ export function nttWords(dst: usize, src: usize, from: u32, group: u32, height: 
     if (signed) for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, fsigned(load<i64>(s + j * step)));
     else for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, load<u64>(s + j * step));
     memory.fill(d + n * 8, 0, (m - n) * 8);
-    dif(d, logOut, tw);
+    difInPlace(d, logOut, tw);
   }
 }

@@ -16,64 +16,79 @@ interface Quad { n0: Ext; n1: Ext; d0: Ext; d1: Ext }
 const PAD: Single = { n: E.ZERO, d: E.ONE };
 const PADQ: Quad = { n0: E.ZERO, n1: E.ZERO, d0: E.ONE, d1: E.ONE };
 
-function leafShape(b: PlacedBox): Layer {
-  const axis = b.dims.length - 1;
-  return { n: 0, d: 0, rows: b.dims.slice(0, Math.max(0, axis)).reduce((x, y) => x * y, 1), len: axis >= 0 ? b.dims[axis] : 1, axis };
+/** Boxes of equal sizes, laid out one after the other: axis 0 counts them and has no variables, so that one kernel call serves all. */
+interface Group { readonly dims: readonly number[]; readonly axisVars: readonly number[]; readonly vars: number; readonly members: readonly number[]; readonly positions: readonly number[]; readonly table: boolean }
+
+function groupBoxes(shape: LogUpShape): Group[] {
+  const by = new Map<string, number[]>();
+  shape.boxes.forEach((b, i) => { const key = `${b.kind}:${b.dims.join()}`; by.set(key, [...(by.get(key) ?? []), i]); });
+  return [...by.values()].map((members) => {
+    const b: PlacedBox = shape.boxes[members[0]];
+    return { dims: [members.length, ...b.dims], axisVars: [0, ...b.axisVars], vars: b.vars, members, positions: members.map((i) => shape.boxes[i].position), table: b.kind === 'table' };
+  });
 }
 
-function leafLayer(k: Kernels, b: PlacedBox, input: LeafInput): Layer {
-  const cells = b.dims.reduce((x, y) => x * y, 1), shape = leafShape(b);
-  if (input.kind === 'table') return { ...shape, n: input.num, d: input.den };
-  const d = k.alloc(24 * cells);
-  if (input.kind === 'range') { const g = k.exts([input.g]); k.parallel('leafRange', cells, 4096, (lo, hi) => [d, input.keys, g, lo, hi]); }
-  else k.parallel('leafTable', cells, 4096, (lo, hi) => [d, input.keys, input.table, lo, hi]);
-  return { ...shape, d };
+const product = (x: readonly number[]): number => x.reduce((a, b) => a * b, 1);
+
+/** Cells per thread below which a call costs more than it saves. */
+const GRAIN = 8192;
+const grain = (len: number): number => Math.max(1, Math.ceil(GRAIN / len));
+
+function leafShape(g: Group): Layer {
+  const axis = g.dims.length - 1;
+  return { n: 0, d: 0, rows: product(g.dims.slice(0, axis)), len: g.dims[axis], axis };
 }
+
+function leafLayer(k: Kernels, g: Group, inputs: readonly LeafInput[]): Layer {
+  const cells = product(g.dims) / g.members.length, shape = leafShape(g), d = k.alloc(24 * cells * g.members.length), n = g.table ? k.alloc(24 * cells * g.members.length) : 0;
+  g.members.forEach((member, at) => {
+    const input = inputs[member], to = d + 24 * cells * at;
+    if (input.kind === 'table') { k.u8.copyWithin(to, input.den, input.den + 24 * cells); k.u8.copyWithin(n + 24 * cells * at, input.num, input.num + 24 * cells); }
+    else if (input.kind === 'range') { const m = k.mark(), p = k.exts([input.g]); k.parallel('leafRange', cells, GRAIN, (lo, hi) => [to, input.keys, p, lo, hi]); k.release(m); }
+    else k.parallel('leafTable', cells, GRAIN, (lo, hi) => [to, input.keys, input.table, lo, hi]);
+  });
+  return { ...shape, n, d };
+}
+
+/** A group within a sumcheck: arrays of the four values of its pairs, folded as far as `done` variables of axis `l.axis`. */
+interface Live { g: Group; l: Layer; n0: number; n1: number; d0: number; d1: number; cs: number; rs: number; left: number; done: number; readonly cells: number }
 
 /** Proves the sum; returns the point and the leaf claims. Keeps no memory but the caller's. */
 export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inputs: readonly LeafInput[]): { rho: Ext[]; num: Ext; den: Ext } {
-  const start = k.mark(), scratch = k.alloc(512 * k.threads);
+  const start = k.mark(), scratch = k.alloc(512 * k.threads), groups = groupBoxes(shape);
   // Layers above the leaves, kept until the leaves' own turn; these are recomputed then.
   const kept = k.mark();
-  const layers: Layer[][] = shape.boxes.map(() => []);
-  const folded = (b: PlacedBox, height: number): number => {
+  const layers: Layer[][] = groups.map(() => []), roots = new Map<number, Single>();
+  const folded = (g: Group, height: number): number => {
     let left = height;
-    for (let a = b.dims.length - 1; a >= 0; a--) { if (left <= b.axisVars[a]) return left; left -= b.axisVars[a]; }
+    for (let a = g.dims.length - 1; a >= 0; a--) { if (left <= g.axisVars[a]) return left; left -= g.axisVars[a]; }
     return left;
   };
-  shape.boxes.forEach((b, i) => {
-    if (b.vars === 0) return;
+  groups.forEach((g, i) => {
     const plan: Layer[] = [];
     // Sizes are known beforehand: allocate the kept layers first, so that the leaves can be released.
-    let cur: Layer = { n: 0, d: 0, axis: b.dims.length - 1, rows: b.dims.slice(0, -1).reduce((x, y) => x * y, 1), len: b.dims[b.dims.length - 1] };
-    cur = skipUnit(b, cur, 0);
-    for (let h = 1; h <= b.vars; h++) {
+    let cur = skipUnit(g, leafShape(g), 0);
+    for (let h = 1; h <= g.vars; h++) {
       const len = Math.ceil(cur.len / 2);
       cur = { n: k.alloc(24 * cur.rows * len), d: k.alloc(24 * cur.rows * len), rows: cur.rows, len, axis: cur.axis };
       plan.push(cur);
-      cur = skipUnit(b, cur, folded(b, h));
+      cur = skipUnit(g, cur, folded(g, h));
     }
     const m = k.mark();
-    let src = skipUnit(b, leafLayer(k, b, inputs[i]), 0);
+    let src = skipUnit(g, leafLayer(k, g, inputs), 0);
     plan.forEach((dst, h) => {
-      k.parallel('gkrLayer', src.rows, Math.max(1, Math.floor(4096 / src.len)), (lo, hi, t) => [dst.n, dst.d, src.n, src.d, src.len, scratch + 512 * t, lo, hi]);
-      src = skipUnit(b, dst, folded(b, h + 1));
+      k.parallel('gkrLayer', src.rows, grain(src.len), (lo, hi, t) => [dst.n, dst.d, src.n, src.d, src.len, scratch + 512 * t, lo, hi]);
+      src = skipUnit(g, dst, folded(g, h + 1));
     });
+    g.members.forEach((box, at) => roots.set(box, { n: src.n ? k.readExt(src.n + 24 * at) : E.ONE, d: k.readExt(src.d + 24 * at) }));
     k.release(m);
     layers[i] = plan;
   });
-  const rootOf = (i: number): Single => {
-    const b = shape.boxes[i];
-    if (b.vars > 0) { const l = layers[i][b.vars - 1]; return { n: k.readExt(l.n), d: k.readExt(l.d) }; }
-    const m = k.mark(), l = leafLayer(k, b, inputs[i]), out = { n: l.n ? k.readExt(l.n) : E.ONE, d: k.readExt(l.d) };
-    k.release(m);
-    return out;
-  };
   // singles[h]: fractions at height h of boxes (or joins of boxes) that have been reduced to one, by position.
   const singles: Map<number, Single>[] = [];
   let top = new Map<number, Single>();
   for (let h = 0; h <= shape.vars; h++) {
-    shape.boxes.forEach((b, i) => { if (b.vars === h) top.set(b.position, rootOf(i)); });
+    shape.boxes.forEach((b, i) => { if (b.vars === h) top.set(b.position, roots.get(i)!); });
     singles.push(top);
     const next = new Map<number, Single>();
     for (const p of top.keys()) {
@@ -94,63 +109,60 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
     if (height === 0) k.release(kept);
     const m = k.mark(), lam = k.exts([lambda]);
     let claim = E.add(a, E.mul(lambda, bden));
-    const live: { b: PlacedBox; l: Layer; n0: number; n1: number; d0: number; d1: number; cs: number; rs: number; left: number; done: number }[] = [];
-    const quads = new Map<number, Quad>();
+    const live: Live[] = [], quads = new Map<number, Quad>();
     for (const p of singles[height].keys()) {
       const q = Math.floor(p / 2);
       const x = singles[height].get(2 * q) ?? PAD, y = singles[height].get(2 * q + 1) ?? PAD;
       quads.set(q, { n0: x.n, n1: y.n, d0: x.d, d1: y.d });
     }
-    shape.boxes.forEach((b, i) => {
-      if (b.vars <= height) return;
-      const shapeOf = skipUnit(b, height === 0 ? leafShape(b) : layers[i][height - 1], folded(b, height));
+    groups.forEach((g, i) => {
+      if (g.vars <= height) return;
+      const shapeOf = skipUnit(g, height === 0 ? leafShape(g) : layers[i][height - 1], folded(g, height));
       const len = Math.ceil(shapeOf.len / 2), cells = shapeOf.rows * len;
       const q = { n0: k.alloc(24 * cells), n1: k.alloc(24 * cells), d0: k.alloc(24 * cells), d1: k.alloc(24 * cells) };
       const m3 = k.mark();
-      const src = height === 0 ? skipUnit(b, leafLayer(k, b, inputs[i]), 0) : shapeOf;
-      k.parallel('gkrSplit', src.rows, Math.max(1, Math.floor(4096 / src.len)), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, src.n, src.d, src.len, lo, hi]);
+      const src = height === 0 ? skipUnit(g, leafLayer(k, g, inputs), 0) : shapeOf;
+      k.parallel('gkrSplit', src.rows, grain(src.len), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, src.n, src.d, src.len, lo, hi]);
       k.release(m3);
-      const l = { ...shapeOf, len };
-      live.push({ b, l, ...q, cs: 1, rs: len, left: b.vars - height - 1, done: folded(b, height + 1) });
+      live.push({ g, l: { ...shapeOf, len }, ...q, cs: 1, rs: len, left: g.vars - height - 1, done: folded(g, height + 1), cells: cells / g.members.length });
     });
+    const join = (s: Live): void => s.g.positions.forEach((p, at) => { const o = 24 * at * s.cells; quads.set(p, { n0: k.readExt(s.n0 + o), n1: k.readExt(s.n1 + o), d0: k.readExt(s.d0 + o), d1: k.readExt(s.d1 + o) }); });
     const r: Ext[] = [];
     for (let kk = layer - 1; kk >= 0; kk--) {
       const z = point[kk];
       let g0: Ext = lambda, g2: Ext = E.ZERO;
+      const weights = pointTables(k, point);
+      const m2 = k.mark();
       for (let x = live.length - 1; x >= 0; x--) {
         const s = live[x];
-        if (s.left === 0) { // reduced to one: joins the singles
-          quads.set(s.b.position, { n0: k.readExt(s.n0), n1: k.readExt(s.n1), d0: k.readExt(s.d0), d1: k.readExt(s.d1) });
-          live.splice(x, 1);
-          continue;
-        }
-        while (s.l.axis > 0 && s.done >= s.b.axisVars[s.l.axis]) {
-          const axis = s.l.axis - 1, len = s.b.dims[axis];
+        if (s.left === 0) { join(s); live.splice(x, 1); continue; } // reduced to one each: they join the singles
+        while (s.l.axis > 0 && s.done >= s.g.axisVars[s.l.axis]) {
+          const axis = s.l.axis - 1, len = s.g.dims[axis];
           s.cs = s.rs; s.rs *= len;
           s.l = { ...s.l, axis, len, rows: s.l.rows / len };
           s.done = 0;
         }
-        const m2 = k.mark();
         // Variables of the layer's point: prefix | axes of the box, the current axis losing its low ones.
-        const axisPoint = (axis: number): Ext[] => {
-          let at = layer - (s.b.vars - height - 1);
-          for (let t = 0; t < axis; t++) at += s.b.axisVars[t];
-          const v = axis === s.l.axis ? kk - at : s.b.axisVars[axis];
-          return point.slice(at, at + v);
+        const from = layer - (s.g.vars - height - 1);
+        const axisSlice = (axis: number): [number, number] => {
+          let at = from;
+          for (let t = 0; t < axis; t++) at += s.g.axisVars[t];
+          return [at, at + (axis === s.l.axis ? kk - at : s.g.axisVars[axis])];
         };
-        const half = Math.ceil(s.l.len / 2), eqcol = eqTableKernel(k, axisPoint(s.l.axis), half);
-        let roww = k.exts([prefixWeight(point.slice(0, layer - (s.b.vars - height - 1)), s.b.position)]), rows = 1;
-        for (let axis = 0; axis < s.l.axis; axis++) {
-          const t = eqTableKernel(k, axisPoint(axis), s.b.dims[axis]), dst = k.alloc(24 * rows * s.b.dims[axis]), from = roww, n = s.b.dims[axis];
-          k.parallel('outer', rows, 256, (lo, hi) => [dst, from, t, n, lo, hi]);
+        const half = Math.ceil(s.l.len / 2), eqcol = weights.table(...axisSlice(s.l.axis), half);
+        let roww = k.exts(prefixWeights(point.slice(0, from), s.g.positions)), rows = s.g.members.length;
+        for (let axis = 1; axis < s.l.axis; axis++) {
+          const n = s.g.dims[axis], t = weights.table(...axisSlice(axis), n), dst = k.alloc(24 * rows * n), src = roww;
+          k.parallel('outer', rows, grain(n), (lo, hi) => [dst, src, t, n, lo, hi]);
           roww = dst;
           rows *= n;
         }
         const out = k.zeroed(64 * k.threads);
-        k.parallel('gkrRound', s.l.rows, Math.max(1, Math.floor(1024 / s.l.len)), (lo, hi, t) => [out + 64 * t, s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, eqcol, roww, lam, scratch + 512 * t, lo, hi]);
+        k.parallel('gkrRound', s.l.rows, grain(s.l.len), (lo, hi, t) => [out + 64 * t, s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, eqcol, roww, lam, scratch + 512 * t, lo, hi]);
         for (let t = 0; t < k.threads; t++) { g0 = E.add(g0, k.readExt(out + 64 * t)); g2 = E.add(g2, k.readExt(out + 64 * t + 24)); }
-        k.release(m2);
       }
+      k.release(m2);
+      weights.close();
       for (const q of new Set([...quads.keys()].map((p) => Math.floor(p / 2)))) {
         const x = quads.get(2 * q) ?? PADQ, y = quads.get(2 * q + 1) ?? PADQ, w = prefixWeight(point.slice(0, kk), q);
         const d = { n0: E.sub(y.n0, x.n0), n1: E.sub(y.n1, x.n1), d0: E.sub(y.d0, x.d0), d1: E.sub(y.d1, x.d1) };
@@ -162,14 +174,13 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       const x = ch.sample(`logup ${layer} r`);
       r.unshift(x);
       claim = E.add(g0, E.mul(x, E.add(E.sub(E.sub(g1, g0), g2), E.mul(x, g2))));
-      const xp = k.exts([x]);
+      const m4 = k.mark(), xp = k.exts([x]);
       for (const s of live) {
-        for (const [arr, pad] of [[s.n0, 0n], [s.n1, 0n], [s.d0, 1n], [s.d1, 1n]] as const) {
-          k.parallel('gkrFold', s.l.rows, Math.max(1, Math.floor(2048 / s.l.len)), (lo, hi, t) => [arr, s.l.len, s.cs, s.rs, pad, xp, scratch + 512 * t, lo, hi]);
-        }
+        k.parallel('gkrFold', s.l.rows, grain(s.l.len), (lo, hi, t) => [s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, xp, scratch + 512 * t, lo, hi]);
         s.l = { ...s.l, len: Math.ceil(s.l.len / 2) };
         s.left--; s.done++;
       }
+      k.release(m4);
       const folds = [...new Set([...quads.keys()].map((p) => Math.floor(p / 2)))].map((q) => {
         const u = quads.get(2 * q) ?? PADQ, v = quads.get(2 * q + 1) ?? PADQ, f = (p: Ext, w: Ext): Ext => E.add(p, E.mul(x, E.sub(w, p)));
         return [q, { n0: f(u.n0, v.n0), n1: f(u.n1, v.n1), d0: f(u.d0, v.d0), d1: f(u.d1, v.d1) }] as const;
@@ -177,7 +188,7 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       quads.clear();
       for (const [q, v] of folds) quads.set(q, v);
     }
-    for (const s of live) quads.set(s.b.position, { n0: k.readExt(s.n0), n1: k.readExt(s.n1), d0: k.readExt(s.d0), d1: k.readExt(s.d1) });
+    for (const s of live) join(s);
     const v = quads.get(0) ?? PADQ;
     ch.sendExt(`logup ${layer} values`, [v.n0, v.n1, v.d0, v.d1]);
     const tau = ch.sample(`logup ${layer} tau`);
@@ -190,8 +201,22 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
   return { rho: point, num: a, den: bden };
 }
 
+/** Tables of eq at slices of a point, computed once each; memory until `close`. */
+function pointTables(k: Kernels, point: readonly Ext[]) {
+  const m = k.mark(), known = new Map<string, number>();
+  return {
+    table(from: number, to: number, n: number): number {
+      const key = `${from}-${to}-${n}`;
+      let t = known.get(key);
+      if (t === undefined) { t = eqTableKernel(k, point.slice(from, to), n); known.set(key, t); }
+      return t;
+    },
+    close: (): void => k.release(m),
+  };
+}
+
 /** Axes of size one have no variables: they are passed over. */
-function skipUnit(b: PlacedBox, l: Layer, done: number): Layer {
+function skipUnit(b: Group, l: Layer, done: number): Layer {
   let cur = l, d = done;
   while (cur.axis > 0 && d >= b.axisVars[cur.axis]) {
     const axis = cur.axis - 1;
@@ -207,6 +232,18 @@ function prefixWeight(point: readonly Ext[], index: number): Ext {
   let acc: Ext = E.ONE;
   point.forEach((x, k) => { acc = E.mul(acc, Math.floor(index / 2 ** (point.length - 1 - k)) % 2 ? x : E.sub(E.ONE, x)); });
   return acc;
+}
+
+/** eq(point, index) at several indices; the tree of prefixes is shared. */
+function prefixWeights(point: readonly Ext[], indices: readonly number[]): Ext[] {
+  const known = new Map<string, Ext>([['0/0', E.ONE]]);
+  const at = (bits: number, value: number): Ext => {
+    const key = `${bits}/${value}`;
+    let v = known.get(key);
+    if (v === undefined) { const up = at(bits - 1, Math.floor(value / 2)), x = point[bits - 1]; v = E.mul(up, value % 2 ? x : E.sub(E.ONE, x)); known.set(key, v); }
+    return v;
+  };
+  return indices.map((i) => at(point.length, i));
 }
 
 /** eq(point, i) for i < n in kernel memory. */

@@ -44,8 +44,14 @@ function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: numb
   k.parallel('nttWords', n, 1, (lo, hi) => [dst, c.ptr, from, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
 }
 
-/** Leaf words and path of each position. Re-encodes, eight words at a time. */
-export function openRows(k: Kernels, o: Oracle, positions: readonly number[]): bigint[][] {
+/** The 2^levels nodes that lie `levels` below the root. */
+export function capOf(k: Kernels, o: Oracle, levels: number): bigint[] {
+  const at = o.levels[o.levels.length - 1 - levels] / 8;
+  return [...k.u64.subarray(at, at + 4 * 2 ** levels)];
+}
+
+/** Leaf words and path (up to the cap) of each position. Re-encodes, eight words at a time. */
+export function openRows(k: Kernels, o: Oracle, positions: readonly number[], cap: number): bigint[][] {
   const c = o.columns, m = 2 ** c.logDomain, words = c.used * (c.ext ? 3 : 1), mark = k.mark();
   const tw = twiddles(k, c.logDomain), chunk = k.alloc(8 * m * Math.min(8, words));
   const rows: bigint[][] = positions.map(() => []);
@@ -58,7 +64,7 @@ export function openRows(k: Kernels, o: Oracle, positions: readonly number[]): b
   k.release(mark);
   const u = k.u64;
   positions.forEach((p, q) => {
-    for (let d = 0; d < c.logDomain; d++) { const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1); for (let i = 0; i < 4; i++) rows[q].push(u[at + i]); }
+    for (let d = 0; d < c.logDomain - cap; d++) { const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1); for (let i = 0; i < 4; i++) rows[q].push(u[at + i]); }
   });
   return rows;
 }

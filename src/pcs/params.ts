@@ -4,7 +4,7 @@ export interface WhirParams { readonly bits: number; readonly logInvRate: number
 /** One committed oracle and what is asked of it. */
 export interface WhirRound {
   /** log2 of columns folded, of rows, of the domain. */ readonly columns: number; readonly rows: number; readonly domain: number;
-  readonly queries: number; readonly logInvRate: number;
+  readonly queries: number; /** Levels of the cap of each of its trees. */ readonly cap: number; readonly logInvRate: number;
 }
 
 export interface WhirShape {
@@ -24,18 +24,25 @@ export const queryBits = (r: number): number => r / 2 - Math.log2(1 + 1 / (2 * J
 /** Queries for `bits` bits of which `grinding` are ground; the margin of 0.25 covers the union over the rounds. */
 export const queriesFor = (bits: number, r: number, grinding: number): number => Math.ceil((bits + 0.25 - grinding) / queryBits(r));
 
-/** First fold takes all columns, later ones 16; each later domain is eight times smaller against its rows: rate 2^-(r + 3 i). */
+/** Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: about as many nodes as paths. */
+export const capLevels = (queries: number, domain: number): number => Math.min(domain, Math.floor(Math.log2(queries)));
+
+/** Later folds take 5 variables (32 columns); the rate falls by 2^-2 each time, so that a domain is eight times smaller than the one before. */
+const FOLD = 5, RATE_STEP = 2, FINAL = 8;
+
+/** The first fold takes all columns, later ones FOLD variables, until at most 2^FINAL rows are left, which are sent. */
 export function whirShape(params: WhirParams, logColumns: number, logHeight: number, trees: WhirShape['trees']): WhirShape {
   for (const t of trees) if (t.used < 1 || t.offset + t.used > 2 ** logColumns) throw new RangeError('tree outside the stack');
   const rounds: WhirRound[] = [];
   let r = params.logInvRate, columns = logColumns, rows = logHeight;
   for (;;) {
     if (rows + r > 32) throw new RangeError('domain exceeds the two-adicity of the field');
-    rounds.push({ columns, rows, domain: rows + r, queries: queriesFor(params.bits, r, params.grinding), logInvRate: r });
-    if (rows <= 7) return { params, logColumns, logHeight, trees, rounds, final: rows };
-    columns = Math.min(4, rows - 3);
+    const queries = queriesFor(params.bits, r, params.grinding);
+    rounds.push({ columns, rows, domain: rows + r, queries, cap: capLevels(queries, rows + r), logInvRate: r });
+    if (rows <= FINAL) return { params, logColumns, logHeight, trees, rounds, final: rows };
+    columns = Math.min(FOLD, rows - 3);
     rows -= columns;
-    r += 3;
+    r += RATE_STEP;
   }
 }
 

@@ -3,7 +3,7 @@ import { pow, root as rootOfUnity } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
-import { type Oracle, commitColumns, openRows } from './commit.js';
+import { type Oracle, capOf, commitColumns, openRows } from './commit.js';
 import type { WhirShape } from './params.js';
 
 /** Domain point of position j: g^rev(j). */
@@ -69,8 +69,9 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
     } else ch.sendExt('whir final', k.readExts(cur.f, cur.n));
     ch.grind(`whir ${i} work`, shape.params.grinding);
     const positions = Array.from({ length: rd.queries }, () => ch.sampleIndex(`whir ${i} query`, rd.domain));
-    const rows = previous.map((o) => openRows(k, o, positions));
-    positions.forEach((_, q) => previous.forEach((o, t) => ch.opening(`whir ${i} row`, rows[t][q], o.columns.logDomain)));
+    const rows = previous.map((o) => openRows(k, o, positions, rd.cap));
+    for (const o of previous) ch.cap(`whir ${i} cap`, capOf(k, o, rd.cap));
+    positions.forEach((_, q) => previous.forEach((o, t) => ch.opening(`whir ${i} row`, rows[t][q], o.columns.logDomain - rd.cap)));
     if (!committed) return;
     // Fold the answers into the running claim: value of Enc(f_next) at each queried point.
     const gamma = ch.sample(`whir ${i} gamma`);

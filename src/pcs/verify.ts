@@ -59,13 +59,13 @@ export function verifyWhir(ch: Channel, shape: WhirShape, roots: readonly Digest
     } else final = ch.read('whir final', 2 ** rd.rows);
     ch.grind(`whir ${i} work`, shape.params.grinding);
     const positions = Array.from({ length: rd.queries }, () => ch.sampleBits(`whir ${i} query`, rd.domain));
-    const eq = eqTable(ch, point.slice(point.length - rd.columns));
+    const eq = eqTable(ch, point.slice(point.length - rd.columns)), caps = previous.map((rt) => ch.merkleCap(`whir ${i} cap`, rt, rd.cap));
     const xs: Elem[] = [], values: Elem[] = [];
     for (const bits of positions) {
       let v = ch.constant(0n);
-      previous.forEach((rt, t) => {
+      caps.forEach((cap, t) => {
         const ext = i > 0, used = ext ? 2 ** rd.columns : shape.trees[t].used, offset = ext ? 0 : shape.trees[t].offset;
-        const leaf = ch.merkleOpen(`whir ${i} row`, rt, bits, ext ? 3 * used : used);
+        const leaf = ch.merkleOpen(`whir ${i} row`, cap, bits, ext ? 3 * used : used);
         for (let j = 0; j < used; j++) v = ch.mulAdd(eq[offset + j], ext ? compose(ch, leaf, 3 * j) : leaf[j], v);
       });
       xs.push(domainPoint(ch, bits));

@@ -47,7 +47,7 @@ function setup(seed: number, logColumns: number, logHeight: number, used: number
 }
 
 describe('WHIR', () => {
-  it.each([[2, 6, [4]], [3, 9, [5]], [2, 8, [1, 2]], [4, 10, [3, 4, 2]], [0, 5, [1]], [1, 8, [1]]])('opens 2^%i columns of 2^%i rows, trees %j', (c, h, used) => {
+  it.each([[2, 6, [4]], [3, 9, [5]], [2, 8, [1, 2]], [4, 10, [3, 4, 2]], [0, 5, [1]], [1, 9, [1]], [2, 10, [3]]])('opens 2^%i columns of 2^%i rows, trees %j', (c, h, used) => {
     const m = k.mark(), s = setup(7, c, h, used);
     expect(s.proof.length).toBe(scheduleWords(s.schedule));
     s.verify(s.proof);
@@ -74,8 +74,8 @@ describe('WHIR', () => {
   });
   it('rejects an adaptive prover that changes a message and re-derives the transcript', () => {
     const m = k.mark();
-    for (const label of ['whir 0 sumcheck', 'whir 0 ood', 'whir 0 root', 'whir final', 'whir end sumcheck']) {
-      const s = setup(5, 2, 8, [3], { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
+    for (const label of ['whir 0 sumcheck', 'whir 0 ood', 'whir 0 root', 'whir 0 cap', 'whir final', 'whir end sumcheck']) {
+      const s = setup(5, 2, 10, [3], { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
       expect(() => s.verify(s.proof), label).toThrow(VerificationError);
     }
     k.release(m);
@@ -85,6 +85,6 @@ describe('WHIR', () => {
       const s = whirShape({ bits, logInvRate: rate, grinding: 18 }, 6, 19, [{ used: 40, offset: 0 }]);
       for (const t of whirLedger(s)) if (t.kind === 'proved') expect(t.bits, t.name).toBeGreaterThanOrEqual(bits);
     }
-    expect(whirShape({ bits: 128, logInvRate: 2, grinding: 18 }, 6, 19, [{ used: 40, offset: 0 }]).rounds.map((r) => r.queries)).toEqual([113, 45, 28, 21]);
+    expect(whirShape({ bits: 128, logInvRate: 2, grinding: 18 }, 7, 18, [{ used: 80, offset: 0 }]).rounds.map((r) => r.queries)).toEqual([113, 56, 38]);
   });
 });

@@ -60,8 +60,8 @@ function slices(plan: { logup: LogUpShape; boxOf: ReadonlyMap<number, number> },
 }
 
 /** Height and columns of a stack of `cells` cells, at most 64 columns. */
-export function stackShape(cells: number): { logColumns: number; logHeight: number; used: number } {
-  const vars = Math.max(3, varsOf(cells)), logColumns = Math.min(6, vars - 3), logHeight = vars - logColumns;
+export function stackShape(cells: number, most = 7): { logColumns: number; logHeight: number; used: number } {
+  const vars = Math.max(3, varsOf(cells)), logColumns = Math.min(most, vars - 3), logHeight = vars - logColumns;
   return { logColumns, logHeight, used: Math.ceil(cells / 2 ** logHeight) };
 }
 
@@ -131,7 +131,7 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   if (stateClasses.length) {
     const cells = stateClasses.map((c) => layouts.get(c)!.cells);
     // Roots of one state must agree between micro, update and step programs: the height depends on the parameter count alone.
-    let h = Math.max(2, stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)]))).logHeight);
+    let h = Math.max(2, stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)])), 6).logHeight);
     // A block larger than a column must start at a multiple of its size: offsets are aligned, columns in between are zero.
     for (;; h++) {
       let offset = 0;

@@ -45,11 +45,13 @@ export interface Channel extends Arith {
   sampleBits(label: string, n: number): Elem[];
   /** Read a nonce word, absorb it, require `bits` leading-zero grinding bits. */
   grind(label: string, bits: number): void;
+  /** Read the 2^levels nodes of a tree that lie `levels` below its root, unabsorbed, and check that they hash to `root`. */
+  merkleCap(label: string, root: Digest, levels: number): readonly Digest[];
   /**
-   * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against `root` at the position
-   * given by `bits` (least significant first, length = tree depth), return the leaf.
+   * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against the node of `cap` at the position
+   * given by `bits` (least significant first, length = tree depth; the last ones select the node), return the leaf.
    */
-  merkleOpen(label: string, root: Digest, bits: readonly Elem[], words: number): Elem[];
+  merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[];
 }
 
 /** A verifier's refusal: `check` names the check that failed. */

@@ -123,13 +123,21 @@ export class NativeChannel implements Channel {
     this.#f['spongeAbsorb'](this.#sp, p, 1);
     if ((this.#squeezeWord() & ((1n << BigInt(bits)) - 1n)) !== 0n) throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
   }
-  merkleOpen(label: string, root: Digest, bits: readonly Elem[], words: number): Elem[] {
-    const leaf = this.#take(words, label), path = this.#take(4 * bits.length, label);
+  merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
+    const n = 2 ** levels, words = this.#take(4 * n, label), u = this.#k.u64, tree = this.#k.alloc(32 * n);
+    let src = words;
+    for (let m = n / 2; m >= 1; m /= 2) { this.#f['p2Level'](tree, src, this.#scratch, 0, m); src = tree; }
+    for (let k = 0; k < 4; k++) if (u[src / 8 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle cap', label);
+    const nodes = this.#embed(words, 4 * n);
+    return Array.from({ length: n }, (_, k) => nodes.slice(4 * k, 4 * k + 4) as unknown as Digest);
+  }
+  merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
+    const depth = bits.length - Math.log2(cap.length), leaf = this.#take(words, label), path = this.#take(4 * depth, label);
     let index = 0;
     bits.forEach((b, k) => { if (this.#k.u64[b / 8] === 1n) index += 2 ** k; });
-    this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, bits.length, index);
-    const u = this.#k.u64;
-    for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle path', label);
+    this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, depth, index);
+    const u = this.#k.u64, node = cap[Math.floor(index / 2 ** depth)];
+    for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[node[k] / 8]) throw new VerificationError('Merkle path', label);
     return this.#embed(leaf, words);
   }
   /** Every word must have been read. */

@@ -77,11 +77,19 @@ export class ProverChannel {
       }
     }
   }
+  /** Nodes of a tree some levels below its root; not absorbed. */
+  cap(label: string, words: readonly bigint[]): void {
+    this.#expect({ label, kind: 'cap', count: words.length / 4, depth: Math.log2(words.length / 4) });
+    this.#unabsorbed(label, words);
+  }
+  #unabsorbed(label: string, words: readonly bigint[]): void {
+    const w = this.options.hook ? this.options.hook(label, words) : words;
+    for (const x of w) this.#out.push(x);
+  }
   /** A Merkle opening: leaf words, then siblings; not absorbed. */
   opening(label: string, words: readonly bigint[], depth: number): void {
     this.#expect({ label, kind: 'opening', count: words.length - 4 * depth, depth });
-    const w = this.options.hook ? this.options.hook(label, words) : words;
-    for (const x of w) this.#out.push(x);
+    this.#unabsorbed(label, words);
   }
   words(): BigUint64Array {
     if (this.#next !== this.schedule.length) throw new ScheduleError({ label: 'end of proof', kind: 'public', count: 0 }, this.schedule[this.#next]);

@@ -1,7 +1,7 @@
 import type { Arith, Channel, Digest, Elem, Ext } from './arith.js';
 
 /** One message of a protocol: what it is called, what it carries, how many. */
-export interface Message { readonly label: string; readonly kind: 'public' | 'base' | 'ext' | 'digest' | 'sample' | 'bits' | 'grind' | 'opening'; readonly count: number; /** Merkle depth of an opening, bits of a grind. */ readonly depth?: number }
+export interface Message { readonly label: string; readonly kind: 'public' | 'base' | 'ext' | 'digest' | 'sample' | 'bits' | 'grind' | 'cap' | 'opening'; readonly count: number; /** Length of the path of an opening, levels of a cap, bits of a grind. */ readonly depth?: number }
 export type Schedule = readonly Message[];
 
 /** Words that a message adds to the proof. */
@@ -10,6 +10,7 @@ export function messageWords(m: Message): number {
     case 'base': return m.count;
     case 'ext': return 3 * m.count;
     case 'digest': return 4;
+    case 'cap': return 4 * m.count;
     case 'grind': return 1;
     case 'opening': return m.count + 4 * (m.depth ?? 0);
     default: return 0;
@@ -43,9 +44,15 @@ export class RecordingChannel implements Channel {
   sample(label: string): Elem { this.#flush(); this.schedule.push({ label, kind: 'sample', count: 1 }); return this.#dummy; }
   sampleBits(label: string, n: number): Elem[] { this.#flush(); this.schedule.push({ label, kind: 'bits', count: n }); return this.#many(n); }
   grind(label: string, bits: number): void { this.#flush(); this.permutations++; this.schedule.push({ label, kind: 'grind', count: 1, depth: bits }); }
-  merkleOpen(label: string, _root: Digest, bits: readonly Elem[], words: number): Elem[] {
-    this.permutations += Math.ceil(words / 8) + bits.length;
-    this.schedule.push({ label, kind: 'opening', count: words, depth: bits.length });
+  merkleCap(label: string, _root: Digest, levels: number): readonly Digest[] {
+    this.permutations += 2 ** levels - 1;
+    this.schedule.push({ label, kind: 'cap', count: 2 ** levels, depth: levels });
+    return Array<Digest>(2 ** levels).fill(this.#many(4) as unknown as Digest);
+  }
+  merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
+    const depth = bits.length - Math.log2(cap.length);
+    this.permutations += Math.ceil(words / 8) + depth;
+    this.schedule.push({ label, kind: 'opening', count: words, depth });
     return this.#many(words);
   }
 }

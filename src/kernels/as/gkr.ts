@@ -1,5 +1,5 @@
 // LogUp-GKR over dense boxes. A fraction is (n, d); missing cells are 0/1. Element (row, c) of an array lies at base + (row rs + c cs) 24.
-import { P, fadd, fsub, fmul, eadd, esub, emul, efma, ezero, ecopy } from './field';
+import { P, fadd, fsub, fmul, eadd, esub, emul, emulv, r0, r1, r2, efma, ezero, ecopy } from './field';
 
 /** eq(point, i) for i < n, point of v variables, most significant first; dst has n + 1 places. */
 export function eqTrunc(dst: usize, pts: usize, v: u32, n: usize, scratch: usize): void {
@@ -115,17 +115,28 @@ export function gkrRound(out: usize, n0: usize, n1: usize, d0: usize, d1: usize,
   }
 }
 
-/** Folds the current variable of one array in place: x = a + r (b - a), missing b = pad (0 or 1). */
-export function gkrFold(a: usize, len: usize, cs: usize, rs: usize, pad: u64, r: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2;
+/** Folds the current variable of the four arrays in place: x = a + r (b - a); a missing b is 0 in numerators, 1 in denominators. */
+export function gkrFold(n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
+  fold(n0, 0, len, cs, rs, r, s, lo, hi);
+  fold(n1, 0, len, cs, rs, r, s, lo, hi);
+  fold(d0, 1, len, cs, rs, r, s, lo, hi);
+  fold(d1, 1, len, cs, rs, r, s, lo, hi);
+}
+function fold(a: usize, pad: u64, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
+  const half = len / 2, odd = len & 1, c0 = load<u64>(r), c1 = load<u64>(r, 8), c2 = load<u64>(r, 16), step = cs * 24;
   for (let row = lo; row < hi; row++) {
+    let p = a + row * rs * 24, o = p;
     for (let c: usize = 0; c < half; c++) {
-      const p = a + (row * rs + 2 * c * cs) * 24, o = a + (row * rs + c * cs) * 24;
-      if (c + c + 1 < len) esub(s, p + cs * 24, p);
-      else { store<u64>(s, pad, 24); store<u64>(s, 0, 32); store<u64>(s, 0, 40); esub(s, s + 24, p); }
+      const q = p + step, x0 = load<u64>(p), x1 = load<u64>(p, 8), x2 = load<u64>(p, 16);
+      emulv(fsub(load<u64>(q), x0), fsub(load<u64>(q, 8), x1), fsub(load<u64>(q, 16), x2), c0, c1, c2);
+      store<u64>(o, fadd(x0, r0)); store<u64>(o, fadd(x1, r1), 8); store<u64>(o, fadd(x2, r2), 16);
+      p = q + step; o += step;
+    }
+    if (odd) {
+      store<u64>(s, pad, 24); store<u64>(s, 0, 32); store<u64>(s, 0, 40);
+      esub(s, s + 24, p);
       emul(s, s, r);
       eadd(o, p, s);
     }
   }
 }
-export function gkrUnused(x: u64): u64 { return fadd(x, 0); }

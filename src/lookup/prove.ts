@@ -7,7 +7,7 @@ import type { LogUpShape, PlacedBox } from './shape.js';
 /** Denominators of a box: g - key, a table's row, or given; numerators of tables. */
 export type LeafInput =
   | { readonly kind: 'range'; readonly keys: number; readonly g: Ext }
-  | { readonly kind: 'rows'; readonly keys: number; readonly table: number }
+  | { readonly kind: 'rows'; readonly keys: number; readonly table: number; /** Rows of the table. */ readonly rows: number }
   | { readonly kind: 'table'; readonly den: number; readonly num: number };
 
 interface Layer { n: number; d: number; rows: number; len: number; axis: number }
@@ -51,7 +51,18 @@ function leafLayer(k: Kernels, g: Group, inputs: readonly LeafInput[]): Layer {
 }
 
 /** A group within a sumcheck: arrays of the four values of its pairs, folded as far as `done` variables of axis `l.axis`. */
-interface Live { g: Group; l: Layer; n0: number; n1: number; d0: number; d1: number; cs: number; rs: number; left: number; done: number; readonly cells: number }
+interface Live {
+  readonly g: Group; l: Layer; cs: number; rs: number; left: number; done: number; readonly cells: number;
+  readonly n0: number; readonly n1: number; readonly d0: number; readonly d1: number;
+  /** Leaves whose numerators are all one: see LeafPairs. d0 and d1 hold e0 and e1. */ leaf?: { inner: Ext; last: Ext };
+}
+
+/*
+ * Leaves of lookups have numerators 1 (0 where the box is missing), so after any folding both numerators of a pair equal one value nu, which is
+ * constant along the rows and along the current axis but for its last cell. With e = nu + lambda d,
+ *   F = nu (d0 + d1) + lambda d0 d1 = (e0 e1 - nu^2) / lambda,
+ * and e folds as nu and d do (missing cells: nu = 0, d = 1, e = lambda): two arrays and one product instead of four and three.
+ */
 
 /** Proves the sum; returns the point and the leaf claims. Keeps no memory but the caller's. */
 export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inputs: readonly LeafInput[]): { rho: Ext[]; num: Ext; den: Ext } {
@@ -119,14 +130,21 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       if (g.vars <= height) return;
       const shapeOf = skipUnit(g, height === 0 ? leafShape(g) : layers[i][height - 1], folded(g, height));
       const len = Math.ceil(shapeOf.len / 2), cells = shapeOf.rows * len;
+      const rest = { g, l: { ...shapeOf, len }, cs: 1, rs: len, left: g.vars - height - 1, done: folded(g, height + 1), cells: cells / g.members.length };
+      if (height === 0 && !g.table && shapeOf.len % 2 === 0) { live.push({ ...rest, ...leafPairs(k, g, inputs, lambda, lam, cells), leaf: { inner: E.ONE, last: E.ONE } }); return; }
       const q = { n0: k.alloc(24 * cells), n1: k.alloc(24 * cells), d0: k.alloc(24 * cells), d1: k.alloc(24 * cells) };
       const m3 = k.mark();
       const src = height === 0 ? skipUnit(g, leafLayer(k, g, inputs), 0) : shapeOf;
       k.parallel('gkrSplit', src.rows, grain(src.len), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, src.n, src.d, src.len, lo, hi]);
       k.release(m3);
-      live.push({ g, l: { ...shapeOf, len }, ...q, cs: 1, rs: len, left: g.vars - height - 1, done: folded(g, height + 1), cells: cells / g.members.length });
+      live.push({ ...rest, ...q });
     });
-    const join = (s: Live): void => s.g.positions.forEach((p, at) => { const o = 24 * at * s.cells; quads.set(p, { n0: k.readExt(s.n0 + o), n1: k.readExt(s.n1 + o), d0: k.readExt(s.d0 + o), d1: k.readExt(s.d1 + o) }); });
+    const invLambda = E.inv(lambda);
+    const join = (s: Live): void => s.g.positions.forEach((p, at) => {
+      const o = 24 * at * s.cells, nu = s.leaf?.last;
+      if (nu) { const d = (e: number): Ext => E.mul(invLambda, E.sub(k.readExt(e + o), nu)); quads.set(p, { n0: nu, n1: nu, d0: d(s.d0), d1: d(s.d1) }); return; }
+      quads.set(p, { n0: k.readExt(s.n0 + o), n1: k.readExt(s.n1 + o), d0: k.readExt(s.d0 + o), d1: k.readExt(s.d1 + o) });
+    });
     const r: Ext[] = [];
     for (let kk = layer - 1; kk >= 0; kk--) {
       const z = point[kk];
@@ -141,6 +159,8 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
           s.cs = s.rs; s.rs *= len;
           s.l = { ...s.l, axis, len, rows: s.l.rows / len };
           s.done = 0;
+          // Along the next axis the value is constant.
+          if (s.leaf) s.leaf = { inner: s.leaf.last, last: s.leaf.last };
         }
         // Variables of the layer's point: prefix | axes of the box, the current axis losing its low ones.
         const from = layer - (s.g.vars - height - 1);
@@ -150,14 +170,29 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
           return [at, at + (axis === s.l.axis ? kk - at : s.g.axisVars[axis])];
         };
         const half = Math.ceil(s.l.len / 2), eqcol = weights.table(...axisSlice(s.l.axis), half);
-        let roww = k.exts(prefixWeights(point.slice(0, from), s.g.positions)), rows = s.g.members.length;
+        const prefixes = prefixWeights(point.slice(0, from), s.g.positions);
+        let roww = k.exts(prefixes), rows = s.g.members.length, total = prefixes.reduce<Ext>((x, y) => E.add(x, y), E.ZERO);
         for (let axis = 1; axis < s.l.axis; axis++) {
-          const n = s.g.dims[axis], t = weights.table(...axisSlice(axis), n), dst = k.alloc(24 * rows * n), src = roww;
+          const n = s.g.dims[axis];
+          total = E.mul(total, eqSum(point.slice(...axisSlice(axis)), n));
+          const t = weights.table(...axisSlice(axis), n), dst = k.alloc(24 * rows * n), src = roww;
           k.parallel('outer', rows, grain(n), (lo, hi) => [dst, src, t, n, lo, hi]);
           roww = dst;
           rows *= n;
         }
         const out = k.zeroed(64 * k.threads);
+        if (s.leaf) {
+          k.parallel('gkrProduct', s.l.rows, grain(s.l.len), (lo, hi, t) => [out + 64 * t, s.d0, s.d1, s.l.len, s.cs, s.rs, eqcol, roww, lam, lo, hi]);
+          // The squares of nu: inner pairs have a constant one, the last pair its own.
+          const { inner, last } = s.leaf, odd = s.l.len % 2 === 1, at = k.readExt(eqcol + 24 * (half - 1)), sum = eqSum(point.slice(...axisSlice(s.l.axis)), half);
+          const low = odd ? last : inner, up = odd ? E.ZERO : last, sq = (x: Ext): Ext => E.mul(x, x);
+          let s0 = E.add(E.mul(sq(inner), E.sub(sum, at)), E.mul(sq(low), at)), s2 = E.mul(sq(E.sub(up, low)), at);
+          s0 = E.neg(E.mul(total, s0)); s2 = E.neg(E.mul(total, s2));
+          for (let t = 0; t < k.threads; t++) { s0 = E.add(s0, k.readExt(out + 64 * t)); s2 = E.add(s2, k.readExt(out + 64 * t + 24)); }
+          g0 = E.add(g0, E.sub(E.mul(invLambda, s0), E.mul(lambda, E.mul(total, sum))));
+          g2 = E.add(g2, E.mul(invLambda, s2));
+          continue;
+        }
         k.parallel('gkrRound', s.l.rows, grain(s.l.len), (lo, hi, t) => [out + 64 * t, s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, eqcol, roww, lam, scratch + 512 * t, lo, hi]);
         for (let t = 0; t < k.threads; t++) { g0 = E.add(g0, k.readExt(out + 64 * t)); g2 = E.add(g2, k.readExt(out + 64 * t + 24)); }
       }
@@ -176,7 +211,11 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       claim = E.add(g0, E.mul(x, E.add(E.sub(E.sub(g1, g0), g2), E.mul(x, g2))));
       const m4 = k.mark(), xp = k.exts([x]);
       for (const s of live) {
-        k.parallel('gkrFold', s.l.rows, grain(s.l.len), (lo, hi, t) => [s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, xp, scratch + 512 * t, lo, hi]);
+        if (s.leaf) {
+          k.parallel('gkrFoldPair', s.l.rows, grain(s.l.len), (lo, hi, t) => [s.d0, s.d1, s.l.len, s.cs, s.rs, lam, xp, scratch + 512 * t, lo, hi]);
+          const { inner, last } = s.leaf, low = s.l.len % 2 ? last : inner, up = s.l.len % 2 ? E.ZERO : last;
+          s.leaf = { inner, last: E.add(low, E.mul(x, E.sub(up, low))) };
+        } else k.parallel('gkrFold', s.l.rows, grain(s.l.len), (lo, hi, t) => [s.n0, s.n1, s.d0, s.d1, s.l.len, s.cs, s.rs, xp, scratch + 512 * t, lo, hi]);
         s.l = { ...s.l, len: Math.ceil(s.l.len / 2) };
         s.left--; s.done++;
       }
@@ -199,6 +238,34 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
   }
   k.release(start);
   return { rho: point, num: a, den: bden };
+}
+
+/** The arrays e0, e1 of a group of lookups, straight from the keys. */
+function leafPairs(k: Kernels, g: Group, inputs: readonly LeafInput[], lambda: Ext, lam: number, cells: number): { n0: number; n1: number; d0: number; d1: number } {
+  const d0 = k.alloc(24 * cells), d1 = k.alloc(24 * cells), each = cells / g.members.length, scaled = new Map<number, number>(), m = k.mark();
+  g.members.forEach((member, at) => {
+    const input = inputs[member], o = 24 * each * at;
+    if (input.kind === 'range') { const base = k.exts([E.add(E.ONE, E.mul(lambda, input.g))]); k.parallel('leafPairsRange', each, GRAIN, (lo, hi) => [d0 + o, d1 + o, input.keys, base, lam, lo, hi]); }
+    else if (input.kind === 'rows') {
+      let table = scaled.get(input.table);
+      if (table === undefined) { const t = k.alloc(24 * input.rows); k.parallel('onePlus', input.rows, GRAIN, (lo, hi) => [t, input.table, lam, lo, hi]); scaled.set(input.table, t); table = t; }
+      const t = table;
+      k.parallel('leafPairsTable', each, GRAIN, (lo, hi) => [d0 + o, d1 + o, input.keys, t, lo, hi]);
+    }
+  });
+  k.release(m);
+  return { n0: 0, n1: 0, d0, d1 };
+}
+
+/** Sum of eq(point, i) for i < n. */
+function eqSum(point: readonly Ext[], n: number): Ext {
+  let sum: Ext = E.ZERO, prefix: Ext = E.ONE;
+  if (n >= 2 ** point.length) return E.ONE;
+  for (let t = 0; t < point.length; t++) {
+    const hi = E.mul(prefix, point[t]), lo = E.sub(prefix, hi);
+    if (Math.floor(n / 2 ** (point.length - 1 - t)) % 2) { sum = E.add(sum, lo); prefix = hi; } else prefix = lo;
+  }
+  return sum;
 }
 
 /** Tables of eq at slices of a point, computed once each; memory until `close`. */

@@ -110,7 +110,7 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   });
   const inputs: LeafInput[] = plan.lookups.map((j) => {
     const t = plan.tableOf.get(j)!;
-    return plan.tables[t].kind === 'range' ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) } : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t] };
+    return plan.tables[t].kind === 'range' ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) } : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: plan.tables[t].size };
   });
   plan.tables.forEach((t, i) => {
     const num = k.alloc(24 * t.size);

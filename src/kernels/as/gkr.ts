@@ -85,44 +85,106 @@ export function gkrSplit(n0: usize, n1: usize, d0: usize, d1: usize, n: usize, d
 
 /**
  * Adds to out (two elements) sum over rows [lo, hi), pairs c of w (F(0) - lambda) and of w F's leading coefficient, where
- * F = n0 d1 + n1 d0 + lambda d0 d1 is taken along the pair's variable and w = roww[row] eqcol[c].
+ * F = n0 d1 + d0 (n1 + lambda d1) is taken along the pair's variable and w = roww[row] eqcol[c].
  */
 export function gkrRound(out: usize, n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2;
-  // scratch: 0 a, 24 b, 48 t, 72 row0, 96 row2, 120 dn0, 144 dn1, 168 dd0, 192 dd1
+  const half = (len + 1) / 2, step = cs * 24, l0 = load<u64>(lambda), l1 = load<u64>(lambda, 8), l2 = load<u64>(lambda, 16);
   for (let row = lo; row < hi; row++) {
-    ezero(s + 72); ezero(s + 96);
+    let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0, b0: u64 = 0, b1: u64 = 0, b2: u64 = 0;
     for (let c: usize = 0; c < half; c++) {
       const at = (row * rs + 2 * c * cs) * 24;
       const N0 = n0 + at, N1 = n1 + at, D0 = d0 + at, D1 = d1 + at, w = eqcol + c * 24;
-      emul(s, lambda, D0); eadd(s, s, N0); emul(s + 24, s, D1); efma(s + 24, N1, D0); esub(s + 24, s + 24, lambda);
-      efma(s + 72, s + 24, w);
-      if (c + c + 1 < len) {
-        const b = cs * 24;
-        esub(s + 120, N0 + b, N0); esub(s + 144, N1 + b, N1); esub(s + 168, D0 + b, D0); esub(s + 192, D1 + b, D1);
-      } else {
-        ezero(s + 48); store<u64>(s, 1, 48);
-        esub(s + 120, s + 48, N0); store<u64>(s + 120, fsub(load<u64>(s + 120), 1));
-        ezero(s); esub(s + 144, s, N1);
-        ezero(s + 48); store<u64>(s, 1, 48);
-        esub(s + 168, s + 48, D0); esub(s + 192, s + 48, D1);
-      }
-      emul(s, lambda, s + 168); eadd(s, s, s + 120); emul(s + 24, s, s + 192); efma(s + 24, s + 144, s + 168);
-      efma(s + 96, s + 24, w);
+      const x0 = load<u64>(D1), x1 = load<u64>(D1, 8), x2 = load<u64>(D1, 16);
+      emulv(l0, l1, l2, x0, x1, x2);
+      emulv(load<u64>(D0), load<u64>(D0, 8), load<u64>(D0, 16), fadd(load<u64>(N1), r0), fadd(load<u64>(N1, 8), r1), fadd(load<u64>(N1, 16), r2));
+      let f0 = r0, f1 = r1, f2 = r2;
+      emulv(load<u64>(N0), load<u64>(N0, 8), load<u64>(N0, 16), x0, x1, x2);
+      const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
+      emulv(w0, w1, w2, fsub(fadd(f0, r0), l0), fsub(fadd(f1, r1), l1), fsub(fadd(f2, r2), l2));
+      a0 = fadd(a0, r0); a1 = fadd(a1, r1); a2 = fadd(a2, r2);
+      // Differences along the variable; a missing upper cell is 0/1.
+      if (c + c + 1 < len) { ediff(s, N0 + step, N0); ediff(s + 24, N1 + step, N1); ediff(s + 48, D0 + step, D0); ediff(s + 72, D1 + step, D1); }
+      else { ezero(s + 96); esub(s, s + 96, N0); esub(s + 24, s + 96, N1); store<u64>(s, 1, 96); esub(s + 48, s + 96, D0); esub(s + 72, s + 96, D1); }
+      const y0 = load<u64>(s, 72), y1 = load<u64>(s, 80), y2 = load<u64>(s, 88);
+      emulv(l0, l1, l2, y0, y1, y2);
+      emulv(load<u64>(s, 48), load<u64>(s, 56), load<u64>(s, 64), fadd(load<u64>(s, 24), r0), fadd(load<u64>(s, 32), r1), fadd(load<u64>(s, 40), r2));
+      f0 = r0; f1 = r1; f2 = r2;
+      emulv(load<u64>(s), load<u64>(s, 8), load<u64>(s, 16), y0, y1, y2);
+      emulv(w0, w1, w2, fadd(f0, r0), fadd(f1, r1), fadd(f2, r2));
+      b0 = fadd(b0, r0); b1 = fadd(b1, r1); b2 = fadd(b2, r2);
     }
-    efma(out, s + 72, roww + row * 24);
-    efma(out + 24, s + 96, roww + row * 24);
+    addWeighted(out, roww + row * 24, a0, a1, a2, b0, b1, b2);
   }
+}
+// @ts-ignore: decorator
+@inline function ediff(d: usize, a: usize, b: usize): void {
+  store<u64>(d, fsub(load<u64>(a), load<u64>(b))); store<u64>(d, fsub(load<u64>(a, 8), load<u64>(b, 8)), 8); store<u64>(d, fsub(load<u64>(a, 16), load<u64>(b, 16)), 16);
+}
+// out += w (a, b)
+function addWeighted(out: usize, w: usize, a0: u64, a1: u64, a2: u64, b0: u64, b1: u64, b2: u64): void {
+  const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
+  emulv(a0, a1, a2, w0, w1, w2);
+  store<u64>(out, fadd(load<u64>(out), r0)); store<u64>(out, fadd(load<u64>(out, 8), r1), 8); store<u64>(out, fadd(load<u64>(out, 16), r2), 16);
+  emulv(b0, b1, b2, w0, w1, w2);
+  store<u64>(out, fadd(load<u64>(out, 24), r0), 24); store<u64>(out, fadd(load<u64>(out, 32), r1), 32); store<u64>(out, fadd(load<u64>(out, 40), r2), 40);
+}
+
+/** e[i] = 1 + lambda (g - key) for the even (e0) and odd (e1) keys of pairs [lo, hi); base = 1 + lambda g. */
+export function leafPairsRange(e0: usize, e1: usize, keys: usize, base: usize, lambda: usize, lo: usize, hi: usize): void {
+  const g0 = load<u64>(base), g1 = load<u64>(base, 8), g2 = load<u64>(base, 16), l0 = load<u64>(lambda), l1 = load<u64>(lambda, 8), l2 = load<u64>(lambda, 16);
+  for (let i = lo; i < hi; i++) {
+    const x = <u64>load<u32>(keys + i * 8), y = <u64>load<u32>(keys + i * 8, 4), p = e0 + i * 24, q = e1 + i * 24;
+    store<u64>(p, fsub(g0, fmul(l0, x))); store<u64>(p, fsub(g1, fmul(l1, x)), 8); store<u64>(p, fsub(g2, fmul(l2, x)), 16);
+    store<u64>(q, fsub(g0, fmul(l0, y))); store<u64>(q, fsub(g1, fmul(l1, y)), 8); store<u64>(q, fsub(g2, fmul(l2, y)), 16);
+  }
+}
+/** The same from a table of 1 + lambda den. */
+export function leafPairsTable(e0: usize, e1: usize, keys: usize, table: usize, lo: usize, hi: usize): void {
+  for (let i = lo; i < hi; i++) {
+    ecopy(e0 + i * 24, table + <usize>load<u32>(keys + i * 8) * 24);
+    ecopy(e1 + i * 24, table + <usize>load<u32>(keys + i * 8, 4) * 24);
+  }
+}
+/** dst = 1 + lambda src */
+export function onePlus(dst: usize, src: usize, lambda: usize, lo: usize, hi: usize): void {
+  for (let i = lo; i < hi; i++) { const o = dst + i * 24; emul(o, src + i * 24, lambda); store<u64>(o, fadd(load<u64>(o), 1)); }
+}
+/** Adds to out the sums of w e0 e1 at 0 and of w times its leading coefficient; missing upper cells are lambda. */
+export function gkrProduct(out: usize, e0: usize, e1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, lo: usize, hi: usize): void {
+  const half = (len + 1) / 2, step = cs * 24;
+  for (let row = lo; row < hi; row++) {
+    let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0, b0: u64 = 0, b1: u64 = 0, b2: u64 = 0;
+    for (let c: usize = 0; c < half; c++) {
+      const at = (row * rs + 2 * c * cs) * 24, p = e0 + at, q = e1 + at, w = eqcol + c * 24;
+      const last = c + c + 1 >= len, u = last ? lambda : p + step, v = last ? lambda : q + step;
+      const x0 = load<u64>(p), x1 = load<u64>(p, 8), x2 = load<u64>(p, 16), y0 = load<u64>(q), y1 = load<u64>(q, 8), y2 = load<u64>(q, 16);
+      const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
+      emulv(x0, x1, x2, y0, y1, y2);
+      emulv(r0, r1, r2, w0, w1, w2);
+      a0 = fadd(a0, r0); a1 = fadd(a1, r1); a2 = fadd(a2, r2);
+      emulv(fsub(load<u64>(u), x0), fsub(load<u64>(u, 8), x1), fsub(load<u64>(u, 16), x2), fsub(load<u64>(v), y0), fsub(load<u64>(v, 8), y1), fsub(load<u64>(v, 16), y2));
+      emulv(r0, r1, r2, w0, w1, w2);
+      b0 = fadd(b0, r0); b1 = fadd(b1, r1); b2 = fadd(b2, r2);
+    }
+    addWeighted(out, roww + row * 24, a0, a1, a2, b0, b1, b2);
+  }
+}
+/** Folds the two arrays of gkrProduct. */
+export function gkrFoldPair(e0: usize, e1: usize, len: usize, cs: usize, rs: usize, lambda: usize, r: usize, s: usize, lo: usize, hi: usize): void {
+  fold(e0, lambda, len, cs, rs, r, s, lo, hi);
+  fold(e1, lambda, len, cs, rs, r, s, lo, hi);
 }
 
 /** Folds the current variable of the four arrays in place: x = a + r (b - a); a missing b is 0 in numerators, 1 in denominators. */
 export function gkrFold(n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
-  fold(n0, 0, len, cs, rs, r, s, lo, hi);
-  fold(n1, 0, len, cs, rs, r, s, lo, hi);
-  fold(d0, 1, len, cs, rs, r, s, lo, hi);
-  fold(d1, 1, len, cs, rs, r, s, lo, hi);
+  // Pads beyond the differences' place.
+  ezero(s + 24); ezero(s + 48); store<u64>(s, 1, 48);
+  fold(n0, s + 24, len, cs, rs, r, s, lo, hi);
+  fold(n1, s + 24, len, cs, rs, r, s, lo, hi);
+  fold(d0, s + 48, len, cs, rs, r, s, lo, hi);
+  fold(d1, s + 48, len, cs, rs, r, s, lo, hi);
 }
-function fold(a: usize, pad: u64, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
+function fold(a: usize, pad: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
   const half = len / 2, odd = len & 1, c0 = load<u64>(r), c1 = load<u64>(r, 8), c2 = load<u64>(r, 16), step = cs * 24;
   for (let row = lo; row < hi; row++) {
     let p = a + row * rs * 24, o = p;
@@ -133,8 +195,7 @@ function fold(a: usize, pad: u64, len: usize, cs: usize, rs: usize, r: usize, s:
       p = q + step; o += step;
     }
     if (odd) {
-      store<u64>(s, pad, 24); store<u64>(s, 0, 32); store<u64>(s, 0, 40);
-      esub(s, s + 24, p);
+      esub(s, pad, p);
       emul(s, s, r);
       eadd(o, p, s);
     }

@@ -6,14 +6,14 @@ import { batchInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { FloatReading } from '../src/tensor/float.js';
 import { fixture } from './fixtures.js';
-import { STORIES, freeBits, realFrozen, storiesBase, storiesWeights } from './stories.js';
+import { STORIES, freeBits, merged, realFrozen, storiesBase, storiesWeights } from './stories.js';
 
 const path = fixture('data/stories260k/golden.json');
 interface Golden { prompt_ids: number[]; last_position_top10: { id: number; logit: number }[]; greedy_from_bos_200_ids: number[]; sample_story_ids: number[]; sample_story_mean_nll_nats: number }
 
 describe.skipIf(!path || !storiesBase)('float reading against the golden values of stories260K (fixture data/stories260k)', () => {
   let k: Kernels;
-  beforeAll(async () => { k = await Kernels.create({ threads: 2 }); });
+  beforeAll(() => { k = Kernels.single(); });
   afterAll(() => k.close());
   const golden = (): Golden => JSON.parse(readFileSync(path!, 'utf8'));
 
@@ -22,7 +22,7 @@ describe.skipIf(!path || !storiesBase)('float reading against the golden values 
     const S = ids.length, weights = storiesWeights(), m = k.mark();
     const program = llamaProgram({ shape: STORIES, numbers: DEFAULT_NUMBERS, weightBits: freeBits(weights), batch: 1, sequence: S, lora: { r: 1, targets: TARGETS, scaling: 1 }, adam: adamConstants([0.9, 0.999], 0), kind: 'eval' });
     const zero = new Map(program.tensors.filter((t) => t.group === 'C' && t.aliasOf === undefined).map((t) => [t.name, new Float64Array(t.axes.reduce((n, a) => n * program.axes[a], 1))]));
-    const reading = new FloatReading(k, program, new Map([...realFrozen(STORIES, weights, S), ...zero, ...batchInputs({ tokens: [Int32Array.from(ids)], mask: [new Uint8Array(S).fill(1)] }, 1, S)]));
+    const reading = new FloatReading(k, program, merged(realFrozen(STORIES, weights, S), zero, batchInputs({ tokens: [Int32Array.from(ids)], mask: [new Uint8Array(S).fill(1)] }, 1, S)));
     reading.run();
     const logits = reading.read('logits'), loss = reading.read('loss')[0];
     k.release(m);

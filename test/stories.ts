@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type FloatWeights, collectWeights, ropeTables } from '../src/model/base.js';
 import type { LlamaShape, Target } from '../src/model/llama.js';
 import type { Batch } from '../src/model/step.js';
+import type { ReadingInput } from '../src/tensor/reading.js';
 import { fixture } from './fixtures.js';
 import { readTensors } from './peft-vectors.js';
 
@@ -22,6 +23,9 @@ export function realFrozen(shape: LlamaShape, weights: FloatWeights, positions: 
   const { ropeQ, ropeK } = ropeTables(shape.headDim, positions, STORIES_ROPE).real;
   return new Map([...weights, ['ropeQ', ropeQ], ['ropeK', ropeK]]);
 }
+
+/** One map of all inputs. */
+export const merged = (...maps: ReadonlyMap<string, ReadingInput>[]): Map<string, ReadingInput> => new Map(maps.flatMap((m) => [...m]));
 
 export interface PeftRun {
   readonly rank: number; readonly alpha: number; readonly targets: readonly Target[]; readonly microBatches: number; readonly betas: readonly [number, number];

@@ -29,7 +29,7 @@ export const merged = (...maps: ReadonlyMap<string, ReadingInput>[]): Map<string
 
 export interface PeftRun {
   readonly rank: number; readonly alpha: number; readonly targets: readonly Target[]; readonly microBatches: number; readonly betas: readonly [number, number];
-  readonly epsilon: number; readonly weightDecay: number; readonly clip: number;
+  readonly epsilon: number; readonly weightDecay: number; readonly clip: number; readonly learningRate: number; readonly schedule: 'constant' | 'cosine'; readonly warmup: number;
   readonly batches: readonly { readonly tokens: number[][]; readonly mask: number[][] }[];
   readonly steps: readonly { readonly learningRate: number; readonly loss: number; readonly gradNorm: number; readonly clipFactor: number; readonly targets: number }[];
 }

@@ -264,12 +264,12 @@ function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'o
   b.witness('rinv', row, rinvFormat);
   b.witness('Xn', full, act);
   b.witness('N', full, act);
-  const ss = (a: string) => expr([term(pow, `X[${a},d,b,i]`, `X[${a},d,b,i]`)], eps);
+  const ss = (a: string) => expr([term(pow, `X[${a},d,b,i]`, `X[${a},d,b,i]`)], eps, o.shape.rmsEps * o.shape.hidden * 2 ** (28 + k));
   return (which) => {
     const a = which === 'even' ? '2*l' : which === 'odd' ? '2*l+1' : `${2 * o.shape.layers}`;
     const box = which === 'final' ? [] : ['l'], tok = [...box, ...TOK], cell = [...box, 'd', ...TOK];
     b.step(`rn.${which}`, tok, { op: 'sqrt', out: op(nOf(a)), expr: ss(a) });
-    b.step(`rinv.${which}`, tok, { op: 'div', out: op(`rinv[${a},b,i]`), num: expr([], num), den: expr([term(1, nOf(a))]), shift: 0, frac: nFrac } as never);
+    b.step(`rinv.${which}`, tok, { op: 'div', out: op(`rinv[${a},b,i]`), num: expr([], num, Math.sqrt(o.shape.hidden) * 2 ** (18 + nFrac)), den: expr([term(1, nOf(a))]), shift: 0, frac: nFrac } as never);
     b.step(`Xn.${which}`, cell, { op: 'round', out: op(`Xn[${a},d,b,i]`), expr: expr([term(1, `X[${a},d,b,i]`, `rinv[${a},b,i]`)]), shift: 20 });
     b.step(`N.${which}`, cell, { op: 'round', out: op(`N[${a},d,b,i]`), expr: expr([term(1, `Xn[${a},d,b,i]`, `gamma[${a},d]`)]), shift: WEIGHT_FRAC });
     if (which !== 'final') return;

@@ -27,8 +27,8 @@ export function realTerm(coef: bigint, real: number, ...operands: string[]): Ter
   return { coef, operands: operands.map(operand), real };
 }
 
-export function expr(terms: readonly Term[], constant: bigint | number = 0n): Expr {
-  return { constant: BigInt(constant), terms };
+export function expr(terms: readonly Term[], constant: bigint | number = 0n, real?: number): Expr {
+  return { constant: BigInt(constant), terms, ...(real === undefined ? {} : { real }) };
 }
 
 const scale = (e: Expr, k: bigint): Expr => ({ constant: e.constant * k, terms: e.terms.map((t) => ({ coef: t.coef * k, operands: t.operands })) });

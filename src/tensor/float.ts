@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/index.js';
-import type { Box } from './einsum.js';
+import type { Box, ExprPlan } from './einsum.js';
 import { Reading, type ReadingInputs, exprsOf } from './reading.js';
 import { parseTable } from './table-algorithms.js';
 import type { Expr, Operand, Program, Step, TensorSpec, Term } from './types.js';
@@ -39,7 +39,13 @@ export class FloatReading extends Reading {
     if (t.real !== undefined && frac !== undefined) return t.real;
     return Number(t.coef) * 2 ** (t.operands.reduce((n, o) => n + this.spec(o.tensor).frac, 0) - (frac ?? 0));
   }
-  protected constant(e: Expr, frac: number | undefined): number { return Number(e.constant) * 2 ** -(frac ?? 0); }
+  protected constant(e: Expr, frac: number | undefined): number { return (e.real ?? Number(e.constant)) * 2 ** -(frac ?? 0); }
+
+  /** Largest factors first: a masked key's D - D causal cancels exactly before M - s is added, instead of swallowing its last digits. */
+  protected override plan(e: Expr, box: Box, frac?: number): ExprPlan {
+    const size = new Map(e.terms.map((t) => [t, Math.abs(this.factor(t, frac))]));
+    return super.plan({ ...e, terms: [...e.terms].sort((a, b) => size.get(b)! - size.get(a)!) }, box, frac);
+  }
 
   protected fracs(s: Step): readonly (number | undefined)[] {
     switch (s.op) {

@@ -45,8 +45,10 @@ export interface Term {
   readonly real?: number;
 }
 
+/** `real` is the exact constant, in the same unit, if `constant` is rounded; the float reading alone uses it. */
 export interface Expr {
   readonly constant: bigint;
+  readonly real?: number;
   readonly terms: readonly Term[];
 }
 

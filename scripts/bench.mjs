@@ -30,7 +30,7 @@ const k = await Kernels.create({ threads: 2 });
 const timed = (f) => { const t = performance.now(), v = f(); return [v, (performance.now() - t) / 1000]; };
 const reading = new IntegerReading(k, program, stepInputs(program, frozen, state, batchInputs(batch, B, S), row, targetCount(batch, S), 1, 0));
 const [, train] = timed(() => reading.run());
-const plan = makePlan(program, { main: { bits, logInvRate: rate, grinding: 18 }, state: { bits, logInvRate: 5, grinding: 18 } });
+const plan = makePlan(program, { main: { bits, logInvRate: rate, grinding: 16 }, state: { bits, logInvRate: 5, grinding: 16 } });
 const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)), stack = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest = frozenDigest(stack), phases = {};
 let last, at = performance.now();
 const mark = (p) => { const t = performance.now(); if (last) phases[last] = Number(((phases[last] ?? 0) + (t - at) / 1000).toFixed(2)); last = p; at = t; };

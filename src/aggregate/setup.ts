@@ -55,7 +55,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const lora = { r, targets, scaling: config.lora.scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r };
   const accumulate = config.train.batch > config.train.microBatch, rowsPer = Math.min(config.train.batch, config.train.microBatch);
   const options = { shape: base.shape, numbers, weightBits: bits, batch: rowsPer, sequence: config.train.sequence, lora, adam: adamConstants(config.train.betas as [number, number], config.train.clip) };
-  const parameters = { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 18 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 18 } };
+  const parameters = { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 16 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 16 } };
   const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }), plan = makePlan(program, parameters);
   let update: Setup['update'];
   if (accumulate) { const u = llamaProgram({ ...options, kind: 'update' }); update = { program: u, plan: makePlan(u, parameters) }; }

@@ -86,9 +86,10 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       cur = skipUnit(g, cur, folded(g, h));
     }
     const m = k.mark();
-    let src = skipUnit(g, leafLayer(k, g, inputs), 0);
+    const direct = !g.table && plan.length > 0 && skipUnit(g, leafShape(g), 0).len % 2 === 0;
+    let src = direct ? leafPairLayer(k, g, inputs, plan[0]) : skipUnit(g, leafLayer(k, g, inputs), 0);
     plan.forEach((dst, h) => {
-      k.parallel('gkrLayer', src.rows, grain(src.len), (lo, hi, t) => [dst.n, dst.d, src.n, src.d, src.len, scratch + 512 * t, lo, hi]);
+      if (!direct || h > 0) k.parallel('gkrLayer', src.rows, grain(src.len), (lo, hi, t) => [dst.n, dst.d, src.n, src.d, src.len, scratch + 512 * t, lo, hi]);
       src = skipUnit(g, dst, folded(g, h + 1));
     });
     g.members.forEach((box, at) => roots.set(box, { n: src.n ? k.readExt(src.n + 24 * at) : E.ONE, d: k.readExt(src.d + 24 * at) }));
@@ -132,11 +133,13 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       const len = Math.ceil(shapeOf.len / 2), cells = shapeOf.rows * len;
       const rest = { g, l: { ...shapeOf, len }, cs: 1, rs: len, left: g.vars - height - 1, done: folded(g, height + 1), cells: cells / g.members.length };
       if (height === 0 && !g.table && shapeOf.len % 2 === 0) { live.push({ ...rest, ...leafPairs(k, g, inputs, lambda, lam, cells), leaf: { inner: E.ONE, last: E.ONE } }); return; }
-      const q = { n0: k.alloc(24 * cells), n1: k.alloc(24 * cells), d0: k.alloc(24 * cells), d1: k.alloc(24 * cells) };
-      const m3 = k.mark();
       const src = height === 0 ? skipUnit(g, leafLayer(k, g, inputs), 0) : shapeOf;
+      if (src.n && src.len % 2 === 0) { // the layer itself, pairs side by side: it is not needed again
+        live.push({ ...rest, n0: src.n, n1: src.n + 24, d0: src.d, d1: src.d + 24, cs: 2, rs: src.len, cells: 2 * rest.cells });
+        return;
+      }
+      const q = { n0: k.alloc(24 * cells), n1: k.alloc(24 * cells), d0: k.alloc(24 * cells), d1: k.alloc(24 * cells) };
       k.parallel('gkrSplit', src.rows, grain(src.len), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, src.n, src.d, src.len, lo, hi]);
-      k.release(m3);
       live.push({ ...rest, ...q });
     });
     const invLambda = E.inv(lambda);
@@ -238,6 +241,17 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
   }
   k.release(start);
   return { rho: point, num: a, den: bden };
+}
+
+/** First layer above the leaves of a group of lookups, straight from the keys: no layer of leaves is written. */
+function leafPairLayer(k: Kernels, g: Group, inputs: readonly LeafInput[], to: Layer): Layer {
+  const each = (to.rows * to.len) / g.members.length;
+  g.members.forEach((member, at) => {
+    const input = inputs[member], o = 24 * each * at;
+    if (input.kind === 'range') { const m = k.mark(), p = k.exts([input.g]); k.parallel('gkrLeafRange', each, GRAIN, (lo, hi) => [to.n + o, to.d + o, input.keys, p, lo, hi]); k.release(m); }
+    else if (input.kind === 'rows') k.parallel('gkrLeafTable', each, GRAIN, (lo, hi) => [to.n + o, to.d + o, input.keys, input.table, lo, hi]);
+  });
+  return to;
 }
 
 /** The arrays e0, e1 of a group of lookups, straight from the keys. */

@@ -125,14 +125,14 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   const rhoSlot = (box: number): Slot => ({ kind: 'rho', from: plan.logup.vars - plan.logup.boxes[box].vars, to: plan.logup.vars, size: plan.logup.boxes[box].dims[0], stride: 1, offset: 0 });
   const points = new Map<string, Ext[]>();
   const project = projector(k, plan, reading, address, rho, points);
-  const tableClaims: { factor: Factor }[] = [];
+  const tableClaims: { factor: Factor; value: Ext }[] = [];
   plan.tables.forEach((t, i) => {
     const box = plan.tableBox + i, names = [plan.multNames[i], ...(t.kind === 'table' ? t.spec.columns : [])];
     const values = names.map((name) => {
       const factor: Factor = { key: `${name}@table`, tensor: plan.extended.tensors.find((x) => x.name === name)!, slots: [rhoSlot(box)] };
-      tableClaims.push({ factor });
       const m = k.mark(), v = k.readExt(project(factor).ptr);
       k.release(m);
+      tableClaims.push({ factor, value: v });
       return v;
     });
     ch.sendExt(`table ${i} claims`, values);
@@ -206,27 +206,33 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   phase('weights');
   const alpha = ch.sample('alpha');
   let a: Ext = E.ONE;
-  const claims = new Map<TensorClass, { factor: Factor; coefficient: Ext }[]>();
-  const add = (factor: Factor): void => { const c = factor.tensor.cls; claims.set(c, [...(claims.get(c) ?? []), { factor, coefficient: a }]); a = E.mul(a, alpha); };
-  for (const c of tableClaims) add(c.factor);
-  plan.factors.forEach((f) => { if (f.tensor.cls !== 'public') add(f); });
+  const claims = new Map<TensorClass, { factor: Factor; coefficient: Ext }[]>(), sums = new Map<TensorClass, Ext>();
+  const add = (factor: Factor, value: Ext): void => {
+    const c = factor.tensor.cls, list = claims.get(c) ?? [];
+    list.push({ factor, coefficient: a });
+    claims.set(c, list);
+    sums.set(c, E.add(sums.get(c) ?? E.ZERO, E.mul(a, value)));
+    a = E.mul(a, alpha);
+  };
+  for (const c of tableClaims) add(c.factor, c.value);
+  plan.factors.forEach((f, i) => { if (f.tensor.cls !== 'public') add(f, values[i]); });
 
   if (claims.has('frozen')) {
     phase('frozen');
-    const m = k.mark(), fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), w = k.zeroed(24 * fz.cells);
+    const m = k.mark(), fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), w = zeroExts(k, fz.cells);
     addWeights(k, plan, 'frozen', claims.get('frozen')!, rho, points, w);
     proveFrozen(k, ch, plan.frozenVars, fz, w);
     k.release(m);
   }
   phase('open');
-  const mOpen = k.mark(), w = k.zeroed(24 * used * H);
+  const mOpen = k.mark(), w = zeroExts(k, used * H);
   addWeights(k, plan, 'witness', claims.get('witness') ?? [], rho, points, w);
-  openWhir(k, ch, shape, [oracle], stack, used, w, innerProduct(k, stack, w, used * H));
+  openWhir(k, ch, shape, [oracle], stack, used, w, sums.get('witness') ?? E.ZERO);
   k.release(mOpen);
   if (plan.stateWhir && state) {
-    const m = k.mark(), s = plan.stateWhir, ws = k.zeroed(24 * state.columns * 2 ** s.logHeight);
+    const m = k.mark(), s = plan.stateWhir, ws = zeroExts(k, state.columns * 2 ** s.logHeight);
     plan.stateClasses.forEach((c, t) => { if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, ws + 24 * s.trees[t].offset * 2 ** s.logHeight); });
-    openWhir(k, ch, s, state.oracles, state.stack, state.columns, ws, innerProduct(k, state.stack, ws, state.columns * 2 ** s.logHeight));
+    openWhir(k, ch, s, state.oracles, state.stack, state.columns, ws, plan.stateClasses.reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), E.ZERO));
     k.release(m);
   }
   const proof = ch.words();
@@ -234,13 +240,11 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   return { proof, statement };
 }
 
-function innerProduct(k: Kernels, f: number, w: number, n: number): Ext {
-  const m = k.mark(), out = k.zeroed(64 * k.threads);
-  k.parallel('scHalves', n, 4096, (lo, hi, t) => [out + 64 * t, f, 1, w, n, 0, lo, hi]);
-  let v: Ext = E.ZERO;
-  for (let t = 0; t < k.threads; t++) v = E.add(v, k.readExt(out + 64 * t));
-  k.release(m);
-  return v;
+/** n zeros of E; the pages are touched by all threads. */
+function zeroExts(k: Kernels, n: number): number {
+  const w = k.alloc(24 * n);
+  k.parallel('zeroExt', n, 65536, (lo, hi) => [w, lo, hi]);
+  return w;
 }
 
 function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, fz: { ptr: number; cells: number }, weights: number): void {

@@ -1,5 +1,5 @@
 // Weights of linear claims, blocks of the stack.
-import { eadd, efma, ecopy, ezero, emul } from './field';
+import { eadd, efma, ecopy, emul } from './field';
 
 /** dense[row len + j] += roww[row] vec[j], rows [lo, hi); rows of zero weight are passed over. */
 export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
@@ -10,7 +10,7 @@ export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: 
     for (let j: usize = 0; j < len; j++) efma(o + j * 24, w, vec + j * 24);
   }
 }
-export function zeroExt(p: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) ezero(p + i * 24); }
+export function zeroExt(p: usize, lo: usize, hi: usize): void { memory.fill(p + lo * 24, 0, (hi - lo) * 24); }
 
 /** Cells [lo, hi) of a block, row-major over power-of-two pieces: dst at block offset <- src at tensor cell; desc [n, base cell, then log and unit per dim]. */
 export function blockCopy(dst: usize, src: usize, width: usize, desc: usize, lo: usize, hi: usize): void {

@@ -129,6 +129,26 @@ function addWeighted(out: usize, w: usize, a0: u64, a1: u64, a2: u64, b0: u64, b
   store<u64>(out, fadd(load<u64>(out, 24), r0), 24); store<u64>(out, fadd(load<u64>(out, 32), r1), 32); store<u64>(out, fadd(load<u64>(out, 40), r2), 40);
 }
 
+/** First layer over leaves 1/(g - x), 1/(g - y) from keys: num = 2 g - (x + y), den = g^2 - (x + y) g + x y, for pairs [lo, hi). */
+export function gkrLeafRange(dn: usize, dd: usize, keys: usize, g: usize, lo: usize, hi: usize): void {
+  const g0 = load<u64>(g), g1 = load<u64>(g, 8), g2 = load<u64>(g, 16), h0 = fadd(g0, g0), h1 = fadd(g1, g1), h2 = fadd(g2, g2);
+  emulv(g0, g1, g2, g0, g1, g2);
+  const q0 = r0, q1 = r1, q2 = r2;
+  for (let i = lo; i < hi; i++) {
+    const x = <u64>load<u32>(keys + i * 8), y = <u64>load<u32>(keys + i * 8, 4), t = x + y, n = dn + i * 24, d = dd + i * 24;
+    store<u64>(n, fsub(h0, t)); store<u64>(n, h1, 8); store<u64>(n, h2, 16);
+    store<u64>(d, fadd(fsub(q0, fmul(g0, t)), fmul(x, y))); store<u64>(d, fsub(q1, fmul(g1, t)), 8); store<u64>(d, fsub(q2, fmul(g2, t)), 16);
+  }
+}
+/** The same for leaves 1/table[x], 1/table[y]. */
+export function gkrLeafTable(dn: usize, dd: usize, keys: usize, table: usize, lo: usize, hi: usize): void {
+  for (let i = lo; i < hi; i++) {
+    const a = table + <usize>load<u32>(keys + i * 8) * 24, b = table + <usize>load<u32>(keys + i * 8, 4) * 24;
+    eadd(dn + i * 24, a, b);
+    emul(dd + i * 24, a, b);
+  }
+}
+
 /** e[i] = 1 + lambda (g - key) for the even (e0) and odd (e1) keys of pairs [lo, hi); base = 1 + lambda g. */
 export function leafPairsRange(e0: usize, e1: usize, keys: usize, base: usize, lambda: usize, lo: usize, hi: usize): void {
   const g0 = load<u64>(base), g1 = load<u64>(base, 8), g2 = load<u64>(base, 16), l0 = load<u64>(lambda), l1 = load<u64>(lambda, 8), l2 = load<u64>(lambda, 16);

@@ -13,9 +13,9 @@ export function domainPoint(log: number, j: number): bigint {
   return pow(rootOfUnity(log), BigInt(rev));
 }
 
-/** Commits base columns (signed words, column k at ptr + k 2^logHeight 8). */
-export function commitBase(k: Kernels, ptr: number, used: number, logHeight: number, logInvRate: number): Oracle {
-  return commitColumns(k, { ptr, used, logHeight, logDomain: logHeight + logInvRate, ext: false });
+/** Commits base columns (signed words, column k at ptr + k 2^logHeight 8); keeps the codeword if it fits `keep` bytes. */
+export function commitBase(k: Kernels, ptr: number, used: number, logHeight: number, logInvRate: number, keep = 0): Oracle {
+  return commitColumns(k, { ptr, used, logHeight, logDomain: logHeight + logInvRate, ext: false }, keep);
 }
 
 /**
@@ -59,7 +59,7 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
       // The committed vector is opened later, after `cur` has been folded in place.
       const kept = k.alloc(24 * cur.n);
       k.u8.copyWithin(kept, cur.f, cur.f + 24 * cur.n);
-      committed = commitColumns(k, { ptr: kept, used: 2 ** next.columns, logHeight: next.rows, logDomain: next.domain, ext: true });
+      committed = commitColumns(k, { ptr: kept, used: 2 ** next.columns, logHeight: next.rows, logDomain: next.domain, ext: true }, 2 ** 27);
       ch.sendDigest(`whir ${i} root`, committed.root);
       z = ch.sample(`whir ${i} z`);
       const zp = k.exts([z]), o = k.alloc(24);

@@ -93,7 +93,9 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   const shape = plan.whir, H = 2 ** shape.logHeight, used = shape.trees[0].used;
   const stack = k.zeroed(8 * used * H);
   fillStack(k, plan, 'witness', stack, address);
-  const oracle = commitBase(k, stack, used, shape.logHeight, shape.params.logInvRate);
+  // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
+  const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
+  const oracle = commitBase(k, stack, used, shape.logHeight, shape.params.logInvRate, k.maxBytes - k.mark() - 60 * leaves);
   ch.sendDigest('root witness', oracle.root);
 
   phase('logup');

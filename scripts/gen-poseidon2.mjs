@@ -115,10 +115,11 @@ export function p2RowsFinish(dst: usize, states: usize, lo: u32, hi: u32): void 
 /** dst[j] = compress(src[2j], src[2j+1]); scratch of 96 bytes. */
 export function p2Level(dst: usize, src: usize, scratch: usize, lo: u32, hi: u32): void {
   for (let j = lo; j < hi; j++) {
-    memory.copy(scratch, src + <usize>j * 64, 64);
+    const a = src + <usize>j * 64, d = dst + <usize>j * 32;
+    ${S.slice(0, 8).map((k) => `store<u64>(scratch, load<u64>(a, ${8 * k}), ${8 * k});`).join(' ')}
     store<u64>(scratch, 2, 64); store<u64>(scratch, 0, 72); store<u64>(scratch, 0, 80); store<u64>(scratch, 0, 88);
     poseidon2(scratch);
-    memory.copy(dst + <usize>j * 32, scratch, 32);
+    ${S.slice(0, 4).map((k) => `store<u64>(d, load<u64>(scratch, ${8 * k}), ${8 * k});`).join(' ')}
   }
 }
 

@@ -30,7 +30,8 @@ function blocksOf(sizes: Readonly<Record<string, number>>, t: TensorSpec): Omit<
 
 /**
  * Lays out one class. A group is one region whose length is its cell count, itself cut into aligned binary pieces for its alias;
- * inside, its members' blocks pack by descending size. Regions and loose blocks are placed by descending size, so everything is aligned.
+ * inside, its members' blocks pack by descending size. Regions and loose blocks are placed by descending size of their largest piece, so
+ * everything is aligned.
  */
 export function layoutClass(program: Program, cls: TensorClass): StackLayout {
   const sizes = program.axes;
@@ -46,37 +47,30 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
     if (t.aliasOf !== undefined || t.group !== undefined) continue;
     for (const b of blocksOf(sizes, t)) items.push({ log: b.log, length: 2 ** b.log, order: order++, place: (position) => out.get(t.name)!.blocks.push({ ...b, position }) });
   }
-  let cells = 0;
-  // Groups first, each aligned to its largest piece; loose blocks fill in descending order after them.
-  const regions = [...groups].map(([name, members]) => {
-    const blocks = members.flatMap((t) => blocksOf(sizes, t).map((b) => ({ t, b }))).sort((x, y) => y.b.log - x.b.log);
-    const length = blocks.reduce((s, x) => s + 2 ** x.b.log, 0);
-    return { name, blocks, length };
-  }).sort((x, y) => y.length - x.length);
-  for (const r of regions) {
-    const top = 2 ** Math.floor(Math.log2(r.length));
-    const start = Math.ceil(cells / top) * top;
-    let at = start;
-    for (const { t, b } of r.blocks) { out.get(t.name)!.blocks.push({ ...b, position: at }); at += 2 ** b.log; }
-    const alias = mine.find((t) => t.aliasOf === r.name);
-    if (alias) {
-      if (alias.axes.length !== 1 || sizes[alias.axes[0]] !== r.length) throw new Error(`alias ${alias.name} of group ${r.name} must have one axis of size ${r.length}`);
-      for (const p of pieces(r.length)) out.get(alias.name)!.blocks.push({ starts: [p.start], logs: [p.log], log: p.log, position: start + p.start });
-    }
-    cells = at;
+  // Everything goes to the first multiple of its largest piece, those with larger pieces first; smaller ones fill the holes that alignment leaves.
+  for (const [name, members] of groups) {
+    const blocks = members.flatMap((t) => blocksOf(sizes, t).map((b) => ({ t, b }))).sort((x, y) => y.b.log - x.b.log), length = blocks.reduce((s, x) => s + 2 ** x.b.log, 0);
+    const alias = mine.find((t) => t.aliasOf === name);
+    if (alias && (alias.axes.length !== 1 || sizes[alias.axes[0]] !== length)) throw new Error(`alias ${alias.name} of group ${name} must have one axis of size ${length}`);
+    items.push({ log: Math.floor(Math.log2(length)), length, order: order++, place: (position) => {
+      let at = position;
+      for (const { t, b } of blocks) { out.get(t.name)!.blocks.push({ ...b, position: at }); at += 2 ** b.log; }
+      if (alias) for (const p of pieces(length)) out.get(alias.name)!.blocks.push({ starts: [p.start], logs: [p.log], log: p.log, position: position + p.start });
+    } });
   }
   items.sort((x, y) => y.log - x.log || x.order - y.order);
-  if (items.length && regions.length) {
-    // Loose blocks larger than what the groups leave aligned go to the next multiple.
-    const holes: { at: number; length: number }[] = [];
-    for (const it of items) {
-      const h = holes.findIndex((x) => x.length >= it.length && x.at % it.length === 0);
-      if (h >= 0) { it.place(holes[h].at); holes[h] = { at: holes[h].at + it.length, length: holes[h].length - it.length }; continue; }
-      const start = Math.ceil(cells / it.length) * it.length;
-      if (start > cells) holes.push({ at: cells, length: start - cells });
-      it.place(start);
-      cells = start + it.length;
-    }
-  } else for (const it of items) { it.place(cells); cells += it.length; }
+  const holes: { at: number; length: number }[] = [];
+  let cells = 0;
+  for (const it of items) {
+    const step = 2 ** it.log, up = (x: number): number => Math.ceil(x / step) * step, hole = holes.findIndex((x) => x.length >= up(x.at) - x.at + it.length);
+    let start = up(cells);
+    if (hole >= 0) {
+      const [{ at, length }] = holes.splice(hole, 1), end = at + length;
+      start = up(at);
+      if (start > at) holes.push({ at, length: start - at });
+      if (end > start + it.length) holes.push({ at: start + it.length, length: end - start - it.length });
+    } else { if (start > cells) holes.push({ at: cells, length: start - cells }); cells = start + it.length; }
+    it.place(start);
+  }
   return { cls, tensors: out, cells };
 }

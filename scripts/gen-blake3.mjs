@@ -2,19 +2,32 @@
 import { writeFileSync } from 'node:fs';
 const IV = ['0x6a09e667', '0xbb67ae85', '0x3c6ef372', '0xa54ff53a'];
 const PERM = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
-const QUARTERS = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15], [0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
+const QUARTERS = [
+  [0, 4, 8, 12],
+  [1, 5, 9, 13],
+  [2, 6, 10, 14],
+  [3, 7, 11, 15],
+  [0, 5, 10, 15],
+  [1, 6, 11, 12],
+  [2, 7, 8, 13],
+  [3, 4, 9, 14],
+];
 const lines = [];
 let order = [...Array(16).keys()];
 for (let r = 0; r < 7; r++) {
   QUARTERS.forEach(([a, b, c, d], q) => {
     const m = (k) => `v128.load(m, ${16 * order[2 * q + k]})`;
     lines.push(`a = add(add(v${a}, v${b}), ${m(0)}); d = rot16(v128.xor(v${d}, a)); c = add(v${c}, d); b = rot12(v128.xor(v${b}, c));`);
-    lines.push(`v${a} = add(add(a, b), ${m(1)}); v${d} = rot8(v128.xor(d, v${a})); v${c} = add(c, v${d}); v${b} = rot7(v128.xor(b, v${c}));`);
+    lines.push(
+      `v${a} = add(add(a, b), ${m(1)}); v${d} = rot8(v128.xor(d, v${a})); v${c} = add(c, v${d}); v${b} = rot7(v128.xor(b, v${c}));`,
+    );
   });
   order = PERM.map((k) => order[k]);
 }
 const S = [...Array(8).keys()];
-writeFileSync(new URL('../src/kernels/as/blake3.ts', import.meta.url), `// Written by scripts/gen-blake3.mjs. Keyed BLAKE3 of four rows at a time; definitions in src/hash/spec.md.
+writeFileSync(
+  new URL('../src/kernels/as/blake3.ts', import.meta.url),
+  `// Written by scripts/gen-blake3.mjs. Keyed BLAKE3 of four rows at a time; definitions in src/hash/spec.md.
 import { P } from './field';
 const START: u32 = 1, END: u32 = 2, PARENT: u32 = 4, ROOT: u32 = 8, KEYED: u32 = 16;
 
@@ -126,4 +139,5 @@ export function b3Level(dst: usize, src: usize, domain: u64, scratch: usize, lo:
     digests(dst + <usize>j * 32, out, hi - j);
   }
 }
-`);
+`,
+);

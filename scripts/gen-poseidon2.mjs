@@ -2,8 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 const text = readFileSync(new URL('../src/hash/poseidon2-constants.ts', import.meta.url), 'utf8');
 const pick = (name) => [...text.match(new RegExp(`${name}[^=]*= \\[([\\s\\S]*?)\\];`))[1].matchAll(/0x[0-9a-f]+/g)].map((m) => m[0]);
-const rc = pick('EXTERNAL'), ri = pick('INTERNAL'), diag = pick('DIAGONAL');
-const S = [...Array(12).keys()], zeros = S.map(() => 0);
+const rc = pick('EXTERNAL'),
+  ri = pick('INTERNAL'),
+  diag = pick('DIAGONAL');
+const S = [...Array(12).keys()],
+  zeros = S.map(() => 0);
 // Between rounds a word is any representative below 2^64. Linear layers work on 32-bit halves, whose sums cannot pass 2^64; the round
 // constants of the next round, split likewise, join before the one reduction.
 const sbox = (v) => `{ const q = fsquareLazy(${v}), c = fmulLazy(q, ${v}); ${v} = fmulLazy(fsquareLazy(q), c); }`;
@@ -13,20 +16,33 @@ const external = (rc) => {
     for (const b of [0, 4, 8]) {
       const x = [0, 1, 2, 3].map((k) => (h === 'l' ? `(s${b + k} & M)` : `(s${b + k} >> 32)`));
       const n = (t) => `${h}${t}${b}`;
-      o.push(`const ${n('p')} = ${x[0]} + ${x[1]}, ${n('q')} = ${x[2]} + ${x[3]}, ${n('r')} = ${n('p')} + ${n('q')}, ${n('u')} = ${n('r')} + ${x[1]}, ${n('v')} = ${n('r')} + ${x[3]};`);
-      o.push(`const ${h}y${b} = ${n('u')} + ${n('p')}, ${h}y${b + 1} = ${n('u')} + (${x[2]} << 1), ${h}y${b + 2} = ${n('v')} + ${n('q')}, ${h}y${b + 3} = ${n('v')} + (${x[0]} << 1);`);
+      o.push(
+        `const ${n('p')} = ${x[0]} + ${x[1]}, ${n('q')} = ${x[2]} + ${x[3]}, ${n('r')} = ${n('p')} + ${n('q')}, ${n('u')} = ${n('r')} + ${x[1]}, ${n('v')} = ${n('r')} + ${x[3]};`,
+      );
+      o.push(
+        `const ${h}y${b} = ${n('u')} + ${n('p')}, ${h}y${b + 1} = ${n('u')} + (${x[2]} << 1), ${h}y${b + 2} = ${n('v')} + ${n('q')}, ${h}y${b + 3} = ${n('v')} + (${x[0]} << 1);`,
+      );
     }
     for (const k of [0, 1, 2, 3]) o.push(`const ${h}t${k} = ${h}y${k} + ${h}y${k + 4} + ${h}y${k + 8};`);
   }
-  for (const k of S) o.push(`s${k} = fhalves(hy${k} + ht${k % 4} + load<u32>(${rc}, ${8 * k + 4}), ly${k} + lt${k % 4} + load<u32>(${rc}, ${8 * k}));`);
+  for (const k of S)
+    o.push(`s${k} = fhalves(hy${k} + ht${k % 4} + load<u32>(${rc}, ${8 * k + 4}), ly${k} + lt${k % 4} + load<u32>(${rc}, ${8 * k}));`);
   return `{ ${o.join('\n      ')} }`;
 };
 const P = 0xffffffff00000001n;
 /** d x + sum from the halves (sh, sl) of the sum; negative multiples are taken from 4 p, written as halves without borrows. */
 const diagonal = (k) => {
-  const d = BigInt(diag[k]), lo = `(s${k} & M)`, hi = `(s${k} >> 32)`;
-  if (d <= 4n) { const f = (x) => (d === 1n ? x : `${x} * ${d}`); return `fhalves(sh + ${f(hi)}, sl + ${f(lo)})`; }
-  if (P - d <= 4n) { const f = (x) => (P - d === 1n ? x : `${x} * ${P - d}`); return `fhalves(sh + FOUR_H - ${f(hi)}, sl + FOUR_L - ${f(lo)})`; }
+  const d = BigInt(diag[k]),
+    lo = `(s${k} & M)`,
+    hi = `(s${k} >> 32)`;
+  if (d <= 4n) {
+    const f = (x) => (d === 1n ? x : `${x} * ${d}`);
+    return `fhalves(sh + ${f(hi)}, sl + ${f(lo)})`;
+  }
+  if (P - d <= 4n) {
+    const f = (x) => (P - d === 1n ? x : `${x} * ${P - d}`);
+    return `fhalves(sh + FOUR_H - ${f(hi)}, sl + FOUR_L - ${f(lo)})`;
+  }
   for (let m = 1n; m < 8n; m++) {
     if ((d << m) % P === 1n) return `fhalves2(sh, sl, fshift(s${k}, ${m}))`;
     if (((P - d) << m) % P === 1n) return `fhalves2(sh, sl, P - fshift(s${k}, ${m}))`;
@@ -35,13 +51,19 @@ const diagonal = (k) => {
 };
 const internal = `for (let r: usize = 0; r < 22; r++) {
       s0 = faddLazy(s0, load<u64>(ci + r * 8));
-      let sl = ${S.slice(1).map((k) => `(s${k} & M)`).join(' + ')};
-      let sh = ${S.slice(1).map((k) => `(s${k} >> 32)`).join(' + ')};
+      let sl = ${S.slice(1)
+        .map((k) => `(s${k} & M)`)
+        .join(' + ')};
+      let sh = ${S.slice(1)
+        .map((k) => `(s${k} >> 32)`)
+        .join(' + ')};
       ${sbox('s0')}
       sl += s0 & M; sh += s0 >> 32;
       ${S.map((k) => `s${k} = ${diagonal(k)};`).join('\n      ')}
     }`;
-writeFileSync(new URL('../src/kernels/as/poseidon2.ts', import.meta.url), `// Written by scripts/gen-poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
+writeFileSync(
+  new URL('../src/kernels/as/poseidon2.ts', import.meta.url),
+  `// Written by scripts/gen-poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
 import { P, EPS, fcanon, fmulLazy, fsquareLazy, fsigned } from './field';
 const M: u64 = 0xffffffff;
 // Constants joined to external layers 0 .. 8 (none after layers 4 and 8), then those that follow the internal rounds.
@@ -116,10 +138,14 @@ export function p2RowsFinish(dst: usize, states: usize, lo: u32, hi: u32): void 
 export function p2Level(dst: usize, src: usize, scratch: usize, lo: u32, hi: u32): void {
   for (let j = lo; j < hi; j++) {
     const a = src + <usize>j * 64, d = dst + <usize>j * 32;
-    ${S.slice(0, 8).map((k) => `store<u64>(scratch, load<u64>(a, ${8 * k}), ${8 * k});`).join(' ')}
+    ${S.slice(0, 8)
+      .map((k) => `store<u64>(scratch, load<u64>(a, ${8 * k}), ${8 * k});`)
+      .join(' ')}
     store<u64>(scratch, 2, 64); store<u64>(scratch, 0, 72); store<u64>(scratch, 0, 80); store<u64>(scratch, 0, 88);
     poseidon2(scratch);
-    ${S.slice(0, 4).map((k) => `store<u64>(d, load<u64>(scratch, ${8 * k}), ${8 * k});`).join(' ')}
+    ${S.slice(0, 4)
+      .map((k) => `store<u64>(d, load<u64>(scratch, ${8 * k}), ${8 * k});`)
+      .join(' ')}
   }
 }
 
@@ -138,4 +164,5 @@ export function p2Grind(state: usize, scratch: usize, bits: u32, lo: u32, hi: u3
 export function signedToField(dst: usize, src: usize, lo: u32, hi: u32): void {
   for (let j = lo; j < hi; j++) store<u64>(dst + <usize>j * 8, fsigned(load<i64>(src + <usize>j * 8)));
 }
-`);
+`,
+);

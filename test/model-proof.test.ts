@@ -13,44 +13,138 @@ import { frozenDigest } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel } from '../src/transcript/index.js';
 
-const k = Kernels.single(), vk = Kernels.single();
+const k = Kernels.single(),
+  vk = Kernels.single();
 /** Coarse tables: the point is that every shape and kind proves, not accuracy. */
 const numbers = { rangeBits: 12, xBits: 24, actBits: 20, scoreFrac: 7, headFrac: 7, expBits: 12, siluBits: 12, siluFrac: 8 };
 const weak = { main: { bits: 24, logInvRate: 2, grinding: 2 }, state: { bits: 24, logInvRate: 3, grinding: 2 } };
-const plain: LlamaShape = { layers: 2, hidden: 12, intermediate: 7, kvHeads: 3, groups: 1, headDim: 4, vocab: 13, tied: true, bias: false, rmsEps: 1e-5 };
+const plain: LlamaShape = {
+  layers: 2,
+  hidden: 12,
+  intermediate: 7,
+  kvHeads: 3,
+  groups: 1,
+  headDim: 4,
+  vocab: 13,
+  tied: true,
+  bias: false,
+  rmsEps: 1e-5,
+};
 
-function proveOne(shape: LlamaShape, kind: LlamaProgramOptions['kind'], o: { r?: number; scaling?: number; targets?: LlamaProgramOptions['lora']['targets']; rope?: Rope['scaling']; clip?: number; start?: 'seed' | 'import' } = {}) {
-  const m = k.mark(), B = 2, S = 5, r = o.r ?? 2, targets = o.targets ?? [...TARGETS], clip = o.clip ?? 1;
+function proveOne(
+  shape: LlamaShape,
+  kind: LlamaProgramOptions['kind'],
+  o: {
+    r?: number;
+    scaling?: number;
+    targets?: LlamaProgramOptions['lora']['targets'];
+    rope?: Rope['scaling'];
+    clip?: number;
+    start?: 'seed' | 'import';
+  } = {},
+) {
+  const m = k.mark(),
+    B = 2,
+    S = 5,
+    r = o.r ?? 2,
+    targets = o.targets ?? [...TARGETS],
+    clip = o.clip ?? 1;
   let x = 7;
-  const uniform = (): number => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return (x / 2 ** 32) * 2 - 1; };
-  const sizes: Record<string, number> = { l: shape.layers, s: 2 * shape.layers + 1, d: shape.hidden, f: shape.intermediate, kv: shape.kvHeads, g: shape.groups, hf: 2, cc: shape.headDim / 2, c: shape.headDim, vocab: shape.vocab };
-  const weights = new Map(frozenTensors(shape).filter((t) => !t.name.startsWith('rope')).map((t) => [t.name, Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () => (t.name === 'gamma' ? 1 + 0.1 * uniform() : 0.5 * uniform()))]));
+  const uniform = (): number => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return (x / 2 ** 32) * 2 - 1;
+  };
+  const sizes: Record<string, number> = {
+    l: shape.layers,
+    s: 2 * shape.layers + 1,
+    d: shape.hidden,
+    f: shape.intermediate,
+    kv: shape.kvHeads,
+    g: shape.groups,
+    hf: 2,
+    cc: shape.headDim / 2,
+    c: shape.headDim,
+    vocab: shape.vocab,
+  };
+  const weights = new Map(
+    frozenTensors(shape)
+      .filter((t) => !t.name.startsWith('rope'))
+      .map((t) => [
+        t.name,
+        Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () =>
+          t.name === 'gamma' ? 1 + 0.1 * uniform() : 0.5 * uniform(),
+        ),
+      ]),
+  );
   const { ints, bits } = quantizeBase(weights);
-  const program = llamaProgram({ shape, numbers, weightBits: bits, batch: B, sequence: S, lora: { r, targets, scaling: o.scaling ?? 2 }, adam: adamConstants([0.9, 0.95], clip), kind });
-  const frozen = kind === 'update' ? new Map<string, BigInt64Array>() : frozenIntegers(shape, ints, { theta: 10000, scaling: o.rope ?? { type: 'none' } }, S);
-  const batch = { tokens: [Int32Array.of(1, 3, 5, 7, 2), Int32Array.of(1, 12, 4)], mask: [Uint8Array.of(0, 0, 1, 1, 1), Uint8Array.of(0, 1, 1)] };
+  const program = llamaProgram({
+    shape,
+    numbers,
+    weightBits: bits,
+    batch: B,
+    sequence: S,
+    lora: { r, targets, scaling: o.scaling ?? 2 },
+    adam: adamConstants([0.9, 0.95], clip),
+    kind,
+  });
+  const frozen =
+    kind === 'update'
+      ? new Map<string, BigInt64Array>()
+      : frozenIntegers(shape, ints, { theta: 10000, scaling: o.rope ?? { type: 'none' } }, S);
+  const batch = {
+    tokens: [Int32Array.of(1, 3, 5, 7, 2), Int32Array.of(1, 12, 4)],
+    mask: [Uint8Array.of(0, 0, 1, 1, 1), Uint8Array.of(0, 1, 1)],
+  };
   const master = initialMaster(shape, r, targets, 3);
-  if (o.start === 'import') for (const [n, v] of master) if (n.endsWith('.B')) v.forEach((_, i) => { v[i] = BigInt(Math.round(uniform() * 2 ** 26)); });
+  if (o.start === 'import')
+    for (const [n, v] of master)
+      if (n.endsWith('.B'))
+        v.forEach((_, i) => {
+          v[i] = BigInt(Math.round(uniform() * 2 ** 26));
+        });
   const row = { lr: 0n, alpha: (1n << 96n) / 500n, eps: (1n << 96n) / 400_000_000n, decay: (1n << 96n) / 100_000n };
   const publics = kind === 'update' ? new Map<string, BigInt64Array | Int32Array>() : batchInputs(batch, B, S);
   let inputs: Map<string, BigInt64Array | Int32Array>;
   if (kind === 'update' || kind === 'eval' || kind === 'micro') {
-    const like = llamaProgram({ shape, numbers, weightBits: bits, batch: B, sequence: S, lora: { r, targets, scaling: o.scaling ?? 2 }, adam: adamConstants([0.9, 0.95], clip), kind: 'step' });
-    const st = initialState(like, master), full = stepInputs(like, frozen, st, publics, row, targetCount(batch, S), clip, 0);
+    const like = llamaProgram({
+      shape,
+      numbers,
+      weightBits: bits,
+      batch: B,
+      sequence: S,
+      lora: { r, targets, scaling: o.scaling ?? 2 },
+      adam: adamConstants([0.9, 0.95], clip),
+      kind: 'step',
+    });
+    const st = initialState(like, master),
+      full = stepInputs(like, frozen, st, publics, row, targetCount(batch, S), clip, 0);
     inputs = new Map([...full].filter(([n]) => program.tensors.some((t) => t.name === n)));
-    if (kind === 'update' || kind === 'micro') inputs.set('acc', BigInt64Array.from({ length: st.C.length }, () => BigInt(Math.round(uniform() * 2 ** 22))));
+    if (kind === 'update' || kind === 'micro')
+      inputs.set(
+        'acc',
+        BigInt64Array.from({ length: st.C.length }, () => BigInt(Math.round(uniform() * 2 ** 22))),
+      );
     void flattenGroup;
   } else inputs = stepInputs(program, frozen, initialState(program, master), publics, row, targetCount(batch, S), clip, 0);
   const reading = new IntegerReading(k, program, inputs);
   reading.run();
   expect(reading.violated()).toBeUndefined();
-  const plan = makePlan(program, weak), fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), stack = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
+  const plan = makePlan(program, weak),
+    fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
+    stack = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
   const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: frozenDigest(stack) });
   k.release(m);
   const ch = new NativeChannel(vk, proof);
   let claim: DetachedClaim;
-  try { const d = verifyProgram(ch, plan, statement); ch.finish(); claim = d.detach(ch); } finally { ch.close(); }
-  const mm = vk.mark(), p = vk.alloc(8 * Math.max(1, stack.length));
+  try {
+    const d = verifyProgram(ch, plan, statement);
+    ch.finish();
+    claim = d.detach(ch);
+  } finally {
+    ch.close();
+  }
+  const mm = vk.mark(),
+    p = vk.alloc(8 * Math.max(1, stack.length));
   vk.i64.set(stack, p / 8);
   settleFrozen(vk, p, stack.length, [claim]);
   vk.release(mm);
@@ -67,5 +161,9 @@ describe('Llama programs prove and verify', () => {
     proveOne(plain, 'step', { rope: { type: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 64 } });
   });
   it('from an imported adapter', () => proveOne(plain, 'step', { start: 'import' }));
-  it('micro, update and eval programs', () => { proveOne(plain, 'micro', { start: 'import' }); proveOne(plain, 'update'); proveOne(plain, 'eval'); });
+  it('micro, update and eval programs', () => {
+    proveOne(plain, 'micro', { start: 'import' });
+    proveOne(plain, 'update');
+    proveOne(plain, 'eval');
+  });
 });

@@ -20,69 +20,180 @@ import type { Program } from '../tensor/types.js';
 
 /** Everything that both trainer and verifier derive from configuration, base and data. */
 export interface Setup {
-  readonly config: RunConfig; readonly base: BaseModel; readonly data: DataResult; readonly program: Program; readonly plan: Plan;
+  readonly config: RunConfig;
+  readonly base: BaseModel;
+  readonly data: DataResult;
+  readonly program: Program;
+  readonly plan: Plan;
   /** With accumulation `program` is the micro program and this the update; otherwise `program` is the whole step. */
   readonly update?: { readonly program: Program; readonly plan: Plan };
-  readonly frozen: Map<string, BigInt64Array>; readonly rows: ScheduleRow[]; readonly batches: { epoch: number; indices: number[]; micro: Batch[]; targets: number }[];
-  readonly root: bigint[]; readonly initial: AdapterState; readonly codec: TextCodec; readonly manifest: Manifest;
+  readonly frozen: Map<string, BigInt64Array>;
+  readonly rows: ScheduleRow[];
+  readonly batches: { epoch: number; indices: number[]; micro: Batch[]; targets: number }[];
+  readonly root: bigint[];
+  readonly initial: AdapterState;
+  readonly codec: TextCodec;
+  readonly manifest: Manifest;
 }
 
 /** manifest.json: canonical JSON; every constant of the statement is derived from it. Paths are not part of it. */
 export interface Manifest {
-  readonly type: 'certune-manifest'; readonly version: 1; readonly config: RunConfig; readonly base: { readonly digest: string }; readonly dataset: { readonly root: string[]; readonly salt: string[]; readonly examples: number; readonly files: { readonly digest: string; readonly source: string; readonly license: string; readonly language: string }[] };
-  readonly tokenizer: string; readonly program: string[];
+  readonly type: 'certune-manifest';
+  readonly version: 1;
+  readonly config: RunConfig;
+  readonly base: { readonly digest: string };
+  readonly dataset: {
+    readonly root: string[];
+    readonly salt: string[];
+    readonly examples: number;
+    readonly files: { readonly digest: string; readonly source: string; readonly license: string; readonly language: string }[];
+  };
+  readonly tokenizer: string;
+  readonly program: string[];
 }
 
 /** A configuration that this release cannot prove: all reasons at once. */
 export class UnsupportedError extends Error {
-  constructor(readonly reasons: readonly string[]) { super(reasons.join('; ')); this.name = 'UnsupportedError'; }
+  constructor(readonly reasons: readonly string[]) {
+    super(reasons.join('; '));
+    this.name = 'UnsupportedError';
+  }
 }
 
-const hex = (f: string): string => { try { return `sha256:${sha256Hex(readFileSync(f))}`; } catch (e) { throw new InputError(f, [`cannot be read: ${(e as Error).message}`]); } };
+const hex = (f: string): string => {
+  try {
+    return `sha256:${sha256Hex(readFileSync(f))}`;
+  } catch (e) {
+    throw new InputError(f, [`cannot be read: ${(e as Error).message}`]);
+  }
+};
 
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
-  const base = loadBase(config.base.path), codec = new TextCodec(config.base.path, config.train.template ?? undefined);
-  if (config.train.sequence > base.maxPositions) throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
+  const base = loadBase(config.base.path),
+    codec = new TextCodec(config.base.path, config.train.template ?? undefined);
+  if (config.train.sequence > base.maxPositions)
+    throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
   const data = loadData(config.data, codec, { sequence: config.train.sequence, bos: base.bos, eos: base.eos, appendEos: config.train.eos });
-  data.examples.forEach((e, i) => { const at = e.tokens.findIndex((t) => !(t >= 0 && t < base.shape.vocab)); if (at >= 0) throw new InputError(config.base.path, [`the tokenizer gives id ${e.tokens[at]} in example ${i}, the model has ${base.shape.vocab}`]); });
+  data.examples.forEach((e, i) => {
+    const at = e.tokens.findIndex((t) => !(t >= 0 && t < base.shape.vocab));
+    if (at >= 0)
+      throw new InputError(config.base.path, [`the tokenizer gives id ${e.tokens[at]} in example ${i}, the model has ${base.shape.vocab}`]);
+  });
   const ids = <T>(xs: T[]): Map<T, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
-  const sources = ids(data.examples.map((e) => e.source)), licenses = ids(data.examples.map((e) => e.license)), languages = ids(data.examples.map((e) => e.language));
-  const root = datasetRoot(data.examples.map((e) => datasetLeaf({ salt, tokens: e.tokens, mask: e.mask, source: sources.get(e.source)!, license: licenses.get(e.license)!, language: languages.get(e.language)! })));
+  const sources = ids(data.examples.map((e) => e.source)),
+    licenses = ids(data.examples.map((e) => e.license)),
+    languages = ids(data.examples.map((e) => e.language));
+  const root = datasetRoot(
+    data.examples.map((e) =>
+      datasetLeaf({
+        salt,
+        tokens: e.tokens,
+        mask: e.mask,
+        source: sources.get(e.source)!,
+        license: licenses.get(e.license)!,
+        language: languages.get(e.language)!,
+      }),
+    ),
+  );
   const { ints, bits } = quantizeBase(base.weights);
-  const targets = TARGETS.filter((t) => config.lora.targets.includes(t)), { r, alpha } = config.lora;
+  const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
+    { r, alpha } = config.lora;
   const numbers = config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS;
   const lora = { r, targets, scaling: config.lora.scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r };
-  const accumulate = config.train.batch > config.train.microBatch, rowsPer = Math.min(config.train.batch, config.train.microBatch);
-  const options = { shape: base.shape, numbers, weightBits: bits, batch: rowsPer, sequence: config.train.sequence, lora, adam: adamConstants(config.train.betas as [number, number], config.train.clip) };
-  const parameters = { main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 16 }, state: { bits: config.proof.bits, logInvRate: 5, grinding: 16 } };
-  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }), plan = makePlan(program, parameters);
+  const accumulate = config.train.batch > config.train.microBatch,
+    rowsPer = Math.min(config.train.batch, config.train.microBatch);
+  const options = {
+    shape: base.shape,
+    numbers,
+    weightBits: bits,
+    batch: rowsPer,
+    sequence: config.train.sequence,
+    lora,
+    adam: adamConstants(config.train.betas as [number, number], config.train.clip),
+  };
+  const parameters = {
+    main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 16 },
+    state: { bits: config.proof.bits, logInvRate: 5, grinding: 16 },
+  };
+  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
+    plan = makePlan(program, parameters);
   let update: Setup['update'];
-  if (accumulate) { const u = llamaProgram({ ...options, kind: 'update' }); update = { program: u, plan: makePlan(u, parameters) }; }
+  if (accumulate) {
+    const u = llamaProgram({ ...options, kind: 'update' });
+    update = { program: u, plan: makePlan(u, parameters) };
+  }
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
-  const list: Setup['batches'][number][] = [], stream = batches({ key: config.sampler.key, beacon: config.sampler.beacon, replacement: config.sampler.replacement, shortBatch: config.sampler.shortBatch, batch: config.train.batch, examples: data.examples.length, root });
+  const list: Setup['batches'][number][] = [],
+    stream = batches({
+      key: config.sampler.key,
+      beacon: config.sampler.beacon,
+      replacement: config.sampler.replacement,
+      shortBatch: config.sampler.shortBatch,
+      batch: config.train.batch,
+      examples: data.examples.length,
+      root,
+    });
   for (let s = 0; s < config.train.steps; s++) {
     const next = stream.next().value as { epoch: number; indices: number[] };
     const batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) };
     const micro: Batch[] = [];
-    for (let at = 0; at < batch.tokens.length; at += rowsPer) micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
+    for (let at = 0; at < batch.tokens.length; at += rowsPer)
+      micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
     list.push({ ...next, micro, targets: targetCount(batch, config.train.sequence) });
   }
   let master = initialMaster(base.shape, r, targets, config.lora.seed);
   if (config.lora.from !== null) {
     const from = readAdapter(config.lora.from, base.shape);
-    if (from.meta.r !== r || from.meta.targets.join() !== targets.join()) throw new UnsupportedError(['lora.from has another rank or other targets than lora.r and lora.targets']);
+    if (from.meta.r !== r || from.meta.targets.join() !== targets.join())
+      throw new UnsupportedError(['lora.from has another rank or other targets than lora.r and lora.targets']);
     // The proof's bounds start from the initial state: a value outside the master format must not enter.
-    master = new Map([...from.members].map(([k, v]) => [k, BigInt64Array.from(v, (x) => { if (!(Math.abs(x) < 8)) throw new InputError(config.lora.from!, [`${k} holds ${x}`], 'values must stay below 8 in magnitude'); return BigInt(Math.round(x * 2 ** ADAMW.master.frac)); })]));
+    master = new Map(
+      [...from.members].map(([k, v]) => [
+        k,
+        BigInt64Array.from(v, (x) => {
+          if (!(Math.abs(x) < 8)) throw new InputError(config.lora.from!, [`${k} holds ${x}`], 'values must stay below 8 in magnitude');
+          return BigInt(Math.round(x * 2 ** ADAMW.master.frac));
+        }),
+      ]),
+    );
   }
-  const stored: RunConfig = { ...config, base: { ...config.base, path: '' }, data: config.data.map((d) => ({ ...d, path: '' })), lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`) } };
-  const manifest: Manifest = {
-    type: 'certune-manifest', version: 1, config: stored, base: { digest: base.digest },
-    dataset: { root: root.map(String), salt: salt.map(String), examples: data.examples.length, files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })) },
-    tokenizer: hex(`${config.base.path}/tokenizer.json`), program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
+  const stored: RunConfig = {
+    ...config,
+    base: { ...config.base, path: '' },
+    data: config.data.map((d) => ({ ...d, path: '' })),
+    lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`) },
   };
-  return { config, base, data, program, plan, ...(update ? { update } : {}), frozen, rows, batches: list, root, initial: initialState(program, master), codec, manifest };
+  const manifest: Manifest = {
+    type: 'certune-manifest',
+    version: 1,
+    config: stored,
+    base: { digest: base.digest },
+    dataset: {
+      root: root.map(String),
+      salt: salt.map(String),
+      examples: data.examples.length,
+      files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })),
+    },
+    tokenizer: hex(`${config.base.path}/tokenizer.json`),
+    program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
+  };
+  return {
+    config,
+    base,
+    data,
+    program,
+    plan,
+    ...(update ? { update } : {}),
+    frozen,
+    rows,
+    batches: list,
+    root,
+    initial: initialState(program, master),
+    codec,
+    manifest,
+  };
 }
 
 export const manifestJson = (m: Manifest): string => canonicalize(m)!;

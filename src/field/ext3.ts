@@ -12,7 +12,8 @@ export const neg = (a: Ext): Ext => sub(ZERO, a);
 export const mulBase = (a: Ext, b: bigint): Ext => [fmul(a[0], b), fmul(a[1], b), fmul(a[2], b)];
 /** x^3 = x + 1, x^4 = x^2 + x. */
 export function mul(a: Ext, b: Ext): Ext {
-  const d3 = a[1] * b[2] + a[2] * b[1], d4 = a[2] * b[2];
+  const d3 = a[1] * b[2] + a[2] * b[1],
+    d4 = a[2] * b[2];
   return [(a[0] * b[0] + d3) % P, (a[0] * b[1] + a[1] * b[0] + d3 + d4) % P, (a[0] * b[2] + a[1] * b[1] + a[2] * b[0] + d4) % P];
 }
 export const eq = (a: Ext, b: Ext): boolean => a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
@@ -23,7 +24,11 @@ export const isZero = (a: Ext): boolean => a[0] === 0n && a[1] === 0n && a[2] ==
 export function inv(a: Ext): Ext {
   const [a0, a1, a2] = a;
   // Columns of multiplication by a on 1, x, x^2.
-  const m = [[a0, a2, a1], [a1, fadd(a0, a2), fadd(a1, a2)], [a2, a1, fadd(a0, a2)]];
+  const m = [
+    [a0, a2, a1],
+    [a1, fadd(a0, a2), fadd(a1, a2)],
+    [a2, a1, fadd(a0, a2)],
+  ];
   const c0 = fsub(fmul(m[1][1], m[2][2]), fmul(m[1][2], m[2][1]));
   const c1 = fsub(fmul(m[1][2], m[2][0]), fmul(m[1][0], m[2][2]));
   const c2 = fsub(fmul(m[1][0], m[2][1]), fmul(m[1][1], m[2][0]));
@@ -32,7 +37,11 @@ export function inv(a: Ext): Ext {
   return [fmul(c0, d), fmul(c1, d), fmul(c2, d)];
 }
 export function pow(a: Ext, e: bigint): Ext {
-  let r: Ext = ONE, x = a;
-  for (let k = e; k > 0n; k >>= 1n) { if (k & 1n) r = mul(r, x); x = mul(x, x); }
+  let r: Ext = ONE,
+    x = a;
+  for (let k = e; k > 0n; k >>= 1n) {
+    if (k & 1n) r = mul(r, x);
+    x = mul(x, x);
+  }
   return r;
 }

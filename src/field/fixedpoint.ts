@@ -9,7 +9,11 @@ export function isqrt(x: bigint): bigint {
   if (x < 0n) throw new RangeError('square root of a negative number');
   if (x < 2n) return x;
   let r = 1n << BigInt((x.toString(2).length + 1) >> 1);
-  for (;;) { const y = (r + x / r) >> 1n; if (y >= r) return r; r = y; }
+  for (;;) {
+    const y = (r + x / r) >> 1n;
+    if (y >= r) return r;
+    r = y;
+  }
 }
 
 /** sqrt of an integer, `bits` fraction bits. */
@@ -31,13 +35,19 @@ export function ln2(bits: number): bigint {
 
 /** exp(x): x = k ln 2 + r, Taylor in r/256 squared eight times. */
 export function expFixed(x: bigint, bits: number): bigint {
-  const p = bits + G + 16, one = 1n << BigInt(p), l2 = ln2(p);
+  const p = bits + G + 16,
+    one = 1n << BigInt(p),
+    l2 = ln2(p);
   const y = x << BigInt(p - bits);
   let k = y / l2;
   if (y < 0n && k * l2 !== y) k -= 1n;
   const r = (y - k * l2) >> 8n;
-  let term = one, sum = one;
-  for (let n = 1n; term !== 0n; n++) { term = ((term * r) >> BigInt(p)) / n; sum += term; }
+  let term = one,
+    sum = one;
+  for (let n = 1n; term !== 0n; n++) {
+    term = ((term * r) >> BigInt(p)) / n;
+    sum += term;
+  }
   for (let i = 0; i < 8; i++) sum = (sum * sum) >> BigInt(p);
   const shift = BigInt(p - bits) - k;
   if (shift <= 0n) return sum << -shift;
@@ -47,17 +57,26 @@ export function expFixed(x: bigint, bits: number): bigint {
 /** ln(x), x > 0: x = 2^k m with m in [1, 2), 2 atanh((m - 1)/(m + 1)). */
 export function lnFixed(x: bigint, bits: number): bigint {
   if (x <= 0n) throw new RangeError('logarithm of a non-positive number');
-  const p = bits + G, len = x.toString(2).length, k = BigInt(len - 1 - bits);
+  const p = bits + G,
+    len = x.toString(2).length,
+    k = BigInt(len - 1 - bits);
   const m = len - 1 <= p ? x << BigInt(p - len + 1) : x >> BigInt(len - 1 - p);
-  const one = 1n << BigInt(p), t = ((m - one) << BigInt(p)) / (m + one), t2 = (t * t) >> BigInt(p);
-  let term = t, sum = 0n;
-  for (let n = 1n; term !== 0n; n += 2n) { sum += term / n; term = (term * t2) >> BigInt(p); }
+  const one = 1n << BigInt(p),
+    t = ((m - one) << BigInt(p)) / (m + one),
+    t2 = (t * t) >> BigInt(p);
+  let term = t,
+    sum = 0n;
+  for (let n = 1n; term !== 0n; n += 2n) {
+    sum += term / n;
+    term = (term * t2) >> BigInt(p);
+  }
   return (2n * sum + k * ln2(p)) >> BigInt(G);
 }
 
 /** base^(num/den) for a positive decimal base, `bits` fraction bits. */
 export function powFixed(base: number, num: number, den: number, bits: number): bigint {
-  const p = bits + G, b = BigInt(Math.round(base * 2 ** 20)) << BigInt(p - 20);
+  const p = bits + G,
+    b = BigInt(Math.round(base * 2 ** 20)) << BigInt(p - 20);
   return expFixed((lnFixed(b, p) * BigInt(num)) / BigInt(den), p) >> BigInt(G);
 }
 
@@ -67,7 +86,17 @@ export function piFixed(bits: number): bigint {
   let v = pis.get(bits);
   if (v === undefined) {
     const one = 1n << BigInt(bits + G);
-    const atanInv = (n: bigint): bigint => { let t = one / n, s = t, sign = -1n; for (let k = 3n; t !== 0n; k += 2n) { t /= n * n; s += (sign * t) / k; sign = -sign; } return s; };
+    const atanInv = (n: bigint): bigint => {
+      let t = one / n,
+        s = t,
+        sign = -1n;
+      for (let k = 3n; t !== 0n; k += 2n) {
+        t /= n * n;
+        s += (sign * t) / k;
+        sign = -sign;
+      }
+      return s;
+    };
     v = (4n * (4n * atanInv(5n) - atanInv(239n))) >> BigInt(G);
     pis.set(bits, v);
   }
@@ -76,16 +105,27 @@ export function piFixed(bits: number): bigint {
 
 /** cos and sin of an angle, reduced mod 2 pi and divided by 16 before the series; doubled back four times. */
 function cosSin(angle: bigint, bits: number): [bigint, bigint] {
-  const p = bits + G, tau = 2n * piFixed(p), a = ((angle << BigInt(G)) % tau) >> 4n;
+  const p = bits + G,
+    tau = 2n * piFixed(p),
+    a = ((angle << BigInt(G)) % tau) >> 4n;
   const one = 1n << BigInt(p);
-  let c = 0n, s = 0n, term = one;
+  let c = 0n,
+    s = 0n,
+    term = one;
   for (let n = 0n; term !== 0n; n++) {
     const m = n % 4n;
-    if (m === 0n) c += term; else if (m === 1n) s += term; else if (m === 2n) c -= term; else s -= term;
+    if (m === 0n) c += term;
+    else if (m === 1n) s += term;
+    else if (m === 2n) c -= term;
+    else s -= term;
     term = ((term * a) >> BigInt(p)) / (n + 1n);
     if (term < 0n && term > -2n) term = 0n;
   }
-  for (let k = 0; k < 4; k++) { const c2 = (c * c - s * s) >> BigInt(p); s = (2n * c * s) >> BigInt(p); c = c2; }
+  for (let k = 0; k < 4; k++) {
+    const c2 = (c * c - s * s) >> BigInt(p);
+    s = (2n * c * s) >> BigInt(p);
+    c = c2;
+  }
   return [c >> BigInt(G), s >> BigInt(G)];
 }
 export const cosFixed = (angle: bigint, bits: number): bigint => cosSin(angle, bits)[0];

@@ -4,13 +4,23 @@ export const TWO_ADICITY = 32;
 /** 7 generates the multiplicative group. */
 export const GENERATOR = 7n;
 
-export const mod = (a: bigint): bigint => { const r = a % P; return r < 0n ? r + P : r; };
-export const add = (a: bigint, b: bigint): bigint => { const r = a + b; return r >= P ? r - P : r; };
+export const mod = (a: bigint): bigint => {
+  const r = a % P;
+  return r < 0n ? r + P : r;
+};
+export const add = (a: bigint, b: bigint): bigint => {
+  const r = a + b;
+  return r >= P ? r - P : r;
+};
 export const sub = (a: bigint, b: bigint): bigint => (a >= b ? a - b : a - b + P);
 export const mul = (a: bigint, b: bigint): bigint => (a * b) % P;
 export function pow(a: bigint, e: bigint): bigint {
-  let r = 1n, x = mod(a);
-  for (let k = e; k > 0n; k >>= 1n) { if (k & 1n) r = mul(r, x); x = mul(x, x); }
+  let r = 1n,
+    x = mod(a);
+  for (let k = e; k > 0n; k >>= 1n) {
+    if (k & 1n) r = mul(r, x);
+    x = mul(x, x);
+  }
   return r;
 }
 /** Throws on zero. */

@@ -10,13 +10,24 @@ export const evaluate = (coefs: readonly bigint[], x: bigint): bigint => coefs.r
 export function ntt(coefs: readonly bigint[], log: number): bigint[] {
   const n = 2 ** log;
   if (coefs.length > n) throw new RangeError(`${coefs.length} coefficients over ${n} points`);
-  return split(Array.from({ length: n }, (_, k) => mod(coefs[k] ?? 0n)), root(log));
+  return split(
+    Array.from({ length: n }, (_, k) => mod(coefs[k] ?? 0n)),
+    root(log),
+  );
 }
 
 function split(c: bigint[], g: bigint): bigint[] {
   if (c.length === 1) return c;
-  const half = c.length / 2, g2 = mul(g, g);
-  const even = split(c.filter((_, k) => k % 2 === 0), g2), odd = split(c.filter((_, k) => k % 2 === 1), g2);
+  const half = c.length / 2,
+    g2 = mul(g, g);
+  const even = split(
+      c.filter((_, k) => k % 2 === 0),
+      g2,
+    ),
+    odd = split(
+      c.filter((_, k) => k % 2 === 1),
+      g2,
+    );
   const out = new Array<bigint>(c.length);
   let x = 1n;
   for (let k = 0; k < half; k++) {
@@ -32,7 +43,8 @@ function split(c: bigint[], g: bigint): bigint[] {
 export function inverseNtt(values: readonly bigint[], log: number): bigint[] {
   const n = 2 ** log;
   if (values.length !== n) throw new RangeError(`${values.length} values over ${n} points`);
-  const c = ntt(values, log), scale = pow(BigInt(n), P - 2n);
+  const c = ntt(values, log),
+    scale = pow(BigInt(n), P - 2n);
   return c.map((_, k) => mul(c[(n - k) % n], scale));
 }
 

@@ -7,8 +7,11 @@ export const blake3 = (bytes: Uint8Array): Uint8Array => noble(bytes);
 
 /** Words as little-endian 64-bit integers. */
 export function wordBytes(words: readonly bigint[]): Uint8Array {
-  const out = new Uint8Array(8 * words.length), view = new DataView(out.buffer);
-  words.forEach((w, k) => { view.setBigUint64(8 * k, w, true); });
+  const out = new Uint8Array(8 * words.length),
+    view = new DataView(out.buffer);
+  words.forEach((w, k) => {
+    view.setBigUint64(8 * k, w, true);
+  });
   return out;
 }
 

@@ -20,7 +20,9 @@ describe('BLAKE3 known answers', () => {
       expect(hex(noble(input, { key: new TextEncoder().encode(d.key) }))).toBe(c.keyed_hash.slice(0, 64));
     }
   });
-  it('of the empty message', () => { expect(hex(blake3(new Uint8Array()))).toBe('af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262'); });
+  it('of the empty message', () => {
+    expect(hex(blake3(new Uint8Array()))).toBe('af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262');
+  });
 });
 
 const word = fc.oneof(fc.bigInt({ min: 0n, max: P - 1n }), fc.constantFrom(0n, 1n, P - 1n));
@@ -29,14 +31,17 @@ const digest = fc.array(word, { minLength: 4, maxLength: 4 });
 for (const h of [poseidon2Rows, blake3Rows]) {
   describe(`${h.name} definitions`, () => {
     it('separate domains, lengths and leaf from node; words stay canonical', () => {
-      fc.assert(fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), digest, digest, (w, l, r) => {
-        const d = h.hashWords(1n, w);
-        expect(d.every((x) => x >= 0n && x < P) && d.length === 4).toBe(true);
-        expect(h.hashWords(1n, [...w, 0n])).not.toEqual(d);
-        expect(h.hashWords(4n, w)).not.toEqual(d);
-        expect(h.compress(l, r)).not.toEqual(h.hashWords(1n, [...l, ...r]));
-        expect(h.compress(l, r)).not.toEqual(h.hashWords(2n, [...l, ...r]));
-      }), { numRuns: 20 });
+      fc.assert(
+        fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), digest, digest, (w, l, r) => {
+          const d = h.hashWords(1n, w);
+          expect(d.every((x) => x >= 0n && x < P) && d.length === 4).toBe(true);
+          expect(h.hashWords(1n, [...w, 0n])).not.toEqual(d);
+          expect(h.hashWords(4n, w)).not.toEqual(d);
+          expect(h.compress(l, r)).not.toEqual(h.hashWords(1n, [...l, ...r]));
+          expect(h.compress(l, r)).not.toEqual(h.hashWords(2n, [...l, ...r]));
+        }),
+        { numRuns: 20 },
+      );
     });
   });
 }
@@ -69,13 +74,20 @@ it('golden digests', () => {
 
 describe('row kernels against the definitions', () => {
   let kernels: Kernels[] = [];
-  beforeAll(async () => { kernels = [Kernels.single(), await Kernels.create({ threads: 3 })]; });
-  afterAll(() => { for (const k of kernels) k.close(); });
+  beforeAll(async () => {
+    kernels = [Kernels.single(), await Kernels.create({ threads: 3 })];
+  });
+  afterAll(() => {
+    for (const k of kernels) k.close();
+  });
   // Small integers expanded by a fixed odd multiplier: full-size words without shrinking millions of bigints.
   const cell = (seed: bigint, r: number, c: number): bigint => (seed + BigInt(r * 7919 + c + 1) * 0x9e3779b97f4a7c15n) % P;
   function digests(k: Kernels, h: MerkleHash, rows: number, words: number, seed: bigint, rowMajor: boolean): bigint[][] {
-    const m = k.mark(), cols = k.alloc(8 * rows * words), dst = k.alloc(32 * rows);
-    const step = rowMajor ? 8 * words : 8, stride = rowMajor ? 8 : 8 * rows;
+    const m = k.mark(),
+      cols = k.alloc(8 * rows * words),
+      dst = k.alloc(32 * rows);
+    const step = rowMajor ? 8 * words : 8,
+      stride = rowMajor ? 8 : 8 * rows;
     for (let c = 0; c < words; c++) for (let r = 0; r < rows; r++) k.u64[(cols + c * stride + r * step) / 8] = cell(seed, r, c);
     const hasher = h.rows(k, rows, words);
     for (let c = 0; c < words; c += 8) hasher.absorb(cols + c * stride, Math.min(8, words - c), stride, step);
@@ -86,29 +98,54 @@ describe('row kernels against the definitions', () => {
   }
   for (const h of [poseidon2Rows, blake3Rows]) {
     it(`${h.name}: random shapes, both layouts, any number of threads`, () => {
-      const shape = fc.record({ rows: fc.integer({ min: 1, max: 13 }), words: fc.integer({ min: 1, max: 40 }), seed: fc.bigInt({ min: 0n, max: P }), major: fc.boolean() });
-      fc.assert(fc.property(shape, ({ rows, words, seed, major }) => {
-        const want = Array.from({ length: rows }, (_, r) => h.hashWords(1n, Array.from({ length: words }, (_, c) => cell(seed, r, c))));
-        for (const k of kernels) expect(digests(k, h, rows, words, seed, major)).toEqual(want);
-      }), { numRuns: 15 });
+      const shape = fc.record({
+        rows: fc.integer({ min: 1, max: 13 }),
+        words: fc.integer({ min: 1, max: 40 }),
+        seed: fc.bigInt({ min: 0n, max: P }),
+        major: fc.boolean(),
+      });
+      fc.assert(
+        fc.property(shape, ({ rows, words, seed, major }) => {
+          const want = Array.from({ length: rows }, (_, r) =>
+            h.hashWords(
+              1n,
+              Array.from({ length: words }, (_, c) => cell(seed, r, c)),
+            ),
+          );
+          for (const k of kernels) expect(digests(k, h, rows, words, seed, major)).toEqual(want);
+        }),
+        { numRuns: 15 },
+      );
     });
     it(`${h.name}: many rows over threads`, () => {
       const want = digests(kernels[0], h, 1500, 11, 5n, false);
       expect(digests(kernels[1], h, 1500, 11, 5n, false)).toEqual(want);
-      expect(want[1499]).toEqual(h.hashWords(1n, Array.from({ length: 11 }, (_, c) => cell(5n, 1499, c))));
+      expect(want[1499]).toEqual(
+        h.hashWords(
+          1n,
+          Array.from({ length: 11 }, (_, c) => cell(5n, 1499, c)),
+        ),
+      );
     });
     it(`${h.name}: Merkle levels`, () => {
-      const n = 600, leaves = Array.from({ length: 2 * n }, (_, r) => [0, 1, 2, 3].map((c) => cell(9n, r, c)));
-      for (const k of kernels) for (const pairs of [1, 2, 3, 5, n]) {
-        const m = k.mark(), src = k.alloc(64 * n), dst = k.alloc(32 * n);
-        k.u64.set(leaves.flat(), src / 8);
-        h.merkleLevel(k, dst, src, pairs);
-        for (const j of [0, pairs >> 1, pairs - 1]) expect([...k.u64.subarray(dst / 8 + 4 * j, dst / 8 + 4 * j + 4)]).toEqual(h.compress(leaves[2 * j], leaves[2 * j + 1]));
-        k.release(m);
-      }
+      const n = 600,
+        leaves = Array.from({ length: 2 * n }, (_, r) => [0, 1, 2, 3].map((c) => cell(9n, r, c)));
+      for (const k of kernels)
+        for (const pairs of [1, 2, 3, 5, n]) {
+          const m = k.mark(),
+            src = k.alloc(64 * n),
+            dst = k.alloc(32 * n);
+          k.u64.set(leaves.flat(), src / 8);
+          h.merkleLevel(k, dst, src, pairs);
+          for (const j of [0, pairs >> 1, pairs - 1])
+            expect([...k.u64.subarray(dst / 8 + 4 * j, dst / 8 + 4 * j + 4)]).toEqual(h.compress(leaves[2 * j], leaves[2 * j + 1]));
+          k.release(m);
+        }
     });
     it(`${h.name}: refuses wrong column counts`, () => {
-      const k = kernels[0], m = k.mark(), p = k.alloc(1024);
+      const k = kernels[0],
+        m = k.mark(),
+        p = k.alloc(1024);
       expect(() => h.rows(k, 1, 0)).toThrow(RangeError);
       expect(() => h.rows(k, 1, 9).absorb(p, 7, 8)).toThrow(RangeError);
       expect(() => h.rows(k, 1, 9).finish(p)).toThrow(RangeError);
@@ -117,7 +154,12 @@ describe('row kernels against the definitions', () => {
   }
   it('BLAKE3: rows over several chunks', () => {
     for (const words of [127, 128, 129, 256, 257, 384, 385, 641, 900, 1024, 1025]) {
-      const want = Array.from({ length: 5 }, (_, r) => hashWords(1n, Array.from({ length: words }, (_, c) => cell(3n, r, c))));
+      const want = Array.from({ length: 5 }, (_, r) =>
+        hashWords(
+          1n,
+          Array.from({ length: words }, (_, c) => cell(3n, r, c)),
+        ),
+      );
       expect(digests(kernels[0], blake3Rows, 5, words, 3n, false)).toEqual(want);
     }
   });

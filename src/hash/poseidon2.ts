@@ -4,12 +4,20 @@ import { DIAGONAL, EXTERNAL, INTERNAL } from './poseidon2-constants.js';
 export const WIDTH = 12;
 export const RATE = 8;
 
-const sbox = (x: bigint): bigint => { const x2 = (x * x) % P, x4 = (x2 * x2) % P; return (((x4 * x2) % P) * x) % P; };
+const sbox = (x: bigint): bigint => {
+  const x2 = (x * x) % P,
+    x4 = (x2 * x2) % P;
+  return (((x4 * x2) % P) * x) % P;
+};
 
 function external(s: bigint[]): void {
   for (let b = 0; b < 12; b += 4) {
-    const [x0, x1, x2, x3] = s.slice(b, b + 4), t = x0 + x1 + x2 + x3;
-    s[b] = t + x0 + 2n * x1; s[b + 1] = t + x1 + 2n * x2; s[b + 2] = t + x2 + 2n * x3; s[b + 3] = t + x3 + 2n * x0;
+    const [x0, x1, x2, x3] = s.slice(b, b + 4),
+      t = x0 + x1 + x2 + x3;
+    s[b] = t + x0 + 2n * x1;
+    s[b + 1] = t + x1 + 2n * x2;
+    s[b + 2] = t + x2 + 2n * x3;
+    s[b + 3] = t + x3 + 2n * x0;
   }
   const t = [0, 1, 2, 3].map((k) => s[k] + s[k + 4] + s[k + 8]);
   for (let k = 0; k < 12; k++) s[k] = (s[k] + t[k % 4]) % P;
@@ -43,7 +51,9 @@ export const DOMAIN = { leaf: 1n, node: 2n, transcript: 3n, data: 4n, statement:
 export function hashWords(domain: bigint, words: readonly bigint[]): bigint[] {
   let s: bigint[] = [...Array<bigint>(8).fill(0n), domain, BigInt(words.length), 0n, 0n];
   for (let k = 0; k < words.length; k += 8) {
-    words.slice(k, k + 8).forEach((w, i) => { s[i] = w; });
+    words.slice(k, k + 8).forEach((w, i) => {
+      s[i] = w;
+    });
     s = permute(s);
   }
   return s.slice(0, 4);

@@ -28,42 +28,73 @@ function counter(words: number): (count: number) => number {
   return (count) => {
     const from = at;
     at += count;
-    if (count === 0 ? at !== words : at > words || (count !== 8 && at !== words)) throw new RangeError(`${from} + ${count} of ${words} words of a row`);
+    if (count === 0 ? at !== words : at > words || (count !== 8 && at !== words))
+      throw new RangeError(`${from} + ${count} of ${words} words of a row`);
     return from;
   };
 }
 
 export const poseidon2Rows: MerkleHash = {
-  name: 'poseidon2', hashWords: poseidon2.hashWords, compress: poseidon2.compress,
+  name: 'poseidon2',
+  hashWords: poseidon2.hashWords,
+  compress: poseidon2.compress,
   rows(k, rows, words, domain = poseidon2.DOMAIN.leaf) {
-    const states = k.alloc(96 * rows), take = counter(words);
+    const states = k.alloc(96 * rows),
+      take = counter(words);
     k.parallel('p2RowsInit', rows, 1024, (lo, hi) => [states, domain, BigInt(words), lo, hi]);
     return {
-      absorb(cols, count, stride, step = 8) { take(count); k.parallel('p2RowsAbsorb', rows, 64, (lo, hi) => [states, cols, count, stride, step, lo, hi]); },
-      finish(dst) { take(0); k.parallel('p2RowsFinish', rows, 1024, (lo, hi) => [dst, states, lo, hi]); },
+      absorb(cols, count, stride, step = 8) {
+        take(count);
+        k.parallel('p2RowsAbsorb', rows, 64, (lo, hi) => [states, cols, count, stride, step, lo, hi]);
+      },
+      finish(dst) {
+        take(0);
+        k.parallel('p2RowsFinish', rows, 1024, (lo, hi) => [dst, states, lo, hi]);
+      },
     };
   },
   merkleLevel(k, dst, src, pairs) {
-    const m = k.mark(), scratch = k.alloc(128 * k.threads);
+    const m = k.mark(),
+      scratch = k.alloc(128 * k.threads);
     k.parallel('p2Level', pairs, 64, (lo, hi, t) => [dst, src, scratch + 128 * t, lo, hi]);
     k.release(m);
   },
 };
 
 export const blake3Rows: MerkleHash = {
-  name: 'blake3', hashWords: blake3.hashWords, compress: blake3.compress,
+  name: 'blake3',
+  hashWords: blake3.hashWords,
+  compress: blake3.compress,
   rows(k, rows, words, domain = poseidon2.DOMAIN.leaf) {
-    const states = k.alloc(Math.ceil(rows / 4) * k.exports['b3GroupBytes'](words)), scratch = k.alloc(512 * k.threads), take = counter(words);
+    const states = k.alloc(Math.ceil(rows / 4) * k.exports['b3GroupBytes'](words)),
+      scratch = k.alloc(512 * k.threads),
+      take = counter(words);
     return {
       absorb(cols, count, stride, step = 8) {
         const from = take(count);
-        k.parallel('b3RowsAbsorb', rows, 256, (lo, hi, t) => [states, cols, count, stride, step, domain, words, from, scratch + 512 * t, lo, hi]);
+        k.parallel('b3RowsAbsorb', rows, 256, (lo, hi, t) => [
+          states,
+          cols,
+          count,
+          stride,
+          step,
+          domain,
+          words,
+          from,
+          scratch + 512 * t,
+          lo,
+          hi,
+        ]);
       },
-      finish(dst) { take(0); k.parallel('b3RowsFinish', rows, 1024, (lo, hi) => [dst, states, words, lo, hi]); },
+      finish(dst) {
+        take(0);
+        k.parallel('b3RowsFinish', rows, 1024, (lo, hi) => [dst, states, words, lo, hi]);
+      },
     };
   },
   merkleLevel(k, dst, src, pairs) {
-    const m = k.mark(), scratch = k.alloc(512 * k.threads);
+    const m = k.mark(),
+      scratch = k.alloc(512 * k.threads);
     k.parallel('b3Level', pairs, 256, (lo, hi, t) => [dst, src, poseidon2.DOMAIN.node, scratch + 512 * t, lo, hi]);
     k.release(m);
   },

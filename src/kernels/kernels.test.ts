@@ -8,48 +8,79 @@ import * as p2 from '../hash/poseidon2.js';
 import { Kernels } from './runtime.js';
 
 const k = Kernels.single();
-const edge = fc.oneof(fc.bigInt({ min: 0n, max: F.P - 1n }), fc.constantFrom(0n, 1n, F.P - 1n, F.P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n, F.P >> 1n));
+const edge = fc.oneof(
+  fc.bigInt({ min: 0n, max: F.P - 1n }),
+  fc.constantFrom(0n, 1n, F.P - 1n, F.P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n, F.P >> 1n),
+);
 const ext = fc.tuple(edge, edge, edge);
 
 describe('kernels against bigint', () => {
   it('extension arithmetic', () => {
-    const m = k.mark(), a = k.alloc(24), b = k.alloc(24), d = k.alloc(24);
-    fc.assert(fc.property(ext, ext, (x, y) => {
-      k.writeExt(a, x); k.writeExt(b, y);
-      k.exports['emul'](d, a, b); expect(k.readExt(d)).toEqual([...E.mul(x, y)]);
-      k.exports['eadd'](d, a, b); expect(k.readExt(d)).toEqual([...E.add(x, y)]);
-      k.exports['esub'](d, a, b); expect(k.readExt(d)).toEqual([...E.sub(x, y)]);
-      if (!E.isZero(x)) { k.exports['einv'](d, a); expect(k.readExt(d)).toEqual([...E.inv(x)]); expect(E.mul(E.inv(x), x)).toEqual(E.ONE); }
-    }), { numRuns: 500 });
+    const m = k.mark(),
+      a = k.alloc(24),
+      b = k.alloc(24),
+      d = k.alloc(24);
+    fc.assert(
+      fc.property(ext, ext, (x, y) => {
+        k.writeExt(a, x);
+        k.writeExt(b, y);
+        k.exports['emul'](d, a, b);
+        expect(k.readExt(d)).toEqual([...E.mul(x, y)]);
+        k.exports['eadd'](d, a, b);
+        expect(k.readExt(d)).toEqual([...E.add(x, y)]);
+        k.exports['esub'](d, a, b);
+        expect(k.readExt(d)).toEqual([...E.sub(x, y)]);
+        if (!E.isZero(x)) {
+          k.exports['einv'](d, a);
+          expect(k.readExt(d)).toEqual([...E.inv(x)]);
+          expect(E.mul(E.inv(x), x)).toEqual(E.ONE);
+        }
+      }),
+      { numRuns: 500 },
+    );
     k.release(m);
   });
   it('Poseidon2', () => {
-    const m = k.mark(), p = k.alloc(96);
-    fc.assert(fc.property(fc.array(edge, { minLength: 12, maxLength: 12 }), (s) => {
-      k.u64.set(s, p / 8);
-      k.exports['poseidon2'](p);
-      expect([...k.u64.subarray(p / 8, p / 8 + 12)]).toEqual(p2.permute(s));
-    }), { numRuns: 100 });
+    const m = k.mark(),
+      p = k.alloc(96);
+    fc.assert(
+      fc.property(fc.array(edge, { minLength: 12, maxLength: 12 }), (s) => {
+        k.u64.set(s, p / 8);
+        k.exports['poseidon2'](p);
+        expect([...k.u64.subarray(p / 8, p / 8 + 12)]).toEqual(p2.permute(s));
+      }),
+      { numRuns: 100 },
+    );
     k.release(m);
   });
   const vectors = fixture('vectors/poseidon2/plonky3_goldilocks_w12.json');
   it.skipIf(!vectors)('Poseidon2 known answers (fixture vectors/poseidon2)', () => {
-    for (const v of JSON.parse(readFileSync(vectors!, 'utf8')).known_answers) expect(p2.permute(v.input.map(BigInt))).toEqual(v.output.map(BigInt));
+    for (const v of JSON.parse(readFileSync(vectors!, 'utf8')).known_answers)
+      expect(p2.permute(v.input.map(BigInt))).toEqual(v.output.map(BigInt));
   });
   it('encodes: position j holds the value at g^rev(j)', () => {
-    const m = k.mark(), logIn = 3, logOut = 5, n = 32;
-    const tw = k.alloc(8 * n), src = k.alloc(8 * 8), dst = k.alloc(8 * n), g = F.root(logOut);
+    const m = k.mark(),
+      logIn = 3,
+      logOut = 5,
+      n = 32;
+    const tw = k.alloc(8 * n),
+      src = k.alloc(8 * 8),
+      dst = k.alloc(8 * n),
+      g = F.root(logOut);
     k.exports['nttTwiddles'](tw, logOut, BigInt.asIntN(64, g));
-    fc.assert(fc.property(fc.array(fc.bigInt({ min: -(1n << 62n), max: 1n << 62n }), { minLength: 8, maxLength: 8 }), (c) => {
-      k.i64.set(c, src / 8);
-      k.exports['nttWords'](dst, src, 0, 1, 8, 1, logIn, logOut, tw, 0, 1);
-      for (let j = 0; j < n; j++) {
-        const rev = Number.parseInt(j.toString(2).padStart(logOut, '0').split('').reverse().join(''), 2);
-        const x = F.pow(g, BigInt(rev));
-        const want = c.reduce((s, v, i) => F.add(s, F.mul(F.mod(v), F.pow(x, BigInt(i)))), 0n);
-        expect(k.u64[dst / 8 + j]).toBe(want);
-      }
-    }), { numRuns: 20 });
+    fc.assert(
+      fc.property(fc.array(fc.bigInt({ min: -(1n << 62n), max: 1n << 62n }), { minLength: 8, maxLength: 8 }), (c) => {
+        k.i64.set(c, src / 8);
+        k.exports['nttWords'](dst, src, 0, 1, 8, 1, logIn, logOut, tw, 0, 1);
+        for (let j = 0; j < n; j++) {
+          const rev = Number.parseInt(j.toString(2).padStart(logOut, '0').split('').reverse().join(''), 2);
+          const x = F.pow(g, BigInt(rev));
+          const want = c.reduce((s, v, i) => F.add(s, F.mul(F.mod(v), F.pow(x, BigInt(i)))), 0n);
+          expect(k.u64[dst / 8 + j]).toBe(want);
+        }
+      }),
+      { numRuns: 20 },
+    );
     k.release(m);
   });
 });
@@ -59,19 +90,31 @@ describe('worker threads', () => {
   afterAll(() => mt?.close());
   it('give the same hashes for any number of threads', async () => {
     mt = await Kernels.create({ threads: 2 });
-    const rows = 37, words = 11;
+    const rows = 37,
+      words = 11;
     const run = (kk: Kernels): bigint[] => {
-      const m = kk.mark(), states = kk.alloc(96 * rows), cols = kk.alloc(8 * rows * words), out = kk.alloc(32 * rows);
-      for (let c = 0; c < words; c++) for (let j = 0; j < rows; j++) kk.u64[cols / 8 + c * rows + j] = BigInt(c * 1000 + j) * 0x123456789abn;
+      const m = kk.mark(),
+        states = kk.alloc(96 * rows),
+        cols = kk.alloc(8 * rows * words),
+        out = kk.alloc(32 * rows);
+      for (let c = 0; c < words; c++)
+        for (let j = 0; j < rows; j++) kk.u64[cols / 8 + c * rows + j] = BigInt(c * 1000 + j) * 0x123456789abn;
       kk.parallel('p2RowsInit', rows, 1, (lo, hi) => [states, 1n, BigInt(words), lo, hi]);
-      for (let c = 0; c < words; c += 8) kk.parallel('p2RowsAbsorb', rows, 1, (lo, hi) => [states, cols + 8 * c * rows, Math.min(8, words - c), 8 * rows, 8, lo, hi]);
+      for (let c = 0; c < words; c += 8)
+        kk.parallel('p2RowsAbsorb', rows, 1, (lo, hi) => [states, cols + 8 * c * rows, Math.min(8, words - c), 8 * rows, 8, lo, hi]);
       kk.parallel('p2RowsFinish', rows, 1, (lo, hi) => [out, states, lo, hi]);
       const r = [...kk.u64.subarray(out / 8, out / 8 + 4 * rows)];
       kk.release(m);
       return r;
     };
-    const one = run(k), two = run(mt);
+    const one = run(k),
+      two = run(mt);
     expect(two).toEqual(one);
-    expect(one.slice(4, 8)).toEqual(p2.hashWords(1n, Array.from({ length: words }, (_, c) => BigInt(c * 1000 + 1) * 0x123456789abn)));
+    expect(one.slice(4, 8)).toEqual(
+      p2.hashWords(
+        1n,
+        Array.from({ length: words }, (_, c) => BigInt(c * 1000 + 1) * 0x123456789abn),
+      ),
+    );
   });
 });

@@ -9,48 +9,91 @@ const word = fc.oneof(fc.bigInt({ min: 0n, max: P - 1n }), fc.constantFrom(0n, 1
 
 describe('reference', () => {
   it('evaluates at the powers of the root, and back', () => {
-    fc.assert(fc.property(fc.array(word, { maxLength: 8 }), fc.integer({ min: 3, max: 5 }), (c, log) => {
-      const v = ntt(c, log);
-      v.forEach((y, j) => { expect(y).toBe(evaluate(c, pow(root(log), BigInt(j)))); });
-      expect(inverseNtt(v, log)).toEqual(Array.from({ length: 2 ** log }, (_, k) => c[k] ?? 0n));
-    }), { numRuns: 20 });
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 8 }), fc.integer({ min: 3, max: 5 }), (c, log) => {
+        const v = ntt(c, log);
+        v.forEach((y, j) => {
+          expect(y).toBe(evaluate(c, pow(root(log), BigInt(j))));
+        });
+        expect(inverseNtt(v, log)).toEqual(Array.from({ length: 2 ** log }, (_, k) => c[k] ?? 0n));
+      }),
+      { numRuns: 20 },
+    );
     expect(() => ntt([1n, 2n, 3n], 1)).toThrow(RangeError);
   });
 });
 
 describe('kernel', () => {
   let all: Kernels[] = [];
-  beforeAll(async () => { all = [Kernels.single(), await Kernels.create({ threads: 2 })]; });
-  afterAll(() => { for (const k of all) k.close(); });
-  function run(k: Kernels, values: readonly bigint[], words: number, height: number, group: 1 | 3, signed: boolean, log: number, order: 'natural' | 'reversed'): bigint[][] {
-    const m = k.mark(), src = k.alloc(8 * words * height), dst = k.alloc(8 * words * 2 ** log);
-    for (let w = 0; w < words; w++) for (let c = 0; c < height; c++) {
-      const at = src / 8 + (Math.floor(w / group) * height + c) * group + (w % group), v = values[w * height + c];
-      if (signed) k.i64[at] = v; else k.u64[at] = v;
-    }
+  beforeAll(async () => {
+    all = [Kernels.single(), await Kernels.create({ threads: 2 })];
+  });
+  afterAll(() => {
+    for (const k of all) k.close();
+  });
+  function run(
+    k: Kernels,
+    values: readonly bigint[],
+    words: number,
+    height: number,
+    group: 1 | 3,
+    signed: boolean,
+    log: number,
+    order: 'natural' | 'reversed',
+  ): bigint[][] {
+    const m = k.mark(),
+      src = k.alloc(8 * words * height),
+      dst = k.alloc(8 * words * 2 ** log);
+    for (let w = 0; w < words; w++)
+      for (let c = 0; c < height; c++) {
+        const at = src / 8 + (Math.floor(w / group) * height + c) * group + (w % group),
+          v = values[w * height + c];
+        if (signed) k.i64[at] = v;
+        else k.u64[at] = v;
+      }
     nttRows(k, dst, { src, words, height, group, signed }, log, order);
     const out = Array.from({ length: words }, (_, w) => [...k.u64.subarray(dst / 8 + w * 2 ** log, dst / 8 + (w + 1) * 2 ** log)]);
     k.release(m);
     return out;
   }
   it('random shapes, base and extension, both orders, any number of threads', () => {
-    const shape = fc.record({ log: fc.integer({ min: 0, max: 7 }), groups: fc.integer({ min: 1, max: 3 }), group: fc.constantFrom(1 as const, 3 as const), cut: fc.nat(5), signed: fc.boolean(), seed: fc.array(word, { minLength: 3, maxLength: 3 }) });
-    fc.assert(fc.property(shape, ({ log, groups, group, cut, signed, seed }) => {
-      const words = groups * group, height = Math.max(1, 2 ** log - cut);
-      const values = Array.from({ length: words * height }, (_, k) => { const v = (seed[k % 3] + BigInt(k * k) * 0x9e3779b97f4a7c15n) % P; return signed ? BigInt.asIntN(64, v * 3n) : v; });
-      const want = Array.from({ length: words }, (_, w) => ntt(values.slice(w * height, (w + 1) * height), log));
-      for (const k of all) {
-        expect(run(k, values, words, height, group, signed, log, 'natural')).toEqual(want);
-        expect(run(k, values, words, height, group, signed, log, 'reversed')).toEqual(want.map((v) => v.map((_, i) => v[bitReverse(i, log)])));
-      }
-    }), { numRuns: 25 });
+    const shape = fc.record({
+      log: fc.integer({ min: 0, max: 7 }),
+      groups: fc.integer({ min: 1, max: 3 }),
+      group: fc.constantFrom(1 as const, 3 as const),
+      cut: fc.nat(5),
+      signed: fc.boolean(),
+      seed: fc.array(word, { minLength: 3, maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(shape, ({ log, groups, group, cut, signed, seed }) => {
+        const words = groups * group,
+          height = Math.max(1, 2 ** log - cut);
+        const values = Array.from({ length: words * height }, (_, k) => {
+          const v = (seed[k % 3] + BigInt(k * k) * 0x9e3779b97f4a7c15n) % P;
+          return signed ? BigInt.asIntN(64, v * 3n) : v;
+        });
+        const want = Array.from({ length: words }, (_, w) => ntt(values.slice(w * height, (w + 1) * height), log));
+        for (const k of all) {
+          expect(run(k, values, words, height, group, signed, log, 'natural')).toEqual(want);
+          expect(run(k, values, words, height, group, signed, log, 'reversed')).toEqual(
+            want.map((v) => v.map((_, i) => v[bitReverse(i, log)])),
+          );
+        }
+      }),
+      { numRuns: 25 },
+    );
   });
   it('sizes through every path, sparse columns', () => {
     const k = all[0];
     for (const log of [10, 11, 13, 14, 15, 16]) {
       // c0 + c1 x^a: any value is known in closed form.
-      const n = 2 ** log, a = n - 3, c = Array<bigint>(n).fill(0n), g = root(log);
-      c[0] = -5n; c[a] = -(1n << 63n);
+      const n = 2 ** log,
+        a = n - 3,
+        c = Array<bigint>(n).fill(0n),
+        g = root(log);
+      c[0] = -5n;
+      c[a] = -(1n << 63n);
       const got = run(k, c, 1, n, 1, true, log, 'natural')[0];
       for (const j of [0, 1, 2, n / 2, n - 1, (n / 3) | 0]) expect(got[j]).toBe(mod(c[0] + c[a] * pow(g, BigInt(j) * BigInt(a))));
     }

@@ -3,7 +3,10 @@ import { workerSource } from './worker-source.js';
 
 /** Linear memory would pass its cap; the message names the numbers. */
 export class OutOfMemoryError extends Error {
-  constructor(readonly needed: number, readonly cap: number) {
+  constructor(
+    readonly needed: number,
+    readonly cap: number,
+  ) {
     super(`needs ${mib(needed)} of kernel memory, the limit is ${mib(cap)}: raise --memory, or use smaller micro-batches`);
     this.name = 'OutOfMemoryError';
   }
@@ -12,12 +15,19 @@ const mib = (n: number): string => `${Math.ceil(n / 2 ** 20)} MiB`;
 const PAGE = 65536;
 
 /** Linear memory, growing. */
-export interface KernelMemory { readonly buffer: ArrayBufferLike; grow(pages: number): number }
+export interface KernelMemory {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
 type Fn = (...args: (number | bigint)[]) => number;
-export interface KernelOptions { readonly threads?: number; /** Cap on linear memory, at most 4 GiB - 64 KiB. */ readonly maxBytes?: number }
+export interface KernelOptions {
+  readonly threads?: number /** Cap on linear memory, at most 4 GiB - 64 KiB. */;
+  readonly maxBytes?: number;
+}
 
 const decode = (text: string): Uint8Array<ArrayBuffer> => {
-  const raw = atob(text), out = new Uint8Array(raw.length);
+  const raw = atob(text),
+    out = new Uint8Array(raw.length);
   for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
   return out;
 };
@@ -27,13 +37,17 @@ const ARGS = 24;
 const TEXT = 16 + ARGS * 16;
 const TEXT_BYTES = 240;
 const SLOT = TEXT + TEXT_BYTES;
-const IDLE = 0, RUN = 1;
+const IDLE = 0,
+  RUN = 1;
 /** 4 GiB less a page, so that every end address fits 32 bits. */
 const LIMIT = 4 * 2 ** 30 - PAGE;
 
 /** A kernel trapped or threw in a worker thread. */
 export class KernelError extends Error {
-  constructor(readonly kernel: string, detail: string) {
+  constructor(
+    readonly kernel: string,
+    detail: string,
+  ) {
     super(`kernel ${kernel} failed in a worker: ${detail}`);
     this.name = 'KernelError';
   }
@@ -48,15 +62,30 @@ export class Kernels {
   readonly threads: number;
   peakBytes = 0;
   #top: number;
-  #views?: { buffer: ArrayBufferLike; u64: BigUint64Array; i64: BigInt64Array; u32: Uint32Array; i32: Int32Array; u8: Uint8Array; f64: Float64Array };
+  #views?: {
+    buffer: ArrayBufferLike;
+    u64: BigUint64Array;
+    i64: BigInt64Array;
+    u32: Uint32Array;
+    i32: Int32Array;
+    u8: Uint8Array;
+    f64: Float64Array;
+  };
   #workers: { terminate(): unknown }[] = [];
   #control?: SharedArrayBuffer;
   #names: string[];
 
-  private constructor(readonly memory: KernelMemory, instance: WebAssembly.Instance, threads: number, readonly maxBytes: number) {
+  private constructor(
+    readonly memory: KernelMemory,
+    instance: WebAssembly.Instance,
+    threads: number,
+    readonly maxBytes: number,
+  ) {
     this.exports = instance.exports as Record<string, Fn>;
     this.threads = threads;
-    this.#names = Object.keys(instance.exports).filter((k) => typeof instance.exports[k] === 'function').sort();
+    this.#names = Object.keys(instance.exports)
+      .filter((k) => typeof instance.exports[k] === 'function')
+      .sort();
     this.#top = Math.ceil((this.exports['heapBase']() >>> 0) / 4096) * 4096;
   }
 
@@ -82,8 +111,24 @@ export class Kernels {
     this.#control = new SharedArrayBuffer(SLOT * this.threads);
     const ready: Promise<void>[] = [];
     for (let t = 1; t < this.threads; t++) {
-      const w = new Worker(workerSource, { eval: true, workerData: { module, memory: this.memory, control: this.#control, slot: t * SLOT, names: this.#names, text: TEXT, textBytes: TEXT_BYTES } });
-      ready.push(new Promise((resolve, reject) => { w.once('message', () => resolve()); w.once('error', reject); }));
+      const w = new Worker(workerSource, {
+        eval: true,
+        workerData: {
+          module,
+          memory: this.memory,
+          control: this.#control,
+          slot: t * SLOT,
+          names: this.#names,
+          text: TEXT,
+          textBytes: TEXT_BYTES,
+        },
+      });
+      ready.push(
+        new Promise((resolve, reject) => {
+          w.once('message', () => resolve());
+          w.once('error', reject);
+        }),
+      );
       this.#workers.push(w);
     }
     await Promise.all(ready);
@@ -100,39 +145,86 @@ export class Kernels {
   #view() {
     if (!this.#views || this.#views.buffer !== this.memory.buffer) {
       const buffer = this.memory.buffer;
-      this.#views = { buffer, u64: new BigUint64Array(buffer), i64: new BigInt64Array(buffer), u32: new Uint32Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer), f64: new Float64Array(buffer) };
+      this.#views = {
+        buffer,
+        u64: new BigUint64Array(buffer),
+        i64: new BigInt64Array(buffer),
+        u32: new Uint32Array(buffer),
+        i32: new Int32Array(buffer),
+        u8: new Uint8Array(buffer),
+        f64: new Float64Array(buffer),
+      };
     }
     return this.#views;
   }
-  get u64(): BigUint64Array { return this.#view().u64; }
-  get i64(): BigInt64Array { return this.#view().i64; }
-  get u32(): Uint32Array { return this.#view().u32; }
-  get i32(): Int32Array { return this.#view().i32; }
-  get u8(): Uint8Array { return this.#view().u8; }
-  get f64(): Float64Array { return this.#view().f64; }
+  get u64(): BigUint64Array {
+    return this.#view().u64;
+  }
+  get i64(): BigInt64Array {
+    return this.#view().i64;
+  }
+  get u32(): Uint32Array {
+    return this.#view().u32;
+  }
+  get i32(): Int32Array {
+    return this.#view().i32;
+  }
+  get u8(): Uint8Array {
+    return this.#view().u8;
+  }
+  get f64(): Float64Array {
+    return this.#view().f64;
+  }
 
   /** Address of `bytes` fresh bytes (contents undefined). Throws OutOfMemoryError over the cap. */
   alloc(bytes: number, align = 64): number {
-    const at = Math.ceil(this.#top / align) * align, end = at + bytes;
+    const at = Math.ceil(this.#top / align) * align,
+      end = at + bytes;
     if (end > this.maxBytes) throw new OutOfMemoryError(end, this.maxBytes);
     const have = this.memory.buffer.byteLength;
     if (end > have) {
-      try { this.memory.grow(Math.ceil((end - have) / PAGE)); } catch { throw new OutOfMemoryError(end, have); }
+      try {
+        this.memory.grow(Math.ceil((end - have) / PAGE));
+      } catch {
+        throw new OutOfMemoryError(end, have);
+      }
     }
     this.#top = end;
     if (end > this.peakBytes) this.peakBytes = end;
     return at;
   }
-  zeroed(bytes: number): number { const p = this.alloc(bytes); this.u8.fill(0, p, p + bytes); return p; }
-  mark(): number { return this.#top; }
-  release(mark: number): void { this.#top = mark; }
+  zeroed(bytes: number): number {
+    const p = this.alloc(bytes);
+    this.u8.fill(0, p, p + bytes);
+    return p;
+  }
+  mark(): number {
+    return this.#top;
+  }
+  release(mark: number): void {
+    this.#top = mark;
+  }
 
-  writeExt(p: number, v: readonly [bigint, bigint, bigint]): void { const u = this.u64, at = p / 8; u[at] = v[0]; u[at + 1] = v[1]; u[at + 2] = v[2]; }
-  readExt(p: number): [bigint, bigint, bigint] { const u = this.u64, at = p / 8; return [u[at], u[at + 1], u[at + 2]]; }
+  writeExt(p: number, v: readonly [bigint, bigint, bigint]): void {
+    const u = this.u64,
+      at = p / 8;
+    u[at] = v[0];
+    u[at + 1] = v[1];
+    u[at + 2] = v[2];
+  }
+  readExt(p: number): [bigint, bigint, bigint] {
+    const u = this.u64,
+      at = p / 8;
+    return [u[at], u[at + 1], u[at + 2]];
+  }
   writeExts(p: number, values: readonly (readonly [bigint, bigint, bigint])[]): void {
     const u = this.u64;
     let at = p / 8;
-    for (const v of values) { u[at++] = v[0]; u[at++] = v[1]; u[at++] = v[2]; }
+    for (const v of values) {
+      u[at++] = v[0];
+      u[at++] = v[1];
+      u[at++] = v[2];
+    }
   }
   /** Allocates and writes elements of E. */
   exts(values: readonly (readonly [bigint, bigint, bigint])[]): number {
@@ -140,7 +232,9 @@ export class Kernels {
     this.writeExts(p, values);
     return p;
   }
-  readExts(p: number, n: number): [bigint, bigint, bigint][] { return Array.from({ length: n }, (_, k) => this.readExt(p + 24 * k)); }
+  readExts(p: number, n: number): [bigint, bigint, bigint][] {
+    return Array.from({ length: n }, (_, k) => this.readExt(p + 24 * k));
+  }
 
   /**
    * Runs kernel(args(lo, hi, thread)) over a partition of [0, n) into at most `threads` pieces cut at multiples of `grain`; returns when
@@ -150,15 +244,23 @@ export class Kernels {
     const fn = this.exports[kernel];
     if (!fn) throw new Error(`no kernel ${kernel}`);
     if (n <= 0) return;
-    const units = Math.ceil(n / grain), T = Math.min(this.threads, units);
-    if (T <= 1 || !this.#control) { fn(...args(0, n, 0)); return; }
+    const units = Math.ceil(n / grain),
+      T = Math.min(this.threads, units);
+    if (T <= 1 || !this.#control) {
+      fn(...args(0, n, 0));
+      return;
+    }
     const cut = (t: number): number => Math.min(n, Math.floor((units * t) / T) * grain);
     const id = this.#names.indexOf(kernel);
     const lists = Array.from({ length: T }, (_, t) => args(cut(t), cut(t + 1), t));
     if (lists.some((a) => a.length > ARGS)) throw new Error('too many kernel arguments');
     for (let t = 1; t < T; t++) this.#post(t, id, lists[t]);
     let failure: unknown;
-    try { fn(...lists[0]); } catch (e) { failure = e; }
+    try {
+      fn(...lists[0]);
+    } catch (e) {
+      failure = e;
+    }
     for (let t = 1; t < T; t++) {
       const text = this.#join(t);
       if (text !== undefined) failure ??= new KernelError(kernel, text);
@@ -167,12 +269,22 @@ export class Kernels {
   }
 
   #post(t: number, id: number, a: (number | bigint)[]): void {
-    const c = this.#control!, base = t * SLOT, i32 = new Int32Array(c), f64 = new Float64Array(c), i64 = new BigInt64Array(c);
+    const c = this.#control!,
+      base = t * SLOT,
+      i32 = new Int32Array(c),
+      f64 = new Float64Array(c),
+      i64 = new BigInt64Array(c);
     i32[base / 4 + 1] = id;
     i32[base / 4 + 2] = a.length;
     a.forEach((x, k) => {
       const at = (base + 16 + 16 * k) / 8;
-      if (typeof x === 'bigint') { f64[at] = 1; i64[at + 1] = BigInt.asIntN(64, x); } else { f64[at] = 0; f64[at + 1] = x; }
+      if (typeof x === 'bigint') {
+        f64[at] = 1;
+        i64[at + 1] = BigInt.asIntN(64, x);
+      } else {
+        f64[at] = 0;
+        f64[at + 1] = x;
+      }
     });
     Atomics.store(i32, base / 4, RUN);
     Atomics.notify(i32, base / 4);
@@ -180,12 +292,14 @@ export class Kernels {
 
   /** Waits for worker t; the text of its error if it failed. */
   #join(t: number): string | undefined {
-    const i32 = new Int32Array(this.#control!), at = (t * SLOT) / 4;
+    const i32 = new Int32Array(this.#control!),
+      at = (t * SLOT) / 4;
     for (let spins = 0; ; spins++) {
       const s = Atomics.load(i32, at);
       if (s === IDLE) return undefined;
       if (s !== RUN) {
-        const from = t * SLOT + TEXT, text = new TextDecoder().decode(new Uint8Array(this.#control!).slice(from, from + i32[at + 3]));
+        const from = t * SLOT + TEXT,
+          text = new TextDecoder().decode(new Uint8Array(this.#control!).slice(from, from + i32[at + 3]));
         Atomics.store(i32, at, IDLE);
         return text;
       }
@@ -195,5 +309,12 @@ export class Kernels {
 }
 
 function imports(memory: KernelMemory): WebAssembly.Imports {
-  return { env: { memory, abort: () => { throw new Error('kernel aborted'); } } };
+  return {
+    env: {
+      memory,
+      abort: () => {
+        throw new Error('kernel aborted');
+      },
+    },
+  };
 }

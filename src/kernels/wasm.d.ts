@@ -5,7 +5,9 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBufferLike;
     grow(pages: number): number;
   }
-  class Module { constructor(bytes: Uint8Array<ArrayBuffer>); }
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
   class Instance {
     constructor(module: Module, imports?: Imports);
     readonly exports: Record<string, unknown>;

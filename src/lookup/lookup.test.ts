@@ -4,33 +4,62 @@ import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
 import { Kernels } from '../kernels/runtime.js';
 import { causal, eqLess, eqTable, lessThan } from '../poly/eq.js';
-import { type Channel, type Elem, type Ext, NativeChannel, ProverChannel, RecordingChannel, VerificationError } from '../transcript/index.js';
+import {
+  type Channel,
+  type Elem,
+  type Ext,
+  NativeChannel,
+  ProverChannel,
+  RecordingChannel,
+  VerificationError,
+} from '../transcript/index.js';
 import { boxIndicator, boxPoint, boxWeight, logUpShape, proveLogUp, verifyLogUp } from './index.js';
 
 const k = Kernels.single();
-const rnd = (s: number): (() => number) => { let x = (s * 2654435761) >>> 0; return () => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return x / 2 ** 32; }; };
+const rnd = (s: number): (() => number) => {
+  let x = (s * 2654435761) >>> 0;
+  return () => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return x / 2 ** 32;
+  };
+};
 
 /** Boxes of random keys into one identity table of 16 rows; the verifier evaluates everything naively. */
 function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word') {
-  const m = k.mark(), r = rnd(seed), T = 16;
+  const m = k.mark(),
+    r = rnd(seed),
+    T = 16;
   const keys = dims.map((d) => Array.from({ length: d.reduce((a, b) => a * b, 1) }, () => Math.floor(r() * T)));
   const mult = new Array<number>(T).fill(0);
   for (const x of keys) for (const v of x) mult[v]++;
   if (bad === 'key') keys[0][0] = T + 3;
   if (bad === 'mult') mult[2]++;
-  const shape = logUpShape([...dims.map((d, i) => ({ name: `b${i}`, dims: d, kind: 'lookup' as const })), { name: 'table', dims: [T], kind: 'table' as const }]);
+  const shape = logUpShape([
+    ...dims.map((d, i) => ({ name: `b${i}`, dims: d, kind: 'lookup' as const })),
+    { name: 'table', dims: [T], kind: 'table' as const },
+  ]);
   const verify = (ch: Channel) => {
     ch.publicWords('mult', mult.map(BigInt));
     const gamma = ch.sample('gamma');
     const { rho, num, den } = verifyLogUp(ch, shape);
-    let n = ch.constant(0n), d = ch.constant(1n);
+    let n = ch.constant(0n),
+      d = ch.constant(1n);
     shape.boxes.forEach((b, i) => {
-      const w = boxWeight(ch, shape, b, rho), pt = boxPoint(shape, b, rho), ind = boxIndicator(ch, b, pt);
+      const w = boxWeight(ch, shape, b, rho),
+        pt = boxPoint(shape, b, rho),
+        ind = boxIndicator(ch, b, pt);
       let eq: Elem[] = [ch.constant(1n)];
-      pt.forEach((p, a) => { const t = eqTable(ch, p, b.dims[a]); eq = eq.flatMap((x) => t.map((y) => ch.mul(x, y))); });
+      pt.forEach((p, a) => {
+        const t = eqTable(ch, p, b.dims[a]);
+        eq = eq.flatMap((x) => t.map((y) => ch.mul(x, y)));
+      });
       const values = b.kind === 'table' ? mult.map((_, v) => v) : keys[i];
-      let e = ch.constant(0n), s = ch.constant(0n);
-      values.forEach((v, c) => { e = ch.mulAdd(eq[c], ch.constant(BigInt(v)), e); if (b.kind === 'table') s = ch.mulAdd(eq[c], ch.constant(-BigInt(mult[c])), s); });
+      let e = ch.constant(0n),
+        s = ch.constant(0n);
+      values.forEach((v, c) => {
+        e = ch.mulAdd(eq[c], ch.constant(BigInt(v)), e);
+        if (b.kind === 'table') s = ch.mulAdd(eq[c], ch.constant(-BigInt(mult[c])), s);
+      });
       n = ch.mulAdd(w, b.kind === 'table' ? s : ind, n);
       d = ch.mulAdd(w, ch.sub(ch.sub(ch.mul(ind, gamma), e), ind), d);
     });
@@ -44,44 +73,89 @@ function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word') {
   const gamma = ch.sample('gamma');
   const inputs = dims.map((_, i) => {
     const p = k.alloc(4 * keys[i].length + 4);
-    keys[i].forEach((v, c) => { k.u32[p / 4 + c] = v; });
+    keys[i].forEach((v, c) => {
+      k.u32[p / 4 + c] = v;
+    });
     return { kind: 'range' as const, keys: p, g: gamma };
   });
-  const den = k.exts(mult.map((_, v): Ext => E.sub(gamma, [BigInt(v), 0n, 0n]))), num = k.exts(mult.map((x): Ext => E.neg([BigInt(x), 0n, 0n])));
+  const den = k.exts(mult.map((_, v): Ext => E.sub(gamma, [BigInt(v), 0n, 0n]))),
+    num = k.exts(mult.map((x): Ext => E.neg([BigInt(x), 0n, 0n])));
   proveLogUp(k, ch, shape, [...inputs, { kind: 'table', den, num }]);
   const proof = ch.words();
-  const check = (p: BigUint64Array): void => { const c = new NativeChannel(k, p); try { verify(c); c.finish(); } finally { c.close(); } };
+  const check = (p: BigUint64Array): void => {
+    const c = new NativeChannel(k, p);
+    try {
+      verify(c);
+      c.finish();
+    } finally {
+      c.close();
+    }
+  };
   return { proof, check, done: () => k.release(m) };
 }
 
 describe('LogUp-GKR', () => {
   it('accepts boxes of any shape', () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 1e6 }), fc.array(fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 0, maxLength: 4 }), { minLength: 1, maxLength: 5 }), (seed, dims) => {
-      const s = run(seed, dims);
-      s.check(s.proof);
-      s.done();
-    }), { numRuns: 60 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.array(fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 0, maxLength: 4 }), { minLength: 1, maxLength: 5 }),
+        (seed, dims) => {
+          const s = run(seed, dims);
+          s.check(s.proof);
+          s.done();
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
   it('rejects a key outside the table and a wrong multiplicity', () => {
-    for (const bad of ['key', 'mult'] as const) { const s = run(5, [[3, 5], [7]], bad); expect(() => s.check(s.proof)).toThrow(VerificationError); s.done(); }
+    for (const bad of ['key', 'mult'] as const) {
+      const s = run(5, [[3, 5], [7]], bad);
+      expect(() => s.check(s.proof)).toThrow(VerificationError);
+      s.done();
+    }
   });
   it('rejects every mutated word', () => {
     const s = run(9, [[3, 5, 2], [1], [6, 1, 3]]);
-    for (let i = 0; i < s.proof.length; i++) { const bad = s.proof.slice(); bad[i] = (bad[i] + 1n) % P; expect(() => s.check(bad), `word ${i}`).toThrow(VerificationError); }
+    for (let i = 0; i < s.proof.length; i++) {
+      const bad = s.proof.slice();
+      bad[i] = (bad[i] + 1n) % P;
+      expect(() => s.check(bad), `word ${i}`).toThrow(VerificationError);
+    }
     s.done();
   });
 });
 
 describe('closed forms', () => {
   it('equal the sums they stand for', () => {
-    const ch = new NativeChannel(k, new BigUint64Array(0)), r = rnd(3);
-    const pt = (v: number): Elem[] => Array.from({ length: v }, () => ch.constant([BigInt(Math.floor(r() * 2 ** 30)), 5n, BigInt(Math.floor(r() * 99))]));
+    const ch = new NativeChannel(k, new BigUint64Array(0)),
+      r = rnd(3);
+    const pt = (v: number): Elem[] =>
+      Array.from({ length: v }, () => ch.constant([BigInt(Math.floor(r() * 2 ** 30)), 5n, BigInt(Math.floor(r() * 99))]));
     for (const n of [1, 2, 3, 5, 6, 8, 11, 16]) {
-      const v = Math.ceil(Math.log2(n)), a = pt(v), b = pt(v), A = eqTable(ch, a, n), B = eqTable(ch, b, n), zero = ch.constant(0n);
-      ch.assertEqual(lessThan(ch, a, n), A.reduce((s, x) => ch.add(s, x), zero), 'lessThan');
-      ch.assertEqual(eqLess(ch, a, b, n), A.reduce((s, x, i) => ch.mulAdd(x, B[i], s), zero), 'eqLess');
+      const v = Math.ceil(Math.log2(n)),
+        a = pt(v),
+        b = pt(v),
+        A = eqTable(ch, a, n),
+        B = eqTable(ch, b, n),
+        zero = ch.constant(0n);
+      ch.assertEqual(
+        lessThan(ch, a, n),
+        A.reduce((s, x) => ch.add(s, x), zero),
+        'lessThan',
+      );
+      ch.assertEqual(
+        eqLess(ch, a, b, n),
+        A.reduce((s, x, i) => ch.mulAdd(x, B[i], s), zero),
+        'eqLess',
+      );
       let c = zero;
-      A.forEach((x, i) => B.forEach((y, j) => { if (j <= i) c = ch.mulAdd(x, y, c); }));
+      A.forEach((x, i) =>
+        B.forEach((y, j) => {
+          if (j <= i) c = ch.mulAdd(x, y, c);
+        }),
+      );
       ch.assertEqual(causal(ch, a, b, n), c, 'causal');
     }
     ch.close();

@@ -2,15 +2,29 @@ import { eqAt, lessThan } from '../poly/eq.js';
 import type { Arith, Elem } from '../transcript/arith.js';
 
 /** A box of fractions: axis sizes (row-major, last fastest); 'lookup' has numerators 1, 'table' minus its multiplicities. */
-export interface Box { readonly name: string; readonly dims: readonly number[]; readonly kind: 'lookup' | 'table' }
-export interface PlacedBox extends Box { /** Variables of each axis and in all; position in units of 2^vars. */ readonly axisVars: readonly number[]; readonly vars: number; readonly position: number }
-export interface LogUpShape { readonly boxes: readonly PlacedBox[]; readonly vars: number }
+export interface Box {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly kind: 'lookup' | 'table';
+}
+export interface PlacedBox extends Box {
+  /** Variables of each axis and in all; position in units of 2^vars. */ readonly axisVars: readonly number[];
+  readonly vars: number;
+  readonly position: number;
+}
+export interface LogUpShape {
+  readonly boxes: readonly PlacedBox[];
+  readonly vars: number;
+}
 
 export const varsOf = (n: number): number => Math.ceil(Math.log2(n));
 
 /** Places boxes, padded per axis to powers of two, by descending size: every box is aligned. */
 export function logUpShape(boxes: readonly Box[]): LogUpShape {
-  const sized = boxes.map((b, order) => { const axisVars = b.dims.map(varsOf); return { b, order, axisVars, vars: axisVars.reduce((x, y) => x + y, 0) }; });
+  const sized = boxes.map((b, order) => {
+    const axisVars = b.dims.map(varsOf);
+    return { b, order, axisVars, vars: axisVars.reduce((x, y) => x + y, 0) };
+  });
   const placed: PlacedBox[] = [];
   let at = 0;
   for (const s of [...sized].sort((x, y) => y.vars - x.vars || x.order - y.order)) {
@@ -28,12 +42,18 @@ export function boxWeight(ch: Arith, s: LogUpShape, b: PlacedBox, rho: readonly 
 /** The point of each axis of a box. */
 export function boxPoint<T>(s: LogUpShape, b: PlacedBox, rho: readonly T[]): T[][] {
   let at = s.vars - b.vars;
-  return b.axisVars.map((v) => { const p = rho.slice(at, at + v); at += v; return p; });
+  return b.axisVars.map((v) => {
+    const p = rho.slice(at, at + v);
+    at += v;
+    return p;
+  });
 }
 
 /** Extension of the indicator of the box's cells within its padding. */
 export function boxIndicator(ch: Arith, b: PlacedBox, point: readonly (readonly Elem[])[]): Elem {
   let acc = ch.constant(1n);
-  b.dims.forEach((n, k) => { if (n < 2 ** b.axisVars[k]) acc = ch.mul(acc, lessThan(ch, point[k], n)); });
+  b.dims.forEach((n, k) => {
+    if (n < 2 ** b.axisVars[k]) acc = ch.mul(acc, lessThan(ch, point[k], n));
+  });
   return acc;
 }

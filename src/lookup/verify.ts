@@ -2,7 +2,11 @@ import type { Channel, Elem } from '../transcript/arith.js';
 import type { LogUpShape } from './shape.js';
 
 /** What is left: num(rho) and den(rho) of the leaf layer. */
-export interface LogUpClaims { readonly rho: Elem[]; readonly num: Elem; readonly den: Elem }
+export interface LogUpClaims {
+  readonly rho: Elem[];
+  readonly num: Elem;
+  readonly den: Elem;
+}
 
 /**
  * Verifies that the fractions of the leaf layer sum to zero with a nonzero common denominator, up to the claims returned.
@@ -13,13 +17,16 @@ export function verifyLogUp(ch: Channel, shape: LogUpShape): LogUpClaims {
   const one = ch.constant(1n);
   const [d0] = ch.read('logup root', 1);
   ch.inverse(d0);
-  let point: Elem[] = [], a = ch.constant(0n), b = d0;
+  let point: Elem[] = [],
+    a = ch.constant(0n),
+    b = d0;
   for (let layer = 0; layer < shape.vars; layer++) {
     const lambda = ch.sample(`logup ${layer} lambda`);
     let claim = ch.mulAdd(lambda, b, a);
     const r: Elem[] = [];
     for (let k = layer - 1; k >= 0; k--) {
-      const [g0, g2] = ch.read(`logup ${layer} round`, 2), z = point[k];
+      const [g0, g2] = ch.read(`logup ${layer} round`, 2),
+        z = point[k];
       const g1 = ch.mul(ch.sub(claim, ch.mul(ch.sub(one, z), g0)), ch.inverse(z));
       const x = ch.sample(`logup ${layer} r`);
       r.unshift(x);

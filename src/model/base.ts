@@ -3,14 +3,24 @@ import { type LlamaShape, type Numbers, ROPE_FRAC, TARGETS, type Target, WEIGHT_
 
 /** A base weight that does not fit the integer formats. */
 export class QuantizationError extends Error {
-  constructor(readonly tensor: string, readonly index: number, readonly value: number) {
+  constructor(
+    readonly tensor: string,
+    readonly index: number,
+    readonly value: number,
+  ) {
     super(`${tensor}[${index}] = ${value} does not fit: weights must stay below 2^15 in magnitude`);
     this.name = 'QuantizationError';
   }
 }
 
 /** Rotary embedding: theta and scaling rule of config.json. */
-export interface Rope { readonly theta: number; readonly scaling: { type: 'none' } | { type: 'linear'; factor: number } | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number } }
+export interface Rope {
+  readonly theta: number;
+  readonly scaling:
+    | { type: 'none' }
+    | { type: 'linear'; factor: number }
+    | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number };
+}
 
 /** Float weights by program name (concatenated over layers in program axis order). */
 export type FloatWeights = Map<string, Float64Array>;
@@ -21,16 +31,27 @@ export function collectWeights(shape: LlamaShape, get: (name: string) => Float64
   const concat = (parts: Float64Array[]): Float64Array => {
     const all = new Float64Array(parts.reduce((n, p) => n + p.length, 0));
     let at = 0;
-    for (const p of parts) { all.set(p, at); at += p.length; }
+    for (const p of parts) {
+      all.set(p, at);
+      at += p.length;
+    }
     return all;
   };
   const layers = [...Array(shape.layers).keys()];
   const module = (t: Target): string => (t === 'gate_proj' || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn');
   out.set('E', get('model.embed_tokens.weight'));
-  out.set('gamma', concat([...layers.flatMap((l) => [get(`model.layers.${l}.input_layernorm.weight`), get(`model.layers.${l}.post_attention_layernorm.weight`)]), get('model.norm.weight')]));
+  out.set(
+    'gamma',
+    concat([
+      ...layers.flatMap((l) => [get(`model.layers.${l}.input_layernorm.weight`), get(`model.layers.${l}.post_attention_layernorm.weight`)]),
+      get('model.norm.weight'),
+    ]),
+  );
   for (const t of TARGETS) out.set(`W.${t}`, concat(layers.map((l) => get(`model.layers.${l}.${module(t)}.${t}.weight`))));
   if (!shape.tied) out.set('head', get('lm_head.weight'));
-  if (shape.bias) for (const t of ['q_proj', 'k_proj', 'v_proj']) out.set(`bias.${t}`, concat(layers.map((l) => get(`model.layers.${l}.self_attn.${t}.bias`))));
+  if (shape.bias)
+    for (const t of ['q_proj', 'k_proj', 'v_proj'])
+      out.set(`bias.${t}`, concat(layers.map((l) => get(`model.layers.${l}.self_attn.${t}.bias`))));
   return out;
 }
 
@@ -65,8 +86,10 @@ export function ropeFrequencies(headDim: number, rope: Rope): bigint[] {
     if (s.type === 'linear') f = (f << 64n) / fix(s.factor);
     if (s.type === 'llama3') {
       // wavelength = 2 pi / f; scaled below the low frequency, kept above the high, blended between.
-      const turns = (f * BigInt(s.originalMaxPositions) << 64n) / TWO_PI_64; // positions per wavelength, 64 fraction bits
-      const low = fix(s.lowFreqFactor), high = fix(s.highFreqFactor), scaled = (f << 64n) / fix(s.factor);
+      const turns = ((f * BigInt(s.originalMaxPositions)) << 64n) / TWO_PI_64; // positions per wavelength, 64 fraction bits
+      const low = fix(s.lowFreqFactor),
+        high = fix(s.highFreqFactor),
+        scaled = (f << 64n) / fix(s.factor);
       if (turns < low) f = scaled;
       else if (turns <= high) {
         const smooth = ((turns - low) << 64n) / (high - low);
@@ -84,31 +107,48 @@ const TWO_PI_64 = 115904311329233965478n;
  * ropeK[hf][hg][cc][i]: rotation matrices of the half rotation at 15 fraction bits; ropeQ is the same over sqrt(headDim), so that
  * scores need no further factor.
  */
-export function ropeTables(headDim: number, positions: number, rope: Rope): { ropeQ: BigInt64Array; ropeK: BigInt64Array; real: { ropeQ: Float64Array; ropeK: Float64Array } } {
-  const half = headDim / 2, freq = ropeFrequencies(headDim, rope);
+export function ropeTables(
+  headDim: number,
+  positions: number,
+  rope: Rope,
+): { ropeQ: BigInt64Array; ropeK: BigInt64Array; real: { ropeQ: Float64Array; ropeK: Float64Array } } {
+  const half = headDim / 2,
+    freq = ropeFrequencies(headDim, rope);
   const size = 4 * half * positions;
-  const ropeQ = new BigInt64Array(size), ropeK = new BigInt64Array(size);
+  const ropeQ = new BigInt64Array(size),
+    ropeK = new BigInt64Array(size);
   const real = { ropeQ: new Float64Array(size), ropeK: new Float64Array(size) };
   const root = isqrtFixed(BigInt(headDim), 64);
   const round = (x: bigint): bigint => (x + (1n << BigInt(63 - ROPE_FRAC))) >> BigInt(64 - ROPE_FRAC);
   for (let k = 0; k < half; k++) {
     for (let i = 0; i < positions; i++) {
       const angle = (freq[k] * BigInt(i)) % TWO_PI_64;
-      const c = cosFixed(angle, 64), s = sinFixed(angle, 64);
-      [[c, -s], [s, c]].forEach((rowOf, ho) => rowOf.forEach((x, hi) => {
-        const at = ((ho * 2 + hi) * half + k) * positions + i;
-        ropeK[at] = round(x);
-        ropeQ[at] = round((x << 64n) / root);
-        real.ropeK[at] = Number(x) / 2 ** 64;
-        real.ropeQ[at] = Number(x) / 2 ** 64 / Math.sqrt(headDim);
-      }));
+      const c = cosFixed(angle, 64),
+        s = sinFixed(angle, 64);
+      [
+        [c, -s],
+        [s, c],
+      ].forEach((rowOf, ho) =>
+        rowOf.forEach((x, hi) => {
+          const at = ((ho * 2 + hi) * half + k) * positions + i;
+          ropeK[at] = round(x);
+          ropeQ[at] = round((x << 64n) / root);
+          real.ropeK[at] = Number(x) / 2 ** 64;
+          real.ropeQ[at] = Number(x) / 2 ** 64 / Math.sqrt(headDim);
+        }),
+      );
     }
   }
   return { ropeQ, ropeK, real };
 }
 
 /** All frozen weight tensors (tables apart) as integers, in the order of frozenTensors. */
-export function frozenIntegers(shape: LlamaShape, ints: Map<string, BigInt64Array>, rope: Rope, positions: number): Map<string, BigInt64Array> {
+export function frozenIntegers(
+  shape: LlamaShape,
+  ints: Map<string, BigInt64Array>,
+  rope: Rope,
+  positions: number,
+): Map<string, BigInt64Array> {
   const r = ropeTables(shape.headDim, positions, rope);
   const out = new Map<string, BigInt64Array>();
   for (const t of frozenTensors(shape)) {

@@ -4,12 +4,23 @@ import { type LlamaShape, type Target, adapterAxes } from './llama.js';
 
 /** Sizes of a program's axes that adapters use. */
 export function axisSizes(shape: LlamaShape, r: number): Record<string, number> {
-  return { l: shape.layers, d: shape.hidden, f: shape.intermediate, kv: shape.kvHeads, g: shape.groups, hf: 2, cc: shape.headDim / 2, c: shape.headDim, r };
+  return {
+    l: shape.layers,
+    d: shape.hidden,
+    f: shape.intermediate,
+    kv: shape.kvHeads,
+    g: shape.groups,
+    hf: 2,
+    cc: shape.headDim / 2,
+    c: shape.headDim,
+    r,
+  };
 }
 
 /** Output and input width of a projection. */
 export function projectionSize(shape: LlamaShape, t: Target): { out: number; in: number } {
-  const sizes = axisSizes(shape, 1), ax = adapterAxes(t);
+  const sizes = axisSizes(shape, 1),
+    ax = adapterAxes(t);
   const prod = (xs: string[]): number => xs.filter((a) => a !== 'l' && a !== 'r').reduce((n, a) => n * sizes[a], 1);
   return { out: prod(ax.B), in: prod(ax.A) };
 }
@@ -34,7 +45,8 @@ export function initialMaster(shape: LlamaShape, r: number, targets: readonly Ta
     const a = new BigInt64Array(shape.layers * r * size.in);
     let bound = 1n << BigInt(ADAMW.master.frac);
     bound = isqrtFloor((bound * bound) / BigInt(size.in));
-    const span = 2n * bound + 1n, limit = ((1n << 64n) / span) * span;
+    const span = 2n * bound + 1n,
+      limit = ((1n << 64n) / span) * span;
     for (let l = 0, at = 0; l < shape.layers; l++) {
       const stream = words(`certune/lora-init/1/${seed}/layers.${l}.${t}.lora_A`);
       for (let k = 0; k < r * size.in; k++) {
@@ -51,11 +63,16 @@ export function initialMaster(shape: LlamaShape, r: number, targets: readonly Ta
 
 /** Compute copy C = round(master / 2^10), ties upward. */
 export function computeCopy(master: BigInt64Array): BigInt64Array {
-  const s = BigInt(ADAMW.master.frac - ADAMW.C.frac), half = 1n << (s - 1n);
+  const s = BigInt(ADAMW.master.frac - ADAMW.C.frac),
+    half = 1n << (s - 1n);
   return BigInt64Array.from(master, (x) => (x + half) >> s);
 }
 
 function isqrtFloor(x: bigint): bigint {
   let r = 1n << BigInt((x.toString(2).length + 1) >> 1);
-  for (;;) { const y = (r + x / r) >> 1n; if (y >= r) return r; r = y; }
+  for (;;) {
+    const y = (r + x / r) >> 1n;
+    if (y >= r) return r;
+    r = y;
+  }
 }

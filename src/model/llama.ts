@@ -9,8 +9,16 @@ export type Target = (typeof TARGETS)[number];
 
 /** Sizes of a Llama-family model; any positive integers with hidden = kvHeads * groups * headDim and headDim even. */
 export interface LlamaShape {
-  readonly layers: number; readonly hidden: number; readonly intermediate: number; readonly kvHeads: number; readonly groups: number;
-  readonly headDim: number; readonly vocab: number; readonly tied: boolean; readonly bias: boolean; readonly rmsEps: number;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly kvHeads: number;
+  readonly groups: number;
+  readonly headDim: number;
+  readonly vocab: number;
+  readonly tied: boolean;
+  readonly bias: boolean;
+  readonly rmsEps: number;
 }
 
 /** Number formats that a user may choose; the rest are constants of this file (docs/numbers.md). */
@@ -18,10 +26,22 @@ export interface Numbers {
   /** Largest range table, bits. */ readonly rangeBits: number;
   /** Residual stream. */ readonly xBits: number;
   /** Activations and their gradients (fractions 12 and 13). */ readonly actBits: number;
-  /** Fractions of attention scores and of logits, bits of the exponentials' domain. */ readonly scoreFrac: number; readonly headFrac: number; readonly expBits: number;
-  /** SiLU domain. */ readonly siluBits: number; readonly siluFrac: number;
+  /** Fractions of attention scores and of logits, bits of the exponentials' domain. */ readonly scoreFrac: number;
+  readonly headFrac: number;
+  readonly expBits: number;
+  /** SiLU domain. */ readonly siluBits: number;
+  readonly siluFrac: number;
 }
-export const DEFAULT_NUMBERS: Numbers = { rangeBits: 20, xBits: 26, actBits: 20, scoreFrac: 11, headFrac: 13, expBits: 20, siluBits: 20, siluFrac: 12 };
+export const DEFAULT_NUMBERS: Numbers = {
+  rangeBits: 20,
+  xBits: 26,
+  actBits: 20,
+  scoreFrac: 11,
+  headFrac: 13,
+  expBits: 20,
+  siluBits: 20,
+  siluFrac: 12,
+};
 
 /** Bits (sign included) of each kind of frozen tensor at 16 fraction bits, from the base's largest entries. */
 export type WeightBits = Readonly<Record<string, number>>;
@@ -29,9 +49,16 @@ export const WEIGHT_FRAC = 16;
 export const ROPE_FRAC = 15;
 
 export interface LlamaProgramOptions {
-  readonly shape: LlamaShape; readonly numbers: Numbers; readonly weightBits: WeightBits;
-  readonly batch: number; readonly sequence: number;
-  readonly lora: { readonly r: number; readonly targets: readonly Target[]; /** exact scaling factor, alpha / r or alpha / sqrt r */ readonly scaling: number };
+  readonly shape: LlamaShape;
+  readonly numbers: Numbers;
+  readonly weightBits: WeightBits;
+  readonly batch: number;
+  readonly sequence: number;
+  readonly lora: {
+    readonly r: number;
+    readonly targets: readonly Target[] /** exact scaling factor, alpha / r or alpha / sqrt r */;
+    readonly scaling: number;
+  };
   readonly adam: AdamConstants;
   /** step: forward, backward and update in one; micro: add to the accumulator; update: clip and AdamW from the accumulator; eval: forward only. */
   readonly kind: 'step' | 'micro' | 'update' | 'eval';
@@ -46,7 +73,13 @@ export function dyadic(x: number): { num: bigint; shift: number } {
 const TOK = ['b', 'i'];
 
 /** Axes of a projection's output, of its input, its input operand per layer and the gradient of its output. */
-interface Projection { out: string[]; in: string[]; x: string; dy: string; dyFrac: number }
+interface Projection {
+  out: string[];
+  in: string[];
+  x: string;
+  dy: string;
+  dyFrac: number;
+}
 const PROJ: Record<Target, Projection> = {
   q_proj: { out: ['kv', 'g', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dq[l,kv,g,hf,cc,b,i]', dyFrac: 13 },
   k_proj: { out: ['kv', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dk[l,kv,hf,cc,b,i]', dyFrac: 13 },
@@ -78,8 +111,14 @@ export function llamaProgram(o: LlamaProgramOptions): Program {
     if (o.kind !== 'eval') backward(b, o);
   }
   if (o.kind === 'step' || o.kind === 'update') declareAdapter(b, o, 'C2', 'cOut', ADAMW.C);
-  if (o.kind === 'step') { flattenGradient(b, o); adamwUpdate(b, 'g', o.adam); }
-  if (o.kind === 'update') { b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g)); adamwUpdate(b, 'acc', o.adam); }
+  if (o.kind === 'step') {
+    flattenGradient(b, o);
+    adamwUpdate(b, 'g', o.adam);
+  }
+  if (o.kind === 'update') {
+    b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g));
+    adamwUpdate(b, 'acc', o.adam);
+  }
   if (o.kind === 'step' || o.kind === 'update') b.step('C2.members', [], { op: 'unflatten', group: 'C2' });
   if (o.kind === 'micro') {
     flattenGradient(b, o);
@@ -100,8 +139,21 @@ function declareAxes(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const s = o.shape;
   if (s.headDim % 2) throw new ProgramError('headDim', 'must be even for rotary embeddings');
   const sizes: Record<string, number> = {
-    l: s.layers, s: 2 * s.layers + 1, d: s.hidden, f: s.intermediate, kv: s.kvHeads, g: s.groups, hf: 2, hg: 2, cc: s.headDim / 2, c: s.headDim,
-    vocab: s.vocab, r: o.lora.r, b: o.batch, i: o.sequence, j: o.sequence,
+    l: s.layers,
+    s: 2 * s.layers + 1,
+    d: s.hidden,
+    f: s.intermediate,
+    kv: s.kvHeads,
+    g: s.groups,
+    hf: 2,
+    hg: 2,
+    cc: s.headDim / 2,
+    c: s.headDim,
+    vocab: s.vocab,
+    r: o.lora.r,
+    b: o.batch,
+    i: o.sequence,
+    j: o.sequence,
   };
   for (const [k, v] of Object.entries(sizes)) b.axis(k, v);
   b.axis('P', parameterCount(o));
@@ -109,10 +161,17 @@ function declareAxes(b: ProgramBuilder, o: LlamaProgramOptions): void {
 
 /** Adapter parameters of all targets. */
 export function parameterCount(o: Pick<LlamaProgramOptions, 'shape' | 'lora'>): number {
-  const s = o.shape, heads = s.kvHeads * s.groups * s.headDim, kv = s.kvHeads * s.headDim;
+  const s = o.shape,
+    heads = s.kvHeads * s.groups * s.headDim,
+    kv = s.kvHeads * s.headDim;
   const io: Record<Target, [number, number]> = {
-    q_proj: [s.hidden, heads], k_proj: [s.hidden, kv], v_proj: [s.hidden, kv], o_proj: [heads, s.hidden],
-    gate_proj: [s.hidden, s.intermediate], up_proj: [s.hidden, s.intermediate], down_proj: [s.intermediate, s.hidden],
+    q_proj: [s.hidden, heads],
+    k_proj: [s.hidden, kv],
+    v_proj: [s.hidden, kv],
+    o_proj: [heads, s.hidden],
+    gate_proj: [s.hidden, s.intermediate],
+    up_proj: [s.hidden, s.intermediate],
+    down_proj: [s.intermediate, s.hidden],
   };
   return o.lora.targets.reduce((n, t) => n + s.layers * o.lora.r * (io[t][0] + io[t][1]), 0);
 }
@@ -122,8 +181,13 @@ export function frozenTensors(shape: LlamaShape): { name: string; axes: string[]
   const w = Object.entries(PROJ).map(([t, p]) => ({ name: `W.${t}`, axes: ['l', ...p.out, ...p.in], frac: WEIGHT_FRAC }));
   const out = [{ name: 'E', axes: ['vocab', 'd'], frac: WEIGHT_FRAC }, { name: 'gamma', axes: ['s', 'd'], frac: WEIGHT_FRAC }, ...w];
   if (!shape.tied) out.push({ name: 'head', axes: ['vocab', 'd'], frac: WEIGHT_FRAC });
-  if (shape.bias) for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) out.push({ name: `bias.${t}`, axes: ['l', ...PROJ[t].out], frac: WEIGHT_FRAC });
-  out.push({ name: 'ropeQ', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC }, { name: 'ropeK', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC });
+  if (shape.bias)
+    for (const t of ['q_proj', 'k_proj', 'v_proj'] as const)
+      out.push({ name: `bias.${t}`, axes: ['l', ...PROJ[t].out], frac: WEIGHT_FRAC });
+  out.push(
+    { name: 'ropeQ', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC },
+    { name: 'ropeK', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC },
+  );
   return out;
 }
 
@@ -138,13 +202,18 @@ function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
     const name = `exp:${F}:${f}`;
     // T(-1) = max(2^f + 1, round(2^f exp(2^-scoreFrac))) < 2^f (1 + 2^(1 - scoreFrac)) + 2
     const top = (1n << BigInt(f)) + (1n << BigInt(Math.max(0, f + 1 - F))) + 2n;
-    b.table({ name, axis: name.replaceAll(':', '_'), lo: 0n, size: 2 ** n.expBits, columns: [`${name}.e1`, `${name}.e2`] }, [{ lo: 0n, hi: 1n << BigInt(f), frac: f }, { lo: 0n, hi: top, frac: f }]);
+    b.table({ name, axis: name.replaceAll(':', '_'), lo: 0n, size: 2 ** n.expBits, columns: [`${name}.e1`, `${name}.e2`] }, [
+      { lo: 0n, hi: 1n << BigInt(f), frac: f },
+      { lo: 0n, hi: top, frac: f },
+    ]);
   };
   expTable(n.scoreFrac, ATTN_FRAC);
   expTable(n.headFrac, HEAD_FRAC);
   const silu = `silu:${n.siluFrac}:12:14`;
-  b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] },
-    [{ lo: -(2n ** 12n), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 }, { lo: -(2n ** 14n), hi: 2n ** 15n, frac: 14 }]);
+  b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] }, [
+    { lo: -(2n ** 12n), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 },
+    { lo: -(2n ** 14n), hi: 2n ** 15n, frac: 14 },
+  ]);
 }
 export const ATTN_FRAC = 20;
 export const HEAD_FRAC = 24;
@@ -167,19 +236,30 @@ function flattenGradient(b: ProgramBuilder, o: LlamaProgramOptions): void {
 
 /** raw = W x + scaling B u (+ bias) at fraction 32 + e, where u = round(A x); rounding by 20 + e leaves fraction 12. */
 function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): { terms: Term[]; frac: number } {
-  const p = PROJ[t], sc = dyadic(o.lora.scaling), lora = o.lora.targets.includes(t), e = lora ? sc.shift : 0;
+  const p = PROJ[t],
+    sc = dyadic(o.lora.scaling),
+    lora = o.lora.targets.includes(t),
+    e = lora ? sc.shift : 0;
   const out = ['l', ...p.out];
   const terms = [term(1n << BigInt(4 + e), idx(`W.${t}`, [...out, ...p.in]), p.x)];
   if (o.shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) terms.push(term(1n << BigInt(16 + e), idx(`bias.${t}`, out)));
   if (lora) {
-    b.rounded(`u.${t}`, ['l', 'r', ...TOK], { bits: o.numbers.actBits, frac: 12 }, expr([term(1, idx(`C.${t}.A`, ['l', 'r', ...p.in]), p.x)]), 20);
+    b.rounded(
+      `u.${t}`,
+      ['l', 'r', ...TOK],
+      { bits: o.numbers.actBits, frac: 12 },
+      expr([term(1, idx(`C.${t}.A`, ['l', 'r', ...p.in]), p.x)]),
+      20,
+    );
     terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.B`, [...out, 'r']), idx(`u.${t}`, ['l', 'r', ...TOK])));
   }
   return { terms, frac: 32 + e };
 }
 
 function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
-  const s = o.shape, n = o.numbers, act: Format = { bits: n.actBits, frac: 12 };
+  const s = o.shape,
+    n = o.numbers,
+    act: Format = { bits: n.actBits, frac: 12 };
   const X: Format = { bits: n.xBits, frac: 14 };
   b.tensor('tokens', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
   b.tensor('targets', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
@@ -194,25 +274,48 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const rms = rmsNorm(b, o);
   rms('even');
   for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) {
-    const p = project(b, o, t), name = t[0];
+    const p = project(b, o, t),
+      name = t[0];
     b.rounded(name, ['l', ...PROJ[t].out, ...TOK], act, expr(p.terms), p.frac - 12);
   }
-  b.rounded('qr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], { bits: n.actBits, frac: 14 }, expr([term(1, 'ropeQ[hf,hg,cc,i]', 'q[l,kv,g,hg,cc,b,i]')]), 13);
+  b.rounded(
+    'qr',
+    ['l', 'kv', 'g', 'hf', 'cc', ...TOK],
+    { bits: n.actBits, frac: 14 },
+    expr([term(1, 'ropeQ[hf,hg,cc,i]', 'q[l,kv,g,hg,cc,b,i]')]),
+    13,
+  );
   b.rounded('kr', ['l', 'kv', 'hf', 'cc', ...TOK], act, expr([term(1, 'ropeK[hf,hg,cc,i]', 'k[l,kv,hg,cc,b,i]')]), 15);
 
   // Scores and log-sum-exp. A masked score is in no lookup but its remainder's and enters nothing.
-  const att = ['l', 'kv', 'g', ...TOK], sc = [...att, 'j'];
+  const att = ['l', 'kv', 'g', ...TOK],
+    sc = [...att, 'j'];
   const big = (1n << 23n) + (1n << BigInt(n.expBits));
   b.tensor('s', sc, 'witness', { lo: -big, hi: big, frac: n.scoreFrac });
   b.round('s', sc, expr([term(1, 'qr[l,kv,g,hf,cc,b,i]', 'kr[l,kv,hf,cc,b,j]')]), 26 - n.scoreFrac);
-  const exp20 = `exp:${n.scoreFrac}:${ATTN_FRAC}`, dmax = 2n ** BigInt(n.expBits) - 1n;
-  logSumExp(b, { m: 'M', axes: att, over: 'j', scores: idx('s', sc), box: sc, table: exp20, f: ATTN_FRAC, frac: n.scoreFrac, e: 'p', causal: true, dmax });
+  const exp20 = `exp:${n.scoreFrac}:${ATTN_FRAC}`,
+    dmax = 2n ** BigInt(n.expBits) - 1n;
+  logSumExp(b, {
+    m: 'M',
+    axes: att,
+    over: 'j',
+    scores: idx('s', sc),
+    box: sc,
+    table: exp20,
+    f: ATTN_FRAC,
+    frac: n.scoreFrac,
+    e: 'p',
+    causal: true,
+    dmax,
+  });
   b.rounded('ctx', ['l', 'kv', 'g', 'c', ...TOK], act, expr([term(1, 'p1[l,kv,g,b,i,j]', 'v[l,kv,c,b,j]')]), ATTN_FRAC);
   const oproj = project(b, o, 'o_proj');
   b.round('X.attn', ['l', 'd', ...TOK], expr(oproj.terms), oproj.frac - 14, { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
 
   rms('odd');
-  const gate = project(b, o, 'gate_proj'), up = project(b, o, 'up_proj'), ff = ['l', 'f', ...TOK];
+  const gate = project(b, o, 'gate_proj'),
+    up = project(b, o, 'up_proj'),
+    ff = ['l', 'f', ...TOK];
   b.witness('gate', ff, { bits: n.siluBits, frac: n.siluFrac });
   b.round('gate', ff, expr(gate.terms), gate.frac - n.siluFrac);
   const silu = `silu:${n.siluFrac}:12:14`;
@@ -227,10 +330,23 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.phase = 'mid';
   rms('final');
   b.inFormat('X', X);
-  const head = s.tied ? 'E' : 'head', lg = ['vocab', ...TOK];
+  const head = s.tied ? 'E' : 'head',
+    lg = ['vocab', ...TOK];
   b.tensor('logits', lg, 'witness', { lo: -big, hi: big, frac: n.headFrac });
   b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), 28 - n.headFrac);
-  logSumExp(b, { m: 'MH', axes: TOK, over: 'vocab', scores: idx('logits', lg), box: lg, table: `exp:${n.headFrac}:${HEAD_FRAC}`, f: HEAD_FRAC, frac: n.headFrac, e: 'ph', causal: false, dmax });
+  logSumExp(b, {
+    m: 'MH',
+    axes: TOK,
+    over: 'vocab',
+    scores: idx('logits', lg),
+    box: lg,
+    table: `exp:${n.headFrac}:${HEAD_FRAC}`,
+    f: HEAD_FRAC,
+    frac: n.headFrac,
+    e: 'ph',
+    causal: false,
+    dmax,
+  });
   const lim = 1n << 50n;
   b.tensor('loss', [], 'public', { lo: -lim, hi: lim, frac: n.headFrac }, { publicKind: 'dense' });
   b.round('loss', [], expr([term(1, 'mask[b,i]', 'MH[b,i]'), term(-1, 'targets[vocab,b,i]', 'logits[vocab,b,i]')]), 0);
@@ -246,17 +362,21 @@ function bnd(b: ProgramBuilder, name: string): { lo: bigint; hi: bigint; frac: n
  * all half-blocks; each call adds the steps of its slices (even: attention input, odd: MLP input, final), the constraints come with the last.
  */
 function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'odd' | 'final') => void {
-  const D = BigInt(o.shape.hidden), n = o.numbers, act: Format = { bits: n.actBits, frac: 12 };
+  const D = BigInt(o.shape.hidden),
+    n = o.numbers,
+    act: Format = { bits: n.actBits, frac: 12 };
   // 2^k (D 2^(2 xBits - 2) + eps) < 2^62, k even so that fractions stay whole.
   const dBits = Math.ceil(Math.log2(o.shape.hidden + 1));
   const k = Math.floor((61 - dBits - 2 * (n.xBits - 1)) / 2) * 2;
-  if (k < 0) throw new ProgramError('rmsnorm', `width ${o.shape.hidden} with a residual of ${n.xBits} bits passes 62 bits: lower numbers.xBits`);
-  const eps = BigInt(Math.round(o.shape.rmsEps * 2 ** 40)) * D * (1n << BigInt(28 + k)) / (1n << 40n);
+  if (k < 0)
+    throw new ProgramError('rmsnorm', `width ${o.shape.hidden} with a residual of ${n.xBits} bits passes 62 bits: lower numbers.xBits`);
+  const eps = (BigInt(Math.round(o.shape.rmsEps * 2 ** 40)) * D * (1n << BigInt(28 + k))) / (1n << 40n);
   const nFrac = 14 + k / 2;
   // sqrt(D) 2^(18 + nFrac), exactly floored
   const num = isqrt(D << BigInt(2 * (18 + nFrac)));
   if (num >= 1n << 62n) throw new ProgramError('rmsnorm', 'numerator passes 62 bits');
-  const row = ['s', ...TOK], full = ['s', 'd', ...TOK];
+  const row = ['s', ...TOK],
+    full = ['s', 'd', ...TOK];
   const pow = 1n << BigInt(k);
   const nOf = (a: string): string => `rn[${a},b,i]`;
   b.witness('rn', row, { bits: 31, frac: nFrac, signed: false });
@@ -267,11 +387,30 @@ function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'o
   const ss = (a: string) => expr([term(pow, `X[${a},d,b,i]`, `X[${a},d,b,i]`)], eps, o.shape.rmsEps * o.shape.hidden * 2 ** (28 + k));
   return (which) => {
     const a = which === 'even' ? '2*l' : which === 'odd' ? '2*l+1' : `${2 * o.shape.layers}`;
-    const box = which === 'final' ? [] : ['l'], tok = [...box, ...TOK], cell = [...box, 'd', ...TOK];
+    const box = which === 'final' ? [] : ['l'],
+      tok = [...box, ...TOK],
+      cell = [...box, 'd', ...TOK];
     b.step(`rn.${which}`, tok, { op: 'sqrt', out: op(nOf(a)), expr: ss(a) });
-    b.step(`rinv.${which}`, tok, { op: 'div', out: op(`rinv[${a},b,i]`), num: expr([], num, Math.sqrt(o.shape.hidden) * 2 ** (18 + nFrac)), den: expr([term(1, nOf(a))]), shift: 0, frac: nFrac } as never);
-    b.step(`Xn.${which}`, cell, { op: 'round', out: op(`Xn[${a},d,b,i]`), expr: expr([term(1, `X[${a},d,b,i]`, `rinv[${a},b,i]`)]), shift: 20 });
-    b.step(`N.${which}`, cell, { op: 'round', out: op(`N[${a},d,b,i]`), expr: expr([term(1, `Xn[${a},d,b,i]`, `gamma[${a},d]`)]), shift: WEIGHT_FRAC });
+    b.step(`rinv.${which}`, tok, {
+      op: 'div',
+      out: op(`rinv[${a},b,i]`),
+      num: expr([], num, Math.sqrt(o.shape.hidden) * 2 ** (18 + nFrac)),
+      den: expr([term(1, nOf(a))]),
+      shift: 0,
+      frac: nFrac,
+    } as never);
+    b.step(`Xn.${which}`, cell, {
+      op: 'round',
+      out: op(`Xn[${a},d,b,i]`),
+      expr: expr([term(1, `X[${a},d,b,i]`, `rinv[${a},b,i]`)]),
+      shift: 20,
+    });
+    b.step(`N.${which}`, cell, {
+      op: 'round',
+      out: op(`N[${a},d,b,i]`),
+      expr: expr([term(1, `Xn[${a},d,b,i]`, `gamma[${a},d]`)]),
+      shift: WEIGHT_FRAC,
+    });
     if (which !== 'final') return;
     // Constraints once for all half-blocks.
     b.inFormat('rn', { bits: 31, frac: nFrac, signed: false });
@@ -287,24 +426,50 @@ function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'o
   };
 }
 
-function op(text: string): ReturnType<typeof term>['operands'][number] { return term(1, text).operands[0]; }
+function op(text: string): ReturnType<typeof term>['operands'][number] {
+  return term(1, text).operands[0];
+}
 
 /** The constraint of a Round whose steps were added slice by slice. */
 function remainder(b: ProgramBuilder, name: string, axes: string[], e: ReturnType<typeof expr>, shift: number): void {
-  b.range(`${name}.rem`, axes, expr([...e.terms, term(-(1n << BigInt(shift)), idx(name, axes))], e.constant + (1n << BigInt(shift - 1))), shift);
+  b.range(
+    `${name}.rem`,
+    axes,
+    expr([...e.terms, term(-(1n << BigInt(shift)), idx(name, axes))], e.constant + (1n << BigInt(shift - 1))),
+    shift,
+  );
 }
 
 /** Exact floor square root. */
 function isqrt(x: bigint): bigint {
   if (x < 2n) return x;
   let r = BigInt(Math.floor(Math.sqrt(Number(x))));
-  for (;;) { const y = (r + x / r) >> 1n; if (y === r || y === r + 1n || y === r - 1n) { r = y; break; } r = y; }
+  for (;;) {
+    const y = (r + x / r) >> 1n;
+    if (y === r || y === r + 1n || y === r - 1n) {
+      r = y;
+      break;
+    }
+    r = y;
+  }
   while (r * r > x) r--;
   while ((r + 1n) * (r + 1n) <= x) r++;
   return r;
 }
 
-interface Lse { m: string; axes: string[]; over: string; scores: string; box: string[]; table: string; f: number; frac: number; e: string; causal: boolean; dmax: bigint }
+interface Lse {
+  m: string;
+  axes: string[];
+  over: string;
+  scores: string;
+  box: string[];
+  table: string;
+  f: number;
+  frac: number;
+  e: string;
+  causal: boolean;
+  dmax: bigint;
+}
 
 /**
  * M is the least integer with sum_j T[M - s_j] <= 2^f: sum e1 <= 2^f < sum e2, where e1 = T[M - s], e2 = T[M - 1 - s]. T decreases and
@@ -312,11 +477,21 @@ interface Lse { m: string; axes: string[]; over: string; scores: string; box: st
  * excludes look up the last row, where both columns are zero.
  */
 function logSumExp(b: ProgramBuilder, k: Lse): void {
-  const m = idx(k.m, k.axes), e1 = idx(`${k.e}1`, k.box), e2 = idx(`${k.e}2`, k.box);
+  const m = idx(k.m, k.axes),
+    e1 = idx(`${k.e}1`, k.box),
+    e2 = idx(`${k.e}2`, k.box);
   const format: Format = { bits: 24, frac: k.frac };
   b.witness(k.m, k.axes, format);
   const one = 1n << BigInt(k.f);
-  b.step(k.m, k.axes, { op: 'lse', out: op(m), scores: op(k.scores), over: [k.over], ...(k.causal ? { causal: ['i', 'j'] as const } : {}), table: k.table, target: one });
+  b.step(k.m, k.axes, {
+    op: 'lse',
+    out: op(m),
+    scores: op(k.scores),
+    over: [k.over],
+    ...(k.causal ? { causal: ['i', 'j'] as const } : {}),
+    table: k.table,
+    target: one,
+  });
   b.inFormat(k.m, format);
   b.tensor(`${k.e}1`, k.box, 'witness', bnd(b, `${k.table}.e1`));
   b.tensor(`${k.e}2`, k.box, 'witness', bnd(b, `${k.table}.e2`));
@@ -329,8 +504,13 @@ function logSumExp(b: ProgramBuilder, k: Lse): void {
 }
 
 function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
-  const s = o.shape, n = o.numbers, grad: Format = { bits: n.actBits, frac: 13 }, L = s.layers;
-  const G: Format = { bits: 24, frac: 14 }, full = ['s', 'd', ...TOK], row = ['s', ...TOK];
+  const s = o.shape,
+    n = o.numbers,
+    grad: Format = { bits: n.actBits, frac: 13 },
+    L = s.layers;
+  const G: Format = { bits: 24, frac: 14 },
+    full = ['s', 'd', ...TOK],
+    row = ['s', ...TOK];
   const invD = BigInt(Math.round(2 ** 16 / s.hidden));
   b.witness('G', full, G);
   for (const name of ['dN', 'dXn', 'w'] as const) b.witness(name, full, grad);
@@ -340,16 +520,43 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const norm = (which: 'even' | 'odd' | 'final'): void => {
     const a = which === 'even' ? '2*l' : which === 'odd' ? '2*l+1' : `${2 * L}`;
     const next = which === 'even' ? '2*l+1' : '2*l+2';
-    const box = which === 'final' ? [] : ['l'], cell = [...box, 'd', ...TOK], tok = [...box, ...TOK];
-    b.step(`dXn.${which}`, cell, { op: 'round', out: op(`dXn[${a},d,b,i]`), expr: expr([term(1, `dN[${a},d,b,i]`, `gamma[${a},d]`)]), shift: WEIGHT_FRAC });
-    b.step(`cn.${which}`, tok, { op: 'round', out: op(`cn[${a},b,i]`), expr: expr([realTerm(invD, 1 / s.hidden, `dXn[${a},d,b,i]`, `Xn[${a},d,b,i]`)]), shift: 28 });
-    b.step(`w.${which}`, cell, { op: 'round', out: op(`w[${a},d,b,i]`), expr: expr([term(4096, `dXn[${a},d,b,i]`), term(-1, `cn[${a},b,i]`, `Xn[${a},d,b,i]`)]), shift: 12 });
-    b.round(`G.${which}`, cell, expr([term(1, `rinv[${a},b,i]`, `w[${a},d,b,i]`)]), 17, { out: `G[${a},d,b,i]`, ...(which === 'final' ? {} : { base: `G[${next},d,b,i]` }) });
+    const box = which === 'final' ? [] : ['l'],
+      cell = [...box, 'd', ...TOK],
+      tok = [...box, ...TOK];
+    b.step(`dXn.${which}`, cell, {
+      op: 'round',
+      out: op(`dXn[${a},d,b,i]`),
+      expr: expr([term(1, `dN[${a},d,b,i]`, `gamma[${a},d]`)]),
+      shift: WEIGHT_FRAC,
+    });
+    b.step(`cn.${which}`, tok, {
+      op: 'round',
+      out: op(`cn[${a},b,i]`),
+      expr: expr([realTerm(invD, 1 / s.hidden, `dXn[${a},d,b,i]`, `Xn[${a},d,b,i]`)]),
+      shift: 28,
+    });
+    b.step(`w.${which}`, cell, {
+      op: 'round',
+      out: op(`w[${a},d,b,i]`),
+      expr: expr([term(4096, `dXn[${a},d,b,i]`), term(-1, `cn[${a},b,i]`, `Xn[${a},d,b,i]`)]),
+      shift: 12,
+    });
+    b.round(`G.${which}`, cell, expr([term(1, `rinv[${a},b,i]`, `w[${a},d,b,i]`)]), 17, {
+      out: `G[${a},d,b,i]`,
+      ...(which === 'final' ? {} : { base: `G[${next},d,b,i]` }),
+    });
   };
-  const head = s.tied ? 'E' : 'head', last = `${2 * L}`;
+  const head = s.tied ? 'E' : 'head',
+    last = `${2 * L}`;
   b.phase = 'mid';
   // dlogits = mask p - onehot(target), one line below the loss: fraction 24 + 16 -> 13.
-  b.round('dN.final', ['d', ...TOK], expr([term(1, 'mask[b,i]', 'ph1[vocab,b,i]', `${head}[vocab,d]`), term(-(1n << 24n), 'targets[vocab,b,i]', `${head}[vocab,d]`)]), 27, { out: `dN[${last},d,b,i]` });
+  b.round(
+    'dN.final',
+    ['d', ...TOK],
+    expr([term(1, 'mask[b,i]', 'ph1[vocab,b,i]', `${head}[vocab,d]`), term(-(1n << 24n), 'targets[vocab,b,i]', `${head}[vocab,d]`)]),
+    27,
+    { out: `dN[${last},d,b,i]` },
+  );
   norm('final');
 
   b.phase = 'bwd';
@@ -369,7 +576,13 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const sc = ['l', 'kv', 'g', ...TOK, 'j'];
   b.rounded('dP', sc, grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'v[l,kv,c,b,j]')]), 12);
   b.rounded('delta', ['l', 'kv', 'g', ...TOK], grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'ctx[l,kv,g,c,b,i]')]), 12);
-  b.rounded('dS', sc, { bits: n.actBits, frac: 16 }, expr([term(1, idx('p1', sc), idx('dP', sc)), term(-1, idx('p1', sc), 'delta[l,kv,g,b,i]')]), ATTN_FRAC + 13 - 16);
+  b.rounded(
+    'dS',
+    sc,
+    { bits: n.actBits, frac: 16 },
+    expr([term(1, idx('p1', sc), idx('dP', sc)), term(-1, idx('p1', sc), 'delta[l,kv,g,b,i]')]),
+    ATTN_FRAC + 13 - 16,
+  );
   b.rounded('dqr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, idx('dS', sc), 'kr[l,kv,hf,cc,b,j]')]), 15);
   // Keys and values are indexed by j here; their tensors' own axis is i.
   b.rounded('dkr', ['l', 'kv', 'hf', 'cc', 'b', 'j'], grad, expr([term(1, idx('dS', sc), 'qr[l,kv,g,hf,cc,b,i]')]), 17);
@@ -395,7 +608,8 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
 /** du = round(scaling-free B^T dY) at fraction 20, and its coarse copy at 13 for the input gradient. */
 function down(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): void {
   if (!o.lora.targets.includes(t)) return;
-  const p = PROJ[t], ax = ['l', 'r', ...TOK];
+  const p = PROJ[t],
+    ax = ['l', 'r', ...TOK];
   b.rounded(`du.${t}`, ax, { bits: 28, frac: 20 }, expr([term(1, idx(`C.${t}.B`, ['l', ...p.out, 'r']), dyOf(t))]), p.dyFrac);
   b.rounded(`duc.${t}`, ax, { bits: o.numbers.actBits, frac: 13 }, expr([term(1, idx(`du.${t}`, ax))]), 7);
 }
@@ -404,9 +618,14 @@ const dyOf = (t: Target): string => (t === 'v_proj' ? 'dvj[l,kv,c,b,i]' : PROJ[t
 
 /** Gradient with respect to the common input of projections, at fraction 33 + e and the shift to 13: sum W^T dY + scaling A^T du. */
 function inputGradient(o: LlamaProgramOptions, targets: Target[], dyFrac: number): [ReturnType<typeof expr>, number] {
-  const lora = targets.filter((t) => o.lora.targets.includes(t)), sc = dyadic(o.lora.scaling), e = lora.length ? sc.shift : 0;
-  const terms = targets.map((t) => term(1n << BigInt(33 + e - dyFrac - WEIGHT_FRAC), idx(`W.${t}`, ['l', ...PROJ[t].out, ...PROJ[t].in]), dyOf(t)));
-  for (const t of lora) terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.A`, ['l', 'r', ...PROJ[t].in]), idx(`duc.${t}`, ['l', 'r', ...TOK])));
+  const lora = targets.filter((t) => o.lora.targets.includes(t)),
+    sc = dyadic(o.lora.scaling),
+    e = lora.length ? sc.shift : 0;
+  const terms = targets.map((t) =>
+    term(1n << BigInt(33 + e - dyFrac - WEIGHT_FRAC), idx(`W.${t}`, ['l', ...PROJ[t].out, ...PROJ[t].in]), dyOf(t)),
+  );
+  for (const t of lora)
+    terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.A`, ['l', 'r', ...PROJ[t].in]), idx(`duc.${t}`, ['l', 'r', ...TOK])));
   return [expr(terms), 20 + e];
 }
 
@@ -415,11 +634,17 @@ function gradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const sc = dyadic(o.lora.scaling);
   b.phase = 'post';
   for (const t of o.lora.targets) {
-    const p = PROJ[t], ax = adapterAxes(t);
+    const p = PROJ[t],
+      ax = adapterAxes(t);
     b.witness(`g.${t}.A`, ax.A, ADAMW.g, { group: 'g' });
     b.witness(`g.${t}.B`, ax.B, ADAMW.g, { group: 'g' });
     b.round(`g.${t}.A`, ax.A, expr([realTerm(sc.num, o.lora.scaling, idx(`du.${t}`, ['l', 'r', ...TOK]), p.x)]), 8 + sc.shift);
-    b.round(`g.${t}.B`, ax.B, expr([realTerm(sc.num, o.lora.scaling, dyOf(t), idx(`u.${t}`, ['l', 'r', ...TOK]))]), p.dyFrac + 12 - 24 + sc.shift);
+    b.round(
+      `g.${t}.B`,
+      ax.B,
+      expr([realTerm(sc.num, o.lora.scaling, dyOf(t), idx(`u.${t}`, ['l', 'r', ...TOK]))]),
+      p.dyFrac + 12 - 24 + sc.shift,
+    );
   }
   b.witness('g', ['P'], ADAMW.g, { aliasOf: 'g' });
 }

@@ -12,12 +12,31 @@ import { type ProgramBuilder, expr, term } from '../tensor/builder.js';
  * Every line is a Round, Zero, sqrt or div of the builder, each with a unique witness for given inputs.
  */
 export const ADAMW = {
-  g: { bits: 36, frac: 24 }, c: 24, cg: { bits: 32, frac: 30 }, gs: { bits: 32, frac: 30 }, m: { bits: 36, frac: 34 }, vFrac: 60, vBits: 60,
-  q: { bits: 26, frac: 20 }, master: { bits: 34, frac: 30 }, C: { bits: 25, frac: 20 }, alphaFrac: 38, decayFrac: 28, epsFrac: 35, betaBits: 20, sigmaBits: 20, kappaBits: 24,
+  g: { bits: 36, frac: 24 },
+  c: 24,
+  cg: { bits: 32, frac: 30 },
+  gs: { bits: 32, frac: 30 },
+  m: { bits: 36, frac: 34 },
+  vFrac: 60,
+  vBits: 60,
+  q: { bits: 26, frac: 20 },
+  master: { bits: 34, frac: 30 },
+  C: { bits: 25, frac: 20 },
+  alphaFrac: 38,
+  decayFrac: 28,
+  epsFrac: 35,
+  betaBits: 20,
+  sigmaBits: 20,
+  kappaBits: 24,
 } as const;
 
 /** Integer constants of one run: beta1 and 1 - beta1 sum to 2^20 exactly; sigma = sqrt(1 - beta2); kappa = (1 - beta2) 2^24. */
-export interface AdamConstants { readonly beta1: bigint; readonly kappa: bigint; readonly sigma: bigint; /** clip * 2^34 (multiple of 2^10), or 0n for none */ readonly clip: bigint }
+export interface AdamConstants {
+  readonly beta1: bigint;
+  readonly kappa: bigint;
+  readonly sigma: bigint /** clip * 2^34 (multiple of 2^10), or 0n for none */;
+  readonly clip: bigint;
+}
 
 /** Names of the public scalars of one step, in the order of the schedule row. */
 export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'clipC'] as const;
@@ -27,9 +46,11 @@ export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'clipC'] as 
  * over P and expects the C' alias `C2` over P to exist.
  */
 export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): void {
-  const P = ['P'], n = b.axes['P'];
+  const P = ['P'],
+    n = b.axes['P'];
   const F = ADAMW;
-  const scalar = (name: string, hi: bigint, frac: number): void => b.tensor(name, [], 'public', { lo: 0n, hi, frac }, { publicKind: 'dense' });
+  const scalar = (name: string, hi: bigint, frac: number): void =>
+    b.tensor(name, [], 'public', { lo: 0n, hi, frac }, { publicKind: 'dense' });
   scalar('alpha', (1n << 31n) - 1n, F.alphaFrac);
   scalar('decay', (1n << 22n) - 1n, F.decayFrac);
   scalar('epsT', (1n << 36n) - 1n, F.epsFrac);
@@ -58,7 +79,15 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
     b.range('den.overNorm', [], expr([term(1, 'den'), term(-1, 'norm')]), 31);
     b.range('den.overClip', [], expr([term(1, 'den'), term(-1, 'clipN')]), 31);
     b.zero('den.oneOf', [], expr([term(1, 'den', 'den'), term(-1, 'den', 'norm'), term(-1, 'den', 'clipN'), term(1, 'norm', 'clipN')]));
-    b.div('clipC', [], { bits: F.c + 1, frac: F.c, signed: false }, expr([], k.clip << BigInt(F.c + frac - 34)), expr([term(1, 'den')]), 31, { frac });
+    b.div(
+      'clipC',
+      [],
+      { bits: F.c + 1, frac: F.c, signed: false },
+      expr([], k.clip << BigInt(F.c + frac - 34)),
+      expr([term(1, 'den')]),
+      31,
+      { frac },
+    );
   } else {
     b.tensor('clipC', [], 'public', { lo: 0n, hi: 1n << BigInt(F.c), frac: F.c }, { publicKind: 'dense' });
   }
@@ -66,12 +95,20 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   b.rounded('gs', P, F.gs, expr([term(k.sigma, 'cg[P]')]), F.sigmaBits);
 
   // m' = round(beta1 m + (1 - beta1) c g)
-  b.round('mm2', P, expr([term(k.beta1, 'mm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]), F.betaBits);
+  b.round(
+    'mm2',
+    P,
+    expr([term(k.beta1, 'mm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]),
+    F.betaBits,
+  );
   b.inFormat('mm2', F.m);
 
   // v' = v - kappa v1 2^6 - round(kappa v0 / 2^24) + gs^2 with v = v1 2^30 + v0: the product kappa v is taken in two halves.
   const half = { bits: 30, frac: F.vFrac, signed: false } as const;
-  for (const [name, shift] of [['v0', 0], ['v1', 30]] as const) {
+  for (const [name, shift] of [
+    ['v0', 0],
+    ['v1', 30],
+  ] as const) {
     b.witness(name, P, { ...half, frac: F.vFrac - shift });
     b.step(name, P, { op: 'limb', out: { tensor: name, access: [{ axis: 'P' }] }, expr: expr([term(1, 'vv[P]')]), shift, bits: 30 });
     b.inFormat(name, half);

@@ -3,31 +3,48 @@ import { DOMAIN } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
 
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
-export interface Columns { readonly ptr: number; readonly used: number; readonly logHeight: number; readonly logDomain: number; readonly ext: boolean }
+export interface Columns {
+  readonly ptr: number;
+  readonly used: number;
+  readonly logHeight: number;
+  readonly logDomain: number;
+  readonly ext: boolean;
+}
 
 /** A committed oracle: Merkle levels from leaves to root (addresses of 32-byte digests). */
-export interface Oracle { readonly columns: Columns; readonly root: bigint[]; readonly levels: readonly number[]; /** The encoded words, column-major, if they were kept. */ readonly codeword?: number }
+export interface Oracle {
+  readonly columns: Columns;
+  readonly root: bigint[];
+  readonly levels: readonly number[] /** The encoded words, column-major, if they were kept. */;
+  readonly codeword?: number;
+}
 
 /**
  * Encodes and hashes eight words of every row at a time into running sponge states; then builds the tree. Row j belongs to the domain point
  * g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole, and encoded again for the openings.
  */
 export function commitColumns(k: Kernels, c: Columns, keep = 0): Oracle {
-  const m = 2 ** c.logDomain, words = c.used * (c.ext ? 3 : 1), codeword = 8 * m * words <= keep ? k.alloc(8 * m * words) : undefined;
+  const m = 2 ** c.logDomain,
+    words = c.used * (c.ext ? 3 : 1),
+    codeword = 8 * m * words <= keep ? k.alloc(8 * m * words) : undefined;
   const levels: number[] = [];
   for (let d = c.logDomain; d >= 0; d--) levels.push(k.alloc(32 * 2 ** d));
   const mark = k.mark();
-  const tw = twiddles(k, c.logDomain), states = k.alloc(96 * m), buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
+  const tw = twiddles(k, c.logDomain),
+    states = k.alloc(96 * m),
+    buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
   k.parallel('p2RowsInit', m, 1024, (lo, hi) => [states, DOMAIN.leaf, BigInt(words), lo, hi]);
   for (let w = 0; w < words; w += 8) {
-    const n = Math.min(8, words - w), chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
+    const n = Math.min(8, words - w),
+      chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
     encodeWords(k, c, tw, chunk, w, n);
     k.parallel('p2RowsAbsorb', m, 256, (lo, hi) => [states, chunk, n, 8 * m, 8, lo, hi]);
   }
   k.parallel('p2RowsFinish', m, 1024, (lo, hi) => [levels[0], states, lo, hi]);
   k.release(mark);
   const scratch = k.alloc(128 * k.threads);
-  for (let d = 1; d < levels.length; d++) k.parallel('p2Level', m / 2 ** d, 128, (lo, hi, t) => [levels[d], levels[d - 1], scratch + 128 * t, lo, hi]);
+  for (let d = 1; d < levels.length; d++)
+    k.parallel('p2Level', m / 2 ** d, 128, (lo, hi, t) => [levels[d], levels[d - 1], scratch + 128 * t, lo, hi]);
   const top = levels[levels.length - 1] / 8;
   return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels, ...(codeword === undefined ? {} : { codeword }) };
 }
@@ -52,23 +69,37 @@ export function capOf(k: Kernels, o: Oracle, levels: number): bigint[] {
 
 /** Leaf words and path (up to the cap) of each position. Re-encodes, eight words at a time. */
 export function openRows(k: Kernels, o: Oracle, positions: readonly number[], cap: number): bigint[][] {
-  const c = o.columns, m = 2 ** c.logDomain, words = c.used * (c.ext ? 3 : 1), mark = k.mark();
-  const kept = o.codeword, rows: bigint[][] = positions.map(() => []);
-  if (kept !== undefined) { const u = k.u64; positions.forEach((p, q) => { for (let w = 0; w < words; w++) rows[q].push(u[kept / 8 + w * m + p]); }); }
-  else encodeAgain();
+  const c = o.columns,
+    m = 2 ** c.logDomain,
+    words = c.used * (c.ext ? 3 : 1),
+    mark = k.mark();
+  const kept = o.codeword,
+    rows: bigint[][] = positions.map(() => []);
+  if (kept !== undefined) {
+    const u = k.u64;
+    positions.forEach((p, q) => {
+      for (let w = 0; w < words; w++) rows[q].push(u[kept / 8 + w * m + p]);
+    });
+  } else encodeAgain();
   k.release(mark);
   const u = k.u64;
   positions.forEach((p, q) => {
-    for (let d = 0; d < c.logDomain - cap; d++) { const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1); for (let i = 0; i < 4; i++) rows[q].push(u[at + i]); }
+    for (let d = 0; d < c.logDomain - cap; d++) {
+      const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1);
+      for (let i = 0; i < 4; i++) rows[q].push(u[at + i]);
+    }
   });
   return rows;
   function encodeAgain(): void {
-    const tw = twiddles(k, c.logDomain), chunk = k.alloc(8 * m * Math.min(8, words));
+    const tw = twiddles(k, c.logDomain),
+      chunk = k.alloc(8 * m * Math.min(8, words));
     for (let w = 0; w < words; w += 8) {
       const n = Math.min(8, words - w);
       encodeWords(k, c, tw, chunk, w, n);
       const u = k.u64;
-      positions.forEach((p, q) => { for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]); });
+      positions.forEach((p, q) => {
+        for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]);
+      });
     }
   }
 }

@@ -22,18 +22,36 @@ export function commitBase(k: Kernels, ptr: number, used: number, logHeight: num
  * Proves sum_i w(i) f(i) = claim for the stack f of `columns` used columns (contiguous signed words at `f`, the concatenation of the
  * trees in order of offset without holes) and weights w (E, same indices). Destroys w. Returns the point.
  */
-export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracles: readonly Oracle[], f: number, columns: number, w: number, claim: Ext): Ext[] {
+export function openWhir(
+  k: Kernels,
+  ch: ProverChannel,
+  shape: WhirShape,
+  oracles: readonly Oracle[],
+  f: number,
+  columns: number,
+  w: number,
+  claim: Ext,
+): Ext[] {
   const point: Ext[] = [];
   let cur: { f: number; base: boolean; n: number } = { f, base: true, n: columns * 2 ** shape.logHeight };
-  let weights = w, claimNow = claim, vars = shape.logColumns + shape.logHeight;
+  let weights = w,
+    claimNow = claim,
+    vars = shape.logColumns + shape.logHeight;
   let previous: readonly Oracle[] = oracles;
-  const out = k.alloc(64 * k.threads), challenge = k.alloc(24);
+  const out = k.alloc(64 * k.threads),
+    challenge = k.alloc(24);
   const round = (label: string): void => {
-    const half = 2 ** (vars - 1), nlo = Math.min(cur.n, half), nhi = Math.max(0, cur.n - half);
+    const half = 2 ** (vars - 1),
+      nlo = Math.min(cur.n, half),
+      nhi = Math.max(0, cur.n - half);
     k.u8.fill(0, out, out + 64 * k.threads);
     k.parallel('scHalves', nlo, 1024, (lo, hi, t) => [out + 64 * t, cur.f, cur.base ? 1 : 0, weights, half, nhi, lo, hi]);
-    let s0: Ext = E.ZERO, s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) { s0 = E.add(s0, k.readExt(out + 64 * t)); s2 = E.add(s2, k.readExt(out + 64 * t + 24)); }
+    let s0: Ext = E.ZERO,
+      s2: Ext = E.ZERO;
+    for (let t = 0; t < k.threads; t++) {
+      s0 = E.add(s0, k.readExt(out + 64 * t));
+      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
+    }
     ch.sendExt(`${label} sumcheck`, [s0, s2]);
     const r = ch.sample(`${label} r`);
     point.push(r);
@@ -49,9 +67,13 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
   shape.rounds.forEach((rd, i) => {
     for (let c = 0; c < rd.columns; c++) round(`whir ${i}`);
     const next = shape.rounds[i + 1];
-    let committed: Oracle | undefined, y: Ext = E.ZERO, z: Ext = E.ZERO;
-    if (cur.base) { // a single column: nothing was folded
-      const dst = k.alloc(24 * cur.n), zero = k.exts([E.ZERO]);
+    let committed: Oracle | undefined,
+      y: Ext = E.ZERO,
+      z: Ext = E.ZERO;
+    if (cur.base) {
+      // a single column: nothing was folded
+      const dst = k.alloc(24 * cur.n),
+        zero = k.exts([E.ZERO]);
       k.parallel('foldHalves', cur.n, 1024, (lo, hi) => [dst, cur.f, 1, 0, 0, zero, lo, hi]);
       cur = { f: dst, base: false, n: cur.n };
     }
@@ -59,10 +81,15 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
       // The committed vector is opened later, after `cur` has been folded in place.
       const kept = k.alloc(24 * cur.n);
       k.u8.copyWithin(kept, cur.f, cur.f + 24 * cur.n);
-      committed = commitColumns(k, { ptr: kept, used: 2 ** next.columns, logHeight: next.rows, logDomain: next.domain, ext: true }, 2 ** 27);
+      committed = commitColumns(
+        k,
+        { ptr: kept, used: 2 ** next.columns, logHeight: next.rows, logDomain: next.domain, ext: true },
+        2 ** 27,
+      );
       ch.sendDigest(`whir ${i} root`, committed.root);
       z = ch.sample(`whir ${i} z`);
-      const zp = k.exts([z]), o = k.alloc(24);
+      const zp = k.exts([z]),
+        o = k.alloc(24);
       k.exports['hornerExt'](o, cur.f, zp, cur.n);
       y = k.readExt(o);
       ch.sendExt(`whir ${i} ood`, [y]);
@@ -79,7 +106,8 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
     let g: Ext = gamma;
     claimNow = E.add(claimNow, E.mul(g, y));
     const gs: Ext[] = [];
-    const zs = k.exts([z]), gz = k.exts([g]);
+    const zs = k.exts([z]),
+      gz = k.exts([g]);
     k.exports['addPowersExt'](weights, zs, gz, cur.n);
     const xs = positions.map((p) => domainPoint(rd.domain, p));
     positions.forEach((_, q) => {
@@ -87,7 +115,8 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
       gs.push(g);
       let v: Ext = E.ZERO;
       previous.forEach((o, t) => {
-        const offset = i === 0 ? shape.trees[t].offset : 0, c = o.columns;
+        const offset = i === 0 ? shape.trees[t].offset : 0,
+          c = o.columns;
         for (let j = 0; j < c.used; j++) {
           const leaf: Ext = c.ext ? [rows[t][q][3 * j], rows[t][q][3 * j + 1], rows[t][q][3 * j + 2]] : [rows[t][q][j], 0n, 0n];
           v = E.add(v, E.mul(eq[offset + j], leaf));
@@ -95,7 +124,9 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
       });
       claimNow = E.add(claimNow, E.mul(g, v));
     });
-    const px = k.alloc(8 * xs.length), pg = k.exts(gs), scratch = k.alloc(24 * xs.length * k.threads);
+    const px = k.alloc(8 * xs.length),
+      pg = k.exts(gs),
+      scratch = k.alloc(24 * xs.length * k.threads);
     k.u64.set(xs, px / 8);
     k.parallel('addPowers', cur.n, 64, (lo, hi, t) => [weights, px, pg, xs.length, scratch + 24 * xs.length * t, lo, hi]);
     previous = [committed];
@@ -107,6 +138,10 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, oracle
 /** eq(r, c) for all columns c, first variable most significant. */
 export function columnWeights(r: readonly Ext[]): Ext[] {
   let out: Ext[] = [E.ONE];
-  for (const x of r) out = out.flatMap((v) => { const hi = E.mul(v, x); return [E.sub(v, hi), hi]; });
+  for (const x of r)
+    out = out.flatMap((v) => {
+      const hi = E.mul(v, x);
+      return [E.sub(v, hi), hi];
+    });
   return out;
 }

@@ -3,18 +3,27 @@ import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import type { WhirShape } from './params.js';
 
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
-interface PowerClaim { readonly x: Elem; readonly coefficient: Elem; readonly from: number }
+interface PowerClaim {
+  readonly x: Elem;
+  readonly coefficient: Elem;
+  readonly from: number;
+}
 
 /** eq(r, c) for all c, first variable most significant. */
 function eqTable(ch: Channel, r: readonly Elem[]): Elem[] {
   let out: Elem[] = [ch.constant(1n)];
-  for (const x of r) out = out.flatMap((v) => { const hi = ch.mul(v, x); return [ch.sub(v, hi), hi]; });
+  for (const x of r)
+    out = out.flatMap((v) => {
+      const hi = ch.mul(v, x);
+      return [ch.sub(v, hi), hi];
+    });
   return out;
 }
 
 /** g^rev(j) from the bits of j, least significant first: bit k selects the factor g^(2^(log - 1 - k)). */
 function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
-  const log = bits.length, g = rootOfUnity(log);
+  const log = bits.length,
+    g = rootOfUnity(log);
   let x = ch.constant(1n);
   bits.forEach((b, k) => {
     const f = ch.constant(pow(g, 1n << BigInt(log - 1 - k)) - 1n);
@@ -25,7 +34,8 @@ function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
 
 /** prod over bits k of (1 - p_k + p_k x^(2^k)), p most significant first. */
 function powerExtension(ch: Channel, x: Elem, point: readonly Elem[]): Elem {
-  let acc = ch.constant(1n), power = x;
+  let acc = ch.constant(1n),
+    power = x;
   for (let k = point.length - 1; k >= 0; k--) {
     acc = ch.mul(acc, ch.mulAdd(point[k], ch.sub(power, ch.constant(1n)), ch.constant(1n)));
     if (k > 0) power = ch.mul(power, power);
@@ -37,12 +47,21 @@ function powerExtension(ch: Channel, x: Elem, point: readonly Elem[]): Elem {
  * Verifies sum_i w(i) f(i) = claim for the committed stack f. `evalWeights` gives the extension of w at the final point (most significant
  * variable first, logColumns + logHeight of them). Relation, argument and error terms: spec.md and params.ts.
  */
-export function verifyWhir(ch: Channel, shape: WhirShape, roots: readonly Digest[], claim: Elem, evalWeights: (point: Elem[]) => Elem): void {
+export function verifyWhir(
+  ch: Channel,
+  shape: WhirShape,
+  roots: readonly Digest[],
+  claim: Elem,
+  evalWeights: (point: Elem[]) => Elem,
+): void {
   if (roots.length !== shape.trees.length) throw new Error('one root per tree');
-  const point: Elem[] = [], powers: PowerClaim[] = [];
-  let now = claim, previous: readonly Digest[] = roots;
+  const point: Elem[] = [],
+    powers: PowerClaim[] = [];
+  let now = claim,
+    previous: readonly Digest[] = roots;
   const round = (label: string): void => {
-    const [s0, s2] = ch.read(`${label} sumcheck`, 2), r = ch.sample(`${label} r`);
+    const [s0, s2] = ch.read(`${label} sumcheck`, 2),
+      r = ch.sample(`${label} r`);
     point.push(r);
     const s1 = ch.sub(ch.sub(now, ch.add(s0, s0)), s2);
     now = ch.mulAdd(r, ch.mulAdd(r, s2, s1), s0);
@@ -59,12 +78,16 @@ export function verifyWhir(ch: Channel, shape: WhirShape, roots: readonly Digest
     } else final = ch.read('whir final', 2 ** rd.rows);
     ch.grind(`whir ${i} work`, shape.params.grinding);
     const positions = Array.from({ length: rd.queries }, () => ch.sampleBits(`whir ${i} query`, rd.domain));
-    const eq = eqTable(ch, point.slice(point.length - rd.columns)), caps = previous.map((rt) => ch.merkleCap(`whir ${i} cap`, rt, rd.cap));
-    const xs: Elem[] = [], values: Elem[] = [];
+    const eq = eqTable(ch, point.slice(point.length - rd.columns)),
+      caps = previous.map((rt) => ch.merkleCap(`whir ${i} cap`, rt, rd.cap));
+    const xs: Elem[] = [],
+      values: Elem[] = [];
     for (const bits of positions) {
       let v = ch.constant(0n);
       caps.forEach((cap, t) => {
-        const ext = i > 0, used = ext ? 2 ** rd.columns : shape.trees[t].used, offset = ext ? 0 : shape.trees[t].offset;
+        const ext = i > 0,
+          used = ext ? 2 ** rd.columns : shape.trees[t].used,
+          offset = ext ? 0 : shape.trees[t].offset;
         const leaf = ch.merkleOpen(`whir ${i} row`, cap, bits, ext ? 3 * used : used);
         for (let j = 0; j < used; j++) v = ch.mulAdd(eq[offset + j], ext ? compose(ch, leaf, 3 * j) : leaf[j], v);
       });
@@ -97,7 +120,9 @@ export function verifyWhir(ch: Channel, shape: WhirShape, roots: readonly Digest
   for (let k = 0; k < shape.final; k++) round('whir end');
   const eq = eqTable(ch, point.slice(start));
   let value = ch.constant(0n);
-  folded.forEach((v, k) => { value = ch.mulAdd(eq[k], v, value); });
+  folded.forEach((v, k) => {
+    value = ch.mulAdd(eq[k], v, value);
+  });
   let weight = evalWeights(point);
   for (const p of powers) weight = ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from)), weight);
   ch.assertEqual(ch.mul(value, weight), now, 'WHIR final sum');

@@ -9,15 +9,64 @@ import { TARGETS } from '../model/llama.js';
 export const runSchema = z.strictObject({
   version: z.literal(1),
   base: z.strictObject({ path: z.string(), revision: z.string().nullable().default(null) }),
-  data: z.array(z.strictObject({ path: z.string(), format: z.enum(['auto', 'messages', 'prompt-completion', 'alpaca', 'text']).default('auto'), source: z.string().default('unknown'), license: z.string().default('LicenseRef-unknown'), language: z.string().default('und') })).min(1),
-  lora: z.strictObject({ r: z.number().int().min(1).default(8), alpha: z.number().positive().default(16), targets: z.array(z.enum(TARGETS)).min(1).default([...TARGETS]), scaling: z.enum(['lora', 'rslora']).default('lora'), seed: z.number().int().nonnegative().default(0), from: z.string().nullable().default(null) }).prefault({}),
-  train: z.strictObject({
-    steps: z.number().int().min(1).default(100), batch: z.number().int().min(1).default(8), microBatch: z.number().int().min(1).default(8), sequence: z.number().int().min(2).default(256), truncation: z.literal('right').default('right'),
-    template: z.string().nullable().default(null), eos: z.boolean().default(true), learningRate: z.number().positive().default(2e-4), schedule: z.enum(['constant', 'linear', 'cosine']).default('cosine'), warmup: z.number().min(0).default(0.03),
-    betas: z.tuple([z.number(), z.number()]).default([0.9, 0.95]), epsilon: z.number().positive().default(1e-8), weightDecay: z.number().min(0).default(0.05), clip: z.number().min(0).default(1),
-  }).prefault({}),
-  sampler: z.strictObject({ mode: z.literal('public').default('public'), key: z.string().default('certune'), beacon: z.string().default(''), replacement: z.boolean().default(false), shortBatch: z.enum(['keep', 'drop']).default('keep') }).prefault({}),
-  proof: z.strictObject({ bits: z.number().int().min(100).max(128).default(128), hash: z.literal('poseidon2').default('poseidon2'), rate: z.number().int().min(1).max(4).default(2) }).prefault({}),
+  data: z
+    .array(
+      z.strictObject({
+        path: z.string(),
+        format: z.enum(['auto', 'messages', 'prompt-completion', 'alpaca', 'text']).default('auto'),
+        source: z.string().default('unknown'),
+        license: z.string().default('LicenseRef-unknown'),
+        language: z.string().default('und'),
+      }),
+    )
+    .min(1),
+  lora: z
+    .strictObject({
+      r: z.number().int().min(1).default(8),
+      alpha: z.number().positive().default(16),
+      targets: z
+        .array(z.enum(TARGETS))
+        .min(1)
+        .default([...TARGETS]),
+      scaling: z.enum(['lora', 'rslora']).default('lora'),
+      seed: z.number().int().nonnegative().default(0),
+      from: z.string().nullable().default(null),
+    })
+    .prefault({}),
+  train: z
+    .strictObject({
+      steps: z.number().int().min(1).default(100),
+      batch: z.number().int().min(1).default(8),
+      microBatch: z.number().int().min(1).default(8),
+      sequence: z.number().int().min(2).default(256),
+      truncation: z.literal('right').default('right'),
+      template: z.string().nullable().default(null),
+      eos: z.boolean().default(true),
+      learningRate: z.number().positive().default(2e-4),
+      schedule: z.enum(['constant', 'linear', 'cosine']).default('cosine'),
+      warmup: z.number().min(0).default(0.03),
+      betas: z.tuple([z.number(), z.number()]).default([0.9, 0.95]),
+      epsilon: z.number().positive().default(1e-8),
+      weightDecay: z.number().min(0).default(0.05),
+      clip: z.number().min(0).default(1),
+    })
+    .prefault({}),
+  sampler: z
+    .strictObject({
+      mode: z.literal('public').default('public'),
+      key: z.string().default('certune'),
+      beacon: z.string().default(''),
+      replacement: z.boolean().default(false),
+      shortBatch: z.enum(['keep', 'drop']).default('keep'),
+    })
+    .prefault({}),
+  proof: z
+    .strictObject({
+      bits: z.number().int().min(100).max(128).default(128),
+      hash: z.literal('poseidon2').default('poseidon2'),
+      rate: z.number().int().min(1).max(4).default(2),
+    })
+    .prefault({}),
   numbers: z.strictObject({ preset: z.enum(['default', 'small']).default('default') }).prefault({}),
 });
 export type RunConfig = z.infer<typeof runSchema>;
@@ -27,11 +76,24 @@ export function readRun(run: string): RunConfig {
   const file = join(run, 'run.yaml');
   if (!existsSync(file)) throw new InputError(file, ['is missing'], 'create it with certune init');
   let raw: unknown;
-  try { raw = parse(readFileSync(file, 'utf8')); } catch (e) { throw new InputError(file, [(e as Error).message]); }
+  try {
+    raw = parse(readFileSync(file, 'utf8'));
+  } catch (e) {
+    throw new InputError(file, [(e as Error).message]);
+  }
   const r = runSchema.safeParse(raw);
-  if (!r.success) throw new InputError(file, r.error.issues.map((i) => `${i.path.join('.') || 'file'}: ${i.message}`));
+  if (!r.success)
+    throw new InputError(
+      file,
+      r.error.issues.map((i) => `${i.path.join('.') || 'file'}: ${i.message}`),
+    );
   const at = (p: string): string => (isAbsolute(p) ? p : resolve(run, p));
-  return { ...r.data, base: { ...r.data.base, path: at(r.data.base.path) }, data: r.data.data.map((d) => ({ ...d, path: at(d.path) })), lora: { ...r.data.lora, from: r.data.lora.from === null ? null : at(r.data.lora.from) } };
+  return {
+    ...r.data,
+    base: { ...r.data.base, path: at(r.data.base.path) },
+    data: r.data.data.map((d) => ({ ...d, path: at(d.path) })),
+    lora: { ...r.data.lora, from: r.data.lora.from === null ? null : at(r.data.lora.from) },
+  };
 }
 
 /** Commented run.yaml with every key and its default. */
@@ -42,12 +104,16 @@ base:
   path: ${JSON.stringify(model)}       # Hugging Face folder: config.json, safetensors, tokenizer.json
   revision: null       # revision named in the adapter, if any
 data:
-${data.map((d) => `  - path: ${JSON.stringify(d)}
+${data
+  .map(
+    (d) => `  - path: ${JSON.stringify(d)}
     format: auto       # auto, messages, prompt-completion, alpaca, text
     source: unknown    # declared source; a row's own "source" wins
     license: LicenseRef-unknown  # SPDX expression, declared
     language: und      # BCP 47, declared
-`).join('')}lora:
+`,
+  )
+  .join('')}lora:
   r: 8
   alpha: 16
   targets: [${TARGETS.join(', ')}]

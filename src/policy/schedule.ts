@@ -1,10 +1,21 @@
 import { cosFixed, isqrt, piFixed } from '../field/fixedpoint.js';
 import { type ScheduleRow, rational } from '../optim/constants.js';
 
-export interface ScheduleConfig { readonly steps: number; readonly learningRate: number; readonly schedule: 'constant' | 'linear' | 'cosine'; readonly warmup: number; readonly betas: readonly [number, number]; readonly epsilon: number; readonly weightDecay: number }
+export interface ScheduleConfig {
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly schedule: 'constant' | 'linear' | 'cosine';
+  readonly warmup: number;
+  readonly betas: readonly [number, number];
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
 
 const ONE = 1n << 96n;
-const fix = (x: number): bigint => { const r = rational(x); return (2n * r.num * ONE + r.den) / (2n * r.den); };
+const fix = (x: number): bigint => {
+  const r = rational(x);
+  return (2n * r.num * ONE + r.den) / (2n * r.den);
+};
 const mul = (a: bigint, b: bigint): bigint => (a * b) >> 96n;
 
 /** Warm-up steps: a fraction below 1 is of all steps, rounded up. */
@@ -15,8 +26,15 @@ export const warmupSteps = (c: ScheduleConfig): number => (c.warmup < 1 ? Math.c
  * peak (1 + cos(pi (s - w)/(S - w)))/2; alpha = lr sqrt(1 - b2^t)/(1 - b1^t), eps = epsilon sqrt(1 - b2^t), decay = lr wd, t = s + 1.
  */
 export function scheduleRows(c: ScheduleConfig): ScheduleRow[] {
-  const peak = fix(c.learningRate), w = warmupSteps(c), b1 = fix(c.betas[0]), b2 = fix(c.betas[1]), eps = fix(c.epsilon), wd = fix(c.weightDecay), out: ScheduleRow[] = [];
-  let p1 = ONE, p2 = ONE;
+  const peak = fix(c.learningRate),
+    w = warmupSteps(c),
+    b1 = fix(c.betas[0]),
+    b2 = fix(c.betas[1]),
+    eps = fix(c.epsilon),
+    wd = fix(c.weightDecay),
+    out: ScheduleRow[] = [];
+  let p1 = ONE,
+    p2 = ONE;
   for (let s = 0; s < c.steps; s++) {
     p1 = mul(p1, b1);
     p2 = mul(p2, b2);

@@ -5,9 +5,27 @@ import type { ProverChannel } from '../transcript/prover.js';
 import { DEGREE, type SumcheckAxis } from './verify.js';
 
 /** coef * sum over the box of the product of factors; axes in global order; factors are dense E arrays over the box. */
-export interface SumTerm { readonly coef: Ext; readonly axes: readonly string[]; readonly factors: readonly { readonly ptr: number; /** Axes on which the array depends; along the others it is constant, padding included. */ readonly axes: readonly string[] }[] }
+export interface SumTerm {
+  readonly coef: Ext;
+  readonly axes: readonly string[];
+  readonly factors: readonly {
+    readonly ptr: number /** Axes on which the array depends; along the others it is constant, padding included. */;
+    readonly axes: readonly string[];
+  }[];
+}
 
-interface Live { sum: Ext; factors: number[]; axes: string[]; dims: number[]; len: number; rows: number; cs: number; rs: number; coef: Ext; own: readonly (readonly string[])[] }
+interface Live {
+  sum: Ext;
+  factors: number[];
+  axes: string[];
+  dims: number[];
+  len: number;
+  rows: number;
+  cs: number;
+  rs: number;
+  coef: Ext;
+  own: readonly (readonly string[])[];
+}
 
 /**
  * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a term without the
@@ -15,21 +33,53 @@ interface Live { sum: Ext; factors: number[]; axes: string[]; dims: number[]; le
  */
 export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly SumcheckAxis[], terms: readonly SumTerm[]): Map<string, Ext[]> {
   const start = k.mark();
-  const scratch = k.alloc(1024 * k.threads), out = k.alloc(192 * k.threads);
+  const scratch = k.alloc(1024 * k.threads),
+    out = k.alloc(192 * k.threads);
   const size = new Map(axes.map((a) => [a.axis, a.size]));
   const list = k.alloc(64);
   const live: Live[] = terms.map((t) => {
-    const dims = t.axes.map((a) => size.get(a)!), n = dims.reduce((x, y) => x * y, 1);
-    const factors = t.factors.map((f) => { const c = k.alloc(24 * n); k.u8.copyWithin(c, f.ptr, f.ptr + 24 * n); return c; });
+    const dims = t.axes.map((a) => size.get(a)!),
+      n = dims.reduce((x, y) => x * y, 1);
+    const factors = t.factors.map((f) => {
+      const c = k.alloc(24 * n);
+      k.u8.copyWithin(c, f.ptr, f.ptr + 24 * n);
+      return c;
+    });
     const len = dims.length ? dims[dims.length - 1] : 1;
-    return { sum: E.ZERO, factors, axes: [...t.axes], dims, len, rows: n / len, cs: 1, rs: len, coef: t.coef, own: t.factors.map((f) => f.axes) };
+    return {
+      sum: E.ZERO,
+      factors,
+      axes: [...t.axes],
+      dims,
+      len,
+      rows: n / len,
+      cs: 1,
+      rs: len,
+      coef: t.coef,
+      own: t.factors.map((f) => f.axes),
+    };
   });
   const evaluate = (t: Live): Ext[] => {
     const m = t.factors.length;
     k.u32.set(t.factors, list / 4);
     k.u8.fill(0, out, out + 192 * k.threads);
-    k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, held(t), t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
-    return Array.from({ length: m + 1 }, (_, x) => { let v: Ext = E.ZERO; for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(out + 192 * th + 24 * x)); return v; });
+    k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [
+      out + 192 * th,
+      list,
+      m,
+      held(t),
+      t.len,
+      t.cs,
+      t.rs,
+      scratch + 1024 * th,
+      lo,
+      hi,
+    ]);
+    return Array.from({ length: m + 1 }, (_, x) => {
+      let v: Ext = E.ZERO;
+      for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(out + 192 * th + 24 * x));
+      return v;
+    });
   };
   for (const t of live) t.sum = E.mul(t.coef, sumAll(k, t, out, scratch, list));
   const points = new Map<string, Ext[]>(axes.map((a) => [a.axis, []]));
@@ -44,7 +94,9 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
           const e = extend(evaluate(t).map((x) => E.mul(t.coef, x)));
           polys.set(t, e);
           for (let x = 0; x <= DEGREE; x++) total[x] = E.add(total[x], e[x]);
-        } else for (let x = 0; x <= DEGREE; x++) total[x] = E.add(total[x], E.mulBase(t.sum, (1n - BigInt(x) + 0xffffffff00000001n) % 0xffffffff00000001n));
+        } else
+          for (let x = 0; x <= DEGREE; x++)
+            total[x] = E.add(total[x], E.mulBase(t.sum, (1n - BigInt(x) + 0xffffffff00000001n) % 0xffffffff00000001n));
       }
       ch.sendExt('sumcheck round', [total[0], ...total.slice(2)]);
       const r = ch.sample('sumcheck r');
@@ -53,9 +105,26 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       k.writeExt(rp, r);
       for (const t of live) {
         const e = polys.get(t);
-        if (!e) { const c = E.sub(E.ONE, r); t.sum = E.mul(t.sum, c); t.coef = E.mul(t.coef, c); continue; }
+        if (!e) {
+          const c = E.sub(E.ONE, r);
+          t.sum = E.mul(t.sum, c);
+          t.coef = E.mul(t.coef, c);
+          continue;
+        }
         t.sum = interpolate(e, r);
-        t.factors.forEach((f, i) => k.parallel('termFold', t.rows, Math.max(1, Math.floor(1024 / t.len)), (lo, hi, th) => [f, t.len, t.cs, t.rs, (held(t) >> i) & 1, rp, scratch + 1024 * th, lo, hi]));
+        t.factors.forEach((f, i) =>
+          k.parallel('termFold', t.rows, Math.max(1, Math.floor(1024 / t.len)), (lo, hi, th) => [
+            f,
+            t.len,
+            t.cs,
+            t.rs,
+            (held(t) >> i) & 1,
+            rp,
+            scratch + 1024 * th,
+            lo,
+            hi,
+          ]),
+        );
         t.len = Math.ceil(t.len / 2);
       }
     }
@@ -64,7 +133,10 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       t.axes.pop();
       t.dims.pop();
       const len = t.dims.length ? t.dims[t.dims.length - 1] : 1;
-      t.cs = t.rs; t.rs *= len; t.len = len; t.rows /= len;
+      t.cs = t.rs;
+      t.rs *= len;
+      t.len = len;
+      t.rows /= len;
     }
   }
   k.release(start);
@@ -82,9 +154,23 @@ function sumAll(k: Kernels, t: Live, out: number, scratch: number, list: number)
   const m = t.factors.length;
   k.u32.set(t.factors, list / 4);
   k.u8.fill(0, out, out + 192 * k.threads);
-  k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [out + 192 * th, list, m, held(t), t.len, t.cs, t.rs, scratch + 1024 * th, lo, hi]);
+  k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [
+    out + 192 * th,
+    list,
+    m,
+    held(t),
+    t.len,
+    t.cs,
+    t.rs,
+    scratch + 1024 * th,
+    lo,
+    hi,
+  ]);
   let v: Ext = E.ZERO;
-  for (let th = 0; th < k.threads; th++) { v = E.add(v, k.readExt(out + 192 * th)); if (t.len > 1) v = E.add(v, k.readExt(out + 192 * th + 24)); }
+  for (let th = 0; th < k.threads; th++) {
+    v = E.add(v, k.readExt(out + 192 * th));
+    if (t.len > 1) v = E.add(v, k.readExt(out + 192 * th + 24));
+  }
   return v;
 }
 
@@ -92,10 +178,16 @@ function sumAll(k: Kernels, t: Live, out: number, scratch: number, list: number)
 function extend(e: readonly Ext[]): Ext[] {
   const out = [...e];
   while (out.length <= DEGREE) {
-    const d = e.length, last = out.slice(out.length - d);
+    const d = e.length,
+      last = out.slice(out.length - d);
     // The d-th difference of a polynomial of degree d - 1 vanishes.
-    let next: Ext = E.ZERO, c = 1n;
-    for (let k = 1; k <= d; k++) { c = (c * BigInt(d - k + 1)) / BigInt(k); const term = E.mulBase(last[d - k], c); next = k % 2 ? E.add(next, term) : E.sub(next, term); }
+    let next: Ext = E.ZERO,
+      c = 1n;
+    for (let k = 1; k <= d; k++) {
+      c = (c * BigInt(d - k + 1)) / BigInt(k);
+      const term = E.mulBase(last[d - k], c);
+      next = k % 2 ? E.add(next, term) : E.sub(next, term);
+    }
     out.push(next);
   }
   return out;
@@ -105,8 +197,13 @@ function extend(e: readonly Ext[]): Ext[] {
 function interpolate(e: readonly Ext[], x: Ext): Ext {
   let acc: Ext = E.ZERO;
   for (let i = 0; i < e.length; i++) {
-    let num: Ext = e[i], den = 1n;
-    for (let j = 0; j < e.length; j++) if (j !== i) { num = E.mul(num, E.sub(x, E.embed(BigInt(j)))); den *= BigInt(i - j); }
+    let num: Ext = e[i],
+      den = 1n;
+    for (let j = 0; j < e.length; j++)
+      if (j !== i) {
+        num = E.mul(num, E.sub(x, E.embed(BigInt(j))));
+        den *= BigInt(i - j);
+      }
     acc = E.add(acc, E.mul(num, E.inv(E.embed(den))));
   }
   return acc;

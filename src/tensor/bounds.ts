@@ -2,11 +2,17 @@ import { P } from '../field/goldilocks.js';
 import type { Expr, Program, TensorSpec } from './types.js';
 
 /** Interval of integers, inclusive. */
-export interface Interval { readonly lo: bigint; readonly hi: bigint }
+export interface Interval {
+  readonly lo: bigint;
+  readonly hi: bigint;
+}
 
 /** A program that cannot be built: the message names the constraint and the way out. */
 export class ProgramError extends Error {
-  constructor(readonly constraint: string, message: string) {
+  constructor(
+    readonly constraint: string,
+    message: string,
+  ) {
     super(`${constraint}: ${message}`);
     this.name = 'ProgramError';
   }
@@ -14,8 +20,12 @@ export class ProgramError extends Error {
 
 export function mulInterval(a: Interval, b: Interval): Interval {
   const c = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi];
-  let lo = c[0], hi = c[0];
-  for (const x of c) { if (x < lo) lo = x; if (x > hi) hi = x; }
+  let lo = c[0],
+    hi = c[0];
+  for (const x of c) {
+    if (x < lo) lo = x;
+    if (x > hi) hi = x;
+  }
   return { lo, hi };
 }
 
@@ -27,8 +37,14 @@ export function contractedAxes(axes: readonly string[], term: Expr['terms'][numb
 }
 
 /** Integer interval of an expression over all assignments within the operands' bounds (no cancellation assumed). */
-export function exprInterval(sizes: Readonly<Record<string, number>>, tensors: ReadonlyMap<string, TensorSpec>, axes: readonly string[], expr: Expr): Interval {
-  let lo = expr.constant, hi = expr.constant;
+export function exprInterval(
+  sizes: Readonly<Record<string, number>>,
+  tensors: ReadonlyMap<string, TensorSpec>,
+  axes: readonly string[],
+  expr: Expr,
+): Interval {
+  let lo = expr.constant,
+    hi = expr.constant;
   for (const term of expr.terms) {
     let iv: Interval = { lo: term.coef, hi: term.coef };
     for (const op of term.operands) {
@@ -65,16 +81,26 @@ export function checkProgram(program: Program): void {
       for (const t of e.terms) checkTerm(program, tensors, c.name, c.axes, t);
       const iv = exprInterval(program.axes, tensors, c.axes, e);
       // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude.
-      const top = c.kind === 'range' ? (1n << BigInt(c.bits)) : c.kind === 'lookup' ? (1n << 32n) : 1n;
+      const top = c.kind === 'range' ? 1n << BigInt(c.bits) : c.kind === 'lookup' ? 1n << 32n : 1n;
       if (iv.lo <= top - 1n - P || iv.hi >= P - (c.kind === 'lookup' ? top : 0n)) {
-        throw new ProgramError(c.name, `component ${k} may reach [${iv.lo}, ${iv.hi}], which wraps around the field: use narrower formats or limbs`);
+        throw new ProgramError(
+          c.name,
+          `component ${k} may reach [${iv.lo}, ${iv.hi}], which wraps around the field: use narrower formats or limbs`,
+        );
       }
     });
-    if (c.kind === 'range' && (c.bits < 1 || c.bits > program.rangeBits)) throw new ProgramError(c.name, `range of ${c.bits} bits needs limbs`);
+    if (c.kind === 'range' && (c.bits < 1 || c.bits > program.rangeBits))
+      throw new ProgramError(c.name, `range of ${c.bits} bits needs limbs`);
   }
 }
 
-function checkTerm(program: Program, tensors: ReadonlyMap<string, TensorSpec>, name: string, axes: readonly string[], term: Expr['terms'][number]): void {
+function checkTerm(
+  program: Program,
+  tensors: ReadonlyMap<string, TensorSpec>,
+  name: string,
+  axes: readonly string[],
+  term: Expr['terms'][number],
+): void {
   if (term.operands.length > 3) throw new ProgramError(name, 'more than three operands');
   for (const op of term.operands) {
     const t = tensors.get(op.tensor)!;
@@ -91,10 +117,12 @@ function checkTerm(program: Program, tensors: ReadonlyMap<string, TensorSpec>, n
       const n = program.axes[a.axis];
       if (n === undefined) throw new ProgramError(name, `unknown axis ${a.axis}`);
       const last = (a.stride ?? 1) * (n - 1) + (a.offset ?? 0);
-      if ((a.offset ?? 0) < 0 || last >= size) throw new ProgramError(name, `axis ${a.axis} runs outside axis ${t.axes[k]} of ${op.tensor}`);
+      if ((a.offset ?? 0) < 0 || last >= size)
+        throw new ProgramError(name, `axis ${a.axis} runs outside axis ${t.axes[k]} of ${op.tensor}`);
     });
   }
   // Every axis of the constraint must occur in each term: a term constant along an axis would need an all-ones operand.
   const used = new Set(term.operands.flatMap((o) => o.access.flatMap((a) => ('axis' in a ? [a.axis] : []))));
-  void axes; void used;
+  void axes;
+  void used;
 }

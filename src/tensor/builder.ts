@@ -1,19 +1,37 @@
 import { ProgramError, checkProgram, exprInterval } from './bounds.js';
-import type { Access, Constraint, Expr, Operand, Phase, Program, PublicKind, Step, StepOp, TableSpec, TensorClass, TensorSpec, Term } from './types.js';
+import type {
+  Access,
+  Constraint,
+  Expr,
+  Operand,
+  Phase,
+  Program,
+  PublicKind,
+  Step,
+  StepOp,
+  TableSpec,
+  TensorClass,
+  TensorSpec,
+  Term,
+} from './types.js';
 
 /** Parses `X[2*l+1,d,b,i]`: accesses are `axis`, `k*axis`, `axis+k`, `k*axis+m` or a fixed index. */
 export function operand(text: string): Operand {
   const m = /^([^[\]]+)(?:\[(.*)\])?$/.exec(text);
   if (!m) throw new Error(`cannot parse operand ${text}`);
-  const access: Access[] = (m[2] ?? '').split(',').filter((s) => s !== '').map((s) => {
-    const a = /^(?:(\d+)\*)?([a-zA-Z]\w*)(?:\+(\d+))?$/.exec(s.trim());
-    if (a) {
-      const stride = a[1] ? Number(a[1]) : 1, offset = a[3] ? Number(a[3]) : 0;
-      return stride === 1 && offset === 0 ? { axis: a[2] } : { axis: a[2], stride, offset };
-    }
-    if (/^\d+$/.test(s.trim())) return { index: Number(s) };
-    throw new Error(`cannot parse access ${s} in ${text}`);
-  });
+  const access: Access[] = (m[2] ?? '')
+    .split(',')
+    .filter((s) => s !== '')
+    .map((s) => {
+      const a = /^(?:(\d+)\*)?([a-zA-Z]\w*)(?:\+(\d+))?$/.exec(s.trim());
+      if (a) {
+        const stride = a[1] ? Number(a[1]) : 1,
+          offset = a[3] ? Number(a[3]) : 0;
+        return stride === 1 && offset === 0 ? { axis: a[2] } : { axis: a[2], stride, offset };
+      }
+      if (/^\d+$/.test(s.trim())) return { index: Number(s) };
+      throw new Error(`cannot parse access ${s} in ${text}`);
+    });
   return { tensor: m[1], access };
 }
 
@@ -31,11 +49,18 @@ export function expr(terms: readonly Term[], constant: bigint | number = 0n, rea
   return { constant: BigInt(constant), terms, ...(real === undefined ? {} : { real }) };
 }
 
-const scale = (e: Expr, k: bigint): Expr => ({ constant: e.constant * k, terms: e.terms.map((t) => ({ coef: t.coef * k, operands: t.operands })) });
+const scale = (e: Expr, k: bigint): Expr => ({
+  constant: e.constant * k,
+  terms: e.terms.map((t) => ({ coef: t.coef * k, operands: t.operands })),
+});
 const plus = (a: Expr, b: Expr): Expr => ({ constant: a.constant + b.constant, terms: [...a.terms, ...b.terms] });
 
 /** A fixed-point format: `bits` in all, `frac` of them fraction. */
-export interface Format { readonly bits: number; readonly frac: number; readonly signed?: boolean }
+export interface Format {
+  readonly bits: number;
+  readonly frac: number;
+  readonly signed?: boolean;
+}
 
 /** Text of an operand's axes, for building the output of a relation. */
 const text = (name: string, axes: readonly string[]): string => (axes.length ? `${name}[${axes.join(',')}]` : name);
@@ -53,7 +78,11 @@ export class ProgramBuilder {
   phase: Phase = 'pre';
   #names = new Map<string, TensorSpec>();
 
-  constructor(readonly name: string, readonly rangeBits: number, readonly scan = 'l') {}
+  constructor(
+    readonly name: string,
+    readonly rangeBits: number,
+    readonly scan = 'l',
+  ) {}
 
   axis(name: string, size: number): void {
     if (!Number.isSafeInteger(size) || size < 1) throw new ProgramError(name, `axis of size ${size}`);
@@ -62,7 +91,13 @@ export class ProgramBuilder {
     this.axes[name] = size;
   }
 
-  tensor(name: string, axes: readonly string[], cls: TensorClass, bounds: { lo: bigint; hi: bigint; frac: number }, extra: { publicKind?: PublicKind; group?: string; aliasOf?: string } = {}): void {
+  tensor(
+    name: string,
+    axes: readonly string[],
+    cls: TensorClass,
+    bounds: { lo: bigint; hi: bigint; frac: number },
+    extra: { publicKind?: PublicKind; group?: string; aliasOf?: string } = {},
+  ): void {
     if (this.#names.has(name)) throw new ProgramError(name, 'tensor exists');
     for (const a of axes) if (this.axes[a] === undefined) throw new ProgramError(name, `unknown axis ${a}`);
     const spec: TensorSpec = { name, axes, cls, ...bounds, ...extra };
@@ -135,7 +170,14 @@ export class ProgramBuilder {
   }
 
   /** Declares a witness, rounds into it and proves its format. */
-  rounded(name: string, axes: readonly string[], f: Format, e: Expr, shift: number, extra: { group?: string; cls?: TensorClass } = {}): void {
+  rounded(
+    name: string,
+    axes: readonly string[],
+    f: Format,
+    e: Expr,
+    shift: number,
+    extra: { group?: string; cls?: TensorClass } = {},
+  ): void {
     this.witness(name, axes, f, extra);
     this.round(name, axes, e, shift);
     this.inFormat(name, f);
@@ -169,7 +211,13 @@ export class ProgramBuilder {
     this.witness(name, axes, f);
     this.step(name, axes, { op: 'div', out: operand(out), num, den, shift: 0, frac: extra.frac } as unknown as StepOp);
     this.inFormat(name, f);
-    const prod: Expr = { constant: 0n, terms: [...den.terms.map((t) => ({ coef: t.coef, operands: [...t.operands, operand(out)] })), ...(den.constant ? [term(den.constant, out)] : [])] };
+    const prod: Expr = {
+      constant: 0n,
+      terms: [
+        ...den.terms.map((t) => ({ coef: t.coef, operands: [...t.operands, operand(out)] })),
+        ...(den.constant ? [term(den.constant, out)] : []),
+      ],
+    };
     const rem = plus(num, scale(prod, -1n));
     this.range(`${name}.rem`, axes, rem, denBits);
     this.range(`${name}.gap`, axes, plus(plus(den, expr([], -1n)), scale(rem, -1n)), denBits);
@@ -182,8 +230,15 @@ export class ProgramBuilder {
 
   build(): Program {
     const program: Program = {
-      version: 1, name: this.name, axes: this.axes, scan: this.scan, tensors: this.tensors, tables: this.tables,
-      constraints: this.constraints, steps: this.steps, rangeBits: this.rangeBits,
+      version: 1,
+      name: this.name,
+      axes: this.axes,
+      scan: this.scan,
+      tensors: this.tensors,
+      tables: this.tables,
+      constraints: this.constraints,
+      steps: this.steps,
+      rangeBits: this.rangeBits,
     };
     checkProgram(program);
     return program;
@@ -193,5 +248,7 @@ export class ProgramBuilder {
 /** Inclusive integer bounds of a format. */
 export function bounds(f: Format): { lo: bigint; hi: bigint; frac: number } {
   const n = BigInt(f.bits);
-  return f.signed === false ? { lo: 0n, hi: (1n << n) - 1n, frac: f.frac } : { lo: -(1n << (n - 1n)), hi: (1n << (n - 1n)) - 1n, frac: f.frac };
+  return f.signed === false
+    ? { lo: 0n, hi: (1n << n) - 1n, frac: f.frac }
+    : { lo: -(1n << (n - 1n)), hi: (1n << (n - 1n)) - 1n, frac: f.frac };
 }

@@ -4,12 +4,19 @@ import type { Factor, Plan, Slot } from './plan.js';
 import type { TensorClass } from './types.js';
 
 /** A claim on a committed class: coefficient times a functional of one tensor. */
-export interface WeightedFactor { readonly factor: Factor; readonly coefficient: Elem }
+export interface WeightedFactor {
+  readonly factor: Factor;
+  readonly coefficient: Elem;
+}
 
 /** The points at which functionals are taken. */
-export interface Points { readonly rho: readonly Elem[]; readonly axes: ReadonlyMap<string, readonly Elem[]> }
+export interface Points {
+  readonly rho: readonly Elem[];
+  readonly axes: ReadonlyMap<string, readonly Elem[]>;
+}
 
-const pointOf = (s: Exclude<Slot, { kind: 'index' }>, p: Points): readonly Elem[] => (s.kind === 'rho' ? p.rho.slice(s.from, s.to) : p.axes.get(s.axis)!);
+const pointOf = (s: Exclude<Slot, { kind: 'index' }>, p: Points): readonly Elem[] =>
+  s.kind === 'rho' ? p.rho.slice(s.from, s.to) : p.axes.get(s.axis)!;
 const slotKey = (s: Exclude<Slot, { kind: 'index' }>): string => (s.kind === 'rho' ? `r${s.from}-${s.to}` : `a${s.axis}`);
 
 /**
@@ -17,17 +24,36 @@ const slotKey = (s: Exclude<Slot, { kind: 'index' }>): string => (s.kind === 'rh
  * times (blocks moved by `shift` cells), per axis, the inner product over the block's piece of the axis weights with eq(chunk of the point, .). For an access that covers its axis the
  * inner product is eq at the piece's high bits times eq of the low bits; otherwise it is summed (layer axes).
  */
-export function evalWeights(ch: Arith, plan: Plan, cls: TensorClass, claims: readonly WeightedFactor[], points: Points, point: readonly Elem[], shift = 0): Elem {
-  const layout = plan.layouts.get(cls)!, n = point.length;
-  const cache = new Map<string, Elem>(), tables = new Map<string, Elem[]>(), prefixes = new Map<string, Elem>();
-  const memo = (key: string, f: () => Elem): Elem => { let v = cache.get(key); if (v === undefined) { v = f(); cache.set(key, v); } return v; };
+export function evalWeights(
+  ch: Arith,
+  plan: Plan,
+  cls: TensorClass,
+  claims: readonly WeightedFactor[],
+  points: Points,
+  point: readonly Elem[],
+  shift = 0,
+): Elem {
+  const layout = plan.layouts.get(cls)!,
+    n = point.length;
+  const cache = new Map<string, Elem>(),
+    tables = new Map<string, Elem[]>(),
+    prefixes = new Map<string, Elem>();
+  const memo = (key: string, f: () => Elem): Elem => {
+    let v = cache.get(key);
+    if (v === undefined) {
+      v = f();
+      cache.set(key, v);
+    }
+    return v;
+  };
   // eq(point prefix, position bits), sharing common prefixes.
   const prefix = (bits: number, value: number): Elem => {
     if (bits === 0) return ch.constant(1n);
     const key = `${bits}/${value}`;
     let v = prefixes.get(key);
     if (v === undefined) {
-      const up = prefix(bits - 1, Math.floor(value / 2)), hi = ch.mul(up, point[bits - 1]);
+      const up = prefix(bits - 1, Math.floor(value / 2)),
+        hi = ch.mul(up, point[bits - 1]);
       prefixes.set(`${bits}/${value - (value % 2) + 1}`, hi);
       prefixes.set(`${bits}/${value - (value % 2)}`, ch.sub(up, hi));
       v = prefixes.get(key)!;
@@ -36,21 +62,39 @@ export function evalWeights(ch: Arith, plan: Plan, cls: TensorClass, claims: rea
   };
   const piece = (s: Slot, axisSize: number, start: number, log: number, at: number): Elem | undefined => {
     const chunk = point.slice(at, at + log);
-    if (s.kind === 'index') return s.index >= start && s.index < start + 2 ** log ? memo(`i${s.index - start}/${at}/${log}`, () => eqAt(ch, chunk, s.index - start)) : undefined;
-    const z = pointOf(s, points), key = slotKey(s);
+    if (s.kind === 'index')
+      return s.index >= start && s.index < start + 2 ** log
+        ? memo(`i${s.index - start}/${at}/${log}`, () => eqAt(ch, chunk, s.index - start))
+        : undefined;
+    const z = pointOf(s, points),
+      key = slotKey(s);
     if (s.stride === 1 && s.offset === 0 && s.size === axisSize) {
       const hi = z.slice(0, z.length - log);
       const low = memo(`${key}~${at}/${log}`, () => eqEval(ch, z.slice(z.length - log), chunk));
-      return hi.length ? ch.mul(memo(`${key}^${start}/${log}`, () => eqAt(ch, hi, start / 2 ** log)), low) : low;
+      return hi.length
+        ? ch.mul(
+            memo(`${key}^${start}/${log}`, () => eqAt(ch, hi, start / 2 ** log)),
+            low,
+          )
+        : low;
     }
     return memo(`${key}*${s.stride}+${s.offset}/${start}/${log}/${at}`, () => {
       let table = tables.get(key);
-      if (!table) { table = eqTable(ch, z, s.size); tables.set(key, table); }
+      if (!table) {
+        table = eqTable(ch, z, s.size);
+        tables.set(key, table);
+      }
       const lowKey = `c${at}/${log}`;
       let low = tables.get(lowKey);
-      if (!low) { low = eqTable(ch, chunk); tables.set(lowKey, low); }
+      if (!low) {
+        low = eqTable(ch, chunk);
+        tables.set(lowKey, low);
+      }
       let sum = ch.constant(0n);
-      for (let i = 0; i < s.size; i++) { const c = s.stride * i + s.offset - start; if (c >= 0 && c < 2 ** log) sum = ch.mulAdd(table[i], low[c], sum); }
+      for (let i = 0; i < s.size; i++) {
+        const c = s.stride * i + s.offset - start;
+        if (c >= 0 && c < 2 ** log) sum = ch.mulAdd(table[i], low[c], sum);
+      }
       return sum;
     });
   };
@@ -61,9 +105,11 @@ export function evalWeights(ch: Arith, plan: Plan, cls: TensorClass, claims: rea
     const { tensor, blocks } = layout.tensors.get(name)!;
     const sizes = tensor.axes.map((a) => plan.extended.axes[a]);
     for (const b of blocks) {
-      let inner = ch.constant(0n), any = false;
+      let inner = ch.constant(0n),
+        any = false;
       for (const c of list) {
-        let at = n - b.log, v: Elem | undefined = c.coefficient;
+        let at = n - b.log,
+          v: Elem | undefined = c.coefficient;
         for (let d = 0; d < sizes.length && v !== undefined; d++) {
           const w = piece(c.factor.slots[d], sizes[d], b.starts[d], b.logs[d], at);
           v = w === undefined ? undefined : ch.mul(v, w);

@@ -9,14 +9,28 @@ export class DeferredClaim {
   readonly #plan: Plan;
   readonly #point: readonly Elem[];
   readonly #value: Elem;
-  constructor(plan: Plan, point: readonly Elem[], value: Elem) { this.#plan = plan; this.#point = point; this.#value = value; }
+  constructor(plan: Plan, point: readonly Elem[], value: Elem) {
+    this.#plan = plan;
+    this.#point = point;
+    this.#value = value;
+  }
   /** Takes the claim out of the channel's memory. */
-  detach(ch: NativeChannel): DetachedClaim { return new DetachedClaim(this.#plan, this.#point.map((x) => ch.value(x)), ch.value(this.#value)); }
+  detach(ch: NativeChannel): DetachedClaim {
+    return new DetachedClaim(
+      this.#plan,
+      this.#point.map((x) => ch.value(x)),
+      ch.value(this.#value),
+    );
+  }
 }
 
 /** The same by value, to be settled after the channel is closed. */
 export class DetachedClaim {
-  constructor(readonly plan: Plan, readonly point: readonly Ext[], readonly value: Ext) {}
+  constructor(
+    readonly plan: Plan,
+    readonly point: readonly Ext[],
+    readonly value: Ext,
+  ) {}
 }
 
 /** Checks frozen(point) = value by direct evaluation of the stack (signed words at `stack`). Linear in the base. */
@@ -30,9 +44,23 @@ export function settleFrozen(k: Kernels, stack: number, cells: number, claims: r
 
 /** Extension of a stack of signed words at a point (most significant variable first). */
 export function evaluateStack(k: Kernels, stack: number, cells: number, point: readonly Ext[]): Ext {
-  const m = k.mark(), half = Math.floor(point.length / 2), low = point.length - half, n = 2 ** low, rows = Math.ceil(cells / n);
-  const tab = (pt: readonly Ext[], size: number): number => { const d = k.alloc(24 * (size + 1)), p = k.exts(pt), s = k.alloc(64); k.exports['eqTrunc'](d, p, pt.length, size, s); return d; };
-  const lo = tab(point.slice(half), n), hi = tab(point.slice(0, half), rows), desc = k.alloc(256), idx = k.alloc(64 * k.threads), dst = k.zeroed(24 * rows);
+  const m = k.mark(),
+    half = Math.floor(point.length / 2),
+    low = point.length - half,
+    n = 2 ** low,
+    rows = Math.ceil(cells / n);
+  const tab = (pt: readonly Ext[], size: number): number => {
+    const d = k.alloc(24 * (size + 1)),
+      p = k.exts(pt),
+      s = k.alloc(64);
+    k.exports['eqTrunc'](d, p, pt.length, size, s);
+    return d;
+  };
+  const lo = tab(point.slice(half), n),
+    hi = tab(point.slice(0, half), rows),
+    desc = k.alloc(256),
+    idx = k.alloc(64 * k.threads),
+    dst = k.zeroed(24 * rows);
   k.i32.set([1, 1, rows, n, n, 1], desc / 4);
   const full = Math.floor(cells / n);
   k.parallel('project', full, 1, (a, b, t) => [dst, stack, lo, desc, idx + 64 * t, 0, n, a, b]);

@@ -7,25 +7,43 @@ export type Source =
   | { readonly kind: 'onehot'; readonly ids: Int32Array; readonly sizes: readonly number[] };
 
 /** Axes over which an expression is evaluated; the scan axis, if among them, is fixed by the caller. */
-export interface Box { readonly axes: readonly string[]; readonly scan?: string }
+export interface Box {
+  readonly axes: readonly string[];
+  readonly scan?: string;
+}
 
 /** Cells i64 or f64. */
 export type Mode = 'I' | 'F';
 
 /** One kernel call, less the addresses that move with the scan index. */
 export interface TermPlan {
-  readonly desc: number; readonly rows: number; readonly n: number; readonly K: number; readonly kind: number;
-  readonly a: number; readonly aScan: number; readonly b: number; readonly bScan: number;
+  readonly desc: number;
+  readonly rows: number;
+  readonly n: number;
+  readonly K: number;
+  readonly kind: number;
+  readonly a: number;
+  readonly aScan: number;
+  readonly b: number;
+  readonly bScan: number;
   /** The kernel may write the first value of each cell; otherwise acc is filled before. */
-  readonly covers: boolean; readonly serial: boolean;
+  readonly covers: boolean;
+  readonly serial: boolean;
   readonly factor: number | bigint;
   /** Product of two operands that is formed first; its place is `a`. */
   readonly product?: TermPlan & { readonly out: number };
 }
-export interface ExprPlan { readonly terms: readonly TermPlan[]; readonly cells: number; readonly constant: number | bigint }
+export interface ExprPlan {
+  readonly terms: readonly TermPlan[];
+  readonly cells: number;
+  readonly constant: number | bigint;
+}
 
 /** A term with its operands resolved; `factor` is the coefficient in the reading's numbers. */
-export interface FlatTerm { readonly factor: number | bigint; readonly operands: readonly { readonly source: Source; readonly access: readonly Access[] }[] }
+export interface FlatTerm {
+  readonly factor: number | bigint;
+  readonly operands: readonly { readonly source: Source; readonly access: readonly Access[] }[];
+}
 
 const SKIP = 0xffffffff;
 const PANEL_BYTES = 512 * 64;
@@ -33,8 +51,15 @@ const PANEL_BYTES = 512 * 64;
 const SMALL = 20_000;
 
 /** One loop dimension: size, then byte strides of acc, a and b, and the stride (in ids) of the one-hot's positions. */
-interface Dim { readonly size: number; readonly s: readonly [number, number, number, number] }
-interface View { readonly strides: Map<string, number>; readonly base: number; readonly scan: number }
+interface Dim {
+  readonly size: number;
+  readonly s: readonly [number, number, number, number];
+}
+interface View {
+  readonly strides: Map<string, number>;
+  readonly base: number;
+  readonly scan: number;
+}
 
 export const product = (xs: readonly number[]): number => xs.reduce((a, b) => a * b, 1);
 
@@ -42,19 +67,28 @@ export const product = (xs: readonly number[]): number => xs.reduce((a, b) => a 
 export function rowMajor(sizes: readonly number[]): number[] {
   const out = new Array<number>(sizes.length);
   let s = 1;
-  for (let k = sizes.length - 1; k >= 0; k--) { out[k] = s; s *= sizes[k]; }
+  for (let k = sizes.length - 1; k >= 0; k--) {
+    out[k] = s;
+    s *= sizes[k];
+  }
   return out;
 }
 
 /** Strides (times `unit`) of an operand by relation axis. */
 export function viewOf(sizes: readonly number[], access: readonly Access[], unit: number, scan?: string): View {
-  const strides = new Map<string, number>(), rm = rowMajor(sizes);
-  let base = 0, scanStride = 0;
+  const strides = new Map<string, number>(),
+    rm = rowMajor(sizes);
+  let base = 0,
+    scanStride = 0;
   access.forEach((a, k) => {
-    if ('index' in a) { base += a.index * rm[k] * unit; return; }
+    if ('index' in a) {
+      base += a.index * rm[k] * unit;
+      return;
+    }
     base += (a.offset ?? 0) * rm[k] * unit;
     const s = (a.stride ?? 1) * rm[k] * unit;
-    if (a.axis === scan) scanStride += s; else strides.set(a.axis, (strides.get(a.axis) ?? 0) + s);
+    if (a.axis === scan) scanStride += s;
+    else strides.set(a.axis, (strides.get(a.axis) ?? 0) + s);
   });
   return { strides, base, scan: scanStride };
 }
@@ -79,15 +113,24 @@ export class Einsum {
   readonly #one: number;
   readonly #scratch: number;
 
-  constructor(readonly kernels: Kernels, readonly mode: Mode, readonly sizes: Readonly<Record<string, number>>) {
+  constructor(
+    readonly kernels: Kernels,
+    readonly mode: Mode,
+    readonly sizes: Readonly<Record<string, number>>,
+  ) {
     this.#one = kernels.alloc(8);
-    if (mode === 'I') kernels.i64[this.#one / 8] = 1n; else kernels.f64[this.#one / 8] = 1;
+    if (mode === 'I') kernels.i64[this.#one / 8] = 1n;
+    else kernels.f64[this.#one / 8] = 1;
     this.#scratch = kernels.alloc(PANEL_BYTES * kernels.threads);
   }
 
   /** Axes of the accumulator (the box without its scan axis) and their sizes. */
-  axesOf(box: Box): string[] { return box.axes.filter((a) => a !== box.scan); }
-  cells(box: Box): number { return product(this.axesOf(box).map((a) => this.sizes[a])); }
+  axesOf(box: Box): string[] {
+    return box.axes.filter((a) => a !== box.scan);
+  }
+  cells(box: Box): number {
+    return product(this.axesOf(box).map((a) => this.sizes[a]));
+  }
 
   /** Plans stay in the arena until the caller releases them. */
   plan(box: Box, terms: readonly FlatTerm[], constant: number | bigint): ExprPlan {
@@ -101,7 +144,10 @@ export class Einsum {
     // Further one-hot operands, or one with a fixed or moved vocabulary index, are written out.
     for (const o of ops) {
       const v = o.access[0];
-      if (o.source.kind === 'onehot' && (o !== hot || !v || !('axis' in v) || (v.stride ?? 1) !== 1 || (v.offset ?? 0) !== 0 || v.axis === box.scan)) {
+      if (
+        o.source.kind === 'onehot' &&
+        (o !== hot || !v || !('axis' in v) || (v.stride ?? 1) !== 1 || (v.offset ?? 0) !== 0 || v.axis === box.scan)
+      ) {
         dense.push({ source: this.#expand(o.source), access: o.access });
         if (o === hot) hot = undefined;
       }
@@ -119,10 +165,13 @@ export class Einsum {
 
   #expand(s: Source): Source {
     if (s.kind === 'dense') return s;
-    const n = product(s.sizes), ptr = this.kernels.zeroed(8 * n), positions = s.ids.length;
+    const n = product(s.sizes),
+      ptr = this.kernels.zeroed(8 * n),
+      positions = s.ids.length;
     s.ids.forEach((id, k) => {
       if (id < 0) return;
-      if (this.mode === 'I') this.kernels.i64[ptr / 8 + id * positions + k] = 1n; else this.kernels.f64[ptr / 8 + id * positions + k] = 1;
+      if (this.mode === 'I') this.kernels.i64[ptr / 8 + id * positions + k] = 1n;
+      else this.kernels.f64[ptr / 8 + id * positions + k] = 1;
     });
     return { kind: 'dense', ptr, sizes: s.sizes };
   }
@@ -131,22 +180,31 @@ export class Einsum {
   #pair(box: Box, ops: readonly FlatTerm['operands'][number][]) {
     const axesOf = (o: FlatTerm['operands'][number]) => o.access.flatMap((a) => ('axis' in a && a.axis !== box.scan ? [a.axis] : []));
     let best: { x: number; y: number; axes: string[]; cells: number } | undefined;
-    for (const [x, y] of [[0, 1], [0, 2], [1, 2]]) {
+    for (const [x, y] of [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ]) {
       // Order of the wider operand first, so that the inner axis stays contiguous.
       const [p, q] = axesOf(ops[x]).length >= axesOf(ops[y]).length ? [ops[x], ops[y]] : [ops[y], ops[x]];
-      const axes = [...new Set([...axesOf(p), ...axesOf(q)])], cells = product(axes.map((a) => this.sizes[a]));
+      const axes = [...new Set([...axesOf(p), ...axesOf(q)])],
+        cells = product(axes.map((a) => this.sizes[a]));
       if (!best || cells < best.cells) best = { x, y, axes, cells };
     }
     const { x, y, axes, cells } = best!;
     const inner: Box = { axes: box.scan ? [...axes, box.scan] : axes, scan: box.scan };
     const plan = this.#two(inner, this.mode === 'I' ? 1n : 1, [ops[x], ops[y]], undefined);
     const ptr = this.kernels.alloc(8 * cells);
-    const operand = { source: { kind: 'dense', ptr, sizes: axes.map((a) => this.sizes[a]) } as const, access: axes.map((axis) => ({ axis })) };
+    const operand = {
+      source: { kind: 'dense', ptr, sizes: axes.map((a) => this.sizes[a]) } as const,
+      access: axes.map((axis) => ({ axis })),
+    };
     return { plan: { ...plan, out: ptr }, operand, third: ops[3 - x - y] };
   }
 
   #two(box: Box, factor: number | bigint, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): TermPlan {
-    const outAxes = this.axesOf(box), accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
+    const outAxes = this.axesOf(box),
+      accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
     const views = ops.map((o) => ({ ptr: (o.source as { ptr: number }).ptr, ...viewOf(o.source.sizes, o.access, 8, box.scan) }));
     while (views.length < 2) views.unshift({ ptr: this.#one, strides: new Map(), base: 0, scan: 0 });
     let [A, B] = views;
@@ -155,58 +213,105 @@ export class Einsum {
     const pos = hot ? viewOf(hot.source.sizes.slice(1), hot.access.slice(1), 1, box.scan) : undefined;
     if (pos?.scan) throw new Error('a one-hot operand along the scan axis is not supported');
     const used = new Set([...A.strides.keys(), ...B.strides.keys(), ...(pos?.strides.keys() ?? []), ...(vocab ? [vocab] : [])]);
-    const dim = (axis: string, acc: number): Dim => ({ size: this.sizes[axis], s: [acc, A.strides.get(axis) ?? 0, B.strides.get(axis) ?? 0, pos?.strides.get(axis) ?? 0] });
+    const dim = (axis: string, acc: number): Dim => ({
+      size: this.sizes[axis],
+      s: [acc, A.strides.get(axis) ?? 0, B.strides.get(axis) ?? 0, pos?.strides.get(axis) ?? 0],
+    });
     const out = outAxes.flatMap((a, k) => (a === vocab ? [] : [dim(a, accStrides[k] * 8)]));
     const con = [...used].filter((a) => !outAxes.includes(a) && a !== vocab).map((a) => dim(a, 0));
     const vAcc = vocab && outAxes.includes(vocab) ? accStrides[outAxes.indexOf(vocab)] * 8 : 0;
-    const vA = vocab ? A.strides.get(vocab) ?? 0 : 0, vB = vocab ? B.strides.get(vocab) ?? 0 : 0;
+    const vA = vocab ? (A.strides.get(vocab) ?? 0) : 0,
+      vB = vocab ? (B.strides.get(vocab) ?? 0) : 0;
     const posIn = (ds: Dim[]) => ds.some((d) => d.s[3] !== 0);
     // Scatter: the output cell depends on the id, or ids depend on rows and contracted indices at once.
     const scatter = hot !== undefined && (vAcc !== 0 || (posIn(out) && posIn(con)));
 
-    let rowsD = fuse(out), conD = fuse(con), inner: Dim = { size: 1, s: [8, 0, 0, 0] }, kind = 0;
+    let rowsD = fuse(out),
+      conD = fuse(con),
+      inner: Dim = { size: 1, s: [8, 0, 0, 0] },
+      kind = 0;
     const swap = () => {
       [A, B] = [B, A];
       const turn = (d: Dim): Dim => ({ size: d.size, s: [d.s[0], d.s[2], d.s[1], d.s[3]] });
-      rowsD = rowsD.map(turn); conD = conD.map(turn); inner = turn(inner);
+      rowsD = rowsD.map(turn);
+      conD = conD.map(turn);
+      inner = turn(inner);
     };
-    if (scatter) { rowsD = fuse([...out, ...con]); conD = []; } else {
+    if (scatter) {
+      rowsD = fuse([...out, ...con]);
+      conD = [];
+    } else {
       const last = rowsD.at(-1);
       const stream = (d: Dim): boolean => (d.s[1] === 8 || d.s[1] === 0) && (d.s[2] === 8 || d.s[2] === 0) && d.s[3] === 0;
       const idLess = !hot;
       const dots = conD.findIndex((d) => stream(d) && d.s[1] + d.s[2] > 0 && d.size > 1);
       if (idLess && last && last.s[0] === 8 && stream(last) && last.s[1] + last.s[2] > 0 && (last.size >= 4 || dots < 0)) {
-        inner = last; rowsD.pop();
+        inner = last;
+        rowsD.pop();
         kind = inner.s[1] && inner.s[2] ? 2 : 1;
         if (kind === 1 && inner.s[2] === 0) swap();
       } else if (idLess && dots >= 0) {
-        inner = conD[dots]; conD.splice(dots, 1);
+        inner = conD[dots];
+        conD.splice(dots, 1);
         kind = 3;
         if (inner.s[2] === 0) swap();
-      } else if (last && last.s[3] === 0) { inner = last; rowsD.pop(); }
+      } else if (last && last.s[3] === 0) {
+        inner = last;
+        rowsD.pop();
+      }
     }
-    const rows = product(rowsD.map((d) => d.size)), K = product(conD.map((d) => d.size));
-    const rowAcc = this.#table(rowsD, 0), rowA = this.#table(rowsD, 1), rowB = this.#table(rowsD, 2), kA = this.#table(conD, 1), kB = this.#table(conD, 2);
+    const rows = product(rowsD.map((d) => d.size)),
+      K = product(conD.map((d) => d.size));
+    const rowAcc = this.#table(rowsD, 0),
+      rowA = this.#table(rowsD, 1),
+      rowB = this.#table(rowsD, 2),
+      kA = this.#table(conD, 1),
+      kB = this.#table(conD, 2);
     if (hot) {
       const inRows = scatter || posIn(rowsD) || !posIn(conD);
-      const ds = inRows ? rowsD : conD, ids = this.#table(ds, 3), n = product(ds.map((d) => d.size)), u = this.kernels.u32;
-      const ta = inRows ? rowA : kA, tb = inRows ? rowB : kB;
+      const ds = inRows ? rowsD : conD,
+        ids = this.#table(ds, 3),
+        n = product(ds.map((d) => d.size)),
+        u = this.kernels.u32;
+      const ta = inRows ? rowA : kA,
+        tb = inRows ? rowB : kB;
       for (let k = 0; k < n; k++) {
         const id = hot.source.ids[pos!.base + u[ids / 4 + k]];
         if (id >= hot.source.sizes[0]) throw new RangeError(`one-hot id ${id} outside its axis of ${hot.source.sizes[0]}`);
-        if (id < 0) { u[ta / 4 + k] = SKIP; u[tb / 4 + k] = SKIP; continue; }
-        u[ta / 4 + k] += id * vA; u[tb / 4 + k] += id * vB;
+        if (id < 0) {
+          u[ta / 4 + k] = SKIP;
+          u[tb / 4 + k] = SKIP;
+          continue;
+        }
+        u[ta / 4 + k] += id * vA;
+        u[tb / 4 + k] += id * vB;
         if (scatter) u[rowAcc / 4 + k] += id * vAcc;
       }
     }
-    const desc = this.kernels.alloc(80), u = this.kernels.u32;
+    const desc = this.kernels.alloc(80),
+      u = this.kernels.u32;
     u.set([0, 0, 0, rowAcc, rowA, rowB, K, kA, kB, inner.size, inner.s[0], inner.s[1], inner.s[2], kind, 0, 0], desc / 4);
-    return { desc, rows, n: inner.size, K, kind, a: A.ptr + A.base, aScan: A.scan, b: B.ptr + B.base, bScan: B.scan, covers: !scatter, serial: scatter, factor };
+    return {
+      desc,
+      rows,
+      n: inner.size,
+      K,
+      kind,
+      a: A.ptr + A.base,
+      aScan: A.scan,
+      b: B.ptr + B.base,
+      bScan: B.scan,
+      covers: !scatter,
+      serial: scatter,
+      factor,
+    };
   }
 
   /** Offsets of all index combinations of the dimensions, last fastest. */
   #table(dims: readonly Dim[], which: 0 | 1 | 2 | 3): number {
-    const n = product(dims.map((d) => d.size)), p = this.kernels.alloc(4 * n), u = this.kernels.u32.subarray(p / 4, p / 4 + n);
+    const n = product(dims.map((d) => d.size)),
+      p = this.kernels.alloc(4 * n),
+      u = this.kernels.u32.subarray(p / 4, p / 4 + n);
     u[0] = 0;
     let have = 1;
     for (let k = dims.length - 1; k >= 0; k--) {
@@ -218,21 +323,33 @@ export class Einsum {
   }
 
   /** Table of row offsets of an operand over the box, split into rows and an inner run of n cells. */
-  target(box: Box, sizes: readonly number[], access: readonly Access[], n: number): { table: number; base: number; scan: number; stride: number } {
-    const v = viewOf(sizes, access, 8, box.scan), axes = this.axesOf(box);
+  target(
+    box: Box,
+    sizes: readonly number[],
+    access: readonly Access[],
+    n: number,
+  ): { table: number; base: number; scan: number; stride: number } {
+    const v = viewOf(sizes, access, 8, box.scan),
+      axes = this.axesOf(box);
     const dims = axes.map((a): Dim => ({ size: this.sizes[a], s: [v.strides.get(a) ?? 0, 0, 0, 0] }));
-    let stride = 0, have = 1;
-    while (have < n) { const d = dims.pop()!; if (have === 1 && d.size > 1) stride = d.s[0]; have *= d.size; }
+    let stride = 0,
+      have = 1;
+    while (have < n) {
+      const d = dims.pop()!;
+      if (have === 1 && d.size > 1) stride = d.s[0];
+      have *= d.size;
+    }
     return { table: this.#table(dims, 0), base: v.base, scan: v.scan, stride: n === 1 ? 8 : stride };
   }
 
   /** Cells of the trailing axes of the box along which all the given operands run with one stride. */
   run(box: Box, operands: readonly { sizes: readonly number[]; access: readonly Access[] }[]): number {
-    const axes = this.axesOf(box), views = operands.map((o) => viewOf(o.sizes, o.access, 8, box.scan));
+    const axes = this.axesOf(box),
+      views = operands.map((o) => viewOf(o.sizes, o.access, 8, box.scan));
     let n = 1;
     for (let k = axes.length - 1; k >= 0; k--) {
       const a = axes[k];
-      if (n > 1 && !views.every((v) => (v.strides.get(a) ?? 0) === n * (this.#inner(v, axes, k)))) break;
+      if (n > 1 && !views.every((v) => (v.strides.get(a) ?? 0) === n * this.#inner(v, axes, k))) break;
       n *= this.sizes[a];
     }
     return n;
@@ -245,7 +362,10 @@ export class Einsum {
   /** acc (row-major over the box) = the expression at scan index `at`. */
   evaluate(plan: ExprPlan, acc: number, at = 0): void {
     let init = true;
-    if (!plan.terms.length || !plan.terms[0].covers) { this.fill(acc, plan.cells, plan.constant); init = false; }
+    if (!plan.terms.length || !plan.terms[0].covers) {
+      this.fill(acc, plan.cells, plan.constant);
+      init = false;
+    }
     for (const t of plan.terms) {
       if (t.product) {
         const zero = this.mode === 'I' ? 0n : 0;
@@ -262,24 +382,51 @@ export class Einsum {
 
   /** Flat range over threads. */
   split(kernel: string, n: number, args: (lo: number, hi: number, thread: number) => (number | bigint)[]): void {
-    if (n < SMALL) this.kernels.exports[kernel](...args(0, n, 0)); else this.kernels.parallel(kernel, n, 64, args);
+    if (n < SMALL) this.kernels.exports[kernel](...args(0, n, 0));
+    else this.kernels.parallel(kernel, n, 64, args);
   }
 
   /** Rows times columns over threads: by rows, or by columns when there are few rows. */
-  grid(kernel: string, rows: number, n: number, work: number, args: (rlo: number, rhi: number, nlo: number, nhi: number, thread: number) => (number | bigint)[], columns = true): void {
+  grid(
+    kernel: string,
+    rows: number,
+    n: number,
+    work: number,
+    args: (rlo: number, rhi: number, nlo: number, nhi: number, thread: number) => (number | bigint)[],
+    columns = true,
+  ): void {
     if (work < SMALL || (rows === 1 && !columns)) this.kernels.exports[kernel](...args(0, rows, 0, n, 0));
-    else if (rows >= 4 * this.kernels.threads || !columns || n < 256) this.kernels.parallel(kernel, rows, 1, (lo, hi, t) => args(lo, hi, 0, n, t));
+    else if (rows >= 4 * this.kernels.threads || !columns || n < 256)
+      this.kernels.parallel(kernel, rows, 1, (lo, hi, t) => args(lo, hi, 0, n, t));
     else this.kernels.parallel(kernel, n, 64, (lo, hi, t) => args(0, rows, lo, hi, t));
   }
 
   #call(t: TermPlan, acc: number, at: number, init: boolean, constant: number | bigint): void {
-    const k = this.kernels, u = k.u32, d = t.desc / 4;
-    u[d] = acc; u[d + 1] = t.a + t.aScan * at; u[d + 2] = t.b + t.bScan * at; u[d + 14] = init ? 1 : 0;
+    const k = this.kernels,
+      u = k.u32,
+      d = t.desc / 4;
+    u[d] = acc;
+    u[d + 1] = t.a + t.aScan * at;
+    u[d + 2] = t.b + t.bScan * at;
+    u[d + 14] = init ? 1 : 0;
     const w = t.desc / 8;
-    if (this.mode === 'I') { k.i64[w + 8] = BigInt.asIntN(64, t.factor as bigint); k.i64[w + 9] = BigInt.asIntN(64, constant as bigint); }
-    else { k.f64[w + 8] = t.factor as number; k.f64[w + 9] = constant as number; }
-    const kernel = this.mode === 'I' ? 'einsumI' : 'einsumF', work = t.serial ? 0 : t.rows * t.n * t.K;
-    this.grid(kernel, t.rows, t.n, work, (rlo, rhi, nlo, nhi, th) => [t.desc, rlo, rhi, nlo, nhi, this.#scratch + PANEL_BYTES * th], t.kind !== 3);
+    if (this.mode === 'I') {
+      k.i64[w + 8] = BigInt.asIntN(64, t.factor as bigint);
+      k.i64[w + 9] = BigInt.asIntN(64, constant as bigint);
+    } else {
+      k.f64[w + 8] = t.factor as number;
+      k.f64[w + 9] = constant as number;
+    }
+    const kernel = this.mode === 'I' ? 'einsumI' : 'einsumF',
+      work = t.serial ? 0 : t.rows * t.n * t.K;
+    this.grid(
+      kernel,
+      t.rows,
+      t.n,
+      work,
+      (rlo, rhi, nlo, nhi, th) => [t.desc, rlo, rhi, nlo, nhi, this.#scratch + PANEL_BYTES * th],
+      t.kind !== 3,
+    );
   }
 }
 type HotOperand = { readonly source: Source & { kind: 'onehot' }; readonly access: readonly Access[] };

@@ -17,20 +17,37 @@ export class FloatReading extends Reading {
 
   constructor(kernels: Kernels, program: Program, inputs: ReadingInputs) {
     super(kernels, program, inputs, 'F');
-    this.#read = new Set(program.steps.flatMap((s) => [...exprsOf(s).flatMap((e) => e.terms.flatMap((t) => t.operands.map((o) => o.tensor))), ...(s.op === 'lse' ? [s.scores.tensor] : []), ...(s.op === 'round' && s.base ? [s.base.tensor] : [])]));
+    this.#read = new Set(
+      program.steps.flatMap((s) => [
+        ...exprsOf(s).flatMap((e) => e.terms.flatMap((t) => t.operands.map((o) => o.tensor))),
+        ...(s.op === 'lse' ? [s.scores.tensor] : []),
+        ...(s.op === 'round' && s.base ? [s.base.tensor] : []),
+      ]),
+    );
     this.init(inputs);
   }
 
   /** A copy of a tensor's real values. */
-  read(name: string): Float64Array { return this.view(name).slice(); }
+  read(name: string): Float64Array {
+    return this.view(name).slice();
+  }
   /** The values themselves; valid until memory grows. */
-  view(name: string): Float64Array { const p = this.at(name) / 8; return this.kernels.f64.subarray(p, p + this.cells(name)); }
+  view(name: string): Float64Array {
+    const p = this.at(name) / 8;
+    return this.kernels.f64.subarray(p, p + this.cells(name));
+  }
 
   protected write(t: TensorSpec, ptr: number, cells: number, value: BigInt64Array | Float64Array | ((c: BigInt64Array) => void)): void {
     const view = this.kernels.f64.subarray(ptr / 8, ptr / 8 + cells);
-    if (value instanceof Float64Array) { view.set(value); return; }
+    if (value instanceof Float64Array) {
+      view.set(value);
+      return;
+    }
     let ints = value as BigInt64Array;
-    if (typeof value === 'function') { ints = new BigInt64Array(cells); value(ints); }
+    if (typeof value === 'function') {
+      ints = new BigInt64Array(cells);
+      value(ints);
+    }
     const unit = 2 ** -t.frac;
     for (let k = 0; k < cells; k++) view[k] = Number(ints[k]) * unit;
   }
@@ -39,7 +56,9 @@ export class FloatReading extends Reading {
     if (t.real !== undefined && frac !== undefined) return t.real;
     return Number(t.coef) * 2 ** (t.operands.reduce((n, o) => n + this.spec(o.tensor).frac, 0) - (frac ?? 0));
   }
-  protected constant(e: Expr, frac: number | undefined): number { return (e.real ?? Number(e.constant)) * 2 ** -(frac ?? 0); }
+  protected constant(e: Expr, frac: number | undefined): number {
+    return (e.real ?? Number(e.constant)) * 2 ** -(frac ?? 0);
+  }
 
   /** Largest factors first: a masked key's D - D causal cancels exactly before M - s is added, instead of swallowing its last digits. */
   protected override plan(e: Expr, box: Box, frac?: number): ExprPlan {
@@ -49,39 +68,60 @@ export class FloatReading extends Reading {
 
   protected fracs(s: Step): readonly (number | undefined)[] {
     switch (s.op) {
-      case 'round': return [this.spec(s.out.tensor).frac + s.shift];
-      case 'sqrt': case 'rsqrt': case 'clip': return [s.frac];
-      case 'div': return [undefined, s.frac];
-      default: return [];
+      case 'round':
+        return [this.spec(s.out.tensor).frac + s.shift];
+      case 'sqrt':
+      case 'rsqrt':
+      case 'clip':
+        return [s.frac];
+      case 'div':
+        return [undefined, s.frac];
+      default:
+        return [];
     }
   }
 
   /** Integer value of an expression as a double, in fresh memory. */
   #raw(e: Expr, box: Box, at: number, frac?: number): { ptr: number; v: Float64Array } {
-    const n = this.einsum.cells(box), ptr = this.value(e, box, at, frac), v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
-    if (frac !== undefined) { const unit = 2 ** frac; for (let k = 0; k < n; k++) v[k] *= unit; }
+    const n = this.einsum.cells(box),
+      ptr = this.value(e, box, at, frac),
+      v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
+    if (frac !== undefined) {
+      const unit = 2 ** frac;
+      for (let k = 0; k < n; k++) v[k] *= unit;
+    }
     return { ptr, v };
   }
 
   protected step(s: Step, box: Box, at: number): void {
     const put = (out: Operand, x: { ptr: number; v: Float64Array }, f: (y: number, k: number) => number): void => {
-      const unit = 2 ** -this.spec(out.tensor).frac, { v } = x;
+      const unit = 2 ** -this.spec(out.tensor).frac,
+        { v } = x;
       for (let k = 0; k < v.length; k++) v[k] = f(v[k], k) * unit;
       this.#store(box, at, out, x.ptr);
     };
     const frac = this.fracs(s);
     switch (s.op) {
-      case 'round': this.#store(box, at, s.out, this.value(s.expr, box, at, frac[0]), s.base); return;
+      case 'round':
+        this.#store(box, at, s.out, this.value(s.expr, box, at, frac[0]), s.base);
+        return;
       case 'limb': {
         if (!this.#read.has(s.out.tensor)) return;
         // The lowest digit keeps what lies below one unit, so that digits still sum to the value.
-        const low = 2 ** s.shift, size = 2 ** s.bits, mod = (x: number): number => x - Math.floor(x / size) * size;
+        const low = 2 ** s.shift,
+          size = 2 ** s.bits,
+          mod = (x: number): number => x - Math.floor(x / size) * size;
         put(s.out, this.#raw(s.expr, box, at), (x) => (s.shift === 0 ? mod(x) : mod(Math.floor(x / low))));
         return;
       }
       case 'table': {
-        const { algorithm, params } = parseTable(s.table), unit = 2 ** -algorithm.keyFrac(params), real = algorithm.real(params);
-        const key = this.#raw(s.key, box, at), n = key.v.length, ptr = this.kernels.alloc(8 * n), v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
+        const { algorithm, params } = parseTable(s.table),
+          unit = 2 ** -algorithm.keyFrac(params),
+          real = algorithm.real(params);
+        const key = this.#raw(s.key, box, at),
+          n = key.v.length,
+          ptr = this.kernels.alloc(8 * n),
+          v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
         // Allocation may have moved the memory.
         const x = this.kernels.f64.subarray(key.ptr / 8, key.ptr / 8 + n);
         s.outs.forEach((o, c) => {
@@ -93,34 +133,82 @@ export class FloatReading extends Reading {
         return;
       }
       case 'lse': {
-        const t = this.lseTables(s, box, at), out = this.kernels.alloc(8 * t.rows), { f64, u32 } = this.kernels;
+        const t = this.lseTables(s, box, at),
+          out = this.kernels.alloc(8 * t.rows),
+          { f64, u32 } = this.kernels;
         for (let r = 0; r < t.rows; r++) {
-          const p = (t.base + u32[t.rowS / 4 + r]) / 8, limit = u32[t.rowI / 4 + r];
-          let top = Number.NEGATIVE_INFINITY, sum = 0;
-          for (let k = 0; k < t.K; k++) if (u32[t.kJ / 4 + k] <= limit) { const x = f64[p + u32[t.kS / 4 + k] / 8]; if (x > top) top = x; }
+          const p = (t.base + u32[t.rowS / 4 + r]) / 8,
+            limit = u32[t.rowI / 4 + r];
+          let top = Number.NEGATIVE_INFINITY,
+            sum = 0;
+          for (let k = 0; k < t.K; k++)
+            if (u32[t.kJ / 4 + k] <= limit) {
+              const x = f64[p + u32[t.kS / 4 + k] / 8];
+              if (x > top) top = x;
+            }
           for (let k = 0; k < t.K; k++) if (u32[t.kJ / 4 + k] <= limit) sum += Math.exp(f64[p + u32[t.kS / 4 + k] / 8] - top);
           f64[out / 8 + r] = top + Math.log(sum);
         }
         this.#store(box, at, s.out, out);
         return;
       }
-      case 'sqrt': put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => Math.sqrt(x)); return;
-      case 'rsqrt': put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => 2 ** s.shift / Math.sqrt(x)); return;
-      case 'div': { const num = this.#raw(s.num, box, at), den = this.#raw(s.den, box, at, frac[1]); put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]); return; }
-      case 'max': { const a = this.#raw(s.a, box, at), b = this.#raw(s.b, box, at); put(s.out, this.#again(a), (x, k) => Math.max(x, b.v[k])); return; }
-      case 'clip': { const q = this.#raw(s.squares, box, at, frac[0]), n = this.#raw(s.count, box, at), c = Number(s.clip); put(s.out, this.#again(q), (x, k) => 2 ** s.shift * Math.min(1 / n.v[k], c / Math.sqrt(x))); return; }
+      case 'sqrt':
+        put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => Math.sqrt(x));
+        return;
+      case 'rsqrt':
+        put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => 2 ** s.shift / Math.sqrt(x));
+        return;
+      case 'div': {
+        const num = this.#raw(s.num, box, at),
+          den = this.#raw(s.den, box, at, frac[1]);
+        put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]);
+        return;
+      }
+      case 'max': {
+        const a = this.#raw(s.a, box, at),
+          b = this.#raw(s.b, box, at);
+        put(s.out, this.#again(a), (x, k) => Math.max(x, b.v[k]));
+        return;
+      }
+      case 'clip': {
+        const q = this.#raw(s.squares, box, at, frac[0]),
+          n = this.#raw(s.count, box, at),
+          c = Number(s.clip);
+        put(s.out, this.#again(q), (x, k) => 2 ** s.shift * Math.min(1 / n.v[k], c / Math.sqrt(x)));
+        return;
+      }
     }
   }
 
   /** The view of earlier memory after a later allocation. */
-  #again(x: { ptr: number; v: Float64Array }): { ptr: number; v: Float64Array } { return { ptr: x.ptr, v: this.kernels.f64.subarray(x.ptr / 8, x.ptr / 8 + x.v.length) }; }
+  #again(x: { ptr: number; v: Float64Array }): { ptr: number; v: Float64Array } {
+    return { ptr: x.ptr, v: this.kernels.f64.subarray(x.ptr / 8, x.ptr / 8 + x.v.length) };
+  }
 
   #store(box: Box, at: number, out: Operand, acc: number, base?: Operand): void {
-    const es = this.einsum, m = this.kernels.mark(), cells = es.cells(box);
+    const es = this.einsum,
+      m = this.kernels.mark(),
+      cells = es.cells(box);
     const shapes = [out, ...(base ? [base] : [])].map((o) => ({ sizes: this.sizesOf(o.tensor), access: o.access }));
-    const n = es.run(box, shapes), o = es.target(box, shapes[0].sizes, out.access, n), b = base ? es.target(box, shapes[1].sizes, base.access, n) : o;
-    const po = this.at(out.tensor) + o.base + o.scan * at, pb = base ? this.at(base.tensor) + b.base + b.scan * at : 0;
-    es.grid('storeF', cells / n, n, cells, (rlo, rhi, nlo, nhi) => [acc, n, po, o.table, o.stride, pb, b.table, b.stride, rlo, rhi, nlo, nhi]);
+    const n = es.run(box, shapes),
+      o = es.target(box, shapes[0].sizes, out.access, n),
+      b = base ? es.target(box, shapes[1].sizes, base.access, n) : o;
+    const po = this.at(out.tensor) + o.base + o.scan * at,
+      pb = base ? this.at(base.tensor) + b.base + b.scan * at : 0;
+    es.grid('storeF', cells / n, n, cells, (rlo, rhi, nlo, nhi) => [
+      acc,
+      n,
+      po,
+      o.table,
+      o.stride,
+      pb,
+      b.table,
+      b.stride,
+      rlo,
+      rhi,
+      nlo,
+      nhi,
+    ]);
     this.kernels.release(m);
   }
 }

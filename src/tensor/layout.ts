@@ -1,12 +1,24 @@
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** One aligned block of a tensor: per axis the piece [start, start + 2^log); at `position` of its class's stack. */
-export interface Block { readonly starts: readonly number[]; readonly logs: readonly number[]; readonly position: number; readonly log: number }
+export interface Block {
+  readonly starts: readonly number[];
+  readonly logs: readonly number[];
+  readonly position: number;
+  readonly log: number;
+}
 
-export interface TensorLayout { readonly tensor: TensorSpec; readonly blocks: readonly Block[] }
+export interface TensorLayout {
+  readonly tensor: TensorSpec;
+  readonly blocks: readonly Block[];
+}
 
 /** Stack of one class: blocks of all tensors, cells used (before padding to whole columns). */
-export interface StackLayout { readonly cls: TensorClass; readonly tensors: ReadonlyMap<string, TensorLayout>; readonly cells: number }
+export interface StackLayout {
+  readonly cls: TensorClass;
+  readonly tensors: ReadonlyMap<string, TensorLayout>;
+  readonly cells: number;
+}
 
 /** Binary pieces of n, descending: 172 -> 128, 32, 8, 4. */
 export function pieces(n: number): { start: number; log: number }[] {
@@ -14,7 +26,10 @@ export function pieces(n: number): { start: number; log: number }[] {
   let start = 0;
   for (let k = Math.floor(Math.log2(n)); k >= 0; k--) {
     const s = 2 ** k;
-    if (n - start >= s) { out.push({ start, log: k }); start += s; }
+    if (n - start >= s) {
+      out.push({ start, log: k });
+      start += s;
+    }
   }
   return out;
 }
@@ -45,31 +60,50 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
   let order = 0;
   for (const t of mine) {
     if (t.aliasOf !== undefined || t.group !== undefined) continue;
-    for (const b of blocksOf(sizes, t)) items.push({ log: b.log, length: 2 ** b.log, order: order++, place: (position) => out.get(t.name)!.blocks.push({ ...b, position }) });
+    for (const b of blocksOf(sizes, t))
+      items.push({ log: b.log, length: 2 ** b.log, order: order++, place: (position) => out.get(t.name)!.blocks.push({ ...b, position }) });
   }
   // Everything goes to the first multiple of its largest piece, those with larger pieces first; smaller ones fill the holes that alignment leaves.
   for (const [name, members] of groups) {
-    const blocks = members.flatMap((t) => blocksOf(sizes, t).map((b) => ({ t, b }))).sort((x, y) => y.b.log - x.b.log), length = blocks.reduce((s, x) => s + 2 ** x.b.log, 0);
+    const blocks = members.flatMap((t) => blocksOf(sizes, t).map((b) => ({ t, b }))).sort((x, y) => y.b.log - x.b.log),
+      length = blocks.reduce((s, x) => s + 2 ** x.b.log, 0);
     const alias = mine.find((t) => t.aliasOf === name);
-    if (alias && (alias.axes.length !== 1 || sizes[alias.axes[0]] !== length)) throw new Error(`alias ${alias.name} of group ${name} must have one axis of size ${length}`);
-    items.push({ log: Math.floor(Math.log2(length)), length, order: order++, place: (position) => {
-      let at = position;
-      for (const { t, b } of blocks) { out.get(t.name)!.blocks.push({ ...b, position: at }); at += 2 ** b.log; }
-      if (alias) for (const p of pieces(length)) out.get(alias.name)!.blocks.push({ starts: [p.start], logs: [p.log], log: p.log, position: position + p.start });
-    } });
+    if (alias && (alias.axes.length !== 1 || sizes[alias.axes[0]] !== length))
+      throw new Error(`alias ${alias.name} of group ${name} must have one axis of size ${length}`);
+    items.push({
+      log: Math.floor(Math.log2(length)),
+      length,
+      order: order++,
+      place: (position) => {
+        let at = position;
+        for (const { t, b } of blocks) {
+          out.get(t.name)!.blocks.push({ ...b, position: at });
+          at += 2 ** b.log;
+        }
+        if (alias)
+          for (const p of pieces(length))
+            out.get(alias.name)!.blocks.push({ starts: [p.start], logs: [p.log], log: p.log, position: position + p.start });
+      },
+    });
   }
   items.sort((x, y) => y.log - x.log || x.order - y.order);
   const holes: { at: number; length: number }[] = [];
   let cells = 0;
   for (const it of items) {
-    const step = 2 ** it.log, up = (x: number): number => Math.ceil(x / step) * step, hole = holes.findIndex((x) => x.length >= up(x.at) - x.at + it.length);
+    const step = 2 ** it.log,
+      up = (x: number): number => Math.ceil(x / step) * step,
+      hole = holes.findIndex((x) => x.length >= up(x.at) - x.at + it.length);
     let start = up(cells);
     if (hole >= 0) {
-      const [{ at, length }] = holes.splice(hole, 1), end = at + length;
+      const [{ at, length }] = holes.splice(hole, 1),
+        end = at + length;
       start = up(at);
       if (start > at) holes.push({ at, length: start - at });
       if (end > start + it.length) holes.push({ at: start + it.length, length: end - start - it.length });
-    } else { if (start > cells) holes.push({ at: cells, length: start - cells }); cells = start + it.length; }
+    } else {
+      if (start > cells) holes.push({ at: cells, length: start - cells });
+      cells = start + it.length;
+    }
     it.place(start);
   }
   return { cls, tensors: out, cells };

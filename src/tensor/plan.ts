@@ -8,15 +8,28 @@ import type { Access, Constraint, Program, TableSpec, TensorClass, TensorSpec } 
 /** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */
 export type Slot =
   | { readonly kind: 'index'; readonly index: number }
-  | { readonly kind: 'rho'; readonly from: number; readonly to: number; readonly size: number; readonly stride: number; readonly offset: number }
+  | {
+      readonly kind: 'rho';
+      readonly from: number;
+      readonly to: number;
+      readonly size: number;
+      readonly stride: number;
+      readonly offset: number;
+    }
   | { readonly kind: 'axis'; readonly axis: string; readonly size: number; readonly stride: number; readonly offset: number };
 
 /** A linear functional of a tensor: product over its axes. Equal factors of several terms are one claim. */
-export interface Factor { readonly key: string; readonly tensor: TensorSpec; readonly slots: readonly Slot[] }
+export interface Factor {
+  readonly key: string;
+  readonly tensor: TensorSpec;
+  readonly slots: readonly Slot[];
+}
 
 /** One product term of one constraint's component. */
 export interface PlannedTerm {
-  readonly constraint: number; readonly component: number; readonly coef: bigint;
+  readonly constraint: number;
+  readonly component: number;
+  readonly coef: bigint;
   /** Axes of the constraint in no operand: factor lessThan(rho slice, size). */
   readonly free: readonly { readonly from: number; readonly to: number; readonly size: number }[];
   /** Output axes shared by operands: extra factor eq(rho slice, .), truncated. */
@@ -27,48 +40,76 @@ export interface PlannedTerm {
 }
 
 /** A table of the lookup argument: an integer range 0 .. 2^bits - 1, or a public table. */
-export type LookupTable = { readonly kind: 'range'; readonly bits: number; readonly size: number } | { readonly kind: 'table'; readonly spec: TableSpec; readonly size: number };
+export type LookupTable =
+  | { readonly kind: 'range'; readonly bits: number; readonly size: number }
+  | { readonly kind: 'table'; readonly spec: TableSpec; readonly size: number };
 
-export interface ProofOptions { readonly main: WhirParams; readonly state: WhirParams }
+export interface ProofOptions {
+  readonly main: WhirParams;
+  readonly state: WhirParams;
+}
 
 export const STATE_CLASSES = ['cIn', 'oIn', 'aIn', 'cOut', 'oOut', 'aOut'] as const;
 
 /** Everything about a proof that follows from the program and the parameters alone. */
 export interface Plan {
-  readonly program: Program; readonly options: ProofOptions;
+  readonly program: Program;
+  readonly options: ProofOptions;
   readonly tables: readonly LookupTable[];
   /** Box of constraint j is boxes[boxOf[j]]; table t's box is boxes[tableBox + t]. */
-  readonly lookups: readonly number[]; readonly boxOf: ReadonlyMap<number, number>; readonly tableBox: number;
+  readonly lookups: readonly number[];
+  readonly boxOf: ReadonlyMap<number, number>;
+  readonly tableBox: number;
   readonly logup: LogUpShape;
   /** Table index of a range or lookup constraint. */ readonly tableOf: ReadonlyMap<number, number>;
   readonly multNames: readonly string[];
   readonly extended: Program;
   readonly layouts: ReadonlyMap<TensorClass, StackLayout>;
   readonly axes: readonly SumcheckAxis[];
-  readonly factors: readonly Factor[]; readonly terms: readonly PlannedTerm[];
-  readonly whir: WhirShape; readonly stateWhir?: WhirShape; readonly stateClasses: readonly TensorClass[];
+  readonly factors: readonly Factor[];
+  readonly terms: readonly PlannedTerm[];
+  readonly whir: WhirShape;
+  readonly stateWhir?: WhirShape;
+  readonly stateClasses: readonly TensorClass[];
   readonly frozenVars: number;
 }
 
 /** Slice of rho that belongs to axis number `at` of constraint j: its box's, or the low variables for a zero constraint. */
-function slices(plan: { logup: LogUpShape; boxOf: ReadonlyMap<number, number> }, program: Program, j: number, c: Constraint): { from: number; to: number }[] {
-  const vars = c.axes.map((a) => varsOf(program.axes[a])), box = plan.boxOf.get(j);
+function slices(
+  plan: { logup: LogUpShape; boxOf: ReadonlyMap<number, number> },
+  program: Program,
+  j: number,
+  c: Constraint,
+): { from: number; to: number }[] {
+  const vars = c.axes.map((a) => varsOf(program.axes[a])),
+    box = plan.boxOf.get(j);
   const total = vars.reduce((x, y) => x + y, 0);
   let at = box === undefined ? plan.logup.vars - total : plan.logup.vars - plan.logup.boxes[box].vars;
   if (at < 0) throw new Error(`constraint ${c.name} is larger than all lookups`);
-  return vars.map((v) => { const s = { from: at, to: at + v }; at += v; return s; });
+  return vars.map((v) => {
+    const s = { from: at, to: at + v };
+    at += v;
+    return s;
+  });
 }
 
 /** Height and columns of a stack of `cells` cells, at most 64 columns. */
 export function stackShape(cells: number, most = 7): { logColumns: number; logHeight: number; used: number } {
-  const vars = Math.max(3, varsOf(cells)), logColumns = Math.min(most, vars - 3), logHeight = vars - logColumns;
+  const vars = Math.max(3, varsOf(cells)),
+    logColumns = Math.min(most, vars - 3),
+    logHeight = vars - logColumns;
   return { logColumns, logHeight, used: Math.ceil(cells / 2 ** logHeight) };
 }
 
 export function makePlan(program: Program, options: ProofOptions): Plan {
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
-  const tables: LookupTable[] = [...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })), ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size }))];
-  const lookups: number[] = [], boxOf = new Map<number, number>(), tableOf = new Map<number, number>();
+  const tables: LookupTable[] = [
+    ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
+    ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size })),
+  ];
+  const lookups: number[] = [],
+    boxOf = new Map<number, number>(),
+    tableOf = new Map<number, number>();
   program.constraints.forEach((c, j) => {
     if (c.kind === 'zero') return;
     boxOf.set(j, lookups.length);
@@ -77,7 +118,11 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     tableOf.set(j, t);
   });
   const logup = logUpShape([
-    ...lookups.map((j) => ({ name: program.constraints[j].name, dims: program.constraints[j].axes.map((a) => program.axes[a]), kind: 'lookup' as const })),
+    ...lookups.map((j) => ({
+      name: program.constraints[j].name,
+      dims: program.constraints[j].axes.map((a) => program.axes[a]),
+      kind: 'lookup' as const,
+    })),
     ...tables.map((t) => ({ name: t.kind === 'range' ? `range:${t.bits}` : t.spec.name, dims: [t.size], kind: 'table' as const })),
   ]);
   const tableBox = lookups.length;
@@ -85,42 +130,63 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   const extended: Program = {
     ...program,
     axes: { ...program.axes, ...Object.fromEntries(tables.map((t, i) => [multNames[i], t.size])) },
-    tensors: [...program.tensors, ...multNames.map((name): TensorSpec => ({ name, axes: [name], cls: 'witness', lo: 0n, hi: (1n << 32n) - 1n, frac: 0 }))],
+    tensors: [
+      ...program.tensors,
+      ...multNames.map((name): TensorSpec => ({ name, axes: [name], cls: 'witness', lo: 0n, hi: (1n << 32n) - 1n, frac: 0 })),
+    ],
   };
   const layouts = new Map<TensorClass, StackLayout>();
-  for (const cls of ['witness', ...STATE_CLASSES, 'frozen'] as const) { const l = layoutClass(extended, cls); if (l.cells) layouts.set(cls, l); }
+  for (const cls of ['witness', ...STATE_CLASSES, 'frozen'] as const) {
+    const l = layoutClass(extended, cls);
+    if (l.cells) layouts.set(cls, l);
+  }
   const specs = new Map(extended.tensors.map((t) => [t.name, t]));
 
   // Terms, factors and the axes that the batched sumcheck needs, in a fixed global order: that of the program's axes.
-  const factors: Factor[] = [], index = new Map<string, number>(), terms: PlannedTerm[] = [], used = new Set<string>();
+  const factors: Factor[] = [],
+    index = new Map<string, number>(),
+    terms: PlannedTerm[] = [],
+    used = new Set<string>();
   const order = Object.keys(program.axes);
   program.constraints.forEach((c, j) => {
     const at = slices({ logup, boxOf }, program, j, c);
     const exprs = c.kind === 'lookup' ? c.exprs : [c.expr];
-    exprs.forEach((e, component) => e.terms.forEach((t) => {
-      const uses = (a: string): number => t.operands.filter((o) => o.access.some((x) => 'axis' in x && x.axis === a)).length;
-      const free: PlannedTerm['free'][number][] = [], shared: PlannedTerm['shared'][number][] = [], projected = new Map<string, { from: number; to: number }>();
-      c.axes.forEach((a, n) => {
-        const u = uses(a);
-        if (u === 0) free.push({ ...at[n], size: program.axes[a] });
-        else if (u === 1) projected.set(a, at[n]);
-        else shared.push({ axis: a, ...at[n] });
-      });
-      const slot = (a: Access): Slot => {
-        if ('index' in a) return { kind: 'index', index: a.index };
-        const p = projected.get(a.axis), rest = { size: program.axes[a.axis], stride: a.stride ?? 1, offset: a.offset ?? 0 };
-        return p ? { kind: 'rho', ...p, ...rest } : { kind: 'axis', axis: a.axis, ...rest };
-      };
-      const ids = t.operands.map((o) => {
-        const slots = o.access.map(slot), key = `${o.tensor}|${JSON.stringify(slots)}`;
-        let id = index.get(key);
-        if (id === undefined) { id = factors.length; index.set(key, id); factors.push({ key, tensor: specs.get(o.tensor)!, slots }); }
-        return id;
-      });
-      const axes = [...new Set([...shared.map((s) => s.axis), ...contractedAxes(c.axes, t)])].sort((x, y) => order.indexOf(x) - order.indexOf(y));
-      for (const a of axes) used.add(a);
-      terms.push({ constraint: j, component, coef: t.coef, free, shared, axes, factors: ids });
-    }));
+    exprs.forEach((e, component) =>
+      e.terms.forEach((t) => {
+        const uses = (a: string): number => t.operands.filter((o) => o.access.some((x) => 'axis' in x && x.axis === a)).length;
+        const free: PlannedTerm['free'][number][] = [],
+          shared: PlannedTerm['shared'][number][] = [],
+          projected = new Map<string, { from: number; to: number }>();
+        c.axes.forEach((a, n) => {
+          const u = uses(a);
+          if (u === 0) free.push({ ...at[n], size: program.axes[a] });
+          else if (u === 1) projected.set(a, at[n]);
+          else shared.push({ axis: a, ...at[n] });
+        });
+        const slot = (a: Access): Slot => {
+          if ('index' in a) return { kind: 'index', index: a.index };
+          const p = projected.get(a.axis),
+            rest = { size: program.axes[a.axis], stride: a.stride ?? 1, offset: a.offset ?? 0 };
+          return p ? { kind: 'rho', ...p, ...rest } : { kind: 'axis', axis: a.axis, ...rest };
+        };
+        const ids = t.operands.map((o) => {
+          const slots = o.access.map(slot),
+            key = `${o.tensor}|${JSON.stringify(slots)}`;
+          let id = index.get(key);
+          if (id === undefined) {
+            id = factors.length;
+            index.set(key, id);
+            factors.push({ key, tensor: specs.get(o.tensor)!, slots });
+          }
+          return id;
+        });
+        const axes = [...new Set([...shared.map((s) => s.axis), ...contractedAxes(c.axes, t)])].sort(
+          (x, y) => order.indexOf(x) - order.indexOf(y),
+        );
+        for (const a of axes) used.add(a);
+        terms.push({ constraint: j, component, coef: t.coef, free, shared, axes, factors: ids });
+      }),
+    );
   });
   const axes = order.filter((a) => used.has(a)).map((axis) => ({ axis, size: program.axes[axis], vars: varsOf(program.axes[axis]) }));
 
@@ -131,13 +197,18 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   if (stateClasses.length) {
     const cells = stateClasses.map((c) => layouts.get(c)!.cells);
     // Roots of one state must agree between micro, update and step programs: the height depends on the parameter count alone.
-    let h = Math.max(2, stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)])), 6).logHeight);
+    let h = Math.max(
+      2,
+      stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)])), 6).logHeight,
+    );
     // A block larger than a column must start at a multiple of its size: offsets are aligned, columns in between are zero.
-    for (;; h++) {
+    for (; ; h++) {
       let offset = 0;
       const trees = stateClasses.map((c, i) => {
-        const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))), unit = 2 ** Math.max(0, log - h);
-        const used = Math.ceil(cells[i] / 2 ** h), t = { used, offset: Math.ceil(offset / unit) * unit };
+        const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))),
+          unit = 2 ** Math.max(0, log - h);
+        const used = Math.ceil(cells[i] / 2 ** h),
+          t = { used, offset: Math.ceil(offset / unit) * unit };
         offset = t.offset + used;
         return t;
       });
@@ -147,5 +218,24 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     }
   }
   const frozen = layouts.get('frozen');
-  return { program, options, tables, lookups, boxOf, tableBox, logup, tableOf, multNames, extended, layouts, axes, factors, terms, whir, ...(stateWhir ? { stateWhir } : {}), stateClasses, frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0 };
+  return {
+    program,
+    options,
+    tables,
+    lookups,
+    boxOf,
+    tableBox,
+    logup,
+    tableOf,
+    multNames,
+    extended,
+    layouts,
+    axes,
+    factors,
+    terms,
+    whir,
+    ...(stateWhir ? { stateWhir } : {}),
+    stateClasses,
+    frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0,
+  };
 }

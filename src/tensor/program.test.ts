@@ -11,7 +11,8 @@ import { frozenDigest } from './statement.js';
 import { verifyProgram } from './verify.js';
 
 const options = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
-const k = Kernels.single(), vk = Kernels.single();
+const k = Kernels.single(),
+  vk = Kernels.single();
 
 /** A layered program with every relation kind, odd sizes, affine accesses, one-hot, causal and state. */
 function program(seed: number) {
@@ -26,13 +27,19 @@ function program(seed: number) {
   b.tensor('out', [], 'public', { lo: -100000n, hi: 100000n, frac: 0 }, { publicKind: 'dense' });
   b.tensor('A', ['l', 'o'], 'cIn', { lo: -50n, hi: 50n, frac: 0 }, { group: 'C' });
   b.tensor('C', ['P'], 'cIn', { lo: -50n, hi: 50n, frac: 0 }, { aliasOf: 'C' });
-  b.table({ name: 'exp:2:4', axis: 'exp', lo: 0n, size: 32, columns: ['e1', 'e2'] }, [{ lo: 0n, hi: 16n, frac: 4 }, { lo: 0n, hi: 40n, frac: 4 }]);
+  b.table({ name: 'exp:2:4', axis: 'exp', lo: 0n, size: 32, columns: ['e1', 'e2'] }, [
+    { lo: 0n, hi: 16n, frac: 4 },
+    { lo: 0n, hi: 40n, frac: 4 },
+  ]);
   b.witness('X', ['s', 'd', 'b', 'i'], { bits: 12, frac: 0 });
   b.round('X0', ['d', 'b', 'i'], expr([term(1, 'E[v,d]', 'ids[v,b,i]')]), 1, { out: 'X[0,d,b,i]' });
   b.phase = 'fwd';
   b.rounded('Y', ['l', 'o', 'b', 'i'], { bits: 12, frac: 0 }, expr([term(1, 'W[l,o,d]', 'X[2*l,d,b,i]'), term(8, 'A[l,o]')]), 4);
   b.round('Xa', ['l', 'd', 'b', 'i'], expr([term(1, 'W[l,o,d]', 'Y[l,o,b,i]')]), 9, { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
-  b.round('Xb', ['l', 'd', 'b', 'i'], expr([term(1, 'X[2*l+1,d,b,i]', 'X[2*l+1,d,b,i]', 'mask[b,i]')]), 10, { out: 'X[2*l+2,d,b,i]', base: 'X[2*l+1,d,b,i]' });
+  b.round('Xb', ['l', 'd', 'b', 'i'], expr([term(1, 'X[2*l+1,d,b,i]', 'X[2*l+1,d,b,i]', 'mask[b,i]')]), 10, {
+    out: 'X[2*l+2,d,b,i]',
+    base: 'X[2*l+1,d,b,i]',
+  });
   b.phase = 'mid';
   b.inFormat('X', { bits: 12, frac: 0 });
   b.rounded('Z', ['b', 'i', 'j'], { bits: 10, frac: 0 }, expr([term(1, 'causal[i,j]', 'X[6,d,b,i]', 'X[4,d,b,j]')]), 12);
@@ -40,7 +47,9 @@ function program(seed: number) {
   b.tensor('p2', ['b', 'i'], 'witness', { lo: 0n, hi: 40n, frac: 4 });
   b.lookup('soft', ['b', 'i'], 'exp:2:4', expr([term(3, 'mask[b,i]')], 2n), ['p1[b,i]', 'p2[b,i]']);
   b.sqrt('norm', [], 12, 0, expr([term(1, 'X[6,d,b,i]', 'X[6,d,b,i]')]));
-  b.div('quot', ['l', 'o'], { bits: 14, frac: 0 }, expr([term(7, 'A[l,o]'), term(1, 'rate')], 1000n), expr([term(1, 'norm')], 1n), 14, { frac: 0 });
+  b.div('quot', ['l', 'o'], { bits: 14, frac: 0 }, expr([term(7, 'A[l,o]'), term(1, 'rate')], 1000n), expr([term(1, 'norm')], 1n), 14, {
+    frac: 0,
+  });
   b.round('out', [], expr([term(1, 'X[6,d,b,i]', 'mask[b,i]'), term(-1, 'E[v,d]', 'ids[v,b,i]', 'X[5,d,b,i]')]), 0);
   b.phase = 'post';
   b.tensor('A2', ['l', 'o'], 'cOut', { lo: -2048n, hi: 2047n, frac: 0 }, { group: 'C2' });
@@ -50,15 +59,32 @@ function program(seed: number) {
   b.step('members', [], { op: 'unflatten', group: 'C2' });
   const p = b.build();
   let x = seed;
-  const r = (n: number): bigint => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return BigInt((x >>> 8) % (2 * n + 1)) - BigInt(n); };
+  const r = (n: number): bigint => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return BigInt((x >>> 8) % (2 * n + 1)) - BigInt(n);
+  };
   const fill = (n: number, m: number): BigInt64Array => BigInt64Array.from({ length: n }, () => r(m));
-  const C = fill(9, 40), A = new BigInt64Array(9);
-  const inputs = new Map<string, BigInt64Array | Int32Array>([['E', fill(30, 60)], ['W', fill(45, 60)], ['ids', Int32Array.of(1, 5, 0, 2, -1, 3)], ['mask', BigInt64Array.of(1n, 1n, 0n, 1n, 0n, 1n)], ['rate', BigInt64Array.of(7n)], ['C', C], ['A', A]]);
+  const C = fill(9, 40),
+    A = new BigInt64Array(9);
+  const inputs = new Map<string, BigInt64Array | Int32Array>([
+    ['E', fill(30, 60)],
+    ['W', fill(45, 60)],
+    ['ids', Int32Array.of(1, 5, 0, 2, -1, 3)],
+    ['mask', BigInt64Array.of(1n, 1n, 0n, 1n, 0n, 1n)],
+    ['rate', BigInt64Array.of(7n)],
+    ['C', C],
+    ['A', A],
+  ]);
   return { p, inputs };
 }
 
-function prove(seed: number, o: { tamper?: (r: IntegerReading) => void; hook?: (l: string, w: readonly bigint[]) => readonly bigint[] } = {}) {
-  const m = k.mark(), { p, inputs } = program(seed), plan = makePlan(p, options);
+function prove(
+  seed: number,
+  o: { tamper?: (r: IntegerReading) => void; hook?: (l: string, w: readonly bigint[]) => readonly bigint[] } = {},
+) {
+  const m = k.mark(),
+    { p, inputs } = program(seed),
+    plan = makePlan(p, options);
   // Members of C follow from the alias by the layout.
   const pre = new IntegerReading(k, { ...p, steps: [{ op: 'unflatten', group: 'C', name: 'x', axes: [], phase: 'pre' }] }, inputs);
   pre.run();
@@ -71,54 +97,91 @@ function prove(seed: number, o: { tamper?: (r: IntegerReading) => void; hook?: (
     reading.keys = (c) => honest.get(c.name)!;
     o.tamper(reading);
   }
-  const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
+  const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
+    frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
   const digest = frozenDigest(frozen);
   const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: digest, ...(o.hook ? { hook: o.hook } : {}) });
   k.release(m);
   const verify = (pr = proof, st = statement, pl = plan, fr = frozen): void => {
     const ch = new NativeChannel(vk, pr);
     let claim: DetachedClaim;
-    try { const d = verifyProgram(ch, pl, st); ch.finish(); claim = d.detach(ch); } finally { ch.close(); }
-    const mm = vk.mark(), ptr = vk.alloc(8 * fr.length);
+    try {
+      const d = verifyProgram(ch, pl, st);
+      ch.finish();
+      claim = d.detach(ch);
+    } finally {
+      ch.close();
+    }
+    const mm = vk.mark(),
+      ptr = vk.alloc(8 * fr.length);
     vk.i64.set(fr, ptr / 8);
-    try { settleFrozen(vk, ptr, fr.length, [claim]); } finally { vk.release(mm); }
+    try {
+      settleFrozen(vk, ptr, fr.length, [claim]);
+    } finally {
+      vk.release(mm);
+    }
   };
   return { proof, statement, plan, frozen, verify, reading };
 }
 
 describe('program proofs', () => {
-  it('an honest proof verifies', () => { const s = prove(1); s.verify(); });
+  it('an honest proof verifies', () => {
+    const s = prove(1);
+    s.verify();
+  });
   it('rejects other public inputs, roots, frozen data', () => {
     const s = prove(2);
     const publics = new Map(s.statement.publics);
     publics.set('rate', BigInt64Array.of(8n));
     expect(() => s.verify(s.proof, { ...s.statement, publics })).toThrow(VerificationError);
-    expect(() => s.verify(s.proof, { ...s.statement, roots: { ...s.statement.roots, cOut: s.statement.roots['cIn'] } })).toThrow(VerificationError);
+    expect(() => s.verify(s.proof, { ...s.statement, roots: { ...s.statement.roots, cOut: s.statement.roots['cIn'] } })).toThrow(
+      VerificationError,
+    );
     const other = s.frozen.slice();
     other[4] += 1n;
     expect(() => s.verify(s.proof, s.statement, s.plan, other)).toThrow(VerificationError);
   });
   it('rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys', () => {
-    const { p } = program(3), accepted: string[] = [];
+    const { p } = program(3),
+      accepted: string[] = [];
     for (const t of p.tensors) {
       if (t.cls !== 'witness' && t.cls !== 'cOut') continue;
       if (t.aliasOf !== undefined) continue;
       const cells = t.axes.reduce((n, a) => n * p.axes[a], 1);
       for (const cell of new Set([0, cells >> 1, cells - 1])) {
-        const s = prove(3, { tamper: (r) => { k.i64[r.ptr.get(t.name)! / 8 + cell] += 1n; } });
-        try { s.verify(); accepted.push(`${t.name}[${cell}]`); } catch (e) { expect(e, t.name).toBeInstanceOf(VerificationError); }
+        const s = prove(3, {
+          tamper: (r) => {
+            k.i64[r.ptr.get(t.name)! / 8 + cell] += 1n;
+          },
+        });
+        try {
+          s.verify();
+          accepted.push(`${t.name}[${cell}]`);
+        } catch (e) {
+          expect(e, t.name).toBeInstanceOf(VerificationError);
+        }
       }
     }
     expect(accepted).toEqual([]);
   });
   it('rejects 10,000 mutated words, half of them outside the Merkle openings', () => {
-    const s = prove(4), n = s.proof.length;
+    const s = prove(4),
+      n = s.proof.length;
     let x = 99;
-    const rnd = (m: number): number => { x = (Math.imul(x, 1664525) + 1013904223) >>> 0; return Math.floor((x / 2 ** 32) * m); };
+    const rnd = (m: number): number => {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+      return Math.floor((x / 2 ** 32) * m);
+    };
     // Scalars come before the first opening: the first grinding nonce is at about the LogUp, sumcheck and value messages' end.
-    const scalars = scheduleWords(scheduleOf(s.plan, s.statement).slice(0, scheduleOf(s.plan, s.statement).findIndex((m) => m.kind === 'opening')));
+    const scalars = scheduleWords(
+      scheduleOf(s.plan, s.statement).slice(
+        0,
+        scheduleOf(s.plan, s.statement).findIndex((m) => m.kind === 'opening'),
+      ),
+    );
     for (let i = 0; i < 10_000; i++) {
-      const bad = s.proof.slice(), at = i % 2 ? rnd(n) : rnd(scalars);
+      const bad = s.proof.slice(),
+        at = i % 2 ? rnd(n) : rnd(scalars);
       bad[at] = i % 7 === 0 ? BigInt(rnd(2 ** 32)) : (bad[at] + 1n + BigInt(rnd(1000))) % P;
       if (bad[at] === s.proof[at]) continue;
       expect(() => s.verify(bad), `word ${at}`).toThrow(VerificationError);
@@ -130,10 +193,23 @@ describe('program proofs', () => {
     expect(() => s.verify(wild)).toThrow(VerificationError);
   });
   it('rejects an adaptive prover at every message that carries a value', () => {
-    const s0 = prove(5), labels = [...new Set(scheduleOf(s0.plan, s0.statement).filter((m) => ['ext', 'base', 'digest', 'opening'].includes(m.kind)).map((m) => m.label))];
+    const s0 = prove(5),
+      labels = [
+        ...new Set(
+          scheduleOf(s0.plan, s0.statement)
+            .filter((m) => ['ext', 'base', 'digest', 'opening'].includes(m.kind))
+            .map((m) => m.label),
+        ),
+      ];
     for (const label of labels) {
       let done = false;
-      const s = prove(5, { hook: (l, w) => { if (l !== label || done) return w; done = true; return w.map((v, i) => (i === 0 ? (v + 1n) % P : v)); } });
+      const s = prove(5, {
+        hook: (l, w) => {
+          if (l !== label || done) return w;
+          done = true;
+          return w.map((v, i) => (i === 0 ? (v + 1n) % P : v));
+        },
+      });
       expect(done, label).toBe(true);
       expect(() => s.verify(), label).toThrow(VerificationError);
     }

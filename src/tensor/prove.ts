@@ -17,12 +17,22 @@ const schedules = new WeakMap<Plan, Schedule>();
 /** The schedule of a plan: a dry run of the verifier. */
 export function scheduleOf(plan: Plan, st: Statement): Schedule {
   let s = schedules.get(plan);
-  if (!s) { const rec = new RecordingChannel(); verifyProgram(rec, plan, st); s = rec.schedule; schedules.set(plan, s); }
+  if (!s) {
+    const rec = new RecordingChannel();
+    verifyProgram(rec, plan, st);
+    s = rec.schedule;
+    schedules.set(plan, s);
+  }
   return s;
 }
 
 /** A committed state: roots and trees per class over one virtual stack. */
-export interface StateOracles { readonly stack: number; readonly columns: number; readonly oracles: readonly Oracle[]; readonly roots: Record<string, bigint[]> }
+export interface StateOracles {
+  readonly stack: number;
+  readonly columns: number;
+  readonly oracles: readonly Oracle[];
+  readonly roots: Record<string, bigint[]>;
+}
 
 function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
   const unit = new Array<number>(sizes.length).fill(1);
@@ -35,10 +45,13 @@ function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
 /** Copies the tensors of a class into its stack (aliases share their members' cells). */
 export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: number, address: (name: string) => number): void {
   for (const { tensor, blocks } of plan.layouts.get(cls)!.tensors.values()) {
-    if (tensor.aliasOf !== undefined && [...plan.layouts.get(cls)!.tensors.values()].some((t) => t.tensor.group === tensor.aliasOf)) continue;
-    const sizes = tensor.axes.map((a) => plan.extended.axes[a]), src = address(tensor.name);
+    if (tensor.aliasOf !== undefined && [...plan.layouts.get(cls)!.tensors.values()].some((t) => t.tensor.group === tensor.aliasOf))
+      continue;
+    const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
+      src = address(tensor.name);
     for (const b of blocks) {
-      const m = k.mark(), desc = blockDesc(k, sizes, b);
+      const m = k.mark(),
+        desc = blockDesc(k, sizes, b);
       k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
       k.release(m);
     }
@@ -49,7 +62,9 @@ export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: numbe
 export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): StateOracles | undefined {
   const s = plan.stateWhir;
   if (!s) return undefined;
-  const last = s.trees[s.trees.length - 1], columns = last.offset + last.used, H = 2 ** s.logHeight;
+  const last = s.trees[s.trees.length - 1],
+    columns = last.offset + last.used,
+    H = 2 ** s.logHeight;
   const stack = k.zeroed(8 * columns * H);
   const oracles = plan.stateClasses.map((c, t) => {
     const at = stack + 8 * s.trees[t].offset * H;
@@ -61,20 +76,33 @@ export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): St
 
 /** Frozen stack of a plan from the integers of its tensors. */
 export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
-  const cells = plan.layouts.get('frozen')?.cells ?? 0, ptr = k.zeroed(8 * Math.max(1, cells));
+  const cells = plan.layouts.get('frozen')?.cells ?? 0,
+    ptr = k.zeroed(8 * Math.max(1, cells));
   if (cells) fillStack(k, plan, 'frozen', ptr, address);
   return { ptr, cells };
 }
 
-export interface ProveOptions { readonly hook?: MessageHook; readonly onPhase?: (name: string) => void; /** Frozen digest, from the one who computed the stack. */ readonly frozenDigest: readonly bigint[] }
+export interface ProveOptions {
+  readonly hook?: MessageHook;
+  readonly onPhase?: (name: string) => void /** Frozen digest, from the one who computed the stack. */;
+  readonly frozenDigest: readonly bigint[];
+}
 
 /** Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words and statement. */
-export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o: ProveOptions): { proof: BigUint64Array; statement: Statement } {
-  const p = plan.program, phase = o.onPhase ?? (() => {}), start = k.mark();
+export function proveProgram(
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  o: ProveOptions,
+): { proof: BigUint64Array; statement: Statement } {
+  const p = plan.program,
+    phase = o.onPhase ?? (() => {}),
+    start = k.mark();
   phase('keys');
   // Keys and multiplicities.
   const keys = new Map<number, { ptr: number; n: number }>();
-  const mult = plan.tables.map((t) => k.zeroed(4 * t.size)), mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
+  const mult = plan.tables.map((t) => k.zeroed(4 * t.size)),
+    mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
   for (const j of plan.lookups) {
     const kk = reading.keys(p.constraints[j] as never);
     keys.set(j, kk);
@@ -86,11 +114,14 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   phase('commit');
   const state = commitState(k, plan, reading);
   const publics = new Map<string, BigInt64Array | Int32Array>();
-  for (const t of p.tensors) if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
+  for (const t of p.tensors)
+    if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
   const statement: Statement = { roots: state?.roots ?? {}, frozen: o.frozenDigest, publics };
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
-  const shape = plan.whir, H = 2 ** shape.logHeight, used = shape.trees[0].used;
+  const shape = plan.whir,
+    H = 2 ** shape.logHeight,
+    used = shape.trees[0].used;
   const stack = k.zeroed(8 * used * H);
   fillStack(k, plan, 'witness', stack, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
@@ -99,20 +130,41 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   ch.sendDigest('root witness', oracle.root);
 
   phase('logup');
-  const gamma = ch.sample('gamma'), beta = ch.sample('beta');
+  const gamma = ch.sample('gamma'),
+    beta = ch.sample('beta');
   const betas: Ext[] = [E.ONE, beta];
   for (let i = 2; i < 6; i++) betas.push(E.mul(betas[i - 1], beta));
-  const mGkr = k.mark(), scratch = k.alloc(128);
+  const mGkr = k.mark(),
+    scratch = k.alloc(128);
   const g = (t: number): Ext => E.sub(gamma, E.mulBase(beta, BigInt(t)));
   const tableDen = plan.tables.map((t, i) => {
-    const dst = k.alloc(24 * t.size), gp = k.exts([g(i)]), cols = k.alloc(64), columns = t.kind === 'table' ? t.spec.columns : [], bp = k.exts(columns.map((_, c) => betas[c + 2]));
-    k.u32.set(columns.map((c) => reading.ptr.get(c)!), cols / 4);
-    k.parallel('tableDen', t.size, 4096, (lo, hi) => [dst, gp, t.kind === 'table' ? t.spec.lo : 0n, cols, columns.length, bp, scratch, lo, hi]);
+    const dst = k.alloc(24 * t.size),
+      gp = k.exts([g(i)]),
+      cols = k.alloc(64),
+      columns = t.kind === 'table' ? t.spec.columns : [],
+      bp = k.exts(columns.map((_, c) => betas[c + 2]));
+    k.u32.set(
+      columns.map((c) => reading.ptr.get(c)!),
+      cols / 4,
+    );
+    k.parallel('tableDen', t.size, 4096, (lo, hi) => [
+      dst,
+      gp,
+      t.kind === 'table' ? t.spec.lo : 0n,
+      cols,
+      columns.length,
+      bp,
+      scratch,
+      lo,
+      hi,
+    ]);
     return dst;
   });
   const inputs: LeafInput[] = plan.lookups.map((j) => {
     const t = plan.tableOf.get(j)!;
-    return plan.tables[t].kind === 'range' ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) } : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: plan.tables[t].size };
+    return plan.tables[t].kind === 'range'
+      ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) }
+      : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: plan.tables[t].size };
   });
   plan.tables.forEach((t, i) => {
     const num = k.alloc(24 * t.size);
@@ -124,15 +176,24 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
 
   phase('sumcheck');
   const mSum = k.mark();
-  const rhoSlot = (box: number): Slot => ({ kind: 'rho', from: plan.logup.vars - plan.logup.boxes[box].vars, to: plan.logup.vars, size: plan.logup.boxes[box].dims[0], stride: 1, offset: 0 });
+  const rhoSlot = (box: number): Slot => ({
+    kind: 'rho',
+    from: plan.logup.vars - plan.logup.boxes[box].vars,
+    to: plan.logup.vars,
+    size: plan.logup.boxes[box].dims[0],
+    stride: 1,
+    offset: 0,
+  });
   const points = new Map<string, Ext[]>();
   const project = projector(k, plan, reading, address, rho, points);
   const tableClaims: { factor: Factor; value: Ext }[] = [];
   plan.tables.forEach((t, i) => {
-    const box = plan.tableBox + i, names = [plan.multNames[i], ...(t.kind === 'table' ? t.spec.columns : [])];
+    const box = plan.tableBox + i,
+      names = [plan.multNames[i], ...(t.kind === 'table' ? t.spec.columns : [])];
     const values = names.map((name) => {
       const factor: Factor = { key: `${name}@table`, tensor: plan.extended.tensors.find((x) => x.name === name)!, slots: [rhoSlot(box)] };
-      const m = k.mark(), v = k.readExt(project(factor).ptr);
+      const m = k.mark(),
+        v = k.readExt(project(factor).ptr);
       k.release(m);
       tableClaims.push({ factor, value: v });
       return v;
@@ -143,7 +204,14 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   let power = lambda;
   const weights = p.constraints.map((_, j): Ext => {
     const box = plan.boxOf.get(j);
-    if (box !== undefined) { const b = plan.logup.boxes[box], pre = rho.slice(0, plan.logup.vars - b.vars); return pre.reduce<Ext>((acc, x, t) => E.mul(acc, Math.floor(b.position / 2 ** (pre.length - 1 - t)) % 2 ? x : E.sub(E.ONE, x)), E.ONE); }
+    if (box !== undefined) {
+      const b = plan.logup.boxes[box],
+        pre = rho.slice(0, plan.logup.vars - b.vars);
+      return pre.reduce<Ext>(
+        (acc, x, t) => E.mul(acc, Math.floor(b.position / 2 ** (pre.length - 1 - t)) % 2 ? x : E.sub(E.ONE, x)),
+        E.ONE,
+      );
+    }
     const w = power;
     power = E.mul(power, lambda);
     return w;
@@ -155,9 +223,20 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
     const id = `${key}>${axes.join()}`;
     let dst = boxes.get(id);
     if (dst === undefined) {
-      const sizes = axes.map((a) => p.axes[a]), n = sizes.reduce((x, y) => x * y, 1), desc = k.alloc(4 + 8 * axes.length);
+      const sizes = axes.map((a) => p.axes[a]),
+        n = sizes.reduce((x, y) => x * y, 1),
+        desc = k.alloc(4 + 8 * axes.length);
       const out = k.alloc(24 * n);
-      k.i32.set([axes.length, ...axes.flatMap((a, d) => { const at = own.indexOf(a); return [sizes[d], at < 0 ? 0 : own.slice(at + 1).reduce((x, y) => x * p.axes[y], 1)]; })], desc / 4);
+      k.i32.set(
+        [
+          axes.length,
+          ...axes.flatMap((a, d) => {
+            const at = own.indexOf(a);
+            return [sizes[d], at < 0 ? 0 : own.slice(at + 1).reduce((x, y) => x * p.axes[y], 1)];
+          }),
+        ],
+        desc / 4,
+      );
       k.parallel('broadcast', n, 1024, (lo, hi) => [out, src, desc, lo, hi]);
       boxes.set(id, out);
       dst = out;
@@ -166,16 +245,28 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   };
   const terms = plan.terms.map((t) => {
     let coef = E.mulBase(E.mul(weights[t.constraint], betas[t.component === 0 ? 0 : t.component + 1]), mod(t.coef));
-    for (const f of t.free) { const m = k.mark(), e = eqTableKernel(k, rho.slice(f.from, f.to), f.size); let s: Ext = E.ZERO; for (let i = 0; i < f.size; i++) s = E.add(s, k.readExt(e + 24 * i)); coef = E.mul(coef, s); k.release(m); }
+    for (const f of t.free) {
+      const m = k.mark(),
+        e = eqTableKernel(k, rho.slice(f.from, f.to), f.size);
+      let s: Ext = E.ZERO;
+      for (let i = 0; i < f.size; i++) s = E.add(s, k.readExt(e + 24 * i));
+      coef = E.mul(coef, s);
+      k.release(m);
+    }
     const factors = t.factors.map((f) => ({ ptr: broadcast(`f${f}`, arrays[f].ptr, arrays[f].axes, t.axes), axes: arrays[f].axes }));
     if (t.shared.length) {
-      const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)), key = `eq${own.map((a) => `${a}${t.shared.find((s) => s.axis === a)!.from}`).join()}`;
+      const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)),
+        key = `eq${own.map((a) => `${a}${t.shared.find((s) => s.axis === a)!.from}`).join()}`;
       let eq = boxes.get(key);
       if (eq === undefined) {
         eq = k.exts([E.ONE]);
         let rows = 1;
         for (const a of own) {
-          const s = t.shared.find((x) => x.axis === a)!, n = p.axes[a], tab = eqTableKernel(k, rho.slice(s.from, s.to), n), dst: number = k.alloc(24 * rows * n), from: number = eq;
+          const s = t.shared.find((x) => x.axis === a)!,
+            n = p.axes[a],
+            tab = eqTableKernel(k, rho.slice(s.from, s.to), n),
+            dst: number = k.alloc(24 * rows * n),
+            from: number = eq;
           k.parallel('outer', rows, 64, (lo, hi) => [dst, from, tab, n, lo, hi]);
           eq = dst;
           rows *= n;
@@ -191,9 +282,15 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
   const values = plan.factors.map((f, i): Ext => {
     if (f.tensor.cls === 'public') return E.ZERO;
     const m = k.mark();
-    let src = arrays[i].ptr, n = arrays[i].axes.reduce((x, a) => x * p.axes[a], 1);
+    let src = arrays[i].ptr,
+      n = arrays[i].axes.reduce((x, a) => x * p.axes[a], 1);
     for (let d = arrays[i].axes.length - 1; d >= 0; d--) {
-      const a = arrays[i].axes[d], len = p.axes[a], tab = eqTableKernel(k, points.get(a)!, len), rows = n / len, dst = k.zeroed(24 * rows), from = src;
+      const a = arrays[i].axes[d],
+        len = p.axes[a],
+        tab = eqTableKernel(k, points.get(a)!, len),
+        rows = n / len,
+        dst = k.zeroed(24 * rows),
+        from = src;
       k.parallel('dotRows', rows, 64, (lo, hi) => [dst, from, tab, len, lo, hi]);
       src = dst;
       n = rows;
@@ -202,39 +299,62 @@ export function proveProgram(k: Kernels, plan: Plan, reading: IntegerReading, o:
     k.release(m);
     return v;
   });
-  ch.sendExt('operand values', values.filter((_, i) => plan.factors[i].tensor.cls !== 'public'));
+  ch.sendExt(
+    'operand values',
+    values.filter((_, i) => plan.factors[i].tensor.cls !== 'public'),
+  );
   k.release(mSum);
 
   phase('weights');
   const alpha = ch.sample('alpha');
   let a: Ext = E.ONE;
-  const claims = new Map<TensorClass, { factor: Factor; coefficient: Ext }[]>(), sums = new Map<TensorClass, Ext>();
+  const claims = new Map<TensorClass, { factor: Factor; coefficient: Ext }[]>(),
+    sums = new Map<TensorClass, Ext>();
   const add = (factor: Factor, value: Ext): void => {
-    const c = factor.tensor.cls, list = claims.get(c) ?? [];
+    const c = factor.tensor.cls,
+      list = claims.get(c) ?? [];
     list.push({ factor, coefficient: a });
     claims.set(c, list);
     sums.set(c, E.add(sums.get(c) ?? E.ZERO, E.mul(a, value)));
     a = E.mul(a, alpha);
   };
   for (const c of tableClaims) add(c.factor, c.value);
-  plan.factors.forEach((f, i) => { if (f.tensor.cls !== 'public') add(f, values[i]); });
+  plan.factors.forEach((f, i) => {
+    if (f.tensor.cls !== 'public') add(f, values[i]);
+  });
 
   if (claims.has('frozen')) {
     phase('frozen');
-    const m = k.mark(), fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!), w = zeroExts(k, fz.cells);
+    const m = k.mark(),
+      fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
+      w = zeroExts(k, fz.cells);
     addWeights(k, plan, 'frozen', claims.get('frozen')!, rho, points, w);
     proveFrozen(k, ch, plan.frozenVars, fz, w);
     k.release(m);
   }
   phase('open');
-  const mOpen = k.mark(), w = zeroExts(k, used * H);
+  const mOpen = k.mark(),
+    w = zeroExts(k, used * H);
   addWeights(k, plan, 'witness', claims.get('witness') ?? [], rho, points, w);
   openWhir(k, ch, shape, [oracle], stack, used, w, sums.get('witness') ?? E.ZERO);
   k.release(mOpen);
   if (plan.stateWhir && state) {
-    const m = k.mark(), s = plan.stateWhir, ws = zeroExts(k, state.columns * 2 ** s.logHeight);
-    plan.stateClasses.forEach((c, t) => { if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, ws + 24 * s.trees[t].offset * 2 ** s.logHeight); });
-    openWhir(k, ch, s, state.oracles, state.stack, state.columns, ws, plan.stateClasses.reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), E.ZERO));
+    const m = k.mark(),
+      s = plan.stateWhir,
+      ws = zeroExts(k, state.columns * 2 ** s.logHeight);
+    plan.stateClasses.forEach((c, t) => {
+      if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, ws + 24 * s.trees[t].offset * 2 ** s.logHeight);
+    });
+    openWhir(
+      k,
+      ch,
+      s,
+      state.oracles,
+      state.stack,
+      state.columns,
+      ws,
+      plan.stateClasses.reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), E.ZERO),
+    );
     k.release(m);
   }
   const proof = ch.words();
@@ -250,43 +370,74 @@ function zeroExts(k: Kernels, n: number): number {
 }
 
 function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, fz: { ptr: number; cells: number }, weights: number): void {
-  let f = fz.ptr, base = true, n = fz.cells;
-  const out = k.alloc(64 * k.threads), c = k.alloc(24);
+  let f = fz.ptr,
+    base = true,
+    n = fz.cells;
+  const out = k.alloc(64 * k.threads),
+    c = k.alloc(24);
   for (let v = vars; v > 0; v--) {
-    const half = 2 ** (v - 1), nlo = Math.min(n, half), nhi = Math.max(0, n - half);
+    const half = 2 ** (v - 1),
+      nlo = Math.min(n, half),
+      nhi = Math.max(0, n - half);
     k.u8.fill(0, out, out + 64 * k.threads);
     k.parallel('scHalves', nlo, 1024, (lo, hi, t) => [out + 64 * t, f, base ? 1 : 0, weights, half, nhi, lo, hi]);
-    let s0: Ext = E.ZERO, s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) { s0 = E.add(s0, k.readExt(out + 64 * t)); s2 = E.add(s2, k.readExt(out + 64 * t + 24)); }
+    let s0: Ext = E.ZERO,
+      s2: Ext = E.ZERO;
+    for (let t = 0; t < k.threads; t++) {
+      s0 = E.add(s0, k.readExt(out + 64 * t));
+      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
+    }
     ch.sendExt('frozen sumcheck', [s0, s2]);
     k.writeExt(c, ch.sample('frozen r'));
-    const dst: number = base ? k.alloc(24 * nlo) : f, src: number = f, isBase: number = base ? 1 : 0;
+    const dst: number = base ? k.alloc(24 * nlo) : f,
+      src: number = f,
+      isBase: number = base ? 1 : 0;
     k.parallel('foldHalves', nlo, 1024, (lo, hi) => [dst, src, isBase, half, nhi, c, lo, hi]);
     k.parallel('foldHalves', nlo, 1024, (lo, hi) => [weights, weights, 0, half, nhi, c, lo, hi]);
-    f = dst; base = false; n = nlo;
+    f = dst;
+    base = false;
+    n = nlo;
   }
   ch.sendExt('frozen value', [k.readExt(f)]);
 }
 
 /** Arrays of factors over their sumcheck axes: the projected axes are summed against eq at their slices of rho. */
-function projector(k: Kernels, plan: Plan, reading: IntegerReading, address: (n: string) => number, rho: readonly Ext[], _points: Map<string, Ext[]>) {
+function projector(
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  address: (n: string) => number,
+  rho: readonly Ext[],
+  _points: Map<string, Ext[]>,
+) {
   const order = plan.axes.map((x) => x.axis);
   const weightsOf = new Map<string, number>();
   return (f: Factor): { ptr: number; axes: string[] } => {
-    const t = f.tensor, sizes = t.axes.map((x) => plan.extended.axes[x]), unit = new Array<number>(sizes.length).fill(1);
+    const t = f.tensor,
+      sizes = t.axes.map((x) => plan.extended.axes[x]),
+      unit = new Array<number>(sizes.length).fill(1);
     for (let d = sizes.length - 2; d >= 0; d--) unit[d] = unit[d + 1] * sizes[d + 1];
-    const own: { axis: string; size: number; stride: number }[] = [], proj: { from: number; to: number; size: number; stride: number }[] = [];
+    const own: { axis: string; size: number; stride: number }[] = [],
+      proj: { from: number; to: number; size: number; stride: number }[] = [];
     let base = 0;
     f.slots.forEach((s, d) => {
-      if (s.kind === 'index') { base += s.index * unit[d]; return; }
+      if (s.kind === 'index') {
+        base += s.index * unit[d];
+        return;
+      }
       base += s.offset * unit[d];
       if (s.kind === 'axis') own.push({ axis: s.axis, size: s.size, stride: s.stride * unit[d] });
       else proj.push({ from: s.from, to: s.to, size: s.size, stride: s.stride * unit[d] });
     });
     own.sort((x, y) => order.indexOf(x.axis) - order.indexOf(y.axis));
-    const n = own.reduce((x, y) => x * y.size, 1), q = proj.reduce((x, y) => x * y.size, 1), axes = own.map((x) => x.axis);
+    const n = own.reduce((x, y) => x * y.size, 1),
+      q = proj.reduce((x, y) => x * y.size, 1),
+      axes = own.map((x) => x.axis);
     const dst = k.zeroed(24 * n);
-    if (t.publicKind === 'onehot') { onehot(k, plan, f, reading.ids.get(t.name)!, own, dst, rho); return { ptr: dst, axes }; }
+    if (t.publicKind === 'onehot') {
+      onehot(k, plan, f, reading.ids.get(t.name)!, own, dst, rho);
+      return { ptr: dst, axes };
+    }
     const key = proj.map((x) => `${x.from}-${x.to}-${x.size}`).join();
     const m = k.mark();
     let w = weightsOf.get(key);
@@ -294,15 +445,29 @@ function projector(k: Kernels, plan: Plan, reading: IntegerReading, address: (n:
     if (w === undefined) {
       w = k.exts([E.ONE]);
       let rows = 1;
-      for (const x of proj) { const tab = eqTableKernel(k, rho.slice(x.from, x.to), x.size), out: number = k.alloc(24 * rows * x.size), src: number = w; k.parallel('outer', rows, 64, (lo, hi) => [out, src, tab, x.size, lo, hi]); w = out; rows *= x.size; }
+      for (const x of proj) {
+        const tab = eqTableKernel(k, rho.slice(x.from, x.to), x.size),
+          out: number = k.alloc(24 * rows * x.size),
+          src: number = w;
+        k.parallel('outer', rows, 64, (lo, hi) => [out, src, tab, x.size, lo, hi]);
+        w = out;
+        rows *= x.size;
+      }
     }
-    const desc = k.alloc(256), idx = k.alloc(64 * k.threads), src = address(t.name) + 8 * base;
+    const desc = k.alloc(256),
+      idx = k.alloc(64 * k.threads),
+      src = address(t.name) + 8 * base;
     k.i32.set([own.length, proj.length, ...own.flatMap((x) => [x.size, x.stride]), ...proj.flatMap((x) => [x.size, x.stride])], desc / 4);
-    if (n >= 16 * k.threads) k.parallel('project', n, Math.max(1, Math.ceil(4096 / q)), (lo, hi, th) => [dst, src, w!, desc, idx + 64 * th, 0, q, lo, hi]);
+    if (n >= 16 * k.threads)
+      k.parallel('project', n, Math.max(1, Math.ceil(4096 / q)), (lo, hi, th) => [dst, src, w!, desc, idx + 64 * th, 0, q, lo, hi]);
     else {
       const part = k.zeroed(24 * n * k.threads);
       k.parallel('project', q, 1024, (lo, hi, th) => [part + 24 * n * th, src, w!, desc, idx + 64 * th, lo, hi, 0, n]);
-      for (let c = 0; c < n; c++) { let v: Ext = E.ZERO; for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(part + 24 * (n * th + c))); k.writeExt(dst + 24 * c, v); }
+      for (let c = 0; c < n; c++) {
+        let v: Ext = E.ZERO;
+        for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(part + 24 * (n * th + c)));
+        k.writeExt(dst + 24 * c, v);
+      }
     }
     cached = true;
     void cached;
@@ -312,21 +477,38 @@ function projector(k: Kernels, plan: Plan, reading: IntegerReading, address: (n:
 }
 
 /** Factor array of a one-hot tensor: positions scatter their weight to their id. */
-function onehot(k: Kernels, plan: Plan, f: Factor, ids: Int32Array, own: readonly { axis: string; size: number }[], dst: number, rho: readonly Ext[]): void {
-  const sizes = f.tensor.axes.map((x) => plan.program.axes[x]), m = k.mark();
+function onehot(
+  k: Kernels,
+  plan: Plan,
+  f: Factor,
+  ids: Int32Array,
+  own: readonly { axis: string; size: number }[],
+  dst: number,
+  rho: readonly Ext[],
+): void {
+  const sizes = f.tensor.axes.map((x) => plan.program.axes[x]),
+    m = k.mark();
   const tabs = f.slots.map((s) => (s.kind === 'rho' ? eqTableKernel(k, rho.slice(s.from, s.to), s.size) : 0));
   const stride = new Map<string, number>();
   let unit = 1;
-  for (let d = own.length - 1; d >= 0; d--) { stride.set(own[d].axis, unit); unit *= own[d].size; }
+  for (let d = own.length - 1; d >= 0; d--) {
+    stride.set(own[d].axis, unit);
+    unit *= own[d].size;
+  }
   ids.forEach((id, pos) => {
     if (id < 0) return;
-    let rest = pos, at = 0, v: Ext = E.ONE;
+    let rest = pos,
+      at = 0,
+      v: Ext = E.ONE;
     const put = (d: number, i: number): void => {
       const s = f.slots[d];
       if (s.kind === 'axis') at += i * stride.get(s.axis)!;
       else if (s.kind === 'rho') v = E.mul(v, k.readExt(tabs[d] + 24 * i));
     };
-    for (let d = sizes.length - 1; d >= 1; d--) { put(d, rest % sizes[d]); rest = Math.floor(rest / sizes[d]); }
+    for (let d = sizes.length - 1; d >= 1; d--) {
+      put(d, rest % sizes[d]);
+      rest = Math.floor(rest / sizes[d]);
+    }
     put(0, id);
     k.writeExt(dst + 24 * at, E.add(k.readExt(dst + 24 * at), v));
   });
@@ -334,35 +516,60 @@ function onehot(k: Kernels, plan: Plan, f: Factor, ids: Int32Array, own: readonl
 }
 
 /** Adds the weights of all claims on a class to w, indexed like its stack. */
-function addWeights(k: Kernels, plan: Plan, cls: TensorClass, claims: readonly { factor: Factor; coefficient: Ext }[], rho: readonly Ext[], points: ReadonlyMap<string, Ext[]>, w: number): void {
+function addWeights(
+  k: Kernels,
+  plan: Plan,
+  cls: TensorClass,
+  claims: readonly { factor: Factor; coefficient: Ext }[],
+  rho: readonly Ext[],
+  points: ReadonlyMap<string, Ext[]>,
+  w: number,
+): void {
   const layout = plan.layouts.get(cls)!;
   const byTensor = new Map<string, { factor: Factor; coefficient: Ext }[]>();
   for (const c of claims) byTensor.set(c.factor.tensor.name, [...(byTensor.get(c.factor.tensor.name) ?? []), c]);
   const one = k.exts([E.ONE]);
   for (const [name, list] of byTensor) {
-    const m = k.mark(), { tensor, blocks } = layout.tensors.get(name)!, sizes = tensor.axes.map((a) => plan.extended.axes[a]), n = sizes.reduce((x, y) => x * y, 1);
+    const m = k.mark(),
+      { tensor, blocks } = layout.tensors.get(name)!,
+      sizes = tensor.axes.map((a) => plan.extended.axes[a]),
+      n = sizes.reduce((x, y) => x * y, 1);
     const dense = k.alloc(24 * n);
     k.parallel('zeroExt', n, 4096, (lo, hi) => [dense, lo, hi]);
     for (const c of list) {
       const m2 = k.mark();
       const vec = c.factor.slots.map((s, d) => {
         const v = k.zeroed(24 * (sizes[d] + 1));
-        if (s.kind === 'index') { k.writeExt(v + 24 * s.index, E.ONE); return v; }
+        if (s.kind === 'index') {
+          k.writeExt(v + 24 * s.index, E.ONE);
+          return v;
+        }
         const tab = eqTableKernel(k, s.kind === 'rho' ? rho.slice(s.from, s.to) : points.get(s.axis)!, s.size);
         if (s.stride === 1 && s.offset === 0 && s.size === sizes[d]) return tab;
         for (let i = 0; i < s.size; i++) k.writeExt(v + 24 * (s.stride * i + s.offset), k.readExt(tab + 24 * i));
         return v;
       });
-      let rows = k.exts([c.coefficient]), count = 1;
-      for (let d = 0; d + 1 < sizes.length; d++) { const out = k.alloc(24 * count * sizes[d]), src = rows, t = vec[d], len = sizes[d]; k.parallel('outer', count, 64, (lo, hi) => [out, src, t, len, lo, hi]); rows = out; count *= sizes[d]; }
-      const last = sizes.length ? vec[sizes.length - 1] : one, len = sizes.length ? sizes[sizes.length - 1] : 1;
+      let rows = k.exts([c.coefficient]),
+        count = 1;
+      for (let d = 0; d + 1 < sizes.length; d++) {
+        const out = k.alloc(24 * count * sizes[d]),
+          src = rows,
+          t = vec[d],
+          len = sizes[d];
+        k.parallel('outer', count, 64, (lo, hi) => [out, src, t, len, lo, hi]);
+        rows = out;
+        count *= sizes[d];
+      }
+      const last = sizes.length ? vec[sizes.length - 1] : one,
+        len = sizes.length ? sizes[sizes.length - 1] : 1;
       // One long row is split over threads by treating its cells as rows of one.
       if (count === 1 && len > 4096) k.parallel('addOuterCells', len, 2048, (lo, hi) => [dense, rows, last, lo, hi]);
       else k.parallel('addOuter', count, Math.max(1, Math.ceil(2048 / len)), (lo, hi) => [dense, rows, last, len, lo, hi]);
       k.release(m2);
     }
     for (const b of blocks) {
-      const m2 = k.mark(), desc = blockDesc(k, sizes, b);
+      const m2 = k.mark(),
+        desc = blockDesc(k, sizes, b);
       k.parallel('blockAdd', 2 ** b.log, 2048, (lo, hi) => [w + 24 * b.position, dense, one, desc, lo, hi]);
       k.release(m2);
     }

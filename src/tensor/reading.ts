@@ -15,7 +15,13 @@ type Bytes = { from: number; to: number; bytes: number };
 
 /** An input that does not fit its tensor. */
 export class InputError extends Error {
-  constructor(readonly tensor: string, message: string) { super(`${tensor}: ${message}`); this.name = 'InputError'; }
+  constructor(
+    readonly tensor: string,
+    message: string,
+  ) {
+    super(`${tensor}: ${message}`);
+    this.name = 'InputError';
+  }
 }
 
 /**
@@ -36,7 +42,12 @@ export abstract class Reading {
   readonly #plans = new Map<Step, ReadonlyMap<Expr, ExprPlan>>();
   #current?: ReadonlyMap<Expr, ExprPlan>;
 
-  protected constructor(readonly kernels: Kernels, readonly program: Program, inputs: ReadingInputs, readonly mode: Mode) {
+  protected constructor(
+    readonly kernels: Kernels,
+    readonly program: Program,
+    inputs: ReadingInputs,
+    readonly mode: Mode,
+  ) {
     const ptrs = new Map<string, number>();
     this.ptr = ptrs;
     this.ids = this.#ids;
@@ -56,7 +67,10 @@ export abstract class Reading {
     for (const t of program.tensors) if (t.publicKind === 'causal') this.#causal(t);
     for (const table of program.tables) this.#table(table.columns, inputs, table);
     const filled = new Set<string>();
-    for (const [name, value] of inputs) { this.setInput(name, value); filled.add(name); }
+    for (const [name, value] of inputs) {
+      this.setInput(name, value);
+      filled.add(name);
+    }
     this.#requireInputs(filled);
     for (const st of program.steps) this.#planStep(st);
   }
@@ -66,22 +80,33 @@ export abstract class Reading {
    * one-hot operands depend on the ids and are made at every run.
    */
   #planStep(s: Step): void {
-    const fracs = this.fracs(s), box = this.#box(s), plans = new Map<Expr, ExprPlan>();
+    const fracs = this.fracs(s),
+      box = this.#box(s),
+      plans = new Map<Expr, ExprPlan>();
     exprsOf(s).forEach((e, k) => {
-      if (!e.terms.some((t) => t.operands.some((o) => this.spec(o.tensor).publicKind === 'onehot'))) plans.set(e, this.plan(e, box, fracs[k]));
+      if (!e.terms.some((t) => t.operands.some((o) => this.spec(o.tensor).publicKind === 'onehot')))
+        plans.set(e, this.plan(e, box, fracs[k]));
     });
     this.#plans.set(s, plans);
   }
   /** Steps with the scan axis in the layer phases are evaluated at one scan index at a time. */
-  #box(s: Step): Box { return (s.phase === 'fwd' || s.phase === 'bwd') && s.axes.includes(this.program.scan) ? { axes: s.axes, scan: this.program.scan } : { axes: s.axes }; }
+  #box(s: Step): Box {
+    return (s.phase === 'fwd' || s.phase === 'bwd') && s.axes.includes(this.program.scan)
+      ? { axes: s.axes, scan: this.program.scan }
+      : { axes: s.axes };
+  }
 
   spec(name: string): TensorSpec {
     const t = this.tensors.get(name);
     if (!t) throw new InputError(name, 'unknown tensor');
     return t;
   }
-  sizesOf(name: string): number[] { return this.spec(name).axes.map((a) => this.program.axes[a]); }
-  cells(name: string): number { return product(this.sizesOf(name)); }
+  sizesOf(name: string): number[] {
+    return this.spec(name).axes.map((a) => this.program.axes[a]);
+  }
+  cells(name: string): number {
+    return product(this.sizesOf(name));
+  }
   protected at(name: string): number {
     const p = this.ptr.get(name);
     if (p === undefined) throw new InputError(name, this.tensors.has(name) ? 'a one-hot tensor has no cells' : 'unknown tensor');
@@ -92,20 +117,29 @@ export abstract class Reading {
   setInput(name: string, value: ReadingInput): void {
     const t = this.spec(name);
     if (t.publicKind === 'onehot') {
-      const positions = product(this.sizesOf(name).slice(1)), top = this.sizesOf(name)[0];
+      const positions = product(this.sizesOf(name).slice(1)),
+        top = this.sizesOf(name)[0];
       if (!(value instanceof Int32Array) || value.length !== positions) throw new InputError(name, `needs ${positions} one-hot ids`);
       for (const id of value) if (id < -1 || id >= top) throw new InputError(name, `id ${id} outside [-1, ${top})`);
       this.#ids.set(name, value);
       return;
     }
     if (value instanceof Int32Array) throw new InputError(name, 'ids given for a tensor that is not one-hot');
-    const p = this.at(name), n = this.cells(name);
-    if (typeof value === 'object' && 'ptr' in value) { if (value.ptr !== p) throw new InputError(name, 'its memory is fixed when the reading is made'); } else if (typeof value === 'function' || value.length === n) this.write(t, p, n, value);
+    const p = this.at(name),
+      n = this.cells(name);
+    if (typeof value === 'object' && 'ptr' in value) {
+      if (value.ptr !== p) throw new InputError(name, 'its memory is fixed when the reading is made');
+    } else if (typeof value === 'function' || value.length === n) this.write(t, p, n, value);
     else throw new InputError(name, `${value.length} values given for ${n} cells`);
     if (t.aliasOf !== undefined) this.#copy(t.aliasOf, false);
   }
 
-  protected abstract write(t: TensorSpec, ptr: number, cells: number, value: BigInt64Array | Float64Array | ((cells: BigInt64Array) => void)): void;
+  protected abstract write(
+    t: TensorSpec,
+    ptr: number,
+    cells: number,
+    value: BigInt64Array | Float64Array | ((cells: BigInt64Array) => void),
+  ): void;
   /** Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands for. */
   protected abstract factor(t: Term, frac: number | undefined): number | bigint;
   protected abstract constant(e: Expr, frac: number | undefined): number | bigint;
@@ -116,15 +150,22 @@ export abstract class Reading {
   /** Runs all steps. */
   run(progress?: Progress): void {
     for (const g of this.#inputGroups()) this.#copy(g, true);
-    const { steps, scan, axes } = this.program, layers = axes[scan] ?? 1, total = steps.length;
+    const { steps, scan, axes } = this.program,
+      layers = axes[scan] ?? 1,
+      total = steps.length;
     let done = 0;
     for (const phase of PHASES) {
-      const start = performance.now(), mine = steps.filter((s) => s.phase === phase);
+      const start = performance.now(),
+        mine = steps.filter((s) => s.phase === phase);
       const go = (s: Step, at: number | undefined): void => {
         const m = this.kernels.mark();
         const last = at === undefined || at === (phase === 'bwd' ? 0 : layers - 1) || !s.axes.includes(scan);
         if (s.op === 'flatten' || s.op === 'unflatten') this.#copy(s.group, s.op === 'flatten');
-        else { this.#current = this.#plans.get(s); this.step(s, this.#box(s), at ?? 0); this.#current = undefined; }
+        else {
+          this.#current = this.#plans.get(s);
+          this.step(s, this.#box(s), at ?? 0);
+          this.#current = undefined;
+        }
         this.kernels.release(m);
         if (last) progress?.(++done, total, { phase, step: s.name });
       };
@@ -145,7 +186,16 @@ export abstract class Reading {
     return acc;
   }
   protected plan(e: Expr, box: Box, frac?: number): ExprPlan {
-    return this.einsum.plan(box, e.terms.map((t): FlatTerm => ({ factor: this.factor(t, frac), operands: t.operands.map((o) => ({ source: this.source(o.tensor), access: o.access })) })), this.constant(e, frac));
+    return this.einsum.plan(
+      box,
+      e.terms.map(
+        (t): FlatTerm => ({
+          factor: this.factor(t, frac),
+          operands: t.operands.map((o) => ({ source: this.source(o.tensor), access: o.access })),
+        }),
+      ),
+      this.constant(e, frac),
+    );
   }
   #idsOf(name: string): Int32Array {
     const v = this.#ids.get(name);
@@ -154,18 +204,27 @@ export abstract class Reading {
   }
   protected source(name: string): Source {
     const sizes = this.sizesOf(name);
-    return this.spec(name).publicKind === 'onehot' ? { kind: 'onehot', ids: this.#idsOf(name), sizes } : { kind: 'dense', ptr: this.at(name), sizes };
+    return this.spec(name).publicKind === 'onehot'
+      ? { kind: 'onehot', ids: this.#idsOf(name), sizes }
+      : { kind: 'dense', ptr: this.at(name), sizes };
   }
 
   #causal(t: TensorSpec): void {
-    const [m, n] = this.sizesOf(t.name), p = this.at(t.name) / 8;
-    for (let i = 0; i < m; i++) for (let j = 0; j <= i && j < n; j++) { if (this.mode === 'I') this.kernels.i64[p + i * n + j] = 1n; else this.kernels.f64[p + i * n + j] = 1; }
+    const [m, n] = this.sizesOf(t.name),
+      p = this.at(t.name) / 8;
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j <= i && j < n; j++) {
+        if (this.mode === 'I') this.kernels.i64[p + i * n + j] = 1n;
+        else this.kernels.f64[p + i * n + j] = 1;
+      }
   }
 
   /** Table columns come from their algorithm unless they are given. */
   #table(columns: readonly string[], inputs: ReadingInputs, table: Program['tables'][number]): void {
     if (this.mode === 'F' || columns.every((c) => inputs.has(c))) return;
-    generateTable(table.name, table.lo, table.size).forEach((v, k) => { if (!inputs.has(columns[k])) this.kernels.i64.set(v, this.at(columns[k]) / 8); });
+    generateTable(table.name, table.lo, table.size).forEach((v, k) => {
+      if (!inputs.has(columns[k])) this.kernels.i64.set(v, this.at(columns[k]) / 8);
+    });
   }
 
   #requireInputs(filled: ReadonlySet<string>): void {
@@ -181,28 +240,48 @@ export abstract class Reading {
 
   /** Groups of input classes: their alias follows the members at the start of a run. */
   #inputGroups(): string[] {
-    return this.program.tensors.filter((t) => t.aliasOf !== undefined && (t.cls === 'cIn' || t.cls === 'oIn' || t.cls === 'aIn')).map((t) => t.aliasOf!);
+    return this.program.tensors
+      .filter((t) => t.aliasOf !== undefined && (t.cls === 'cIn' || t.cls === 'oIn' || t.cls === 'aIn'))
+      .map((t) => t.aliasOf!);
   }
 
   /** Copies members to the alias (`flat`) or back; the alias's index is the position inside the group's region. */
   #copy(group: string, flat: boolean): void {
     let runs = this.#copies.get(group);
-    if (!runs) { runs = this.#runs(group); this.#copies.set(group, runs); }
+    if (!runs) {
+      runs = this.#runs(group);
+      this.#copies.set(group, runs);
+    }
     const u8 = this.kernels.u8;
-    for (const r of runs) if (flat) u8.copyWithin(r.to, r.from, r.from + r.bytes); else u8.copyWithin(r.from, r.to, r.to + r.bytes);
+    for (const r of runs)
+      if (flat) u8.copyWithin(r.to, r.from, r.from + r.bytes);
+      else u8.copyWithin(r.from, r.to, r.to + r.bytes);
   }
   #runs(group: string): Bytes[] {
-    const members = this.program.tensors.filter((t) => t.group === group && t.aliasOf === undefined), alias = this.program.tensors.find((t) => t.aliasOf === group);
+    const members = this.program.tensors.filter((t) => t.group === group && t.aliasOf === undefined),
+      alias = this.program.tensors.find((t) => t.aliasOf === group);
     if (!alias) throw new InputError(group, 'group has no alias');
-    const layout = layoutClass(this.program, alias.cls), to = this.at(alias.name), out: Bytes[] = [];
+    const layout = layoutClass(this.program, alias.cls),
+      to = this.at(alias.name),
+      out: Bytes[] = [];
     const start = Math.min(...layout.tensors.get(alias.name)!.blocks.map((b) => b.position));
     for (const t of members) {
-      const sizes = this.sizesOf(t.name), from = this.at(t.name), rank = sizes.length;
+      const sizes = this.sizesOf(t.name),
+        from = this.at(t.name),
+        rank = sizes.length;
       for (const b of layout.tensors.get(t.name)!.blocks) {
-        const run = rank ? 2 ** b.logs[rank - 1] : 1, count = 2 ** b.log / run;
+        const run = rank ? 2 ** b.logs[rank - 1] : 1,
+          count = 2 ** b.log / run;
         for (let k = 0; k < count; k++) {
-          let rest = k, at = rank ? b.starts[rank - 1] : 0, stride = rank ? sizes[rank - 1] : 1;
-          for (let a = rank - 2; a >= 0; a--) { const w = 2 ** b.logs[a]; at += (b.starts[a] + (rest % w)) * stride; rest = Math.floor(rest / w); stride *= sizes[a]; }
+          let rest = k,
+            at = rank ? b.starts[rank - 1] : 0,
+            stride = rank ? sizes[rank - 1] : 1;
+          for (let a = rank - 2; a >= 0; a--) {
+            const w = 2 ** b.logs[a];
+            at += (b.starts[a] + (rest % w)) * stride;
+            rest = Math.floor(rest / w);
+            stride *= sizes[a];
+          }
           out.push({ from: from + 8 * at, to: to + 8 * (b.position - start + k * run), bytes: 8 * run });
         }
       }
@@ -211,24 +290,45 @@ export abstract class Reading {
   }
 
   /** Row offsets of the scores of an lse step and, with a causal pair, the query and key index that decide who takes part. */
-  protected lseTables(s: Extract<StepOp, { op: 'lse' }>, box: Box, at: number): { base: number; rows: number; K: number; rowS: number; rowI: number; kS: number; kJ: number } {
-    const sizes = this.program.axes, v = viewOf(this.sizesOf(s.scores.tensor), s.scores.access, 8, box.scan), k = this.kernels;
+  protected lseTables(
+    s: Extract<StepOp, { op: 'lse' }>,
+    box: Box,
+    at: number,
+  ): { base: number; rows: number; K: number; rowS: number; rowI: number; kS: number; kJ: number } {
+    const sizes = this.program.axes,
+      v = viewOf(this.sizesOf(s.scores.tensor), s.scores.access, 8, box.scan),
+      k = this.kernels;
     const walk = (axes: readonly string[], mark: string | undefined, otherwise: number): { n: number; offsets: number; index: number } => {
-      const n = product(axes.map((a) => sizes[a])), offsets = k.alloc(4 * n), index = k.alloc(4 * n), u = k.u32;
+      const n = product(axes.map((a) => sizes[a])),
+        offsets = k.alloc(4 * n),
+        index = k.alloc(4 * n),
+        u = k.u32;
       for (let r = 0; r < n; r++) {
-        let rest = r, off = 0, i = otherwise;
+        let rest = r,
+          off = 0,
+          i = otherwise;
         for (let a = axes.length - 1; a >= 0; a--) {
           const x = rest % sizes[axes[a]];
           rest = Math.floor(rest / sizes[axes[a]]);
           off += x * (v.strides.get(axes[a]) ?? 0);
           if (axes[a] === mark) i = x;
         }
-        u[offsets / 4 + r] = off; u[index / 4 + r] = i;
+        u[offsets / 4 + r] = off;
+        u[index / 4 + r] = i;
       }
       return { n, offsets, index };
     };
-    const rows = walk(this.einsum.axesOf(box), s.causal?.[0], 0xffffffff), cols = walk(s.over, s.causal?.[1], 0);
-    return { base: this.at(s.scores.tensor) + v.base + v.scan * at, rows: rows.n, K: cols.n, rowS: rows.offsets, rowI: rows.index, kS: cols.offsets, kJ: cols.index };
+    const rows = walk(this.einsum.axesOf(box), s.causal?.[0], 0xffffffff),
+      cols = walk(s.over, s.causal?.[1], 0);
+    return {
+      base: this.at(s.scores.tensor) + v.base + v.scan * at,
+      rows: rows.n,
+      K: cols.n,
+      rowS: rows.offsets,
+      rowI: rows.index,
+      kS: cols.offsets,
+      kJ: cols.index,
+    };
   }
 }
 
@@ -239,11 +339,20 @@ export function outputsOf(s: StepOp): readonly Operand[] {
 /** Expressions that a step reads. */
 export function exprsOf(s: StepOp): readonly Expr[] {
   switch (s.op) {
-    case 'table': return [s.key];
-    case 'div': return [s.num, s.den];
-    case 'max': return [s.a, s.b];
-    case 'clip': return [s.squares, s.count];
-    case 'round': case 'limb': case 'rsqrt': case 'sqrt': return [s.expr];
-    default: return [];
+    case 'table':
+      return [s.key];
+    case 'div':
+      return [s.num, s.den];
+    case 'max':
+      return [s.a, s.b];
+    case 'clip':
+      return [s.squares, s.count];
+    case 'round':
+    case 'limb':
+    case 'rsqrt':
+    case 'sqrt':
+      return [s.expr];
+    default:
+      return [];
   }
 }

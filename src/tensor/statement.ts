@@ -8,16 +8,28 @@ export const PROOF_VERSION = 1;
 export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
 
 /** What a program proof is about. Roots by class (four words each), digest of the frozen integers, public inputs. */
-export interface Statement { readonly roots: Readonly<Record<string, readonly bigint[]>>; readonly frozen: readonly bigint[]; readonly publics: Publics }
+export interface Statement {
+  readonly roots: Readonly<Record<string, readonly bigint[]>>;
+  readonly frozen: readonly bigint[];
+  readonly publics: Publics;
+}
 
-const words = (digest: Uint8Array): bigint[] => { const v = new DataView(digest.buffer, digest.byteOffset, digest.byteLength); return Array.from({ length: 8 }, (_, k) => BigInt(v.getUint32(4 * k, false))); };
+const words = (digest: Uint8Array): bigint[] => {
+  const v = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
+  return Array.from({ length: 8 }, (_, k) => BigInt(v.getUint32(4 * k, false)));
+};
 
 /** Canonical JSON of a program: keys in the order of the types, integers as decimal strings. */
 export function programJson(p: Program): string {
   const norm = (x: unknown): unknown => {
     if (typeof x === 'bigint') return x.toString();
     if (Array.isArray(x)) return x.map(norm);
-    if (x && typeof x === 'object') return Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, norm(v)]));
+    if (x && typeof x === 'object')
+      return Object.fromEntries(
+        Object.entries(x)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([k, v]) => [k, norm(v)]),
+      );
     return x;
   };
   return JSON.stringify(norm(p));
@@ -41,12 +53,22 @@ export function publicDigest(p: Program, publics: Publics): bigint[] {
 
 /** SHA-256 over the frozen stack's signed words. */
 export function frozenDigest(stack: BigInt64Array): bigint[] {
-  return words(sha256.create().update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`)).update(littleEndian(stack)).digest());
+  return words(
+    sha256
+      .create()
+      .update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`))
+      .update(littleEndian(stack))
+      .digest(),
+  );
 }
 
 function littleEndian(v: BigInt64Array | Int32Array): Uint8Array {
   if (new Uint8Array(new Uint16Array([1]).buffer)[0] === 1) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
-  const out = new Uint8Array(v.byteLength), d = new DataView(out.buffer);
-  v.forEach((x: bigint | number, k: number) => { if (typeof x === 'bigint') d.setBigInt64(8 * k, x, true); else d.setInt32(4 * k, x, true); });
+  const out = new Uint8Array(v.byteLength),
+    d = new DataView(out.buffer);
+  v.forEach((x: bigint | number, k: number) => {
+    if (typeof x === 'bigint') d.setBigInt64(8 * k, x, true);
+    else d.setInt32(4 * k, x, true);
+  });
   return out;
 }

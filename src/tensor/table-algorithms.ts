@@ -32,9 +32,14 @@ export function expNegFixed(num: bigint, frac: number, prec: number): bigint {
   const m = Math.max(0, num.toString(2).length - frac + 8);
   // Beyond x = 2^31 the result is 0 at any precision in use.
   if (m > 39) return 0n;
-  const w = BigInt(prec + m + 16), x = (num << w) >> BigInt(frac + m);
-  let term = 1n << w, sum = term;
-  for (let k = 1n; term !== 0n; k++) { term = ((term * x) >> w) / k; sum += k & 1n ? -term : term; }
+  const w = BigInt(prec + m + 16),
+    x = (num << w) >> BigInt(frac + m);
+  let term = 1n << w,
+    sum = term;
+  for (let k = 1n; term !== 0n; k++) {
+    term = ((term * x) >> w) / k;
+    sum += k & 1n ? -term : term;
+  }
   for (let k = 0; k < m; k++) sum = (sum * sum) >> w;
   return sum >> BigInt(m + 16);
 }
@@ -48,26 +53,37 @@ class ExpTable {
   readonly #high: Float64Array;
   readonly #split: number;
 
-  constructor(readonly frac: number, size: number) {
+  constructor(
+    readonly frac: number,
+    size: number,
+  ) {
     const bits = Math.max(2, Math.ceil(Math.log2(size + 1)));
     this.#split = 2 ** Math.ceil(bits / 2);
-    const factor = (n: number, step: number): Float64Array => Float64Array.from({ length: n }, (_, k) => Number(expNegFixed(BigInt(k * step), frac, PRECISION)) * 2 ** -PRECISION);
+    const factor = (n: number, step: number): Float64Array =>
+      Float64Array.from({ length: n }, (_, k) => Number(expNegFixed(BigInt(k * step), frac, PRECISION)) * 2 ** -PRECISION);
     this.#low = factor(this.#split, 1);
     this.#high = factor(Math.ceil((size + 1) / this.#split), this.#split);
   }
-  at(d: number): number { return this.#low[d % this.#split] * this.#high[Math.floor(d / this.#split)]; }
+  at(d: number): number {
+    return this.#low[d % this.#split] * this.#high[Math.floor(d / this.#split)];
+  }
 }
 
 /** floor(x + 1/2), or undefined where x is too close to a boundary to tell. */
 function sure(x: number): number | undefined {
-  const y = x + 0.5, f = Math.floor(y), r = y - f;
+  const y = x + 0.5,
+    f = Math.floor(y),
+    r = y - f;
   return r > DOUBT && r < 1 - DOUBT ? f : undefined;
 }
 
 /** Rounds a real given by fixed-point enclosures of growing precision: value(prec) is within 2^16 units of 2^-prec. */
 function decide(value: (prec: number) => bigint): number {
   for (let prec = 128; prec <= 4096; prec *= 2) {
-    const half = 1n << BigInt(prec - 1), v = value(prec), a = (v - 65536n + half) >> BigInt(prec), b = (v + 65536n + half) >> BigInt(prec);
+    const half = 1n << BigInt(prec - 1),
+      v = value(prec),
+      a = (v - 65536n + half) >> BigInt(prec),
+      b = (v + 65536n + half) >> BigInt(prec);
     if (a === b) return Number(a);
   }
   throw new Error('a table entry cannot be decided');
@@ -75,8 +91,13 @@ function decide(value: (prec: number) => bigint): number {
 
 /** Fills a column through its 32-bit halves (all supported machines are little-endian, as WebAssembly is). */
 function column(size: number, entry: (k: number) => number): BigInt64Array {
-  const out = new BigInt64Array(size), w = new Int32Array(out.buffer);
-  for (let k = 0; k < size; k++) { const v = entry(k); w[2 * k] = v | 0; w[2 * k + 1] = Math.floor(v / 2 ** 32); }
+  const out = new BigInt64Array(size),
+    w = new Int32Array(out.buffer);
+  for (let k = 0; k < size; k++) {
+    const v = entry(k);
+    w[2 * k] = v | 0;
+    w[2 * k + 1] = Math.floor(v / 2 ** 32);
+  }
   return out;
 }
 
@@ -90,13 +111,18 @@ const exp: TableAlgorithm = {
   generate: ([F, f], lo, size) => {
     if (lo !== 0n) throw new ProgramError('exp', 'the table starts at 0');
     if (!(f <= 26 && F <= 40)) throw new ProgramError('exp', 'at most 26 fraction bits of the result and 40 of the key');
-    const e = new ExpTable(F, size), one = 2 ** f;
+    const e = new ExpTable(F, size),
+      one = 2 ** f;
     // d = 0 is exact.
-    const T = (d: number): number => (d === 0 ? one : sure(e.at(d) * one) ?? decide((prec) => expNegFixed(BigInt(d), F, prec + f)));
+    const T = (d: number): number => (d === 0 ? one : (sure(e.at(d) * one) ?? decide((prec) => expNegFixed(BigInt(d), F, prec + f))));
     // exp(2^-F) 2^f = 2^f / exp(-2^-F); relative error of the divisor 2^-(prec+f), the quotient is below 3 * 2^f.
-    const before = Math.max(one + 1, decide((prec) => (1n << BigInt(2 * (prec + f))) / expNegFixed(1n, F, prec + f)));
+    const before = Math.max(
+      one + 1,
+      decide((prec) => (1n << BigInt(2 * (prec + f))) / expNegFixed(1n, F, prec + f)),
+    );
     const e1 = column(size, T);
-    if (e1[size - 1] !== 0n || (size > 1 && e1[size - 2] !== 0n)) throw new ProgramError('exp', `a table of ${size} rows does not reach zero: raise numbers.expBits`);
+    if (e1[size - 1] !== 0n || (size > 1 && e1[size - 2] !== 0n))
+      throw new ProgramError('exp', `a table of ${size} rows does not reach zero: raise numbers.expBits`);
     const e2 = new BigInt64Array(size);
     e2[0] = BigInt(before);
     e2.set(e1.subarray(0, size - 1), 1);
@@ -114,10 +140,16 @@ const silu: TableAlgorithm = {
   columns: 2,
   keyFrac: ([F]) => F,
   generate: ([F, f, g = f], lo, size) => {
-    const first = Number(lo), reach = Math.max(Math.abs(first), Math.abs(first + size));
-    if (!(reach * 2 ** (Math.max(f, g) - F) <= 2 ** 26 && F <= 30)) throw new ProgramError('silu', 'the largest argument times 2^f passes 2^26: use a coarser result');
-    const e = new ExpTable(F, reach + 1), unit = 2 ** -F;
-    const sigma = (n: number): number => { const E = e.at(Math.abs(n)); return n >= 0 ? 1 / (1 + E) : E / (1 + E); };
+    const first = Number(lo),
+      reach = Math.max(Math.abs(first), Math.abs(first + size));
+    if (!(reach * 2 ** (Math.max(f, g) - F) <= 2 ** 26 && F <= 30))
+      throw new ProgramError('silu', 'the largest argument times 2^f passes 2^26: use a coarser result');
+    const e = new ExpTable(F, reach + 1),
+      unit = 2 ** -F;
+    const sigma = (n: number): number => {
+      const E = e.at(Math.abs(n));
+      return n >= 0 ? 1 / (1 + E) : E / (1 + E);
+    };
     const y = (n: number): number => {
       if (n === 0) return 0;
       const x = n * unit;
@@ -125,14 +157,21 @@ const silu: TableAlgorithm = {
     };
     const dy = (n: number): number => {
       if (n === 0) return Math.floor(2 ** (g - 1) + (g === 0 ? 0.5 : 0));
-      const x = n * unit, s = sigma(n);
+      const x = n * unit,
+        s = sigma(n);
       return sure(s * (1 + x * (1 - s)) * 2 ** g) ?? decide((prec) => exactSilu(n, F, prec).dy >> BigInt(96 - g));
     };
     return [column(size, (k) => y(first + k)), column(size, (k) => dy(first + k))];
   },
   real: () => {
     const s = (x: number): number => 1 / (1 + Math.exp(-x));
-    return [(x) => x * s(x), (x) => { const v = s(x); return v * (1 + x * (1 - v)); }];
+    return [
+      (x) => x * s(x),
+      (x) => {
+        const v = s(x);
+        return v * (1 + x * (1 - v));
+      },
+    ];
   },
 };
 
@@ -141,20 +180,30 @@ const silu: TableAlgorithm = {
  * bits and allows 2^16 units.
  */
 function exactSilu(n: number, F: number, prec: number): { y: bigint; dy: bigint } {
-  const w = prec + 96, W = BigInt(w), one = 1n << W, E = expNegFixed(BigInt(Math.abs(n)), F, w);
+  const w = prec + 96,
+    W = BigInt(w),
+    one = 1n << W,
+    E = expNegFixed(BigInt(Math.abs(n)), F, w);
   const s = n >= 0 ? (one << W) / (one + E) : (E << W) / (one + E);
   const x = (BigInt(n) << W) >> BigInt(F);
-  const y = (x * s) >> W, dy = (s * (one + ((x * (one - s)) >> W))) >> W;
+  const y = (x * s) >> W,
+    dy = (s * (one + ((x * (one - s)) >> W))) >> W;
   return { y, dy };
 }
 
-export const TABLES: ReadonlyMap<string, TableAlgorithm> = new Map([['exp', exp], ['silu', silu]]);
+export const TABLES: ReadonlyMap<string, TableAlgorithm> = new Map([
+  ['exp', exp],
+  ['silu', silu],
+]);
 
 /** Algorithm and integer parameters of a table name such as exp:14:24. */
 export function parseTable(name: string): { algorithm: TableAlgorithm; params: number[] } {
-  const [kind, ...rest] = name.split(':'), algorithm = TABLES.get(kind), params = rest.map(Number);
+  const [kind, ...rest] = name.split(':'),
+    algorithm = TABLES.get(kind),
+    params = rest.map(Number);
   if (!algorithm) throw new ProgramError(name, 'unknown table algorithm');
-  if (params.length < 2 || params.some((p) => !Number.isSafeInteger(p) || p < 0 || p > 64)) throw new ProgramError(name, 'table parameters are fraction bits');
+  if (params.length < 2 || params.some((p) => !Number.isSafeInteger(p) || p < 0 || p > 64))
+    throw new ProgramError(name, 'table parameters are fraction bits');
   return { algorithm, params };
 }
 

@@ -9,7 +9,8 @@ const roundTo = (x: bigint, f: number): bigint => (x + (1n << BigInt(P - f - 1))
 
 /** exp(-d 2^-F) at 96 bits as a product of two factors: each within 2 units, so the product is within 2^-93. */
 function expFactors(F: number, n: number): (d: number) => bigint {
-  const low: bigint[] = [], high: bigint[] = [];
+  const low: bigint[] = [],
+    high: bigint[] = [];
   for (let k = 0; k < 1024; k++) low.push(expFixed(-(BigInt(k) << BigInt(P - F)), P));
   for (let k = 0; k <= n >> 10; k++) high.push(expFixed(-(BigInt(k) << BigInt(P - F + 10)), P));
   return (d) => (high[d >> 10] * low[d & 1023]) >> BigInt(P);
@@ -24,22 +25,36 @@ export function tableColumns(spec: TableSpec): BigInt64Array[] {
   const hit = cache.get(key);
   if (hit) return hit;
   const [kind, a, b, c] = spec.name.split(':');
-  const F = Number(a), out = [new BigInt64Array(spec.size), new BigInt64Array(spec.size)];
+  const F = Number(a),
+    out = [new BigInt64Array(spec.size), new BigInt64Array(spec.size)];
   if (kind === 'exp') {
-    const f = Number(b), live = Math.min(spec.size, Math.ceil((f + 2) * 0.6932 * 2 ** F) + 1), value = expFactors(F, live);
+    const f = Number(b),
+      live = Math.min(spec.size, Math.ceil((f + 2) * 0.6932 * 2 ** F) + 1),
+      value = expFactors(F, live);
     for (let d = 0; d < live; d++) out[0][d] = roundTo(value(d), f);
-    const before = roundTo(expFixed(1n << BigInt(P - F), P), f), least = (1n << BigInt(f)) + 1n;
+    const before = roundTo(expFixed(1n << BigInt(P - F), P), f),
+      least = (1n << BigInt(f)) + 1n;
     out[1].set(out[0].subarray(0, spec.size - 1), 1);
     out[1][0] = before > least ? before : least;
-    if (out[0][spec.size - 1] !== 0n || out[1][spec.size - 1] !== 0n) throw new RangeError(`table ${spec.name} of ${spec.size} rows does not reach zero: raise numbers.expBits`);
+    if (out[0][spec.size - 1] !== 0n || out[1][spec.size - 1] !== 0n)
+      throw new RangeError(`table ${spec.name} of ${spec.size} rows does not reach zero: raise numbers.expBits`);
   } else if (kind === 'silu') {
-    const fy = Number(b), fd = Number(c), one = 1n << BigInt(P);
-    const reach = Math.min(-Number(spec.lo), 30 * 2 ** F), value = expFactors(F, reach);
+    const fy = Number(b),
+      fd = Number(c),
+      one = 1n << BigInt(P);
+    const reach = Math.min(-Number(spec.lo), 30 * 2 ** F),
+      value = expFactors(F, reach);
     for (let k = 0; k < spec.size; k++) {
-      const x = k + Number(spec.lo), m = Math.abs(x), X = BigInt(x) << BigInt(P - F);
+      const x = k + Number(spec.lo),
+        m = Math.abs(x),
+        X = BigInt(x) << BigInt(P - F);
       let sigma: bigint;
       if (m > reach - 1) sigma = x < 0 ? 0n : one;
-      else { const e = value(m); sigma = (one << BigInt(P)) / (one + e); if (x < 0) sigma = one - sigma; }
+      else {
+        const e = value(m);
+        sigma = (one << BigInt(P)) / (one + e);
+        if (x < 0) sigma = one - sigma;
+      }
       const y = (X * sigma) >> BigInt(P);
       out[0][k] = roundTo(y, fy);
       out[1][k] = roundTo(sigma + ((y * (one - sigma)) >> BigInt(P)), fd);

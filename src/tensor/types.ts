@@ -52,9 +52,26 @@ export interface Expr {
   readonly terms: readonly Term[];
 }
 
-export interface RangeConstraint { readonly kind: 'range'; readonly name: string; readonly axes: readonly string[]; readonly expr: Expr; readonly bits: number }
-export interface LookupConstraint { readonly kind: 'lookup'; readonly name: string; readonly axes: readonly string[]; readonly table: string; readonly exprs: readonly Expr[] }
-export interface ZeroConstraint { readonly kind: 'zero'; readonly name: string; readonly axes: readonly string[]; readonly expr: Expr }
+export interface RangeConstraint {
+  readonly kind: 'range';
+  readonly name: string;
+  readonly axes: readonly string[];
+  readonly expr: Expr;
+  readonly bits: number;
+}
+export interface LookupConstraint {
+  readonly kind: 'lookup';
+  readonly name: string;
+  readonly axes: readonly string[];
+  readonly table: string;
+  readonly exprs: readonly Expr[];
+}
+export interface ZeroConstraint {
+  readonly kind: 'zero';
+  readonly name: string;
+  readonly axes: readonly string[];
+  readonly expr: Expr;
+}
 export type Constraint = RangeConstraint | LookupConstraint | ZeroConstraint;
 
 /** A public table: rows key = lo .. lo + size - 1, columns from the named integer algorithm, committed as frozen tensors over its axis. */
@@ -86,11 +103,27 @@ export type StepOp =
   | { readonly op: 'round'; readonly out: Operand; readonly base?: Operand; readonly expr: Expr; readonly shift: number }
   | { readonly op: 'limb'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly bits: number }
   | { readonly op: 'table'; readonly outs: readonly Operand[]; readonly table: string; readonly key: Expr }
-  | { readonly op: 'lse'; readonly out: Operand; readonly scores: Operand; readonly over: readonly string[]; readonly causal?: readonly [string, string]; readonly table: string; readonly target: bigint }
+  | {
+      readonly op: 'lse';
+      readonly out: Operand;
+      readonly scores: Operand;
+      readonly over: readonly string[];
+      readonly causal?: readonly [string, string];
+      readonly table: string;
+      readonly target: bigint;
+    }
   | { readonly op: 'rsqrt'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly frac?: number }
   | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr; readonly frac?: number }
   | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number; readonly frac?: number }
-  | { readonly op: 'clip'; readonly out: Operand; readonly squares: Expr; readonly count: Expr; readonly clip: bigint; readonly shift: number; readonly frac?: number }
+  | {
+      readonly op: 'clip';
+      readonly out: Operand;
+      readonly squares: Expr;
+      readonly count: Expr;
+      readonly clip: bigint;
+      readonly shift: number;
+      readonly frac?: number;
+    }
   | { readonly op: 'max'; readonly out: Operand; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'flatten'; readonly group: string }
   | { readonly op: 'unflatten'; readonly group: string };

@@ -14,11 +14,26 @@ const digests = new WeakMap<object, bigint[]>();
 /** Words absorbed first: versions, program digest, parameters, shapes, public inputs, frozen digest. */
 export function preamble(plan: Plan, st: Statement): { label: string; words: bigint[] }[] {
   let d = digests.get(plan);
-  if (!d) { d = programDigest(plan.program); digests.set(plan, d); }
-  const shape = [plan.whir, ...(plan.stateWhir ? [plan.stateWhir] : [])].flatMap((s) => [s.params.bits, s.params.logInvRate, s.params.grinding, s.logColumns, s.logHeight, s.trees.length, ...s.trees.flatMap((t) => [t.used, t.offset]), s.final]);
+  if (!d) {
+    d = programDigest(plan.program);
+    digests.set(plan, d);
+  }
+  const shape = [plan.whir, ...(plan.stateWhir ? [plan.stateWhir] : [])].flatMap((s) => [
+    s.params.bits,
+    s.params.logInvRate,
+    s.params.grinding,
+    s.logColumns,
+    s.logHeight,
+    s.trees.length,
+    ...s.trees.flatMap((t) => [t.used, t.offset]),
+    s.final,
+  ]);
   return [
     { label: 'protocol', words: [BigInt(PROOF_VERSION), ...d] },
-    { label: 'shape', words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt) },
+    {
+      label: 'shape',
+      words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),
+    },
     { label: 'public inputs', words: publicDigest(plan.program, st.publics) },
     { label: 'frozen digest', words: [...st.frozen] },
     ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: [...st.roots[c]] })),
@@ -30,10 +45,13 @@ export function preamble(plan: Plan, st: Statement): { label: string; words: big
  * docs/protocol.md. Written once for native handles and circuit wires.
  */
 export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredClaim {
-  const p = plan.program, one = ch.constant(1n), zero = ch.constant(0n);
+  const p = plan.program,
+    one = ch.constant(1n),
+    zero = ch.constant(0n);
   for (const w of preamble(plan, st)) ch.publicWords(w.label, w.words);
   const witness = ch.readDigest('root witness');
-  const gamma = ch.sample('gamma'), beta = ch.sample('beta');
+  const gamma = ch.sample('gamma'),
+    beta = ch.sample('beta');
   const { rho, num, den } = verifyLogUp(ch, plan.logup);
   const betas: Elem[] = [one, beta];
   for (let i = 2; i < 6; i++) betas.push(ch.mul(betas[i - 1], beta));
@@ -41,19 +59,28 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   // Leaf layer: numerators from indicators and multiplicities, denominators give one claim on all expressions.
   const tableClaims: { factor: Factor; value: Elem }[] = [];
   const rhoFactor = (tensor: string, box: number): Factor => {
-    const b = plan.logup.boxes[box], from = plan.logup.vars - b.vars, spec = plan.extended.tensors.find((t) => t.name === tensor)!;
-    return { key: `${tensor}@table`, tensor: spec, slots: [{ kind: 'rho', from, to: plan.logup.vars, size: b.dims[0], stride: 1, offset: 0 }] };
+    const b = plan.logup.boxes[box],
+      from = plan.logup.vars - b.vars,
+      spec = plan.extended.tensors.find((t) => t.name === tensor)!;
+    return {
+      key: `${tensor}@table`,
+      tensor: spec,
+      slots: [{ kind: 'rho', from, to: plan.logup.vars, size: b.dims[0], stride: 1, offset: 0 }],
+    };
   };
   const indicator: Elem[] = plan.logup.boxes.map((b) => boxIndicator(ch, b, boxPoint(plan.logup, b, rho)));
   const weight: Elem[] = plan.logup.boxes.map((b) => boxWeight(ch, plan.logup, b, rho));
-  let n = zero, v = one;
+  let n = zero,
+    v = one;
   plan.lookups.forEach((j, i) => {
     n = ch.mulAdd(weight[i], indicator[i], n);
     const inside = ch.sub(ch.sub(gamma, ch.mul(beta, ch.constant(BigInt(plan.tableOf.get(j)!)))), one);
     v = ch.mulAdd(ch.mul(weight[i], indicator[i]), inside, v);
   });
   plan.tables.forEach((t, i) => {
-    const box = plan.tableBox + i, b = plan.logup.boxes[box], pt = rho.slice(plan.logup.vars - b.vars);
+    const box = plan.tableBox + i,
+      b = plan.logup.boxes[box],
+      pt = rho.slice(plan.logup.vars - b.vars);
     const columns = t.kind === 'table' ? t.spec.columns : [];
     const values = ch.read(`table ${i} claims`, 1 + columns.length);
     [plan.multNames[i], ...columns].forEach((name, c) => tableClaims.push({ factor: rhoFactor(name, box), value: values[c] }));
@@ -61,9 +88,13 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
     // Key column: lo + index, whose extension over a table of a power of two rows is a sum over bits.
     if (t.size !== 2 ** b.vars) throw new Error('tables have a power of two rows');
     let key = t.kind === 'table' ? ch.constant(t.spec.lo) : zero;
-    pt.forEach((x, k) => { key = ch.mulAdd(x, ch.constant(1n << BigInt(b.vars - 1 - k)), key); });
+    pt.forEach((x, k) => {
+      key = ch.mulAdd(x, ch.constant(1n << BigInt(b.vars - 1 - k)), key);
+    });
     let row = ch.mulAdd(beta, ch.constant(BigInt(i)), key);
-    columns.forEach((_, c) => { row = ch.mulAdd(betas[c + 2], values[c + 1], row); });
+    columns.forEach((_, c) => {
+      row = ch.mulAdd(betas[c + 2], values[c + 1], row);
+    });
     v = ch.mulAdd(weight[box], ch.sub(ch.sub(gamma, row), one), v);
   });
   ch.assertEqual(n, num, 'LogUp numerators');
@@ -81,13 +112,18 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
     return w;
   });
   p.constraints.forEach((c, j) => {
-    const exprs = c.kind === 'lookup' ? c.exprs : [c.expr], box = plan.boxOf.get(j);
+    const exprs = c.kind === 'lookup' ? c.exprs : [c.expr],
+      box = plan.boxOf.get(j);
     exprs.forEach((e, i) => {
       if (e.constant === 0n) return;
       let ind = box === undefined ? one : indicator[box];
       if (box === undefined) {
         let at = plan.logup.vars - c.axes.reduce((s, a) => s + Math.ceil(Math.log2(p.axes[a])), 0);
-        for (const a of c.axes) { const vars = Math.ceil(Math.log2(p.axes[a])); ind = ch.mul(ind, lessThan(ch, rho.slice(at, at + vars), p.axes[a])); at += vars; }
+        for (const a of c.axes) {
+          const vars = Math.ceil(Math.log2(p.axes[a]));
+          ind = ch.mul(ind, lessThan(ch, rho.slice(at, at + vars), p.axes[a]));
+          at += vars;
+        }
       }
       claim = ch.sub(claim, ch.mul(ch.mul(ch.mul(weights[j], componentWeight(betas, i)), ind), ch.constant(e.constant)));
     });
@@ -102,26 +138,36 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   // Final check of the sumcheck.
   const absent = plan.axes.map((a) => axes.get(a.axis)!.reduce((acc, r) => ch.mul(acc, ch.sub(one, r)), one));
   const without = new Map<string, Elem>();
-  const eqs = new Map<string, Elem>(), frees = new Map<string, Elem>();
+  const eqs = new Map<string, Elem>(),
+    frees = new Map<string, Elem>();
   let sum = zero;
   for (const t of plan.terms) {
     let w = ch.mul(ch.mul(weights[t.constraint], componentWeight(betas, t.component)), ch.constant(t.coef));
     for (const f of t.free) {
       const key = `${f.from}-${f.to}-${f.size}`;
       let x = frees.get(key);
-      if (x === undefined) { x = lessThan(ch, rho.slice(f.from, f.to), f.size); frees.set(key, x); }
+      if (x === undefined) {
+        x = lessThan(ch, rho.slice(f.from, f.to), f.size);
+        frees.set(key, x);
+      }
       w = ch.mul(w, x);
     }
     for (const s of t.shared) {
       const key = `${s.axis}-${s.from}`;
       let x = eqs.get(key);
-      if (x === undefined) { x = eqLess(ch, rho.slice(s.from, s.to), axes.get(s.axis)!, p.axes[s.axis]); eqs.set(key, x); }
+      if (x === undefined) {
+        x = eqLess(ch, rho.slice(s.from, s.to), axes.get(s.axis)!, p.axes[s.axis]);
+        eqs.set(key, x);
+      }
       w = ch.mul(w, x);
     }
     for (const f of t.factors) w = ch.mul(w, values[f]);
     const key = t.axes.join();
     let rest = without.get(key);
-    if (rest === undefined) { rest = plan.axes.reduce((acc, a, i) => (t.axes.includes(a.axis) ? acc : ch.mul(acc, absent[i])), one); without.set(key, rest); }
+    if (rest === undefined) {
+      rest = plan.axes.reduce((acc, a, i) => (t.axes.includes(a.axis) ? acc : ch.mul(acc, absent[i])), one);
+      without.set(key, rest);
+    }
     sum = ch.mulAdd(w, rest, sum);
   }
   ch.assertEqual(sum, final, 'batched sumcheck');
@@ -129,7 +175,8 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   // Claims by commitment, with powers of one challenge.
   const alpha = ch.sample('alpha');
   let a = one;
-  const claims = new Map<TensorClass, WeightedFactor[]>(), totals = new Map<TensorClass, Elem>();
+  const claims = new Map<TensorClass, WeightedFactor[]>(),
+    totals = new Map<TensorClass, Elem>();
   const add = (factor: Factor, value: Elem): void => {
     const cls = factor.tensor.cls;
     claims.set(cls, [...(claims.get(cls) ?? []), { factor, coefficient: a }]);
@@ -137,7 +184,9 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
     a = ch.mul(a, alpha);
   };
   for (const c of tableClaims) add(c.factor, c.value);
-  plan.factors.forEach((f, i) => { if (f.tensor.cls !== 'public') add(f, values[i]); });
+  plan.factors.forEach((f, i) => {
+    if (f.tensor.cls !== 'public') add(f, values[i]);
+  });
 
   // Frozen: a sumcheck down to one evaluation, which is returned.
   const frozenPoint: Elem[] = [];
@@ -145,18 +194,32 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   if (claims.has('frozen')) {
     let now = totals.get('frozen')!;
     for (let k = 0; k < plan.frozenVars; k++) {
-      const [s0, s2] = ch.read('frozen sumcheck', 2), r = ch.sample('frozen r');
+      const [s0, s2] = ch.read('frozen sumcheck', 2),
+        r = ch.sample('frozen r');
       frozenPoint.push(r);
       now = ch.mulAdd(r, ch.mulAdd(r, s2, ch.sub(ch.sub(now, ch.add(s0, s0)), s2)), s0);
     }
     [frozenValue] = ch.read('frozen value', 1);
-    ch.assertEqual(ch.mul(frozenValue, evalWeights(ch, plan, 'frozen', claims.get('frozen')!, points, frozenPoint)), now, 'frozen reduction');
+    ch.assertEqual(
+      ch.mul(frozenValue, evalWeights(ch, plan, 'frozen', claims.get('frozen')!, points, frozenPoint)),
+      now,
+      'frozen reduction',
+    );
   }
-  verifyWhir(ch, plan.whir, [witness], totals.get('witness') ?? zero, (pt) => evalWeights(ch, plan, 'witness', claims.get('witness') ?? [], points, pt));
+  verifyWhir(ch, plan.whir, [witness], totals.get('witness') ?? zero, (pt) =>
+    evalWeights(ch, plan, 'witness', claims.get('witness') ?? [], points, pt),
+  );
   if (plan.stateWhir) {
-    const shape = plan.stateWhir, roots = plan.stateClasses.map((c) => st.roots[c].map((x) => ch.constant(x)) as unknown as Digest);
+    const shape = plan.stateWhir,
+      roots = plan.stateClasses.map((c) => st.roots[c].map((x) => ch.constant(x)) as unknown as Digest);
     const total = plan.stateClasses.reduce((s, c) => ch.add(s, totals.get(c) ?? zero), zero);
-    verifyWhir(ch, shape, roots, total, (pt) => plan.stateClasses.reduce((s, c, t) => (claims.has(c) ? ch.add(s, evalWeights(ch, plan, c, claims.get(c)!, points, pt, shape.trees[t].offset * 2 ** shape.logHeight)) : s), zero));
+    verifyWhir(ch, shape, roots, total, (pt) =>
+      plan.stateClasses.reduce(
+        (s, c, t) =>
+          claims.has(c) ? ch.add(s, evalWeights(ch, plan, c, claims.get(c)!, points, pt, shape.trees[t].offset * 2 ** shape.logHeight)) : s,
+        zero,
+      ),
+    );
   }
   return new DeferredClaim(plan, frozenPoint, frozenValue);
 }
@@ -166,17 +229,22 @@ const componentWeight = (betas: readonly Elem[], i: number): Elem => betas[i ===
 
 /** Extension of a public operand: closed form for the causal mask, linear in positions for one-hot, in cells for dense ones. */
 export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics, points: Points): Elem {
-  const t = f.tensor, sizes = t.axes.map((x) => plan.program.axes[x]);
+  const t = f.tensor,
+    sizes = t.axes.map((x) => plan.program.axes[x]);
   const point = f.slots.map((s) => {
     if (s.kind === 'index' || s.stride !== 1 || s.offset !== 0) throw new Error(`public tensor ${t.name} must be accessed whole`);
     return s.kind === 'rho' ? points.rho.slice(s.from, s.to) : points.axes.get(s.axis)!;
   });
   if (t.publicKind === 'causal') return causal(ch, point[0], point[1], sizes[0]);
-  const data = publics.get(t.name)!, cells = sizes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((x, y) => x * y, 1);
+  const data = publics.get(t.name)!,
+    cells = sizes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((x, y) => x * y, 1);
   if (data.length !== cells) throw new VerificationError('public input', `${t.name} has ${data.length} values, expected ${cells}`);
   const first = t.publicKind === 'onehot' ? 1 : 0;
   let eq: Elem[] = [ch.constant(1n)];
-  for (let d = first; d < sizes.length; d++) { const table = eqTable(ch, point[d], sizes[d]); eq = eq.flatMap((x) => table.map((y) => ch.mul(x, y))); }
+  for (let d = first; d < sizes.length; d++) {
+    const table = eqTable(ch, point[d], sizes[d]);
+    eq = eq.flatMap((x) => table.map((y) => ch.mul(x, y)));
+  }
   let sum = ch.constant(0n);
   if (t.publicKind === 'onehot') {
     const memo = new Map<number, Elem>();
@@ -184,9 +252,15 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics,
       if (id < 0) return;
       if (id >= sizes[0]) throw new VerificationError('public input', `${t.name} holds id ${id} of ${sizes[0]}`);
       let e = memo.get(id);
-      if (e === undefined) { e = eqAt(ch, point[0], id); memo.set(id, e); }
+      if (e === undefined) {
+        e = eqAt(ch, point[0], id);
+        memo.set(id, e);
+      }
       sum = ch.mulAdd(eq[k], e, sum);
     });
-  } else (data as BigInt64Array).forEach((x, k) => { if (x !== 0n) sum = ch.mulAdd(eq[k], ch.constant(x), sum); });
+  } else
+    (data as BigInt64Array).forEach((x, k) => {
+      if (x !== 0n) sum = ch.mulAdd(eq[k], ch.constant(x), sum);
+    });
   return sum;
 }

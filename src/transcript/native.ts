@@ -36,7 +36,8 @@ export class NativeChannel implements Channel {
     this.#k = kernels;
     this.#f = kernels.exports as Record<string, (...a: number[]) => number>;
     this.#mark = kernels.mark();
-    for (let k = 0; k < proof.length; k++) if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
+    for (let k = 0; k < proof.length; k++)
+      if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
     this.#sp = newSponge(kernels);
     this.#scratch = kernels.zeroed(256);
     this.#words = proof.length;
@@ -44,10 +45,15 @@ export class NativeChannel implements Channel {
     kernels.u64.set(proof, this.#proof / 8);
   }
 
-  close(): void { this.#k.release(this.#mark); }
+  close(): void {
+    this.#k.release(this.#mark);
+  }
 
   #new(): Elem {
-    if (this.#left === 0) { this.#block = this.#k.alloc(24 * 4096); this.#left = 4096; }
+    if (this.#left === 0) {
+      this.#block = this.#k.alloc(24 * 4096);
+      this.#left = 4096;
+    }
     const p = this.#block + 24 * (4096 - this.#left--);
     return p as Elem;
   }
@@ -59,19 +65,41 @@ export class NativeChannel implements Channel {
   }
 
   /** Value of a handle, for error messages, tests and results that leave the verifier. */
-  value(a: Elem): Ext { return this.#k.readExt(a); }
+  value(a: Elem): Ext {
+    return this.#k.readExt(a);
+  }
 
   constant(v: bigint | Ext): Elem {
     const e: Ext = typeof v === 'bigint' ? [((v % P) + P) % P, 0n, 0n] : v;
     const key = e.join(',');
     let h = this.#constants.get(key);
-    if (h === undefined) { h = this.#new(); this.#k.writeExt(h, e); this.#constants.set(key, h); }
+    if (h === undefined) {
+      h = this.#new();
+      this.#k.writeExt(h, e);
+      this.#constants.set(key, h);
+    }
     return h;
   }
-  add(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['eadd'](d, a, b); return d; }
-  sub(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['esub'](d, a, b); return d; }
-  mul(a: Elem, b: Elem): Elem { const d = this.#new(); this.#f['emul'](d, a, b); return d; }
-  mulAdd(a: Elem, b: Elem, c: Elem): Elem { const d = this.#new(); this.#f['emulAdd'](d, a, b, c); return d; }
+  add(a: Elem, b: Elem): Elem {
+    const d = this.#new();
+    this.#f['eadd'](d, a, b);
+    return d;
+  }
+  sub(a: Elem, b: Elem): Elem {
+    const d = this.#new();
+    this.#f['esub'](d, a, b);
+    return d;
+  }
+  mul(a: Elem, b: Elem): Elem {
+    const d = this.#new();
+    this.#f['emul'](d, a, b);
+    return d;
+  }
+  mulAdd(a: Elem, b: Elem, c: Elem): Elem {
+    const d = this.#new();
+    this.#f['emulAdd'](d, a, b, c);
+    return d;
+  }
   inverse(a: Elem): Elem {
     const v = this.value(a);
     if (v[0] === 0n && v[1] === 0n && v[2] === 0n) throw new VerificationError('inverse', 'zero has no inverse');
@@ -80,10 +108,17 @@ export class NativeChannel implements Channel {
     return d;
   }
   assertEqual(a: Elem, b: Elem, check: string): void {
-    const u = this.#k.u64, x = a / 8, y = b / 8;
+    const u = this.#k.u64,
+      x = a / 8,
+      y = b / 8;
     if (u[x] !== u[y] || u[x + 1] !== u[y + 1] || u[x + 2] !== u[y + 2]) throw new VerificationError(check);
   }
-  publicWords(label: string, words: readonly bigint[]): void { this.publicElems(label, words.map((w) => this.constant(w))); }
+  publicWords(label: string, words: readonly bigint[]): void {
+    this.publicElems(
+      label,
+      words.map((w) => this.constant(w)),
+    );
+  }
   publicElems(label: string, elems: readonly Elem[]): void {
     if (this.#challenged) throw new Error(`${label}: public input after the first challenge`);
     for (const e of elems) this.#f['spongeAbsorb'](this.#sp, e, 1);
@@ -94,14 +129,20 @@ export class NativeChannel implements Channel {
     return Array.from({ length: n }, (_, k) => (p + 24 * k) as Elem);
   }
   #embed(p: number, n: number): Elem[] {
-    return Array.from({ length: n }, (_, k) => { const d = this.#new(); this.#f['embedWord'](d, p + 8 * k); return d; });
+    return Array.from({ length: n }, (_, k) => {
+      const d = this.#new();
+      this.#f['embedWord'](d, p + 8 * k);
+      return d;
+    });
   }
   readBase(label: string, n: number): Elem[] {
     const p = this.#take(n, label);
     this.#f['spongeAbsorb'](this.#sp, p, n);
     return this.#embed(p, n);
   }
-  readDigest(label: string): Digest { return this.readBase(label, 4) as unknown as Digest; }
+  readDigest(label: string): Digest {
+    return this.readBase(label, 4) as unknown as Digest;
+  }
   sample(_label: string): Elem {
     this.#challenged = true;
     const d = this.#new();
@@ -121,22 +162,34 @@ export class NativeChannel implements Channel {
     this.#f['spongeFlush'](this.#sp);
     const p = this.#take(1, label);
     this.#f['spongeAbsorb'](this.#sp, p, 1);
-    if ((this.#squeezeWord() & ((1n << BigInt(bits)) - 1n)) !== 0n) throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
+    if ((this.#squeezeWord() & ((1n << BigInt(bits)) - 1n)) !== 0n)
+      throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
   }
   merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
-    const n = 2 ** levels, words = this.#take(4 * n, label), u = this.#k.u64, tree = this.#k.alloc(32 * n);
+    const n = 2 ** levels,
+      words = this.#take(4 * n, label),
+      u = this.#k.u64,
+      tree = this.#k.alloc(32 * n);
     let src = words;
-    for (let m = n / 2; m >= 1; m /= 2) { this.#f['p2Level'](tree, src, this.#scratch, 0, m); src = tree; }
+    for (let m = n / 2; m >= 1; m /= 2) {
+      this.#f['p2Level'](tree, src, this.#scratch, 0, m);
+      src = tree;
+    }
     for (let k = 0; k < 4; k++) if (u[src / 8 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle cap', label);
     const nodes = this.#embed(words, 4 * n);
     return Array.from({ length: n }, (_, k) => nodes.slice(4 * k, 4 * k + 4) as unknown as Digest);
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
-    const depth = bits.length - Math.log2(cap.length), leaf = this.#take(words, label), path = this.#take(4 * depth, label);
+    const depth = bits.length - Math.log2(cap.length),
+      leaf = this.#take(words, label),
+      path = this.#take(4 * depth, label);
     let index = 0;
-    bits.forEach((b, k) => { if (this.#k.u64[b / 8] === 1n) index += 2 ** k; });
+    bits.forEach((b, k) => {
+      if (this.#k.u64[b / 8] === 1n) index += 2 ** k;
+    });
     this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, depth, index);
-    const u = this.#k.u64, node = cap[Math.floor(index / 2 ** depth)];
+    const u = this.#k.u64,
+      node = cap[Math.floor(index / 2 ** depth)];
     for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[node[k] / 8]) throw new VerificationError('Merkle path', label);
     return this.#embed(leaf, words);
   }

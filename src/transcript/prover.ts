@@ -6,7 +6,9 @@ import type { Message, Schedule } from './schedule.js';
 /** A prover that departs from the declared schedule. */
 export class ScheduleError extends Error {
   constructor(got: Message, want: Message | undefined) {
-    super(`out of schedule: ${got.kind} ${got.label} x${got.count}, expected ${want ? `${want.kind} ${want.label} x${want.count}` : 'the end'}`);
+    super(
+      `out of schedule: ${got.kind} ${got.label} x${got.count}, expected ${want ? `${want.kind} ${want.label} x${want.count}` : 'the end'}`,
+    );
     this.name = 'ScheduleError';
   }
 }
@@ -22,14 +24,18 @@ export class ProverChannel {
   readonly #out: bigint[] = [];
   #next = 0;
 
-  constructor(readonly schedule: Schedule, readonly options: { grinder?: Kernels; hook?: MessageHook } = {}) {
+  constructor(
+    readonly schedule: Schedule,
+    readonly options: { grinder?: Kernels; hook?: MessageHook } = {},
+  ) {
     this.#k = Kernels.single();
     this.#sp = newSponge(this.#k);
     this.#buf = this.#k.alloc(65536 * 8);
   }
   #expect(m: Message): void {
     const want = this.schedule[this.#next++];
-    if (!want || want.label !== m.label || want.kind !== m.kind || want.count !== m.count || (want.depth ?? 0) !== (m.depth ?? 0)) throw new ScheduleError(m, want);
+    if (!want || want.label !== m.label || want.kind !== m.kind || want.count !== m.count || (want.depth ?? 0) !== (m.depth ?? 0))
+      throw new ScheduleError(m, want);
   }
   #absorb(words: readonly bigint[]): void {
     for (let k = 0; k < words.length; k += 65536) {
@@ -44,15 +50,33 @@ export class ProverChannel {
     for (const x of w) this.#out.push(x);
     return w;
   }
-  publicWords(label: string, words: readonly bigint[]): void { this.#expect({ label, kind: 'public', count: words.length }); this.#absorb(words); }
-  sendExt(label: string, v: readonly Ext[]): void { this.#expect({ label, kind: 'ext', count: v.length }); this.#send(label, v.flatMap((x) => [...x])); }
-  sendBase(label: string, v: readonly bigint[]): void { this.#expect({ label, kind: 'base', count: v.length }); this.#send(label, v); }
-  sendDigest(label: string, v: readonly bigint[]): void { this.#expect({ label, kind: 'digest', count: 1 }); this.#send(label, v); }
+  publicWords(label: string, words: readonly bigint[]): void {
+    this.#expect({ label, kind: 'public', count: words.length });
+    this.#absorb(words);
+  }
+  sendExt(label: string, v: readonly Ext[]): void {
+    this.#expect({ label, kind: 'ext', count: v.length });
+    this.#send(
+      label,
+      v.flatMap((x) => [...x]),
+    );
+  }
+  sendBase(label: string, v: readonly bigint[]): void {
+    this.#expect({ label, kind: 'base', count: v.length });
+    this.#send(label, v);
+  }
+  sendDigest(label: string, v: readonly bigint[]): void {
+    this.#expect({ label, kind: 'digest', count: 1 });
+    this.#send(label, v);
+  }
   #squeeze(n: number): bigint[] {
     this.#k.exports['spongeSqueeze'](this.#sp, this.#buf, n);
     return [...this.#k.u64.subarray(this.#buf / 8, this.#buf / 8 + n)];
   }
-  sample(label: string): Ext { this.#expect({ label, kind: 'sample', count: 1 }); return this.#squeeze(3) as unknown as Ext; }
+  sample(label: string): Ext {
+    this.#expect({ label, kind: 'sample', count: 1 });
+    return this.#squeeze(3) as unknown as Ext;
+  }
   sampleIndex(label: string, bits: number): number {
     this.#expect({ label, kind: 'bits', count: bits });
     return Number(this.#squeeze(1)[0] & ((1n << BigInt(bits)) - 1n));
@@ -64,16 +88,29 @@ export class ProverChannel {
     if ((this.#squeeze(1)[0] & ((1n << BigInt(bits)) - 1n)) !== 0n && !this.options.hook) throw new Error('grinding failed');
   }
   #search(bits: number): bigint {
-    const g = this.options.grinder ?? this.#k, m = g.mark();
-    const state = g.alloc(96), scratch = g.alloc(128 * g.threads), out = g.zeroed(64 * g.threads);
+    const g = this.options.grinder ?? this.#k,
+      m = g.mark();
+    const state = g.alloc(96),
+      scratch = g.alloc(128 * g.threads),
+      out = g.zeroed(64 * g.threads);
     g.u64.set(this.#k.u64.subarray(this.#sp / 8, this.#sp / 8 + 12), state / 8);
     for (let from = 0; ; from += 8192 * g.threads) {
       if (from > 2 ** 31) throw new Error('no nonce found');
       const base = from;
-      g.parallel('p2GrindTo', g.threads, 1, (lo, hi, t) => [state, scratch + 128 * t, out + 64 * t, bits, base + lo * 8192, base + hi * 8192]);
+      g.parallel('p2GrindTo', g.threads, 1, (lo, hi, t) => [
+        state,
+        scratch + 128 * t,
+        out + 64 * t,
+        bits,
+        base + lo * 8192,
+        base + hi * 8192,
+      ]);
       for (let t = 0; t < g.threads; t++) {
         const n = g.u32[(out + 64 * t) / 4];
-        if (n) { g.release(m); return BigInt(n - 1); }
+        if (n) {
+          g.release(m);
+          return BigInt(n - 1);
+        }
       }
     }
   }
@@ -92,7 +129,8 @@ export class ProverChannel {
     this.#unabsorbed(label, words);
   }
   words(): BigUint64Array {
-    if (this.#next !== this.schedule.length) throw new ScheduleError({ label: 'end of proof', kind: 'public', count: 0 }, this.schedule[this.#next]);
+    if (this.#next !== this.schedule.length)
+      throw new ScheduleError({ label: 'end of proof', kind: 'public', count: 0 }, this.schedule[this.#next]);
     return BigUint64Array.from(this.#out);
   }
 }

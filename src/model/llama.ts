@@ -90,6 +90,12 @@ const PROJ: Record<Target, Projection> = {
   down_proj: { out: ['d'], in: ['f'], x: 'h[l,f,b,i]', dy: 'G[2*l+2,d,b,i]', dyFrac: 14 },
 };
 
+/** A projection's axes, its input x and the gradient dy of its output, as operands of the program. */
+export function projectionOf(t: Target): { readonly out: string[]; readonly in: string[]; readonly x: string; readonly dy: string } {
+  const p = PROJ[t];
+  return { out: p.out, in: p.in, x: p.x, dy: dyOf(t) };
+}
+
 /** Shapes of the adapter tensors of one target in PEFT's convention, as program axes. */
 export function adapterAxes(t: Target): { A: string[]; B: string[] } {
   return { A: ['l', 'r', ...PROJ[t].in], B: ['l', ...PROJ[t].out, 'r'] };

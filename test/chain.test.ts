@@ -27,7 +27,7 @@ describe('a run of two accumulated steps', () => {
     const fz = frozenOf(k, s);
     let state = s.initial;
     for (let step = 0; step < 2; step++) {
-      const r = proveStep(k, s, step, state, fz.digest);
+      const r = proveStep(k, s, step, state, fz.digest, proofs[step - 1]?.parts.at(-1)?.roots);
       proofs.push(r.proof);
       state = r.after;
     }
@@ -58,6 +58,19 @@ describe('a run of two accumulated steps', () => {
     C[5] += 1n;
     refuse(proofs, s, C);
     refuse([proofs[0], { step: 1, parts: [...proofs[1].parts.slice(0, 2), { ...proofs[1].parts[2], roots: u.roots }] }]);
+  });
+  it('refuses another point or value of a state commitment', () => {
+    const [a, b, u] = proofs[0].parts;
+    for (const [cls, at] of [
+      ['cOut', 4],
+      ['cOut', 8],
+      ['oOut', 9],
+    ] as const) {
+      const roots = { ...u.roots, [cls]: u.roots[cls].map((x, i) => (i === at ? x ^ 1n : x)) };
+      refuse([{ step: 0, parts: [a, b, { ...u, roots }] }, proofs[1]]);
+    }
+    const roots = { aOut: a.roots['aOut'].map((x, i) => (i === 7 ? x ^ 1n : x)) };
+    refuse([{ step: 0, parts: [{ ...a, roots }, b, u] }, proofs[1]]);
   });
   it('refuses each setting changed alone', () => {
     const variants: Record<string, unknown>[] = [

@@ -4,13 +4,13 @@ import { scheduleScalars } from '../optim/constants.js';
 import { commitBase } from '../pcs/index.js';
 import { type DetachedClaim, settleFrozen } from '../tensor/deferred.js';
 import { IntegerReading } from '../tensor/integer.js';
-import { fillStack, proveProgram } from '../tensor/prove.js';
-import { type Statement, frozenDigest } from '../tensor/statement.js';
+import { fillStack, powerSum, proveProgram } from '../tensor/prove.js';
+import { START_POINT, type Statement, frozenDigest } from '../tensor/statement.js';
 import { tableColumns } from '../tensor/tables.js';
 import type { Plan } from '../tensor/plan.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 import { verifyProgram } from '../tensor/verify.js';
-import { NativeChannel, VerificationError } from '../transcript/index.js';
+import { type Ext, NativeChannel, VerificationError } from '../transcript/index.js';
 import type { Setup } from './setup.js';
 
 /** One program proof of a step: words, roots of the state it leaves, loss summed over its targets (0 for an update). */
@@ -92,22 +92,28 @@ export function frozenOf(k: Kernels, s: Setup): { digest: bigint[]; ptr: number;
 /** Digest of a program without frozen tensors. */
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
-/** Proves one step from the state before it. */
+const pointOf = (commitment: readonly bigint[]): Ext => commitment.slice(4, 7) as unknown as Ext;
+
+/** Proves one step from the state before it; `entered` are the commitments that the step before left (none before the first step). */
 export function proveStep(
   k: Kernels,
   s: Setup,
   step: number,
   state: AdapterState,
   digest: readonly bigint[],
+  entered: StepProof['parts'][number]['roots'] | undefined,
   onPhase?: (p: string) => void,
 ): { proof: StepProof; after: AdapterState } {
-  const parts: ProofPart[] = [];
+  const parts: ProofPart[] = [],
+    points: Record<string, Ext> = entered ? { cIn: pointOf(entered['cOut']), oIn: pointOf(entered['oOut']) } : {};
   const { after } = runStep(k, s, step, state, (kind, plan, r) => {
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
+      statePoints: points,
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });
     const out = kind === 'micro' ? ['aOut'] : ['cOut', 'oOut'];
+    if (kind === 'micro') points['aIn'] = pointOf(statement.roots['aOut']);
     parts.push({
       kind,
       proof,
@@ -118,7 +124,7 @@ export function proveStep(
   return { proof: { step, parts }, after };
 }
 
-/** Root of a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
+/** Commitment (root, START_POINT, value) to a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
 export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', state: AdapterState): bigint[] {
   const plan = cls === 'oIn' && s.update ? s.update.plan : s.plan,
     m = k.mark(),
@@ -144,7 +150,8 @@ export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', stat
     }),
   );
   fillStack(k, plan, cls, stack, (n) => at.get(n)!);
-  const root = commitBase(k, stack, w.trees[t].used, w.logHeight, w.params.logInvRate).root;
+  const value = powerSum(k, stack, w.trees[t].used * H, START_POINT),
+    root = [...commitBase(k, stack, w.trees[t].used, w.logHeight, w.params.logInvRate).root, ...START_POINT, ...value];
   k.release(m);
   return root;
 }
@@ -234,7 +241,7 @@ export function verifyRun(
   });
   const t1 = performance.now();
   const final = stateRoot(k, s, 'cIn', { ...s.initial, C: released });
-  if (final.some((x, i) => x !== cIn[i]))
+  if (final.slice(0, 4).some((x, i) => x !== cIn[i]))
     throw new VerificationError('released adapter', 'its commitment is not the last state of the run');
   settleFrozen(k, fz.ptr, fz.cells, claims);
   linear += performance.now() - t1;

@@ -6,7 +6,7 @@ import { writeAtomic } from '../io/safetensors.js';
 import type { AdapterState } from '../model/step.js';
 import type { ProofPart, StepProof } from './chain.js';
 
-const MAGIC = 'certune-step-proof/1';
+const MAGIC = 'certune-step-proof/2';
 const name = (dir: string, kind: string, step: number): string => join(dir, kind, `step-${String(step).padStart(5, '0')}.bin`);
 
 const bytes = (v: BigInt64Array | BigUint64Array): Buffer => {
@@ -58,7 +58,7 @@ export function readProof(out: string, step: number): StepProof {
   if (!h || typeof h !== 'object' || h['type'] !== MAGIC) return bad(`is not a ${MAGIC}`);
   const digits = (x: unknown): bigint => (typeof x === 'string' && /^-?\d{1,20}$/.test(x) ? BigInt(x) : bad('malformed integer'));
   const root = (x: unknown): bigint[] => {
-    if (!Array.isArray(x) || x.length !== 4) return bad('malformed root');
+    if (!Array.isArray(x) || x.length !== 10) return bad('malformed state commitment');
     return x.map((y) => {
       const v = digits(y);
       return v >= 0n && v < P ? v : bad('root word is not canonical');

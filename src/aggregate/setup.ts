@@ -14,6 +14,7 @@ import { datasetLeaf, datasetRoot } from '../policy/dataset.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { batches } from '../policy/sampler.js';
 import { scheduleRows } from '../policy/schedule.js';
+import { LEAST_BITS, runLedger } from './ledger.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
@@ -179,6 +180,11 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     tokenizer: hex(`${config.base.path}/tokenizer.json`),
     program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
   };
+  const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
+  if (roundByRound < LEAST_BITS)
+    throw new UnsupportedError([
+      `proof.bits ${config.proof.bits} gives ${roundByRound.toFixed(1)} provable bits, at least ${LEAST_BITS} are required`,
+    ]);
   return {
     config,
     base,

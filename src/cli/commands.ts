@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { type StepProof, frozenOf, meanLoss, proveStep, runStep, verifyRun } from '../aggregate/chain.js';
 import { hasProof, readProof, readState, writeProof, writeState } from '../aggregate/files.js';
+import { runLedger } from '../aggregate/ledger.js';
 import { type Manifest, type Setup, manifestJson, setup } from '../aggregate/setup.js';
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../io/errors.js';
@@ -12,7 +13,6 @@ import { writeAtomic } from '../io/safetensors.js';
 import { Kernels } from '../kernels/runtime.js';
 import { flattenGroup, unflattenGroup } from '../model/step.js';
 import { ADAMW } from '../optim/adamw.js';
-import { whirLedger } from '../pcs/params.js';
 import { type RunConfig, readRun, runSchema, runTemplate } from '../policy/runfile.js';
 import { VerificationError } from '../transcript/arith.js';
 import { Progress } from './progress.js';
@@ -185,7 +185,10 @@ export async function prove(run: string, o: ProverOptions): Promise<void> {
       if (!hasProof(out(run), step)) {
         const state = readState(out(run), step, s.program.axes['P']);
         if (!state) throw new InputError(join(out(run), 'journal'), [`state before step ${step} is missing`], 'run certune train');
-        const p = proveStep(k, s, step, state, fz.digest, (phase) => bar.update(`prove step ${step}: ${phase}`, step, steps)).proof;
+        const before = step ? readProof(out(run), step - 1).parts : [];
+        const p = proveStep(k, s, step, state, fz.digest, before[before.length - 1]?.roots, (phase) =>
+          bar.update(`prove step ${step}: ${phase}`, step, steps),
+        ).proof;
         k.release(m);
         writeProof(out(run), p);
         made++;
@@ -259,9 +262,6 @@ export function verify(run: string, o: VerifyOptions): void {
   );
 }
 
-/** log2 of the list size at the Johnson radius of the commitments (rates 2^-1 to 2^-5), charged to every outer challenge, twice for two stacks. */
-const LIST_BITS = 2 * 8;
-
 export function inspect(run: string, o: Common): void {
   const m = readManifest(run),
     c = m.config;
@@ -276,29 +276,8 @@ export function inspect(run: string, o: Common): void {
     ['one proof per step', 'not aggregated at this stage'],
   ];
   const s = existsSync(join(run, 'run.yaml')) ? setup(readRun(run), saltOf(m)) : undefined;
-  const ledger = s
-    ? [
-        ...whirLedger(s.plan.whir, 'witness opening'),
-        ...(s.plan.stateWhir ? whirLedger(s.plan.stateWhir, 'state opening') : []),
-        {
-          name: `LogUp: ${s.plan.logup.vars} variables, sum over fractions`,
-          bits: 192 - s.plan.logup.vars - 1 - LIST_BITS,
-          kind: 'proved' as const,
-        },
-        { name: 'LogUp-GKR sumchecks', bits: 192 - Math.log2(3 * s.plan.logup.vars ** 2) - LIST_BITS, kind: 'proved' as const },
-        {
-          name: 'batched sumcheck',
-          bits: 192 - Math.log2(4 * s.plan.axes.reduce((n, x) => n + x.vars, 0)) - LIST_BITS,
-          kind: 'proved' as const,
-        },
-        {
-          name: 'zero constraints and claim batching',
-          bits: 192 - Math.log2(s.program.constraints.length + s.plan.factors.length) - LIST_BITS,
-          kind: 'proved' as const,
-        },
-        { name: 'Poseidon2 (width 12, capacity 256 bits): collision resistance and Fiat-Shamir', bits: 128, kind: 'assumption' as const },
-      ]
-    : [];
+  const l = s && runLedger({ plan: s.plan, update: s.update, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
+    ledger = l?.terms ?? [];
   print(
     o,
     { manifest: m, claims: claims.map(([what, status]) => ({ what, status })), ledger },
@@ -310,7 +289,12 @@ export function inspect(run: string, o: Common): void {
       '',
       ...claims.map(([w, st]) => `${w}: ${st}`),
       '',
-      ...ledger.map((t) => `${t.bits.toFixed(1).padStart(6)} bits  ${t.kind.padEnd(10)} ${t.name}`),
+      ...ledger.map((t) => `${t.bits.toFixed(1).padStart(6)} bits  ${t.kind.padEnd(10)} ${t.proof}: ${t.name}`),
+      ...(l
+        ? [
+            `${l.roundByRound.toFixed(1).padStart(6)} bits  total, round by round; ${l.union.toFixed(1)} as the sum over all rounds and proofs`,
+          ]
+        : []),
     ].join('\n'),
   );
 }

@@ -1,5 +1,5 @@
 import { root as rootOfUnity, pow } from '../field/goldilocks.js';
-import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
 import type { WhirShape } from './params.js';
 
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
@@ -33,7 +33,7 @@ function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
 }
 
 /** prod over bits k of (1 - p_k + p_k x^(2^k)), p most significant first. */
-function powerExtension(ch: Channel, x: Elem, point: readonly Elem[]): Elem {
+export function powerExtension(ch: Arith, x: Elem, point: readonly Elem[]): Elem {
   let acc = ch.constant(1n),
     power = x;
   for (let k = point.length - 1; k >= 0; k--) {

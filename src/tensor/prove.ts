@@ -8,7 +8,7 @@ import { type Ext, type MessageHook, ProverChannel, RecordingChannel, type Sched
 import type { IntegerReading } from './integer.js';
 import type { Block } from './layout.js';
 import type { Factor, Plan, Slot } from './plan.js';
-import type { Statement } from './statement.js';
+import { START_POINT, type Statement, isOut } from './statement.js';
 import type { TensorClass } from './types.js';
 import { preamble, verifyProgram } from './verify.js';
 
@@ -74,6 +74,33 @@ export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): St
   return { stack, columns, oracles, roots: Object.fromEntries(plan.stateClasses.map((c, t) => [c, oracles[t].root])) };
 }
 
+/** sum_i z^i f(i) over the tree of a class: powers of one block, then Horner over blocks. */
+export function stateValue(k: Kernels, plan: Plan, state: StateOracles, cls: TensorClass, z: Ext): Ext {
+  const s = plan.stateWhir!,
+    t = s.trees[plan.stateClasses.indexOf(cls)],
+    H = 2 ** s.logHeight;
+  return powerSum(k, state.stack + 8 * t.offset * H, t.used * H, z);
+}
+export function powerSum(k: Kernels, f: number, cells: number, z: Ext): Ext {
+  const m = k.mark(),
+    block = Math.min(cells, 65536),
+    w = zeroExts(k, block),
+    out = k.alloc(64 * k.threads);
+  k.exports['addPowersExt'](w, k.exts([z]), k.exts([E.ONE]), block);
+  let jump = E.ONE,
+    sum: Ext = E.ZERO;
+  for (let i = 0; i < block; i++) jump = E.mul(jump, z);
+  for (let at = Math.ceil(cells / block) * block - block; at >= 0; at -= block) {
+    const n = Math.min(block, cells - at);
+    k.u8.fill(0, out, out + 64 * k.threads);
+    k.parallel('scHalves', n, 4096, (lo, hi, th) => [out + 64 * th, f + 8 * at, 1, w, block, 0, lo, hi]);
+    sum = E.mul(sum, jump);
+    for (let th = 0; th < k.threads; th++) sum = E.add(sum, k.readExt(out + 64 * th));
+  }
+  k.release(m);
+  return sum;
+}
+
 /** Frozen stack of a plan from the integers of its tensors. */
 export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
   const cells = plan.layouts.get('frozen')?.cells ?? 0,
@@ -86,6 +113,8 @@ export interface ProveOptions {
   readonly hook?: MessageHook;
   readonly onPhase?: (name: string) => void /** Frozen digest, from the one who computed the stack. */;
   readonly frozenDigest: readonly bigint[];
+  /** Points of the states entered, as the commitments that the last proof left have them; START_POINT where absent. */
+  readonly statePoints?: Readonly<Record<string, Ext>>;
 }
 
 /** Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words and statement. */
@@ -116,7 +145,12 @@ export function proveProgram(
   const publics = new Map<string, BigInt64Array | Int32Array>();
   for (const t of p.tensors)
     if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
-  const statement: Statement = { roots: state?.roots ?? {}, frozen: o.frozenDigest, publics };
+  const roots: Record<string, bigint[]> = {};
+  for (const c of plan.stateClasses) {
+    const z: Ext = isOut(c) ? E.ZERO : (o.statePoints?.[c] ?? START_POINT);
+    roots[c] = [...state!.roots[c], ...z, ...(isOut(c) ? E.ZERO : stateValue(k, plan, state!, c, z))];
+  }
+  const statement: Statement = { roots, frozen: o.frozenDigest, publics };
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const shape = plan.whir,
@@ -128,6 +162,15 @@ export function proveProgram(
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
   const oracle = commitBase(k, stack, used, shape.logHeight, shape.params.logInvRate, k.maxBytes - k.mark() - 60 * leaves);
   ch.sendDigest('root witness', oracle.root);
+  const outs = plan.stateClasses.filter(isOut);
+  if (outs.length) {
+    const z = ch.sample('state point'),
+      values = outs.map((c) => stateValue(k, plan, state!, c, z));
+    ch.sendExt('state values', values);
+    outs.forEach((c, i) => {
+      roots[c].splice(4, 6, ...z, ...values[i]);
+    });
+  }
 
   phase('logup');
   const gamma = ch.sample('gamma'),
@@ -322,6 +365,13 @@ export function proveProgram(
   plan.factors.forEach((f, i) => {
     if (f.tensor.cls !== 'public') add(f, values[i]);
   });
+  const single = plan.stateClasses.map((c) => {
+    const [z, y] = [4, 7].map((at) => roots[c].slice(at, at + 3) as unknown as Ext),
+      coefficient = a;
+    sums.set(c, E.add(sums.get(c) ?? E.ZERO, E.mul(a, y)));
+    a = E.mul(a, alpha);
+    return { z, coefficient };
+  });
 
   if (claims.has('frozen')) {
     phase('frozen');
@@ -343,7 +393,10 @@ export function proveProgram(
       s = plan.stateWhir,
       ws = zeroExts(k, state.columns * 2 ** s.logHeight);
     plan.stateClasses.forEach((c, t) => {
-      if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, ws + 24 * s.trees[t].offset * 2 ** s.logHeight);
+      const { used, offset } = s.trees[t],
+        at = ws + 24 * offset * 2 ** s.logHeight;
+      if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, at);
+      k.exports['addPowersExt'](at, k.exts([single[t].z]), k.exts([single[t].coefficient]), used * 2 ** s.logHeight);
     });
     openWhir(
       k,

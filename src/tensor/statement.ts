@@ -1,13 +1,23 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { Program } from './types.js';
+import type { Program, TensorClass } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 1;
+export const PROOF_VERSION = 2;
+
+/** Point of a state commitment that whoever checks it computes from the state itself. */
+export const START_POINT = [0n, 1n, 0n] as const;
+
+/** Whether a state class is left by a program rather than entered. */
+export const isOut = (c: TensorClass): boolean => c === 'cOut' || c === 'oOut' || c === 'aOut';
 
 /** Public inputs of a program: integers of dense tensors, ids of one-hot tensors. */
 export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
 
-/** What a program proof is about. Roots by class (four words each), digest of the frozen integers, public inputs. */
+/**
+ * What a program proof is about. State commitments by class, ten words each: Merkle root, point z, value y. A root alone binds a list of
+ * codewords, of which the next proof could open another one; f(z) = y at a point drawn after the root leaves one of them (docs/protocol.md,
+ * section 8). A state that the verifier commits to itself has the fixed point START_POINT. Digest of the frozen integers, public inputs.
+ */
 export interface Statement {
   readonly roots: Readonly<Record<string, readonly bigint[]>>;
   readonly frozen: readonly bigint[];

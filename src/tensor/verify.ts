@@ -1,12 +1,13 @@
 import { boxIndicator, boxPoint, boxWeight, verifyLogUp } from '../lookup/index.js';
+import { powerExtension } from '../pcs/verify.js';
 import { verifyWhir } from '../pcs/index.js';
 import { causal, eqAt, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/index.js';
-import { type Channel, type Digest, type Elem, VerificationError } from '../transcript/arith.js';
+import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import type { Factor, Plan } from './plan.js';
-import { PROOF_VERSION, type Publics, type Statement, programDigest, publicDigest } from './statement.js';
+import { PROOF_VERSION, type Publics, type Statement, isOut, programDigest, publicDigest } from './statement.js';
 import type { TensorClass } from './types.js';
 
 const digests = new WeakMap<object, bigint[]>();
@@ -36,7 +37,8 @@ export function preamble(plan: Plan, st: Statement): { label: string; words: big
     },
     { label: 'public inputs', words: publicDigest(plan.program, st.publics) },
     { label: 'frozen digest', words: [...st.frozen] },
-    ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: [...st.roots[c]] })),
+    // Point and value of a state that is left are checked against the transcript instead: they come after its root.
+    ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: st.roots[c].slice(0, isOut(c) ? 4 : 10) })),
   ];
 }
 
@@ -50,6 +52,16 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
     zero = ch.constant(0n);
   for (const w of preamble(plan, st)) ch.publicWords(w.label, w.words);
   const witness = ch.readDigest('root witness');
+  const ext = (c: TensorClass, at: number): Elem => ch.constant(st.roots[c].slice(at, at + 3) as unknown as Ext),
+    outs = plan.stateClasses.filter(isOut),
+    left = new Map<TensorClass, Elem>(),
+    drawn = outs.length ? ch.sample('state point') : zero;
+  if (outs.length)
+    ch.read('state values', outs.length).forEach((y, i) => {
+      ch.assertEqual(drawn, ext(outs[i], 4), `state point ${outs[i]}`);
+      ch.assertEqual(y, ext(outs[i], 7), `state value ${outs[i]}`);
+      left.set(outs[i], y);
+    });
   const gamma = ch.sample('gamma'),
     beta = ch.sample('beta');
   const { rho, num, den } = verifyLogUp(ch, plan.logup);
@@ -187,6 +199,14 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   plan.factors.forEach((f, i) => {
     if (f.tensor.cls !== 'public') add(f, values[i]);
   });
+  const single = plan.stateClasses.map((c) => {
+    const out = left.get(c),
+      z = out === undefined ? ext(c, 4) : drawn,
+      coefficient = a;
+    totals.set(c, ch.mulAdd(a, out ?? ext(c, 7), totals.get(c) ?? zero));
+    a = ch.mul(a, alpha);
+    return { z, coefficient };
+  });
 
   // Frozen: a sumcheck down to one evaluation, which is returned.
   const frozenPoint: Elem[] = [];
@@ -211,17 +231,33 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   );
   if (plan.stateWhir) {
     const shape = plan.stateWhir,
-      roots = plan.stateClasses.map((c) => st.roots[c].map((x) => ch.constant(x)) as unknown as Digest);
+      roots = plan.stateClasses.map((c) => st.roots[c].slice(0, 4).map((x) => ch.constant(x)) as unknown as Digest);
     const total = plan.stateClasses.reduce((s, c) => ch.add(s, totals.get(c) ?? zero), zero);
     verifyWhir(ch, shape, roots, total, (pt) =>
-      plan.stateClasses.reduce(
-        (s, c, t) =>
-          claims.has(c) ? ch.add(s, evalWeights(ch, plan, c, claims.get(c)!, points, pt, shape.trees[t].offset * 2 ** shape.logHeight)) : s,
-        zero,
-      ),
+      plan.stateClasses.reduce((s, c, t) => {
+        const { used, offset } = shape.trees[t],
+          w = ch.mulAdd(single[t].coefficient, treePowers(ch, single[t].z, pt, shape.logColumns, used, offset), s);
+        return claims.has(c) ? ch.add(w, evalWeights(ch, plan, c, claims.get(c)!, points, pt, offset * 2 ** shape.logHeight)) : w;
+      }, zero),
     );
   }
   return new DeferredClaim(plan, frozenPoint, frozenValue);
+}
+
+/** Extension at `point` of the weights z^i on the cells i of one tree: `used` columns from column `offset`. */
+function treePowers(ch: Channel, z: Elem, point: readonly Elem[], logColumns: number, used: number, offset: number): Elem {
+  const rows = point.slice(logColumns);
+  let step = z,
+    power = ch.constant(1n),
+    sum = ch.constant(0n);
+  rows.forEach(() => {
+    step = ch.mul(step, step);
+  });
+  for (let j = 0; j < used; j++) {
+    sum = ch.mulAdd(power, eqAt(ch, point.slice(0, logColumns), offset + j), sum);
+    power = ch.mul(power, step);
+  }
+  return ch.mul(sum, powerExtension(ch, z, rows));
 }
 
 /** Component 0 of a tuple has weight 1, component i weight beta^(i+1); beta itself carries the table's tag. */

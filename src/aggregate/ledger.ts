@@ -1,0 +1,120 @@
+import { JOHNSON_M, type LedgerTerm, type WhirShape, whirLedger } from '../pcs/params.js';
+import type { Plan } from '../tensor/plan.js';
+import { isOut } from '../tensor/statement.js';
+
+/** Challenges are elements of E: p^3 is just below 2^192. */
+export const CHALLENGE_BITS = 3 * Math.log2(2 ** 64 - 2 ** 32 + 1);
+
+/** The least number of provable bits that a run may have outside of tests. */
+export const LEAST_BITS = 100;
+
+/** A term of the run's ledger: `bits` for one round of one proof, of which there are `rounds` in each of `proofs` proofs. */
+export interface RunTerm extends LedgerTerm {
+  readonly proof: string;
+  readonly rounds: number;
+  readonly proofs: number;
+}
+
+export interface Ledger {
+  readonly terms: readonly RunTerm[];
+  /**
+   * Least bits of any proved term. By Fiat-Shamir every hash query of an attacker belongs to one round of one proof of the run, so q queries
+   * succeed with probability at most q 2^-roundByRound, however many proofs the run has.
+   */
+  readonly roundByRound: number;
+  /** -log2 of the sum of all proved errors over all rounds of all proofs: the bound for an interactive prover who tries once. */
+  readonly union: number;
+  /** Bits of work included in `roundByRound`, those of the query rounds. */
+  readonly grinding: number;
+}
+
+/** log2 of the list size at the Johnson radius of a commitment of rate 2^-r: (m + 1/2)/sqrt(rho). */
+export const listBits = (s: WhirShape): number => Math.log2(JOHNSON_M + 0.5) + s.params.logInvRate / 2;
+
+const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, rounds: 1 });
+
+/**
+ * Terms of one program proof. Commitments are not opened before the last message, so every earlier challenge must hold for all codewords in
+ * the lists of both stacks: their product is charged to each.
+ */
+export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
+  const list = listBits(plan.whir) + (plan.stateWhir ? listBits(plan.stateWhir) : 0),
+    at = (name: string, errors: number, rounds = 1): Omit<RunTerm, 'proof' | 'proofs'> => ({
+      name,
+      bits: CHALLENGE_BITS - Math.log2(errors) - list,
+      rounds,
+      kind: 'proved',
+    });
+  const width = Math.max(1, ...plan.program.constraints.map((c) => (c.kind === 'lookup' ? c.exprs.length : 1))),
+    n = plan.logup.vars,
+    zeros = plan.program.constraints.filter((c) => c.kind === 'zero').length,
+    tableClaims = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0),
+    claims = tableClaims + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.stateClasses.length;
+  const out: Omit<RunTerm, 'proof' | 'proofs'>[] = [
+    // The product of all denominators is a polynomial in gamma and beta; a tuple of `width` keys has powers of beta up to `width`.
+    at(`LogUp: sum of 2^${n} fractions, keys of ${width}`, 2 ** n * width),
+    at('LogUp-GKR: joining numerator and denominator', 1, 2 * n),
+    // Degree 2 and the factor eq; one more for the zero constraints, whose point these challenges are.
+    at('LogUp-GKR: sumcheck rounds', 4, (n * (n - 1)) / 2),
+    at(`joining ${zeros} zero constraints`, Math.max(1, zeros)),
+    at(
+      'batched sumcheck: rounds',
+      4,
+      plan.axes.reduce((s, a) => s + a.vars, 0),
+    ),
+    at(`joining ${claims} claims for the openings`, claims),
+  ];
+  if (plan.frozenVars) out.push(at('frozen reduction: rounds', 2, plan.frozenVars));
+  if (plan.stateWhir) {
+    // Two codewords of one list agree at a random point with probability below degree/|E|; pairs of the list, for every tree that is left.
+    const s = plan.stateWhir,
+      cells = Math.max(...s.trees.map((t) => t.used)) * 2 ** s.logHeight,
+      trees = plan.stateClasses.filter(isOut).length;
+    if (trees)
+      out.push({
+        name: 'state point: one codeword of the list for all proofs that open it',
+        bits: CHALLENGE_BITS - (2 * listBits(s) - 1) - Math.log2(cells * trees),
+        rounds: 1,
+        kind: 'proved',
+      });
+  }
+  out.push(...whirLedger(plan.whir, 'witness opening').map(bare));
+  if (plan.stateWhir) out.push(...whirLedger(plan.stateWhir, 'state opening').map(bare));
+  return out;
+}
+
+/** Terms of the proof that merges `claims` claims on frozen tensors of `vars` variables. */
+export const mergeLedger = (claims: number, vars: number): Omit<RunTerm, 'proof' | 'proofs'>[] => [
+  { name: `joining ${claims} claims on frozen tensors`, bits: CHALLENGE_BITS - Math.log2(Math.max(1, claims)), rounds: 1, kind: 'proved' },
+  { name: 'merge: sumcheck rounds', bits: CHALLENGE_BITS - 1, rounds: vars, kind: 'proved' },
+];
+
+/**
+ * The one ledger of a run: `plan` is that of its steps, or of its micro-batches if there is an `update`. Everything that `inspect` prints and
+ * that the verifier requires comes from here.
+ */
+export function runLedger(run: { plan: Plan; update?: { plan: Plan } | undefined; steps: number; micros: number }): Ledger {
+  const main = run.update ? run.steps * run.micros : run.steps,
+    tag = (ts: readonly Omit<RunTerm, 'proof' | 'proofs'>[], proof: string, proofs: number): RunTerm[] =>
+      ts.map((t) => ({ ...t, proof, proofs }));
+  const terms = [
+    ...tag(programLedger(run.plan), run.update ? 'micro-batch' : 'step', main),
+    ...(run.update ? tag(programLedger(run.update.plan), 'update', run.steps) : []),
+    ...tag(mergeLedger(main, run.plan.frozenVars), 'merge', 1),
+    {
+      name: 'Poseidon2 (width 12, capacity and digests of 256 bits): collisions, random oracle; SHA-256: collisions',
+      bits: 128,
+      kind: 'assumption' as const,
+      rounds: 1,
+      proof: 'run',
+      proofs: 1,
+    },
+  ];
+  const proved = terms.filter((t) => t.kind === 'proved');
+  return {
+    terms,
+    roundByRound: Math.min(...proved.map((t) => t.bits)),
+    union: -Math.log2(proved.reduce((s, t) => s + t.rounds * t.proofs * 2 ** -t.bits, 0)),
+    grinding: Math.max(0, ...terms.filter((t) => t.kind === 'grinding').map((t) => t.bits)),
+  };
+}

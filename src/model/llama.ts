@@ -197,6 +197,9 @@ export function frozenTensors(shape: LlamaShape): { name: string; axes: string[]
   return out;
 }
 
+/** Bit widths for programs that only the float reading runs: it has no formats, but a program states some. */
+export const freeBits = (shape: LlamaShape): WeightBits => Object.fromEntries(frozenTensors(shape).map((t) => [t.name, 20]));
+
 function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
   for (const t of frozenTensors(o.shape)) {
     const bits = t.name.startsWith('rope') ? ROPE_FRAC + 2 : o.weightBits[t.name];

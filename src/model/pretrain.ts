@@ -5,11 +5,8 @@ import { expr, realTerm, term } from '../tensor/builder.js';
 import { FloatReading } from '../tensor/float.js';
 import type { Program, Step, TensorSpec, Term } from '../tensor/types.js';
 import { type FloatWeights, type Rope, ropeTables } from './base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, frozenTensors, llamaProgram, projectionOf } from './llama.js';
+import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, freeBits, llamaProgram, projectionOf } from './llama.js';
 import { type Batch, batchInputs, targetCount } from './step.js';
-
-/** Bits of the frozen formats: the float reading has none, but a program states some. */
-export const freeBits = (shape: LlamaShape): Record<string, number> => Object.fromEntries(frozenTensors(shape).map((t) => [t.name, 20]));
 
 /**
  * The forward and backward pass that steps prove, with the gradients of the base itself as further tensors `d.NAME` (sums over the

@@ -1,0 +1,81 @@
+// A byte-level BPE tokenizer in the Hugging Face format, trained on a text: the 256 bytes, then the merges that occur most.
+
+/** The bytes in GPT-2's printable alphabet, which tokenizer.json files use. */
+export function byteAlphabet() {
+  const range = (a, b) => Array.from({ length: b - a + 1 }, (_, k) => a + k),
+    chars = new Map([...range(33, 126), ...range(161, 172), ...range(174, 255)].map((b) => [b, String.fromCodePoint(b)]));
+  let next = 256;
+  for (let b = 0; b < 256; b++) if (!chars.has(b)) chars.set(b, String.fromCodePoint(next++));
+  return chars;
+}
+/** Words with the space before them, punctuation, line ends: merges never pass their borders. */
+const SPLIT = /'\p{L}+| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+/gu;
+
+/** Merges of the most frequent neighbours (ties: the pair that sorts first) until `count` are found. */
+function merges(text, alphabet, count) {
+  const words = new Map();
+  for (const w of text.match(SPLIT)) words.set(w, (words.get(w) ?? 0) + 1);
+  const list = [...words].map(([w, n]) => ({ n, parts: [...new TextEncoder().encode(w)].map((b) => alphabet.get(b)) })),
+    out = [];
+  while (out.length < count) {
+    const pairs = new Map();
+    for (const { n, parts } of list)
+      for (let k = 1; k < parts.length; k++) {
+        const p = `${parts[k - 1]} ${parts[k]}`;
+        pairs.set(p, (pairs.get(p) ?? 0) + n);
+      }
+    const best = [...pairs].reduce((x, y) => (y[1] > x[1] || (y[1] === x[1] && y[0] < x[0]) ? y : x), ['', 0])[0];
+    if (!best) throw new Error(`the text has only ${out.length} merges`);
+    const [l, r] = best.split(' ');
+    out.push([l, r]);
+    for (const w of list)
+      for (let k = 0; k + 1 < w.parts.length; k++) if (w.parts[k] === l && w.parts[k + 1] === r) w.parts.splice(k, 2, l + r);
+  }
+  return out;
+}
+
+export const SPECIAL = ['<pad>', '<s>', '</s>'];
+
+/** The content of tokenizer.json with `size` entries: special tokens, bytes, merges. */
+export function trainTokenizer(text, size) {
+  const alphabet = byteAlphabet(),
+    vocab = {};
+  for (const s of SPECIAL) vocab[s] = Object.keys(vocab).length;
+  for (let b = 0; b < 256; b++) vocab[alphabet.get(b)] = SPECIAL.length + b;
+  const found = merges(text, alphabet, size - 256 - SPECIAL.length);
+  for (const [l, r] of found) vocab[l + r] = Object.keys(vocab).length;
+  if (Object.keys(vocab).length !== size) throw new Error('two merges give one token');
+  const byteLevel = (use_regex) => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: SPECIAL.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'Split', pattern: { Regex: SPLIT.source }, behavior: 'Isolated', invert: false }, byteLevel(false)],
+    },
+    post_processor: null,
+    decoder: byteLevel(false),
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab,
+      merges: found.map(([l, r]) => `${l} ${r}`),
+    },
+  };
+}

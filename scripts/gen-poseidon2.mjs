@@ -1,21 +1,57 @@
 // Writes the unrolled Poseidon2 kernel. Constants: src/hash/poseidon2-constants.ts is the single source.
+//
+// A word is either one 64-bit value (any representative) or a pair of signed lanes (L, H) that stands for L + 2^32 H. The last product of an
+// S-box leaves lanes, linear layers add lanes, and one carry at their end gives 64 bits again. With x = 2^32: x^2 = x - 1 mod p, so that a
+// carry t out of H goes to (L - t, H + t), and multiplying by x^-1 = 1 - x maps (L, H) to (L + H, -L): halving the lanes needs nothing else.
+// Bounds: lanes of an S-box are in (-2^33, 2^33); external rows sum to 28, so sums stay below 2^38; the integer words of the internal
+// rounds grow by 4 each round plus a sum below 2^33, below 2^55 in eleven rounds, after which they are carried.
 import { readFileSync, writeFileSync } from 'node:fs';
+
 const text = readFileSync(new URL('../src/hash/poseidon2-constants.ts', import.meta.url), 'utf8');
-const pick = (name) => [...text.match(new RegExp(`${name}[^=]*= \\[([\\s\\S]*?)\\];`))[1].matchAll(/0x[0-9a-f]+/g)].map((m) => m[0]);
+const pick = (name) =>
+  [...text.match(new RegExp(`${name}[^=]*= \\[([\\s\\S]*?)\\];`))[1].matchAll(/0x[0-9a-f]+/g)].map((m) => BigInt(m[0]));
 const rc = pick('EXTERNAL'),
   ri = pick('INTERNAL'),
   diag = pick('DIAGONAL');
-const S = [...Array(12).keys()],
-  zeros = S.map(() => 0);
-// Between rounds a word is any representative below 2^64. Linear layers work on 32-bit halves, whose sums cannot pass 2^64; the round
-// constants of the next round, split likewise, join before the one reduction.
-const sbox = (v) => `{ const q = fsquareLazy(${v}), c = fmulLazy(q, ${v}); ${v} = fmulLazy(fsquareLazy(q), c); }`;
-const external = (rc) => {
+const P = 0xffffffff00000001n,
+  M = 0xffffffffn,
+  S = [...Array(12).keys()],
+  words = S.slice(1);
+
+/** Lanes of constant + n p, with `borrow` units of H moved to L: what makes both lanes of a sum positive. */
+const biased = (constant, n, borrow) => [(constant & M) + n + (borrow << 32n), (constant >> 32n) + n * M - borrow];
+
+let names = 0;
+/** Code of a 64 x 64 bit product up to its high word, and the expressions of its parts. */
+const product = (a, b) => {
+  const id = names++,
+    [a0, a1, b0, b1] = [`(${a} & M)`, `(${a} >> 32)`, `(${b} & M)`, `(${b} >> 32)`];
+  const code =
+    a === b
+      ? `const p${id} = ${a0} * ${a0}, x${id} = ${a0} * ${a1}, m${id} = x${id} + (p${id} >> 32), n${id} = x${id} + (m${id} & M), h${id} = ${a1} * ${a1} + (m${id} >> 32) + (n${id} >> 32);`
+      : `const p${id} = ${a0} * ${b0}, m${id} = ${a1} * ${b0} + (p${id} >> 32), n${id} = ${a0} * ${b1} + (m${id} & M), h${id} = ${a1} * ${b1} + (m${id} >> 32) + (n${id} >> 32);`;
+  return { id, code, hi: `h${id}`, l0: `(p${id} & M)`, l1: `(n${id} & M)` };
+};
+/** A product reduced to 64 bits. The low word is one multiplication more, cheaper than its assembly; the store keeps the branch a branch. */
+const mul = (a, b, out) => {
+  const { id, code, hi } = product(a, b);
+  return `${code} const w${id} = ${a} * ${b}; let t${id} = w${id} - (${hi} >> 32); if (w${id} < (${hi} >> 32)) { t${id} -= EPS; store<u32>(8, 0); }
+      const u${id} = ((${hi} & M) << 32) - (${hi} & M), v${id} = t${id} + u${id}, ${out} = select<u64>(v${id} + EPS, v${id}, v${id} < u${id});`;
+};
+/** Lanes (L, H) = v^7. */
+const sbox = (v, L, H) => {
+  const { code, hi, l0, l1 } = product('d', 'c');
+  return `{ ${mul(v, v, 'q')}
+      ${mul('q', v, 'c')}
+      ${mul('q', 'q', 'd')}
+      ${code} ${L} = <i64>(${l0} - (${hi} & M) - (${hi} >> 32)); ${H} = <i64>(${l1} + (${hi} & M)); }`;
+};
+const external = (c) => {
   const o = [];
-  for (const h of ['l', 'h']) {
+  for (const h of ['L', 'H']) {
     for (const b of [0, 4, 8]) {
-      const x = [0, 1, 2, 3].map((k) => (h === 'l' ? `(s${b + k} & M)` : `(s${b + k} >> 32)`));
-      const n = (t) => `${h}${t}${b}`;
+      const x = [0, 1, 2, 3].map((k) => `${h}${b + k}`),
+        n = (t) => `${h}${t}${b}`;
       o.push(
         `const ${n('p')} = ${x[0]} + ${x[1]}, ${n('q')} = ${x[2]} + ${x[3]}, ${n('r')} = ${n('p')} + ${n('q')}, ${n('u')} = ${n('r')} + ${x[1]}, ${n('v')} = ${n('r')} + ${x[3]};`,
       );
@@ -26,86 +62,84 @@ const external = (rc) => {
     for (const k of [0, 1, 2, 3]) o.push(`const ${h}t${k} = ${h}y${k} + ${h}y${k + 4} + ${h}y${k + 8};`);
   }
   for (const k of S)
-    o.push(`s${k} = fhalves(hy${k} + ht${k % 4} + load<u32>(${rc}, ${8 * k + 4}), ly${k} + lt${k % 4} + load<u32>(${rc}, ${8 * k}));`);
+    o.push(`s${k} = carry(Hy${k} + Ht${k % 4} + load<i64>(${c}, ${16 * k + 8}), Ly${k} + Lt${k % 4} + load<i64>(${c}, ${16 * k}));`);
   return `{ ${o.join('\n      ')} }`;
 };
-const P = 0xffffffff00000001n;
-/** d x + sum from the halves (sh, sl) of the sum; negative multiples are taken from 4 p, written as halves without borrows. */
-const diagonal = (k) => {
-  const d = BigInt(diag[k]),
-    lo = `(s${k} & M)`,
-    hi = `(s${k} >> 32)`;
-  if (d <= 4n) {
-    const f = (x) => (d === 1n ? x : `${x} * ${d}`);
-    return `fhalves(sh + ${f(hi)}, sl + ${f(lo)})`;
-  }
-  if (P - d <= 4n) {
-    const f = (x) => (P - d === 1n ? x : `${x} * ${P - d}`);
-    return `fhalves(sh + FOUR_H - ${f(hi)}, sl + FOUR_L - ${f(lo)})`;
-  }
+/** Word k of an internal round: diagonal entry times the lanes plus the sum's (SL, SH). */
+const update = (k) => {
+  const d = diag[k],
+    L = `L${k}`,
+    H = `H${k}`,
+    times = (n, x) => (n === 1n ? x : n === 2n ? `(${x} << 1)` : n === 3n ? `(${x} * 3)` : `(${x} << 2)`);
+  if (d <= 4n) return `${L} = SL + ${times(d, L)}; ${H} = SH + ${times(d, H)};`;
+  if (P - d <= 4n) return `${L} = SL - ${times(P - d, L)}; ${H} = SH - ${times(P - d, H)};`;
   for (let m = 1n; m < 8n; m++) {
-    if ((d << m) % P === 1n) return `fhalves2(sh, sl, fshift(s${k}, ${m}))`;
-    if (((P - d) << m) % P === 1n) return `fhalves2(sh, sl, P - fshift(s${k}, ${m}))`;
+    const neg = ((P - d) << m) % P === 1n;
+    if ((d << m) % P !== 1n && !neg) continue;
+    const low = (x) => `(${x} & ${(1n << m) - 1n}) << ${32n - m}`,
+      [a, b] = neg ? ['-', '+'] : ['+', '-'];
+    return `{ const j = ${low(L)}, i = ${low(H)}; ${L} = SL ${a} (${L} >> ${m}) ${a} j ${a} i; ${H} = SH ${a} (${H} >> ${m}) ${b} j; }`;
   }
   throw new Error(`diagonal entry ${k}`);
 };
-const internal = `for (let r: usize = 0; r < 22; r++) {
-      s0 = faddLazy(s0, load<u64>(ci + r * 8));
-      let sl = ${S.slice(1)
-        .map((k) => `(s${k} & M)`)
-        .join(' + ')};
-      let sh = ${S.slice(1)
-        .map((k) => `(s${k} >> 32)`)
-        .join(' + ')};
-      ${sbox('s0')}
-      sl += s0 & M; sh += s0 >> 32;
-      ${S.map((k) => `s${k} = ${diagonal(k)};`).join('\n      ')}
-    }`;
+const layers = [...Array(9).keys()].flatMap((layer) =>
+  S.flatMap((k) => biased(layer === 8 || (layer === 4 && k > 0) ? 0n : layer === 4 ? ri[0] : rc[12 * layer + k], 1n, 64n)),
+);
+const first = [...ri.slice(1), rc[48]].flatMap((c) => biased(c, 8n, 8n));
+const others = [false, true].flatMap((last) => S.flatMap((k) => biased(last ? rc[48 + k] : 0n, 1n, 0n)));
+const list = (a) => a.map((x) => `0x${x.toString(16)}`).join(', ');
+const internal = `for (let part = 0; part < 2; part++) {
+        ${words.map((k) => `let L${k} = <i64>(s${k} & M), H${k} = <i64>(s${k} >> 32);`).join(' ')}
+        for (const end = ci + 176; ci < end; ci += 16) {
+          let SL: i64 = ${words.map((k) => `L${k}`).join(' + ')}, SH: i64 = ${words.map((k) => `H${k}`).join(' + ')}, l: i64, h: i64;
+          ${sbox('s0', 'l', 'h')}
+          SL += l; SH += h;
+          const top = SH >> 32;
+          SL -= top; SH = (SH & <i64>M) + top + (SL >> 32); SL &= <i64>M;
+          s0 = carry(SH - (h << 1) + load<i64>(ci, 8), SL - (l << 1) + load<i64>(ci));
+          ${words.map(update).join('\n          ')}
+        }
+        ${words.map((k) => `s${k} = carryWide(H${k}, L${k}, cn + ${16 * k});`).join('\n        ')}
+        cn += 192;
+      }`;
 writeFileSync(
   new URL('../src/kernels/as/poseidon2.ts', import.meta.url),
   `// Written by scripts/gen-poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
-import { P, EPS, fcanon, fmulLazy, fsquareLazy, fsigned } from './field';
+import { EPS, fcanon, fsigned } from './field';
 const M: u64 = 0xffffffff;
-// Constants joined to external layers 0 .. 8 (none after layers 4 and 8), then those that follow the internal rounds.
-const CE: StaticArray<u64> = [${[...rc.slice(0, 48), ...zeros, ...rc.slice(60), ...zeros, ...rc.slice(48, 60)].join(', ')}];
-const CI: StaticArray<u64> = [${ri.join(', ')}];
+// Lanes added by the external layers 0 .. 8, to word 0 by the internal rounds, to the others after the first and the last of these.
+const EXTERNAL: StaticArray<u64> = [${list(layers)}];
+const FIRST: StaticArray<u64> = [${list(first)}];
+const OTHERS: StaticArray<u64> = [${list(others)}];
 
-// 4 p = FOUR_H 2^32 + FOUR_L, both at least 4 (2^32 - 1).
-const FOUR_H: u64 = 0x3fffffff8;
-const FOUR_L: u64 = 0x400000004;
-
-// h 2^32 + l with h, l < 2^40: h 2^32 = (h mod 2^32) 2^32 + (h >> 32) 2^64 and 2^64 = EPS mod p.
+// Lanes 0 <= h < 2^40, 0 <= l < 2^41 to 64 bits. The last carry is as rare as 2^-23; the store keeps its branch a branch.
 // @ts-ignore: decorator
-@inline function fhalves(h: u64, l: u64): u64 {
-  const t = l + (h >> 32) * EPS, r = (h << 32) + t;
-  return r + (r < t ? EPS : 0);
+@inline function carry(h: i64, l: i64): u64 {
+  const t = <u64>l + (<u64>h >> 32) * EPS;
+  let r = (<u64>h << 32) + t;
+  if (r < t) { r += EPS; store<u32>(8, 0); }
+  return r;
 }
+// Lanes of at most 2^57 in magnitude, plus the lanes at c.
 // @ts-ignore: decorator
-@inline function fhalves2(h: u64, l: u64, x: u64): u64 { return fhalves(h + (x >> 32), l + (x & M)); }
-// x 2^-m: k p makes x + k p divisible by 2^m, as p = 1 mod 2^m; the result is below p.
-// @ts-ignore: decorator
-@inline function fshift(a: u64, m: u64): u64 {
-  const x = fcanon(a), k = (0 - x) & ((<u64>1 << m) - 1);
-  return ((x + k) >> m) + (k << (64 - m)) - (k << (32 - m));
+@inline function carryWide(h: i64, l: i64, c: usize): u64 {
+  const top = h >> 32, x = l - top;
+  return carry((h & <i64>M) + top + (x >> 32) + load<i64>(c, 8), (x & <i64>M) + load<i64>(c));
 }
-// a any representative, b canonical.
-// @ts-ignore: decorator
-@inline function faddLazy(a: u64, b: u64): u64 { const r = a + b; return r + (r < b ? EPS : 0); }
 
 /** In place on twelve words; accepts any representatives, leaves canonical ones. */
 export function poseidon2(p: usize): void {
-  const ce = changetype<usize>(CE), ci = changetype<usize>(CI);
+  let c = changetype<usize>(EXTERNAL), ci = changetype<usize>(FIRST), cn = changetype<usize>(OTHERS);
   ${S.map((k) => `let s${k} = load<u64>(p, ${8 * k});`).join(' ')}
-  for (let round: usize = 0; round <= 8; round++) {
-    const c = ce + round * 96;
-    if (round > 0) {
-      ${S.map((k) => sbox(`s${k}`)).join('\n      ')}
-    }
+  ${S.map((k) => `let L${k} = <i64>(s${k} & M), H${k} = <i64>(s${k} >> 32);`).join(' ')}
+  for (let round = 0; ; round++) {
     ${external('c')}
+    c += 192;
+    if (round == 8) break;
     if (round == 4) {
       ${internal}
-      ${S.map((k) => `s${k} = faddLazy(s${k}, load<u64>(ce, ${8 * (108 + k)}));`).join('\n      ')}
     }
+    ${S.map((k) => sbox(`s${k}`, `L${k}`, `H${k}`)).join('\n    ')}
   }
   ${S.map((k) => `store<u64>(p, fcanon(s${k}), ${8 * k});`).join(' ')}
 }

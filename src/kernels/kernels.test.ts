@@ -49,7 +49,22 @@ describe('kernels against bigint', () => {
         k.exports['poseidon2'](p);
         expect([...k.u64.subarray(p / 8, p / 8 + 12)]).toEqual(p2.permute(s));
       }),
-      { numRuns: 100 },
+      { numRuns: 300 },
+    );
+    k.release(m);
+  });
+  it('Poseidon2 from words at the carries, canonical or not', () => {
+    const m = k.mark(),
+      p = k.alloc(96),
+      half = fc.constantFrom(0n, 1n, 2n, 0x7fffffffn, 0x80000000n, 0xfffffffdn, 0xfffffffen, 0xffffffffn),
+      wordAt = fc.tuple(half, half).map(([h, l]) => (h << 32n) | l);
+    fc.assert(
+      fc.property(fc.array(wordAt, { minLength: 12, maxLength: 12 }), (s) => {
+        k.u64.set(s, p / 8);
+        k.exports['poseidon2'](p);
+        expect([...k.u64.subarray(p / 8, p / 8 + 12)]).toEqual(p2.permute(s.map((x) => x % F.P)));
+      }),
+      { numRuns: 300 },
     );
     k.release(m);
   });

@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type StepProof, frozenOf, proveStep, verifyRun } from '../src/aggregate/chain.js';
+import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, verifyRun } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
+import { proveMerge } from '../src/aggregate/merge/prove.js';
+import { P } from '../src/field/goldilocks.js';
+import { DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { Kernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { VerificationError } from '../src/transcript/index.js';
@@ -18,7 +21,7 @@ const config = runSchema.parse({
 });
 
 describe('a run of two accumulated steps', () => {
-  let k: Kernels, s: Setup, released: BigInt64Array;
+  let k: Kernels, s: Setup, released: BigInt64Array, merge: BigUint64Array;
   const proofs: StepProof[] = [],
     vk = Kernels.single();
   beforeAll(async () => {
@@ -32,12 +35,13 @@ describe('a run of two accumulated steps', () => {
       state = r.after;
     }
     released = state.C;
+    merge = mergeRun(k, s, proofs, fz);
   }, 200_000);
   afterAll(() => k.close());
   const refuse = (ps: readonly StepProof[], set = s, C = released): void =>
-    expect(() => verifyRun(vk, set, ps, C)).toThrow(VerificationError);
+    expect(() => verifyRun(vk, set, { steps: ps, merge }, C)).toThrow(VerificationError);
 
-  it('verifies', () => expect(verifyRun(vk, s, proofs, released).steps).toBe(2));
+  it('verifies', () => expect(verifyRun(vk, s, { steps: proofs, merge }, released).steps).toBe(2));
   it('refuses skipped, repeated and reordered steps and parts', () => {
     refuse([proofs[0]]);
     refuse([proofs[0], proofs[0]]);
@@ -72,6 +76,46 @@ describe('a run of two accumulated steps', () => {
     const roots = { aOut: a.roots['aOut'].map((x, i) => (i === 7 ? x ^ 1n : x)) };
     refuse([{ step: 0, parts: [{ ...a, roots }, b, u] }, proofs[1]]);
   });
+  it('merges the claims of all micro-batches; refuses any other merge', () => {
+    const fz = frozenOf(vk, s),
+      { claims } = checkSteps(vk, s, proofs, fz.digest);
+    expect(claims.length).toBe(4);
+    const check =
+      (cs = claims, m = merge, digest: readonly bigint[] = fz.digest) =>
+      () => {
+        settleFrozen(vk, fz.ptr, fz.cells, [checkMerge(vk, s.plan, digest, cs, m)]);
+      };
+    expect(check()).not.toThrow();
+    expect(check(claims.slice(1))).toThrow(VerificationError);
+    expect(check([...claims, claims[0]])).toThrow(VerificationError);
+    expect(check([claims[1], claims[0], ...claims.slice(2)])).toThrow(VerificationError);
+    expect(check([])).toThrow(VerificationError);
+    expect(
+      check(
+        claims,
+        merge,
+        fz.digest.map((x, i) => (i === 3 ? x ^ 1n : x)),
+      ),
+    ).toThrow(VerificationError);
+    const one = claims[2];
+    const other = (v: readonly [bigint, bigint, bigint]) => new DetachedClaim(one.plan, one.point, v);
+    const moved = new DetachedClaim(one.plan, [[one.point[0][0] ^ 1n, one.point[0][1], one.point[0][2]], ...one.point.slice(1)], one.value);
+    const forged = [claims[0], claims[1], other([one.value[0] ^ 1n, one.value[1], one.value[2]]), claims[3]];
+    expect(check(forged)).toThrow(VerificationError);
+    expect(check([claims[0], claims[1], moved, claims[3]])).toThrow(VerificationError);
+    // A prover who runs the merge on a false claim, or lies about its last value, ends in a claim that the base does not meet.
+    expect(check(forged, proveMerge(vk, s.plan, fz.digest, forged, fz.ptr, fz.cells))).toThrow(VerificationError);
+    const lie = proveMerge(vk, s.plan, fz.digest, claims, fz.ptr, fz.cells, (label, w) =>
+      label === 'merge value' ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w,
+    );
+    expect(check(claims, lie)).toThrow(VerificationError);
+    for (let i = 0; i < merge.length; i += 5) {
+      const m = merge.slice();
+      m[i] ^= 1n;
+      expect(check(claims, m)).toThrow(VerificationError);
+    }
+    expect(check(claims, merge.slice(1))).toThrow(VerificationError);
+  });
   it('refuses each setting changed alone', () => {
     const variants: Record<string, unknown>[] = [
       { train: { ...config.train, learningRate: 0.0021 } },
@@ -88,7 +132,7 @@ describe('a run of two accumulated steps', () => {
     ];
     for (const v of variants)
       expect(
-        () => verifyRun(vk, setup(runSchema.parse({ ...config, ...v }), [1n, 2n, 3n, 4n]), proofs, released),
+        () => verifyRun(vk, setup(runSchema.parse({ ...config, ...v }), [1n, 2n, 3n, 4n]), { steps: proofs, merge }, released),
         JSON.stringify(v),
       ).toThrow(VerificationError);
     refuse(proofs, setup(config, [1n, 2n, 3n, 5n]));

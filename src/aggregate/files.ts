@@ -4,7 +4,7 @@ import { P } from '../field/goldilocks.js';
 import { InputError } from '../io/errors.js';
 import { writeAtomic } from '../io/safetensors.js';
 import type { AdapterState } from '../model/step.js';
-import type { ProofPart, StepProof } from './chain.js';
+import type { ProofPart, StepProof } from './state.js';
 
 const MAGIC = 'certune-step-proof/2';
 const name = (dir: string, kind: string, step: number): string => join(dir, kind, `step-${String(step).padStart(5, '0')}.bin`);
@@ -80,6 +80,16 @@ export function readProof(out: string, step: number): StepProof {
   });
   if (at !== b.length) bad('length does not match its header');
   return { step: Number(h['step']), parts };
+}
+const mergeFile = (out: string): string => join(out, 'proof', 'merge.bin');
+export const writeMerge = (out: string, words: BigUint64Array): void => writeAtomic(mergeFile(out), bytes(words));
+export function readMerge(out: string): BigUint64Array {
+  try {
+    const b = readFileSync(mergeFile(out));
+    return BigUint64Array.from({ length: Math.floor(b.length / 8) }, (_, i) => b.readBigUInt64LE(8 * i));
+  } catch (e) {
+    throw new InputError(mergeFile(out), [`cannot be read: ${(e as Error).message}`], 'run certune prove');
+  }
 }
 export const hasProof = (out: string, step: number): boolean => existsSync(name(out, 'proof', step));
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { type StepProof, frozenOf, meanLoss, proveStep, runStep, verifyRun } from '../aggregate/chain.js';
-import { hasProof, readProof, readState, writeProof, writeState } from '../aggregate/files.js';
+import { type StepProof, frozenOf, meanLoss, mergeRun, proveStep, runStep, verifyRun } from '../aggregate/chain.js';
+import { hasProof, readMerge, readProof, readState, writeMerge, writeProof, writeState } from '../aggregate/files.js';
 import { runLedger } from '../aggregate/ledger.js';
 import { type Manifest, type Setup, manifestJson, setup } from '../aggregate/setup.js';
 import { P } from '../field/goldilocks.js';
@@ -196,6 +196,11 @@ export async function prove(run: string, o: ProverOptions): Promise<void> {
       size += readProof(out(run), step).parts.reduce((n, x) => n + x.proof.length * 8, 0);
       bar.update('proved', step + 1, steps);
     }
+    const proofs = Array.from({ length: steps }, (_, i) => readProof(out(run), i));
+    writeMerge(
+      out(run),
+      mergeRun(k, s, proofs, fz, (i) => bar.update('merge: check', i + 1, steps)),
+    );
   } finally {
     k.close();
   }
@@ -254,7 +259,9 @@ export function verify(run: string, o: VerifyOptions): void {
   const proofs: StepProof[] = Array.from({ length: config.train.steps }, (_, i) => readProof(out(run), i));
   const k = Kernels.single(),
     bar = new Progress(o.json === true);
-  const r = verifyRun(k, s, proofs, flattenGroup(s.program, 'cIn', 'C', members), (i) => bar.update('verified', i + 1, config.train.steps));
+  const r = verifyRun(k, s, { steps: proofs, merge: readMerge(out(run)) }, flattenGroup(s.program, 'cIn', 'C', members), (i) =>
+    bar.update('verified', i + 1, config.train.steps),
+  );
   print(
     o,
     { verified: true, ...r, order: config.sampler.beacon === '' ? 'chosen by the prover' : 'beacon declared' },

@@ -4,27 +4,16 @@ import type { Kernels } from '../kernels/runtime.js';
 import { type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
 import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
 import { proveBatched } from '../sumcheck/index.js';
-import { type Ext, type MessageHook, ProverChannel, RecordingChannel, type Schedule } from '../transcript/index.js';
+import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
-import type { Block } from './layout.js';
 import type { Factor, Plan, Slot } from './plan.js';
+import { scheduleOf } from './schedule.js';
+import { blockDesc, fillStack, powerSum, zeroExts } from './stack.js';
 import { START_POINT, type Statement, isOut } from './statement.js';
 import type { TensorClass } from './types.js';
-import { preamble, verifyProgram } from './verify.js';
+import { preamble } from './verify.js';
 
-const schedules = new WeakMap<Plan, Schedule>();
-
-/** The schedule of a plan: a dry run of the verifier. */
-export function scheduleOf(plan: Plan, st: Statement): Schedule {
-  let s = schedules.get(plan);
-  if (!s) {
-    const rec = new RecordingChannel();
-    verifyProgram(rec, plan, st);
-    s = rec.schedule;
-    schedules.set(plan, s);
-  }
-  return s;
-}
+export { fillStack, scheduleOf };
 
 /** A committed state: roots and trees per class over one virtual stack. */
 export interface StateOracles {
@@ -32,30 +21,6 @@ export interface StateOracles {
   readonly columns: number;
   readonly oracles: readonly Oracle[];
   readonly roots: Record<string, bigint[]>;
-}
-
-function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
-  const unit = new Array<number>(sizes.length).fill(1);
-  for (let d = sizes.length - 2; d >= 0; d--) unit[d] = unit[d + 1] * sizes[d + 1];
-  const desc = k.alloc(8 + 8 * Math.max(1, sizes.length));
-  k.i32.set([sizes.length, b.starts.reduce((s, x, d) => s + x * unit[d], 0), ...b.logs.flatMap((l, d) => [l, unit[d]])], desc / 4);
-  return desc;
-}
-
-/** Copies the tensors of a class into its stack (aliases share their members' cells). */
-export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: number, address: (name: string) => number): void {
-  for (const { tensor, blocks } of plan.layouts.get(cls)!.tensors.values()) {
-    if (tensor.aliasOf !== undefined && [...plan.layouts.get(cls)!.tensors.values()].some((t) => t.tensor.group === tensor.aliasOf))
-      continue;
-    const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
-      src = address(tensor.name);
-    for (const b of blocks) {
-      const m = k.mark(),
-        desc = blockDesc(k, sizes, b);
-      k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
-      k.release(m);
-    }
-  }
 }
 
 /** Commits the state tensors of a reading. */
@@ -81,26 +46,6 @@ export function stateValue(k: Kernels, plan: Plan, state: StateOracles, cls: Ten
     H = 2 ** s.logHeight;
   return powerSum(k, state.stack + 8 * t.offset * H, t.used * H, z);
 }
-export function powerSum(k: Kernels, f: number, cells: number, z: Ext): Ext {
-  const m = k.mark(),
-    block = Math.min(cells, 65536),
-    w = zeroExts(k, block),
-    out = k.alloc(64 * k.threads);
-  k.exports['addPowersExt'](w, k.exts([z]), k.exts([E.ONE]), block);
-  let jump = E.ONE,
-    sum: Ext = E.ZERO;
-  for (let i = 0; i < block; i++) jump = E.mul(jump, z);
-  for (let at = Math.ceil(cells / block) * block - block; at >= 0; at -= block) {
-    const n = Math.min(block, cells - at);
-    k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', n, 4096, (lo, hi, th) => [out + 64 * th, f + 8 * at, 1, w, block, 0, lo, hi]);
-    sum = E.mul(sum, jump);
-    for (let th = 0; th < k.threads; th++) sum = E.add(sum, k.readExt(out + 64 * th));
-  }
-  k.release(m);
-  return sum;
-}
-
 /** Frozen stack of a plan from the integers of its tensors. */
 export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
   const cells = plan.layouts.get('frozen')?.cells ?? 0,
@@ -413,13 +358,6 @@ export function proveProgram(
   const proof = ch.words();
   k.release(start);
   return { proof, statement };
-}
-
-/** n zeros of E; the pages are touched by all threads. */
-function zeroExts(k: Kernels, n: number): number {
-  const w = k.alloc(24 * n);
-  k.parallel('zeroExt', n, 65536, (lo, hi) => [w, lo, hi]);
-  return w;
 }
 
 function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, fz: { ptr: number; cells: number }, weights: number): void {

@@ -1,0 +1,58 @@
+import * as E from '../field/ext3.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { Ext } from '../transcript/arith.js';
+import type { Block } from './layout.js';
+import type { Plan } from './plan.js';
+import type { TensorClass } from './types.js';
+
+export function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
+  const unit = new Array<number>(sizes.length).fill(1);
+  for (let d = sizes.length - 2; d >= 0; d--) unit[d] = unit[d + 1] * sizes[d + 1];
+  const desc = k.alloc(8 + 8 * Math.max(1, sizes.length));
+  k.i32.set([sizes.length, b.starts.reduce((s, x, d) => s + x * unit[d], 0), ...b.logs.flatMap((l, d) => [l, unit[d]])], desc / 4);
+  return desc;
+}
+
+/** Copies the tensors of a class into its stack (aliases share their members' cells). */
+export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: number, address: (name: string) => number): void {
+  for (const { tensor, blocks } of plan.layouts.get(cls)!.tensors.values()) {
+    if (tensor.aliasOf !== undefined && [...plan.layouts.get(cls)!.tensors.values()].some((t) => t.tensor.group === tensor.aliasOf))
+      continue;
+    const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
+      src = address(tensor.name);
+    for (const b of blocks) {
+      const m = k.mark(),
+        desc = blockDesc(k, sizes, b);
+      k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
+      k.release(m);
+    }
+  }
+}
+
+/** n zeros of E; the pages are touched by all threads. */
+export function zeroExts(k: Kernels, n: number): number {
+  const w = k.alloc(24 * n);
+  k.parallel('zeroExt', n, 65536, (lo, hi) => [w, lo, hi]);
+  return w;
+}
+
+/** sum_i z^i f(i) over `cells` signed words: powers of one block, then Horner over blocks. */
+export function powerSum(k: Kernels, f: number, cells: number, z: Ext): Ext {
+  const m = k.mark(),
+    block = Math.min(cells, 65536),
+    w = zeroExts(k, block),
+    out = k.alloc(64 * k.threads);
+  k.exports['addPowersExt'](w, k.exts([z]), k.exts([E.ONE]), block);
+  let jump = E.ONE,
+    sum: Ext = E.ZERO;
+  for (let i = 0; i < block; i++) jump = E.mul(jump, z);
+  for (let at = Math.ceil(cells / block) * block - block; at >= 0; at -= block) {
+    const n = Math.min(block, cells - at);
+    k.u8.fill(0, out, out + 64 * k.threads);
+    k.parallel('scHalves', n, 4096, (lo, hi, th) => [out + 64 * th, f + 8 * at, 1, w, block, 0, lo, hi]);
+    sum = E.mul(sum, jump);
+    for (let th = 0; th < k.threads; th++) sum = E.add(sum, k.readExt(out + 64 * th));
+  }
+  k.release(m);
+  return sum;
+}

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, verifyRun } from '../src/aggregate/chain.js';
+import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, stateRoot, verifyRun } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
 import { proveMerge } from '../src/aggregate/merge/prove.js';
 import { P } from '../src/field/goldilocks.js';
@@ -115,6 +115,20 @@ describe('a run of two accumulated steps', () => {
       expect(check(claims, m)).toThrow(VerificationError);
     }
     expect(check(claims, merge.slice(1))).toThrow(VerificationError);
+  });
+  it('takes what enters a step from the step before, whatever the proof says', () => {
+    // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof could name them.
+    const fz = frozenOf(k, s),
+      r = proveStep(k, s, 1, s.initial, fz.digest, undefined),
+      cIn = stateRoot(k, s, 'cIn', s.initial),
+      oIn = stateRoot(k, s, 'oIn', s.initial);
+    const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, ...(p.kind === 'update' ? { oIn } : { cIn }) } }));
+    expect(() => checkSteps(vk, s, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
+  }, 60_000);
+  it('refuses a loss in an update, roots left out', () => {
+    const [a, b, u] = proofs[0].parts;
+    refuse([{ step: 0, parts: [a, b, { ...u, loss: 1n }] }, proofs[1]]);
+    refuse([{ step: 0, parts: [a, b, { ...u, roots: { cOut: u.roots['cOut'] } }] }, proofs[1]]);
   });
   it('refuses each setting changed alone', () => {
     const variants: Record<string, unknown>[] = [

@@ -16,8 +16,9 @@ import { batches } from '../policy/sampler.js';
 import { scheduleRows } from '../policy/schedule.js';
 import { LEAST_BITS, runLedger } from './ledger.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
+import { sameLayout } from '../tensor/layout.js';
 import { programDigest } from '../tensor/statement.js';
-import type { Program } from '../tensor/types.js';
+import type { Program, TensorClass } from '../tensor/types.js';
 
 /** Everything that both trainer and verifier derive from configuration, base and data. */
 export interface Setup {
@@ -68,6 +69,15 @@ const hex = (f: string): string => {
     throw new InputError(f, [`cannot be read: ${(e as Error).message}`]);
   }
 };
+
+/** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
+function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
+  const a = from.layouts.get(left),
+    b = to.layouts.get(entered),
+    tree = (p: Plan, c: TensorClass): string =>
+      JSON.stringify([p.stateWhir!.logHeight, p.stateWhir!.params.logInvRate, p.stateWhir!.trees[p.stateClasses.indexOf(c)].used]);
+  if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered)) throw new Error(`${left} and ${entered} lie differently`);
+}
 
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
@@ -124,6 +134,10 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     const u = llamaProgram({ ...options, kind: 'update' });
     update = { program: u, plan: makePlan(u, parameters) };
   }
+  const last = update?.plan ?? plan;
+  linked(last, 'cOut', plan, 'cIn');
+  linked(last, 'oOut', last, 'oIn');
+  if (update) for (const p of [plan, last]) linked(plan, 'aOut', p, 'aIn');
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
   const list: Setup['batches'][number][] = [],

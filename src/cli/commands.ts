@@ -8,7 +8,7 @@ import { runLedger } from '../aggregate/ledger.js';
 import { type Manifest, type Setup, manifestJson, setup } from '../aggregate/setup.js';
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../io/errors.js';
-import { readAdapter, writeAdapter } from '../io/peft.js';
+import { adapterConfig, readAdapter, writeAdapter } from '../io/peft.js';
 import { writeAtomic } from '../io/safetensors.js';
 import { Kernels } from '../kernels/runtime.js';
 import { flattenGroup, unflattenGroup } from '../model/step.js';
@@ -237,15 +237,18 @@ export function verify(run: string, o: VerifyOptions): void {
   if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
   const adapterDir = o.adapter ?? join(out(run), 'adapter'),
     a = readAdapter(adapterDir, s.base.shape);
-  if (
-    a.meta.r !== config.lora.r ||
-    a.meta.alpha !== config.lora.alpha ||
-    a.meta.rslora !== (config.lora.scaling === 'rslora') ||
-    [...a.meta.targets].sort().join() !== [...config.lora.targets].sort().join()
-  )
-    throw new VerificationError('released adapter', 'rank, alpha, scaling or targets differ from the manifest');
-  if (a.meta.base !== s.base.digest || a.meta.revision !== config.base.revision)
-    throw new VerificationError('released adapter', 'names another base');
+  const differsIn = difference(
+    adapterConfig({
+      r: config.lora.r,
+      alpha: config.lora.alpha,
+      targets: config.lora.targets,
+      rslora: config.lora.scaling === 'rslora',
+      base: s.base.digest,
+      revision: config.base.revision,
+    }),
+    a.config,
+  );
+  if (differsIn.length) throw new VerificationError('released adapter', `adapter_config.json differs in ${differsIn.join(', ')}`);
   const members = new Map(
     [...a.members].map(([n, v]) => [
       `C.${n}`,

@@ -19,6 +19,26 @@ export interface AdapterMeta {
   readonly revision: string | null;
 }
 
+/** adapter_config.json of a released adapter: all of it, because any further option may change what PEFT makes of the same tensors. */
+export function adapterConfig(meta: AdapterMeta): Record<string, unknown> {
+  return {
+    base_model_name_or_path: meta.base,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    lora_alpha: meta.alpha,
+    lora_dropout: 0,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: meta.r,
+    revision: meta.revision,
+    target_modules: meta.targets,
+    task_type: 'CAUSAL_LM',
+    use_dora: false,
+    use_rslora: meta.rslora,
+  };
+}
+
 /** Writes an adapter folder that PEFT loads. Members ("q_proj.A") are integers C, released as C 2^-20: exact in float32. */
 export function writeAdapter(
   dir: string,
@@ -46,15 +66,15 @@ export function writeAdapter(
     }
   }
   writeSafetensors(join(dir, 'adapter_model.safetensors'), out);
-  writeAtomic(
-    join(dir, 'adapter_config.json'),
-    `${JSON.stringify({ base_model_name_or_path: meta.base, bias: 'none', fan_in_fan_out: false, inference_mode: true, lora_alpha: meta.alpha, lora_dropout: 0, modules_to_save: null, peft_type: 'LORA', r: meta.r, revision: meta.revision, target_modules: meta.targets, task_type: 'CAUSAL_LM', use_dora: false, use_rslora: meta.rslora }, null, 2)}\n`,
-  );
+  writeAtomic(join(dir, 'adapter_config.json'), `${JSON.stringify(adapterConfig(meta), null, 2)}\n`);
   writeAtomic(join(dir, 'README.md'), card);
 }
 
 /** Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not supported. */
-export function readAdapter(dir: string, shape: LlamaShape): { meta: AdapterMeta; members: Map<string, Float64Array> } {
+export function readAdapter(
+  dir: string,
+  shape: LlamaShape,
+): { meta: AdapterMeta; members: Map<string, Float64Array>; config: Record<string, unknown> } {
   const file = join(dir, 'adapter_config.json'),
     c = readJson(file),
     problems: string[] = [];
@@ -104,5 +124,6 @@ export function readAdapter(dir: string, shape: LlamaShape): { meta: AdapterMeta
       revision: (c['revision'] as string | null) ?? null,
     },
     members,
+    config: c,
   };
 }

@@ -1,5 +1,5 @@
 import { P } from '../field/goldilocks.js';
-import type { Expr, Program, TensorSpec } from './types.js';
+import type { Expr, Program, TableSpec, TensorSpec } from './types.js';
 
 /** Interval of integers, inclusive. */
 export interface Interval {
@@ -70,15 +70,28 @@ export function exprInterval(
 /**
  * Refuses a program in which an identity could hold mod p without holding over the integers: for a range 0 <= e < 2^b every
  * integer value e within its interval that is congruent to one in the range must be in the range, so lo > 2^b - 1 - p and hi < p;
- * for a zero identity |e| < p. It also refuses a witness whose bounds no constraint establishes.
+ * for a zero identity |e| < p. The interval counts on the declared bounds, so checkEstablished refuses a tensor whose bounds nothing establishes.
  */
 export function checkProgram(program: Program): void {
   const tensors = new Map(program.tensors.map((t) => [t.name, t]));
   if (tensors.size !== program.tensors.length) throw new ProgramError(program.name, 'two tensors have one name');
+  for (const t of program.tensors) checkTensor(program, t);
+  for (const t of program.tables) checkTable(program, tensors, t);
+  if (new Set(program.tables.map((t) => t.name)).size !== program.tables.length)
+    throw new ProgramError(program.name, 'two tables have one name');
   for (const c of program.constraints) {
+    if (new Set(c.axes).size !== c.axes.length) throw new ProgramError(c.name, 'an axis occurs twice');
+    for (const a of c.axes) if (program.axes[a] === undefined) throw new ProgramError(c.name, `unknown axis ${a}`);
+    if (c.kind === 'lookup') {
+      // Fewer or more components than columns would be another tuple than the table's rows, an unknown table the tag of another.
+      const table = program.tables.find((t) => t.name === c.table);
+      if (!table) throw new ProgramError(c.name, `unknown table ${c.table}`);
+      if (c.exprs.length !== 1 + table.columns.length)
+        throw new ProgramError(c.name, `table ${c.table} has ${1 + table.columns.length} columns with its key, got ${c.exprs.length}`);
+    }
     const exprs = c.kind === 'lookup' ? c.exprs : [c.expr];
     exprs.forEach((e, k) => {
-      for (const t of e.terms) checkTerm(program, tensors, c.name, c.axes, t);
+      for (const t of e.terms) checkTerm(program, tensors, c.name, t);
       const iv = exprInterval(program.axes, tensors, c.axes, e);
       // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude.
       const top = c.kind === 'range' ? 1n << BigInt(c.bits) : c.kind === 'lookup' ? 1n << 32n : 1n;
@@ -94,35 +107,61 @@ export function checkProgram(program: Program): void {
   }
 }
 
-function checkTerm(
-  program: Program,
-  tensors: ReadonlyMap<string, TensorSpec>,
-  name: string,
-  axes: readonly string[],
-  term: Expr['terms'][number],
-): void {
+/** Bounds of a tensor are an interval that no residue meets twice; public ones are of a kind that the verifier can evaluate. */
+function checkTensor(program: Program, t: TensorSpec): void {
+  for (const a of t.axes) if (program.axes[a] === undefined) throw new ProgramError(t.name, `unknown axis ${a}`);
+  if (t.lo > t.hi || t.lo < -(1n << 62n) || t.hi > 1n << 62n) throw new ProgramError(t.name, `bounds [${t.lo}, ${t.hi}]`);
+  if (t.cls !== 'public') return;
+  if (t.publicKind === undefined) throw new ProgramError(t.name, 'public tensor of no kind');
+  if (t.publicKind !== 'dense' && (t.lo > 0n || t.hi < 1n)) throw new ProgramError(t.name, 'holds zeros and ones');
+  if (t.publicKind === 'onehot' && t.axes.length < 1) throw new ProgramError(t.name, 'a one-hot tensor needs an axis of values');
+  if (t.publicKind === 'causal' && (t.axes.length !== 2 || program.axes[t.axes[0]] !== program.axes[t.axes[1]]))
+    throw new ProgramError(t.name, 'a causal mask has two axes of one size');
+}
+
+/** Keys and entries stay below 2^32 in magnitude (checkProgram's margin for lookups); rows fill a power of two (no row is padding). */
+function checkTable(program: Program, tensors: ReadonlyMap<string, TensorSpec>, t: TableSpec): void {
+  const small = (lo: bigint, hi: bigint): boolean => lo > -(1n << 32n) && hi < 1n << 32n;
+  if (t.size < 1 || 2 ** Math.round(Math.log2(t.size)) !== t.size || program.axes[t.axis] !== t.size)
+    throw new ProgramError(t.name, `a table of ${t.size} rows: the size must be a power of two and that of its axis`);
+  if (!small(t.lo, t.lo + BigInt(t.size))) throw new ProgramError(t.name, 'keys pass 2^32');
+  if (t.columns.length > MAX_COLUMNS) throw new ProgramError(t.name, `more than ${MAX_COLUMNS} columns`);
+  for (const c of t.columns) {
+    const s = tensors.get(c);
+    if (!s || s.cls !== 'frozen' || s.axes.join() !== t.axis) throw new ProgramError(t.name, `column ${c} must be frozen over ${t.axis}`);
+    if (!small(s.lo, s.hi)) throw new ProgramError(t.name, `column ${c} passes 2^32`);
+  }
+}
+
+/** Output columns of a table: the verifier has powers of beta for so many. */
+export const MAX_COLUMNS = 4;
+
+function checkTerm(program: Program, tensors: ReadonlyMap<string, TensorSpec>, name: string, term: Expr['terms'][number]): void {
   if (term.operands.length > 3) throw new ProgramError(name, 'more than three operands');
   for (const op of term.operands) {
-    const t = tensors.get(op.tensor)!;
+    const t = tensors.get(op.tensor);
+    if (!t) throw new ProgramError(op.tensor, 'unknown tensor');
     if (t.axes.length !== op.access.length) throw new ProgramError(name, `operand ${op.tensor} has ${t.axes.length} axes`);
     const seen = new Set<string>();
     op.access.forEach((a, k) => {
       const size = program.axes[t.axes[k]];
       if ('index' in a) {
-        if (a.index < 0 || a.index >= size) throw new ProgramError(name, `index ${a.index} outside axis ${t.axes[k]} of ${op.tensor}`);
+        if (t.cls === 'public') throw new ProgramError(name, `public operand ${op.tensor} must be accessed whole`);
+        if (!Number.isSafeInteger(a.index) || a.index < 0 || a.index >= size)
+          throw new ProgramError(name, `index ${a.index} outside axis ${t.axes[k]} of ${op.tensor}`);
         return;
       }
       if (seen.has(a.axis)) throw new ProgramError(name, `operand ${op.tensor} uses axis ${a.axis} twice`);
       seen.add(a.axis);
       const n = program.axes[a.axis];
       if (n === undefined) throw new ProgramError(name, `unknown axis ${a.axis}`);
-      const last = (a.stride ?? 1) * (n - 1) + (a.offset ?? 0);
-      if ((a.offset ?? 0) < 0 || last >= size)
+      const stride = a.stride ?? 1,
+        offset = a.offset ?? 0;
+      // The verifier evaluates public operands over their own axes: a shorter axis would bring in cells that the relation does not have.
+      if (t.cls === 'public' && (stride !== 1 || offset !== 0 || n !== size))
+        throw new ProgramError(name, `public operand ${op.tensor} must be accessed whole`);
+      if (!Number.isSafeInteger(stride) || !Number.isSafeInteger(offset) || stride < 1 || offset < 0 || stride * (n - 1) + offset >= size)
         throw new ProgramError(name, `axis ${a.axis} runs outside axis ${t.axes[k]} of ${op.tensor}`);
     });
   }
-  // Every axis of the constraint must occur in each term: a term constant along an axis would need an all-ones operand.
-  const used = new Set(term.operands.flatMap((o) => o.access.flatMap((a) => ('axis' in a ? [a.axis] : []))));
-  void axes;
-  void used;
 }

@@ -1,4 +1,5 @@
 import { ProgramError, checkProgram, exprInterval } from './bounds.js';
+import { checkEstablished } from './established.js';
 import type {
   Access,
   Constraint,
@@ -241,6 +242,7 @@ export class ProgramBuilder {
       rangeBits: this.rangeBits,
     };
     checkProgram(program);
+    checkEstablished(program);
     return program;
   }
 }

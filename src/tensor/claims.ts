@@ -78,11 +78,13 @@ export function evalWeights(
           )
         : low;
     }
-    return memo(`${key}*${s.stride}+${s.offset}/${start}/${log}/${at}`, () => {
-      let table = tables.get(key);
+    // The size belongs to the key: axes of different sizes may share one slice of rho.
+    const sized = `${key}<${s.size}`;
+    return memo(`${sized}*${s.stride}+${s.offset}/${start}/${log}/${at}`, () => {
+      let table = tables.get(sized);
       if (!table) {
         table = eqTable(ch, z, s.size);
-        tables.set(key, table);
+        tables.set(sized, table);
       }
       const lowKey = `c${at}/${log}`;
       let low = tables.get(lowKey);

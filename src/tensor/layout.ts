@@ -108,3 +108,9 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
   }
   return { cls, tensors: out, cells };
 }
+
+/** Whether two classes put the same cells at the same places: only then does equality of their commitments mean equality of tensors, in order. */
+export function sameLayout(a: StackLayout, b: StackLayout): boolean {
+  const shape = (l: StackLayout): string => JSON.stringify([l.cells, ...[...l.tensors.values()].map((t) => t.blocks)]);
+  return shape(a) === shape(b);
+}

@@ -1,4 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { P } from '../field/goldilocks.js';
+import { VerificationError } from '../transcript/arith.js';
 import type { Program, TensorClass } from './types.js';
 
 /** Version of program proofs. */
@@ -54,11 +56,23 @@ export function publicDigest(p: Program, publics: Publics): bigint[] {
   for (const t of p.tensors) {
     if (t.cls !== 'public' || t.publicKind === 'causal') continue;
     const v = publics.get(t.name);
-    if (!v) throw new Error(`public input ${t.name} missing`);
+    if (!v) throw new VerificationError('public input', `${t.name} is missing`);
+    if (t.publicKind === 'onehot' ? !(v instanceof Int32Array) : !(v instanceof BigInt64Array))
+      throw new VerificationError('public input', `${t.name} has values of another type`);
+    // No identity may wrap for any statement: the bounds of public tensors hold here or nowhere.
+    if (v instanceof BigInt64Array)
+      for (const x of v) if (x < t.lo || x > t.hi) throw new VerificationError('public input', `${t.name} holds ${x}, outside its format`);
     h.update(new TextEncoder().encode(`${t.name}\0${v.length}\0${v instanceof Int32Array ? 'i32' : 'i64'}\0`));
     h.update(littleEndian(v));
   }
   return words(h.digest());
+}
+
+/** Words of a statement as given: canonical, as many as expected, so that no two spellings are one statement. */
+export function statementWords(label: string, words: readonly bigint[] | undefined, count: number): bigint[] {
+  if (!Array.isArray(words) || words.length !== count || words.some((w) => typeof w !== 'bigint' || w < 0n || w >= P))
+    throw new VerificationError('statement', `${label} must be ${count} canonical words`);
+  return [...words];
 }
 
 /** SHA-256 over the frozen stack's signed words. */

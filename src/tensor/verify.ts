@@ -7,7 +7,7 @@ import { type Channel, type Digest, type Elem, type Ext, VerificationError } fro
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import type { Factor, Plan } from './plan.js';
-import { PROOF_VERSION, type Publics, type Statement, isOut, programDigest, publicDigest } from './statement.js';
+import { PROOF_VERSION, type Publics, type Statement, isOut, programDigest, publicDigest, statementWords } from './statement.js';
 import type { TensorClass } from './types.js';
 
 const digests = new WeakMap<object, bigint[]>();
@@ -36,9 +36,12 @@ export function preamble(plan: Plan, st: Statement): { label: string; words: big
       words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),
     },
     { label: 'public inputs', words: publicDigest(plan.program, st.publics) },
-    { label: 'frozen digest', words: [...st.frozen] },
+    { label: 'frozen digest', words: statementWords('frozen digest', st.frozen, 8) },
     // Point and value of a state that is left are checked against the transcript instead: they come after its root.
-    ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: st.roots[c].slice(0, isOut(c) ? 4 : 10) })),
+    ...plan.stateClasses.map((c) => ({
+      label: `root ${c}`,
+      words: statementWords(`root ${c}`, st.roots[c], 10).slice(0, isOut(c) ? 4 : 10),
+    })),
   ];
 }
 

@@ -1,7 +1,9 @@
 // Duplex sponge at sp: 12 state words, then position (u32 at 96), dirty flag (u32 at 100), squeeze position (u32 at 104).
 import { poseidon2 } from './poseidon2';
 
+/** Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed again. */
 export function spongeAbsorb(sp: usize, src: usize, n: u32): void {
+  if (n == 0) return;
   let pos = load<u32>(sp, 96);
   for (let k: u32 = 0; k < n; k++) {
     store<u64>(sp + <usize>pos * 8, load<u64>(src + <usize>k * 8));

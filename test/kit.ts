@@ -1,0 +1,90 @@
+import type { Kernels } from '../src/kernels/index.js';
+import { type DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
+import { type Inputs, IntegerReading } from '../src/tensor/integer.js';
+import { type Plan, type ProofOptions, makePlan } from '../src/tensor/plan.js';
+import { frozenStack, proveProgram } from '../src/tensor/prove.js';
+import { type Statement, frozenDigest } from '../src/tensor/statement.js';
+import type { Program } from '../src/tensor/types.js';
+import { verifyProgram } from '../src/tensor/verify.js';
+import { type MessageHook, NativeChannel } from '../src/transcript/index.js';
+
+/** Parameters that are quick to prove and strong enough that no forgery of a test passes by luck. */
+export const QUICK: ProofOptions = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
+
+/** A program with inputs, and how to change its trace before proving. */
+export interface Case {
+  readonly program: Program;
+  readonly inputs: Inputs;
+  readonly options?: ProofOptions;
+}
+export interface Attack {
+  /** Changes the trace; the prover keeps the lookups' honest keys, so that it is the verifier who must notice. */
+  readonly tamper?: (r: IntegerReading) => void;
+  readonly hook?: MessageHook;
+}
+
+export interface Proved {
+  readonly plan: Plan;
+  readonly proof: BigUint64Array;
+  readonly statement: Statement;
+  readonly frozen: BigInt64Array;
+}
+
+/** Proves a case, honestly or not. */
+export function proveCase(k: Kernels, c: Case, attack: Attack = {}): Proved {
+  const m = k.mark(),
+    reading = new IntegerReading(k, c.program, c.inputs);
+  reading.run();
+  if (attack.tamper) {
+    const honest = new Map(c.program.constraints.filter((x) => x.kind !== 'zero').map((x) => [x.name, reading.keys(x as never)]));
+    reading.keys = (x) => honest.get(x.name)!;
+    attack.tamper(reading);
+  } else if (reading.violated()) throw new Error(`honest trace violates ${JSON.stringify(reading.violated())}`);
+  const plan = makePlan(c.program, c.options ?? QUICK),
+    fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
+    frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
+  const { proof, statement } = proveProgram(k, plan, reading, {
+    frozenDigest: frozenDigest(frozen),
+    ...(attack.hook ? { hook: attack.hook } : {}),
+  });
+  k.release(m);
+  return { plan, proof, statement, frozen };
+}
+
+/** Verifies and settles; throws as the verifier does. */
+export function verifyCase(vk: Kernels, p: Proved, change: Partial<Proved> = {}): void {
+  const { plan, proof, statement, frozen } = { ...p, ...change };
+  const ch = new NativeChannel(vk, proof);
+  let claim: DetachedClaim;
+  try {
+    const d = verifyProgram(ch, plan, statement);
+    ch.finish();
+    claim = d.detach(ch);
+  } finally {
+    ch.close();
+  }
+  const m = vk.mark(),
+    at = vk.alloc(8 * Math.max(1, frozen.length));
+  vk.i64.set(frozen, at / 8);
+  try {
+    settleFrozen(vk, at, frozen.length, [claim]);
+  } finally {
+    vk.release(m);
+  }
+}
+
+/** Deterministic numbers in [0, n). */
+export function lcg(seed: number): (n: number) => number {
+  let x = seed >>> 0;
+  return (n) => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return Math.floor((x / 2 ** 32) * n);
+  };
+}
+
+/** Adds one to a cell of a tensor of the trace. */
+export const bump =
+  (tensor: string, cell: number, by = 1n): ((r: IntegerReading) => void) =>
+  (r) => {
+    r.k.i64[r.ptr.get(tensor)! / 8 + cell] += by;
+  };

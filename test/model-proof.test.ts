@@ -16,7 +16,18 @@ import { NativeChannel } from '../src/transcript/index.js';
 const k = Kernels.single(),
   vk = Kernels.single();
 /** Coarse tables: the point is that every shape and kind proves, not accuracy. */
-const numbers = { rangeBits: 12, xBits: 24, actBits: 20, scoreFrac: 7, headFrac: 7, expBits: 12, siluBits: 12, siluFrac: 8 };
+const numbers = {
+  rangeBits: 12,
+  xBits: 24,
+  actBits: 20,
+  actFrac: 12,
+  gradFrac: 13,
+  scoreFrac: 7,
+  headFrac: 7,
+  expBits: 12,
+  siluBits: 12,
+  siluFrac: 8,
+};
 const weak = { main: { bits: 24, logInvRate: 2, grinding: 2 }, state: { bits: 24, logInvRate: 3, grinding: 2 } };
 const plain: LlamaShape = {
   layers: 2,

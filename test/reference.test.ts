@@ -98,16 +98,16 @@ function cosine(
 describe.skipIf(!storiesBase || !peftRuns)(
   'integer reading against PyTorch and PEFT (fixtures data/stories260k, vectors/lora-adamw-peft)',
   () => {
-    it.each(RUNS)('%s: loss within 1%% at every step, cosine of the total update at least 0.999', (name, snapshots) => {
+    it.each(RUNS)('%s: loss within 0.05%% at every step, cosine of the total update at least 0.9999', (name, snapshots) => {
       const r = compare(name, snapshots),
         off = r.losses.map((x, s) => Math.abs(x / r.want[s] - 1));
       console.log(name, 'steps', r.losses.length, 'cosines', r.cosines, 'largest loss difference', Math.max(...off));
-      off.forEach((x, s) => expect(x, `step ${s}: ${r.losses[s]} against ${r.want[s]}`).toBeLessThan(0.01));
+      off.forEach((x, s) => expect(x, `step ${s}: ${r.losses[s]} against ${r.want[s]}`).toBeLessThan(0.0005));
       expect(snapshots.at(-1)).toBe(r.losses.length);
-      expect(r.cosines.at(-1), 'total update').toBeGreaterThanOrEqual(0.999);
+      expect(r.cosines.at(-1), 'total update').toBeGreaterThanOrEqual(0.9999);
       // AdamW's first step is lr sign(g) almost everywhere: an entry whose gradient is below the rounding may point the other way.
       for (const [i, c] of r.cosines.entries())
-        expect(c, `after step ${snapshots[i]}`).toBeGreaterThanOrEqual(snapshots[i] === 1 ? 0.998 : 0.999);
+        expect(c, `after step ${snapshots[i]}`).toBeGreaterThanOrEqual(snapshots[i] === 1 ? 0.998 : 0.9999);
     });
   },
 );

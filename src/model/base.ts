@@ -1,5 +1,5 @@
 import { cosFixed, isqrtFixed, powFixed, sinFixed } from '../field/fixedpoint.js';
-import { type LlamaShape, type Numbers, ROPE_FRAC, TARGETS, type Target, WEIGHT_FRAC, type WeightBits, frozenTensors } from './llama.js';
+import { type LlamaShape, type Numbers, ROPE_FRAC, TARGETS, type Target, type WeightBits, frozenTensors, weightFrac } from './llama.js';
 
 /** A base weight that does not fit the integer formats. */
 export class QuantizationError extends Error {
@@ -7,8 +7,9 @@ export class QuantizationError extends Error {
     readonly tensor: string,
     readonly index: number,
     readonly value: number,
+    readonly limit: number,
   ) {
-    super(`${tensor}[${index}] = ${value} does not fit: weights must stay below 2^15 in magnitude`);
+    super(`${tensor}[${index}] = ${value} does not fit: weights of this tensor must stay below ${limit} in magnitude`);
     this.name = 'QuantizationError';
   }
 }
@@ -55,16 +56,17 @@ export function collectWeights(shape: LlamaShape, get: (name: string) => Float64
   return out;
 }
 
-/** round(w 2^16), ties upward, exactly in double arithmetic; the bit width of each tensor is that of its largest entry. */
+/** round(w 2^f), f = weightFrac, ties upward, exactly in double arithmetic; the bit width of each tensor is that of its largest entry. */
 export function quantizeBase(weights: FloatWeights): { ints: Map<string, BigInt64Array>; bits: WeightBits } {
   const ints = new Map<string, BigInt64Array>();
   const bits: Record<string, number> = {};
   for (const [name, w] of weights) {
-    const q = new BigInt64Array(w.length);
+    const q = new BigInt64Array(w.length),
+      unit = 2 ** weightFrac(name);
     let top = 0;
     for (let k = 0; k < w.length; k++) {
-      const x = Math.floor(w[k] * 2 ** WEIGHT_FRAC + 0.5);
-      if (!(Math.abs(x) < 2 ** 31)) throw new QuantizationError(name, k, w[k]);
+      const x = Math.floor(w[k] * unit + 0.5);
+      if (!(Math.abs(x) < 2 ** 31)) throw new QuantizationError(name, k, w[k], 2 ** 31 / unit);
       q[k] = BigInt(x);
       if (x > top) top = x;
       else if (-x - 1 > top) top = -x - 1;
@@ -104,7 +106,7 @@ export function ropeFrequencies(headDim: number, rope: Rope): bigint[] {
 const TWO_PI_64 = 115904311329233965478n;
 
 /**
- * ropeK[hf][hg][cc][i]: rotation matrices of the half rotation at 15 fraction bits; ropeQ is the same over sqrt(headDim), so that
+ * ropeK[hf][hg][cc][i]: rotation matrices of the half rotation at ROPE_FRAC fraction bits; ropeQ is the same over sqrt(headDim), so that
  * scores need no further factor.
  */
 export function ropeTables(
@@ -161,5 +163,16 @@ export function frozenIntegers(
 
 /** Largest table that a model of this size deserves: kept here so that tests and the demo agree. */
 export function smallNumbers(): Numbers {
-  return { rangeBits: 16, xBits: 24, actBits: 20, scoreFrac: 10, headFrac: 11, expBits: 16, siluBits: 16, siluFrac: 11 };
+  return {
+    rangeBits: 16,
+    xBits: 24,
+    actBits: 20,
+    actFrac: 12,
+    gradFrac: 13,
+    scoreFrac: 10,
+    headFrac: 11,
+    expBits: 16,
+    siluBits: 16,
+    siluFrac: 11,
+  };
 }

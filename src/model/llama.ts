@@ -1,6 +1,7 @@
+import { expFixed } from '../field/fixedpoint.js';
 import { ADAMW, type AdamConstants, adamwUpdate } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
-import { type Format, ProgramBuilder, expr, realTerm, term } from '../tensor/builder.js';
+import { type Format, ProgramBuilder, expr, operand, realTerm, term } from '../tensor/builder.js';
 import type { Program, Term } from '../tensor/types.js';
 
 /** The seven projections in the order in which their adapters are laid out. */
@@ -25,7 +26,10 @@ export interface LlamaShape {
 export interface Numbers {
   /** Largest range table, bits. */ readonly rangeBits: number;
   /** Residual stream. */ readonly xBits: number;
-  /** Activations and their gradients (fractions 12 and 13). */ readonly actBits: number;
+  /** Activations and their gradients, and the fractions of each: a lower fraction widens the range for nothing, more bits cost limbs. */
+  readonly actBits: number;
+  readonly actFrac: number;
+  readonly gradFrac: number;
   /** Fractions of attention scores and of logits, bits of the exponentials' domain. */ readonly scoreFrac: number;
   readonly headFrac: number;
   readonly expBits: number;
@@ -36,6 +40,8 @@ export const DEFAULT_NUMBERS: Numbers = {
   rangeBits: 20,
   xBits: 26,
   actBits: 20,
+  actFrac: 12,
+  gradFrac: 13,
   scoreFrac: 11,
   headFrac: 13,
   expBits: 20,
@@ -43,10 +49,20 @@ export const DEFAULT_NUMBERS: Numbers = {
   siluFrac: 12,
 };
 
-/** Bits (sign included) of each kind of frozen tensor at 16 fraction bits, from the base's largest entries. */
+/** Bits (sign included) of each kind of frozen tensor at its fraction (weightFrac), from the base's largest entries. */
 export type WeightBits = Readonly<Record<string, number>>;
+/** Fraction of embeddings, head and norm gains: every product with one is rounded by as many bits, which fit one lookup. */
 export const WEIGHT_FRAC = 16;
-export const ROPE_FRAC = 15;
+/** Fraction of the projections: with actFrac no finer than the adapter's product B u, so that the finer weight costs nothing. */
+export const PROJECTION_FRAC = 19;
+/** Biases enter the same sum. */
+export const BIAS_FRAC = 16;
+export const ROPE_FRAC = 16;
+
+/** Fraction bits of a frozen tensor by program name. */
+export function weightFrac(name: string): number {
+  return name.startsWith('rope') ? ROPE_FRAC : name.startsWith('W.') ? PROJECTION_FRAC : name.startsWith('bias.') ? BIAS_FRAC : WEIGHT_FRAC;
+}
 
 export interface LlamaProgramOptions {
   readonly shape: LlamaShape;
@@ -78,16 +94,15 @@ interface Projection {
   in: string[];
   x: string;
   dy: string;
-  dyFrac: number;
 }
 const PROJ: Record<Target, Projection> = {
-  q_proj: { out: ['kv', 'g', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dq[l,kv,g,hf,cc,b,i]', dyFrac: 13 },
-  k_proj: { out: ['kv', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dk[l,kv,hf,cc,b,i]', dyFrac: 13 },
-  v_proj: { out: ['kv', 'c'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dv[l,kv,c,b,i]', dyFrac: 13 },
-  o_proj: { out: ['d'], in: ['kv', 'g', 'c'], x: 'ctx[l,kv,g,c,b,i]', dy: 'G[2*l+1,d,b,i]', dyFrac: 14 },
-  gate_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dgate[l,f,b,i]', dyFrac: 13 },
-  up_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dup[l,f,b,i]', dyFrac: 13 },
-  down_proj: { out: ['d'], in: ['f'], x: 'h[l,f,b,i]', dy: 'G[2*l+2,d,b,i]', dyFrac: 14 },
+  q_proj: { out: ['kv', 'g', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dq[l,kv,g,hf,cc,b,i]' },
+  k_proj: { out: ['kv', 'hf', 'cc'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dk[l,kv,hf,cc,b,i]' },
+  v_proj: { out: ['kv', 'c'], in: ['d'], x: 'N[2*l,d,b,i]', dy: 'dv[l,kv,c,b,i]' },
+  o_proj: { out: ['d'], in: ['kv', 'g', 'c'], x: 'ctx[l,kv,g,c,b,i]', dy: 'G[2*l+1,d,b,i]' },
+  gate_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dgate[l,f,b,i]' },
+  up_proj: { out: ['f'], in: ['d'], x: 'N[2*l+1,d,b,i]', dy: 'dup[l,f,b,i]' },
+  down_proj: { out: ['d'], in: ['f'], x: 'h[l,f,b,i]', dy: 'G[2*l+2,d,b,i]' },
 };
 
 /** A projection's axes, its input x and the gradient dy of its output, as operands of the program. */
@@ -184,12 +199,11 @@ export function parameterCount(o: Pick<LlamaProgramOptions, 'shape' | 'lora'>): 
 
 /** Names and axes of the frozen tensors; gamma is stacked over the half-block axis: input norm, post-attention norm, ..., final norm. */
 export function frozenTensors(shape: LlamaShape): { name: string; axes: string[]; frac: number }[] {
-  const w = Object.entries(PROJ).map(([t, p]) => ({ name: `W.${t}`, axes: ['l', ...p.out, ...p.in], frac: WEIGHT_FRAC }));
+  const w = Object.entries(PROJ).map(([t, p]) => ({ name: `W.${t}`, axes: ['l', ...p.out, ...p.in], frac: PROJECTION_FRAC }));
   const out = [{ name: 'E', axes: ['vocab', 'd'], frac: WEIGHT_FRAC }, { name: 'gamma', axes: ['s', 'd'], frac: WEIGHT_FRAC }, ...w];
   if (!shape.tied) out.push({ name: 'head', axes: ['vocab', 'd'], frac: WEIGHT_FRAC });
   if (shape.bias)
-    for (const t of ['q_proj', 'k_proj', 'v_proj'] as const)
-      out.push({ name: `bias.${t}`, axes: ['l', ...PROJ[t].out], frac: WEIGHT_FRAC });
+    for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) out.push({ name: `bias.${t}`, axes: ['l', ...PROJ[t].out], frac: BIAS_FRAC });
   out.push(
     { name: 'ropeQ', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC },
     { name: 'ropeK', axes: ['hf', 'hg', 'cc', 'i'], frac: ROPE_FRAC },
@@ -218,12 +232,15 @@ function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
   };
   expTable(n.scoreFrac, ATTN_FRAC);
   expTable(n.headFrac, HEAD_FRAC);
-  const silu = `silu:${n.siluFrac}:12:14`;
+  const silu = siluTable(n);
   b.table({ name: silu, axis: 'silu', lo: -(2n ** BigInt(n.siluBits - 1)), size: 2 ** n.siluBits, columns: [`${silu}.y`, `${silu}.dy`] }, [
-    { lo: -(2n ** 12n), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + 12), frac: 12 },
-    { lo: -(2n ** 14n), hi: 2n ** 15n, frac: 14 },
+    { lo: -(2n ** BigInt(SILU_FRAC)), hi: 2n ** BigInt(n.siluBits - 1 - n.siluFrac + SILU_FRAC), frac: SILU_FRAC },
+    { lo: -(2n ** BigInt(SILU_FRAC)), hi: 2n ** BigInt(SILU_FRAC + 1), frac: SILU_FRAC },
   ]);
 }
+const siluTable = (n: Numbers): string => `silu:${n.siluFrac}:${SILU_FRAC}:${SILU_FRAC}`;
+/** Fractions of the tables' results: SiLU and its derivative, softmax weights of attention and of the head. */
+export const SILU_FRAC = 16;
 export const ATTN_FRAC = 20;
 export const HEAD_FRAC = 24;
 
@@ -243,32 +260,40 @@ function flattenGradient(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.inFormat('g', ADAMW.g);
 }
 
-/** raw = W x + scaling B u (+ bias) at fraction 32 + e, where u = round(A x); rounding by 20 + e leaves fraction 12. */
+/** Fraction of an operand's tensor. */
+const fracOf = (b: ProgramBuilder, text: string): number => b.spec(operand(text).tensor).frac;
+
+/** raw = W x + scaling B u (+ bias) at the fraction of B u, 20 + that of x, + e; u = round(A x) has the fraction of x. */
 function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): { terms: Term[]; frac: number } {
   const p = PROJ[t],
     sc = dyadic(o.lora.scaling),
     lora = o.lora.targets.includes(t),
-    e = lora ? sc.shift : 0;
+    e = lora ? sc.shift : 0,
+    x = fracOf(b, p.x),
+    frac = ADAMW.C.frac + x + e;
   const out = ['l', ...p.out];
-  const terms = [term(1n << BigInt(4 + e), idx(`W.${t}`, [...out, ...p.in]), p.x)];
-  if (o.shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) terms.push(term(1n << BigInt(16 + e), idx(`bias.${t}`, out)));
+  const terms = [term(1n << BigInt(frac - PROJECTION_FRAC - x), idx(`W.${t}`, [...out, ...p.in]), p.x)];
+  if (o.shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj'))
+    terms.push(term(1n << BigInt(frac - BIAS_FRAC), idx(`bias.${t}`, out)));
   if (lora) {
     b.rounded(
       `u.${t}`,
       ['l', 'r', ...TOK],
-      { bits: o.numbers.actBits, frac: 12 },
+      { bits: o.numbers.actBits, frac: x },
       expr([term(1, idx(`C.${t}.A`, ['l', 'r', ...p.in]), p.x)]),
-      20,
+      ADAMW.C.frac,
     );
     terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.B`, [...out, 'r']), idx(`u.${t}`, ['l', 'r', ...TOK])));
   }
-  return { terms, frac: 32 + e };
+  return { terms, frac };
 }
 
 function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const s = o.shape,
     n = o.numbers,
-    act: Format = { bits: n.actBits, frac: 12 };
+    A = n.actFrac,
+    act: Format = { bits: n.actBits, frac: A },
+    fine: Format = { bits: n.actBits, frac: A + 2 };
   const X: Format = { bits: n.xBits, frac: 14 };
   b.tensor('tokens', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
   b.tensor('targets', ['vocab', ...TOK], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
@@ -285,23 +310,17 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) {
     const p = project(b, o, t),
       name = t[0];
-    b.rounded(name, ['l', ...PROJ[t].out, ...TOK], act, expr(p.terms), p.frac - 12);
+    b.rounded(name, ['l', ...PROJ[t].out, ...TOK], act, expr(p.terms), p.frac - A);
   }
-  b.rounded(
-    'qr',
-    ['l', 'kv', 'g', 'hf', 'cc', ...TOK],
-    { bits: n.actBits, frac: 14 },
-    expr([term(1, 'ropeQ[hf,hg,cc,i]', 'q[l,kv,g,hg,cc,b,i]')]),
-    13,
-  );
-  b.rounded('kr', ['l', 'kv', 'hf', 'cc', ...TOK], act, expr([term(1, 'ropeK[hf,hg,cc,i]', 'k[l,kv,hg,cc,b,i]')]), 15);
+  b.rounded('qr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], fine, expr([term(1, 'ropeQ[hf,hg,cc,i]', 'q[l,kv,g,hg,cc,b,i]')]), ROPE_FRAC - 2);
+  b.rounded('kr', ['l', 'kv', 'hf', 'cc', ...TOK], act, expr([term(1, 'ropeK[hf,hg,cc,i]', 'k[l,kv,hg,cc,b,i]')]), ROPE_FRAC);
 
   // Scores and log-sum-exp. A masked score is in no lookup but its remainder's and enters nothing.
   const att = ['l', 'kv', 'g', ...TOK],
     sc = [...att, 'j'];
   const big = (1n << 23n) + (1n << BigInt(n.expBits));
   b.tensor('s', sc, 'witness', { lo: -big, hi: big, frac: n.scoreFrac });
-  b.round('s', sc, expr([term(1, 'qr[l,kv,g,hf,cc,b,i]', 'kr[l,kv,hf,cc,b,j]')]), 26 - n.scoreFrac);
+  b.round('s', sc, expr([term(1, 'qr[l,kv,g,hf,cc,b,i]', 'kr[l,kv,hf,cc,b,j]')]), 2 * A + 2 - n.scoreFrac);
   const exp20 = `exp:${n.scoreFrac}:${ATTN_FRAC}`,
     dmax = 2n ** BigInt(n.expBits) - 1n;
   logSumExp(b, {
@@ -317,7 +336,8 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
     causal: true,
     dmax,
   });
-  b.rounded('ctx', ['l', 'kv', 'g', 'c', ...TOK], act, expr([term(1, 'p1[l,kv,g,b,i,j]', 'v[l,kv,c,b,j]')]), ATTN_FRAC);
+  // Averages of v: finer than v itself, as their sum with the residual stream is.
+  b.rounded('ctx', ['l', 'kv', 'g', 'c', ...TOK], fine, expr([term(1, 'p1[l,kv,g,b,i,j]', 'v[l,kv,c,b,j]')]), ATTN_FRAC - 2);
   const oproj = project(b, o, 'o_proj');
   b.round('X.attn', ['l', 'd', ...TOK], expr(oproj.terms), oproj.frac - 14, { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
 
@@ -327,12 +347,12 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
     ff = ['l', 'f', ...TOK];
   b.witness('gate', ff, { bits: n.siluBits, frac: n.siluFrac });
   b.round('gate', ff, expr(gate.terms), gate.frac - n.siluFrac);
-  const silu = `silu:${n.siluFrac}:12:14`;
+  const silu = siluTable(n);
   b.tensor('silu', ff, 'witness', { ...bnd(b, `${silu}.y`) });
   b.tensor('dsilu', ff, 'witness', { ...bnd(b, `${silu}.dy`) });
   b.lookup('silu', ff, silu, expr([term(1, idx('gate', ff))]), [idx('silu', ff), idx('dsilu', ff)]);
-  b.rounded('up', ff, act, expr(up.terms), up.frac - 12);
-  b.rounded('h', ff, act, expr([term(1, idx('silu', ff), idx('up', ff))]), 12);
+  b.rounded('up', ff, act, expr(up.terms), up.frac - A);
+  b.rounded('h', ff, act, expr([term(1, idx('silu', ff), idx('up', ff))]), SILU_FRAC);
   const down = project(b, o, 'down_proj');
   b.round('X.mlp', ['l', 'd', ...TOK], expr(down.terms), down.frac - 14, { out: 'X[2*l+2,d,b,i]', base: 'X[2*l+1,d,b,i]' });
 
@@ -342,7 +362,7 @@ function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const head = s.tied ? 'E' : 'head',
     lg = ['vocab', ...TOK];
   b.tensor('logits', lg, 'witness', { lo: -big, hi: big, frac: n.headFrac });
-  b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), 28 - n.headFrac);
+  b.round('logits', lg, expr([term(1, `${head}[vocab,d]`, `N[${2 * s.layers},d,b,i]`)]), WEIGHT_FRAC + A - n.headFrac);
   logSumExp(b, {
     m: 'MH',
     axes: TOK,
@@ -373,7 +393,8 @@ function bnd(b: ProgramBuilder, name: string): { lo: bigint; hi: bigint; frac: n
 function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'odd' | 'final') => void {
   const D = BigInt(o.shape.hidden),
     n = o.numbers,
-    act: Format = { bits: n.actBits, frac: 12 };
+    act: Format = { bits: n.actBits, frac: n.actFrac },
+    xnShift = 14 + 18 - n.actFrac;
   // 2^k (D 2^(2 xBits - 2) + eps) < 2^62, k even so that fractions stay whole.
   const dBits = Math.ceil(Math.log2(o.shape.hidden + 1));
   const k = Math.floor((61 - dBits - 2 * (n.xBits - 1)) / 2) * 2;
@@ -412,7 +433,7 @@ function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'o
       op: 'round',
       out: op(`Xn[${a},d,b,i]`),
       expr: expr([term(1, `X[${a},d,b,i]`, `rinv[${a},b,i]`)]),
-      shift: 20,
+      shift: xnShift,
     });
     b.step(`N.${which}`, cell, {
       op: 'round',
@@ -428,7 +449,7 @@ function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (which: 'even' | 'o
     b.inFormat('rinv', rinvFormat);
     b.range('rinv.rem', row, expr([term(-1, nOf('s'), 'rinv[s,b,i]')], num), 31);
     b.range('rinv.gap', row, expr([term(1, nOf('s'), 'rinv[s,b,i]'), term(1, nOf('s'))], -num - 1n), 31);
-    remainder(b, 'Xn', full, expr([term(1, 'X[s,d,b,i]', 'rinv[s,b,i]')]), 20);
+    remainder(b, 'Xn', full, expr([term(1, 'X[s,d,b,i]', 'rinv[s,b,i]')]), xnShift);
     b.inFormat('Xn', act);
     remainder(b, 'N', full, expr([term(1, 'Xn[s,d,b,i]', 'gamma[s,d]')]), WEIGHT_FRAC);
     b.inFormat('N', act);
@@ -481,9 +502,10 @@ interface Lse {
 }
 
 /**
- * M is the least integer with sum_j T[M - s_j] <= 2^f: sum e1 <= 2^f < sum e2, where e1 = T[M - s], e2 = T[M - 1 - s]. T decreases and
- * T(-1) > 2^f, so sum e2 > 2^f >= sum e1 has exactly one solution M with all differences in the table. Cells that the causal mask
- * excludes look up the last row, where both columns are zero.
+ * M is the least integer with sum_j T[M - s_j] <= c, c = round(2^f exp(2^-(F+1))): sum e1 <= c < sum e2, where e1 = T[M - s], e2 =
+ * T[M - 1 - s]. That is log-sum-exp rounded to nearest: the weights e1 sum to 2^f within a factor exp(2^-(F+1)) either way, where c = 2^f
+ * would leave them too small by half a unit on average. T decreases and T(-1) > c, so sum e2 > c >= sum e1 has exactly one solution M
+ * with all differences in the table. Cells that the causal mask excludes look up the last row, where both columns are zero.
  */
 function logSumExp(b: ProgramBuilder, k: Lse): void {
   const m = idx(k.m, k.axes),
@@ -491,7 +513,7 @@ function logSumExp(b: ProgramBuilder, k: Lse): void {
     e2 = idx(`${k.e}2`, k.box);
   const format: Format = { bits: 24, frac: k.frac };
   b.witness(k.m, k.axes, format);
-  const one = 1n << BigInt(k.f);
+  const most = lseTarget(k.f, k.frac);
   b.step(k.m, k.axes, {
     op: 'lse',
     out: op(m),
@@ -499,7 +521,7 @@ function logSumExp(b: ProgramBuilder, k: Lse): void {
     over: [k.over],
     ...(k.causal ? { causal: ['i', 'j'] as const } : {}),
     table: k.table,
-    target: one,
+    target: most,
   });
   b.inFormat(k.m, format);
   b.tensor(`${k.e}1`, k.box, 'witness', bnd(b, `${k.table}.e1`));
@@ -508,14 +530,28 @@ function logSumExp(b: ProgramBuilder, k: Lse): void {
     ? expr([term(1, 'causal[i,j]', m), term(-1, 'causal[i,j]', k.scores), term(-k.dmax, 'causal[i,j]')], k.dmax)
     : expr([term(1, m), term(-1, k.scores)]);
   b.lookup(`${k.e}.exp`, k.box, k.table, key, [e1, e2]);
-  b.range(`${k.m}.lower`, k.axes, expr([term(-1, e1)], one), k.f);
-  b.range(`${k.m}.upper`, k.axes, expr([term(1, e2)], -one - 1n), k.f);
+  b.range(`${k.m}.lower`, k.axes, expr([term(-1, e1)], most), k.f);
+  b.range(`${k.m}.upper`, k.axes, expr([term(1, e2)], -most - 1n), k.f);
+}
+
+/** round(2^f exp(2^-(F+1))), below T(-1) = round(2^f exp(2^-F)) when F < f. */
+function lseTarget(f: number, F: number): bigint {
+  if (F >= f) throw new ProgramError('lse', `scores of ${F} fraction bits need weights of more than ${f}`);
+  const bits = 96;
+  return (expFixed(1n << BigInt(bits - F - 1), bits) + (1n << BigInt(bits - f - 1))) >> BigInt(bits - f);
 }
 
 function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const s = o.shape,
     n = o.numbers,
-    grad: Format = { bits: n.actBits, frac: 13 },
+    A = n.actFrac,
+    H = n.gradFrac,
+    grad: Format = { bits: n.actBits, frac: H },
+    // Sums over the queries that look at one key: a first token can gather those of the whole sequence.
+    wide: Format = { bits: n.actBits + 4, frac: H },
+    // One value per row enters every cell of it, so that its rounding is common to them and does not average out.
+    cnFormat: Format = { bits: 28, frac: H + 4 },
+    delta: Format = { bits: 24, frac: H + 3 },
     L = s.layers;
   const G: Format = { bits: 24, frac: 14 },
     full = ['s', 'd', ...TOK],
@@ -523,7 +559,7 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const invD = BigInt(Math.round(2 ** 16 / s.hidden));
   b.witness('G', full, G);
   for (const name of ['dN', 'dXn', 'w'] as const) b.witness(name, full, grad);
-  b.witness('cn', row, { bits: 24, frac: 13 });
+  b.witness('cn', row, cnFormat);
 
   // RMSNorm backward: dXn = dN gamma, c = <dXn, Xn>/D, w = dXn - c Xn, G[s] = G[s+1] + rinv w.
   const norm = (which: 'even' | 'odd' | 'final'): void => {
@@ -542,15 +578,15 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
       op: 'round',
       out: op(`cn[${a},b,i]`),
       expr: expr([realTerm(invD, 1 / s.hidden, `dXn[${a},d,b,i]`, `Xn[${a},d,b,i]`)]),
-      shift: 28,
+      shift: A + 12,
     });
     b.step(`w.${which}`, cell, {
       op: 'round',
       out: op(`w[${a},d,b,i]`),
-      expr: expr([term(4096, `dXn[${a},d,b,i]`), term(-1, `cn[${a},b,i]`, `Xn[${a},d,b,i]`)]),
-      shift: 12,
+      expr: expr([term(1n << BigInt(A + 4), `dXn[${a},d,b,i]`), term(-1, `cn[${a},b,i]`, `Xn[${a},d,b,i]`)]),
+      shift: A + 4,
     });
-    b.round(`G.${which}`, cell, expr([term(1, `rinv[${a},b,i]`, `w[${a},d,b,i]`)]), 17, {
+    b.round(`G.${which}`, cell, expr([term(1, `rinv[${a},b,i]`, `w[${a},d,b,i]`)]), 18 + H - 14, {
       out: `G[${a},d,b,i]`,
       ...(which === 'final' ? {} : { base: `G[${next},d,b,i]` }),
     });
@@ -558,12 +594,15 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const head = s.tied ? 'E' : 'head',
     last = `${2 * L}`;
   b.phase = 'mid';
-  // dlogits = mask p - onehot(target), one line below the loss: fraction 24 + 16 -> 13.
+  // dlogits = mask p - onehot(target), one line below the loss.
   b.round(
     'dN.final',
     ['d', ...TOK],
-    expr([term(1, 'mask[b,i]', 'ph1[vocab,b,i]', `${head}[vocab,d]`), term(-(1n << 24n), 'targets[vocab,b,i]', `${head}[vocab,d]`)]),
-    27,
+    expr([
+      term(1, 'mask[b,i]', 'ph1[vocab,b,i]', `${head}[vocab,d]`),
+      term(-(1n << BigInt(HEAD_FRAC)), 'targets[vocab,b,i]', `${head}[vocab,d]`),
+    ]),
+    HEAD_FRAC + WEIGHT_FRAC - H,
     { out: `dN[${last},d,b,i]` },
   );
   norm('final');
@@ -571,71 +610,87 @@ function backward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.phase = 'bwd';
   const ff = ['l', 'f', ...TOK];
   down(b, o, 'down_proj');
-  b.rounded('dh', ff, grad, ...inputGradient(o, ['down_proj'], 14));
-  b.rounded('dup', ff, grad, expr([term(1, idx('dh', ff), idx('silu', ff))]), 12);
-  b.rounded('dhu', ff, grad, expr([term(1, idx('dh', ff), idx('up', ff))]), 12);
-  b.rounded('dgate', ff, grad, expr([term(1, idx('dhu', ff), idx('dsilu', ff))]), 14);
+  b.rounded('dh', ff, grad, ...inputGradient(b, o, ['down_proj']));
+  b.rounded('dup', ff, grad, expr([term(1, idx('dh', ff), idx('silu', ff))]), SILU_FRAC);
+  b.rounded('dhu', ff, grad, expr([term(1, idx('dh', ff), idx('up', ff))]), A);
+  b.rounded('dgate', ff, grad, expr([term(1, idx('dhu', ff), idx('dsilu', ff))]), SILU_FRAC);
   down(b, o, 'gate_proj');
   down(b, o, 'up_proj');
-  b.round('dN.odd', ['l', 'd', ...TOK], ...inputGradient(o, ['gate_proj', 'up_proj'], 13), { out: 'dN[2*l+1,d,b,i]' });
+  b.round('dN.odd', ['l', 'd', ...TOK], ...inputGradient(b, o, ['gate_proj', 'up_proj']), { out: 'dN[2*l+1,d,b,i]' });
   norm('odd');
 
   down(b, o, 'o_proj');
-  b.rounded('dctx', ['l', 'kv', 'g', 'c', ...TOK], grad, ...inputGradient(o, ['o_proj'], 14));
+  b.rounded('dctx', ['l', 'kv', 'g', 'c', ...TOK], grad, ...inputGradient(b, o, ['o_proj']));
   const sc = ['l', 'kv', 'g', ...TOK, 'j'];
-  b.rounded('dP', sc, grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'v[l,kv,c,b,j]')]), 12);
-  b.rounded('delta', ['l', 'kv', 'g', ...TOK], grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'ctx[l,kv,g,c,b,i]')]), 12);
+  b.rounded('dP', sc, grad, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'v[l,kv,c,b,j]')]), A);
+  b.rounded('delta', ['l', 'kv', 'g', ...TOK], delta, expr([term(1, 'dctx[l,kv,g,c,b,i]', 'ctx[l,kv,g,c,b,i]')]), A + 2 - 3);
   b.rounded(
     'dS',
     sc,
-    { bits: n.actBits, frac: 16 },
-    expr([term(1, idx('p1', sc), idx('dP', sc)), term(-1, idx('p1', sc), 'delta[l,kv,g,b,i]')]),
-    ATTN_FRAC + 13 - 16,
+    { bits: n.actBits, frac: H + 3 },
+    expr([term(8, idx('p1', sc), idx('dP', sc)), term(-1, idx('p1', sc), 'delta[l,kv,g,b,i]')]),
+    ATTN_FRAC,
   );
-  b.rounded('dqr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, idx('dS', sc), 'kr[l,kv,hf,cc,b,j]')]), 15);
+  b.rounded('dqr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, idx('dS', sc), 'kr[l,kv,hf,cc,b,j]')]), A + 3);
   // Keys and values are indexed by j here; their tensors' own axis is i.
-  b.rounded('dkr', ['l', 'kv', 'hf', 'cc', 'b', 'j'], grad, expr([term(1, idx('dS', sc), 'qr[l,kv,g,hf,cc,b,i]')]), 17);
-  b.rounded('dvj', ['l', 'kv', 'c', 'b', 'j'], grad, expr([term(1, idx('p1', sc), 'dctx[l,kv,g,c,b,i]')]), ATTN_FRAC);
+  b.rounded('dkr', ['l', 'kv', 'hf', 'cc', 'b', 'j'], wide, expr([term(1, idx('dS', sc), 'qr[l,kv,g,hf,cc,b,i]')]), A + 5);
+  b.rounded('dvj', ['l', 'kv', 'c', 'b', 'j'], wide, expr([term(1, idx('p1', sc), 'dctx[l,kv,g,c,b,i]')]), ATTN_FRAC);
   b.rounded('dq', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], grad, expr([term(1, 'ropeQ[hg,hf,cc,i]', 'dqr[l,kv,g,hg,cc,b,i]')]), ROPE_FRAC);
-  b.rounded('dk', ['l', 'kv', 'hf', 'cc', ...TOK], grad, expr([term(1, 'ropeK[hg,hf,cc,i]', 'dkr[l,kv,hg,cc,b,i]')]), ROPE_FRAC);
+  b.rounded('dk', ['l', 'kv', 'hf', 'cc', ...TOK], wide, expr([term(1, 'ropeK[hg,hf,cc,i]', 'dkr[l,kv,hg,cc,b,i]')]), ROPE_FRAC);
   for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) down(b, o, t);
-  b.round('dN.even', ['l', 'd', ...TOK], ...inputGradient(o, ['q_proj', 'k_proj', 'v_proj'], 13), { out: 'dN[2*l,d,b,i]' });
+  b.round('dN.even', ['l', 'd', ...TOK], ...inputGradient(b, o, ['q_proj', 'k_proj', 'v_proj']), { out: 'dN[2*l,d,b,i]' });
   norm('even');
 
   b.phase = 'post';
   b.inFormat('dN', grad);
   remainder(b, 'dXn', full, expr([term(1, 'dN[s,d,b,i]', 'gamma[s,d]')]), WEIGHT_FRAC);
   b.inFormat('dXn', grad);
-  remainder(b, 'cn', row, expr([term(invD, 'dXn[s,d,b,i]', 'Xn[s,d,b,i]')]), 28);
-  b.inFormat('cn', { bits: 24, frac: 13 });
-  remainder(b, 'w', full, expr([term(4096, 'dXn[s,d,b,i]'), term(-1, 'cn[s,b,i]', 'Xn[s,d,b,i]')]), 12);
+  remainder(b, 'cn', row, expr([term(invD, 'dXn[s,d,b,i]', 'Xn[s,d,b,i]')]), A + 12);
+  b.inFormat('cn', cnFormat);
+  remainder(b, 'w', full, expr([term(1n << BigInt(A + 4), 'dXn[s,d,b,i]'), term(-1, 'cn[s,b,i]', 'Xn[s,d,b,i]')]), A + 4);
   b.inFormat('w', grad);
   b.inFormat('G', G);
   gradients(b, o);
 }
 
-/** du = round(scaling-free B^T dY) at fraction 20, and its coarse copy at 13 for the input gradient. */
+/** du = round(scaling-free B^T dY) at fraction 20, and its coarse copy at that of gradients for the input gradient. */
 function down(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): void {
   if (!o.lora.targets.includes(t)) return;
   const p = PROJ[t],
-    ax = ['l', 'r', ...TOK];
-  b.rounded(`du.${t}`, ax, { bits: 28, frac: 20 }, expr([term(1, idx(`C.${t}.B`, ['l', ...p.out, 'r']), dyOf(t))]), p.dyFrac);
-  b.rounded(`duc.${t}`, ax, { bits: o.numbers.actBits, frac: 13 }, expr([term(1, idx(`du.${t}`, ax))]), 7);
+    ax = ['l', 'r', ...TOK],
+    { actBits, gradFrac } = o.numbers;
+  b.rounded(
+    `du.${t}`,
+    ax,
+    { bits: 28, frac: DU_FRAC },
+    expr([term(1, idx(`C.${t}.B`, ['l', ...p.out, 'r']), dyOf(t))]),
+    ADAMW.C.frac + fracOf(b, dyOf(t)) - DU_FRAC,
+  );
+  b.rounded(`duc.${t}`, ax, { bits: actBits, frac: gradFrac }, expr([term(1, idx(`du.${t}`, ax))]), DU_FRAC - gradFrac);
 }
+const DU_FRAC = 20;
 
 const dyOf = (t: Target): string => (t === 'v_proj' ? 'dvj[l,kv,c,b,i]' : PROJ[t].dy);
 
-/** Gradient with respect to the common input of projections, at fraction 33 + e and the shift to 13: sum W^T dY + scaling A^T du. */
-function inputGradient(o: LlamaProgramOptions, targets: Target[], dyFrac: number): [ReturnType<typeof expr>, number] {
+/** Gradient with respect to the common input of projections and the shift to the fraction of gradients: sum W^T dY + scaling A^T du. */
+function inputGradient(b: ProgramBuilder, o: LlamaProgramOptions, targets: Target[]): [ReturnType<typeof expr>, number] {
   const lora = targets.filter((t) => o.lora.targets.includes(t)),
     sc = dyadic(o.lora.scaling),
-    e = lora.length ? sc.shift : 0;
-  const terms = targets.map((t) =>
-    term(1n << BigInt(33 + e - dyFrac - WEIGHT_FRAC), idx(`W.${t}`, ['l', ...PROJ[t].out, ...PROJ[t].in]), dyOf(t)),
-  );
+    e = lora.length ? sc.shift : 0,
+    own = (t: Target): number => PROJECTION_FRAC + fracOf(b, dyOf(t)),
+    coarse = ADAMW.C.frac + o.numbers.gradFrac,
+    frac = Math.max(coarse, ...targets.map(own)) + e;
+  const terms = targets.map((t) => term(1n << BigInt(frac - own(t)), idx(`W.${t}`, ['l', ...PROJ[t].out, ...PROJ[t].in]), dyOf(t)));
   for (const t of lora)
-    terms.push(realTerm(sc.num, o.lora.scaling, idx(`C.${t}.A`, ['l', 'r', ...PROJ[t].in]), idx(`duc.${t}`, ['l', 'r', ...TOK])));
-  return [expr(terms), 20 + e];
+    terms.push(
+      realTerm(
+        sc.num << BigInt(frac - coarse - e),
+        o.lora.scaling,
+        idx(`C.${t}.A`, ['l', 'r', ...PROJ[t].in]),
+        idx(`duc.${t}`, ['l', 'r', ...TOK]),
+      ),
+    );
+  return [expr(terms), frac - o.numbers.gradFrac];
 }
 
 /** gB = scaling sum_t dY u, gA = scaling sum_t du x, both to fraction 24; sums over the tokens of the micro-batch, not means. */
@@ -647,13 +702,14 @@ function gradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
       ax = adapterAxes(t);
     b.witness(`g.${t}.A`, ax.A, ADAMW.g, { group: 'g' });
     b.witness(`g.${t}.B`, ax.B, ADAMW.g, { group: 'g' });
-    b.round(`g.${t}.A`, ax.A, expr([realTerm(sc.num, o.lora.scaling, idx(`du.${t}`, ['l', 'r', ...TOK]), p.x)]), 8 + sc.shift);
-    b.round(
-      `g.${t}.B`,
-      ax.B,
-      expr([realTerm(sc.num, o.lora.scaling, dyOf(t), idx(`u.${t}`, ['l', 'r', ...TOK]))]),
-      p.dyFrac + 12 - 24 + sc.shift,
-    );
+    const gradient = (name: string, axes: string[], left: string, right: string): void => {
+      const excess = fracOf(b, left) + fracOf(b, right) + sc.shift - ADAMW.g.frac,
+        up = BigInt(Math.max(0, -excess));
+      b.round(name, axes, expr([realTerm(sc.num << up, o.lora.scaling, left, right)]), Math.max(0, excess));
+    };
+    const r = ['l', 'r', ...TOK];
+    gradient(`g.${t}.A`, ax.A, idx(`du.${t}`, r), p.x);
+    gradient(`g.${t}.B`, ax.B, dyOf(t), idx(`u.${t}`, r));
   }
   b.witness('g', ['P'], ADAMW.g, { aliasOf: 'g' });
 }

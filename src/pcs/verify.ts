@@ -129,6 +129,6 @@ export function verifyWhir(
 }
 
 /** c0 + c1 x + c2 x^2 from three base elements. */
-function compose(ch: Channel, leaf: readonly Elem[], at: number): Elem {
+export function compose(ch: Channel, leaf: readonly Elem[], at: number): Elem {
   return ch.mulAdd(leaf[at + 2], ch.constant([0n, 0n, 1n]), ch.mulAdd(leaf[at + 1], ch.constant([0n, 1n, 0n]), leaf[at]));
 }

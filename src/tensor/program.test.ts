@@ -7,7 +7,7 @@ import { type DetachedClaim, settleFrozen } from './deferred.js';
 import { IntegerReading } from './integer.js';
 import { makePlan } from './plan.js';
 import { frozenStack, proveProgram, scheduleOf } from './prove.js';
-import { frozenDigest } from './statement.js';
+import { frozenDigest, packPublic, packing } from './statement.js';
 import { verifyProgram } from './verify.js';
 
 const options = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
@@ -140,6 +140,35 @@ describe('program proofs', () => {
     const other = s.frozen.slice();
     other[4] += 1n;
     expect(() => s.verify(s.proof, s.statement, s.plan, other)).toThrow(VerificationError);
+  });
+  it('rejects public inputs that are missing, of another type or length, or outside their format', () => {
+    const s = prove(2);
+    const cases: [string, BigInt64Array | Int32Array | undefined][] = [
+      ['rate', undefined],
+      ['rate', Int32Array.of(7)],
+      ['rate', BigInt64Array.of(101n)],
+      ['rate', BigInt64Array.of(7n, 7n)],
+      ['mask', BigInt64Array.of(1n, 1n, 0n, 2n, 0n, 1n)],
+      ['mask', BigInt64Array.of(1n, 1n, 0n, 0n, 0n, 1n)],
+      ['ids', Int32Array.of(1, 5, 0, 2, -2, 3)],
+      ['ids', Int32Array.of(1, 6, 0, 2, -1, 3)],
+      ['ids', Int32Array.of(1, 5, 0, 2, 0, 3)],
+      ['ids', Int32Array.of(1, 5, 0, 2, -1)],
+    ];
+    for (const [name, v] of cases) {
+      const publics = new Map(s.statement.publics);
+      if (v) publics.set(name, v);
+      else publics.delete(name);
+      expect(() => s.verify(s.proof, { ...s.statement, publics }), `${name} ${v}`).toThrow(VerificationError);
+    }
+  });
+  it('packs public inputs injectively: every word splits back into the codes', () => {
+    const { p, inputs } = program(1),
+      ids = p.tensors.find((t) => t.name === 'ids')!,
+      mask = p.tensors.find((t) => t.name === 'mask')!;
+    expect(packing(p, ids)).toEqual({ cells: 6, bits: 4, perWord: 15, words: 1 });
+    expect(packPublic(p, ids, inputs.get('ids'))).toEqual([0x382051n]);
+    expect(packPublic(p, mask, inputs.get('mask'))).toEqual([0b101011n]);
   });
   it('rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys', () => {
     const { p } = program(3),

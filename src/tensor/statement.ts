@@ -1,10 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { P } from '../field/goldilocks.js';
-import { VerificationError } from '../transcript/arith.js';
-import type { Program, TensorClass } from './types.js';
+import { P, mod } from '../field/goldilocks.js';
+import { varsOf } from '../lookup/index.js';
+import { type Arith, type Elem, VerificationError } from '../transcript/arith.js';
+import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 2;
+export const PROOF_VERSION = 3;
 
 /** Point of a state commitment that whoever checks it computes from the state itself. */
 export const START_POINT = [0n, 1n, 0n] as const;
@@ -25,6 +26,63 @@ export interface Statement {
   readonly frozen: readonly bigint[];
   readonly publics: Publics;
 }
+
+/**
+ * The same as handles of base elements: constants natively, wires in a circuit. `publics` holds the packed words of every public tensor but
+ * the causal masks.
+ */
+export interface StatementElems {
+  readonly roots: Readonly<Record<string, readonly Elem[]>>;
+  readonly frozen: readonly Elem[];
+  readonly publics: ReadonlyMap<string, readonly Elem[]>;
+}
+
+/** Bits of a word that carry packed values: below p, so that a word has one split. */
+const PACKED_BITS = 62;
+
+/**
+ * How a public tensor is written in words. Ids of a one-hot tensor over v rows take b + 1 bits, b = ceil(log2 v): the id, or 2^b for none; a dense
+ * tensor of bits takes one each; as many as fit 62 bits share a word, first value lowest. Other dense tensors take a word per value.
+ */
+export function packing(p: Program, t: TensorSpec): { cells: number; bits: number; perWord: number; words: number } {
+  const sizes = t.axes.map((a) => p.axes[a]),
+    hot = t.publicKind === 'onehot',
+    cells = sizes.slice(hot ? 1 : 0).reduce((x, y) => x * y, 1),
+    bits = hot ? varsOf(sizes[0]) + 1 : t.lo === 0n && t.hi === 1n ? 1 : 0,
+    perWord = bits ? Math.floor(PACKED_BITS / bits) : 1;
+  return { cells, bits, perWord, words: Math.ceil(cells / perWord) };
+}
+
+/** Words of a public tensor. Throws VerificationError where its values are missing, of another type or number, or outside its format. */
+export function packPublic(p: Program, t: TensorSpec, values: BigInt64Array | Int32Array | undefined): bigint[] {
+  const { cells, bits, perWord, words } = packing(p, t),
+    hot = t.publicKind === 'onehot';
+  if (!values) throw new VerificationError('public input', `${t.name} is missing`);
+  if (hot ? !(values instanceof Int32Array) : !(values instanceof BigInt64Array))
+    throw new VerificationError('public input', `${t.name} has values of another type`);
+  if (values.length !== cells) throw new VerificationError('public input', `${t.name} has ${values.length} values, expected ${cells}`);
+  const out = Array<bigint>(words).fill(0n);
+  values.forEach((x: bigint | number, k: number) => {
+    if (hot ? x < -1 || x >= p.axes[t.axes[0]] : x < t.lo || x > t.hi)
+      throw new VerificationError('public input', `${t.name} holds ${x}, outside its format`);
+    const code = hot && x < 0 ? 1n << BigInt(bits - 1) : BigInt(x);
+    out[Math.floor(k / perWord)] += bits ? code << BigInt(bits * (k % perWord)) : mod(code);
+  });
+  return out;
+}
+
+/** Handles of a statement given by value. Throws VerificationError for public inputs outside their formats. */
+export function statementElems(ch: Arith, p: Program, classes: readonly TensorClass[], st: Statement): StatementElems {
+  const elems = (words: readonly bigint[]): Elem[] => words.map((w) => ch.constant(w));
+  return {
+    roots: Object.fromEntries(classes.map((c) => [c, elems(statementWords(`root ${c}`, st.roots[c], 10))])),
+    frozen: elems(statementWords('frozen digest', st.frozen, 8)),
+    publics: new Map(publicTensors(p).map((t) => [t.name, elems(packPublic(p, t, st.publics.get(t.name)))])),
+  };
+}
+
+/** Public tensors that the statement lists, in the program's order. */
+export const publicTensors = (p: Program): TensorSpec[] => p.tensors.filter((t) => t.cls === 'public' && t.publicKind !== 'causal');
 
 const words = (digest: Uint8Array): bigint[] => {
   const v = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
@@ -49,24 +107,6 @@ export function programJson(p: Program): string {
 
 /** SHA-256 of the program's canonical JSON as eight 32-bit words. */
 export const programDigest = (p: Program): bigint[] => words(sha256(new TextEncoder().encode(programJson(p))));
-
-/** SHA-256 over all public tensors, names, lengths and values, in the program's order. */
-export function publicDigest(p: Program, publics: Publics): bigint[] {
-  const h = sha256.create();
-  for (const t of p.tensors) {
-    if (t.cls !== 'public' || t.publicKind === 'causal') continue;
-    const v = publics.get(t.name);
-    if (!v) throw new VerificationError('public input', `${t.name} is missing`);
-    if (t.publicKind === 'onehot' ? !(v instanceof Int32Array) : !(v instanceof BigInt64Array))
-      throw new VerificationError('public input', `${t.name} has values of another type`);
-    // No identity may wrap for any statement: the bounds of public tensors hold here or nowhere.
-    if (v instanceof BigInt64Array)
-      for (const x of v) if (x < t.lo || x > t.hi) throw new VerificationError('public input', `${t.name} holds ${x}, outside its format`);
-    h.update(new TextEncoder().encode(`${t.name}\0${v.length}\0${v instanceof Int32Array ? 'i32' : 'i64'}\0`));
-    h.update(littleEndian(v));
-  }
-  return words(h.digest());
-}
 
 /** Words of a statement as given: canonical, as many as expected, so that no two spellings are one statement. */
 export function statementWords(label: string, words: readonly bigint[] | undefined, count: number): bigint[] {

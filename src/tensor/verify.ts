@@ -1,19 +1,29 @@
 import { boxIndicator, boxPoint, boxWeight, verifyLogUp } from '../lookup/index.js';
-import { powerExtension } from '../pcs/verify.js';
+import { compose, powerExtension } from '../pcs/verify.js';
 import { verifyWhir } from '../pcs/index.js';
 import { causal, eqAt, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/index.js';
-import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
+import { type Channel, type Digest, type Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import type { Factor, Plan } from './plan.js';
-import { PROOF_VERSION, type Publics, type Statement, isOut, programDigest, publicDigest, statementWords } from './statement.js';
-import type { TensorClass } from './types.js';
+import {
+  PROOF_VERSION,
+  type Statement,
+  type StatementElems,
+  isOut,
+  packPublic,
+  packing,
+  programDigest,
+  publicTensors,
+  statementElems,
+} from './statement.js';
+import type { TensorClass, TensorSpec } from './types.js';
 
 const digests = new WeakMap<object, bigint[]>();
 
-/** Words absorbed first: versions, program digest, parameters, shapes, public inputs, frozen digest. */
-export function preamble(plan: Plan, st: Statement): { label: string; words: bigint[] }[] {
+/** What is absorbed first and follows from the program and the parameters: versions, program digest, shapes. */
+function header(plan: Plan): { label: string; words: bigint[] }[] {
   let d = digests.get(plan);
   if (!d) {
     d = programDigest(plan.program);
@@ -35,27 +45,47 @@ export function preamble(plan: Plan, st: Statement): { label: string; words: big
       label: 'shape',
       words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),
     },
-    { label: 'public inputs', words: publicDigest(plan.program, st.publics) },
-    { label: 'frozen digest', words: statementWords('frozen digest', st.frozen, 8) },
-    // Point and value of a state that is left are checked against the transcript instead: they come after its root.
-    ...plan.stateClasses.map((c) => ({
-      label: `root ${c}`,
-      words: statementWords(`root ${c}`, st.roots[c], 10).slice(0, isOut(c) ? 4 : 10),
-    })),
   ];
 }
+
+/** What is absorbed next: public inputs, frozen digest, state commitments. Point and value of a state that is left come after its root. */
+function statementParts<T>(
+  plan: Plan,
+  publics: (name: string) => readonly T[],
+  frozen: readonly T[],
+  roots: Readonly<Record<string, readonly T[]>>,
+): { label: string; words: readonly T[] }[] {
+  return [
+    { label: 'public inputs', words: publicTensors(plan.program).flatMap((t) => [...publics(t.name)]) },
+    { label: 'frozen digest', words: frozen },
+    ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: roots[c].slice(0, isOut(c) ? 4 : 10) })),
+  ];
+}
+
+/** All words absorbed before the first message, for the prover. */
+export function preamble(plan: Plan, st: Statement): { label: string; words: readonly bigint[] }[] {
+  const p = plan.program,
+    packed = new Map(publicTensors(p).map((t) => [t.name, packPublic(p, t, st.publics.get(t.name))]));
+  return [...header(plan), ...statementParts(plan, (n) => packed.get(n)!, st.frozen, st.roots)];
+}
+
+/** Verifies one program proof against a statement given by value: see verifyStatement. */
+export const verifyProgram = (ch: Channel, plan: Plan, st: Statement): DeferredClaim =>
+  verifyStatement(ch, plan, statementElems(ch, plan.program, plan.stateClasses, st));
 
 /**
  * Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled. Sections 4 to 7 of
  * docs/protocol.md. Written once for native handles and circuit wires.
  */
-export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredClaim {
+export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): DeferredClaim {
   const p = plan.program,
     one = ch.constant(1n),
     zero = ch.constant(0n);
-  for (const w of preamble(plan, st)) ch.publicWords(w.label, w.words);
+  for (const w of header(plan)) ch.publicWords(w.label, w.words);
+  for (const w of statementParts(plan, (n) => st.publics.get(n)!, st.frozen, st.roots)) ch.publicElems(w.label, w.words);
+  const publics = new PublicValues(ch, plan, st);
   const witness = ch.readDigest('root witness');
-  const ext = (c: TensorClass, at: number): Elem => ch.constant(st.roots[c].slice(at, at + 3) as unknown as Ext),
+  const ext = (c: TensorClass, at: number): Elem => compose(ch, st.roots[c], at),
     outs = plan.stateClasses.filter(isOut),
     left = new Map<TensorClass, Elem>(),
     drawn = outs.length ? ch.sample('state point') : zero;
@@ -148,7 +178,7 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   const points: Points = { rho, axes };
   const sent = ch.read('operand values', plan.factors.filter((f) => f.tensor.cls !== 'public').length);
   let next = 0;
-  const values = plan.factors.map((f) => (f.tensor.cls === 'public' ? evalPublic(ch, plan, f, st.publics, points) : sent[next++]));
+  const values = plan.factors.map((f) => (f.tensor.cls === 'public' ? evalPublic(ch, plan, f, publics, points) : sent[next++]));
 
   // Final check of the sumcheck.
   const absent = plan.axes.map((a) => axes.get(a.axis)!.reduce((acc, r) => ch.mul(acc, ch.sub(one, r)), one));
@@ -234,7 +264,7 @@ export function verifyProgram(ch: Channel, plan: Plan, st: Statement): DeferredC
   );
   if (plan.stateWhir) {
     const shape = plan.stateWhir,
-      roots = plan.stateClasses.map((c) => st.roots[c].slice(0, 4).map((x) => ch.constant(x)) as unknown as Digest);
+      roots = plan.stateClasses.map((c) => st.roots[c].slice(0, 4) as unknown as Digest);
     const total = plan.stateClasses.reduce((s, c) => ch.add(s, totals.get(c) ?? zero), zero);
     verifyWhir(ch, shape, roots, total, (pt) =>
       plan.stateClasses.reduce((s, c, t) => {
@@ -266,8 +296,53 @@ function treePowers(ch: Channel, z: Elem, point: readonly Elem[], logColumns: nu
 /** Component 0 of a tuple has weight 1, component i weight beta^(i+1); beta itself carries the table's tag. */
 const componentWeight = (betas: readonly Elem[], i: number): Elem => betas[i === 0 ? 0 : i + 1];
 
-/** Extension of a public operand: closed form for the causal mask, linear in positions for one-hot, in cells for dense ones. */
-export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics, points: Points): Elem {
+/** Values of the public tensors as handles; packed ones are split once. */
+export class PublicValues {
+  readonly #bits = new Map<string, Elem[][]>();
+  readonly #selected = new Map<string, Elem[]>();
+  constructor(
+    readonly ch: Channel,
+    readonly plan: Plan,
+    readonly st: StatementElems,
+  ) {}
+  /** Bits of every value, least significant first. */
+  bits(t: TensorSpec): Elem[][] {
+    let out = this.#bits.get(t.name);
+    if (!out) {
+      const { cells, bits, perWord } = packing(this.plan.program, t);
+      out = this.st.publics.get(t.name)!.flatMap((w, k) => {
+        const n = Math.min(perWord, cells - k * perWord),
+          all = this.ch.split(w, n * bits);
+        return Array.from({ length: n }, (_, i) => all.slice(i * bits, (i + 1) * bits));
+      });
+      this.#bits.set(t.name, out);
+    }
+    return out;
+  }
+  /** eq(point, id) for every position of a one-hot tensor, a product over the id's bits; zero where its highest bit is set. */
+  selected(t: TensorSpec, slot: string, point: readonly Elem[]): Elem[] {
+    const key = `${t.name}@${slot}`,
+      ch = this.ch,
+      hit = this.#selected.get(key);
+    if (hit) return hit;
+    const z = [...point].reverse(),
+      one = ch.constant(1n),
+      not = z.map((x) => ch.sub(one, x));
+    const out = this.bits(t).map((bits) =>
+      z.reduce((e, x, v) => ch.mul(e, ch.select(bits[v], x, not[v])), ch.select(bits[z.length], ch.constant(0n), one)),
+    );
+    this.#selected.set(key, out);
+    return out;
+  }
+  dense(t: TensorSpec): readonly Elem[] {
+    return packing(this.plan.program, t).bits ? this.bits(t).map(([b]) => b) : this.st.publics.get(t.name)!;
+  }
+}
+
+/**
+ * Extension of a public operand: closed form for the causal mask, linear in positions for one-hot, in cells for dense ones.
+ */
+export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: PublicValues, points: Points): Elem {
   const t = f.tensor,
     sizes = t.axes.map((x) => plan.program.axes[x]);
   const point = f.slots.map((s) => {
@@ -275,31 +350,15 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: Publics,
     return s.kind === 'rho' ? points.rho.slice(s.from, s.to) : points.axes.get(s.axis)!;
   });
   if (t.publicKind === 'causal') return causal(ch, point[0], point[1], sizes[0]);
-  const data = publics.get(t.name)!,
-    cells = sizes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((x, y) => x * y, 1);
-  if (data.length !== cells) throw new VerificationError('public input', `${t.name} has ${data.length} values, expected ${cells}`);
-  const first = t.publicKind === 'onehot' ? 1 : 0;
+  const first = t.publicKind === 'onehot' ? 1 : 0,
+    zero = ch.constant(0n);
   let eq: Elem[] = [ch.constant(1n)];
   for (let d = first; d < sizes.length; d++) {
     const table = eqTable(ch, point[d], sizes[d]);
     eq = eq.flatMap((x) => table.map((y) => ch.mul(x, y)));
   }
-  let sum = ch.constant(0n);
-  if (t.publicKind === 'onehot') {
-    const memo = new Map<number, Elem>();
-    (data as Int32Array).forEach((id, k) => {
-      if (id < 0) return;
-      if (id >= sizes[0]) throw new VerificationError('public input', `${t.name} holds id ${id} of ${sizes[0]}`);
-      let e = memo.get(id);
-      if (e === undefined) {
-        e = eqAt(ch, point[0], id);
-        memo.set(id, e);
-      }
-      sum = ch.mulAdd(eq[k], e, sum);
-    });
-  } else
-    (data as BigInt64Array).forEach((x, k) => {
-      if (x !== 0n) sum = ch.mulAdd(eq[k], ch.constant(x), sum);
-    });
-  return sum;
+  if (t.publicKind !== 'onehot') return publics.dense(t).reduce((sum, x, k) => ch.mulAdd(eq[k], x, sum), zero);
+  return publics.selected(t, slotName(f.slots[0]), point[0]).reduce((sum, e, k) => ch.mulAdd(eq[k], e, sum), zero);
 }
+
+const slotName = (s: Factor['slots'][number]): string => (s.kind === 'rho' ? `${s.from}-${s.to}` : s.kind === 'axis' ? s.axis : '');

@@ -23,6 +23,8 @@ export interface Arith {
   mulAdd(a: Elem, b: Elem, c: Elem): Elem;
   /** Throws VerificationError when a is zero. */
   inverse(a: Elem): Elem;
+  /** bit = 1: a, bit = 0: b. `bit` must be a handle that split or sampleBits returned, or the constant 0 or 1. */
+  select(bit: Elem, a: Elem, b: Elem): Elem;
   /** Throws VerificationError naming `check` when a != b. */
   assertEqual(a: Elem, b: Elem, check: string): void;
 }
@@ -39,6 +41,8 @@ export interface Channel extends Arith {
   readBase(label: string, n: number): Elem[];
   /** Read and absorb a digest. */
   readDigest(label: string): Digest;
+  /** The n <= 62 bits of a base element, least significant first. Throws VerificationError when it is not below 2^n. */
+  split(word: Elem, n: number): Elem[];
   /** Squeeze a challenge in E. */
   sample(label: string): Elem;
   /** Squeeze an index of n bits (at most 32), least significant bit first, as elements 0 or 1, from a canonically split word. */

@@ -107,6 +107,15 @@ export class NativeChannel implements Channel {
     this.#f['einv'](d, a);
     return d;
   }
+  select(bit: Elem, a: Elem, b: Elem): Elem {
+    return this.#k.u64[bit / 8] === 1n ? a : b;
+  }
+  split(word: Elem, n: number): Elem[] {
+    const v = this.value(word);
+    if (n > 62) throw new RangeError('at most 62 bits of a word are split');
+    if (v[1] !== 0n || v[2] !== 0n || v[0] >> BigInt(n) !== 0n) throw new VerificationError('split', `a word exceeds ${n} bits`);
+    return Array.from({ length: n }, (_, k) => this.constant((v[0] >> BigInt(k)) & 1n));
+  }
   assertEqual(a: Elem, b: Elem, check: string): void {
     const u = this.#k.u64,
       x = a / 8,

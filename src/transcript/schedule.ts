@@ -66,6 +66,13 @@ export class RecordingChannel implements Channel {
     this.muls += 1;
     return this.#dummy;
   }
+  select(_bit: Elem, _a: Elem, _b: Elem): Elem {
+    this.muls++;
+    return this.#dummy;
+  }
+  split(_word: Elem, n: number): Elem[] {
+    return this.#many(n);
+  }
   assertEqual(_a: Elem, _b: Elem, _check: string): void {}
   publicWords(label: string, words: readonly bigint[]): void {
     this.#absorb(words.length);

@@ -1,9 +1,10 @@
 // Compiles src/kernels/as twice (shared memory for provers, unshared for verifiers) and embeds both in src/kernels/generated.ts.
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
+import { expandMacros } from './kernel-macros.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = mkdtempSync(join(tmpdir(), 'certune-kernels-'));
@@ -32,7 +33,15 @@ async function build(shared) {
     file,
   ];
   if (shared) args.push('--sharedMemory', '--enable', 'threads');
-  const { error, stderr } = await asc.main(args, { stderr: process.stderr });
+  const readFile = (name, base) => {
+    const path = isAbsolute(name) ? name : join(base, name);
+    try {
+      return expandMacros(readFileSync(path, 'utf8'));
+    } catch {
+      return null;
+    }
+  };
+  const { error, stderr } = await asc.main(args, { stderr: process.stderr, readFile });
   if (error) {
     console.error(String(stderr ?? ''), error.message);
     process.exit(1);

@@ -1,13 +1,21 @@
 // Weights of linear claims, blocks of the stack.
-import { eadd, efma, ecopy, emul } from './field';
+import { LOW, fadd, faddLazy, carry, carryWide, eadd, ecopy } from './field';
 
 /** dense[row len + j] += roww[row] vec[j], rows [lo, hi); rows of zero weight are passed over. */
 export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
   for (let row = lo; row < hi; row++) {
     const w = roww + row * 24;
     if ((load<u64>(w) | load<u64>(w, 8) | load<u64>(w, 16)) == 0) continue;
-    const o = dense + row * len * 24;
-    for (let j: usize = 0; j < len; j++) efma(o + j * 24, w, vec + j * 24);
+    addScaled(dense + row * len * 24, w, vec, len);
+  }
+}
+// d[j] += c v[j]
+function addScaled(d: usize, c: usize, v: usize, n: usize): void {
+  LOAD(x, c); SUMS(x);
+  for (const end = d + n * 24; d < end; d += 24) {
+    LOAD(y, v); LOAD(s, d); SUMS(y);
+    PROD(p, x, y); VALUE(z, p); ADD(t, s, z); STORE(d, t);
+    v += 24;
   }
 }
 export function zeroExt(p: usize, lo: usize, hi: usize): void { memory.fill(p + lo * 24, 0, (hi - lo) * 24); }
@@ -38,12 +46,25 @@ export function blockAdd(dst: usize, src: usize, one: usize, desc: usize, lo: us
     eadd(dst + at * 24, dst + at * 24, src + cell * 24);
   }
 }
-/** out = sum over cells [lo, hi) of a[i] (i64 as field) w[i]: see scHalves for the general form. */
-export function scaleExt(dst: usize, src: usize, by: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) emul(dst + i * 24, src + i * 24, by); }
+/** dst[i] = by src[i]. */
+export function scaleExt(dst: usize, src: usize, by: usize, lo: usize, hi: usize): void {
+  LOAD(x, by); SUMS(x);
+  for (let i = lo; i < hi; i++) {
+    LOAD(y, src + i * 24); SUMS(y);
+    PROD(p, x, y); VALUE(z, p); STORE(dst + i * 24, z);
+  }
+}
 export function u32ToI64(dst: usize, src: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) store<i64>(dst + i * 8, <i64>load<u32>(src + i * 4)); }
 /** dense[i] += c vec[i]. */
-export function addOuterCells(dense: usize, c: usize, vec: usize, lo: usize, hi: usize): void { for (let i = lo; i < hi; i++) efma(dense + i * 24, c, vec + i * 24); }
+export function addOuterCells(dense: usize, c: usize, vec: usize, lo: usize, hi: usize): void { addScaled(dense + lo * 24, c, vec + lo * 24, hi - lo); }
 /** dst[row] += sum_j src[row len + j] vec[j]. */
 export function dotRows(dst: usize, src: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
-  for (let row = lo; row < hi; row++) for (let j: usize = 0; j < len; j++) efma(dst + row * 24, src + (row * len + j) * 24, vec + j * 24);
+  for (let row = lo; row < hi; row++) {
+    LANES(a);
+    for (let j: usize = 0; j < len; j++) {
+      LOAD(x, src + (row * len + j) * 24); LOAD(y, vec + j * 24); SUMS(x); SUMS(y);
+      PROD(p, x, y); ACC(a, p);
+    }
+    TOTAL(x, a); LOAD(s, dst + row * 24); ADD(z, s, x); STORE(dst + row * 24, z);
+  }
 }

@@ -76,6 +76,24 @@ const M: u64 = 0xffffffff;
   let r = <u64>x + (<u64>(x >> 63) & P);
   return r >= P ? r - P : r;
 }
+// a + b below 2^64 for canonical a, b.
+// @ts-ignore: decorator
+@inline export function faddLazy(a: u64, b: u64): u64 { const r = a + b; return select<u64>(r + EPS, r, r < b); }
+export const LOW: u64 = 0xffffffff;
+// Canonical value of the signed lanes l + 2^32 h, both at most 2^43 in magnitude: 2^12 p is added, of which 2^12 units of h go to l; then with
+// 2^64 = EPS one carry, and a last one as rare as 2^-18, whose store keeps its branch a branch.
+// @ts-ignore: decorator
+@inline export function carry(h: i64, l: i64): u64 {
+  const x = <u64>(l + 0x100000001000), y = <u64>(h + 0xfffffffe000), t = x + (y >> 32) * EPS;
+  let r = (y << 32) + t;
+  if (r < t) { r += EPS; store<u32>(8, 0); }
+  return r >= P ? r - P : r;
+}
+// The same for lanes of at most 2^62: the carries out of 32 bits go round first (2^64 = 2^32 - 1).
+export function carryWide(h: i64, l: i64): u64 {
+  const top = h >> 32, x = l - top;
+  return carry((h & <i64>LOW) + top + (x >> 32), x & <i64>LOW);
+}
 export function fpow(a: u64, e: u64): u64 {
   let r: u64 = 1;
   while (e) { if (e & 1) r = fmul(r, a); a = fsquare(a); e >>= 1; }
@@ -91,32 +109,21 @@ export function esub(d: usize, a: usize, b: usize): void {
   const x = fsub(load<u64>(a), load<u64>(b)), y = fsub(load<u64>(a, 8), load<u64>(b, 8)), z = fsub(load<u64>(a, 16), load<u64>(b, 16));
   store<u64>(d, x); store<u64>(d, y, 8); store<u64>(d, z, 16);
 }
-// Product into three globals, so that callers may go on without memory traffic.
-export let r0: u64 = 0; export let r1: u64 = 0; export let r2: u64 = 0;
-// @ts-ignore: decorator
-@inline export function emulv(a0: u64, a1: u64, a2: u64, b0: u64, b1: u64, b2: u64): void {
-  const m0 = fmul(a0, b0), m1 = fmul(a1, b1), m2 = fmul(a2, b2);
-  const m01 = fsub(fsub(fmul(fadd(a0, a1), fadd(b0, b1)), m0), m1);
-  const m02 = fsub(fsub(fmul(fadd(a0, a2), fadd(b0, b2)), m0), m2);
-  const m12 = fsub(fsub(fmul(fadd(a1, a2), fadd(b1, b2)), m1), m2);
-  // d0 = m0, d1 = m01, d2 = m02 + m1, d3 = m12, d4 = m2
-  r0 = fadd(m0, m12);
-  r1 = fadd(fadd(m01, m12), m2);
-  r2 = fadd(fadd(m02, m1), m2);
-}
 export function emul(d: usize, a: usize, b: usize): void {
-  emulv(load<u64>(a), load<u64>(a, 8), load<u64>(a, 16), load<u64>(b), load<u64>(b, 8), load<u64>(b, 16));
-  store<u64>(d, r0); store<u64>(d, r1, 8); store<u64>(d, r2, 16);
+  LOAD(x, a); LOAD(y, b); SUMS(x); SUMS(y);
+  PROD(p, x, y); VALUE(z, p);
+  STORE(d, z);
 }
 // d += a b
 export function efma(d: usize, a: usize, b: usize): void {
-  emulv(load<u64>(a), load<u64>(a, 8), load<u64>(a, 16), load<u64>(b), load<u64>(b, 8), load<u64>(b, 16));
-  store<u64>(d, fadd(load<u64>(d), r0)); store<u64>(d, fadd(load<u64>(d, 8), r1), 8); store<u64>(d, fadd(load<u64>(d, 16), r2), 16);
+  LOAD(x, a); LOAD(y, b); LOAD(s, d); SUMS(x); SUMS(y);
+  PROD(p, x, y); VALUE(z, p); ADD(t, s, z);
+  STORE(d, t);
 }
 // d = a b, b in F
 export function emulBase(d: usize, a: usize, b: u64): void {
-  const x = fmul(load<u64>(a), b), y = fmul(load<u64>(a, 8), b), z = fmul(load<u64>(a, 16), b);
-  store<u64>(d, x); store<u64>(d, y, 8); store<u64>(d, z, 16);
+  LOAD(x, a); SCALE(p, x, b); VALUE(z, p);
+  STORE(d, z);
 }
 // @ts-ignore: decorator
 @inline export function ezero(d: usize): void { store<u64>(d, 0); store<u64>(d, 0, 8); store<u64>(d, 0, 16); }
@@ -133,7 +140,3 @@ export function einv(d: usize, a: usize): void {
   store<u64>(d, fmul(c0, k)); store<u64>(d, fmul(c1, k), 8); store<u64>(d, fmul(c2, k), 16);
 }
 
-// Base-by-extension accumulation with 128-bit sums: six 64-bit lanes per coefficient pair are avoided by reducing each product to
-// (hi, lo) and adding with carries; the caller finishes with accReduce. Layout of an accumulator: per coefficient lo, hi, top.
-// @ts-ignore: decorator
-@inline export function fmulAddTo(acc: u64, a: u64, b: u64): u64 { return fadd(acc, fmul(a, b)); }

@@ -1,5 +1,5 @@
 // LogUp-GKR over dense boxes. A fraction is (n, d); missing cells are 0/1. Element (row, c) of an array lies at base + (row rs + c cs) 24.
-import { P, fadd, fsub, fmul, eadd, esub, emul, emulv, r0, r1, r2, efma, ezero, ecopy } from './field';
+import { P, LOW, fadd, faddLazy, fsub, fmul, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
 
 /** eq(point, i) for i < n, point of v variables, most significant first; dst has n + 1 places. */
 export function eqTrunc(dst: usize, pts: usize, v: u32, n: usize, scratch: usize): void {
@@ -17,7 +17,15 @@ export function eqTrunc(dst: usize, pts: usize, v: u32, n: usize, scratch: usize
 
 /** dst[i m + j] = a[i] b[j] for i in [lo, hi). */
 export function outer(dst: usize, a: usize, b: usize, m: usize, lo: usize, hi: usize): void {
-  for (let i = lo; i < hi; i++) for (let j: usize = 0; j < m; j++) emul(dst + (i * m + j) * 24, a + i * 24, b + j * 24);
+  for (let i = lo; i < hi; i++) {
+    LOAD(x, a + i * 24); SUMS(x);
+    let o = dst + i * m * 24;
+    for (let q = b, end = b + m * 24; q < end; q += 24) {
+      LOAD(y, q); SUMS(y);
+      PROD(p, x, y); VALUE(z, p); STORE(o, z);
+      o += 24;
+    }
+  }
 }
 
 /** den[i] = g - keys[i], keys u32. */
@@ -56,9 +64,12 @@ export function gkrLayer(dn: usize, dd: usize, n: usize, d: usize, len: usize, s
     for (let c: usize = 0; c < half; c++) {
       const at = (row * len + 2 * c) * 24, o = (row * half + c) * 24, d0 = d + at;
       if (c + c + 1 < len) {
-        const d1 = d0 + 24;
-        if (n) { emul(dn + o, n + at, d1); efma(dn + o, n + at + 24, d0); } else eadd(dn + o, d0, d1);
-        emul(dd + o, d0, d1);
+        LOAD(x, d0); LOAD(y, d0 + 24); SUMS(x); SUMS(y);
+        if (n) {
+          LOAD(u, n + at); LOAD(v, n + at + 24); SUMS(u); SUMS(v);
+          PROD(p, u, y); PROD(q, v, x); VALUE(z, p, q); STORE(dn + o, z);
+        } else { ADD(z, x, y); STORE(dn + o, z); }
+        PROD(p, x, y); VALUE(z, p); STORE(dd + o, z);
       } else {
         ecopy(dd + o, d0);
         if (n) ecopy(dn + o, n + at); else { store<u64>(dn + o, 1); store<u64>(dn + o, 0, 8); store<u64>(dn + o, 0, 16); }
@@ -88,52 +99,47 @@ export function gkrSplit(n0: usize, n1: usize, d0: usize, d1: usize, n: usize, d
  * F = n0 d1 + d0 (n1 + lambda d1) is taken along the pair's variable and w = roww[row] eqcol[c].
  */
 export function gkrRound(out: usize, n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2, step = cs * 24, l0 = load<u64>(lambda), l1 = load<u64>(lambda, 8), l2 = load<u64>(lambda, 16);
+  const half = (len + 1) / 2, step = cs * 24;
+  // What a missing upper cell holds: 0/1.
+  ezero(s); ezero(s + 24); store<u64>(s, 1, 24);
+  LOAD(l, lambda); SUMS(l);
   for (let row = lo; row < hi; row++) {
-    let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0, b0: u64 = 0, b1: u64 = 0, b2: u64 = 0;
+    LANES(a); LANES(b);
     for (let c: usize = 0; c < half; c++) {
-      const at = (row * rs + 2 * c * cs) * 24;
-      const N0 = n0 + at, N1 = n1 + at, D0 = d0 + at, D1 = d1 + at, w = eqcol + c * 24;
-      const x0 = load<u64>(D1), x1 = load<u64>(D1, 8), x2 = load<u64>(D1, 16);
-      emulv(l0, l1, l2, x0, x1, x2);
-      emulv(load<u64>(D0), load<u64>(D0, 8), load<u64>(D0, 16), fadd(load<u64>(N1), r0), fadd(load<u64>(N1, 8), r1), fadd(load<u64>(N1, 16), r2));
-      let f0 = r0, f1 = r1, f2 = r2;
-      emulv(load<u64>(N0), load<u64>(N0, 8), load<u64>(N0, 16), x0, x1, x2);
-      const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
-      emulv(w0, w1, w2, fsub(fadd(f0, r0), l0), fsub(fadd(f1, r1), l1), fsub(fadd(f2, r2), l2));
-      a0 = fadd(a0, r0); a1 = fadd(a1, r1); a2 = fadd(a2, r2);
-      // Differences along the variable; a missing upper cell is 0/1.
-      if (c + c + 1 < len) { ediff(s, N0 + step, N0); ediff(s + 24, N1 + step, N1); ediff(s + 48, D0 + step, D0); ediff(s + 72, D1 + step, D1); }
-      else { ezero(s + 96); esub(s, s + 96, N0); esub(s + 24, s + 96, N1); store<u64>(s, 1, 96); esub(s + 48, s + 96, D0); esub(s + 72, s + 96, D1); }
-      const y0 = load<u64>(s, 72), y1 = load<u64>(s, 80), y2 = load<u64>(s, 88);
-      emulv(l0, l1, l2, y0, y1, y2);
-      emulv(load<u64>(s, 48), load<u64>(s, 56), load<u64>(s, 64), fadd(load<u64>(s, 24), r0), fadd(load<u64>(s, 32), r1), fadd(load<u64>(s, 40), r2));
-      f0 = r0; f1 = r1; f2 = r2;
-      emulv(load<u64>(s), load<u64>(s, 8), load<u64>(s, 16), y0, y1, y2);
-      emulv(w0, w1, w2, fadd(f0, r0), fadd(f1, r1), fadd(f2, r2));
-      b0 = fadd(b0, r0); b1 = fadd(b1, r1); b2 = fadd(b2, r2);
+      const at = (row * rs + 2 * c * cs) * 24, w = eqcol + c * 24, last = c + c + 1 >= len;
+      const N0 = n0 + at, N1 = n1 + at, D0 = d0 + at, D1 = d1 + at;
+      LOAD(w, w); SUMS(w);
+      {
+        LOAD(n, N0); LOAD(m, N1); LOAD(d, D0); LOAD(e, D1); SUMS(n); SUMS(d); SUMS(e);
+        PROD(t, l, e); VALUE(t, t); ADD(u, m, t); SUMS(u);
+        PROD(p, d, u); PROD(q, n, e); VALUE(f, p, q); SUB(g, f, l); SUMS(g);
+        PROD(r, w, g); ACC(a, r);
+      }
+      // Differences along the variable.
+      {
+        const un = last ? s : N0 + step, um = last ? s : N1 + step, ud = last ? s + 24 : D0 + step, ue = last ? s + 24 : D1 + step;
+        LOAD(xn, N0); LOAD(xm, N1); LOAD(xd, D0); LOAD(xe, D1); LOAD(yn, un); LOAD(ym, um); LOAD(yd, ud); LOAD(ye, ue);
+        SUB(n, yn, xn); SUB(m, ym, xm); SUB(d, yd, xd); SUB(e, ye, xe); SUMS(n); SUMS(d); SUMS(e);
+        PROD(t, l, e); VALUE(t, t); ADD(u, m, t); SUMS(u);
+        PROD(p, d, u); PROD(q, n, e); VALUE(f, p, q); SUMS(f);
+        PROD(r, w, f); ACC(b, r);
+      }
     }
-    addWeighted(out, roww + row * 24, a0, a1, a2, b0, b1, b2);
+    TOTAL(x, a); TOTAL(y, b);
+    addWeighted(out, roww + row * 24, x0, x1, x2, y0, y1, y2);
   }
-}
-// @ts-ignore: decorator
-@inline function ediff(d: usize, a: usize, b: usize): void {
-  store<u64>(d, fsub(load<u64>(a), load<u64>(b))); store<u64>(d, fsub(load<u64>(a, 8), load<u64>(b, 8)), 8); store<u64>(d, fsub(load<u64>(a, 16), load<u64>(b, 16)), 16);
 }
 // out += w (a, b)
 function addWeighted(out: usize, w: usize, a0: u64, a1: u64, a2: u64, b0: u64, b1: u64, b2: u64): void {
-  const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
-  emulv(a0, a1, a2, w0, w1, w2);
-  store<u64>(out, fadd(load<u64>(out), r0)); store<u64>(out, fadd(load<u64>(out, 8), r1), 8); store<u64>(out, fadd(load<u64>(out, 16), r2), 16);
-  emulv(b0, b1, b2, w0, w1, w2);
-  store<u64>(out, fadd(load<u64>(out, 24), r0), 24); store<u64>(out, fadd(load<u64>(out, 32), r1), 32); store<u64>(out, fadd(load<u64>(out, 40), r2), 40);
+  LOAD(w, w); SUMS(w); SUMS(a); SUMS(b);
+  PROD(p, a, w); VALUE(x, p); LOAD(s, out); ADD(u, s, x); STORE(out, u);
+  PROD(q, b, w); VALUE(y, q); LOAD(t, out + 24); ADD(v, t, y); STORE(out + 24, v);
 }
 
 /** First layer over leaves 1/(g - x), 1/(g - y) from keys: num = 2 g - (x + y), den = g^2 - (x + y) g + x y, for pairs [lo, hi). */
 export function gkrLeafRange(dn: usize, dd: usize, keys: usize, g: usize, lo: usize, hi: usize): void {
   const g0 = load<u64>(g), g1 = load<u64>(g, 8), g2 = load<u64>(g, 16), h0 = fadd(g0, g0), h1 = fadd(g1, g1), h2 = fadd(g2, g2);
-  emulv(g0, g1, g2, g0, g1, g2);
-  const q0 = r0, q1 = r1, q2 = r2;
+  SUMS(g); PROD(q, g, g); VALUE(q, q);
   for (let i = lo; i < hi; i++) {
     const x = <u64>load<u32>(keys + i * 8), y = <u64>load<u32>(keys + i * 8, 4), t = x + y, n = dn + i * 24, d = dd + i * 24;
     store<u64>(n, fsub(h0, t)); store<u64>(n, h1, 8); store<u64>(n, h2, 16);
@@ -144,8 +150,9 @@ export function gkrLeafRange(dn: usize, dd: usize, keys: usize, g: usize, lo: us
 export function gkrLeafTable(dn: usize, dd: usize, keys: usize, table: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
     const a = table + <usize>load<u32>(keys + i * 8) * 24, b = table + <usize>load<u32>(keys + i * 8, 4) * 24;
-    eadd(dn + i * 24, a, b);
-    emul(dd + i * 24, a, b);
+    LOAD(x, a); LOAD(y, b); SUMS(x); SUMS(y);
+    ADD(t, x, y); STORE(dn + i * 24, t);
+    PROD(p, x, y); VALUE(z, p); STORE(dd + i * 24, z);
   }
 }
 
@@ -173,20 +180,19 @@ export function onePlus(dst: usize, src: usize, lambda: usize, lo: usize, hi: us
 export function gkrProduct(out: usize, e0: usize, e1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2, step = cs * 24;
   for (let row = lo; row < hi; row++) {
-    let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0, b0: u64 = 0, b1: u64 = 0, b2: u64 = 0;
+    LANES(a); LANES(b);
     for (let c: usize = 0; c < half; c++) {
-      const at = (row * rs + 2 * c * cs) * 24, p = e0 + at, q = e1 + at, w = eqcol + c * 24;
+      const at = (row * rs + 2 * c * cs) * 24, p = e0 + at, q = e1 + at;
       const last = c + c + 1 >= len, u = last ? lambda : p + step, v = last ? lambda : q + step;
-      const x0 = load<u64>(p), x1 = load<u64>(p, 8), x2 = load<u64>(p, 16), y0 = load<u64>(q), y1 = load<u64>(q, 8), y2 = load<u64>(q, 16);
-      const w0 = load<u64>(w), w1 = load<u64>(w, 8), w2 = load<u64>(w, 16);
-      emulv(x0, x1, x2, y0, y1, y2);
-      emulv(r0, r1, r2, w0, w1, w2);
-      a0 = fadd(a0, r0); a1 = fadd(a1, r1); a2 = fadd(a2, r2);
-      emulv(fsub(load<u64>(u), x0), fsub(load<u64>(u, 8), x1), fsub(load<u64>(u, 16), x2), fsub(load<u64>(v), y0), fsub(load<u64>(v, 8), y1), fsub(load<u64>(v, 16), y2));
-      emulv(r0, r1, r2, w0, w1, w2);
-      b0 = fadd(b0, r0); b1 = fadd(b1, r1); b2 = fadd(b2, r2);
+      LOAD(x, p); LOAD(y, q); LOAD(w, eqcol + c * 24); SUMS(x); SUMS(y); SUMS(w);
+      PROD(p, x, y); VALUE(f, p); SUMS(f);
+      PROD(r, f, w); ACC(a, r);
+      LOAD(u, u); LOAD(v, v); SUB(d, u, x); SUB(e, v, y); SUMS(d); SUMS(e);
+      PROD(q, d, e); VALUE(g, q); SUMS(g);
+      PROD(s, g, w); ACC(b, s);
     }
-    addWeighted(out, roww + row * 24, a0, a1, a2, b0, b1, b2);
+    TOTAL(x, a); TOTAL(y, b);
+    addWeighted(out, roww + row * 24, x0, x1, x2, y0, y1, y2);
   }
 }
 /** Folds the two arrays of gkrProduct. */
@@ -205,13 +211,14 @@ export function gkrFold(n0: usize, n1: usize, d0: usize, d1: usize, len: usize, 
   fold(d1, s + 48, len, cs, rs, r, s, lo, hi);
 }
 function fold(a: usize, pad: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
-  const half = len / 2, odd = len & 1, c0 = load<u64>(r), c1 = load<u64>(r, 8), c2 = load<u64>(r, 16), step = cs * 24;
+  const half = len / 2, odd = len & 1, step = cs * 24;
+  LOAD(c, r); SUMS(c);
   for (let row = lo; row < hi; row++) {
     let p = a + row * rs * 24, o = p;
-    for (let c: usize = 0; c < half; c++) {
-      const q = p + step, x0 = load<u64>(p), x1 = load<u64>(p, 8), x2 = load<u64>(p, 16);
-      emulv(fsub(load<u64>(q), x0), fsub(load<u64>(q, 8), x1), fsub(load<u64>(q, 16), x2), c0, c1, c2);
-      store<u64>(o, fadd(x0, r0)); store<u64>(o, fadd(x1, r1), 8); store<u64>(o, fadd(x2, r2), 16);
+    for (let k: usize = 0; k < half; k++) {
+      const q = p + step;
+      LOAD(x, p); LOAD(y, q); SUB(d, y, x); SUMS(d);
+      PROD(t, d, c); VALUE(t, t); ADD(z, x, t); STORE(o, z);
       p = q + step; o += step;
     }
     if (odd) {

@@ -1,5 +1,5 @@
 // Batched sumcheck: products of up to five extension arrays over one box; projections of integer arrays.
-import { fadd, fsub, fmul, eadd, esub, emul, efma, ezero, ecopy, P } from './field';
+import { LOW, fadd, faddLazy, fsub, fsigned, carry, carryWide, eadd, esub, emul, efma, ezero, ecopy } from './field';
 
 /**
  * Adds to out, for X = 0..m, the sum over rows [lo, hi) and pairs of the product of m arrays taken at X along the current variable. Arrays: m
@@ -7,6 +7,8 @@ import { fadd, fsub, fmul, eadd, esub, emul, efma, ezero, ecopy, P } from './fie
  * the lower one for the arrays of the mask `held`, which do not depend on the axis. Scratch: m (X, delta) pairs and two temporaries.
  */
 export function termRound(out: usize, fs: usize, m: u32, held: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
+  if (m == 2) { pairRound(out, load<u32>(fs), load<u32>(fs, 4), held, len, cs, rs, s, lo, hi); return; }
+  if (m == 3) { tripleRound(out, fs, held, len, cs, rs, s, lo, hi); return; }
   const half = (len + 1) / 2, acc = s + <usize>m * 48;
   for (let row = lo; row < hi; row++) {
     for (let c: usize = 0; c < half; c++) {
@@ -28,6 +30,59 @@ export function termRound(out: usize, fs: usize, m: u32, held: u32, len: usize, 
         for (let k: u32 = 0; k < m; k++) { const v = s + <usize>k * 48; eadd(v, v, v + 24); }
       }
     }
+  }
+}
+
+// The upper neighbour of the cell at p: in memory, or the lower one, or the zero at s.
+// @ts-ignore: decorator
+@inline function upper(p: usize, step: usize, last: bool, held: u32, s: usize): usize { return last ? (held ? p : s) : p + step; }
+// out += element k of the running sums.
+// @ts-ignore: decorator
+@inline function addTo(o: usize, a0: u64, a1: u64, a2: u64): void { LOAD(s, o); ADD(t, s, a); STORE(o, t); }
+
+// termRound for two factors: values at 0 and 1, and at 2 as (2 y - x) (2 v - u).
+function pairRound(out: usize, f: usize, g: usize, held: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
+  const half = (len + 1) / 2, step = cs * 24, hf = held & 1, hg = held >> 1;
+  ezero(s);
+  for (let row = lo; row < hi; row++) {
+    LANES(a); LANES(b); LANES(c);
+    for (let k: usize = 0; k < half; k++) {
+      const at = (row * rs + 2 * k * cs) * 24, p = f + at, q = g + at, last = k + k + 1 >= len;
+      LOAD(x, p); LOAD(u, q); SUMS(x); SUMS(u);
+      PROD(p, x, u); ACC(a, p);
+      const up = upper(p, step, last, hf, s), uq = upper(q, step, last, hg, s);
+      LOAD(y, up); LOAD(v, uq); SUMS(y); SUMS(v);
+      PROD(q, y, v); ACC(b, q);
+      SUB(d, y, x); SUB(e, v, u); ADD(z, y, d); ADD(w, v, e); SUMS(z); SUMS(w);
+      PROD(r, z, w); ACC(c, r);
+    }
+    TOTAL(x, a); addTo(out, x0, x1, x2);
+    TOTAL(y, b); addTo(out + 24, y0, y1, y2);
+    TOTAL(z, c); addTo(out + 48, z0, z1, z2);
+  }
+}
+// termRound for three factors.
+function tripleRound(out: usize, fs: usize, held: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
+  const half = (len + 1) / 2, step = cs * 24, f = <usize>load<u32>(fs), g = <usize>load<u32>(fs, 4), h = <usize>load<u32>(fs, 8);
+  ezero(s);
+  for (let row = lo; row < hi; row++) {
+    LANES(s); LANES(t); LANES(u); LANES(v);
+    for (let k: usize = 0; k < half; k++) {
+      const at = (row * rs + 2 * k * cs) * 24, last = k + k + 1 >= len, pf = f + at, pg = g + at, ph = h + at;
+      LOAD(a, pf); LOAD(b, pg); LOAD(c, ph);
+      const uf = upper(pf, step, last, held & 1, s), ug = upper(pg, step, last, held & 2, s), uh = upper(ph, step, last, held & 4, s);
+      LOAD(i, uf); LOAD(j, ug); LOAD(k, uh);
+      { SUMS(a); SUMS(b); SUMS(c); PROD(p, a, b); VALUE(q, p); SUMS(q); PROD(r, q, c); ACC(s, r); }
+      { SUMS(i); SUMS(j); SUMS(k); PROD(p, i, j); VALUE(q, p); SUMS(q); PROD(r, q, k); ACC(t, r); }
+      SUB(d, i, a); SUB(e, j, b); SUB(f, k, c); ADD(l, i, d); ADD(m, j, e); ADD(n, k, f);
+      { SUMS(l); SUMS(m); SUMS(n); PROD(p, l, m); VALUE(q, p); SUMS(q); PROD(r, q, n); ACC(u, r); }
+      ADD(x, l, d); ADD(y, m, e); ADD(z, n, f);
+      { SUMS(x); SUMS(y); SUMS(z); PROD(p, x, y); VALUE(q, p); SUMS(q); PROD(r, q, z); ACC(v, r); }
+    }
+    TOTAL(w, s); addTo(out, w0, w1, w2);
+    TOTAL(x, t); addTo(out + 24, x0, x1, x2);
+    TOTAL(y, u); addTo(out + 48, y0, y1, y2);
+    TOTAL(z, v); addTo(out + 72, z0, z1, z2);
   }
 }
 
@@ -66,13 +121,10 @@ export function project(dst: usize, src: usize, w: usize, desc: usize, idx: usiz
       store<i32>(idx + <usize>d * 4, <i32>k);
       rest = q;
     }
-    let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0;
+    LANES(a);
     for (let q = qlo; q < qhi; q++) {
       const x = load<i64>(p);
-      if (x != 0) {
-        const f: u64 = x < 0 ? P - <u64>(-x) : <u64>x, wp = w + q * 24;
-        a0 = fadd(a0, fmul(load<u64>(wp), f)); a1 = fadd(a1, fmul(load<u64>(wp, 8), f)); a2 = fadd(a2, fmul(load<u64>(wp, 16), f));
-      }
+      if (x != 0) { LOAD(w, w + q * 24); SCALE(p, w, fsigned(x)); ACC(a, p); }
       for (let d = nq - 1; d >= 0; d--) {
         const e = qd + <usize>d * 8, st = <usize>load<i32>(e, 4) * 8, k = load<i32>(idx + <usize>d * 4) + 1;
         if (k < load<i32>(e)) { store<i32>(idx + <usize>d * 4, k); p += st; break; }
@@ -80,21 +132,20 @@ export function project(dst: usize, src: usize, w: usize, desc: usize, idx: usiz
         p -= <usize>(k - 1) * st;
       }
     }
-    const t = dst + o * 24;
-    store<u64>(t, fadd(load<u64>(t), a0)); store<u64>(t, fadd(load<u64>(t, 8), a1), 8); store<u64>(t, fadd(load<u64>(t, 16), a2), 16);
+    TOTAL(x, a); addTo(dst + o * 24, x0, x1, x2);
   }
 }
-export function sumcheckUnused(x: u64): u64 { return fsub(x, 0); }
 /** Folds the current variable of one array in place; a missing upper cell is 0, or equal to the lower one if held. */
 export function termFold(a: usize, len: usize, cs: usize, rs: usize, held: u32, r: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2;
+  const half = (len + 1) / 2, step = cs * 24;
+  ezero(s);
+  LOAD(r, r); SUMS(r);
   for (let row = lo; row < hi; row++) {
     for (let c: usize = 0; c < half; c++) {
       const p = a + (row * rs + 2 * c * cs) * 24, o = a + (row * rs + c * cs) * 24;
-      if (c + c + 1 < len) esub(s, p + cs * 24, p);
-      else { ezero(s); if (!held) esub(s, s, p); }
-      emul(s, s, r);
-      eadd(o, p, s);
+      const up = upper(p, step, c + c + 1 >= len, held, s);
+      LOAD(x, p); LOAD(y, up); SUB(d, y, x); SUMS(d);
+      PROD(t, d, r); VALUE(t, t); ADD(z, x, t); STORE(o, z);
     }
   }
 }

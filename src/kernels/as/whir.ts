@@ -1,55 +1,57 @@
 // WHIR: product sumcheck over halves, folding, power weights, Merkle rows. Extension arrays are AoS of three words.
-import { fadd, fsub, fmul, fsigned, emulv, r0, r1, r2, ezero } from './field';
+import { LOW, fadd, faddLazy, fsub, fmul, fsigned, carry, carryWide, ezero } from './field';
 
 // out (72 bytes per thread): sums of f w over the low half, and of (f_hi - f_lo)(w_hi - w_lo).
 /** f: i64 signed when base != 0, else E. Indices [lo, hi) of the low half; the high half has nhi entries at offset half. */
 export function scHalves(out: usize, f: usize, base: u32, w: usize, half: usize, nhi: usize, lo: usize, hi: usize): void {
-  let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0, b0: u64 = 0, b1: u64 = 0, b2: u64 = 0;
-  if (base) {
-    for (let i = lo; i < hi; i++) {
-      const x = fsigned(load<i64>(f + i * 8)), p = w + i * 24;
-      const w0 = load<u64>(p), w1 = load<u64>(p, 8), w2 = load<u64>(p, 16);
-      a0 = fadd(a0, fmul(x, w0)); a1 = fadd(a1, fmul(x, w1)); a2 = fadd(a2, fmul(x, w2));
-      let y: u64 = 0, v0: u64 = 0, v1: u64 = 0, v2: u64 = 0;
-      if (i < nhi) { const q = w + (i + half) * 24; y = fsigned(load<i64>(f + (i + half) * 8)); v0 = load<u64>(q); v1 = load<u64>(q, 8); v2 = load<u64>(q, 16); }
-      const d = fsub(y, x);
-      b0 = fadd(b0, fmul(d, fsub(v0, w0))); b1 = fadd(b1, fmul(d, fsub(v1, w1))); b2 = fadd(b2, fmul(d, fsub(v2, w2)));
-    }
-  } else {
-    for (let i = lo; i < hi; i++) {
-      const e = f + i * 24, p = w + i * 24;
-      const f0 = load<u64>(e), f1 = load<u64>(e, 8), f2 = load<u64>(e, 16), w0 = load<u64>(p), w1 = load<u64>(p, 8), w2 = load<u64>(p, 16);
-      emulv(f0, f1, f2, w0, w1, w2);
-      a0 = fadd(a0, r0); a1 = fadd(a1, r1); a2 = fadd(a2, r2);
-      let g0: u64 = 0, g1: u64 = 0, g2: u64 = 0, v0: u64 = 0, v1: u64 = 0, v2: u64 = 0;
-      if (i < nhi) {
-        const q = w + (i + half) * 24, h = f + (i + half) * 24;
-        g0 = load<u64>(h); g1 = load<u64>(h, 8); g2 = load<u64>(h, 16); v0 = load<u64>(q); v1 = load<u64>(q, 8); v2 = load<u64>(q, 16);
+  LANES(a); LANES(b);
+  for (let at = lo; at < hi; ) {
+    // Running lanes hold 2^24 products.
+    const end = min<usize>(hi, at + 0x400000);
+    if (base) {
+      for (let i = at; i < end; i++) {
+        const x = fsigned(load<i64>(f + i * 8)), p = w + i * 24;
+        LOAD(w, p); SCALE(p, w, x); ACC(a, p);
+        if (i < nhi) {
+          LOAD(v, w + (i + half) * 24); const d = fsub(fsigned(load<i64>(f + (i + half) * 8)), x); SUB(u, v, w);
+          SCALE(q, u, d); ACC(b, q);
+        } else { ACC(b, p); }
       }
-      emulv(fsub(g0, f0), fsub(g1, f1), fsub(g2, f2), fsub(v0, w0), fsub(v1, w1), fsub(v2, w2));
-      b0 = fadd(b0, r0); b1 = fadd(b1, r1); b2 = fadd(b2, r2);
+    } else {
+      for (let i = at; i < end; i++) {
+        LOAD(f, f + i * 24); LOAD(w, w + i * 24); SUMS(f); SUMS(w);
+        PROD(p, f, w); ACC(a, p);
+        if (i < nhi) {
+          LOAD(g, f + (i + half) * 24); LOAD(v, w + (i + half) * 24); SUB(d, g, f); SUB(u, v, w); SUMS(d); SUMS(u);
+          PROD(q, d, u); ACC(b, q);
+        } else { ACC(b, p); }
+      }
     }
+    at = end;
+    TOTAL(x, a); TOTAL(y, b);
+    RESET(a, x); RESET(b, y);
   }
-  store<u64>(out, a0); store<u64>(out, a1, 8); store<u64>(out, a2, 16); store<u64>(out, b0, 24); store<u64>(out, b1, 32); store<u64>(out, b2, 40);
+  TOTAL(x, a); TOTAL(y, b);
+  STORE(out, x); STORE(out + 24, y);
 }
 
 /** dst[i] = src[i] + r (src[i + half] - src[i]) for i in [lo, hi); src base (signed) or E; in place allowed when src is E. */
 export function foldHalves(dst: usize, src: usize, base: u32, half: usize, nhi: usize, r: usize, lo: usize, hi: usize): void {
-  const c0 = load<u64>(r), c1 = load<u64>(r, 8), c2 = load<u64>(r, 16);
+  LOAD(c, r); SUMS(c);
   if (base) {
     for (let i = lo; i < hi; i++) {
       const x = fsigned(load<i64>(src + i * 8)), y = i < nhi ? fsigned(load<i64>(src + (i + half) * 8)) : 0;
-      const d = fsub(y, x), o = dst + i * 24;
-      store<u64>(o, fadd(x, fmul(d, c0))); store<u64>(o, fmul(d, c1), 8); store<u64>(o, fmul(d, c2), 16);
+      SCALE(p, c, fsub(y, x)); VALUE(t, p);
+      const o = dst + i * 24;
+      store<u64>(o, fadd(x, t0)); store<u64>(o, t1, 8); store<u64>(o, t2, 16);
     }
   } else {
     for (let i = lo; i < hi; i++) {
-      const a = src + i * 24, o = dst + i * 24;
-      const x0 = load<u64>(a), x1 = load<u64>(a, 8), x2 = load<u64>(a, 16);
-      let y0: u64 = 0, y1: u64 = 0, y2: u64 = 0;
+      LOAD(x, src + i * 24);
+      ZERO(y);
       if (i < nhi) { const b = src + (i + half) * 24; y0 = load<u64>(b); y1 = load<u64>(b, 8); y2 = load<u64>(b, 16); }
-      emulv(fsub(y0, x0), fsub(y1, x1), fsub(y2, x2), c0, c1, c2);
-      store<u64>(o, fadd(x0, r0)); store<u64>(o, fadd(x1, r1), 8); store<u64>(o, fadd(x2, r2), 16);
+      SUB(d, y, x); SUMS(d);
+      PROD(p, d, c); VALUE(t, p); ADD(z, x, t); STORE(dst + i * 24, z);
     }
   }
 }
@@ -81,24 +83,23 @@ export function addPowers(w: usize, xs: usize, gs: usize, count: u32, scratch: u
 /** w[i] += g z^i, z in E. */
 export function addPowersExt(w: usize, z: usize, g: usize, n: usize): void {
   let g0 = load<u64>(g), g1 = load<u64>(g, 8), g2 = load<u64>(g, 16);
-  const z0 = load<u64>(z), z1 = load<u64>(z, 8), z2 = load<u64>(z, 16);
+  LOAD(z, z); SUMS(z);
   for (let k: usize = 0; k < n; k++) {
     const o = w + k * 24;
-    store<u64>(o, fadd(load<u64>(o), g0)); store<u64>(o, fadd(load<u64>(o, 8), g1), 8); store<u64>(o, fadd(load<u64>(o, 16), g2), 16);
-    emulv(g0, g1, g2, z0, z1, z2);
-    g0 = r0; g1 = r1; g2 = r2;
+    LOAD(x, o); ADD(y, x, g); STORE(o, y);
+    SUMS(g); PROD(p, g, z); VALUE(t, p);
+    g0 = t0; g1 = t1; g2 = t2;
   }
 }
 
 /** out = sum_i f[i] z^i by Horner. */
 export function hornerExt(out: usize, f: usize, z: usize, n: usize): void {
-  let a0: u64 = 0, a1: u64 = 0, a2: u64 = 0;
-  const z0 = load<u64>(z), z1 = load<u64>(z, 8), z2 = load<u64>(z, 16);
+  ZERO(a); LOAD(z, z); SUMS(z);
   for (let k = n; k > 0; k--) {
-    emulv(a0, a1, a2, z0, z1, z2);
-    const o = f + (k - 1) * 24;
-    a0 = fadd(r0, load<u64>(o)); a1 = fadd(r1, load<u64>(o, 8)); a2 = fadd(r2, load<u64>(o, 16));
+    LOAD(c, f + (k - 1) * 24); SUMS(a);
+    PROD(p, a, z); VALUE(t, p); ADD(b, t, c);
+    a0 = b0; a1 = b1; a2 = b2;
   }
-  store<u64>(out, a0); store<u64>(out, a1, 8); store<u64>(out, a2, 16);
+  STORE(out, a);
 }
 export function whirZero(p: usize): void { ezero(p); }

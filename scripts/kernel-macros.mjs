@@ -29,7 +29,8 @@ const macros = {
   SUMS: (x) => `const ${PAIRS.map((p) => `${x}${p} = faddLazy(${x}${p[0]}, ${x}${p[1]})`).join(', ')};`,
   PROD: (z, x, y) => {
     const [a, b, c, ab, ac, bc] = [...K, ...PAIRS].map((k) => word(`${x}${k}`, `${y}${k}`)),
-      lanes = (of) => `${z}${of}0 = ${a[of]} + ${bc[of]} - ${b[of]} - ${c[of]}, ${z}${of}1 = ${ab[of]} + ${bc[of]} - ${a[of]} - (${b[of]} << 1), ${z}${of}2 = ${ac[of]} - ${a[of]} + ${b[of]}`;
+      lanes = (of) =>
+        `${z}${of}0 = ${a[of]} + ${bc[of]} - ${b[of]} - ${c[of]}, ${z}${of}1 = ${ab[of]} + ${bc[of]} - ${a[of]} - (${b[of]} << 1), ${z}${of}2 = ${ac[of]} - ${a[of]} + ${b[of]}`;
     return `${[a, b, c, ab, ac, bc].map((w) => w.code).join(' ')} const ${lanes('l')}, ${lanes('h')};`;
   },
   SCALE: (z, x, b) =>

@@ -42,7 +42,7 @@ export function termRound(out: usize, fs: usize, m: u32, held: u32, len: usize, 
 
 // termRound for two factors: values at 0 and 1, and at 2 as (2 y - x) (2 v - u).
 function pairRound(out: usize, f: usize, g: usize, held: u32, len: usize, cs: usize, rs: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2, step = cs * 24, hf = held & 1, hg = held >> 1;
+  const half = (len + 1) / 2, step = cs * 24, hf = held & 1, hg = held & 2;
   ezero(s);
   for (let row = lo; row < hi; row++) {
     LANES(a); LANES(b); LANES(c);

@@ -1,3 +1,4 @@
+import { FarMemory } from './far.js';
 import { SHARED, SINGLE } from './generated.js';
 import { workerSource } from './worker-source.js';
 
@@ -7,7 +8,7 @@ export class OutOfMemoryError extends Error {
     readonly needed: number,
     readonly cap: number,
   ) {
-    super(`needs ${mib(needed)} of kernel memory, the limit is ${mib(cap)}: raise --memory, or use smaller micro-batches`);
+    super(`needs ${mib(needed)} of memory, the limit is ${mib(cap)}: raise --memory, or use smaller micro-batches`);
     this.name = 'OutOfMemoryError';
   }
 }
@@ -21,8 +22,10 @@ export interface KernelMemory {
 }
 type Fn = (...args: (number | bigint)[]) => number;
 export interface KernelOptions {
-  readonly threads?: number /** Cap on linear memory, at most 4 GiB - 64 KiB. */;
-  readonly maxBytes?: number;
+  readonly threads?: number;
+  /** Budget of linear and far memory together; default: no limit but the machine's. */ readonly maxBytes?: number;
+  /** Cap on linear memory within it, at most 4 GiB - 64 KiB. */ readonly nearBytes?: number;
+  /** Bytes of a page of far memory. */ readonly farPage?: number;
 }
 
 const decode = (text: string): Uint8Array<ArrayBuffer> => {
@@ -60,6 +63,9 @@ export class KernelError extends Error {
 export class Kernels {
   readonly exports: Record<string, Fn>;
   readonly threads: number;
+  /** Cap on linear memory. */ readonly maxBytes: number;
+  /** Cap on linear and far memory together. */ readonly totalBytes: number;
+  /** Memory outside the linear memory, for what does not fit. */ readonly far: FarMemory;
   peakBytes = 0;
   #top: number;
   #views?: {
@@ -79,21 +85,37 @@ export class Kernels {
     readonly memory: KernelMemory,
     instance: WebAssembly.Instance,
     threads: number,
-    readonly maxBytes: number,
+    options: KernelOptions,
   ) {
+    this.totalBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
+    this.maxBytes = Math.min(options.nearBytes ?? LIMIT, this.totalBytes, LIMIT);
     this.exports = instance.exports as Record<string, Fn>;
     this.threads = threads;
     this.#names = Object.keys(instance.exports)
       .filter((k) => typeof instance.exports[k] === 'function')
       .sort();
     this.#top = Math.ceil((this.exports['heapBase']() >>> 0) / 4096) * 4096;
+    const u8 = (): Uint8Array => this.u8,
+      grow = (bytes: number): void => {
+        const needed = memory.buffer.byteLength + this.far.committedBytes + bytes;
+        if (needed > this.totalBytes) throw new OutOfMemoryError(needed, this.totalBytes);
+      };
+    this.far = new FarMemory(
+      {
+        get u8() {
+          return u8();
+        },
+        grow,
+      },
+      options.farPage,
+    );
   }
 
   /** One thread, unshared memory: for verifiers, in Node and in pages. */
-  static single(options: { maxBytes?: number } = {}): Kernels {
+  static single(options: Omit<KernelOptions, 'threads'> = {}): Kernels {
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
     const module = new WebAssembly.Module(decode(SINGLE));
-    return new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), 1, Math.min(options.maxBytes ?? LIMIT, LIMIT));
+    return new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), 1, options);
   }
 
   /** Shared memory and worker threads, for provers. */
@@ -101,7 +123,7 @@ export class Kernels {
     const threads = Math.max(1, Math.floor(options.threads ?? 1));
     const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
     const module = new WebAssembly.Module(decode(SHARED));
-    const k = new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), threads, Math.min(options.maxBytes ?? LIMIT, LIMIT));
+    const k = new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), threads, options);
     if (threads > 1) await k.#start(module);
     return k;
   }
@@ -203,6 +225,10 @@ export class Kernels {
   }
   release(mark: number): void {
     this.#top = mark;
+  }
+  /** Bytes that `alloc` can still give. */
+  get room(): number {
+    return this.maxBytes - this.#top;
   }
 
   writeExt(p: number, v: readonly [bigint, bigint, bigint]): void {

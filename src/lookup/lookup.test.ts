@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
-import { Kernels } from '../kernels/runtime.js';
+import type { FarBlock } from '../kernels/far.js';
+import { Kernels, OutOfMemoryError } from '../kernels/runtime.js';
 import { causal, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import {
   type Channel,
@@ -25,8 +26,9 @@ const rnd = (s: number): (() => number) => {
 };
 
 /** Boxes of random keys into one identity table of 16 rows; the verifier evaluates everything naively. */
-function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word') {
-  const m = k.mark(),
+function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word', kk = k, far = false) {
+  const k = kk,
+    m = k.mark(),
     r = rnd(seed),
     T = 16;
   const keys = dims.map((d) => Array.from({ length: d.reduce((a, b) => a * b, 1) }, () => Math.floor(r() * T)));
@@ -71,16 +73,25 @@ function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word') {
   const ch = new ProverChannel(rec.schedule);
   ch.publicWords('mult', mult.map(BigInt));
   const gamma = ch.sample('gamma');
+  const blocks: FarBlock[] = [];
   const inputs = dims.map((_, i) => {
-    const p = k.alloc(4 * keys[i].length + 4);
+    const bytes = 4 * keys[i].length,
+      m2 = k.mark(),
+      p = k.alloc(bytes + 4);
     keys[i].forEach((v, c) => {
       k.u32[p / 4 + c] = v;
     });
-    return { kind: 'range' as const, keys: p, g: gamma };
+    if (!far) return { kind: 'range' as const, keys: p, g: gamma };
+    const block = k.far.alloc(bytes);
+    k.far.store(block, 0, p, bytes);
+    k.release(m2);
+    blocks.push(block);
+    return { kind: 'range' as const, keys: block, g: gamma };
   });
   const den = k.exts(mult.map((_, v): Ext => E.sub(gamma, [BigInt(v), 0n, 0n]))),
     num = k.exts(mult.map((x): Ext => E.neg([BigInt(x), 0n, 0n])));
   proveLogUp(k, ch, shape, [...inputs, { kind: 'table', den, num }]);
+  for (const b of blocks) k.far.free(b);
   const proof = ch.words();
   const check = (p: BigUint64Array): void => {
     const c = new NativeChannel(k, p);
@@ -108,6 +119,31 @@ describe('LogUp-GKR', () => {
       ),
       { numRuns: 60 },
     );
+  });
+  it('gives the same proof, and leaves no far page behind, when little fits the linear memory', async () => {
+    const dims = [[37, 5, 16], [3, 251], [1023], [64, 31], [3, 251], [1], []];
+    const near = run(11, dims);
+    near.check(near.proof);
+    for (const threads of [1, 2])
+      for (const room of [80, 150, 400]) {
+        const small = await Kernels.create({ threads, nearBytes: k.mark() + 1024 * room, farPage: 1024 });
+        const s = run(11, dims, undefined, small, true);
+        expect(s.proof).toEqual(near.proof);
+        expect(small.far.peakBytes).toBeGreaterThan(room < 400 ? 4 * 6940 + 100_000 : 4 * 6940);
+        expect(small.far.usedBytes).toBe(0);
+        small.close();
+      }
+    near.done();
+  });
+  it('refuses where far memory would pass the budget, naming the number', async () => {
+    const small = Kernels.single({ maxBytes: 2 ** 22 + 2 ** 17, nearBytes: k.mark() + 80 * 1024, farPage: 1024 });
+    try {
+      run(11, [[37, 5, 16], [64, 31]], undefined, small, true);
+      expect.unreachable();
+    } catch (e) {
+      expect(e).toBeInstanceOf(OutOfMemoryError);
+      expect((e as OutOfMemoryError).cap).toBe(2 ** 22 + 2 ** 17);
+    }
   });
   it('rejects a key outside the table and a wrong multiplicity', () => {
     for (const bad of ['key', 'mult'] as const) {

@@ -10,4 +10,5 @@ export * from './sumcheck';
 export * from './claims';
 export * from './tensor';
 export * from './reading';
+export * from './tile';
 export function heapBase(): usize { return __heap_base; }

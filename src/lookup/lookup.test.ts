@@ -138,7 +138,16 @@ describe('LogUp-GKR', () => {
   it('refuses where far memory would pass the budget, naming the number', async () => {
     const small = Kernels.single({ maxBytes: 2 ** 22 + 2 ** 17, nearBytes: k.mark() + 80 * 1024, farPage: 1024 });
     try {
-      run(11, [[37, 5, 16], [64, 31]], undefined, small, true);
+      run(
+        11,
+        [
+          [37, 5, 16],
+          [64, 31],
+        ],
+        undefined,
+        small,
+        true,
+      );
       expect.unreachable();
     } catch (e) {
       expect(e).toBeInstanceOf(OutOfMemoryError);

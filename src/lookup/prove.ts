@@ -340,8 +340,7 @@ export function proveLogUp(
         if (nu) {
           const d = (e: number): Ext => E.mul(invLambda, E.sub(k.readExt(e + o), nu));
           quads.set(position, { n0: nu, n1: nu, d0: d(q.d0), d1: d(q.d1) });
-        } else
-          quads.set(position, { n0: k.readExt(q.n0 + o), n1: k.readExt(q.n1 + o), d0: k.readExt(q.d0 + o), d1: k.readExt(q.d1 + o) });
+        } else quads.set(position, { n0: k.readExt(q.n0 + o), n1: k.readExt(q.n1 + o), d0: k.readExt(q.d0 + o), d1: k.readExt(q.d1 + o) });
       });
       k.release(m2);
       drop(s);

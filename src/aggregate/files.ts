@@ -1,108 +1,116 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { P } from '../field/goldilocks.js';
-import { InputError } from '../io/errors.js';
-import { writeAtomic } from '../io/safetensors.js';
 import type { AdapterState } from '../model/step.js';
-import type { ProofPart, StepProof } from './state.js';
+import { partHeaders, readParts } from './parts.js';
+import { TornError, readRecord, writeRecord } from './record.js';
+import type { StepProof } from './state.js';
+import { fromBytes, toBytes } from './words.js';
 
-const MAGIC = 'certune-step-proof/2';
-const name = (dir: string, kind: string, step: number): string => join(dir, kind, `step-${String(step).padStart(5, '0')}.bin`);
+/*
+ * What a run keeps while it works, under its out folder: journal/step-t (the state before step t) and proof/step-t. Each is bound to the
+ * manifest and carries the digest of its body, so that a file cut short is found and made again, and one of another manifest is refused.
+ */
 
-const bytes = (v: BigInt64Array | BigUint64Array): Buffer => {
-  const b = Buffer.alloc(8 * v.length);
-  v.forEach((x, k) => {
-    b.writeBigUInt64LE(BigInt.asUintN(64, x), 8 * k);
-  });
-  return b;
-};
+export const STEP_VERSION = 3;
+export const STATE_VERSION = 2;
+const STEP = 'certune-step-proof',
+  STATE = 'certune-state';
+const name = (out: string, kind: string, step: number): string => join(out, kind, `step-${String(step).padStart(5, '0')}.bin`);
 
-/** One JSON line (type, step, parts: kind, roots out, loss, word count), a newline, then the words of all parts. */
-export function writeProof(out: string, p: StepProof): void {
+/** Writes one step's proof: a header with its parts, then the words of all parts. */
+export function writeProof(out: string, manifest: string, p: StepProof): void {
   mkdirSync(join(out, 'proof'), { recursive: true });
-  const head = JSON.stringify({
-    type: MAGIC,
-    step: p.step,
-    parts: p.parts.map((x) => ({
-      kind: x.kind,
-      roots: Object.fromEntries(Object.entries(x.roots).map(([c, r]) => [c, r.map(String)])),
-      loss: x.loss.toString(),
-      words: x.proof.length,
-    })),
-  });
-  writeAtomic(name(out, 'proof', p.step), Buffer.concat([Buffer.from(`${head}\n`), ...p.parts.map((x) => bytes(x.proof))]));
+  writeRecord(
+    name(out, 'proof', p.step),
+    STEP,
+    STEP_VERSION,
+    manifest,
+    { step: p.step, parts: partHeaders(p) },
+    Buffer.concat(p.parts.map((x) => toBytes(x.proof))),
+  );
 }
 
-const ROOTS = { step: ['cOut', 'oOut'], micro: ['aOut'], update: ['cOut', 'oOut'] } as const;
-
-/** Reads a step proof; hostile bytes give InputError. */
-export function readProof(out: string, step: number): StepProof {
+/** Reads one step's proof; undefined if there is none. Errors as of readRecord. */
+export function readProof(out: string, manifest: string, step: number): StepProof | undefined {
   const file = name(out, 'proof', step);
-  const bad = (why: string): never => {
-    throw new InputError(file, [why]);
-  };
-  let b: Buffer = Buffer.alloc(0);
-  try {
-    b = readFileSync(file);
-  } catch (e) {
-    bad(`cannot be read: ${(e as Error).message}`);
-  }
-  const nl = b.subarray(0, 1 << 20).indexOf(10);
-  if (nl < 0) bad('has no header line');
-  let h: Record<string, unknown> | null = null;
-  try {
-    h = JSON.parse(b.subarray(0, nl).toString()) as Record<string, unknown>;
-  } catch {
-    bad('header is not JSON');
-  }
-  if (!h || typeof h !== 'object' || h['type'] !== MAGIC) return bad(`is not a ${MAGIC}`);
-  const digits = (x: unknown): bigint => (typeof x === 'string' && /^-?\d{1,20}$/.test(x) ? BigInt(x) : bad('malformed integer'));
-  const root = (x: unknown): bigint[] => {
-    if (!Array.isArray(x) || x.length !== 10) return bad('malformed state commitment');
-    return x.map((y) => {
-      const v = digits(y);
-      return v >= 0n && v < P ? v : bad('root word is not canonical');
-    });
-  };
-  const list = Array.isArray(h['parts']) ? (h['parts'] as Record<string, unknown>[]) : bad('has no parts');
-  let at = nl + 1;
-  const parts = list.map((x): ProofPart => {
-    const kind = x?.['kind'];
-    if (kind !== 'step' && kind !== 'micro' && kind !== 'update') return bad('part of unknown kind');
-    const words = Number(x['words']),
-      given = x['roots'] as Record<string, unknown>;
-    if (!Number.isSafeInteger(words) || words < 0 || at + 8 * words > b.length) bad('length does not match its header');
-    if (!given || typeof given !== 'object') bad('part without roots');
-    const proof = new BigUint64Array(words);
-    for (let k = 0; k < words; k++) proof[k] = b.readBigUInt64LE(at + 8 * k);
+  if (!existsSync(file)) return undefined;
+  const { head, body } = readRecord(file, STEP, STEP_VERSION, manifest),
+    bad = (why: string): never => {
+      throw new TornError(file, why);
+    };
+  if (head['step'] !== step) bad(`is of step ${String(head['step'])}`);
+  let at = 0;
+  const parts = readParts(head['parts'], bad, (words) => {
+    if (at + 8 * words > body.length) return bad('length does not match its header');
+    const v = fromBytes(body, at, words);
     at += 8 * words;
-    return { kind, proof, roots: Object.fromEntries(ROOTS[kind].map((c) => [c, root(given[c])])), loss: digits(x['loss']) };
+    return v;
   });
-  if (at !== b.length) bad('length does not match its header');
-  return { step: Number(h['step']), parts };
+  if (at !== body.length) bad('length does not match its header');
+  return { step, parts };
 }
-const mergeFile = (out: string): string => join(out, 'proof', 'merge.bin');
-export const writeMerge = (out: string, words: BigUint64Array): void => writeAtomic(mergeFile(out), bytes(words));
-export function readMerge(out: string): BigUint64Array {
-  try {
-    const b = readFileSync(mergeFile(out));
-    return BigUint64Array.from({ length: Math.floor(b.length / 8) }, (_, i) => b.readBigUInt64LE(8 * i));
-  } catch (e) {
-    throw new InputError(mergeFile(out), [`cannot be read: ${(e as Error).message}`], 'run certune prove');
-  }
-}
-export const hasProof = (out: string, step: number): boolean => existsSync(name(out, 'proof', step));
 
-/** State before a step, in the journal. */
-export function writeState(out: string, step: number, s: AdapterState): void {
-  mkdirSync(join(out, 'journal'), { recursive: true });
-  writeAtomic(name(out, 'journal', step), Buffer.concat([s.C, s.master, s.mm, s.vv].map(bytes)));
+/** Deletes the proofs of single steps. */
+export function dropProofs(out: string): void {
+  const dir = join(out, 'proof');
+  if (!existsSync(dir)) return;
+  for (const f of readdirSync(dir)) if (/^step-\d+\.bin$/.test(f)) rmSync(join(dir, f));
 }
-export function readState(out: string, step: number, n: number): AdapterState | undefined {
+
+/** State before a step and the loss, summed over targets, of the step that led to it (0 for the first). */
+export interface Entry {
+  readonly state: AdapterState;
+  readonly loss: bigint;
+}
+
+export function writeState(out: string, manifest: string, step: number, { state: s, loss }: Entry): void {
+  mkdirSync(join(out, 'journal'), { recursive: true });
+  writeRecord(
+    name(out, 'journal', step),
+    STATE,
+    STATE_VERSION,
+    manifest,
+    { step, loss: loss.toString() },
+    Buffer.concat([s.C, s.master, s.mm, s.vv].map(toBytes)),
+  );
+}
+
+/** State before a step of `n` parameters; undefined if there is none. Errors as of readRecord. */
+export function readState(out: string, manifest: string, step: number, n: number): Entry | undefined {
   const file = name(out, 'journal', step);
   if (!existsSync(file)) return undefined;
-  const b = readFileSync(file);
-  if (b.length !== 32 * n) throw new InputError(file, [`has ${b.length} bytes, expected ${32 * n}`], 'delete the journal and train again');
-  const part = (k: number): BigInt64Array => BigInt64Array.from({ length: n }, (_, i) => b.readBigInt64LE(8 * (k * n + i)));
-  return { C: part(0), master: part(1), mm: part(2), vv: part(3) };
+  const { head, body } = readRecord(file, STATE, STATE_VERSION, manifest);
+  if (head['step'] !== step || body.length !== 32 * n || typeof head['loss'] !== 'string' || !/^-?\d{1,20}$/.test(head['loss']))
+    throw new TornError(file, `is not the state before step ${step} of ${n} parameters`);
+  const part = (k: number): BigInt64Array => new BigInt64Array(fromBytes(body, 8 * k * n, n).buffer);
+  return { state: { C: part(0), master: part(1), mm: part(2), vv: part(3) }, loss: BigInt(head['loss']) };
+}
+
+/** What reading gives, or undefined where the file was cut short: it is made again. Every other error passes. */
+export function orTorn<T>(read: () => T, torn?: (e: TornError) => void): T | undefined {
+  try {
+    return read();
+  } catch (e) {
+    if (!(e instanceof TornError)) throw e;
+    torn?.(e);
+    return undefined;
+  }
+}
+
+/** Removes what a killed process left beside its targets. */
+export function sweep(dir: string, mine?: number): void {
+  if (!existsSync(dir)) return;
+  for (const e of readdirSync(dir, { withFileTypes: true })) {
+    if (e.isDirectory()) sweep(join(dir, e.name), mine);
+    const m = /\.tmp-(\d+)$/.exec(e.name);
+    if (m && (Number(m[1]) === mine || !alive(Number(m[1])))) rmSync(join(dir, e.name), { force: true });
+  }
+}
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (e) {
+    return (e as { code?: string }).code === 'EPERM';
+  }
 }

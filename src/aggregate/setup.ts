@@ -1,22 +1,23 @@
-import canonicalize from 'canonicalize';
 import { readFileSync } from 'node:fs';
 import { InputError } from '../io/errors.js';
 import { type DataResult, TextCodec, loadData } from '../io/data.js';
 import { type BaseModel, loadBase, sha256Hex } from '../io/hf.js';
 import { readAdapter } from '../io/peft.js';
-import { frozenIntegers, quantizeBase, smallNumbers } from '../model/base.js';
+import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../model/llama.js';
+import { TARGETS } from '../model/llama.js';
 import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
 import { ADAMW } from '../optim/adamw.js';
-import { type ScheduleRow, adamConstants } from '../optim/constants.js';
+import type { ScheduleRow } from '../optim/constants.js';
 import { datasetLeaf, datasetRoot } from '../policy/dataset.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { batches } from '../policy/sampler.js';
 import { scheduleRows } from '../policy/schedule.js';
 import { LEAST_BITS, runLedger } from './ledger.js';
-import { type Plan, makePlan } from '../tensor/plan.js';
+import { MANIFEST_VERSION, type Manifest } from './manifest.js';
+import { programsOf } from './programs.js';
 import { sameLayout } from '../tensor/layout.js';
+import type { Plan } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 
@@ -38,21 +39,7 @@ export interface Setup {
   readonly manifest: Manifest;
 }
 
-/** manifest.json: canonical JSON; every constant of the statement is derived from it. Paths are not part of it. */
-export interface Manifest {
-  readonly type: 'certune-manifest';
-  readonly version: 1;
-  readonly config: RunConfig;
-  readonly base: { readonly digest: string };
-  readonly dataset: {
-    readonly root: string[];
-    readonly salt: string[];
-    readonly examples: number;
-    readonly files: { readonly digest: string; readonly source: string; readonly license: string; readonly language: string }[];
-  };
-  readonly tokenizer: string;
-  readonly program: string[];
-}
+export { type Manifest, manifestJson } from './manifest.js';
 
 /** A configuration that this release cannot prove: all reasons at once. */
 export class UnsupportedError extends Error {
@@ -109,31 +96,9 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   );
   const { ints, bits } = quantizeBase(base.weights);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
-    { r, alpha } = config.lora;
-  const numbers = config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS;
-  const lora = { r, targets, scaling: config.lora.scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r };
-  const accumulate = config.train.batch > config.train.microBatch,
+    { r } = config.lora,
     rowsPer = Math.min(config.train.batch, config.train.microBatch);
-  const options = {
-    shape: base.shape,
-    numbers,
-    weightBits: bits,
-    batch: rowsPer,
-    sequence: config.train.sequence,
-    lora,
-    adam: adamConstants(config.train.betas as [number, number], config.train.clip),
-  };
-  const parameters = {
-    main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: 16 },
-    state: { bits: config.proof.bits, logInvRate: 5, grinding: 16 },
-  };
-  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
-    plan = makePlan(program, parameters);
-  let update: Setup['update'];
-  if (accumulate) {
-    const u = llamaProgram({ ...options, kind: 'update' });
-    update = { program: u, plan: makePlan(u, parameters) };
-  }
+  const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
   const last = update?.plan ?? plan;
   linked(last, 'cOut', plan, 'cIn');
   linked(last, 'oOut', last, 'oIn');
@@ -182,9 +147,9 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   };
   const manifest: Manifest = {
     type: 'certune-manifest',
-    version: 1,
+    version: MANIFEST_VERSION,
     config: stored,
-    base: { digest: base.digest },
+    base: { digest: base.digest, shape: base.shape, weightBits: bits },
     dataset: {
       root: root.map(String),
       salt: salt.map(String),
@@ -215,5 +180,3 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     manifest,
   };
 }
-
-export const manifestJson = (m: Manifest): string => canonicalize(m)!;

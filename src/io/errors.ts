@@ -9,3 +9,17 @@ export class InputError extends Error {
     this.name = 'InputError';
   }
 }
+
+/** The disk has no room: names the file, the bytes that it needs and those that are left. Exit code 6. */
+export class DiskFullError extends Error {
+  constructor(
+    readonly file: string,
+    readonly needed: number,
+    readonly free?: number,
+  ) {
+    super(
+      `${file}: no room on the disk for ${needed} bytes${free === undefined ? '' : `, ${free} are free`} (make room and run the same command again: finished work is kept)`,
+    );
+    this.name = 'DiskFullError';
+  }
+}

@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { InputError } from './errors.js';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { DiskFullError, InputError } from './errors.js';
 
 export interface Tensor {
   readonly shape: readonly number[];
@@ -139,17 +139,27 @@ export function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tens
   writeAtomic(file, Buffer.concat([head, Buffer.from(text), body]));
 }
 
-/** Writes beside the target, flushes, renames: a reader sees the old file or the whole new one. */
+/**
+ * Writes beside the target, flushes, renames: a reader sees the old file or the whole new one. Throws DiskFullError where there is no room,
+ * InputError where the place cannot be written.
+ */
 export function writeAtomic(file: string, data: Uint8Array | string): void {
   const tmp = `${file}.tmp-${process.pid}`,
-    fd = openSync(tmp, 'w'),
     b = typeof data === 'string' ? Buffer.from(data) : data;
   try {
-    let o = 0;
-    while (o < b.length) o += writeSync(fd, b, o);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(tmp, 'w');
+    try {
+      let o = 0;
+      while (o < b.length) o += writeSync(fd, b, o);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(tmp, file);
+  } catch (e) {
+    rmSync(tmp, { force: true });
+    const code = (e as { code?: string }).code;
+    if (code === 'ENOSPC' || code === 'EDQUOT') throw new DiskFullError(file, b.length);
+    throw new InputError(file, [`cannot be written: ${(e as Error).message}`]);
   }
-  renameSync(tmp, file);
 }

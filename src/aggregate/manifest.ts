@@ -1,0 +1,109 @@
+import canonicalize from 'canonicalize';
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { P } from '../field/goldilocks.js';
+import { InputError } from '../io/errors.js';
+import type { LlamaShape, WeightBits } from '../model/llama.js';
+import { type RunConfig, runSchema } from '../policy/runfile.js';
+
+/** manifest.json: canonical JSON; every constant of the statement is derived from it. Paths are not part of it. */
+export interface Manifest {
+  readonly type: 'certune-manifest';
+  readonly version: typeof MANIFEST_VERSION;
+  readonly config: RunConfig;
+  readonly base: { readonly digest: string; readonly shape: LlamaShape; readonly weightBits: WeightBits };
+  readonly dataset: {
+    readonly root: string[];
+    readonly salt: string[];
+    readonly examples: number;
+    readonly files: { readonly digest: string; readonly source: string; readonly license: string; readonly language: string }[];
+  };
+  readonly tokenizer: string;
+  readonly program: string[];
+}
+export const MANIFEST_VERSION = 2;
+
+/** An artifact of a version that this release does not read. Exit code 5. */
+export class VersionError extends Error {
+  constructor(
+    readonly file: string,
+    readonly version: unknown,
+    readonly supported: number,
+  ) {
+    super(`${file}: version ${String(version)} is not supported, this release reads version ${supported}`);
+    this.name = 'VersionError';
+  }
+}
+
+const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
+  word = z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .refine((x) => BigInt(x) < P, 'is not a canonical word'),
+  words = z.array(word).length(4),
+  digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  text = z.string().max(1000);
+
+/** A manifest as it may come from anyone: sizes are bounded so that programs derived from it stay constructible. */
+const manifestSchema = z.strictObject({
+  type: z.literal('certune-manifest'),
+  version: z.literal(MANIFEST_VERSION),
+  config: runSchema.refine(
+    (c) =>
+      c.train.sequence <= 2 ** 20 && c.train.batch <= 2 ** 20 && c.train.steps <= 2 ** 24 && c.lora.r <= 2 ** 16 && c.lora.seed < 2 ** 53,
+    'holds a size beyond all limits',
+  ),
+  base: z.strictObject({
+    digest,
+    shape: z.strictObject({
+      layers: upTo(1024),
+      hidden: upTo(2 ** 17),
+      intermediate: upTo(2 ** 20),
+      kvHeads: upTo(1024),
+      groups: upTo(1024),
+      headDim: upTo(4096),
+      vocab: upTo(2 ** 24),
+      tied: z.boolean(),
+      bias: z.boolean(),
+      rmsEps: z.number().positive(),
+    }),
+    weightBits: z.record(z.string().max(100), upTo(40)),
+  }),
+  dataset: z.strictObject({
+    root: words,
+    salt: words,
+    examples: upTo(2 ** 31),
+    files: z.array(z.strictObject({ digest, source: text, license: text, language: text })).min(1),
+  }),
+  tokenizer: digest,
+  program: z.array(z.string().regex(/^\d{1,10}$/)).max(16),
+});
+
+/** Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version. */
+export function parseManifest(file: string, raw: unknown): Manifest {
+  const m = raw as Manifest | null;
+  if (m?.type !== 'certune-manifest') throw new InputError(file, ['is not a Certune manifest']);
+  if (m.version !== MANIFEST_VERSION) throw new VersionError(file, m.version, MANIFEST_VERSION);
+  const r = manifestSchema.safeParse(raw);
+  if (!r.success)
+    throw new InputError(
+      file,
+      r.error.issues.map((i) => `${i.path.join('.') || 'manifest'}: ${i.message}`),
+      'it was changed or damaged: certune commit writes it anew',
+    );
+  return r.data as Manifest;
+}
+
+export const manifestJson = (m: Manifest): string => canonicalize(m)!;
+
+/** SHA-256 of the canonical manifest: what journals and proofs are bound to. */
+export const manifestDigest = (m: Manifest): string => `sha256:${createHash('sha256').update(manifestJson(m)).digest('hex')}`;
+
+/** Paths at which two values differ. */
+export function difference(a: unknown, b: unknown, path = ''): string[] {
+  if (a && b && typeof a === 'object' && typeof b === 'object')
+    return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((k) =>
+      difference((a as Record<string, unknown>)[k], (b as Record<string, unknown>)[k], path ? `${path}.${k}` : k),
+    );
+  return a === b ? [] : [path];
+}

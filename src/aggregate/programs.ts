@@ -1,0 +1,50 @@
+import { smallNumbers } from '../model/base.js';
+import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
+import { adamConstants } from '../optim/constants.js';
+import type { RunConfig } from '../policy/runfile.js';
+import { type Plan, makePlan } from '../tensor/plan.js';
+import type { Program } from '../tensor/types.js';
+
+/** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
+export interface BaseShape {
+  readonly shape: LlamaShape;
+  readonly weightBits: WeightBits;
+}
+
+/** With accumulation `program` is the micro program and `update` the other; otherwise `program` is the whole step. */
+export interface Programs {
+  readonly program: Program;
+  readonly plan: Plan;
+  readonly update?: { readonly program: Program; readonly plan: Plan };
+}
+
+/** Bits of work that every query round asks for. */
+export const GRINDING = 16;
+
+/** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
+export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
+  const { r, alpha, scaling } = config.lora,
+    accumulate = config.train.batch > config.train.microBatch;
+  const options = {
+    shape,
+    numbers: config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS,
+    weightBits,
+    batch: Math.min(config.train.batch, config.train.microBatch),
+    sequence: config.train.sequence,
+    lora: {
+      r,
+      targets: TARGETS.filter((t) => config.lora.targets.includes(t)),
+      scaling: scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r,
+    },
+    adam: adamConstants(config.train.betas as [number, number], config.train.clip),
+  };
+  const parameters = {
+    main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING },
+    state: { bits: config.proof.bits, logInvRate: 5, grinding: GRINDING },
+  };
+  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
+    plan = makePlan(program, parameters);
+  if (!accumulate) return { program, plan };
+  const u = llamaProgram({ ...options, kind: 'update' });
+  return { program, plan, update: { program: u, plan: makePlan(u, parameters) } };
+}

@@ -1,0 +1,27 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { manifestDigest, manifestJson } from '../aggregate/manifest.js';
+import { setup } from '../aggregate/setup.js';
+import { writeAtomic } from '../io/safetensors.js';
+import { readRun } from '../policy/runfile.js';
+import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
+
+/** Commits base, data and settings: RUN/out/manifest.json. The salt of an earlier commitment is kept. */
+export function commit(run: string, c: Context): Result {
+  const config = readRun(run),
+    file = manifestFile(run);
+  const salt = existsSync(file)
+    ? saltOf(readManifest(run))
+    : Array.from({ length: 4 }, () => BigInt(`0x${randomBytes(7).toString('hex')}`));
+  const s = setup(config, salt),
+    { examples, dropped } = s.data;
+  c.writes(out(run));
+  mkdirSync(out(run), { recursive: true });
+  writeAtomic(file, manifestJson(s.manifest));
+  for (const d of dropped.slice(0, 20)) c.progress.line(`dropped ${d.file} line ${d.row}: ${d.reason}`);
+  if (dropped.length > 20) c.progress.line(`and ${dropped.length - 20} more`);
+  return {
+    data: { manifest: file, digest: manifestDigest(s.manifest), root: s.manifest.dataset.root, examples: examples.length, dropped },
+    text: `${examples.length} examples committed (${dropped.length} dropped), manifest ${file}`,
+  };
+}

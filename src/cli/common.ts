@@ -1,0 +1,81 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { type Manifest, difference, manifestDigest, parseManifest } from '../aggregate/manifest.js';
+import { type Setup, setup } from '../aggregate/setup.js';
+import { InputError } from '../io/errors.js';
+import { Kernels } from '../kernels/runtime.js';
+import { readRun } from '../policy/runfile.js';
+import { UsageError } from './errors.js';
+import type { Progress } from './progress.js';
+
+/** What a command gives back: `data` for --json, `text` for people. */
+export interface Result {
+  readonly data: Record<string, unknown>;
+  readonly text: string;
+}
+
+export interface Context {
+  readonly progress: Progress;
+  /** Told once where the command writes, so that an interruption can clear what is unfinished. */
+  readonly writes: (dir: string) => void;
+}
+
+export interface ProverOptions {
+  readonly workers?: string;
+  readonly memory?: string;
+}
+
+export const out = (run: string): string => join(run, 'out');
+
+/** Bytes from "8GiB", "512MiB" or a plain number of GiB. */
+export function parseMemory(text: string): number {
+  const m = /^(\d+(?:\.\d+)?)\s*(GiB|MiB|GB|MB)?$/.exec(text),
+    bytes = m ? Number(m[1]) * ({ GiB: 2 ** 30, MiB: 2 ** 20, GB: 1e9, MB: 1e6 }[m[2] ?? 'GiB'] ?? 1) : 0;
+  if (!(bytes > 0)) throw new UsageError(`--memory: cannot read "${text}", write for example 8GiB or 512MiB`);
+  return bytes;
+}
+
+/** Threads to use: --workers, else all cores up to 16. */
+export function parseWorkers(text?: string): number {
+  if (text === undefined) return Math.max(1, Math.min(16, availableParallelism()));
+  if (!/^\d{1,3}$/.test(text) || Number(text) < 1) throw new UsageError(`--workers: "${text}" is not a number of threads`);
+  return Number(text);
+}
+
+export const kernels = (o: ProverOptions): Promise<Kernels> =>
+  Kernels.create({ threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) });
+
+export const manifestFile = (run: string): string => join(out(run), 'manifest.json');
+
+export function readManifest(run: string): Manifest {
+  const file = manifestFile(run);
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (e) {
+    throw new InputError(file, [`cannot be read: ${(e as Error).message}`], existsSync(file) ? '' : 'run certune commit');
+  }
+  return parseManifest(file, raw);
+}
+
+export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
+
+/** The setup of a committed run: refuses when run.yaml, base or data no longer match the manifest. */
+export function committed(run: string): { s: Setup; digest: string } {
+  const m = readManifest(run),
+    s = setup(readRun(run), saltOf(m)),
+    differs = difference(s.manifest, m);
+  if (differs.length)
+    throw new InputError(
+      manifestFile(run),
+      [`does not match run.yaml, base or data: ${differs.join(', ')}`],
+      'restore them, or delete the out folder and run certune commit again',
+    );
+  return { s, digest: manifestDigest(m) };
+}
+
+export const bytesText = (n: number): string =>
+  n < 1e6 ? `${(n / 1e3).toFixed(1)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 2 ** 30).toFixed(2)} GiB`;
+export const secondsText = (s: number): string =>
+  s < 90 ? `${s.toFixed(s < 10 ? 1 : 0)} s` : s < 5400 ? `${(s / 60).toFixed(1)} min` : `${(s / 3600).toFixed(1)} h`;

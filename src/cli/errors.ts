@@ -1,0 +1,78 @@
+import { CommanderError } from 'commander';
+import { VersionError } from '../aggregate/manifest.js';
+import { UnsupportedError } from '../aggregate/setup.js';
+import { DiskFullError, InputError } from '../io/errors.js';
+import { OutOfMemoryError } from '../kernels/runtime.js';
+import { QuantizationError } from '../model/base.js';
+import { HyperparameterError } from '../optim/constants.js';
+import { ProgramError } from '../tensor/bounds.js';
+import { OverflowError } from '../tensor/integer.js';
+import { VerificationError } from '../transcript/arith.js';
+
+/** A command line that cannot be followed. Exit code 2. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+/** A run that is verified but that the caller's policy does not admit: all reasons at once. Exit code 4. */
+export class PolicyError extends Error {
+  constructor(readonly reasons: readonly string[]) {
+    super(reasons.join('; '));
+    this.name = 'PolicyError';
+  }
+}
+
+/** Training stopped because a value has no meaning any more. Exit code 7. */
+export class TrainingStoppedError extends Error {
+  constructor(
+    readonly step: number,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'TrainingStoppedError';
+  }
+}
+
+/** More memory than there is would be needed. Exit code 6. */
+export class MemoryError extends Error {
+  constructor(
+    readonly needed: number,
+    readonly available: number,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'MemoryError';
+  }
+}
+
+export interface Described {
+  /** 0 verified or done, 1 verification failed, 2 usage, 3 unreadable, 4 policy denied, 5 version, 6 memory or disk, 7 training stopped, 130 interrupted. */
+  readonly exit: number;
+  readonly code: string;
+  readonly message: string;
+  readonly details: Record<string, unknown>;
+}
+
+/** Exit code, code word and message of any error. */
+export function describe(e: unknown): Described {
+  const message = e instanceof Error ? e.message : String(e),
+    as = (exit: number, code: string, details: Record<string, unknown> = {}): Described => ({ exit, code, message, details });
+  if (e instanceof VerificationError) return as(1, 'verification-failed', { check: e.check });
+  if (e instanceof CommanderError || e instanceof UsageError) return as(2, 'usage');
+  if (e instanceof UnsupportedError) return as(2, 'unsupported', { reasons: e.reasons });
+  if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
+  if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
+  if (e instanceof QuantizationError) return as(3, 'unreadable', { tensor: e.tensor });
+  if (e instanceof PolicyError) return as(4, 'policy-denied', { verified: true, reasons: e.reasons });
+  if (e instanceof VersionError) return as(5, 'unsupported-version', { file: e.file, version: e.version, supported: e.supported });
+  if (e instanceof OutOfMemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.cap });
+  if (e instanceof MemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.available });
+  if (e instanceof DiskFullError) return as(6, 'disk-full', { file: e.file, needed: e.needed, free: e.free });
+  if (['ENOSPC', 'EDQUOT'].includes(String((e as { code?: string })?.code))) return as(6, 'disk-full');
+  if (e instanceof OverflowError) return as(7, 'training-stopped', { tensor: e.where, layer: e.layer, value: String(e.value) });
+  if (e instanceof TrainingStoppedError) return as(7, 'training-stopped', { step: e.step });
+  return as(3, 'internal');
+}

@@ -1,0 +1,25 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { InputError } from '../io/errors.js';
+import { writeAtomic } from '../io/safetensors.js';
+import { runTemplate } from '../policy/runfile.js';
+import type { Result } from './common.js';
+
+/** Writes RUN/run.yaml with every key and default; paths become relative to RUN. */
+export function init(run: string, o: { model: string; data: string[] }): Result {
+  const file = join(run, 'run.yaml');
+  if (existsSync(file)) throw new InputError(file, ['exists already'], 'delete it or choose another folder');
+  const missing = [
+    ...(existsSync(o.model) && statSync(o.model).isDirectory() ? [] : [`--model ${o.model} is not a folder`]),
+    ...o.data.filter((d) => !existsSync(d)).map((d) => `--data ${d} does not exist`),
+  ];
+  if (missing.length) throw new InputError(run, missing);
+  try {
+    mkdirSync(run, { recursive: true });
+  } catch (e) {
+    throw new InputError(run, [`cannot be made: ${(e as Error).message}`]);
+  }
+  const rel = (p: string): string => relative(resolve(run), resolve(p)) || '.';
+  writeAtomic(file, runTemplate(rel(o.model), o.data.map(rel)));
+  return { data: { file }, text: `wrote ${file}\nnext: look through it, then certune run ${run}` };
+}

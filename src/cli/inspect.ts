@@ -1,0 +1,93 @@
+import { existsSync, statSync } from 'node:fs';
+import { type Ledger, runLedger } from '../aggregate/ledger.js';
+import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
+import { type Pack, encodePack, readPack } from '../aggregate/pack.js';
+import { programsOf } from '../aggregate/programs.js';
+import { InputError } from '../io/errors.js';
+import { bytesText, readManifest, type Result } from './common.js';
+import { packFile } from './prove.js';
+
+type Status = 'proved' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';
+interface Claim {
+  readonly what: string;
+  readonly status: Status;
+}
+
+/** What a verified run says of itself, in plain words. */
+export function claimsOf(m: Manifest): Claim[] {
+  const { sampler, lora } = m.config,
+    order =
+      sampler.beacon === ''
+        ? 'the order of the data: chosen by the prover, for there is no beacon (salt and row order let a prover try many)'
+        : `the beacon "${sampler.beacon}": that it was unknown when the data were committed`;
+  return [
+    {
+      what: 'every step (forward pass, cross-entropy, all gradients, clipping, AdamW) is the exact integer function of docs/numbers.md',
+      status: 'proved',
+    },
+    { what: 'the mean loss of every step', status: 'proved' },
+    { what: 'each step starts from the state that the step before left; the last one is the released adapter', status: 'proved' },
+    { what: `base weights of ${m.base.digest}, quantised to 16 fraction bits`, status: 'recomputed by the verifier' },
+    {
+      what:
+        lora.from === null ? `initial adapter: A seeded with ${lora.seed}, B = 0, m = v = 0` : `initial adapter: ${lora.from}, m = v = 0`,
+      status: 'recomputed by the verifier',
+    },
+    { what: 'schedule, step counter, loss mask, truncation and chat template', status: 'recomputed by the verifier' },
+    { what: 'the batch of every step: the one that the sampler prescribes for the committed data', status: 'recomputed by the verifier' },
+    { what: 'sources, licences and languages of the data', status: 'declared' },
+    { what: order, status: 'declared' },
+    { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
+    { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
+    {
+      what: 'one proof for the whole run: there is one per micro-batch and update, and one merge of their claims on the base',
+      status: 'not at this stage',
+    },
+  ];
+}
+
+/** Describes a run folder or a packed file without base or data. Verifies nothing. */
+export function inspect(target: string): Result {
+  if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a packed run (run.certune)');
+  const folder = statSync(target).isDirectory(),
+    file = folder ? packFile(target) : target,
+    pack: Pack | undefined = !folder || existsSync(file) ? readPack(file) : undefined,
+    m = folder ? readManifest(target) : pack!.manifest,
+    { config: c } = m,
+    programs = programsOf(c, m.base),
+    ledger: Ledger = runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
+    claims = claimsOf(m),
+    bytes = pack ? encodePack(pack).length : undefined;
+  const width = Math.max(...claims.map((x) => x.status.length));
+  const text = [
+    `manifest ${manifestDigest(m)}`,
+    `base     ${m.base.digest}${c.base.revision ? `, revision ${c.base.revision}` : ''}`,
+    `data     ${m.dataset.examples} examples, root ${m.dataset.root.join(' ')}`,
+    ...m.dataset.files.map((f) => `         ${f.digest}, source ${f.source}, licence ${f.license}, language ${f.language}`),
+    `adapter  LoRA rank ${c.lora.r}, alpha ${c.lora.alpha}${c.lora.scaling === 'rslora' ? ' (rsLoRA)' : ''} on ${c.lora.targets.join(', ')}`,
+    `training ${c.train.steps} steps, batch ${c.train.batch}${programs.update ? ` in micro-batches of ${c.train.microBatch}` : ''}, sequence ${c.train.sequence}, ${c.train.schedule} ${c.train.learningRate}`,
+    pack
+      ? `proof    ${bytesText(bytes!)} for ${pack.run.steps.length} steps; inspect checks none of it: run certune verify`
+      : 'proof    none yet: run certune prove',
+    '',
+    ...claims.map((x) => `${x.status.padEnd(width)}  ${x.what}`),
+    '',
+    'soundness, bits per round (proofs x rounds):',
+    ...ledger.terms.map((t) => `${t.bits.toFixed(1).padStart(7)}  ${t.kind.padEnd(10)}  ${t.proof}: ${t.name} (${t.proofs} x ${t.rounds})`),
+    '',
+    `${ledger.roundByRound.toFixed(1).padStart(7)}  total, round by round, of which ${ledger.grinding} are ground in the query rounds. An attacker who evaluates the hash q times, over all`,
+    `         proofs of the run together, succeeds with probability at most q x 2^-${ledger.roundByRound.toFixed(1)}: each evaluation belongs to one round of one proof.`,
+    `${ledger.union.toFixed(1).padStart(7)}  sum of all errors over all rounds of all proofs, for one interactive attempt.`,
+  ].join('\n');
+  return {
+    data: {
+      manifest: m,
+      digest: manifestDigest(m),
+      proved: pack !== undefined,
+      ...(bytes === undefined ? {} : { bytes }),
+      claims,
+      ledger: { terms: ledger.terms, roundByRound: ledger.roundByRound, union: ledger.union, grinding: ledger.grinding },
+    },
+    text,
+  };
+}

@@ -1,0 +1,72 @@
+import { createRequire } from 'node:module';
+import type { Ledger } from '../aggregate/ledger.js';
+import type { Setup } from '../aggregate/setup.js';
+import { PolicyError, UsageError } from './errors.js';
+
+const require = createRequire(import.meta.url),
+  satisfies = require('spdx-satisfies') as (expression: string, approved: string[]) => boolean;
+
+export interface PolicyOptions {
+  readonly allowLicense?: string[];
+  readonly requireBeacon?: boolean;
+  readonly minBits?: string;
+  readonly requireBase?: string;
+}
+
+/** What a caller demands of a run beyond its proofs. */
+export interface Policy {
+  readonly licenses?: readonly string[];
+  readonly beacon: boolean;
+  readonly bits?: number;
+  readonly base?: string;
+}
+
+const admits = (expression: string, approved: readonly string[]): boolean => {
+  if (approved.includes(expression)) return true;
+  try {
+    return satisfies(
+      expression,
+      approved.filter((x) => !x.startsWith('LicenseRef-')),
+    );
+  } catch {
+    return false;
+  }
+};
+
+const known = (license: string): boolean => {
+  try {
+    return satisfies(license, [license]);
+  } catch {
+    return false;
+  }
+};
+
+/** Reads the policy options; throws UsageError for what cannot be meant. */
+export function parsePolicy(o: PolicyOptions): Policy {
+  for (const l of o.allowLicense ?? [])
+    if (!/^LicenseRef-[0-9A-Za-z.-]+$/.test(l) && !known(l))
+      throw new UsageError(`--allow-license: "${l}" is not one SPDX identifier; repeat the option for several`);
+  if (o.minBits !== undefined && !/^\d{1,3}$/.test(o.minBits)) throw new UsageError(`--min-bits: "${o.minBits}" is not a number`);
+  if (o.requireBase !== undefined && !/^sha256:[0-9a-f]{64}$/.test(o.requireBase))
+    throw new UsageError('--require-base: give sha256: and 64 hexadecimal digits');
+  return {
+    ...(o.allowLicense ? { licenses: o.allowLicense } : {}),
+    beacon: o.requireBeacon === true,
+    ...(o.minBits === undefined ? {} : { bits: Number(o.minBits) }),
+    ...(o.requireBase === undefined ? {} : { base: o.requireBase }),
+  };
+}
+
+/** Throws PolicyError with every reason for which a verified run is not admitted. Licences are those declared: no proof covers them. */
+export function checkPolicy(p: Policy, s: Setup, ledger: Ledger): void {
+  const reasons: string[] = [];
+  if (p.licenses) {
+    const found = new Set(s.data.examples.map((e) => e.license));
+    for (const l of found) if (!admits(l, p.licenses)) reasons.push(`licence ${l} of the data is not among ${p.licenses.join(', ')}`);
+  }
+  if (p.beacon && s.config.sampler.beacon === '') reasons.push('the run has no beacon: the prover chose the order of the data');
+  if (p.bits !== undefined && ledger.roundByRound < p.bits)
+    reasons.push(`${ledger.roundByRound.toFixed(1)} provable bits are fewer than ${p.bits}`);
+  if (p.base !== undefined && p.base !== s.base.digest) reasons.push(`the base is ${s.base.digest}, not ${p.base}`);
+  if (reasons.length) throw new PolicyError(reasons);
+}

@@ -1,0 +1,85 @@
+import { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import { commit } from './commit.js';
+import type { Context, Result } from './common.js';
+import { init } from './init.js';
+import { inspect } from './inspect.js';
+import { prove } from './prove.js';
+import { runAll } from './run.js';
+import { train } from './train.js';
+import { verify } from './verify.js';
+
+const list = (v: string, all: string[] = []): string[] => [...all, v];
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+const EXITS = `
+Exit codes: 0 verified or done, 1 verification failed, 2 usage, 3 unreadable or malformed, 4 valid but denied by policy,
+5 unsupported version, 6 not enough memory or disk, 7 training stopped, 130 interrupted.`;
+
+/** The commands. `done` receives the one result of the command that was run. */
+export function commands(c: Context, done: (r: Result) => void): Command {
+  const program = new Command('certune')
+    .description('Fine-tune with LoRA and AdamW in exact integers, prove every step, verify.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .exitOverride()
+    .configureHelp({ helpWidth: 110 })
+    .addHelpText('after', EXITS);
+  const command = (name: string, text: string, example: string): Command =>
+    program
+      .command(name)
+      .description(text)
+      .option('--json', 'print one JSON document on stdout, errors too')
+      .option('--quiet', 'no progress on stderr')
+      .allowExcessArguments(false)
+      .exitOverride()
+      .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`);
+  const prover = (x: Command): Command =>
+    x.option('--workers <n>', 'threads (default: all cores, at most 16)').option('--memory <size>', 'most memory to use, for example 8GiB');
+
+  command(
+    'init <run>',
+    'write RUN/run.yaml with every key, its default and what it means',
+    'certune init my-run --model ./SmolLM2-135M --data train.jsonl',
+  )
+    .requiredOption('--model <dir>', 'Hugging Face folder: config.json, safetensors, tokenizer.json')
+    .requiredOption('--data <file>', 'JSON lines; repeatable', list)
+    .action((run, o) => done(init(run, o)));
+  command('commit <run>', 'commit to base, data and settings: RUN/out/manifest.json', 'certune commit my-run').action((run) =>
+    done(commit(run, c)),
+  );
+  prover(command('train <run>', 'train in exact integers; goes on where it was interrupted', 'certune train my-run')).action(
+    async (run, o) => done(await train(run, o, c)),
+  );
+  prover(
+    command(
+      'prove <run>',
+      'prove every step into one file, RUN/out/proof/run.certune; goes on where it was interrupted',
+      'certune prove my-run --workers 8 --memory 16GiB',
+    ),
+  ).action(async (run, o) => done(await prove(run, o, c)));
+  prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run')).action(async (run, o) =>
+    done(await runAll(run, o, c)),
+  );
+  command(
+    'verify <target>',
+    'verify a run folder or a packed run',
+    'certune verify my-run\ncertune verify run.certune --base ./SmolLM2-135M --data train.jsonl --adapter ./adapter \\\n  --allow-license Apache-2.0 --allow-license CC0-1.0 --require-beacon --min-bits 120',
+  )
+    .option('--base <dir>', 'Hugging Face folder of the base')
+    .option('--data <file>', 'data, in the order of the manifest; repeatable', list)
+    .option('--adapter <dir>', 'released adapter')
+    .option('--from <dir>', 'adapter that the run started from, if it did')
+    .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
+    .option('--require-beacon', 'deny a run whose order of data the prover chose')
+    .option('--require-base <digest>', 'deny another base than sha256:...')
+    .option('--min-bits <n>', 'deny fewer provable bits')
+    .action((target, o) => done(verify(target, o, c)));
+  command(
+    'inspect <target>',
+    'say what a run proves, what it declares, and its soundness term by term',
+    'certune inspect my-run/out/proof/run.certune',
+  ).action((target) => done(inspect(target)));
+  return program;
+}

@@ -1,0 +1,90 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { meanLoss, runStep } from '../aggregate/chain.js';
+import { type Entry, orTorn, readState, sweep, writeState } from '../aggregate/files.js';
+import type { Setup } from '../aggregate/setup.js';
+import { writeAdapter } from '../io/peft.js';
+import { unflattenGroup } from '../model/step.js';
+import { OverflowError } from '../tensor/integer.js';
+import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
+import { TrainingStoppedError } from './errors.js';
+
+/** Trains in exact integers. The journal holds the state before every step: after an interruption training goes on where it stood. */
+export async function train(run: string, o: ProverOptions, c: Context): Promise<Result> {
+  const { s, digest } = committed(run),
+    dir = out(run),
+    steps = s.config.train.steps,
+    n = s.program.axes['P'];
+  c.writes(dir);
+  mkdirSync(dir, { recursive: true });
+  sweep(dir);
+  const losses: number[] = [],
+    at = (step: number): Entry | undefined =>
+      orTorn(
+        () => readState(dir, digest, step, n),
+        (e) => c.progress.line(`${e.message}: this step is trained again`),
+      );
+  let now: Entry = { state: s.initial, loss: 0n },
+    step = 0;
+  const first = at(0);
+  if (!first) writeState(dir, digest, 0, now);
+  else
+    for (; step < steps; step++) {
+      const next = at(step + 1);
+      if (!next) break;
+      now = next;
+      losses.push(meanLoss(s, step, next.loss));
+    }
+  const found = step,
+    k = await kernels(o);
+  c.progress.start(found);
+  try {
+    for (; step < steps; step++) {
+      const r = attempt(step, () => runStep(k, s, step, now.state)),
+        loss = meanLoss(s, step, r.loss);
+      if (!Number.isFinite(loss)) throw new TrainingStoppedError(step, `step ${step}: the loss is ${loss}, not a finite number`);
+      now = { state: r.after, loss: r.loss };
+      losses.push(loss);
+      writeState(dir, digest, step + 1, now);
+      c.progress.update(`train, loss ${loss.toFixed(4)}`, step + 1, steps);
+    }
+  } finally {
+    k.close();
+  }
+  release(run, s, now.state.C);
+  const adapter = join(dir, 'adapter');
+  return {
+    data: { losses, found, adapter },
+    text: `trained ${steps} steps${found ? ` (${found} found in the journal)` : ''}, loss ${losses[0].toFixed(4)} -> ${losses[steps - 1].toFixed(4)}; adapter in ${adapter}`,
+  };
+}
+
+/** Names the step of an overflow; the journal up to it stays. */
+function attempt<T>(step: number, f: () => T): T {
+  try {
+    return f();
+  } catch (e) {
+    if (!(e instanceof OverflowError)) throw e;
+    throw Object.assign(e, { message: `step ${step}: ${e.message} (the journal keeps all steps before)` });
+  }
+}
+
+function release(run: string, s: Setup, C: BigInt64Array): void {
+  const members = new Map([...unflattenGroup(s.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
+  const c = s.config,
+    card = `---\nbase_model: ${c.base.revision ?? s.base.digest}\nlibrary_name: peft\n---\n\n# LoRA adapter trained with Certune\n\nBase ${s.base.digest}; ${c.train.steps} steps of ${c.train.batch} sequences; dataset root ${s.manifest.dataset.root.join(' ')}. Sources and licences are declared, not proved.\n`;
+  writeAdapter(
+    join(out(run), 'adapter'),
+    s.base.shape,
+    {
+      r: c.lora.r,
+      alpha: c.lora.alpha,
+      targets: c.lora.targets,
+      rslora: c.lora.scaling === 'rslora',
+      base: s.base.digest,
+      revision: c.base.revision,
+    },
+    members,
+    card,
+  );
+}

@@ -1,0 +1,48 @@
+import { CommanderError } from 'commander';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Result } from './common.js';
+import { describe } from './errors.js';
+import { commands } from './program.js';
+import { Progress } from './progress.js';
+
+/*
+ * Runs one command in a thread of its own, so that the main thread stays free to answer signals while kernels compute. Messages to it:
+ * {out}: folder in which unfinished files may lie; {err}: text for stderr; {end}: exit code and text for stdout.
+ */
+
+const { argv, tty } = workerData as { argv: string[]; tty: boolean },
+  json = argv.includes('--json'),
+  post = (m: Record<string, unknown>): void => parentPort!.postMessage(m),
+  progress = new Progress({ tty, quiet: argv.includes('--quiet'), write: (err) => post({ err }) });
+let result: Result | undefined,
+  printed = '';
+const program = commands({ progress, writes: (out) => post({ out }) }, (r) => {
+  result = r;
+});
+for (const x of [program, ...program.commands])
+  x.configureOutput({
+    writeOut: (t) => {
+      printed += t;
+    },
+    writeErr: (err) => {
+      if (!json) post({ err });
+    },
+  });
+try {
+  await program.parseAsync(argv, { from: 'user' });
+  post({ end: 0, text: result ? (json ? JSON.stringify(result.data) : result.text) + '\n' : printed });
+} catch (e) {
+  if (e instanceof CommanderError && e.exitCode === 0) post({ end: 0, text: printed });
+  else {
+    const d = describe(e);
+    const message = d.message.replace(/^error: /, '');
+    if (json) post({ end: d.exit, text: `${JSON.stringify({ error: { code: d.code, message, exit: d.exit, ...d.details } })}\n` });
+    else {
+      if (!(e instanceof CommanderError))
+        progress.line(`certune: ${d.exit === 1 ? 'NOT VERIFIED: ' : d.exit === 4 ? 'verified, but denied: ' : ''}${message}`, true);
+      if (d.exit === 2) post({ err: 'certune --help and certune COMMAND --help list commands and options\n' });
+      post({ end: d.exit, text: '' });
+    }
+    if (process.env['CERTUNE_DEBUG'] || d.code === 'internal') post({ err: `${(e as Error).stack}\n` });
+  }
+}

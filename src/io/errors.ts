@@ -1,3 +1,6 @@
+/** So many problems are spelled out in the message; `problems` holds all of them. */
+const SHOWN = 20;
+
 /** Unreadable or malformed input: names file, key or tensor and the way out. Exit code 3. */
 export class InputError extends Error {
   constructor(
@@ -5,7 +8,9 @@ export class InputError extends Error {
     readonly problems: readonly string[],
     readonly remedy = '',
   ) {
-    super(`${file}: ${problems.join('; ')}${remedy ? ` (${remedy})` : ''}`);
+    const shown = problems.slice(0, SHOWN).join('; '),
+      rest = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
+    super(`${file}: ${shown}${rest}${remedy ? ` (${remedy})` : ''}`);
     this.name = 'InputError';
   }
 }
@@ -23,3 +28,5 @@ export class DiskFullError extends Error {
     this.name = 'DiskFullError';
   }
 }
+/** Text of anything thrown, for the end of a sentence. */
+export const reason = (e: unknown): string => (e instanceof Error ? e.message : String(e));

@@ -1,18 +1,24 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FloatWeights, type Rope, collectWeights } from '../model/base.js';
-import { projectionSize } from '../model/init.js';
-import { type LlamaShape, TARGETS } from '../model/llama.js';
-import { InputError } from './errors.js';
-import { type Tensor, readSafetensors } from './safetensors.js';
+import type { RealWeights, Rope } from '../model/base.js';
+import { type LlamaShape, weightFrac } from '../model/llama.js';
+import { type ModelConfig, ids, parseConfig } from './config.js';
+import { InputError, reason } from './errors.js';
+import { isObject, readJson } from './json.js';
+import { type Slot, strangeTensor, weightSlots } from './names.js';
+import { SafetensorsFile } from './safetensors.js';
+
+export { readJson } from './json.js';
+export { expectedShapes } from './names.js';
 
 /** A base model folder as Certune needs it. */
 export interface BaseModel {
   readonly dir: string;
   readonly shape: LlamaShape;
   readonly rope: Rope;
-  readonly weights: FloatWeights;
+  /** By program name, in program order; float32 holds every supported dtype exactly. */
+  readonly weights: RealWeights;
   readonly eos: number;
   readonly pad: number;
   readonly bos: number | null;
@@ -20,136 +26,175 @@ export interface BaseModel {
   readonly maxPositions: number;
 }
 
-export const sha256Hex = (b: Uint8Array): string => Buffer.from(sha256(b)).toString('hex');
-
-/** Reads a JSON object. Throws InputError. */
-export function readJson(file: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    throw new InputError(file, ['is not JSON']);
-  }
+/** A checked folder before its weights are read. */
+export interface BaseFolder {
+  readonly dir: string;
+  readonly config: ModelConfig;
+  readonly eos: number;
+  readonly pad: number;
+  readonly bos: number | null;
+  /** Names of the weight files. */
+  readonly files: readonly string[];
+  readonly slots: ReadonlyMap<string, Slot>;
 }
 
-/** Loads and checks a Hugging Face folder; lists everything unsupported at once, before any work. */
-export function loadBase(dir: string): BaseModel {
-  const file = join(dir, 'config.json'),
-    c = readJson(file),
-    problems: string[] = [];
-  const arch = (c['architectures'] as string[] | undefined)?.[0];
-  if (arch !== 'LlamaForCausalLM' && arch !== 'Qwen2ForCausalLM')
-    problems.push(`architecture ${arch} is not supported (LlamaForCausalLM, Qwen2ForCausalLM are)`);
-  const num = (k: string, dflt?: number): number => {
-    const v = c[k] ?? dflt;
-    if (typeof v !== 'number' || !(v > 0)) {
-      problems.push(`${k} is missing or not a positive number`);
-      return 1;
-    }
-    return v;
-  };
-  const heads = num('num_attention_heads'),
-    kvHeads = num('num_key_value_heads', heads),
-    hidden = num('hidden_size'),
-    headDim = num('head_dim', hidden / heads);
-  if (heads % kvHeads) problems.push('num_attention_heads is not a multiple of num_key_value_heads');
-  if (headDim % 2) problems.push('head_dim is odd');
-  if (c['hidden_act'] !== 'silu') problems.push(`hidden_act ${String(c['hidden_act'])} is not supported (silu is)`);
-  for (const k of ['mlp_bias', 'use_sliding_window', 'quantization_config']) if (c[k]) problems.push(`${k} is not supported`);
-  if (arch === 'LlamaForCausalLM' && c['attention_bias'] === true) problems.push('attention_bias with an o_proj bias is not supported');
-  const rs = c['rope_scaling'] as Record<string, unknown> | null | undefined,
-    type = rs ? String(rs['rope_type'] ?? rs['type'] ?? 'default') : 'default';
-  let scaling: Rope['scaling'] = { type: 'none' };
-  if (rs && type === 'linear') scaling = { type: 'linear', factor: Number(rs['factor']) };
-  else if (rs && type === 'llama3')
-    scaling = {
-      type: 'llama3',
-      factor: Number(rs['factor']),
-      lowFreqFactor: Number(rs['low_freq_factor']),
-      highFreqFactor: Number(rs['high_freq_factor']),
-      originalMaxPositions: Number(rs['original_max_position_embeddings']),
-    };
-  else if (rs && type !== 'default') problems.push(`rope_scaling ${type} is not supported (linear, llama3 are)`);
-  const shape: LlamaShape = {
-    layers: num('num_hidden_layers'),
-    hidden,
-    intermediate: num('intermediate_size'),
-    kvHeads,
-    groups: heads / kvHeads,
-    headDim,
-    vocab: num('vocab_size'),
-    tied: c['tie_word_embeddings'] === true,
-    bias: arch === 'Qwen2ForCausalLM',
-    rmsEps: num('rms_norm_eps', 1e-6),
-  };
-  if (problems.length) throw new InputError(file, problems);
+/** SHA-256 of bytes, in hex. */
+export const sha256Hex = (b: Uint8Array | string): string => createHash('sha256').update(b).digest('hex');
+
+/** SHA-256 of a file, in hex, without holding it in memory. Throws InputError. */
+export function sha256File(file: string): string {
+  const h = createHash('sha256'),
+    b = new Uint8Array(4 << 20);
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, 'r');
+    for (let n = readSync(fd, b); n > 0; n = readSync(fd, b)) h.update(b.subarray(0, n));
+  } catch (e) {
+    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  return h.digest('hex');
+}
+
+/**
+ * Checks configuration, index and headers of a Hugging Face folder and lists everything that is missing or unsupported at once, before
+ * any weight is read. Throws InputError.
+ */
+export function openBase(dir: string): BaseFolder {
+  const problems: string[] = [],
+    config = parseConfig(readJson(join(dir, 'config.json')), problems);
   const gen = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json')) : {};
-  const first = (v: unknown): number | undefined => {
-    const x = Array.isArray(v) ? v[0] : v;
-    return typeof x === 'number' ? x : undefined;
-  };
-  const eos = first(gen['eos_token_id']) ?? first(c['eos_token_id']);
-  if (eos === undefined) throw new InputError(file, ['eos_token_id is missing']);
-  const index = join(dir, 'model.safetensors.index.json');
-  const files = existsSync(index)
-    ? [...new Set(Object.values(readJson(index)['weight_map'] as Record<string, string>))].sort()
-    : ['model.safetensors'];
-  const tensors = new Map<string, Tensor>();
-  for (const f of files)
-    for (const [k, v] of readSafetensors(join(dir, f))) {
-      if (tensors.has(k)) problems.push(`tensor ${k} occurs in two shards`);
-      tensors.set(k, v);
+  const eos = ids(gen, 'eos_token_id', problems)[0] ?? config.eos[0];
+  if (eos === undefined) problems.push('eos_token_id is missing in config.json and generation_config.json');
+  const configured = problems.length === 0,
+    slots = weightSlots(configured ? config.shape : { ...config.shape, layers: 1 });
+  const { files, tensors } = openWeights(dir, problems);
+  if (configured) {
+    for (const [k, s] of slots) {
+      const t = tensors.get(k);
+      if (!t) problems.push(`tensor ${k} is missing`);
+      else if (t.shape.join() !== s.shape.join()) problems.push(`tensor ${k} has shape [${t.shape.join()}], expected [${s.shape.join()}]`);
     }
-  const want = expectedShapes(shape);
-  for (const [k, s] of want) {
-    const t = tensors.get(k);
-    if (!t) problems.push(`tensor ${k} is missing`);
-    else if (t.shape.join() !== s.join()) problems.push(`tensor ${k} has shape [${t.shape.join()}], expected [${s.join()}]`);
-    else {
-      const at = t.data.findIndex((x) => !Number.isFinite(x));
-      if (at >= 0) problems.push(`tensor ${k}[${at}] is ${t.data[at]}`);
+    for (const k of tensors.keys()) if (!slots.has(k) && !redundant(k, config.shape)) problems.push(strangeTensor(k));
+    for (const [what, id] of [
+      ['eos_token_id', eos],
+      ['bos_token_id', config.bos],
+      ['pad_token_id', config.pad],
+    ] as const)
+      if (typeof id === 'number' && id >= config.shape.vocab)
+        problems.push(`${what} ${id} is beyond the vocabulary of ${config.shape.vocab}`);
+  }
+  for (const [k, t] of tensors) if (t.dtype === 'F64') problems.push(`tensor ${k} is F64, supported are F32, F16, BF16`);
+  if (problems.length) throw new InputError(dir, problems, 'nothing has been read or written');
+  return { dir, config, eos: eos!, pad: config.pad ?? 0, bos: config.bos, files, slots };
+}
+
+/** Tensors that a folder may carry without effect: a copy of tied embeddings (checked to be one), frequencies of old exports. */
+const redundant = (name: string, s: LlamaShape): boolean => (s.tied && name === 'lm_head.weight') || name.endsWith('rotary_emb.inv_freq');
+
+/** Headers of all weight files; the index of a sharded folder must say exactly what the shards hold. */
+function openWeights(
+  dir: string,
+  problems: string[],
+): { files: string[]; tensors: Map<string, { shape: readonly number[]; dtype: string }> } {
+  const tensors = new Map<string, { shape: readonly number[]; dtype: string }>(),
+    index = join(dir, 'model.safetensors.index.json');
+  let map: Record<string, unknown> | undefined,
+    files = ['model.safetensors'];
+  if (existsSync(index)) {
+    if (existsSync(join(dir, 'model.safetensors')))
+      problems.push('model.safetensors and model.safetensors.index.json are both there: delete one');
+    const m = readJson(index)['weight_map'];
+    if (!isObject(m) || !Object.values(m).every((f) => typeof f === 'string' && /^[\w.-]+\.safetensors$/.test(f) && !f.startsWith('.'))) {
+      problems.push('model.safetensors.index.json: weight_map does not map names to files of this folder');
+      return { files: [], tensors };
+    }
+    map = m;
+    files = [...new Set(Object.values(m) as string[])].sort();
+  } else if (!existsSync(join(dir, 'model.safetensors'))) {
+    const other = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'tf_model.h5', 'model.gguf'].find((f) => existsSync(join(dir, f)));
+    problems.push(`model.safetensors is missing${other ? `: ${other} is not supported, save the model as safetensors` : ''}`);
+    return { files: [], tensors };
+  }
+  for (const f of files) {
+    let s: SafetensorsFile;
+    try {
+      s = new SafetensorsFile(join(dir, f));
+    } catch (e) {
+      if (!(e instanceof InputError)) throw e;
+      problems.push(existsSync(join(dir, f)) ? `${f} ${e.problems.join('; ')}` : `shard ${f} of the index is missing`);
+      continue;
+    }
+    for (const [k, t] of s.tensors) {
+      if (tensors.has(k)) problems.push(`tensor ${k} occurs in two shards`);
+      if (map && map[k] !== f)
+        problems.push(`tensor ${k} is in ${f}, the index says ${map[k] === undefined ? 'nothing of it' : String(map[k])}`);
+      tensors.set(k, t);
+    }
+    if (map)
+      for (const [k, at] of Object.entries(map))
+        if (at === f && !s.tensors.has(k)) problems.push(`tensor ${k} is not in ${f}, where the index has it`);
+    s.close();
+  }
+  return { files, tensors };
+}
+
+/**
+ * Loads a Hugging Face folder: openBase, then the weights tensor by tensor into program order. NaN, infinite and too large weights are
+ * listed with tensor and index. Memory: four bytes a weight. Throws InputError.
+ */
+export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseModel {
+  const { config, slots, files } = opened,
+    sizes = new Map<string, number>(),
+    problems: string[] = [];
+  for (const s of slots.values()) sizes.set(s.tensor, Math.max(sizes.get(s.tensor) ?? 0, s.at + product(s.shape)));
+  const weights = new Map([...sizes].map(([n, size]) => [n, new Float32Array(size)]));
+  let copy: Float32Array | undefined;
+  for (const f of files) {
+    const file = new SafetensorsFile(join(dir, f));
+    try {
+      for (const name of file.tensors.keys()) {
+        const s = slots.get(name);
+        if (s) {
+          file.readInto(name, weights.get(s.tensor)!, s.at);
+          const p = unfit(name, s, weights.get(s.tensor)!);
+          if (p) problems.push(p);
+        } else if (name === 'lm_head.weight') copy = file.read(name) as Float32Array;
+      }
+    } finally {
+      file.close();
     }
   }
-  for (const k of tensors.keys())
-    if (!want.has(k) && !(shape.tied && k === 'lm_head.weight') && !k.endsWith('rotary_emb.inv_freq'))
-      problems.push(`tensor ${k} is not part of this architecture`);
-  if (problems.length) throw new InputError(dir, problems);
-  const digest = sha256Hex(Buffer.from(['config.json', ...files].map((f) => `${sha256Hex(readFileSync(join(dir, f)))}  ${f}\n`).join('')));
+  if (copy) {
+    const e = weights.get('E')!,
+      at = copy.length === e.length ? copy.findIndex((x, k) => x !== e[k]) : 0;
+    if (at >= 0) problems.push(`lm_head.weight differs from the embeddings at ${at}, although tie_word_embeddings is true`);
+  }
+  if (problems.length) throw new InputError(dir, problems, 'these weights cannot be represented');
+  const digest = sha256Hex(['config.json', ...files].map((f) => `${sha256File(join(dir, f))}  ${f}\n`).join(''));
   return {
     dir,
-    shape,
-    rope: { theta: typeof c['rope_theta'] === 'number' ? c['rope_theta'] : 10000, scaling },
-    weights: collectWeights(shape, (n) => tensors.get(n)!.data as Float64Array),
-    eos,
-    pad: first(c['pad_token_id']) ?? 0,
-    bos: first(c['bos_token_id']) ?? null,
+    shape: config.shape,
+    rope: config.rope,
+    weights,
+    eos: opened.eos,
+    pad: opened.pad,
+    bos: opened.bos,
     digest: `sha256:${digest}`,
-    maxPositions: num('max_position_embeddings', 2048),
+    maxPositions: config.maxPositions,
   };
 }
 
-/** Hugging Face names and shapes of every tensor of a model. */
-export function expectedShapes(s: LlamaShape): Map<string, number[]> {
-  const out = new Map<string, number[]>([
-    ['model.embed_tokens.weight', [s.vocab, s.hidden]],
-    ['model.norm.weight', [s.hidden]],
-  ]);
-  if (!s.tied) out.set('lm_head.weight', [s.vocab, s.hidden]);
-  for (let l = 0; l < s.layers; l++) {
-    const p = `model.layers.${l}.`;
-    out.set(`${p}input_layernorm.weight`, [s.hidden]);
-    out.set(`${p}post_attention_layernorm.weight`, [s.hidden]);
-    for (const t of TARGETS) {
-      const z = projectionSize(s, t),
-        m = t.endsWith('gate_proj') || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn';
-      out.set(`${p}${m}.${t}.weight`, [z.out, z.in]);
-      if (s.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) out.set(`${p}${m}.${t}.bias`, [z.out]);
-    }
+const product = (shape: readonly number[]): number => shape.reduce((x, y) => x * y, 1);
+
+/** The first weight of a tensor that is no number or does not fit 31 bits at its fraction. */
+function unfit(name: string, s: Slot, all: Float32Array): string | undefined {
+  const limit = 2 ** (31 - weightFrac(s.tensor)) - 1;
+  for (let k = s.at, end = s.at + product(s.shape); k < end; k++) {
+    const x = all[k];
+    if (!(x < limit && x > -limit))
+      return `tensor ${name}[${k - s.at}] is ${x}${Number.isFinite(x) ? `, weights of this tensor must stay below ${limit} in magnitude` : ''}`;
   }
-  return out;
+  return undefined;
 }

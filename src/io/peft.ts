@@ -4,17 +4,20 @@ import { projectionSize } from '../model/init.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
 import { ADAMW } from '../optim/adamw.js';
 import { InputError } from './errors.js';
-import { readJson } from './hf.js';
+import { readJson } from './json.js';
+import { moduleOf } from './names.js';
 import { type Tensor, readSafetensors, writeAtomic, writeSafetensors } from './safetensors.js';
 
-const module = (t: Target): string => (t === 'gate_proj' || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn');
-const key = (l: number, t: Target, ab: string): string => `base_model.model.model.layers.${l}.${module(t)}.${t}.lora_${ab}.weight`;
+/** PEFT's name of an adapter tensor, without the adapter's own name, as it saves it. */
+export const adapterKey = (layer: number, t: Target, ab: 'A' | 'B'): string =>
+  `base_model.model.model.layers.${layer}.${moduleOf(t)}.${t}.lora_${ab}.weight`;
 
 export interface AdapterMeta {
   readonly r: number;
   readonly alpha: number;
   readonly targets: readonly Target[];
   readonly rslora: boolean;
+  /** What the base is called: its name on the hub, or its digest. */
   readonly base: string;
   readonly revision: string | null;
 }
@@ -39,6 +42,18 @@ export function adapterConfig(meta: AdapterMeta): Record<string, unknown> {
   };
 }
 
+/** Names and shapes of an adapter's tensors, [r, in] and [out, r]. */
+export function adapterShapes(shape: LlamaShape, r: number, targets: readonly Target[]): Map<string, [number, number]> {
+  const out = new Map<string, [number, number]>();
+  for (let l = 0; l < shape.layers; l++)
+    for (const t of targets) {
+      const z = projectionSize(shape, t);
+      out.set(adapterKey(l, t, 'A'), [r, z.in]);
+      out.set(adapterKey(l, t, 'B'), [z.out, r]);
+    }
+  return out;
+}
+
 /** Writes an adapter folder that PEFT loads. Members ("q_proj.A") are integers C, released as C 2^-20: exact in float32. */
 export function writeAdapter(
   dir: string,
@@ -49,81 +64,200 @@ export function writeAdapter(
 ): void {
   mkdirSync(dir, { recursive: true });
   const out = new Map<string, Tensor>();
-  for (const t of meta.targets) {
-    const z = projectionSize(shape, t);
+  for (const t of meta.targets)
     for (const ab of ['A', 'B'] as const) {
       const v = members.get(`${t}.${ab}`)!,
-        n = v.length / shape.layers;
+        n = v.length / shape.layers,
+        z = projectionSize(shape, t);
       for (let l = 0; l < shape.layers; l++) {
         const data = new Float32Array(n);
         for (let i = 0; i < n; i++) {
           const c = v[l * n + i];
-          if (c > 1n << 24n || c < -(1n << 24n)) throw new Error('compute copy exceeds 2^24');
+          if (c > 1n << 24n || c < -(1n << 24n)) throw new RangeError(`${t}.${ab} holds ${c}: beyond 2^24 it is not exact in float32`);
           data[i] = Number(c) / 2 ** ADAMW.C.frac;
         }
-        out.set(key(l, t, ab), { shape: ab === 'A' ? [meta.r, z.in] : [z.out, meta.r], data });
+        out.set(adapterKey(l, t, ab), { shape: ab === 'A' ? [meta.r, z.in] : [z.out, meta.r], data });
       }
     }
-  }
   writeSafetensors(join(dir, 'adapter_model.safetensors'), out);
   writeAtomic(join(dir, 'adapter_config.json'), `${JSON.stringify(adapterConfig(meta), null, 2)}\n`);
   writeAtomic(join(dir, 'README.md'), card);
 }
 
-/** Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not supported. */
+/** Keys that PEFT writes and that say nothing about the tensors' meaning, or that are checked below. */
+const KNOWN = new Set(
+  `peft_type base_model_name_or_path revision task_type inference_mode auto_mapping peft_version r lora_alpha lora_dropout target_modules bias
+  fan_in_fan_out use_rslora use_dora modules_to_save init_lora_weights megatron_core loftq_config qalora_group_size`.split(/\s+/),
+);
+
+/** Whether an option is off: absent, null, false, or an empty list or object. */
+const off = (v: unknown): boolean => v === undefined || v === null || v === false || (typeof v === 'object' && Object.keys(v).length === 0);
+
+/** Checks adapter_config.json; problems are added to the list. */
+export function parseAdapterConfig(c: Readonly<Record<string, unknown>>, problems: string[]): AdapterMeta {
+  if (c['peft_type'] !== 'LORA') problems.push(`peft_type ${String(c['peft_type'])} is not supported (LORA is)`);
+  if (!off(c['use_dora'])) problems.push('use_dora: DoRA is not supported');
+  if (!(Number(c['lora_dropout'] ?? 0) === 0)) problems.push(`lora_dropout ${String(c['lora_dropout'])} is not supported (0 is)`);
+  if ((c['bias'] ?? 'none') !== 'none') problems.push(`bias ${String(c['bias'])} is not supported (none is)`);
+  if (!off(c['fan_in_fan_out'])) problems.push('fan_in_fan_out is not supported: the projections are linear layers');
+  if ((c['task_type'] ?? 'CAUSAL_LM') !== 'CAUSAL_LM') problems.push(`task_type ${String(c['task_type'])} is not supported (CAUSAL_LM is)`);
+  if (!off(c['modules_to_save'])) problems.push('modules_to_save is not supported');
+  for (const [k, v] of Object.entries(c)) if (!KNOWN.has(k) && k !== 'use_dora' && !off(v)) problems.push(`option ${k} is not supported`);
+  const named = c['target_modules'],
+    list: unknown[] = Array.isArray(named) ? named : [];
+  if (!Array.isArray(named))
+    problems.push(
+      `target_modules ${JSON.stringify(named ?? null)} is not a list of projections: write the list that ${typeof named === 'string' ? 'it stands for' : 'you need'}`,
+    );
+  for (const t of list)
+    if (!TARGETS.includes(t as Target)) problems.push(`target module ${String(t)} is not supported (${TARGETS.join(', ')} are)`);
+  if (Array.isArray(named) && !list.length) problems.push('target_modules names no projection');
+  if (new Set(list).size !== list.length) problems.push('target_modules names a projection twice');
+  const r = c['r'],
+    alpha = c['lora_alpha'];
+  if (typeof r !== 'number' || !Number.isInteger(r) || r < 1 || r > 65536) problems.push(`r ${JSON.stringify(r ?? null)} is not a rank`);
+  if (typeof alpha !== 'number' || !(alpha > 0)) problems.push(`lora_alpha ${JSON.stringify(alpha ?? null)} is not a positive number`);
+  return {
+    r: Number(r),
+    alpha: Number(alpha),
+    targets: TARGETS.filter((t) => list.includes(t)),
+    rslora: c['use_rslora'] === true,
+    base: String(c['base_model_name_or_path'] ?? ''),
+    revision: typeof c['revision'] === 'string' ? c['revision'] : null,
+  };
+}
+
+/** Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not supported, all at once. */
 export function readAdapter(
   dir: string,
   shape: LlamaShape,
 ): { meta: AdapterMeta; members: Map<string, Float64Array>; config: Record<string, unknown> } {
-  const file = join(dir, 'adapter_config.json'),
-    c = readJson(file),
-    problems: string[] = [];
-  if (c['peft_type'] !== 'LORA') problems.push(`peft_type ${String(c['peft_type'])} is not supported`);
-  if (c['use_dora']) problems.push('use_dora is not supported');
-  if (Number(c['lora_dropout'] ?? 0) > 0) problems.push('lora_dropout above 0 is not supported');
-  if ((c['bias'] ?? 'none') !== 'none') problems.push(`bias ${String(c['bias'])} is not supported`);
-  for (const k of ['modules_to_save', 'rank_pattern', 'alpha_pattern', 'layers_to_transform', 'layer_replication']) {
-    const v = c[k];
-    if (v && Object.keys(v as object).length) problems.push(`${k} is not supported`);
-  }
-  const named = Array.isArray(c['target_modules']) ? (c['target_modules'] as string[]) : [];
-  const targets = TARGETS.filter((t) => named.includes(t)),
-    r = Number(c['r']);
-  for (const t of named) if (!TARGETS.includes(t as Target)) problems.push(`target module ${t} is not supported`);
-  if (!targets.length) problems.push('target_modules names no projection');
-  if (problems.length) throw new InputError(file, problems);
-  const tensors = readSafetensors(join(dir, 'adapter_model.safetensors')),
-    members = new Map<string, Float64Array>(),
-    seen = new Set<string>();
-  for (const t of targets) {
-    const z = projectionSize(shape, t);
-    for (const ab of ['A', 'B'] as const) {
-      const n = ab === 'A' ? r * z.in : z.out * r,
-        all = new Float64Array(shape.layers * n);
-      for (let l = 0; l < shape.layers; l++) {
-        const name = key(l, t, ab),
-          x = tensors.get(name);
-        seen.add(name);
-        if (!x) problems.push(`tensor ${name} is missing`);
-        else if (x.shape.join() !== (ab === 'A' ? [r, z.in] : [z.out, r]).join())
-          problems.push(`tensor ${name} has shape [${x.shape.join()}]`);
-        else all.set(x.data, l * n);
-      }
-      members.set(`${t}.${ab}`, all);
+  const problems: string[] = [],
+    config = readJson(join(dir, 'adapter_config.json')),
+    meta = parseAdapterConfig(config, problems),
+    members = new Map<string, Float64Array>();
+  if (problems.length) throw new InputError(join(dir, 'adapter_config.json'), problems);
+  const file = join(dir, 'adapter_model.safetensors'),
+    tensors = readSafetensors(file),
+    want = adapterShapes(shape, meta.r, meta.targets);
+  for (const [name, s] of want) {
+    const x = tensors.get(name);
+    if (!x) problems.push(`tensor ${name} is missing`);
+    else if (x.shape.join() !== s.join()) problems.push(`tensor ${name} has shape [${x.shape.join()}], expected [${s.join()}]`);
+    else {
+      const at = x.data.findIndex((v) => !Number.isFinite(v));
+      if (at >= 0) problems.push(`tensor ${name}[${at}] is ${x.data[at]}`);
     }
   }
-  for (const k of tensors.keys()) if (!seen.has(k)) problems.push(`tensor ${k} is unexpected`);
-  if (problems.length) throw new InputError(dir, problems);
-  return {
-    meta: {
-      r,
-      alpha: Number(c['lora_alpha']),
-      targets,
-      rslora: c['use_rslora'] === true,
-      base: String(c['base_model_name_or_path']),
-      revision: (c['revision'] as string | null) ?? null,
-    },
-    members,
-    config: c,
-  };
+  for (const k of tensors.keys()) if (!want.has(k)) problems.push(`tensor ${k} is unexpected`);
+  if (problems.length) throw new InputError(file, problems);
+  for (const t of meta.targets)
+    for (const ab of ['A', 'B'] as const) {
+      const [x, y] = want.get(adapterKey(0, t, ab))!,
+        all = new Float64Array(shape.layers * x * y);
+      for (let l = 0; l < shape.layers; l++) all.set(tensors.get(adapterKey(l, t, ab))!.data, l * x * y);
+      members.set(`${t}.${ab}`, all);
+    }
+  return { meta, members, config };
+}
+
+/**
+ * Master copy of an existing adapter: round(x 2^30), ties upward; float32, float16 and bfloat16 values of at least 2^-7 in magnitude are
+ * exact, smaller ones may lose bits below 2^-30. `inexact` counts the values that changed. Values of 8 or more do not fit: listed.
+ */
+export function importAdapter(
+  dir: string,
+  members: ReadonlyMap<string, Float64Array>,
+): { master: Map<string, BigInt64Array>; inexact: number } {
+  const unit = 2 ** ADAMW.master.frac,
+    limit = 2 ** (ADAMW.master.bits - 1 - ADAMW.master.frac),
+    problems: string[] = [];
+  let inexact = 0;
+  const master = new Map(
+    [...members].map(([name, v]) => {
+      const at = v.findIndex((x) => !(Math.abs(x) < limit - 1 / unit));
+      if (at >= 0) problems.push(`${name}[${at}] is ${v[at]}: values must stay below ${limit} in magnitude`);
+      return [
+        name,
+        BigInt64Array.from(v, (x) => {
+          if (at >= 0) return 0n;
+          // Both products and the difference are exact.
+          const y = x * unit,
+            f = Math.floor(y);
+          if (f !== y) inexact++;
+          return BigInt(y - f >= 0.5 ? f + 1 : f);
+        }),
+      ] as const;
+    }),
+  );
+  if (problems.length)
+    throw new InputError(join(dir, 'adapter_model.safetensors'), problems, 'merge the adapter into the base, or scale it');
+  return { master, inexact };
+}
+
+/** What the model card of a released adapter says. */
+export interface CardFacts {
+  readonly meta: AdapterMeta;
+  readonly baseDigest: string;
+  /** Declared, in the order of run.yaml: sources with licence and language. */
+  readonly data: readonly { readonly source: string; readonly license: string; readonly language: string }[];
+  readonly steps: number;
+  readonly batch: number;
+  readonly datasetRoot: readonly string[];
+  /** Digest of manifest.json, where it is known. */
+  readonly manifest?: string;
+  /** Values of an imported adapter that were rounded to 2^-30, if it started from one. */
+  readonly imported?: { readonly inexact: number } | undefined;
+}
+
+/** A YAML string that needs no knowledge of YAML's special forms. */
+const quoted = (s: string): string => JSON.stringify(s);
+const unique = (xs: readonly string[]): string[] => [...new Set(xs)];
+
+/** README.md of a released adapter: the hub's front matter, what is proved and what is declared. */
+export function modelCard(f: CardFacts): string {
+  const licenses = unique(f.data.map((d) => d.license)),
+    languages = unique(f.data.map((d) => d.language)).filter((l) => l !== 'und'),
+    sources = unique(f.data.map((d) => d.source)).filter((s) => s !== 'unknown');
+  const hub =
+    licenses.length === 1 && /^[A-Za-z0-9.-]+$/.test(licenses[0]) && !licenses[0].startsWith('LicenseRef-')
+      ? licenses[0].toLowerCase()
+      : 'other';
+  const front = [
+    ...(f.meta.base.startsWith('sha256:') ? [] : [`base_model: ${quoted(f.meta.base)}`]),
+    'library_name: peft',
+    'pipeline_tag: text-generation',
+    `license: ${hub}`,
+    ...(hub === 'other' ? [`license_name: ${quoted(licenses.join(' AND '))}`] : []),
+    ...(languages.length ? ['language:', ...languages.map((l) => `- ${quoted(l)}`)] : []),
+    // The hub takes names of data sets only; free text stays in the card.
+    ...(sources.some((s) => /^[\w.-]+\/[\w.-]+$/.test(s))
+      ? ['datasets:', ...sources.filter((s) => /^[\w.-]+\/[\w.-]+$/.test(s)).map((s) => `- ${quoted(s)}`)]
+      : []),
+    'tags:',
+    '- lora',
+    '- certune',
+  ];
+  const m = f.meta;
+  return `---
+${front.join('\n')}
+---
+
+# LoRA adapter trained with Certune
+
+Rank ${m.r}, alpha ${m.alpha}${m.rslora ? ' (rsLoRA)' : ''}, on ${m.targets.join(', ')}. Every value is an integer times 2^-20, exact in float32: the integers are the last state of the
+proved run.
+
+| | |
+| --- | --- |
+| base | ${m.base === f.baseDigest ? f.baseDigest : `${m.base}${m.revision === null ? '' : ` at ${m.revision}`}, ${f.baseDigest}`} |
+| steps | ${f.steps} of ${f.batch} sequences |
+| dataset root | ${f.datasetRoot.join(' ')} |
+${f.manifest === undefined ? '' : `| manifest | ${f.manifest} |\n`}${f.imported ? `| started from | an existing adapter, rounded to multiples of 2^-30 (ties upward); ${f.imported.inexact} values were not multiples before |\n` : ''}
+Proved: every step is the declared integer function of state, batch and schedule, from the initial adapter to this one. Declared, not proved:
+
+| source | licence | language |
+| --- | --- | --- |
+${f.data.map((d) => `| ${d.source.replaceAll('|', '\\|')} | ${d.license} | ${d.language} |`).join('\n')}
+`;
 }

@@ -1,165 +1,127 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { DiskFullError, InputError } from './errors.js';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { writeAtomic } from './atomic.js';
+import { decode } from './dtype.js';
+import { InputError, reason } from './errors.js';
+import { HeaderError, type TensorInfo, WIDTH, headerLength, parseHeader } from './safetensors-header.js';
+
+export { writeAtomic } from './atomic.js';
 
 export interface Tensor {
   readonly shape: readonly number[];
   readonly data: Float64Array | Float32Array;
 }
-const WIDTH: Record<string, number> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
-const MAX_HEADER = 100 * 2 ** 20;
 
-/** Duplicate keys that JSON.parse would hide, found by scanning the text. */
-function duplicateKeys(text: string): string[] {
-  const stack: (Set<string> | undefined)[] = [],
-    out: string[] = [];
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (c === '{') stack.push(new Set());
-    else if (c === '[') stack.push(undefined);
-    else if (c === '}' || c === ']') stack.pop();
-    else if (c === '"') {
-      let j = i + 1;
-      while (j < text.length && text[j] !== '"') j += text[j] === '\\' ? 2 : 1;
-      let k = j + 1;
-      while (/\s/.test(text[k] ?? '')) k++;
-      const top = stack[stack.length - 1];
-      if (text[k] === ':' && top) {
-        const key = JSON.parse(text.slice(i, j + 1)) as string;
-        if (top.has(key)) out.push(key);
-        top.add(key);
-      }
-      i = j;
+/** Bytes of a file that are in memory at once while a tensor is decoded. */
+const CHUNK = 8 << 20;
+
+/**
+ * An open safetensors file: the header is checked strictly when it is opened (src/io/safetensors-header.ts), tensors are read one by one
+ * through the file handle, in pieces, so that no copy of the file is ever held. Throws InputError.
+ */
+export class SafetensorsFile {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #fd: number;
+
+  constructor(readonly file: string) {
+    try {
+      this.#fd = openSync(file, 'r');
+    } catch (e) {
+      throw new InputError(file, [`cannot be read: ${reason(e)}`]);
+    }
+    try {
+      const s = fstatSync(this.#fd);
+      if (!s.isFile()) throw new InputError(file, ['is not a file']);
+      const n = headerLength(this.#bytes(0, Math.min(8, s.size)), s.size),
+        h = parseHeader(this.#bytes(8, n), s.size);
+      this.tensors = h.tensors;
+      this.metadata = h.metadata;
+    } catch (e) {
+      closeSync(this.#fd);
+      if (e instanceof InputError) throw e;
+      throw new InputError(file, e instanceof HeaderError ? e.problems : [`cannot be read: ${reason(e)}`], 'not a valid safetensors file');
     }
   }
-  return out;
+
+  /** Decodes a tensor to `dst` from index `at` on: exact from every dtype but F64 into Float32Array, which is refused. */
+  readInto(name: string, dst: Float64Array | Float32Array, at = 0): void {
+    const t = this.tensors.get(name);
+    if (!t) throw new InputError(this.file, [`has no tensor ${name}`]);
+    if (t.dtype === 'F64' && dst instanceof Float32Array) throw new InputError(this.file, [`tensor ${name} is F64`]);
+    const w = WIDTH[t.dtype];
+    for (let o = 0; o < t.bytes; o += CHUNK) decode(t.dtype, this.#bytes(t.start + o, Math.min(CHUNK, t.bytes - o)), dst, at + o / w);
+  }
+
+  /** A tensor as Float32Array, or as Float64Array where it is F64. */
+  read(name: string): Float64Array | Float32Array {
+    const t = this.tensors.get(name);
+    if (!t) throw new InputError(this.file, [`has no tensor ${name}`]);
+    const n = t.bytes / WIDTH[t.dtype],
+      dst = t.dtype === 'F64' ? new Float64Array(n) : new Float32Array(n);
+    this.readInto(name, dst);
+    return dst;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #bytes(from: number, n: number): Uint8Array<ArrayBuffer> {
+    const b = new Uint8Array(n);
+    let o = 0;
+    while (o < n) {
+      let got: number;
+      try {
+        got = readSync(this.#fd, b, o, n - o, from + o);
+      } catch (e) {
+        throw new InputError(this.file, [`cannot be read: ${reason(e)}`]);
+      }
+      if (!got) throw new InputError(this.file, ['ends while it is being read']);
+      o += got;
+    }
+    return b;
+  }
 }
 
-function half(x: number): number {
-  const s = x >> 15 ? -1 : 1,
-    e = (x >> 10) & 31,
-    m = x & 1023;
-  if (e === 31) return m ? Number.NaN : s * Number.POSITIVE_INFINITY;
-  return s * (e ? (1 + m / 1024) * 2 ** (e - 15) : m * 2 ** -24);
+/** All tensors of a file: Float64Array for F64, otherwise Float32Array. Throws InputError. */
+export function readSafetensors(file: string): Map<string, Tensor> {
+  const f = new SafetensorsFile(file);
+  try {
+    return new Map([...f.tensors].map(([n, t]) => [n, { shape: t.shape, data: f.read(n) }]));
+  } finally {
+    f.close();
+  }
 }
 
 /**
- * Strict reader: header at most 100 MB, no duplicate keys, spans without holes or overlaps and of exactly the size that shape and
- * dtype say. Decodes F64, F32, F16, BF16 to doubles. Throws InputError.
+ * Writes F32 (Float32Array) and F64 (Float64Array) tensors as the reference does: `__metadata__` first, then by dtype descending in width,
+ * then by name in byte order; header padded with spaces to eight bytes. Atomic.
  */
-export function readSafetensors(file: string): Map<string, Tensor> {
-  let b: Buffer;
-  try {
-    b = readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
-  const bad = (p: string): never => {
-    throw new InputError(file, [p], 'not a valid safetensors file');
-  };
-  if (b.length < 8) bad('shorter than its header length');
-  const n = b.readBigUInt64LE(0);
-  if (n > BigInt(MAX_HEADER) || 8n + n > BigInt(b.length)) bad(`header of ${n} bytes`);
-  const text = b.subarray(8, 8 + Number(n)).toString('utf8'),
-    base = 8 + Number(n);
-  let header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }> = {};
-  try {
-    header = JSON.parse(text);
-  } catch {
-    bad('header is not JSON');
-  }
-  if (!header || typeof header !== 'object' || Array.isArray(header)) bad('header is not an object');
-  const dup = duplicateKeys(text);
-  if (dup.length) bad(`duplicate keys ${dup.join(', ')}`);
-  const entries = Object.entries(header).filter(([k]) => k !== '__metadata__');
-  const natural = (d: unknown): boolean => Number.isSafeInteger(d) && (d as number) >= 0;
-  for (const [name, t] of entries) {
-    if (!t || !Object.hasOwn(WIDTH, String(t.dtype))) bad(`tensor ${name} has dtype ${t?.dtype}, supported are F64, F32, F16, BF16`);
-    if (
-      !Array.isArray(t.shape) ||
-      !t.shape.every(natural) ||
-      !Array.isArray(t.data_offsets) ||
-      t.data_offsets.length !== 2 ||
-      !t.data_offsets.every(natural)
-    )
-      bad(`tensor ${name} has a malformed entry`);
-    const want = t.shape.reduce((x, y) => x * y, WIDTH[t.dtype]);
-    if (t.data_offsets[1] - t.data_offsets[0] !== want)
-      bad(`tensor ${name} spans ${t.data_offsets[1] - t.data_offsets[0]} bytes, its shape needs ${want}`);
-  }
-  let at = 0;
-  for (const [name, t] of [...entries].sort(
-    (x, y) => x[1].data_offsets[0] - y[1].data_offsets[0] || x[1].data_offsets[1] - y[1].data_offsets[1],
-  )) {
-    if (t.data_offsets[0] !== at) bad(`tensor ${name} starts at ${t.data_offsets[0]}, expected ${at}: hole or overlap`);
-    at = t.data_offsets[1];
-  }
-  if (base + at !== b.length) bad(`${b.length - base - at} bytes after the last tensor`);
-  return new Map(
-    entries.map(([name, t]) => {
-      const v = new DataView(b.buffer, b.byteOffset + base + t.data_offsets[0], t.data_offsets[1] - t.data_offsets[0]),
-        w = WIDTH[t.dtype];
-      const data = new Float64Array(v.byteLength / w),
-        f32 = new Float32Array(1),
-        u32 = new Uint32Array(f32.buffer);
-      for (let k = 0; k < data.length; k++) {
-        if (w === 8) data[k] = v.getFloat64(8 * k, true);
-        else if (w === 4) data[k] = v.getFloat32(4 * k, true);
-        else if (t.dtype === 'F16') data[k] = half(v.getUint16(2 * k, true));
-        else {
-          u32[0] = v.getUint16(2 * k, true) << 16;
-          data[k] = f32[0];
-        }
-      }
-      return [name, { shape: t.shape, data }];
-    }),
-  );
-}
-
-/** Writes F32 tensors by name, header padded to eight bytes, atomically. */
 export function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tensor>): void {
-  const names = [...tensors.keys()].sort(),
-    header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  const wide = (n: string): number => tensors.get(n)!.data.BYTES_PER_ELEMENT;
+  const names = [...tensors.keys()].sort((x, y) => wide(y) - wide(x) || Buffer.compare(Buffer.from(x), Buffer.from(y)));
+  const fields = [`"__metadata__":{"format":"pt"}`];
   let at = 0;
   for (const n of names) {
-    const t = tensors.get(n)!;
-    header[n] = { dtype: 'F32', shape: t.shape, data_offsets: [at, at + 4 * t.data.length] };
-    at += 4 * t.data.length;
+    const t = tensors.get(n)!,
+      bytes = t.data.byteLength;
+    if (n === '__metadata__') throw new RangeError('a tensor cannot be named __metadata__');
+    if (t.shape.reduce((x, y) => x * y, 1) !== t.data.length)
+      throw new RangeError(`${n}: ${t.data.length} values, shape [${t.shape.join()}]`);
+    fields.push(
+      `${JSON.stringify(n)}:${JSON.stringify({ dtype: bytes === 8 * t.data.length && wide(n) === 8 ? 'F64' : 'F32', shape: t.shape, data_offsets: [at, at + bytes] })}`,
+    );
+    at += bytes;
   }
-  let text = JSON.stringify(header);
-  while (Buffer.byteLength(text) % 8) text += ' ';
-  const head = Buffer.alloc(8),
-    body = Buffer.alloc(at);
-  head.writeBigUInt64LE(BigInt(Buffer.byteLength(text)), 0);
-  let p = 0;
-  for (const n of names)
-    for (const x of tensors.get(n)!.data) {
-      body.writeFloatLE(x, p);
-      p += 4;
-    }
-  writeAtomic(file, Buffer.concat([head, Buffer.from(text), body]));
-}
-
-/**
- * Writes beside the target, flushes, renames: a reader sees the old file or the whole new one. Throws DiskFullError where there is no room,
- * InputError where the place cannot be written.
- */
-export function writeAtomic(file: string, data: Uint8Array | string): void {
-  const tmp = `${file}.tmp-${process.pid}`,
-    b = typeof data === 'string' ? Buffer.from(data) : data;
-  try {
-    const fd = openSync(tmp, 'w');
-    try {
-      let o = 0;
-      while (o < b.length) o += writeSync(fd, b, o);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(tmp, file);
-  } catch (e) {
-    rmSync(tmp, { force: true });
-    const code = (e as { code?: string }).code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw new DiskFullError(file, b.length);
-    throw new InputError(file, [`cannot be written: ${(e as Error).message}`]);
-  }
+  let text = `{${fields.join()}}`;
+  text += ' '.repeat((8 - (Buffer.byteLength(text) % 8)) % 8);
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
+  // All supported machines are little-endian, as WebAssembly is.
+  writeAtomic(
+    file,
+    head,
+    text,
+    ...names.map((n) => new Uint8Array(tensors.get(n)!.data.buffer, tensors.get(n)!.data.byteOffset, tensors.get(n)!.data.byteLength)),
+  );
 }

@@ -25,6 +25,8 @@ export interface Rope {
 
 /** Float weights by program name (concatenated over layers in program axis order). */
 export type FloatWeights = Map<string, Float64Array>;
+/** The same as a file holds them: float32 where that is exact. */
+export type RealWeights = ReadonlyMap<string, Float64Array | Float32Array>;
 
 /** Collects Hugging Face tensors into program order: W.* [l, out, in], gamma [s, d], E, head, bias.*. */
 export function collectWeights(shape: LlamaShape, get: (name: string) => Float64Array): FloatWeights {
@@ -57,17 +59,20 @@ export function collectWeights(shape: LlamaShape, get: (name: string) => Float64
 }
 
 /** round(w 2^f), f = weightFrac, ties upward, exactly in double arithmetic; the bit width of each tensor is that of its largest entry. */
-export function quantizeBase(weights: FloatWeights): { ints: Map<string, BigInt64Array>; bits: WeightBits } {
+export function quantizeBase(weights: RealWeights): { ints: Map<string, BigInt64Array>; bits: WeightBits } {
   const ints = new Map<string, BigInt64Array>();
   const bits: Record<string, number> = {};
   for (const [name, w] of weights) {
     const q = new BigInt64Array(w.length),
+      // The 32-bit halves of an integer: all supported machines are little-endian, as WebAssembly is.
+      halves = new Int32Array(q.buffer),
       unit = 2 ** weightFrac(name);
     let top = 0;
     for (let k = 0; k < w.length; k++) {
       const x = Math.floor(w[k] * unit + 0.5);
       if (!(Math.abs(x) < 2 ** 31)) throw new QuantizationError(name, k, w[k], 2 ** 31 / unit);
-      q[k] = BigInt(x);
+      halves[2 * k] = x;
+      halves[2 * k + 1] = x < 0 ? -1 : 0;
       if (x > top) top = x;
       else if (-x - 1 > top) top = -x - 1;
     }

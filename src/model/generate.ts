@@ -2,7 +2,7 @@ import type { Kernels } from '../kernels/index.js';
 import { adamConstants } from '../optim/constants.js';
 import { FloatReading } from '../tensor/float.js';
 import type { ReadingInput } from '../tensor/reading.js';
-import { type FloatWeights, type Rope, ropeTables } from './base.js';
+import { type RealWeights, type Rope, ropeTables } from './base.js';
 import { DEFAULT_NUMBERS, type LlamaShape, type Target, freeBits, llamaProgram } from './llama.js';
 import { type Batch, batchInputs, targetCount } from './step.js';
 
@@ -10,7 +10,7 @@ import { type Batch, batchInputs, targetCount } from './step.js';
 export interface InferenceBase {
   readonly shape: LlamaShape;
   readonly rope: Rope;
-  readonly weights: FloatWeights;
+  readonly weights: RealWeights;
 }
 /** What it needs of an adapter: real values by member ("q_proj.A"), stacked over the layers. */
 export interface InferenceAdapter {

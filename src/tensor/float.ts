@@ -37,9 +37,14 @@ export class FloatReading extends Reading {
     return this.kernels.f64.subarray(p, p + this.cells(name));
   }
 
-  protected write(t: TensorSpec, ptr: number, cells: number, value: BigInt64Array | Float64Array | ((c: BigInt64Array) => void)): void {
+  protected write(
+    t: TensorSpec,
+    ptr: number,
+    cells: number,
+    value: BigInt64Array | Float64Array | Float32Array | ((c: BigInt64Array) => void),
+  ): void {
     const view = this.kernels.f64.subarray(ptr / 8, ptr / 8 + cells);
-    if (value instanceof Float64Array) {
+    if (value instanceof Float64Array || value instanceof Float32Array) {
       view.set(value);
       return;
     }

@@ -5,7 +5,13 @@ import { generateTable } from './table-algorithms.js';
 import type { Expr, Operand, Phase, Program, Step, StepOp, TensorSpec, Term } from './types.js';
 
 /** Values of an input tensor: cells row-major (real numbers in the float reading), a callback that fills them, cells already in kernel memory, or one-hot ids. */
-export type ReadingInput = BigInt64Array | Float64Array | Int32Array | ((cells: BigInt64Array) => void) | { readonly ptr: number };
+export type ReadingInput =
+  | BigInt64Array
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | ((cells: BigInt64Array) => void)
+  | { readonly ptr: number };
 export type ReadingInputs = ReadonlyMap<string, ReadingInput>;
 /** Called after each step: steps done, steps in all, and which one. */
 export type Progress = (done: number, of: number, at: { readonly phase: Phase; readonly step: string }) => void;
@@ -138,7 +144,7 @@ export abstract class Reading {
     t: TensorSpec,
     ptr: number,
     cells: number,
-    value: BigInt64Array | Float64Array | ((cells: BigInt64Array) => void),
+    value: BigInt64Array | Float64Array | Float32Array | ((cells: BigInt64Array) => void),
   ): void;
   /** Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands for. */
   protected abstract factor(t: Term, frac: number | undefined): number | bigint;

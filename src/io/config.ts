@@ -1,0 +1,191 @@
+import type { Rope } from '../model/base.js';
+import type { LlamaShape } from '../model/llama.js';
+import { isObject } from './json.js';
+
+/** What config.json says, as far as Certune needs it. */
+export interface ModelConfig {
+  readonly architecture: 'LlamaForCausalLM' | 'Qwen2ForCausalLM';
+  readonly shape: LlamaShape;
+  readonly rope: Rope;
+  readonly maxPositions: number;
+  readonly eos: readonly number[];
+  readonly bos: number | null;
+  readonly pad: number | null;
+}
+
+/** Keys that do not touch the forward pass of the two architectures. */
+const HARMLESS = new Set(
+  `_name_or_path _attn_implementation _attn_implementation_internal _commit_hash architectures attn_implementation auto_map bos_token_id eos_token_id pad_token_id
+  sep_token_id decoder_start_token_id cls_token_id unk_token_id dtype torch_dtype finetuning_task id2label label2id initializer_range
+  is_llama_config max_position_embeddings model_type num_labels problem_type return_dict task_specific_params tokenizer_class transformers_version
+  transformers.js_config use_cache use_bfloat16 max_length min_length do_sample temperature top_k top_p repetition_penalty
+  num_return_sequences num_beams output_attentions output_hidden_states return_dict_in_generate chunk_size_feed_forward prefix
+  hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size rms_norm_eps hidden_act
+  tie_word_embeddings rope_theta rope_scaling rope_parameters attention_bias mlp_bias layer_types sliding_window use_sliding_window
+  max_window_layers partial_rotary_factor rope_interleaved attention_dropout pretraining_tp tf_legacy_loss torchscript`.split(/\s+/),
+);
+
+/** Neither set nor switched on: such a key says nothing whatever its name is. */
+const neutral = (v: unknown): boolean =>
+  v === null || v === false || v === 0 || v === '' || (typeof v === 'object' && Object.keys(v as object).length === 0);
+
+/** Largest size of any axis: far above any model, far below what overflows. */
+const MAX_SIZE = 2 ** 24;
+
+/** Checks config.json; everything that is missing, malformed or unsupported goes to `problems`, and then the result is not to be used. */
+export function parseConfig(c: Readonly<Record<string, unknown>>, problems: string[]): ModelConfig {
+  const archs = c['architectures'],
+    arch = Array.isArray(archs) && archs.length === 1 ? archs[0] : undefined;
+  if (arch !== 'LlamaForCausalLM' && arch !== 'Qwen2ForCausalLM')
+    problems.push(
+      `architecture ${arch === undefined ? JSON.stringify(archs ?? null) : String(arch)} is not supported (LlamaForCausalLM, Qwen2ForCausalLM are)`,
+    );
+  const qwen = arch === 'Qwen2ForCausalLM',
+    type = c['model_type'];
+  if (type !== undefined && arch !== undefined && type !== (qwen ? 'qwen2' : 'llama'))
+    problems.push(`model_type ${String(type)} does not belong to ${String(arch)}`);
+
+  const size = (k: string, dflt?: number): number => {
+    const v = c[k] ?? dflt;
+    if (typeof v !== 'number' || !Number.isInteger(v) || v < 1 || v > MAX_SIZE) {
+      problems.push(`${k} is ${v === undefined ? 'missing' : `${JSON.stringify(v)}, not an integer from 1 to 2^24`}`);
+      return 2;
+    }
+    return v;
+  };
+  const hidden = size('hidden_size'),
+    heads = size('num_attention_heads'),
+    kvHeads = size('num_key_value_heads', heads);
+  if (heads % kvHeads) problems.push(`num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`);
+  if ((c['head_dim'] ?? null) === null && hidden % heads)
+    problems.push(`hidden_size ${hidden} is not a multiple of num_attention_heads ${heads}, and head_dim is not given`);
+  const headDim = size('head_dim', Math.max(1, Math.floor(hidden / heads)));
+  if (headDim % 2) problems.push(`head_dim ${headDim} is odd: rotary embeddings pair its halves`);
+  const eps = c['rms_norm_eps'] ?? 1e-6;
+  if (typeof eps !== 'number' || !(eps >= 2 ** -40 && eps < 1))
+    problems.push(`rms_norm_eps ${JSON.stringify(eps)} is not a number from 2^-40 to 1`);
+
+  const want = (k: string, ok: (v: unknown) => boolean, message: string): void => {
+    if (c[k] !== undefined && c[k] !== null && !ok(c[k])) problems.push(`${k} ${JSON.stringify(c[k])} is not supported${message}`);
+  };
+  if (c['hidden_act'] !== 'silu') problems.push(`hidden_act ${JSON.stringify(c['hidden_act'] ?? null)} is not supported (silu is)`);
+  want('mlp_bias', (v) => v === false, ': biases of the MLP');
+  if (!qwen) want('attention_bias', (v) => v === false, ' with this architecture: it puts a bias on o_proj');
+  want('pretraining_tp', (v) => v === 1 || v === 0, ': projections cut into slices (1 is)');
+  want('partial_rotary_factor', (v) => v === 1, ': rotary embeddings on part of the head');
+  want('rope_interleaved', (v) => v === false, ': only the half rotation is');
+  want('attention_dropout', (v) => v === 0, ': dropout above 0');
+  want('use_sliding_window', (v) => v === false, ': sliding windows');
+  if (!qwen) want('sliding_window', neutral, ': sliding windows');
+  want('layer_types', (v) => Array.isArray(v) && v.every((x) => x === 'full_attention'), ': full_attention in every layer is');
+  want('tie_word_embeddings', (v) => typeof v === 'boolean', ' (true or false)');
+  const q = c['quantization_config'];
+  if (q !== undefined && q !== null)
+    problems.push(
+      `quantization_config (${String((isObject(q) && q['quant_method']) || 'unnamed method')}) is not supported: give the base in F32, F16 or BF16`,
+    );
+  for (const k of ['torch_dtype', 'dtype'])
+    want(k, (v) => ['float32', 'float16', 'bfloat16'].includes(String(v).replace(/^torch\./, '')), ' (float32, float16, bfloat16 are)');
+  if (c['dtype'] && c['torch_dtype'] && c['dtype'] !== c['torch_dtype'])
+    problems.push(`dtype ${String(c['dtype'])} contradicts torch_dtype ${String(c['torch_dtype'])}`);
+  for (const [k, v] of Object.entries(c))
+    if (!HARMLESS.has(k) && k !== 'quantization_config' && !neutral(v))
+      problems.push(`key ${k} = ${JSON.stringify(v).slice(0, 60)} is unknown: it may change the model`);
+
+  const maxPositions = size('max_position_embeddings', 2048);
+  return {
+    architecture: qwen ? 'Qwen2ForCausalLM' : 'LlamaForCausalLM',
+    shape: {
+      layers: size('num_hidden_layers'),
+      hidden,
+      intermediate: size('intermediate_size'),
+      kvHeads,
+      groups: Math.max(1, Math.floor(heads / kvHeads)),
+      headDim,
+      vocab: size('vocab_size'),
+      tied: c['tie_word_embeddings'] === true,
+      bias: qwen,
+      rmsEps: typeof eps === 'number' ? eps : 1e-6,
+    },
+    rope: parseRope(c, problems),
+    maxPositions,
+    eos: ids(c, 'eos_token_id', problems),
+    bos: ids(c, 'bos_token_id', problems)[0] ?? null,
+    pad: ids(c, 'pad_token_id', problems)[0] ?? null,
+  };
+}
+
+/** One id or a list of them; none where the key is missing or null. */
+export function ids(c: Readonly<Record<string, unknown>>, key: string, problems: string[]): number[] {
+  const v = c[key] ?? [],
+    list = Array.isArray(v) ? v : [v];
+  if (list.every((x) => Number.isInteger(x) && x >= 0)) return list as number[];
+  problems.push(`${key} ${JSON.stringify(v)} is not an id or a list of ids`);
+  return [];
+}
+
+/** rope_theta and rope_scaling, or rope_parameters of newer files, which hold both. Where a file has both they must agree. */
+function parseRope(c: Readonly<Record<string, unknown>>, problems: string[]): Rope {
+  const newer = c['rope_parameters'] ?? null,
+    older = c['rope_scaling'] ?? null;
+  for (const [k, v] of [
+    ['rope_parameters', newer],
+    ['rope_scaling', older],
+  ] as const)
+    if (v !== null && !isObject(v)) problems.push(`${k} is not an object`);
+  const p = isObject(newer) ? newer : {},
+    s = isObject(older) ? older : isObject(newer) ? newer : {};
+  const theta = c['rope_theta'] ?? p['rope_theta'] ?? 10000;
+  if (typeof theta !== 'number' || !(theta >= 1 && theta <= 1e12))
+    problems.push(`rope_theta ${JSON.stringify(theta)} is not a number from 1 to 10^12`);
+  if (c['rope_theta'] !== undefined && p['rope_theta'] !== undefined && c['rope_theta'] !== p['rope_theta'])
+    problems.push(`rope_theta ${String(c['rope_theta'])} contradicts rope_parameters.rope_theta ${String(p['rope_theta'])}`);
+  const where = isObject(older) ? 'rope_scaling' : 'rope_parameters',
+    type = (x: Record<string, unknown>): string => String(x['rope_type'] ?? x['type'] ?? 'default');
+  if (isObject(older) && isObject(newer) && JSON.stringify(parse(older)) !== JSON.stringify(parse(newer)))
+    problems.push('rope_scaling contradicts rope_parameters');
+  const base: Rope = { theta: typeof theta === 'number' ? theta : 10000, scaling: { type: 'none' } };
+  const known = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor'];
+  const fields: Record<string, string[]> = {
+    default: [],
+    linear: ['factor'],
+    llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
+  };
+  const t = type(s);
+  if (!Object.hasOwn(fields, t)) {
+    problems.push(`${where} of type ${t} is not supported (default, linear, llama3 are)`);
+    return base;
+  }
+  if (s['rope_type'] !== undefined && s['type'] !== undefined && s['rope_type'] !== s['type'])
+    problems.push(`${where} has type and rope_type that differ`);
+  if ((s['partial_rotary_factor'] ?? 1) !== 1)
+    problems.push(`${where}.partial_rotary_factor ${String(s['partial_rotary_factor'])} is not supported`);
+  const extra = Object.entries(s).filter(([k, v]) => !known.includes(k) && !fields[t].includes(k) && !neutral(v));
+  if (extra.length) problems.push(`${where} has unknown keys: ${extra.map(([k]) => k).join(', ')}`);
+  const bad = fields[t].filter((k) => !(typeof s[k] === 'number' && Number.isFinite(s[k]) && s[k] >= 2 ** -16 && s[k] <= 2 ** 30));
+  if (bad.length) {
+    problems.push(`${where} of type ${t} needs a positive number at ${bad.join(', ')}`);
+    return base;
+  }
+  if (t === 'llama3' && !(Number(s['high_freq_factor']) > Number(s['low_freq_factor'])))
+    problems.push(`${where}.high_freq_factor must exceed low_freq_factor`);
+  return { ...base, scaling: parse(s) };
+}
+
+function parse(s: Record<string, unknown>): Rope['scaling'] {
+  const n = (k: string): number => Number(s[k]);
+  switch (s['rope_type'] ?? s['type']) {
+    case 'linear':
+      return { type: 'linear', factor: n('factor') };
+    case 'llama3':
+      return {
+        type: 'llama3',
+        factor: n('factor'),
+        lowFreqFactor: n('low_freq_factor'),
+        highFreqFactor: n('high_freq_factor'),
+        originalMaxPositions: n('original_max_position_embeddings'),
+      };
+    default:
+      return { type: 'none' };
+  }
+}

@@ -40,6 +40,8 @@ const ARGS = 24;
 const TEXT = 16 + ARGS * 16;
 const TEXT_BYTES = 240;
 const SLOT = TEXT + TEXT_BYTES;
+/** Bytes at the start of the arena that belong to one thread. */
+const SCRATCH = 1024;
 const IDLE = 0,
   RUN = 1;
 /** 4 GiB less a page, so that every end address fits 32 bits. */
@@ -68,6 +70,7 @@ export class Kernels {
   /** Memory outside the linear memory, for what does not fit. */ readonly far: FarMemory;
   peakBytes = 0;
   #top: number;
+  readonly #scratch: number;
   #views?: {
     buffer: ArrayBufferLike;
     u64: BigUint64Array;
@@ -94,7 +97,9 @@ export class Kernels {
     this.#names = Object.keys(instance.exports)
       .filter((k) => typeof instance.exports[k] === 'function')
       .sort();
-    this.#top = Math.ceil((this.exports['heapBase']() >>> 0) / 4096) * 4096;
+    this.#scratch = Math.ceil((this.exports['heapBase']() >>> 0) / 4096) * 4096;
+    this.exports['setScratch'](this.#scratch);
+    this.#top = this.#scratch + SCRATCH * threads;
     const u8 = (): Uint8Array => this.u8,
       grow = (bytes: number): void => {
         const needed = memory.buffer.byteLength + this.far.committedBytes + bytes;
@@ -140,6 +145,7 @@ export class Kernels {
           memory: this.memory,
           control: this.#control,
           slot: t * SLOT,
+          scratch: this.#scratch + t * SCRATCH,
           names: this.#names,
           text: TEXT,
           textBytes: TEXT_BYTES,

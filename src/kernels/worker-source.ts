@@ -5,8 +5,9 @@
  */
 export const workerSource = `
 const { workerData, parentPort } = require('node:worker_threads');
-const { module, memory, control, slot, names, text, textBytes } = workerData;
+const { module, memory, control, slot, scratch, names, text, textBytes } = workerData;
 const instance = new WebAssembly.Instance(module, { env: { memory, abort() { throw new Error('kernel aborted'); } } });
+instance.exports.setScratch(scratch);
 const fns = names.map((n) => instance.exports[n]);
 const i32 = new Int32Array(control), f64 = new Float64Array(control), i64 = new BigInt64Array(control), u8 = new Uint8Array(control);
 const s = slot / 4;

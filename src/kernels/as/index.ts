@@ -1,5 +1,6 @@
 export * from './field';
 export * from './poseidon2';
+export * from './poseidon2-rows';
 export * from './blake3';
 export * from './ntt';
 export * from './dif';

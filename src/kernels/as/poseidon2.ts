@@ -1,5 +1,5 @@
 // Written by scripts/gen-poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
-import { EPS, fcanon, fsigned } from './field';
+import { EPS, fcanon } from './field';
 const M: u64 = 0xffffffff;
 // Lanes added by the external layers 0 .. 8, to word 0 by the internal rounds, to the others after the first and the last of these.
 const EXTERNAL: StaticArray<u64> = [0x40ba214f47, 0x113dcf2f9, 0x40a1da6d84, 0x130b3b613, 0x40a6159b57, 0x11fc6346c, 0x404dc03467, 0x193745955, 0x40a7949925, 0x1edd2eeeb, 0x40e0e22f69, 0x1ede9afbc, 0x40bac9282e, 0x18515b995, 0x40e9e900d9, 0x16b5c0773, 0x40838c8a09, 0x11ec66327, 0x4080d1fbac, 0x19042363c, 0x404a3c379a, 0x140028315, 0x4066bca75f, 0x14a00bdc3, 0x4058e38180, 0x17913bead, 0x4032237d91, 0x1f545e844, 0x4036042006, 0x122f8cb46, 0x40247a2624, 0x16f0498cd, 0x40a37c38ce, 0x1fe22e83a, 0x405ffe2816, 0x1d20e3287, 0x404048fe74, 0x111722726, 0x4098a6b146, 0x14e9fb7a9, 0x402b8af08c, 0x1e0866be2, 0x4016884965, 0x100bbc738, 0x40990d7117, 0x17031c0ba, 0x40cf351090, 0x1240a9e46, 0x40a12244b4, 0x12e636364, 0x40d1b5011d, 0x15e1c3746, 0x402a196e8c, 0x1413265cd, 0x408d3d4328, 0x13a013b23, 0x409888ea44, 0x1f79839b3, 0x40bafe143a, 0x1fe85654d, 0x40a14240be, 0x1b68897e4, 0x405541382c, 0x15784531f, 0x40f6b63cea, 0x14508cd67, 0x4048684c92, 0x19c3ef317, 0x403c87178d, 0x10812bda1, 0x407f722c15, 0x1fe49634e, 0x40e885cbf6, 0x18e3f684b, 0x40f746a87e, 0x1b8e1106b, 0x403a6dabf0, 0x1b4b2e856, 0x40a3d462ed, 0x19e714c1c, 0x403d3d0c16, 0x16438f8c2, 0x40f1a2719a, 0x124312f3b, 0x4047acbf72, 0x123f8437a, 0x4034be9f02, 0x19183f0d9, 0x40b9d45dc0, 0x1839062ba, 0x406c2e43fb, 0x124b56e3d, 0x401c962a73, 0x1e1683d65, 0x401a19bfa8, 0x1a95c6356, 0x40a75d4317, 0x14adf83e9, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x40b38dfb8a, 0x17748ffb1, 0x40dd3b5d82, 0x16b99a635, 0x4027cf7c14, 0x1ac4bb785, 0x40e9e2f5bb, 0x1adb6eba4, 0x40afa24ae4, 0x12d33374b, 0x407543f8c3, 0x11e5b733f, 0x40bfebb110, 0x1092087d3, 0x40bb5b93de, 0x1782e6475, 0x40ac90b510, 0x1add5a44d, 0x40736ea4b2, 0x1add4c50b, 0x40ed817fd9, 0x1d58dbb45, 0x4033f34dde, 0x16d5ed164, 0x40e36b7cba, 0x128686a62, 0x4076689f37, 0x1591abcf3, 0x4078f13876, 0x1047d7625, 0x40625f5b4a, 0x1a2a110d1, 0x40f8304959, 0x121fd1062, 0x40443b0281, 0x1f9b406d0, 0x40b2bde88f, 0x1d2697e77, 0x4051731b40, 0x1349378ca, 0x4073764024, 0x111caf99c, 0x402878164f, 0x17acfb8b6, 0x4023cefc27, 0x1744ec49a, 0x40422c6341, 0x11e00e54e, 0x4006a62ddb, 0x121dd2898, 0x405f465b60, 0x1f32a466a, 0x401f3f7e6c, 0x1bfce12df, 0x40db5304e3, 0x1f30d2e39, 0x40abad48ea, 0x1ecdf4ea3, 0x402d39501a, 0x1f94e81d7, 0x4044d887c6, 0x14ee52df6, 0x40ac0083b3, 0x1a1341c3b, 0x40c30c834b, 0x12302fae5, 0x40273bf7d4, 0x1aea3c546, 0x4061823ec8, 0x1f798e208, 0x40e9a2cd95, 0x1962deb62, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf, 0x4000000001, 0xffffffbf];
@@ -189,55 +189,4 @@ export function poseidon2(p: usize): void {
       const p48 = (d & M) * (c & M), m48 = (d >> 32) * (c & M) + (p48 >> 32), n48 = (d & M) * (c >> 32) + (m48 & M), h48 = (d >> 32) * (c >> 32) + (m48 >> 32) + (n48 >> 32); L11 = <i64>((p48 & M) - (h48 & M) - (h48 >> 32)); H11 = <i64>((n48 & M) + (h48 & M)); }
   }
   store<u64>(p, fcanon(s0), 0); store<u64>(p, fcanon(s1), 8); store<u64>(p, fcanon(s2), 16); store<u64>(p, fcanon(s3), 24); store<u64>(p, fcanon(s4), 32); store<u64>(p, fcanon(s5), 40); store<u64>(p, fcanon(s6), 48); store<u64>(p, fcanon(s7), 56); store<u64>(p, fcanon(s8), 64); store<u64>(p, fcanon(s9), 72); store<u64>(p, fcanon(s10), 80); store<u64>(p, fcanon(s11), 88);
-}
-
-/** Rows [lo, hi): state of 12 words per row, set to (0 x 8, domain, words, 0, 0). */
-export function p2RowsInit(states: usize, domain: u64, words: u64, lo: u32, hi: u32): void {
-  for (let j = lo; j < hi; j++) {
-    const s = states + <usize>j * 96;
-    memory.fill(s, 0, 96);
-    store<u64>(s, domain, 64);
-    store<u64>(s, words, 72);
-  }
-}
-
-/** Absorbs count <= 8 words per row (overwriting the rate), word k of row j at cols + k * stride + j * step; then permutes. */
-export function p2RowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, lo: u32, hi: u32): void {
-  for (let j = lo; j < hi; j++) {
-    const s = states + <usize>j * 96;
-    for (let k: u32 = 0; k < count; k++) store<u64>(s + <usize>k * 8, load<u64>(cols + <usize>k * stride + <usize>j * step));
-    poseidon2(s);
-  }
-}
-
-/** Digest of row j: first four words of its state. */
-export function p2RowsFinish(dst: usize, states: usize, lo: u32, hi: u32): void {
-  for (let j = lo; j < hi; j++) memory.copy(dst + <usize>j * 32, states + <usize>j * 96, 32);
-}
-
-/** dst[j] = compress(src[2j], src[2j+1]); scratch of 96 bytes. */
-export function p2Level(dst: usize, src: usize, scratch: usize, lo: u32, hi: u32): void {
-  for (let j = lo; j < hi; j++) {
-    const a = src + <usize>j * 64, d = dst + <usize>j * 32;
-    store<u64>(scratch, load<u64>(a, 0), 0); store<u64>(scratch, load<u64>(a, 8), 8); store<u64>(scratch, load<u64>(a, 16), 16); store<u64>(scratch, load<u64>(a, 24), 24); store<u64>(scratch, load<u64>(a, 32), 32); store<u64>(scratch, load<u64>(a, 40), 40); store<u64>(scratch, load<u64>(a, 48), 48); store<u64>(scratch, load<u64>(a, 56), 56);
-    store<u64>(scratch, 2, 64); store<u64>(scratch, 0, 72); store<u64>(scratch, 0, 80); store<u64>(scratch, 0, 88);
-    poseidon2(scratch);
-    store<u64>(d, load<u64>(scratch, 0), 0); store<u64>(d, load<u64>(scratch, 8), 8); store<u64>(d, load<u64>(scratch, 16), 16); store<u64>(d, load<u64>(scratch, 24), 24);
-  }
-}
-
-/** First nonce in [from, to) whose permutation of state with nonce at word 0 has its first output word = 0 mod 2^bits; or -1. */
-export function p2Grind(state: usize, scratch: usize, bits: u32, lo: u32, hi: u32): i32 {
-  const mask: u64 = ((<u64>1) << bits) - 1;
-  for (let n = lo; n < hi; n++) {
-    memory.copy(scratch, state, 96);
-    store<u64>(scratch, <u64>n);
-    poseidon2(scratch);
-    if ((load<u64>(scratch) & mask) == 0) return <i32>n;
-  }
-  return -1;
-}
-
-export function signedToField(dst: usize, src: usize, lo: u32, hi: u32): void {
-  for (let j = lo; j < hi; j++) store<u64>(dst + <usize>j * 8, fsigned(load<i64>(src + <usize>j * 8)));
 }

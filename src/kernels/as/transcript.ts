@@ -55,15 +55,6 @@ export function merklePath(dst: usize, s: usize, leaf: usize, words: u32, path: 
   memory.copy(dst, s, 32);
 }
 
-export function p2GrindTo(state: usize, scratch: usize, out: usize, bits: u32, lo: u32, hi: u32): void {
-  const mask: u64 = ((<u64>1) << bits) - 1;
-  for (let n = lo; n < hi; n++) {
-    memory.copy(scratch, state, 96);
-    store<u64>(scratch, <u64>n);
-    poseidon2(scratch);
-    if ((load<u64>(scratch) & mask) == 0) { store<u32>(out, n + 1); return; }
-  }
-}
 export function embedWord(dst: usize, src: usize): void { store<u64>(dst, load<u64>(src)); store<u64>(dst, 0, 8); store<u64>(dst, 0, 16); }
 export function emulAdd(d: usize, a: usize, b: usize, c: usize): void {
   // d = a b + c

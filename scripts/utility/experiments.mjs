@@ -1,0 +1,143 @@
+// npm run utility -- experiments [mixture[:seed] ...]: trains and evaluates every mixture and seed that has no result yet, going on where it stopped.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kernels } from '../../dist/kernels/index.js';
+import { decoder } from './decode.mjs';
+import { Pair, fixtures, out, save, stories } from './lib.mjs';
+import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './metrics.mjs';
+import { mixture } from './mixtures.mjs';
+
+export const ORDER = [1, 2, 3].flatMap((seed) => ['english', 'english-chinese', 'multi30k'].map((m) => [m, seed]));
+const ITEMS = 512,
+  GENERATED = 500;
+
+export const resultFile = (name, seed) => join(out, 'results', `${name}-seed${seed}.json`);
+const mean = (x) => x.reduce((s, v) => s + v, 0) / x.length;
+const round = (x, d = 6) => Number(x.toPrecision(d));
+
+function summary(e) {
+  return {
+    perplexity: Math.exp(mean(e.loss)),
+    accuracy: 100 * mean(e.right.map(Number)),
+    calibrationError: calibration(e.confidence, e.right),
+    tokens: e.loss.length,
+  };
+}
+
+/** Text that each adapter gives for the held-out prompts: BLEU and ROUGE-L of both, with the difference and its 95% interval. */
+function generation(model, pair, items, sequence) {
+  const made = ['float', 'integer'].map((which) =>
+    decoder(model.base, pair.o, pair.program, which === 'float' ? pair.float.theta : pair.released()),
+  );
+  const produce = (x) => {
+    const prompt = [...x.tokens.slice(0, x.cut)],
+      reference = model.codec.decode([...x.tokens.slice(x.cut)]);
+    return made.map((d) => {
+      const text = model.codec.decode(d.greedy(prompt, model.base.eos, sequence));
+      return { counts: bleuCounts(text, [reference]), rouge: 100 * rougeL(text, reference), text };
+    });
+  };
+  // A tenth first: where float64 cannot score there is nothing to compare.
+  const rows = items.filter((_, i) => i % 10 === 0).map(produce);
+  if (bleu(rows.map((r) => r[0].counts)) >= 4) rows.push(...items.filter((_, i) => i % 10 !== 0).map(produce));
+  const B = (i) => (set) => bleu(set.map((r) => r[i].counts)),
+    R = (i) => (set) => mean(set.map((r) => r[i].rouge));
+  const b = B(0)(rows);
+  const common = { items: rows.length, sameText: rows.filter((r) => r[0].text === r[1].text).length, floatBleu: round(b, 4) };
+  if (b < 5) return { ...common, result: 'not measurable' };
+  const dB = (set) => B(1)(set) - B(0)(set),
+    dR = (set) => R(1)(set) - R(0)(set);
+  return {
+    ...common,
+    integerBleu: round(B(1)(rows), 4),
+    bleuDifference: round(dB(rows), 3),
+    bleuInterval: bootstrap(rows, dB, 500).map((x) => round(x, 3)),
+    floatRougeL: round(R(0)(rows), 4),
+    integerRougeL: round(R(1)(rows), 4),
+    rougeDifference: round(dR(rows), 3),
+    rougeInterval: bootstrap(rows, dR, 500).map((x) => round(x, 3)),
+  };
+}
+
+export async function experiments(wanted) {
+  selfCheck();
+  const model = stories(),
+    k = Kernels.single(),
+    state = join(out, '../../.utility');
+  for (const [name, seed] of ORDER) {
+    if (wanted.length && !wanted.includes(name) && !wanted.includes(`${name}:${seed}`)) continue;
+    const file = resultFile(name, seed);
+    if (existsSync(file)) continue;
+    const m = k.mark(),
+      sequence = name === 'english' ? 64 : 48,
+      pair = new Pair(k, model.base, { seed, sequence }),
+      data = mixture(name, fixtures, model.base, model.codec, { ...pair.o, items: ITEMS }),
+      kept = join(state, `${name}-seed${seed}.json`);
+    pair.load(kept);
+    while (pair.step < pair.o.steps) {
+      const h = pair.train(data.batches[pair.step]);
+      if (h.step % 10 === 0) {
+        save(kept, pair.dump());
+        process.stdout.write(`${name} seed ${seed} step ${h.step}: float ${h.floatLoss.toFixed(4)} integers ${h.intLoss.toFixed(4)} cosine ${h.cosine.toFixed(7)}\n`);
+      }
+    }
+    const eF = pair.evaluate(data.held, pair.float.theta, 'float'),
+      eR = pair.evaluate(data.held, pair.released(), 'float'),
+      eI = pair.evaluate(data.held, undefined, 'integer'),
+      eB = pair.evaluate(data.held, pair.start, 'float');
+    const [f, r, i, b] = [eF, eR, eI, eB].map(summary),
+      bySource = {};
+    // Texts of one seed: they take as long as the training.
+    if (seed === 1)
+      for (const [source, items] of data.texts) {
+        const usable = items
+          // Stories have no prompt of their own: their first half is it.
+          .map((x) => ({ ...x, cut: x.prompt === '' ? Math.ceil(x.tokens.length / 2) : x.mask.indexOf(1) }))
+          .filter((x) => x.tokens.length - x.cut > 3);
+        bySource[source] = generation(model, pair, usable.slice(0, GENERATED), sequence);
+        process.stdout.write(`${name} ${source}: ${JSON.stringify(bySource[source])}\n`);
+      }
+    const { steps, batch, r: rank, alpha, learningRate, schedule, warmup, clip, weightDecay } = pair.o;
+    save(
+      file,
+      `${JSON.stringify(
+        {
+          mixture: name,
+          about: data.about,
+          base: 'stories260k',
+          seed,
+          settings: { steps, batch, sequence, rank, alpha, learningRate, schedule, warmup, clip, weightDecay },
+          sources: data.sources,
+          heldOut: { items: data.held.length, tokens: f.tokens },
+          before: { perplexity: b.perplexity },
+          float64: f,
+          integers: { ...i, evaluated: 'in integers, as proven' },
+          released: { ...r, evaluated: 'adapter of the integer run in float64 on the original weights' },
+          difference: {
+            perplexityPercent: 100 * (i.perplexity / f.perplexity - 1),
+            releasedPerplexityPercent: 100 * (r.perplexity / f.perplexity - 1),
+            accuracyPoints: i.accuracy - f.accuracy,
+            calibrationPoints: i.calibrationError - f.calibrationError,
+            signedLossBias: mean(eI.loss.map((x, q) => x - eR.loss[q])),
+            trainingLossBias: mean(pair.history.map((h) => h.intLoss - h.floatLoss)),
+            cosine: pair.cosine(),
+            largestParameter: pair.distance(),
+          },
+          cosines: pair.history.filter((h) => [1, 2, 5, 10, 20, 50, 100, 150, 200].includes(h.step)).map((h) => [h.step, h.cosine]),
+          losses: pair.history.map((h) => [round(h.floatLoss), round(h.intLoss)]),
+          generation: bySource,
+          proof: pair.cost(),
+        },
+        null,
+        1,
+      )}\n`,
+    );
+    console.log(`${name} seed ${seed}: perplexity ${f.perplexity.toFixed(4)} and ${i.perplexity.toFixed(4)} (${(100 * (i.perplexity / f.perplexity - 1)).toFixed(4)}%), cosine ${pair.cosine().toFixed(7)}`);
+    k.release(m);
+  }
+  k.close();
+}
+
+/** All results so far. */
+export const results = () => ORDER.map(([n, s]) => resultFile(n, s)).filter(existsSync).map((f) => JSON.parse(readFileSync(f, 'utf8')));
+export { rmSync };

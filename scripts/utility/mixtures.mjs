@@ -1,0 +1,134 @@
+// The data of the utility experiments: named converters, weights, held-out split. Every item is { tokens, mask, prompt?, answer? }.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { random } from './metrics.mjs';
+
+const jsonl = (file) =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((l) => JSON.parse(l));
+
+/** Text after the prompt is the target, and the closing id where it fits; cut on the right at `sequence`. */
+function item(base, codec, sequence, prompt, answer) {
+  const head = [base.bos, ...codec.encode(prompt)],
+    tail = [...codec.encode(answer), base.eos],
+    tokens = [...head, ...tail].slice(0, sequence);
+  const from = prompt === '' ? 1 : head.length;
+  if (tokens.length <= from) return undefined;
+  return { tokens: Int32Array.from(tokens), mask: Uint8Array.from(tokens, (_, i) => (i >= from ? 1 : 0)), prompt, answer };
+}
+
+/** windows/1: consecutive sentences of a story up to `most` characters. */
+function windows(text, most) {
+  const out = [];
+  let now = '';
+  for (const s of text.replace(/\s+/g, ' ').match(/[^.!?]+[.!?]+["']?\s*/g) ?? []) {
+    if (now && now.length + s.length > most) {
+      out.push(now.trim());
+      now = '';
+    }
+    now += s;
+  }
+  if (now.trim()) out.push(now.trim());
+  return out.filter((w) => w.length > 40);
+}
+
+/** story/1: a window as text. */
+const story = (w) => ({ prompt: '', answer: w });
+/** alpaca/1: the layout of Certune's alpaca format, shortened to one line each. */
+const alpaca = (r) => ({ prompt: `${r.instruction}${r.input ? `\n${r.input}` : ''}\n`, answer: r.output });
+/** pair/1: one line of source language, newline, target. */
+const pair = (a, b) => (r) => ({ prompt: `${r[a]}\n`, answer: r[b] });
+
+/** Last `n` rows held out, the others for training; seed tasks every fifth. */
+const split = (rows, n) => [rows.slice(0, rows.length - n), rows.slice(rows.length - n)];
+const fifth = (rows) => [rows.filter((_, i) => i % 5 !== 4), rows.filter((_, i) => i % 5 === 4)];
+
+/** Sources of each mixture: rows for training and held out as { prompt, answer }, weight in training. */
+const MIXTURES = {
+  english: {
+    about: 'TinyStories windows (windows/1, story/1) and English seed tasks (alpaca/1)',
+    released: true,
+    sources(root) {
+      const [a, b] = split(jsonl(join(root, 'data/tinystories-en/tinystories_segments.jsonl')), 200),
+        [c, d] = fifth(jsonl(join(root, 'data/seed-tasks-en-zh/seed_tasks_en.jsonl')));
+      const w = (rows) => rows.flatMap((r) => windows(r.text, 170).map(story));
+      return [
+        { name: 'tinystories', weight: 0.8, train: w(a), held: w(b) },
+        { name: 'seed-en', weight: 0.2, train: c.map(alpaca), held: d.map(alpaca) },
+      ];
+    },
+  },
+  'english-chinese': {
+    about: 'Tatoeba pairs in both directions (pair/1), seed tasks in English and Chinese (alpaca/1)',
+    released: true,
+    sources(root) {
+      const rows = jsonl(join(root, 'data/tatoeba-en-zh/tatoeba_en-zh_5000.jsonl')),
+        held = rows.filter((_, i) => i % 8 === 7),
+        train = rows.filter((_, i) => i % 8 !== 7);
+      const [c, d] = fifth(jsonl(join(root, 'data/seed-tasks-en-zh/seed_tasks_en.jsonl'))),
+        [e, f] = fifth(jsonl(join(root, 'data/seed-tasks-en-zh/seed_tasks_zh.jsonl')));
+      return [
+        { name: 'tatoeba-en-zh', weight: 0.4, train: train.map(pair('en', 'zh')), held: held.map(pair('en', 'zh')) },
+        { name: 'tatoeba-zh-en', weight: 0.4, train: train.map(pair('zh', 'en')), held: held.map(pair('zh', 'en')) },
+        { name: 'seed-en', weight: 0.1, train: c.map(alpaca), held: d.map(alpaca) },
+        { name: 'seed-zh', weight: 0.1, train: e.map(alpaca), held: f.map(alpaca) },
+      ];
+    },
+  },
+  multi30k: {
+    about: 'Multi30k English to German and to French (pair/1): figures only, for non-commercial research',
+    released: false,
+    sources(root) {
+      const train = jsonl(join(root, 'data/multi30k-en-de-fr/multi30k_train_first5000.jsonl')),
+        held = jsonl(join(root, 'data/multi30k-en-de-fr/multi30k_val_1014.jsonl'));
+      return [
+        { name: 'multi30k-en-de', weight: 0.5, train: train.map(pair('en', 'de')), held: held.map(pair('en', 'de')) },
+        { name: 'multi30k-en-fr', weight: 0.5, train: train.map(pair('en', 'fr')), held: held.map(pair('en', 'fr')) },
+      ];
+    },
+  },
+};
+export const MIXTURE_NAMES = Object.keys(MIXTURES);
+
+/**
+ * A mixture as token sequences. Batches of all steps follow from the seed: each row draws its source by weight, then a row of it without
+ * replacement. `held` takes up to `items` rows in proportion to the weights, evenly over each source, the same for all seeds; `texts` are all held-out rows by source.
+ */
+export function mixture(name, root, base, codec, o) {
+  const m = MIXTURES[name];
+  if (!existsSync(join(root, 'data'))) throw new Error(`no fixtures under ${root}: set CERTUNE_FIXTURES`);
+  const sources = m.sources(root).map((s) => {
+    const make = (rows) => rows.map((r) => item(base, codec, o.sequence, r.prompt, r.answer)).filter(Boolean);
+    return { name: s.name, weight: s.weight, train: make(s.train), held: make(s.held) };
+  });
+  const next = random(o.seed * 7919 + 17),
+    queues = sources.map(() => []);
+  const draw = () => {
+    let u = next(),
+      k = 0;
+    while (k < sources.length - 1 && u >= sources[k].weight) u -= sources[k++].weight;
+    if (!queues[k].length) {
+      queues[k] = sources[k].train.map((_, i) => i);
+      for (let i = queues[k].length - 1; i > 0; i--) {
+        const j = Math.floor(next() * (i + 1));
+        [queues[k][i], queues[k][j]] = [queues[k][j], queues[k][i]];
+      }
+    }
+    return sources[k].train[queues[k].pop()];
+  };
+  const batches = Array.from({ length: o.steps }, () => Array.from({ length: o.batch }, draw));
+  const held = sources.flatMap((s) => {
+    const n = Math.min(s.held.length, Math.round(o.items * s.weight));
+    return Array.from({ length: n }, (_, i) => ({ ...s.held[Math.floor((i * s.held.length) / n)], source: s.name }));
+  });
+  return {
+    about: m.about,
+    released: m.released,
+    batches,
+    held,
+    texts: new Map(sources.map((s) => [s.name, s.held])),
+    sources: sources.map((s) => ({ name: s.name, weight: s.weight, train: s.train.length, held: s.held.length })),
+  };
+}

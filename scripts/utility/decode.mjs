@@ -93,7 +93,13 @@ export function decoder(base, o, program, theta) {
       const m = norm(x, 2 * l + 1),
         g = mul('W.gate_proj', l, Fd, D, m),
         u = mul('W.up_proj', l, Fd, D, m),
-        d = mul('W.down_proj', l, D, Fd, g.map((z, f) => (z / (1 + Math.exp(-z))) * u[f]));
+        d = mul(
+          'W.down_proj',
+          l,
+          D,
+          Fd,
+          g.map((z, f) => (z / (1 + Math.exp(-z))) * u[f]),
+        );
       x = x.map((z, q2) => z + d[q2]);
     }
     const n = norm(x, 2 * L),

@@ -78,7 +78,9 @@ export async function experiments(wanted) {
       const h = pair.train(data.batches[pair.step]);
       if (h.step % 10 === 0) {
         save(kept, pair.dump());
-        process.stdout.write(`${name} seed ${seed} step ${h.step}: float ${h.floatLoss.toFixed(4)} integers ${h.intLoss.toFixed(4)} cosine ${h.cosine.toFixed(7)}\n`);
+        process.stdout.write(
+          `${name} seed ${seed} step ${h.step}: float ${h.floatLoss.toFixed(4)} integers ${h.intLoss.toFixed(4)} cosine ${h.cosine.toFixed(7)}\n`,
+        );
       }
     }
     const eF = pair.evaluate(data.held, pair.float.theta, 'float'),
@@ -132,12 +134,17 @@ export async function experiments(wanted) {
         1,
       )}\n`,
     );
-    console.log(`${name} seed ${seed}: perplexity ${f.perplexity.toFixed(4)} and ${i.perplexity.toFixed(4)} (${(100 * (i.perplexity / f.perplexity - 1)).toFixed(4)}%), cosine ${pair.cosine().toFixed(7)}`);
+    console.log(
+      `${name} seed ${seed}: perplexity ${f.perplexity.toFixed(4)} and ${i.perplexity.toFixed(4)} (${(100 * (i.perplexity / f.perplexity - 1)).toFixed(4)}%), cosine ${pair.cosine().toFixed(7)}`,
+    );
     k.release(m);
   }
   k.close();
 }
 
 /** All results so far. */
-export const results = () => ORDER.map(([n, s]) => resultFile(n, s)).filter(existsSync).map((f) => JSON.parse(readFileSync(f, 'utf8')));
+export const results = () =>
+  ORDER.map(([n, s]) => resultFile(n, s))
+    .filter(existsSync)
+    .map((f) => JSON.parse(readFileSync(f, 'utf8')));
 export { rmSync };

@@ -238,7 +238,12 @@ export class Pair {
     this.step = d.step;
     this.history = d.history;
     this.integer = Object.fromEntries(Object.entries(d.integer).map(([n, v]) => [n, new BigInt64Array(bytes(v))]));
-    this.float = { theta: new Float64Array(bytes(d.float.theta)), m: new Float64Array(bytes(d.float.m)), v: new Float64Array(bytes(d.float.v)), step: d.float.step };
+    this.float = {
+      theta: new Float64Array(bytes(d.float.theta)),
+      m: new Float64Array(bytes(d.float.m)),
+      v: new Float64Array(bytes(d.float.v)),
+      step: d.float.step,
+    };
   }
   /** Lookups and cells of the proof of one step. */
   cost() {

@@ -167,7 +167,9 @@ function one(k, base, name, snapshots) {
     off.intNorm = Math.max(off.intNorm, rel(intNorm, want.gradNorm));
     if (!snapshots.includes(s + 1)) return;
     const target = adapter(shape.layers, name, `adapter_step${s + 1}`, run.targets),
-      real = new Map([...unflattenGroup(program, 'cIn', 'C', state.master)].map(([n, v]) => [n, Float64Array.from(v, (x) => Number(x) / 2 ** 30)])),
+      real = new Map(
+        [...unflattenGroup(program, 'cIn', 'C', state.master)].map(([n, v]) => [n, Float64Array.from(v, (x) => Number(x) / 2 ** 30)]),
+      ),
       floats = flatMembers(program, float.theta);
     table.push({
       step: s + 1,
@@ -221,7 +223,11 @@ function one(k, base, name, snapshots) {
     () => true,
     () => true,
   );
-  for (const n of roundedTensors(program)) shares.set(n, measure((x) => x === n));
+  for (const n of roundedTensors(program))
+    shares.set(
+      n,
+      measure((x) => x === n),
+    );
   shares.set(
     'weights',
     measure(
@@ -270,8 +276,15 @@ export async function reference() {
       lines.push(
         `| ${r.name}, ${t.step} | ${t.loss.toFixed(6)} | ${e(t.floatLoss)} | ${e(t.intLoss)} | ${t.norm.toFixed(5)} | ${e(t.floatNorm)} | ${e(t.intNorm)} | ${c(t.float.cosine)} | ${c(t.int.cosine)} | ${c(t.formats.cosine)} | ${e(t.float.most)} | ${e(t.int.most)} | ${e(t.formats.most)} |`,
       );
-  lines.push('', 'Largest differences over all steps of a run:', '', '| run | loss, float | integers | gradient norm, float | integers |', '| --- | --- | --- | --- | --- |');
-  for (const r of runs) lines.push(`| ${r.name} | ${e(r.off.floatLoss)} | ${e(r.off.intLoss)} | ${e(r.off.floatNorm)} | ${e(r.off.intNorm)} |`);
+  lines.push(
+    '',
+    'Largest differences over all steps of a run:',
+    '',
+    '| run | loss, float | integers | gradient norm, float | integers |',
+    '| --- | --- | --- | --- | --- |',
+  );
+  for (const r of runs)
+    lines.push(`| ${r.name} | ${e(r.off.floatLoss)} | ${e(r.off.intLoss)} | ${e(r.off.floatNorm)} | ${e(r.off.intNorm)} |`);
   lines.push(
     '',
     "AdamW's first step is lr sign(g): an entry whose gradient is smaller than its rounding error turns round entirely, which makes cosines after one step lower than those of the whole run, and the largest parameter difference twice the learning rate.",
@@ -283,14 +296,19 @@ export async function reference() {
     `| tensor (fraction) | ${runs.flatMap((r) => [`${r.name}: gradient`, 'loss']).join(' | ')} |`,
     `| --- | ${runs.flatMap(() => ['---', '---']).join(' | ')} |`,
   );
-  const sums = runs.map((r) => ({ gradient: r.shares.reduce((s, x) => s + x.gradient, 0), loss: r.shares.reduce((s, x) => s + x.loss, 0) })),
+  const sums = runs.map((r) => ({
+      gradient: r.shares.reduce((s, x) => s + x.gradient, 0),
+      loss: r.shares.reduce((s, x) => s + x.loss, 0),
+    })),
     names = [...new Set(runs.flatMap((r) => r.shares.map((s) => s.name)))];
   const part = (r, n, key, i) => (100 * (r.shares.find((s) => s.name === n)?.[key] ?? 0)) / sums[i][key];
   const order = names.map((n) => [n, Math.max(...runs.flatMap((r, i) => [part(r, n, 'gradient', i), part(r, n, 'loss', i)]))]);
   for (const [n, most] of order.sort((a, b) => b[1] - a[1]))
     if (most >= 2) {
       const f = runs[0].shares.find((s) => s.name === n)?.frac;
-      lines.push(`| ${n}${f === undefined ? '' : ` (${f})`} | ${runs.flatMap((r, i) => [part(r, n, 'gradient', i), part(r, n, 'loss', i)].map((x) => `${x.toFixed(1)}%`)).join(' | ')} |`);
+      lines.push(
+        `| ${n}${f === undefined ? '' : ` (${f})`} | ${runs.flatMap((r, i) => [part(r, n, 'gradient', i), part(r, n, 'loss', i)].map((x) => `${x.toFixed(1)}%`)).join(' | ')} |`,
+      );
     }
   lines.push(
     `| all, root mean square | ${runs.flatMap((r) => [e(Math.sqrt(r.all.gradient)), e(Math.sqrt(r.all.loss))]).join(' | ')} |`,

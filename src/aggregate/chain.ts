@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
+import { explained } from '../model/remedies.js';
 import { type AdapterState, batchInputs, stepInputs } from '../model/step.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
@@ -13,7 +14,7 @@ import { checkSteps } from './verify.js';
 export * from './state.js';
 export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from './verify.js';
 
-/** Runs the readings of a step in order; `each` sees every finished reading before its memory is given back. */
+/** Runs the readings of a step in order; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
 export function runStep(
   k: Kernels,
   s: Setup,
@@ -41,8 +42,12 @@ export function runStep(
     else after = stateAfter(r);
     k.release(m);
   };
-  for (const mb of b.micro) go(s.update ? 'micro' : 'step', s.program, s.plan, batchInputs(mb, rows, config.train.sequence));
-  if (s.update) go('update', s.update.program, s.update.plan, new Map());
+  try {
+    for (const mb of b.micro) go(s.update ? 'micro' : 'step', s.program, s.plan, batchInputs(mb, rows, config.train.sequence));
+    if (s.update) go('update', s.update.program, s.update.plan, new Map());
+  } catch (e) {
+    throw explained(e, step);
+  }
   return { after: after!, loss };
 }
 

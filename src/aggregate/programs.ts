@@ -1,5 +1,5 @@
 import { smallNumbers } from '../model/base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
+import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
 import { adamConstants } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
@@ -21,13 +21,22 @@ export interface Programs {
 /** Bits of work that every query round asks for. */
 export const GRINDING = 16;
 
+/** Formats of a run: the preset's, with what run.yaml sets in their place. */
+export function numbersOf(c: RunConfig['numbers']): Numbers {
+  const { preset, ...set } = c;
+  return {
+    ...(preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS),
+    ...Object.fromEntries(Object.entries(set).filter(([, v]) => v !== null)),
+  };
+}
+
 /** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
 export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
   const { r, alpha, scaling } = config.lora,
     accumulate = config.train.batch > config.train.microBatch;
   const options = {
     shape,
-    numbers: config.numbers.preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS,
+    numbers: numbersOf(config.numbers),
     weightBits,
     batch: Math.min(config.train.batch, config.train.microBatch),
     sequence: config.train.sequence,

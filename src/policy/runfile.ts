@@ -5,6 +5,9 @@ import { z } from 'zod';
 import { InputError } from '../io/errors.js';
 import { TARGETS } from '../model/llama.js';
 
+/** A format of docs/numbers.md in place of the preset's. */
+const override = (least: number, most: number) => z.number().int().min(least).max(most).nullable().default(null);
+
 /** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
 export const runSchema = z.strictObject({
   version: z.literal(1),
@@ -67,7 +70,20 @@ export const runSchema = z.strictObject({
       rate: z.number().int().min(1).max(4).default(2),
     })
     .prefault({}),
-  numbers: z.strictObject({ preset: z.enum(['default', 'small']).default('default') }).prefault({}),
+  numbers: z
+    .strictObject({
+      preset: z.enum(['default', 'small']).default('default'),
+      xBits: override(20, 30),
+      actBits: override(16, 28),
+      actFrac: override(6, 16),
+      gradFrac: override(6, 16),
+      scoreFrac: override(6, 14),
+      headFrac: override(6, 16),
+      expBits: override(12, 22),
+      siluBits: override(12, 22),
+      siluFrac: override(6, 14),
+    })
+    .prefault({}),
 });
 export type RunConfig = z.infer<typeof runSchema>;
 
@@ -147,5 +163,14 @@ proof:
   rate: 2              # log2 of the inverse rate of the witness commitment
 numbers:
   preset: default      # default (2^20 tables) or small (2^16 tables, for tiny models)
+  xBits: null          # each null: the preset's. Bits of the residual stream
+  actBits: null        # bits of activations and gradients
+  actFrac: null        # fraction bits of activations: one lower doubles their range
+  gradFrac: null       # fraction bits of gradients: one lower doubles their range
+  scoreFrac: null      # fraction bits of attention scores
+  headFrac: null       # fraction bits of logits
+  expBits: null        # log2 of the exponential tables' size
+  siluBits: null       # log2 of the SiLU table's size
+  siluFrac: null       # fraction bits of SiLU's argument
 `;
 }

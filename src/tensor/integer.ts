@@ -4,19 +4,29 @@ import { layoutClass } from './layout.js';
 import { tableColumns } from './tables.js';
 import type { Constraint, Expr, Operand, Program, Step, TensorSpec } from './types.js';
 
-/** A value left its format: training stops. Names tensor, layer, cell and the way out. */
+/** A value left its format: training stops. Names tensor, layer, cell, value in real units, and with `with` the run's step and the way out. */
 export class OverflowError extends Error {
   constructor(
+    /** Tensor, or constraint whose lookup has no row. */
+    readonly subject: string,
     readonly where: string,
     readonly cell: Readonly<Record<string, number>>,
     readonly value: bigint,
-    readonly limit: string,
+    readonly limit: readonly [bigint, bigint],
     readonly layer?: number,
+    readonly frac?: number,
+    readonly step?: number,
+    readonly remedy?: string,
   ) {
+    const real = (x: bigint): string => (frac === undefined ? '' : ` (${Number((Number(x) / 2 ** frac).toPrecision(6))})`);
     super(
-      `${where}${layer === undefined ? '' : ` in layer ${layer}`} at ${JSON.stringify(cell)}: ${value} is outside ${limit}; lower train.learningRate or train.clip, or widen the format under numbers`,
+      `${step === undefined ? '' : `step ${step}: `}${where}${layer === undefined ? '' : ` in layer ${layer}`} at ${JSON.stringify(cell)}: ${value}${real(value)} is outside [${limit[0]}, ${limit[1]}]${real(limit[1])}${remedy === undefined ? '' : `; ${remedy}`}`,
     );
     this.name = 'OverflowError';
+  }
+  /** The same with the run's step and what helps. */
+  with(step: number, remedy: string): OverflowError {
+    return new OverflowError(this.subject, this.where, this.cell, this.value, this.limit, this.layer, this.frac, step, remedy);
   }
 }
 
@@ -240,11 +250,13 @@ export class IntegerReading {
     const e = this.k.u32[this.#err / 4];
     if (e)
       throw new OverflowError(
-        `${out.tensor} (step ${s.name})`,
+        out.tensor,
+        out.tensor === s.name ? out.tensor : `${out.tensor} (${s.name})`,
         this.#cell(v.axes, e - 1),
         this.k.i64[v.ptr / 8 + e - 1],
-        `[${t.lo}, ${t.hi}]`,
+        [t.lo, t.hi],
         l,
+        t.frac,
       );
   }
 
@@ -364,7 +376,7 @@ export class IntegerReading {
     const e = this.k.u32[this.#err / 4];
     const bad = e ? this.k.i64[v.ptr / 8 + e - 1] : 0n;
     this.k.release(m);
-    if (e) throw new OverflowError(`constraint ${c.name}`, this.#cell(c.axes, e - 1), bad, `[${lo}, ${lo + size - 1n}]`);
+    if (e) throw new OverflowError(c.name, `constraint ${c.name}`, this.#cell(c.axes, e - 1), bad, [lo, lo + size - 1n]);
     return { ptr: dst, n };
   }
 

@@ -1,0 +1,53 @@
+import { OverflowError } from '../tensor/integer.js';
+
+/** What helps when a tensor of the Llama program leaves its format, by tensor name (docs/numbers.md); the first match holds. */
+const REMEDIES: readonly [RegExp, string][] = [
+  [/^gate$|^d?silu/, 'lower numbers.siluFrac by one for each doubling'],
+  [/^X$/, 'the residual stream is too large: raise numbers.xBits'],
+  [/^(rn|rinv)$/, 'a residual row is too large or too close to zero for its norm: raise numbers.xBits, or check train.learningRate'],
+  [
+    /^(p\.exp|s|M|p1|p2)$/,
+    'attention scores of one row lie too far apart: lower numbers.scoreFrac by one for each doubling, or raise numbers.expBits (a table twice as large)',
+  ],
+  [
+    /^(ph\.exp|logits|MH|ph1|ph2|loss)$/,
+    'logits of one row lie too far apart: lower numbers.headFrac by one for each doubling, or raise numbers.expBits (a table twice as large)',
+  ],
+  [
+    /^(Xn|N|u\..*|q|k|v|qr|kr|ctx|up|h)$/,
+    'an activation is too large: lower numbers.actFrac by one for each doubling (free), or raise numbers.actBits (more lookups)',
+  ],
+  [
+    /^(dvj|dkr|dk|dv)$/,
+    'the gradient of one key or value sums over all queries that see it: shorten train.sequence, lower numbers.gradFrac or raise numbers.actBits',
+  ],
+  [
+    /^(dN|dXn|cn|w|dh|dup|dhu|dgate|dctx|dP|delta|dS|dqr|dq|duc\..*)$/,
+    'a gradient is too large: lower numbers.gradFrac by one for each doubling (free), or raise numbers.actBits (more lookups)',
+  ],
+  [
+    /^G$/,
+    'the gradient of the residual stream passed 512: shorten train.sequence, or lower train.learningRate if it has grown during the run',
+  ],
+  [/^du\./, 'the gradient of an adapter input passed 128: lower train.learningRate, or lora.alpha'],
+  [/^(g|g\..*|acc|acc2|gn|norm|den)$/, 'gradients are summed over the targets of a step: lower train.batch or train.sequence'],
+  [/^(cg|gs|mm2|vv2|v0|v1|sv|vd)$/, 'a gradient after clipping passed its format: set train.clip to 1 or lower'],
+  [/^quo$/, 'the normalised update passed 32: lower train.betas[1] (betas[1] = 0.999 or less keeps it below)'],
+  [/^(master2|C2)$/, 'an adapter weight passed 8 in magnitude: lower train.learningRate'],
+];
+
+/** Remedy for a tensor or the constraint of one ("N.range", "M.upper", "h.rem.limb1"). */
+export function remedyOf(subject: string): string {
+  const names = [
+    subject,
+    subject.replace(/\.(range|rem|gap|lower|upper|eq)(\.limb\d+)?$/, ''),
+    subject.replace(/\.(even|odd|final|attn|mlp|embed)$/, ''),
+  ];
+  for (const n of names) for (const [r, text] of REMEDIES) if (r.test(n)) return text;
+  return 'lower train.learningRate, or widen the format under numbers (docs/numbers.md)';
+}
+
+/** The same error with the step of the run and the remedy; other errors pass through. */
+export function explained(e: unknown, step: number): unknown {
+  return e instanceof OverflowError ? e.with(step, remedyOf(e.subject)) : e;
+}

@@ -48,7 +48,7 @@ function run(numbers: Numbers, gain: number): void {
     frozenTensors(shape).map((t) => [
       t.name,
       BigInt64Array.from({ length: t.axes.reduce((n, a) => n * p.axes[a], 1) }, () =>
-        BigInt(Math.round((t.name === 'gamma' ? gain : uniform() * 0.3) * 2 ** t.frac)),
+        BigInt(Math.round((t.name === 'gamma' ? gain : uniform() * 0.05) * 2 ** t.frac)),
       ),
     ]),
   );
@@ -113,6 +113,6 @@ describe('what helps when a format is left', () => {
     expect(message()).toMatch(
       /^step 4: N \(N\.even\) in layer 0 at \{.*\}: -?\d+ \(-?[\d.]+\) is outside \[-524288, 524287\] \(128\); .*numbers\.actFrac/,
     );
-    expect(() => run({ ...small, actFrac: 10, gradFrac: 9, siluFrac: 9, scoreFrac: 7, headFrac: 9 }, 80)).not.toThrow();
+    expect(() => run({ ...small, actFrac: 10, scoreFrac: 8, headFrac: 12 }, 80)).not.toThrow();
   });
 });

@@ -31,18 +31,15 @@ const REMEDIES: readonly [RegExp, string][] = [
   ],
   [/^du\./, 'the gradient of an adapter input passed 128: lower train.learningRate, or lora.alpha'],
   [/^(g|g\..*|acc|acc2|gn|norm|den)$/, 'gradients are summed over the targets of a step: lower train.batch or train.sequence'],
-  [/^(cg|gs|mm2|vv2|v0|v1|sv|vd)$/, 'a gradient after clipping passed its format: set train.clip to 1 or lower'],
+  [/^(cg|gs|clipC|mm2|vv2|v0|v1|sv|vd)$/, 'a gradient after clipping passed its format: set train.clip to 1 or lower'],
   [/^quo$/, 'the normalised update passed 32: lower train.betas[1] (betas[1] = 0.999 or less keeps it below)'],
   [/^(master2|C2)$/, 'an adapter weight passed 8 in magnitude: lower train.learningRate'],
 ];
 
 /** Remedy for a tensor or the constraint of one ("N.range", "M.upper", "h.rem.limb1"). */
 export function remedyOf(subject: string): string {
-  const names = [
-    subject,
-    subject.replace(/\.(range|rem|gap|lower|upper|eq)(\.limb\d+)?$/, ''),
-    subject.replace(/\.(even|odd|final|attn|mlp|embed)$/, ''),
-  ];
+  const tensor = subject.replace(/\.(range|rem|gap|lower|upper|eq)(\.limb\d+)?$/, ''),
+    names = [subject, tensor, tensor.replace(/\.(even|odd|final|attn|mlp|embed|overNorm|overClip|split)$/, '')];
   for (const n of names) for (const [r, text] of REMEDIES) if (r.test(n)) return text;
   return 'lower train.learningRate, or widen the format under numbers (docs/numbers.md)';
 }

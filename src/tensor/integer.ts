@@ -232,7 +232,14 @@ export class IntegerReading {
     return { ptr: t.columns.map((c) => this.ptr.get(c)!), lo: t.lo, size: t.size };
   }
 
-  #store(s: Step, out: Operand, v: { ptr: number; n: number; axes: string[] }, l?: number): void {
+  /** Writes v into `out`; `key` are the keys of a lookup, reported in place of a value that a key outside the table has left. */
+  #store(
+    s: Step,
+    out: Operand,
+    v: { ptr: number; n: number; axes: string[] },
+    l?: number,
+    key?: { ptr: number; lo: bigint; size: number },
+  ): void {
     const a = this.#address(out, l),
       t = this.tensors.get(out.tensor)!;
     this.k.i32.set([v.axes.length, ...v.axes.flatMap((x) => [this.size(x), a.stride.get(x) ?? 0])], this.#desc / 4);
@@ -248,6 +255,15 @@ export class IntegerReading {
       hi,
     ]);
     const e = this.k.u32[this.#err / 4];
+    if (e && key)
+      throw new OverflowError(
+        s.name,
+        `key of ${s.name}`,
+        this.#cell(v.axes, e - 1),
+        this.k.i64[key.ptr / 8 + e - 1],
+        [key.lo, key.lo + BigInt(key.size) - 1n],
+        l,
+      );
     if (e)
       throw new OverflowError(
         out.tensor,
@@ -314,7 +330,7 @@ export class IntegerReading {
           d = this.k.alloc(8 * v.n);
         s.outs.forEach((o, c) => {
           this.#ew('ewTable', v.n, d, v.ptr, t.ptr[c], t.lo, BigInt(t.size));
-          this.#store(s, o, { ...v, ptr: d }, l);
+          this.#store(s, o, { ...v, ptr: d }, l, { ptr: v.ptr, lo: t.lo, size: t.size });
         });
         break;
       }

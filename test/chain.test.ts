@@ -143,6 +143,11 @@ describe('a run of two accumulated steps', () => {
       { lora: { ...config.lora, seed: 1 } },
       { sampler: { ...config.sampler, key: 'other' } },
       { sampler: { ...config.sampler, beacon: 'x' } },
+      // What is only declared is bound as well: by the digest of the manifest, which every proof absorbs.
+      { data: [{ ...config.data[0], license: 'MIT' }] },
+      { data: [{ ...config.data[0], source: 'elsewhere' }] },
+      { data: [{ ...config.data[0], language: 'en' }] },
+      { base: { ...config.base, revision: 'other' } },
     ];
     for (const v of variants)
       expect(

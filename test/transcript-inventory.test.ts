@@ -87,6 +87,7 @@ describe('the schedule of a program proof', () => {
     expect(first(inventory(schedule).map((l) => l.replace(' (repeated)', '')))).toEqual([
       'public: protocol',
       'public: shape',
+      'public: context',
       'public: public inputs',
       'public: frozen digest',
       'public: root cIn',

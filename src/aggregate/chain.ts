@@ -7,6 +7,7 @@ import { proveProgram } from '../tensor/prove.js';
 import type { Program } from '../tensor/types.js';
 import type { Ext } from '../transcript/index.js';
 import { proveMerge } from './merge/prove.js';
+import { manifestWords } from './manifest.js';
 import type { Setup } from './setup.js';
 import { type Frozen, LEFT, type ProofPart, type StepProof, noFrozen } from './state.js';
 import { checkSteps } from './verify.js';
@@ -71,10 +72,12 @@ export function proveStep(
   onPhase?: (p: string) => void,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
+    context = manifestWords(s.manifest),
     points: Record<string, Ext> = entered ? { cIn: pointOf(entered['cOut']), oIn: pointOf(entered['oOut']) } : {};
   const { after } = runStep(k, s, step, state, (kind, plan, r) => {
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
+      context,
       statePoints: points,
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });

@@ -99,6 +99,13 @@ export const manifestJson = (m: Manifest): string => canonicalize(m)!;
 /** SHA-256 of the canonical manifest: what journals and proofs are bound to. */
 export const manifestDigest = (m: Manifest): string => `sha256:${createHash('sha256').update(manifestJson(m)).digest('hex')}`;
 
+/** The same digest as eight 32-bit words: the context that every step proof absorbs. */
+export const manifestWords = (m: Manifest): bigint[] =>
+  manifestDigest(m)
+    .slice('sha256:'.length)
+    .match(/.{8}/g)!
+    .map((x) => BigInt(`0x${x}`));
+
 /** Paths at which two values differ. */
 export function difference(a: unknown, b: unknown, path = ''): string[] {
   if (a && b && typeof a === 'object' && typeof b === 'object')

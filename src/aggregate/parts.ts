@@ -26,6 +26,7 @@ export function readParts(raw: unknown, bad: (why: string) => never, take: (word
   return raw.map((x: Record<string, unknown> | null): ProofPart => {
     if (!x || typeof x !== 'object') return bad('a part is not an object');
     const kind = x['kind'];
+    if (Object.keys(x).sort().join() !== 'kind,loss,state,words') return bad('a part has other keys than it should');
     if (kind !== 'step' && kind !== 'micro' && kind !== 'update') return bad('part of unknown kind');
     const given = x['state'] as Record<string, unknown> | null,
       words = x['words'],

@@ -10,6 +10,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { scheduleWords } from '../transcript/schedule.js';
 import { claimHandles, mergePreamble, mergeable, verifyMerge } from './merge/verify.js';
+import { manifestWords } from './manifest.js';
 import type { Setup } from './setup.js';
 import { LEFT, type ProofPart, type RunProof, type StepProof, frozenOf, meanLoss, noFrozen, stateRoot } from './state.js';
 
@@ -58,6 +59,7 @@ export function checkSteps(
   let cIn: readonly bigint[] = stateRoot(k, s, 'cIn', s.initial),
     oIn: readonly bigint[] = stateRoot(k, s, 'oIn', s.initial);
   const zeroAcc = s.update ? stateRoot(k, s, 'aIn', s.initial) : [],
+    context = manifestWords(s.manifest),
     linearMs = performance.now() - t0,
     rows = Math.min(config.train.batch, config.train.microBatch);
   let proofMs = 0;
@@ -102,7 +104,7 @@ export function checkSteps(
       const left = leftBy(step, part);
       if (part.kind === 'update') {
         if (part.loss !== 0n) throw new VerificationError('loss of an update', `step ${step}: an update has no loss`);
-        one(step, s.update!.plan, part, { roots: { aIn, oIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
+        one(step, s.update!.plan, part, { context, roots: { aIn, oIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
         return;
       }
       const publics = new Map<string, BigInt64Array | Int32Array>([
@@ -110,7 +112,7 @@ export function checkSteps(
         ...scalars,
         ['loss', BigInt64Array.of(part.loss)],
       ]);
-      one(step, s.plan, part, { roots: { cIn, ...(s.update ? { aIn } : { oIn }), ...left }, frozen, publics });
+      one(step, s.plan, part, { context, roots: { cIn, ...(s.update ? { aIn } : { oIn }), ...left }, frozen, publics });
       if (part.kind === 'micro') aIn = left['aOut'];
       sum += part.loss;
     });

@@ -58,6 +58,8 @@ export interface ProveOptions {
   readonly hook?: MessageHook;
   readonly onPhase?: (name: string) => void /** Frozen digest, from the one who computed the stack. */;
   readonly frozenDigest: readonly bigint[];
+  /** Context of the statement: digest of a manifest. */
+  readonly context?: readonly bigint[];
   /** Points of the states entered, as the commitments that the last proof left have them; START_POINT where absent. */
   readonly statePoints?: Readonly<Record<string, Ext>>;
 }
@@ -95,7 +97,7 @@ export function proveProgram(
     const z: Ext = isOut(c) ? E.ZERO : (o.statePoints?.[c] ?? START_POINT);
     roots[c] = [...state!.roots[c], ...z, ...(isOut(c) ? E.ZERO : stateValue(k, plan, state!, c, z))];
   }
-  const statement: Statement = { roots, frozen: o.frozenDigest, publics };
+  const statement: Statement = { ...(o.context ? { context: o.context } : {}), roots, frozen: o.frozenDigest, publics };
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const shape = plan.whir,

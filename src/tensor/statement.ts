@@ -22,6 +22,8 @@ export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
  * section 8). A state that the verifier commits to itself has the fixed point START_POINT. Digest of the frozen integers, public inputs.
  */
 export interface Statement {
+  /** What the proof is part of: digest of the run's manifest, so that it is no proof under another one. Zeros for a program alone. */
+  readonly context?: readonly bigint[];
   readonly roots: Readonly<Record<string, readonly bigint[]>>;
   readonly frozen: readonly bigint[];
   readonly publics: Publics;
@@ -32,6 +34,7 @@ export interface Statement {
  * the causal masks.
  */
 export interface StatementElems {
+  readonly context: readonly Elem[];
   readonly roots: Readonly<Record<string, readonly Elem[]>>;
   readonly frozen: readonly Elem[];
   readonly publics: ReadonlyMap<string, readonly Elem[]>;
@@ -75,6 +78,7 @@ export function packPublic(p: Program, t: TensorSpec, values: BigInt64Array | In
 export function statementElems(ch: Arith, p: Program, classes: readonly TensorClass[], st: Statement): StatementElems {
   const elems = (words: readonly bigint[]): Elem[] => words.map((w) => ch.constant(w));
   return {
+    context: elems(contextWords(st)),
     roots: Object.fromEntries(classes.map((c) => [c, elems(statementWords(`root ${c}`, st.roots[c], 10))])),
     frozen: elems(statementWords('frozen digest', st.frozen, 8)),
     publics: new Map(publicTensors(p).map((t) => [t.name, elems(packPublic(p, t, st.publics.get(t.name)))])),
@@ -114,6 +118,10 @@ export function statementWords(label: string, words: readonly bigint[] | undefin
     throw new VerificationError('statement', `${label} must be ${count} canonical words`);
   return [...words];
 }
+
+/** The context of a statement: eight words. */
+export const contextWords = (st: Pick<Statement, 'context'>): bigint[] =>
+  st.context === undefined ? Array<bigint>(8).fill(0n) : statementWords('context', st.context, 8);
 
 /** SHA-256 over the frozen stack's signed words. */
 export function frozenDigest(stack: BigInt64Array): bigint[] {

@@ -13,6 +13,7 @@ import {
   type StatementElems,
   isOut,
   packPublic,
+  contextWords,
   packing,
   programDigest,
   publicTensors,
@@ -48,14 +49,16 @@ function header(plan: Plan): { label: string; words: bigint[] }[] {
   ];
 }
 
-/** What is absorbed next: public inputs, frozen digest, state commitments. Point and value of a state that is left come after its root. */
+/** What is absorbed next: context, public inputs, frozen digest, state commitments. Point and value of a state that is left come after its root. */
 function statementParts<T>(
   plan: Plan,
+  context: readonly T[],
   publics: (name: string) => readonly T[],
   frozen: readonly T[],
   roots: Readonly<Record<string, readonly T[]>>,
 ): { label: string; words: readonly T[] }[] {
   return [
+    { label: 'context', words: context },
     { label: 'public inputs', words: publicTensors(plan.program).flatMap((t) => [...publics(t.name)]) },
     { label: 'frozen digest', words: frozen },
     ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: roots[c].slice(0, isOut(c) ? 4 : 10) })),
@@ -66,7 +69,7 @@ function statementParts<T>(
 export function preamble(plan: Plan, st: Statement): { label: string; words: readonly bigint[] }[] {
   const p = plan.program,
     packed = new Map(publicTensors(p).map((t) => [t.name, packPublic(p, t, st.publics.get(t.name))]));
-  return [...header(plan), ...statementParts(plan, (n) => packed.get(n)!, st.frozen, st.roots)];
+  return [...header(plan), ...statementParts(plan, contextWords(st), (n) => packed.get(n)!, st.frozen, st.roots)];
 }
 
 /** Verifies one program proof against a statement given by value: see verifyStatement. */
@@ -82,7 +85,7 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
     one = ch.constant(1n),
     zero = ch.constant(0n);
   for (const w of header(plan)) ch.publicWords(w.label, w.words);
-  for (const w of statementParts(plan, (n) => st.publics.get(n)!, st.frozen, st.roots)) ch.publicElems(w.label, w.words);
+  for (const w of statementParts(plan, st.context, (n) => st.publics.get(n)!, st.frozen, st.roots)) ch.publicElems(w.label, w.words);
   const publics = new PublicValues(ch, plan, st);
   const witness = ch.readDigest('root witness');
   const ext = (c: TensorClass, at: number): Elem => compose(ch, st.roots[c], at),

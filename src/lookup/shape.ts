@@ -19,8 +19,8 @@ export interface LogUpShape {
 
 export const varsOf = (n: number): number => Math.ceil(Math.log2(n));
 
-/** Places boxes, padded per axis to powers of two, by descending size: every box is aligned. */
-export function logUpShape(boxes: readonly Box[]): LogUpShape {
+/** Places boxes, padded per axis to powers of two, by descending size: every box is aligned. The tree has at least `atLeast` variables. */
+export function logUpShape(boxes: readonly Box[], atLeast = 0): LogUpShape {
   const sized = boxes.map((b, order) => {
     const axisVars = b.dims.map(varsOf);
     return { b, order, axisVars, vars: axisVars.reduce((x, y) => x + y, 0) };
@@ -31,7 +31,7 @@ export function logUpShape(boxes: readonly Box[]): LogUpShape {
     placed[s.order] = { ...s.b, axisVars: s.axisVars, vars: s.vars, position: at / 2 ** s.vars };
     at += 2 ** s.vars;
   }
-  return { boxes: placed, vars: Math.max(1, varsOf(at)) };
+  return { boxes: placed, vars: Math.max(1, varsOf(at), atLeast) };
 }
 
 /** eq(rho_hi, P_j). */

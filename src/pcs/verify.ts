@@ -130,5 +130,5 @@ export function verifyWhir(
 
 /** c0 + c1 x + c2 x^2 from three base elements. */
 export function compose(ch: Channel, leaf: readonly Elem[], at: number): Elem {
-  return ch.mulAdd(leaf[at + 2], ch.constant([0n, 0n, 1n]), ch.mulAdd(leaf[at + 1], ch.constant([0n, 1n, 0n]), leaf[at]));
+  return ch.compose(leaf[at], leaf[at + 1], leaf[at + 2]);
 }

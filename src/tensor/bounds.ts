@@ -1,5 +1,5 @@
 import { P } from '../field/goldilocks.js';
-import type { Expr, Program, TableSpec, TensorSpec } from './types.js';
+import type { Expr, MemorySpec, Program, TableSpec, TensorSpec } from './types.js';
 
 /** Interval of integers, inclusive. */
 export interface Interval {
@@ -76,6 +76,10 @@ export function checkProgram(program: Program): void {
   const tensors = new Map(program.tensors.map((t) => [t.name, t]));
   if (tensors.size !== program.tensors.length) throw new ProgramError(program.name, 'two tensors have one name');
   for (const t of program.tensors) checkTensor(program, t);
+  if (program.field && (program.tables.length || program.steps.length || program.constraints.some((c) => c.kind === 'range')))
+    throw new ProgramError(program.name, 'a program over the field has no ranges, tables or steps');
+  if (program.memories?.length && !program.field) throw new ProgramError(program.name, 'memories need a program over the field');
+  for (const m of program.memories ?? []) checkMemory(program, tensors, m);
   for (const t of program.tables) checkTable(program, tensors, t);
   if (new Set(program.tables.map((t) => t.name)).size !== program.tables.length)
     throw new ProgramError(program.name, 'two tables have one name');
@@ -84,14 +88,19 @@ export function checkProgram(program: Program): void {
     for (const a of c.axes) if (program.axes[a] === undefined) throw new ProgramError(c.name, `unknown axis ${a}`);
     if (c.kind === 'lookup') {
       // Fewer or more components than columns would be another tuple than the table's rows, an unknown table the tag of another.
-      const table = program.tables.find((t) => t.name === c.table);
-      if (!table) throw new ProgramError(c.name, `unknown table ${c.table}`);
-      if (c.exprs.length !== 1 + table.columns.length)
+      const table = program.tables.find((t) => t.name === c.table),
+        memory = program.memories?.find((t) => t.name === c.table);
+      if (memory) {
+        if (c.exprs.length < 2 || c.exprs.length > 1 + memory.columns)
+          throw new ProgramError(c.name, `memory ${c.table} has ${memory.columns} columns`);
+      } else if (!table) throw new ProgramError(c.name, `unknown table ${c.table}`);
+      else if (c.exprs.length !== 1 + table.columns.length)
         throw new ProgramError(c.name, `table ${c.table} has ${1 + table.columns.length} columns with its key, got ${c.exprs.length}`);
     }
     const exprs = c.kind === 'lookup' ? c.exprs : [c.expr];
     exprs.forEach((e, k) => {
-      for (const t of e.terms) checkTerm(program, tensors, c.name, t);
+      for (const t of e.terms) checkTerm(program, tensors, c.name, t, c.axes);
+      if (program.field) return;
       const iv = exprInterval(program.axes, tensors, c.axes, e);
       // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude.
       const top = c.kind === 'range' ? 1n << BigInt(c.bits) : c.kind === 'lookup' ? 1n << 32n : 1n;
@@ -110,7 +119,8 @@ export function checkProgram(program: Program): void {
 /** Bounds of a tensor are an interval that no residue meets twice; public ones are of a kind that the verifier can evaluate. */
 function checkTensor(program: Program, t: TensorSpec): void {
   for (const a of t.axes) if (program.axes[a] === undefined) throw new ProgramError(t.name, `unknown axis ${a}`);
-  if (t.lo > t.hi || t.lo < -(1n << 62n) || t.hi > 1n << 62n) throw new ProgramError(t.name, `bounds [${t.lo}, ${t.hi}]`);
+  if (program.field ? t.lo > t.hi : t.lo > t.hi || t.lo < -(1n << 62n) || t.hi > 1n << 62n)
+    throw new ProgramError(t.name, `bounds [${t.lo}, ${t.hi}]`);
   if (t.cls !== 'public') return;
   if (t.publicKind === undefined) throw new ProgramError(t.name, 'public tensor of no kind');
   if (t.publicKind !== 'dense' && (t.lo > 0n || t.hi < 1n)) throw new ProgramError(t.name, 'holds zeros and ones');
@@ -133,11 +143,48 @@ function checkTable(program: Program, tensors: ReadonlyMap<string, TensorSpec>, 
   }
 }
 
+/** Columns are whole boxes of committed tensors; names are unique, so that every segment has its own multiplicities. */
+function checkMemory(program: Program, tensors: ReadonlyMap<string, TensorSpec>, m: MemorySpec): void {
+  if (m.columns < 1 || m.columns > MAX_COLUMNS) throw new ProgramError(m.name, `more than ${MAX_COLUMNS} columns`);
+  if (
+    new Set((program.memories ?? []).flatMap((x) => [x.name, ...x.segments.map((s) => s.name)])).size !==
+    (program.memories ?? []).reduce((n, x) => n + 1 + x.segments.length, 0)
+  )
+    throw new ProgramError(m.name, 'two memories or segments have one name');
+  for (const s of m.segments) {
+    for (const a of s.axes) if (program.axes[a] === undefined) throw new ProgramError(s.name, `unknown axis ${a}`);
+    if (s.columns.length > m.columns) throw new ProgramError(s.name, `more than ${m.columns} columns`);
+    for (const o of s.columns) {
+      if (!o) continue;
+      checkTerm(program, tensors, s.name, { coef: 1n, operands: [o] });
+      if (tensors.get(o.tensor)!.cls === 'public') throw new ProgramError(s.name, 'a column must be committed');
+      const used = o.access.filter((a) => 'axis' in a);
+      if (
+        used.map((a) => (a as { axis: string }).axis).join() !== s.axes.join() ||
+        used.some((a) => 'axis' in a && ((a.stride ?? 1) !== 1 || a.offset))
+      )
+        throw new ProgramError(s.name, `column ${o.tensor} must run over the axes of the segment`);
+      if ('index' in o.access[o.access.length - 1])
+        throw new ProgramError(s.name, `the last axis of ${o.tensor} must be that of the segment`);
+    }
+  }
+}
+
 /** Output columns of a table: the verifier has powers of beta for so many. */
 export const MAX_COLUMNS = 4;
 
-function checkTerm(program: Program, tensors: ReadonlyMap<string, TensorSpec>, name: string, term: Expr['terms'][number]): void {
-  if (term.operands.length > 3) throw new ProgramError(name, 'more than three operands');
+function checkTerm(
+  program: Program,
+  tensors: ReadonlyMap<string, TensorSpec>,
+  name: string,
+  term: Expr['terms'][number],
+  axes?: readonly string[],
+): void {
+  // A round polynomial has degree four: three operands and the eq factor of an axis of the constraint, or four along a contracted axis.
+  const times = new Map<string, number>();
+  for (const op of term.operands) for (const a of op.access) if ('axis' in a) times.set(a.axis, (times.get(a.axis) ?? 0) + 1);
+  if (term.operands.length > 4 || [...times].some(([a, n]) => n > 3 && (axes ?? [a]).includes(a)) || (term.operands.length > 3 && !axes))
+    throw new ProgramError(name, 'more than three operands, or four along an axis of the constraint');
   for (const op of term.operands) {
     const t = tensors.get(op.tensor);
     if (!t) throw new ProgramError(op.tensor, 'unknown tensor');

@@ -14,6 +14,10 @@ export class DeferredClaim {
     this.#point = point;
     this.#value = value;
   }
+  /** Handles of the claim, for whoever exposes or merges it in a circuit. */
+  take(): { readonly point: readonly Elem[]; readonly value: Elem } {
+    return { point: this.#point, value: this.#value };
+  }
   /** Takes the claim out of the channel's memory. */
   detach(ch: NativeChannel): DetachedClaim {
     return new DetachedClaim(

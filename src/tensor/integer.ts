@@ -386,7 +386,7 @@ export class IntegerReading {
       m = this.k.mark();
     const v = this.eval(c.axes, expr),
       lo = t?.lo ?? 0n,
-      size = t ? BigInt(t.size) : 1n << BigInt((c as { bits: number }).bits);
+      size = t ? BigInt(t.size) : c.kind === 'lookup' ? 1n << 31n : 1n << BigInt(c.bits);
     this.k.u32[this.#err / 4] = 0;
     this.k.parallel('keysOut', n, 4096, (a, b) => [dst, v.ptr, lo, size, this.#err, a, b]);
     const e = this.k.u32[this.#err / 4];

@@ -3,7 +3,7 @@ import { type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
 import type { SumcheckAxis } from '../sumcheck/index.js';
 import { contractedAxes } from './bounds.js';
 import { type StackLayout, layoutClass } from './layout.js';
-import type { Access, Constraint, Program, TableSpec, TensorClass, TensorSpec } from './types.js';
+import type { Access, Constraint, Program, Segment, TableSpec, TensorClass, TensorSpec } from './types.js';
 
 /** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */
 export type Slot =
@@ -42,7 +42,52 @@ export interface PlannedTerm {
 /** A table of the lookup argument: an integer range 0 .. 2^bits - 1, or a public table. */
 export type LookupTable =
   | { readonly kind: 'range'; readonly bits: number; readonly size: number }
-  | { readonly kind: 'table'; readonly spec: TableSpec; readonly size: number };
+  | { readonly kind: 'table'; readonly spec: TableSpec; readonly size: number }
+  | {
+      readonly kind: 'segment';
+      readonly segment: Segment;
+      readonly lo: number;
+      readonly size: number;
+      readonly axisVars: readonly number[];
+      /** Table number of the memory's first segment, which stands for the memory; rows of all its segments. */ readonly first: number;
+      readonly rows: number;
+    };
+
+/** Tag of table i in the keys: segments of one memory share one. */
+export const tableTag = (t: LookupTable, i: number): number => (t.kind === 'segment' ? t.first : i);
+
+const tableName = (t: LookupTable): string => (t.kind === 'range' ? `range:${t.bits}` : t.kind === 'table' ? t.spec.name : t.segment.name);
+
+/** Claims that the leaf layer leaves on table i: its multiplicities (column -1) and its committed columns at the point of its box. */
+export function tableFactors(plan: Plan, i: number): { factor: Factor; column: number }[] {
+  const t = plan.tables[i],
+    b = plan.logup.boxes[plan.tableBox + i],
+    spec = (name: string): TensorSpec => plan.extended.tensors.find((x) => x.name === name)!;
+  let at = plan.logup.vars - b.vars;
+  const slots = new Map<string, Slot>();
+  if (t.kind === 'segment')
+    t.segment.axes.forEach((a, d) => {
+      slots.set(a, { kind: 'rho', from: at, to: at + t.axisVars[d], size: plan.program.axes[a], stride: 1, offset: 0 });
+      at += t.axisVars[d];
+    });
+  else slots.set('', { kind: 'rho', from: at, to: plan.logup.vars, size: t.size, stride: 1, offset: 0 });
+  const whole = (name: string): Factor => ({ key: `${name}@table`, tensor: spec(name), slots: [...slots.values()] });
+  const out = [{ factor: whole(plan.multNames[i]), column: -1 }];
+  if (t.kind === 'table') t.spec.columns.forEach((c, k) => out.push({ factor: whole(c), column: k }));
+  if (t.kind === 'segment')
+    t.segment.columns.forEach((o, k) => {
+      if (!o) return;
+      out.push({
+        factor: {
+          key: `${JSON.stringify(o)}@${t.segment.name}`,
+          tensor: spec(o.tensor),
+          slots: o.access.map((a): Slot => ('index' in a ? { kind: 'index', index: a.index } : slots.get(a.axis)!)),
+        },
+        column: k,
+      });
+    });
+  return out;
+}
 
 export interface ProofOptions {
   readonly main: WhirParams;
@@ -101,12 +146,27 @@ export function stackShape(cells: number, most = 7): { logColumns: number; logHe
   return { logColumns, logHeight, used: Math.ceil(cells / 2 ** logHeight) };
 }
 
+const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind === 'segment' ? t.segment.axes : undefined);
+
 export function makePlan(program: Program, options: ProofOptions): Plan {
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
   const tables: LookupTable[] = [
     ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
     ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size })),
   ];
+  const memories = new Map<string, number>();
+  for (const m of program.memories ?? []) {
+    const first = tables.length,
+      sizes = m.segments.map((s) => s.axes.map((a) => varsOf(program.axes[a])));
+    const size = (v: readonly number[]): number => 2 ** v.reduce((x, y) => x + y, 0),
+      rows = sizes.reduce((n, v) => n + size(v), 0);
+    let lo = 0;
+    memories.set(m.name, first);
+    m.segments.forEach((segment, k) => {
+      tables.push({ kind: 'segment', segment, lo, size: size(sizes[k]), axisVars: sizes[k], first, rows });
+      lo += size(sizes[k]);
+    });
+  }
   const lookups: number[] = [],
     boxOf = new Map<number, number>(),
     tableOf = new Map<number, number>();
@@ -114,25 +174,34 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     if (c.kind === 'zero') return;
     boxOf.set(j, lookups.length);
     lookups.push(j);
-    const t = c.kind === 'range' ? bits.indexOf(c.bits) : bits.length + program.tables.findIndex((x) => x.name === c.table);
+    const t =
+      c.kind === 'range'
+        ? bits.indexOf(c.bits)
+        : (memories.get(c.table) ?? bits.length + program.tables.findIndex((x) => x.name === c.table));
     tableOf.set(j, t);
   });
-  const logup = logUpShape([
-    ...lookups.map((j) => ({
-      name: program.constraints[j].name,
-      dims: program.constraints[j].axes.map((a) => program.axes[a]),
-      kind: 'lookup' as const,
-    })),
-    ...tables.map((t) => ({ name: t.kind === 'range' ? `range:${t.bits}` : t.spec.name, dims: [t.size], kind: 'table' as const })),
-  ]);
+  const zeros = program.constraints.map((c) => (c.kind === 'zero' ? c.axes.reduce((n, a) => n + varsOf(program.axes[a]), 0) : 0));
+  const logup = logUpShape(
+    [
+      ...lookups.map((j) => ({
+        name: program.constraints[j].name,
+        dims: program.constraints[j].axes.map((a) => program.axes[a]),
+        kind: 'lookup' as const,
+      })),
+      ...tables.map((t) => ({ name: tableName(t), dims: [t.size], kind: 'table' as const })),
+    ],
+    program.field ? Math.max(...zeros) : 0,
+  );
   const tableBox = lookups.length;
-  const multNames = tables.map((t) => `mult:${t.kind === 'range' ? `range:${t.bits}` : t.spec.name}`);
+  const multNames = tables.map((t) => `mult:${tableName(t)}`);
   const extended: Program = {
     ...program,
-    axes: { ...program.axes, ...Object.fromEntries(tables.map((t, i) => [multNames[i], t.size])) },
+    axes: { ...program.axes, ...Object.fromEntries(tables.flatMap((t, i) => (t.kind === 'segment' ? [] : [[multNames[i], t.size]]))) },
     tensors: [
       ...program.tensors,
-      ...multNames.map((name): TensorSpec => ({ name, axes: [name], cls: 'witness', lo: 0n, hi: (1n << 32n) - 1n, frac: 0 })),
+      ...multNames.map(
+        (name, i): TensorSpec => ({ name, axes: segmentAxes(tables[i]) ?? [name], cls: 'witness', lo: 0n, hi: (1n << 32n) - 1n, frac: 0 }),
+      ),
     ],
   };
   const layouts = new Map<TensorClass, StackLayout>();

@@ -6,7 +6,7 @@ import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
 import { proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
-import type { Factor, Plan, Slot } from './plan.js';
+import { type Factor, type LookupTable, type Plan, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { blockDesc, fillStack, powerSum, zeroExts } from './stack.js';
 import { START_POINT, type Statement, isOut } from './statement.js';
@@ -77,14 +77,18 @@ export function proveProgram(
   phase('keys');
   // Keys and multiplicities.
   const keys = new Map<number, { ptr: number; n: number }>();
-  const mult = plan.tables.map((t) => k.zeroed(4 * t.size)),
+  const rows = new TableRows(k, plan, reading),
+    mult = rows.alloc(4, true),
     mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
   for (const j of plan.lookups) {
     const kk = reading.keys(p.constraints[j] as never);
     keys.set(j, kk);
     k.exports['countKeys'](mult[plan.tableOf.get(j)!], kk.ptr, kk.n);
   }
-  plan.tables.forEach((t, i) => k.parallel('u32ToI64', t.size, 4096, (lo, hi) => [mult64[i], mult[i], lo, hi]));
+  plan.tables.forEach((t, i) => {
+    k.parallel('u32ToI64', t.size, 4096, (lo, hi) => [mult64[i], mult[i], lo, hi]);
+    rows.unpad(i, mult64[i]);
+  });
   const address = (name: string): number => reading.ptr.get(name) ?? mult64[plan.multNames.indexOf(name)];
 
   phase('commit');
@@ -127,20 +131,21 @@ export function proveProgram(
   const mGkr = k.mark(),
     scratch = k.alloc(128);
   const g = (t: number): Ext => E.sub(gamma, E.mulBase(beta, BigInt(t)));
+  const dens = rows.alloc(24);
   const tableDen = plan.tables.map((t, i) => {
-    const dst = k.alloc(24 * t.size),
-      gp = k.exts([g(i)]),
+    const dst = dens[i],
+      gp = k.exts([g(tableTag(t, i))]),
       cols = k.alloc(64),
-      columns = t.kind === 'table' ? t.spec.columns : [],
-      bp = k.exts(columns.map((_, c) => betas[c + 2]));
+      columns = rows.columns(i),
+      bp = k.exts(columns.map(({ column }) => betas[column + 2]));
     k.u32.set(
-      columns.map((c) => reading.ptr.get(c)!),
+      columns.map((c) => c.ptr),
       cols / 4,
     );
     k.parallel('tableDen', t.size, 4096, (lo, hi) => [
       dst,
       gp,
-      t.kind === 'table' ? t.spec.lo : 0n,
+      t.kind === 'table' ? t.spec.lo : t.kind === 'segment' ? BigInt(t.lo) : 0n,
       cols,
       columns.length,
       bp,
@@ -152,9 +157,10 @@ export function proveProgram(
   });
   const inputs: LeafInput[] = plan.lookups.map((j) => {
     const t = plan.tableOf.get(j)!;
-    return plan.tables[t].kind === 'range'
+    const table = plan.tables[t];
+    return table.kind === 'range'
       ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) }
-      : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: plan.tables[t].size };
+      : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: table.kind === 'segment' ? table.rows : table.size };
   });
   plan.tables.forEach((t, i) => {
     const num = k.alloc(24 * t.size);
@@ -166,22 +172,11 @@ export function proveProgram(
 
   phase('sumcheck');
   const mSum = k.mark();
-  const rhoSlot = (box: number): Slot => ({
-    kind: 'rho',
-    from: plan.logup.vars - plan.logup.boxes[box].vars,
-    to: plan.logup.vars,
-    size: plan.logup.boxes[box].dims[0],
-    stride: 1,
-    offset: 0,
-  });
   const points = new Map<string, Ext[]>();
   const project = projector(k, plan, reading, address, rho, points);
   const tableClaims: { factor: Factor; value: Ext }[] = [];
-  plan.tables.forEach((t, i) => {
-    const box = plan.tableBox + i,
-      names = [plan.multNames[i], ...(t.kind === 'table' ? t.spec.columns : [])];
-    const values = names.map((name) => {
-      const factor: Factor = { key: `${name}@table`, tensor: plan.extended.tensors.find((x) => x.name === name)!, slots: [rhoSlot(box)] };
+  plan.tables.forEach((_, i) => {
+    const values = tableFactors(plan, i).map(({ factor }) => {
       const m = k.mark(),
         v = k.readExt(project(factor).ptr);
       k.release(m);
@@ -392,6 +387,66 @@ function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, fz: { ptr: num
     n = nlo;
   }
   ch.sendExt('frozen value', [k.readExt(f)]);
+}
+
+/** Rows of the tables in memory: those of one memory follow each other, so that one key reaches all of its segments. */
+class TableRows {
+  constructor(
+    readonly k: Kernels,
+    readonly plan: Plan,
+    readonly reading: IntegerReading,
+  ) {}
+  /** Array of so many bytes a row for every table. */
+  alloc(bytes: number, zero = false): number[] {
+    let base = 0;
+    return this.plan.tables.map((t, i) => {
+      const size = t.kind === 'segment' ? t.rows : t.size,
+        fresh = (): number => (zero ? this.k.zeroed(bytes * size) : this.k.alloc(bytes * size));
+      if (t.kind !== 'segment') return fresh();
+      if (t.first === i) base = fresh();
+      return base + bytes * t.lo;
+    });
+  }
+  /** Runs of a segment's last axis: their number, length and padded length. */
+  #runs(t: Extract<LookupTable, { kind: 'segment' }>): { index: number[]; at: number }[] {
+    const sizes = t.segment.axes.map((a) => this.plan.program.axes[a]),
+      outer = sizes.slice(0, -1);
+    let out: { index: number[]; at: number }[] = [{ index: [], at: 0 }];
+    outer.forEach((n, d) => {
+      out = out.flatMap((r) => Array.from({ length: n }, (_, i) => ({ index: [...r.index, i], at: (r.at + i) * 2 ** t.axisVars[d + 1] })));
+    });
+    return out;
+  }
+  /** Words of a segment's rows at `ptr`, moved together without padding. */
+  unpad(i: number, ptr: number): void {
+    const t = this.plan.tables[i];
+    if (t.kind !== 'segment') return;
+    const n = this.plan.program.axes[t.segment.axes[t.segment.axes.length - 1]];
+    this.#runs(t).forEach((r, x) => this.k.i64.copyWithin(ptr / 8 + x * n, ptr / 8 + r.at, ptr / 8 + r.at + n));
+  }
+  /** Signed words of the output columns, padded to the table's rows. */
+  columns(i: number): { ptr: number; column: number }[] {
+    const t = this.plan.tables[i],
+      k = this.k;
+    if (t.kind === 'range') return [];
+    if (t.kind === 'table') return t.spec.columns.map((c, column) => ({ ptr: this.reading.ptr.get(c)!, column }));
+    const axes = this.plan.program.axes,
+      last = t.segment.axes[t.segment.axes.length - 1];
+    return t.segment.columns.flatMap((o, column) => {
+      if (!o) return [];
+      const own = this.reading.tensors.get(o.tensor)!.axes,
+        ptr = k.zeroed(8 * t.size),
+        src = this.reading.ptr.get(o.tensor)! / 8;
+      for (const r of this.#runs(t)) {
+        let at = 0;
+        o.access.forEach((a, d) => {
+          at = at * axes[own[d]] + ('index' in a ? a.index : a.axis === last ? 0 : r.index[t.segment.axes.indexOf(a.axis)]);
+        });
+        k.i64.copyWithin(ptr / 8 + r.at, src + at, src + at + axes[last]);
+      }
+      return [{ ptr, column }];
+    });
+  }
 }
 
 /** Arrays of factors over their sumcheck axes: the projected axes are summed against eq at their slices of rho. */

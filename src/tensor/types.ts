@@ -84,6 +84,26 @@ export interface TableSpec {
   readonly columns: readonly string[];
 }
 
+/**
+ * One part of a memory. Its rows are the cells of the box `axes`, each axis padded to a power of two; column c of a row is that cell of
+ * `columns[c]` (an operand over exactly these axes), zero in the padding and where there is no operand.
+ */
+export interface Segment {
+  readonly name: string;
+  readonly axes: readonly string[];
+  readonly columns: readonly (Operand | null)[];
+}
+
+/**
+ * A table whose columns are committed: keys 0, 1, 2, ... run through the rows of the segments in order, so that a key names one row, whatever the
+ * witness. A lookup of fewer components asserts that the remaining columns are zero.
+ */
+export interface MemorySpec {
+  readonly name: string;
+  readonly columns: number;
+  readonly segments: readonly Segment[];
+}
+
 /** When a step of the computation runs: layers ascend in 'fwd', descend in 'bwd', along the program's scan axis. */
 export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
 
@@ -140,6 +160,9 @@ export interface Program {
   readonly tables: readonly TableSpec[];
   readonly constraints: readonly Constraint[];
   readonly steps: readonly Step[];
+  readonly memories?: readonly MemorySpec[];
+  /** Identities and lookups are meant in the field, so that bounds say nothing: no ranges, no tables, no integer reading. */
+  readonly field?: true;
   /** Largest range table, bits. */
   readonly rangeBits: number;
 }

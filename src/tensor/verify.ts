@@ -6,7 +6,7 @@ import { verifyBatched } from '../sumcheck/index.js';
 import { type Channel, type Digest, type Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
-import type { Factor, Plan } from './plan.js';
+import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';
 import {
   PROOF_VERSION,
   type Statement,
@@ -106,16 +106,6 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
 
   // Leaf layer: numerators from indicators and multiplicities, denominators give one claim on all expressions.
   const tableClaims: { factor: Factor; value: Elem }[] = [];
-  const rhoFactor = (tensor: string, box: number): Factor => {
-    const b = plan.logup.boxes[box],
-      from = plan.logup.vars - b.vars,
-      spec = plan.extended.tensors.find((t) => t.name === tensor)!;
-    return {
-      key: `${tensor}@table`,
-      tensor: spec,
-      slots: [{ kind: 'rho', from, to: plan.logup.vars, size: b.dims[0], stride: 1, offset: 0 }],
-    };
-  };
   const indicator: Elem[] = plan.logup.boxes.map((b) => boxIndicator(ch, b, boxPoint(plan.logup, b, rho)));
   const weight: Elem[] = plan.logup.boxes.map((b) => boxWeight(ch, plan.logup, b, rho));
   let n = zero,
@@ -129,19 +119,19 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
     const box = plan.tableBox + i,
       b = plan.logup.boxes[box],
       pt = rho.slice(plan.logup.vars - b.vars);
-    const columns = t.kind === 'table' ? t.spec.columns : [];
-    const values = ch.read(`table ${i} claims`, 1 + columns.length);
-    [plan.multNames[i], ...columns].forEach((name, c) => tableClaims.push({ factor: rhoFactor(name, box), value: values[c] }));
+    const factors = tableFactors(plan, i),
+      values = ch.read(`table ${i} claims`, factors.length);
+    factors.forEach(({ factor }, c) => tableClaims.push({ factor, value: values[c] }));
     n = ch.sub(n, ch.mul(weight[box], values[0]));
     // Key column: lo + index, whose extension over a table of a power of two rows is a sum over bits.
     if (t.size !== 2 ** b.vars) throw new Error('tables have a power of two rows');
-    let key = t.kind === 'table' ? ch.constant(t.spec.lo) : zero;
+    let key = t.kind === 'table' ? ch.constant(t.spec.lo) : t.kind === 'segment' ? ch.constant(BigInt(t.lo)) : zero;
     pt.forEach((x, k) => {
       key = ch.mulAdd(x, ch.constant(1n << BigInt(b.vars - 1 - k)), key);
     });
-    let row = ch.mulAdd(beta, ch.constant(BigInt(i)), key);
-    columns.forEach((_, c) => {
-      row = ch.mulAdd(betas[c + 2], values[c + 1], row);
+    let row = ch.mulAdd(beta, ch.constant(BigInt(tableTag(t, i))), key);
+    factors.forEach(({ column }, c) => {
+      if (column >= 0) row = ch.mulAdd(betas[column + 2], values[c], row);
     });
     v = ch.mulAdd(weight[box], ch.sub(ch.sub(gamma, row), one), v);
   });

@@ -21,6 +21,8 @@ export interface Arith {
   mul(a: Elem, b: Elem): Elem;
   /** a * b + c */
   mulAdd(a: Elem, b: Elem, c: Elem): Elem;
+  /** a + b x + c x^2 for base elements a, b, c. */
+  compose(a: Elem, b: Elem, c: Elem): Elem;
   /** Throws VerificationError when a is zero. */
   inverse(a: Elem): Elem;
   /** bit = 1: a, bit = 0: b. `bit` must be a handle that split or sampleBits returned, or the constant 0 or 1. */

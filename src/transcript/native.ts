@@ -100,6 +100,14 @@ export class NativeChannel implements Channel {
     this.#f['emulAdd'](d, a, b, c);
     return d;
   }
+  compose(a: Elem, b: Elem, c: Elem): Elem {
+    const d = this.#new(),
+      u = this.#k.u64;
+    u[d / 8] = u[a / 8];
+    u[d / 8 + 1] = u[b / 8];
+    u[d / 8 + 2] = u[c / 8];
+    return d;
+  }
   inverse(a: Elem): Elem {
     const v = this.value(a);
     if (v[0] === 0n && v[1] === 0n && v[2] === 0n) throw new VerificationError('inverse', 'zero has no inverse');

@@ -62,6 +62,9 @@ export class RecordingChannel implements Channel {
     this.muls++;
     return this.#dummy;
   }
+  compose(_a: Elem, _b: Elem, _c: Elem): Elem {
+    return this.#dummy;
+  }
   inverse(_a: Elem): Elem {
     this.muls += 1;
     return this.#dummy;

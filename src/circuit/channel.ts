@@ -1,0 +1,412 @@
+import * as E from '../field/ext3.js';
+import { P, mod } from '../field/goldilocks.js';
+import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
+import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
+import { TRANSCRIPT_VERSION } from '../transcript/native.js';
+import { permutationWitness } from './poseidon2.js';
+
+/**
+ * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed (E from three words), fused
+ * (a b + c), bit (64 of a word), permutation (12 words), Merkle level (4 words), public word. Q asserts equality, G that a digest is in a cap.
+ */
+export const KINDS = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Wires that a row of a kind writes. */
+export const OUTPUTS: Readonly<Record<Kind, number>> = { K: 1, W: 1, H: 1, E: 1, F: 1, S: 64, P: 12, M: 4, U: 1, Q: 0, G: 0 };
+
+const SPAN = 2 ** 40;
+/** A wire: kind and output number (row * outputs + lane). */
+export const wire = (kind: Kind, index: number): Elem => (KINDS.indexOf(kind) * SPAN + index) as Elem;
+export const wireKind = (e: Elem): Kind => KINDS[Math.floor(e / SPAN)];
+export const wireIndex = (e: Elem): number => e % SPAN;
+
+/** Rows by kind: wires read, and values (absent when built from the shape). */
+export interface CircuitRows {
+  readonly K: { readonly value: Ext[] };
+  readonly W: { readonly value: bigint[] };
+  readonly H: { readonly value: Ext[] };
+  readonly U: { readonly value: bigint[] };
+  readonly E: { readonly from: Elem[]; readonly value: Ext[] };
+  readonly F: { readonly from: Elem[]; readonly value: Ext[] };
+  readonly Q: { readonly from: Elem[]; readonly value: Ext[] };
+  /** Word, bits that must be zero, and the word's integer. */
+  readonly S: { readonly from: Elem[]; readonly dead: bigint[]; readonly value: bigint[] };
+  readonly P: { readonly from: Elem[]; readonly input: bigint[][]; readonly out: bigint[][] };
+  /** Current digest (four), direction bit; input after the swap. */
+  readonly M: { readonly from: Elem[]; readonly input: bigint[][]; readonly bit: bigint[]; readonly out: bigint[][] };
+  /** Digest (four), index; first word of the cap. */
+  readonly G: { readonly from: Elem[]; readonly base: Elem[]; readonly index: bigint[]; readonly value: bigint[][] };
+}
+
+/** Hook of a dishonest prover in tests: may change the values of a row before anything reads them. */
+export type RowHook = (kind: Kind, row: number, rows: CircuitRows) => void;
+
+const ALL = (1n << 64n) - 1n;
+const baseOf = (v: Ext): bigint => v[0];
+
+/**
+ * The verifier's channel over wires: every operation becomes a row. Without a proof (`words` undefined) it records the shape; with one also the
+ * witness. What is recorded of the shape never depends on values: a check that fails is noted in `failed`, and the witness then violates the circuit.
+ */
+export class CircuitChannel implements Channel {
+  readonly rows: CircuitRows = {
+    K: { value: [] },
+    W: { value: [] },
+    H: { value: [] },
+    U: { value: [] },
+    E: { from: [], value: [] },
+    F: { from: [], value: [] },
+    Q: { from: [], value: [] },
+    S: { from: [], dead: [], value: [] },
+    P: { from: [], input: [], out: [] },
+    M: { from: [], input: [], bit: [], out: [] },
+    G: { from: [], base: [], index: [], value: [] },
+  };
+  /** Names of the checks that do not hold for these values. */
+  readonly failed: string[] = [];
+  readonly #live: boolean;
+  #words: BigUint64Array = new BigUint64Array(0);
+  readonly #constants = new Map<string, Elem>();
+  readonly #known = new Map<string, Elem>();
+  #at = 0;
+  readonly #state: Elem[];
+  #pos = 0;
+  #dirty = false;
+  #out = 0;
+  #challenged = false;
+
+  constructor(
+    words?: BigUint64Array,
+    readonly forge?: RowHook,
+  ) {
+    this.#live = words !== undefined;
+    this.#state = Array<Elem>(WIDTH).fill(this.constant(0n));
+    this.open(words);
+  }
+
+  /** Begins the transcript of another proof; rows and wires of earlier ones stay. */
+  open(words: BigUint64Array | undefined): void {
+    if ((words !== undefined) !== this.#live) throw new Error('all proofs of a circuit have values or none has');
+    this.#words = words ?? new BigUint64Array(0);
+    this.#at = 0;
+    this.#pos = 0;
+    this.#out = 0;
+    this.#dirty = false;
+    this.#challenged = false;
+    this.#state.fill(this.constant(0n));
+    this.#state[RATE] = this.constant(DOMAIN.transcript);
+    this.#state[RATE + 1] = this.constant(TRANSCRIPT_VERSION);
+  }
+
+  #fail(check: string): void {
+    if (this.#live) this.failed.push(check);
+  }
+  #push(kind: Kind, rows: number): Elem {
+    this.forge?.(kind, rows - 1, this.rows);
+    return wire(kind, (rows - 1) * OUTPUTS[kind]);
+  }
+  /** Value of a wire; zero when there is no witness. */
+  value(e: Elem): Ext {
+    if (!this.#live && wireKind(e) !== 'K') return E.ZERO;
+    const k = wireIndex(e),
+      r = this.rows;
+    switch (wireKind(e)) {
+      case 'K':
+        return r.K.value[k];
+      case 'W':
+        return [r.W.value[k], 0n, 0n];
+      case 'U':
+        return [r.U.value[k], 0n, 0n];
+      case 'H':
+        return r.H.value[k];
+      case 'E':
+        return r.E.value[k];
+      case 'F':
+        return r.F.value[k];
+      case 'S':
+        return [(r.S.value[Math.floor(k / 64)] >> BigInt(k % 64)) & 1n, 0n, 0n];
+      case 'P':
+        return [r.P.out[Math.floor(k / 12)][k % 12], 0n, 0n];
+      case 'M':
+        return [r.M.out[Math.floor(k / 4)][k % 4], 0n, 0n];
+      default:
+        throw new Error('no wire');
+    }
+  }
+  #constOf(e: Elem): Ext | undefined {
+    return wireKind(e) === 'K' ? this.rows.K.value[wireIndex(e)] : undefined;
+  }
+  #once(key: string, make: () => Elem): Elem {
+    let e = this.#known.get(key);
+    if (e === undefined) {
+      e = make();
+      this.#known.set(key, e);
+    }
+    return e;
+  }
+
+  constant(v: bigint | Ext): Elem {
+    const e: Ext = typeof v === 'bigint' ? [mod(v), 0n, 0n] : v,
+      key = e.join();
+    let h = this.#constants.get(key);
+    if (h === undefined) {
+      h = this.#push('K', this.rows.K.value.push(e));
+      this.#constants.set(key, h);
+    }
+    return h;
+  }
+  /** A word of the statement that the circuit's own proof is about. */
+  publicWord(value: bigint): Elem {
+    return this.#push('U', this.rows.U.value.push(value));
+  }
+  /** A free base element: whoever uses it must constrain it. */
+  word(value: bigint): Elem {
+    return this.#push('W', this.rows.W.value.push(value));
+  }
+
+  #fused(a: Elem, b: Elem, c: Elem): Elem {
+    const [x, y] = a <= b ? [a, b] : [b, a];
+    return this.#once(`F${x},${y},${c}`, () => {
+      const r = this.rows.F;
+      r.from.push(x, y, c);
+      return this.#push('F', r.value.push(this.#live ? E.add(E.mul(this.value(x), this.value(y)), this.value(c)) : E.ZERO));
+    });
+  }
+  add(a: Elem, b: Elem): Elem {
+    const x = this.#constOf(a),
+      y = this.#constOf(b);
+    if (x && y) return this.constant(E.add(x, y));
+    if (x && E.isZero(x)) return b;
+    if (y && E.isZero(y)) return a;
+    return a <= b ? this.#fused(a, this.constant(1n), b) : this.#fused(b, this.constant(1n), a);
+  }
+  sub(a: Elem, b: Elem): Elem {
+    const x = this.#constOf(a),
+      y = this.#constOf(b);
+    if (a === b) return this.constant(0n);
+    if (x && y) return this.constant(E.sub(x, y));
+    if (y && E.isZero(y)) return a;
+    return this.#fused(b, this.constant(-1n), a);
+  }
+  mul(a: Elem, b: Elem): Elem {
+    return this.mulAdd(a, b, this.constant(0n));
+  }
+  mulAdd(a: Elem, b: Elem, c: Elem): Elem {
+    const x = this.#constOf(a),
+      y = this.#constOf(b);
+    if (x && y) return this.add(this.constant(E.mul(x, y)), c);
+    if ((x && E.isZero(x)) || (y && E.isZero(y))) return c;
+    if (x && E.eq(x, E.ONE)) return this.add(b, c);
+    if (y && E.eq(y, E.ONE)) return this.add(a, c);
+    return this.#fused(a, b, c);
+  }
+  compose(a: Elem, b: Elem, c: Elem): Elem {
+    return this.#once(`E${a},${b},${c}`, () => {
+      const r = this.rows.E,
+        at = [a, b, c];
+      r.from.push(a, b, c);
+      if (this.#live && at.some((e) => this.value(e)[1] !== 0n || this.value(e)[2] !== 0n)) this.#fail('base element');
+      return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
+    });
+  }
+  /** The inverse is a free element; its product with a is one. */
+  inverse(a: Elem): Elem {
+    return this.#once(`I${a}`, () => {
+      const v = this.value(a);
+      const y = this.#push('H', this.rows.H.value.push(this.#live && !E.isZero(v) ? E.inv(v) : E.ZERO));
+      this.assertEqual(this.mul(a, y), this.constant(1n), 'inverse');
+      return y;
+    });
+  }
+  select(bit: Elem, a: Elem, b: Elem): Elem {
+    return this.mulAdd(bit, this.sub(a, b), b);
+  }
+  assertEqual(a: Elem, b: Elem, check: string): void {
+    if (a === b) return;
+    const x = this.#constOf(a),
+      y = this.#constOf(b);
+    if (x && y && !E.eq(x, y)) throw new VerificationError(check, 'two constants differ');
+    this.rows.Q.from.push(a, b);
+    this.#push('Q', this.rows.Q.value.push(this.value(a)));
+    if (!E.eq(this.value(a), this.value(b))) this.#fail(check);
+  }
+
+  #split(word: Elem, dead: bigint, check: string): Elem[] {
+    const r = this.rows.S,
+      v = baseOf(this.value(word));
+    r.from.push(word);
+    r.dead.push(dead);
+    if ((v & dead) !== 0n) this.#fail(check);
+    const e = this.#push('S', r.value.push(v));
+    return Array.from({ length: 64 }, (_, k) => (e + k) as Elem);
+  }
+  /** All 64 bits of a base element's canonical integer. */
+  bits64(word: Elem): Elem[] {
+    return this.#split(word, 0n, 'bits');
+  }
+  split(word: Elem, n: number): Elem[] {
+    if (n > 62) throw new RangeError('at most 62 bits of a word are split');
+    return this.#split(word, ALL ^ ((1n << BigInt(n)) - 1n), 'split').slice(0, n);
+  }
+
+  #permute(from: readonly Elem[]): Elem[] {
+    const r = this.rows.P;
+    r.from.push(...from);
+    const input = this.#live ? from.map((e) => baseOf(this.value(e))) : [];
+    r.input.push(input);
+    const e = this.#push('P', r.out.push(this.#live ? permutationWitness(input).out : []));
+    return Array.from({ length: WIDTH }, (_, k) => (e + k) as Elem);
+  }
+  #spongePermute(): void {
+    this.#permute(this.#state).forEach((e, k) => {
+      this.#state[k] = e;
+    });
+  }
+  // The duplex sponge of kernels/as/transcript.ts.
+  #absorb(words: readonly Elem[]): void {
+    for (const e of words) {
+      this.#state[this.#pos++] = e;
+      if (this.#pos === RATE) {
+        this.#spongePermute();
+        this.#pos = 0;
+      }
+      this.#dirty = true;
+    }
+  }
+  #flush(): void {
+    if (this.#pos !== 0) this.#spongePermute();
+    this.#pos = 0;
+  }
+  #squeeze(n: number): Elem[] {
+    this.#challenged = true;
+    if (this.#dirty) {
+      this.#flush();
+      this.#dirty = false;
+      this.#out = 0;
+    }
+    return Array.from({ length: n }, () => {
+      if (this.#out === RATE) {
+        this.#spongePermute();
+        this.#out = 0;
+      }
+      return this.#state[this.#out++];
+    });
+  }
+
+  #take(n: number, label: string): bigint[] {
+    if (!this.#live) return Array<bigint>(n).fill(0n);
+    if (this.#at + n > this.#words.length) throw new VerificationError('proof length', `proof ends before ${label}`);
+    const out = [...this.#words.subarray(this.#at, this.#at + n)];
+    this.#at += n;
+    for (const w of out) if (w >= P) throw new VerificationError('canonical word', `${label} holds a word that is not below p`);
+    return out;
+  }
+  publicWords(label: string, words: readonly bigint[]): void {
+    this.publicElems(
+      label,
+      words.map((w) => this.constant(w)),
+    );
+  }
+  publicElems(label: string, elems: readonly Elem[]): void {
+    if (this.#challenged) throw new Error(`${label}: public input after the first challenge`);
+    this.#absorb(elems);
+  }
+  readBase(label: string, n: number): Elem[] {
+    const w = this.#take(n, label).map((x) => this.word(x));
+    this.#absorb(w);
+    return w;
+  }
+  read(label: string, n: number): Elem[] {
+    const w = this.readBase(label, 3 * n);
+    return Array.from({ length: n }, (_, k) => this.compose(w[3 * k], w[3 * k + 1], w[3 * k + 2]));
+  }
+  readDigest(label: string): Digest {
+    return this.readBase(label, 4) as unknown as Digest;
+  }
+  sample(_label: string): Elem {
+    const [a, b, c] = this.#squeeze(3);
+    return this.compose(a, b, c);
+  }
+  sampleBits(_label: string, n: number): Elem[] {
+    return this.bits64(this.#squeeze(1)[0]).slice(0, n);
+  }
+  grind(label: string, bits: number): void {
+    this.#flush();
+    this.readBase(label, 1);
+    this.#split(this.#squeeze(1)[0], (1n << BigInt(bits)) - 1n, 'grinding');
+  }
+  #compress(left: readonly Elem[], right: readonly Elem[]): Elem[] {
+    const zero = this.constant(0n);
+    return this.#permute([...left, ...right, this.constant(DOMAIN.node), zero, zero, zero]).slice(0, 4);
+  }
+  merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
+    const words = this.#take(4 * 2 ** levels, label).map((x) => this.word(x));
+    const nodes = Array.from({ length: 2 ** levels }, (_, k) => words.slice(4 * k, 4 * k + 4) as unknown as Digest);
+    let level: readonly (readonly Elem[])[] = nodes;
+    while (level.length > 1) {
+      const up: Elem[][] = [];
+      for (let k = 0; k < level.length; k += 2) up.push(this.#compress(level[k], level[k + 1]));
+      level = up;
+    }
+    for (let k = 0; k < 4; k++) this.assertEqual(level[0][k], root[k], 'Merkle cap');
+    return nodes;
+  }
+  merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
+    const depth = bits.length - Math.log2(cap.length),
+      zero = this.constant(0n),
+      leaf = this.#take(words, label).map((x) => this.word(x)),
+      path = this.#take(4 * depth, label);
+    let state: Elem[] = [...Array<Elem>(RATE).fill(zero), this.constant(DOMAIN.leaf), this.constant(BigInt(words)), zero, zero];
+    for (let k = 0; k < words; k += RATE) {
+      leaf.slice(k, k + RATE).forEach((w, i) => {
+        state[i] = w;
+      });
+      state = this.#permute(state);
+    }
+    let digest = state.slice(0, 4);
+    for (let d = 0; d < depth; d++) digest = this.#level(digest, bits[d], path.slice(4 * d, 4 * d + 4));
+    this.#inCap(digest, cap, bits.slice(depth));
+    return leaf;
+  }
+  /** One Merkle level: bit = 0: current node left of its sibling; bit = 1: right. */
+  #level(current: readonly Elem[], bit: Elem, sibling: readonly bigint[]): Elem[] {
+    const r = this.rows.M;
+    r.from.push(...current, bit);
+    let out: bigint[] = [],
+      input: bigint[] = [];
+    const b = baseOf(this.value(bit));
+    if (this.#live) {
+      const cur = current.map((e) => baseOf(this.value(e)));
+      input = [...(b ? sibling : cur), ...(b ? cur : sibling), DOMAIN.node, 0n, 0n, 0n];
+      out = permutationWitness(input).out.slice(0, 4);
+    }
+    r.input.push(input);
+    r.bit.push(b);
+    const e = this.#push('M', r.out.push(out));
+    return [0, 1, 2, 3].map((k) => (e + k) as Elem);
+  }
+  #inCap(digest: readonly Elem[], cap: readonly Digest[], bits: readonly Elem[]): void {
+    const index = this.#once(`N${bits.join()}`, () =>
+      bits.reduce((n, b, k) => this.mulAdd(b, this.constant(1n << BigInt(k)), n), this.constant(0n)),
+    );
+    cap.forEach((d, k) =>
+      d.forEach((w, l) => {
+        if (w !== cap[0][0] + 4 * k + l || wireKind(w) !== 'W') throw new Error('the nodes of a cap are words in a row');
+      }),
+    );
+    const r = this.rows.G,
+      at = Number(baseOf(this.value(index))),
+      value = digest.map((e) => baseOf(this.value(e)));
+    r.from.push(...digest, index);
+    r.base.push(cap[0][0]);
+    r.index.push(BigInt(at));
+    this.#push('G', r.value.push(value));
+    if (this.#live && cap[at].some((w, l) => baseOf(this.value(w)) !== value[l])) this.#fail('Merkle path');
+  }
+  /** Every word must have been read. */
+  finish(): void {
+    if (this.#live && this.#at !== this.#words.length)
+      throw new VerificationError('proof length', `${this.#words.length - this.#at} words too many`);
+  }
+}

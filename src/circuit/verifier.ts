@@ -1,0 +1,39 @@
+import type { DeferredClaim } from '../tensor/deferred.js';
+import type { Plan } from '../tensor/plan.js';
+import { type Statement, type StatementElems, packPublic, packing, publicTensors } from '../tensor/statement.js';
+import { verifyStatement } from '../tensor/verify.js';
+import type { Elem } from '../transcript/arith.js';
+import type { CircuitChannel } from './channel.js';
+
+/** A program's statement as public words of the circuit, in a fixed order: public inputs, frozen digest, ten words per state. */
+export function statementWires(ch: CircuitChannel, plan: Plan, st?: Statement): StatementElems {
+  const p = plan.program;
+  const words = (n: number, v?: readonly bigint[]): Elem[] => Array.from({ length: n }, (_, k) => ch.publicWord(v?.[k] ?? 0n));
+  const publics = new Map(
+    publicTensors(p).map((t) => [t.name, words(packing(p, t).words, st && packPublic(p, t, st.publics.get(t.name)))] as const),
+  );
+  return {
+    publics,
+    frozen: words(8, st?.frozen),
+    roots: Object.fromEntries(plan.stateClasses.map((c) => [c, words(10, st?.roots[c])])),
+  };
+}
+
+/** Makes an element of E part of the circuit's statement: three public words. */
+export function expose(ch: CircuitChannel, e: Elem): void {
+  const [a, b, c] = ch.value(e).map((w) => ch.publicWord(w));
+  ch.assertEqual(ch.compose(a, b, c), e, 'exposed value');
+}
+
+/**
+ * Runs the verifier of program proofs over wires: the statement becomes public words, then the point and the value of the deferred claim on frozen
+ * tensors. `given` is absent when the circuit is built from the shape.
+ */
+export function verifyInCircuit(ch: CircuitChannel, plan: Plan, given?: { proof: BigUint64Array; statement: Statement }): DeferredClaim {
+  const st = statementWires(ch, plan, given?.statement);
+  ch.open(given?.proof);
+  const claim = verifyStatement(ch, plan, st);
+  ch.finish();
+  for (const e of [...claim.take().point, claim.take().value]) expose(ch, e);
+  return claim;
+}

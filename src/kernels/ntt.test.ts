@@ -56,6 +56,28 @@ describe('kernel', () => {
     k.release(m);
     return out;
   }
+  it('in place with either root of order four, i = 2^48 and -2^48', () => {
+    const k = all[0];
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 9 }), fc.boolean(), fc.infiniteStream(word), (log, inverse, stream) => {
+        const m = k.mark(),
+          n = 2 ** log,
+          tw = k.alloc(8 * n),
+          p = k.alloc(8 * n),
+          g = inverse ? pow(root(log), BigInt(n - 1)) : root(log),
+          c = Array.from({ length: n }, () => stream.next().value as bigint);
+        k.exports['nttTwiddles'](tw, log, BigInt.asIntN(64, g));
+        k.u64.set(c, p / 8);
+        k.exports['difInPlace'](p, log, tw);
+        for (const j of [0, 1, n >> 1, n - 1]) {
+          const rev = Number.parseInt(j.toString(2).padStart(log, '0').split('').reverse().join(''), 2);
+          expect(k.u64[p / 8 + j]).toBe(evaluate(c, pow(g, BigInt(rev))));
+        }
+        k.release(m);
+      }),
+      { numRuns: 100 },
+    );
+  });
   it('random shapes, base and extension, both orders, any number of threads', () => {
     const shape = fc.record({
       log: fc.integer({ min: 0, max: 7 }),

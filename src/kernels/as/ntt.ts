@@ -1,5 +1,5 @@
 // Reed-Solomon encoding: decimation in frequency (dif.ts), output in bit-reversed order (position j holds the value at g^rev(j)).
-import { difInPlace } from './dif';
+import { difPadded } from './dif';
 import { fmul, fsigned } from './field';
 
 /** Twiddles of all stages: stage of size 2^k has 2^(k-1) powers of a root of order 2^k at words [2^(k-1), 2^k). */
@@ -23,7 +23,8 @@ export function nttWords(dst: usize, src: usize, from: u32, group: u32, height: 
     const w = from + c, d = dst + <usize>c * m * 8, s = src + <usize>(w / group) * height * step + <usize>(w % group) * 8;
     if (signed) for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, fsigned(load<i64>(s + j * step)));
     else for (let j: usize = 0; j < n; j++) store<u64>(d + j * 8, load<u64>(s + j * step));
-    memory.fill(d + n * 8, 0, (m - n) * 8);
-    difInPlace(d, logOut, tw);
+    let full = n;
+    if (n & (n - 1)) { full = (<usize>1) << (32 - clz<u32>(<u32>n)); memory.fill(d + n * 8, 0, (full - n) * 8); }
+    difPadded(d, logOut, full, tw);
   }
 }

@@ -1,18 +1,20 @@
 import type { DeferredClaim } from '../tensor/deferred.js';
 import type { Plan } from '../tensor/plan.js';
-import { type Statement, type StatementElems, packPublic, packing, publicTensors } from '../tensor/statement.js';
+import { type Statement, type StatementElems, contextWords, packPublic, packing, publicTensors } from '../tensor/statement.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import type { CircuitChannel } from './channel.js';
 
-/** A program's statement as public words of the circuit, in a fixed order: public inputs, frozen digest, ten words per state. */
+/** A program's statement as public words of the circuit, in a fixed order: context, public inputs, frozen digest, ten words per state. */
 export function statementWires(ch: CircuitChannel, plan: Plan, st?: Statement): StatementElems {
   const p = plan.program;
   const words = (n: number, v?: readonly bigint[]): Elem[] => Array.from({ length: n }, (_, k) => ch.publicWord(v?.[k] ?? 0n));
-  const publics = new Map(
-    publicTensors(p).map((t) => [t.name, words(packing(p, t).words, st && packPublic(p, t, st.publics.get(t.name)))] as const),
-  );
+  const context = words(8, st && contextWords(st)),
+    publics = new Map(
+      publicTensors(p).map((t) => [t.name, words(packing(p, t).words, st && packPublic(p, t, st.publics.get(t.name)))] as const),
+    );
   return {
+    context,
     publics,
     frozen: words(8, st?.frozen),
     roots: Object.fromEntries(plan.stateClasses.map((c) => [c, words(10, st?.roots[c])])),

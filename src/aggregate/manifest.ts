@@ -91,6 +91,14 @@ export function parseManifest(file: string, raw: unknown): Manifest {
       r.error.issues.map((i) => `${i.path.join('.') || 'manifest'}: ${i.message}`),
       'it was changed or damaged: certune commit writes it anew',
     );
+  // The schema of run.yaml fills in defaults; a manifest says everything itself, or its meaning would follow the release that reads it.
+  const lacks = difference(raw, r.data);
+  if (lacks.length)
+    throw new InputError(
+      file,
+      lacks.map((k) => `${k}: is missing`),
+      'a manifest holds every key',
+    );
   return r.data as Manifest;
 }
 

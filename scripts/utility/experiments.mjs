@@ -1,5 +1,5 @@
 // npm run utility -- experiments [mixture[:seed] ...]: trains and evaluates every mixture and seed that has no result yet, going on where it stopped.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kernels } from '../../dist/kernels/index.js';
 import { decoder } from './decode.mjs';
@@ -8,7 +8,7 @@ import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './m
 import { mixture } from './mixtures.mjs';
 
 export const ORDER = [1, 2, 3].flatMap((seed) => ['english', 'english-chinese', 'multi30k'].map((m) => [m, seed]));
-const ITEMS = 512,
+const ITEMS = 256,
   GENERATED = 500;
 
 export const resultFile = (name, seed) => join(out, 'results', `${name}-seed${seed}.json`);
@@ -26,14 +26,16 @@ function summary(e) {
 
 /** Text that each adapter gives for the held-out prompts: BLEU and ROUGE-L of both, with the difference and its 95% interval. */
 function generation(model, pair, items, sequence) {
+  // The tokenizer refuses to decode nothing.
+  const decode = (ids) => (ids.length ? model.codec.decode(ids) : '');
   const made = ['float', 'integer'].map((which) =>
     decoder(model.base, pair.o, pair.program, which === 'float' ? pair.float.theta : pair.released()),
   );
   const produce = (x) => {
     const prompt = [...x.tokens.slice(0, x.cut)],
-      reference = model.codec.decode([...x.tokens.slice(x.cut)]);
+      reference = decode([...x.tokens.slice(x.cut)]);
     return made.map((d) => {
-      const text = model.codec.decode(d.greedy(prompt, model.base.eos, sequence));
+      const text = decode(d.greedy(prompt, model.base.eos, sequence));
       return { counts: bleuCounts(text, [reference]), rouge: 100 * rougeL(text, reference), text };
     });
   };
@@ -64,10 +66,12 @@ export async function experiments(wanted) {
   const model = stories(),
     k = Kernels.single(),
     state = join(out, '../../.utility');
-  for (const [name, seed] of ORDER) {
+  // Texts of one seed, after all figures: they take as long as the training.
+  for (const [name, seed, texts] of [...ORDER.map((x) => [...x, false]), ...ORDER.filter((x) => x[1] === 1).map((x) => [...x, true])]) {
     if (wanted.length && !wanted.includes(name) && !wanted.includes(`${name}:${seed}`)) continue;
-    const file = resultFile(name, seed);
-    if (existsSync(file)) continue;
+    const file = resultFile(name, seed),
+      done = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    if (texts ? !done || done.generation : done) continue;
     const m = k.mark(),
       sequence = name === 'english' ? 64 : 48,
       pair = new Pair(k, model.base, { seed, sequence }),
@@ -83,14 +87,52 @@ export async function experiments(wanted) {
         );
       }
     }
-    const eF = pair.evaluate(data.held, pair.float.theta, 'float'),
-      eR = pair.evaluate(data.held, pair.released(), 'float'),
-      eI = pair.evaluate(data.held, undefined, 'integer'),
-      eB = pair.evaluate(data.held, pair.start, 'float');
-    const [f, r, i, b] = [eF, eR, eI, eB].map(summary),
-      bySource = {};
-    // Texts of one seed: they take as long as the training.
-    if (seed === 1)
+    if (!done) {
+      const eF = pair.evaluate(data.held, pair.float.theta, 'float'),
+        eR = pair.evaluate(data.held, pair.released(), 'float'),
+        eI = pair.evaluate(data.held, undefined, 'integer'),
+        eB = pair.evaluate(data.held, pair.start, 'float');
+      const [f, r, i, b] = [eF, eR, eI, eB].map(summary);
+      const { steps, batch, r: rank, alpha, learningRate, schedule, warmup, clip, weightDecay } = pair.o;
+      save(
+        file,
+        `${JSON.stringify(
+          {
+            mixture: name,
+            about: data.about,
+            base: 'stories260k',
+            seed,
+            settings: { steps, batch, sequence, rank, alpha, learningRate, schedule, warmup, clip, weightDecay },
+            sources: data.sources,
+            heldOut: { items: data.held.length, tokens: f.tokens },
+            before: { perplexity: b.perplexity },
+            float64: f,
+            integers: { ...i, evaluated: 'in integers, as proven' },
+            released: { ...r, evaluated: 'adapter of the integer run in float64 on the original weights' },
+            difference: {
+              perplexityPercent: 100 * (i.perplexity / f.perplexity - 1),
+              releasedPerplexityPercent: 100 * (r.perplexity / f.perplexity - 1),
+              accuracyPoints: i.accuracy - f.accuracy,
+              calibrationPoints: i.calibrationError - f.calibrationError,
+              signedLossBias: mean(eI.loss.map((x, q) => x - eR.loss[q])),
+              trainingLossBias: mean(pair.history.map((h) => h.intLoss - h.floatLoss)),
+              cosine: pair.cosine(),
+              largestParameter: pair.distance(),
+            },
+            cosines: pair.history.filter((h) => [1, 2, 5, 10, 20, 50, 100, 150, 200].includes(h.step)).map((h) => [h.step, h.cosine]),
+            losses: pair.history.map((h) => [round(h.floatLoss), round(h.intLoss)]),
+            proof: pair.cost(),
+          },
+          null,
+          1,
+        )}\n`,
+      );
+      console.log(
+        `${name} seed ${seed}: perplexity ${f.perplexity.toFixed(4)} and ${i.perplexity.toFixed(4)} (${(100 * (i.perplexity / f.perplexity - 1)).toFixed(4)}%), cosine ${pair.cosine().toFixed(7)}`,
+      );
+    }
+    if (texts) {
+      const bySource = {};
       for (const [source, items] of data.texts) {
         const usable = items
           // Stories have no prompt of their own: their first half is it.
@@ -99,44 +141,8 @@ export async function experiments(wanted) {
         bySource[source] = generation(model, pair, usable.slice(0, GENERATED), sequence);
         process.stdout.write(`${name} ${source}: ${JSON.stringify(bySource[source])}\n`);
       }
-    const { steps, batch, r: rank, alpha, learningRate, schedule, warmup, clip, weightDecay } = pair.o;
-    save(
-      file,
-      `${JSON.stringify(
-        {
-          mixture: name,
-          about: data.about,
-          base: 'stories260k',
-          seed,
-          settings: { steps, batch, sequence, rank, alpha, learningRate, schedule, warmup, clip, weightDecay },
-          sources: data.sources,
-          heldOut: { items: data.held.length, tokens: f.tokens },
-          before: { perplexity: b.perplexity },
-          float64: f,
-          integers: { ...i, evaluated: 'in integers, as proven' },
-          released: { ...r, evaluated: 'adapter of the integer run in float64 on the original weights' },
-          difference: {
-            perplexityPercent: 100 * (i.perplexity / f.perplexity - 1),
-            releasedPerplexityPercent: 100 * (r.perplexity / f.perplexity - 1),
-            accuracyPoints: i.accuracy - f.accuracy,
-            calibrationPoints: i.calibrationError - f.calibrationError,
-            signedLossBias: mean(eI.loss.map((x, q) => x - eR.loss[q])),
-            trainingLossBias: mean(pair.history.map((h) => h.intLoss - h.floatLoss)),
-            cosine: pair.cosine(),
-            largestParameter: pair.distance(),
-          },
-          cosines: pair.history.filter((h) => [1, 2, 5, 10, 20, 50, 100, 150, 200].includes(h.step)).map((h) => [h.step, h.cosine]),
-          losses: pair.history.map((h) => [round(h.floatLoss), round(h.intLoss)]),
-          generation: bySource,
-          proof: pair.cost(),
-        },
-        null,
-        1,
-      )}\n`,
-    );
-    console.log(
-      `${name} seed ${seed}: perplexity ${f.perplexity.toFixed(4)} and ${i.perplexity.toFixed(4)} (${(100 * (i.perplexity / f.perplexity - 1)).toFixed(4)}%), cosine ${pair.cosine().toFixed(7)}`,
-    );
+      save(file, `${JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), generation: bySource }, null, 1)}\n`);
+    }
     k.release(m);
   }
   k.close();
@@ -147,4 +153,3 @@ export const results = () =>
   ORDER.map(([n, s]) => resultFile(n, s))
     .filter(existsSync)
     .map((f) => JSON.parse(readFileSync(f, 'utf8')));
-export { rmSync };

@@ -23,6 +23,7 @@ export const ADAMW = {
   master: { bits: 34, frac: 30 },
   C: { bits: 25, frac: 20 },
   alphaFrac: 38,
+  alphaBits: 34,
   decayFrac: 28,
   epsFrac: 35,
   betaBits: 20,
@@ -51,7 +52,7 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   const F = ADAMW;
   const scalar = (name: string, hi: bigint, frac: number): void =>
     b.tensor(name, [], 'public', { lo: 0n, hi, frac }, { publicKind: 'dense' });
-  scalar('alpha', (1n << 31n) - 1n, F.alphaFrac);
+  scalar('alpha', (1n << BigInt(F.alphaBits)) - 1n, F.alphaFrac);
   scalar('decay', (1n << 22n) - 1n, F.decayFrac);
   scalar('epsT', (1n << 36n) - 1n, F.epsFrac);
   b.witness('master', P, F.master, { cls: 'oIn' });

@@ -69,12 +69,17 @@ export function scheduleScalars(row: ScheduleRow, count: number, clip: number, p
     epsT: at(row.eps, ADAMW.epsFrac),
   };
   if (out.epsT < 1n)
-    throw new HyperparameterError('train.epsilon', `below one unit of 2^-${ADAMW.epsFrac} at step ${step}: the divisor could vanish`);
-  if (out.alpha >= 1n << 31n)
+    throw new HyperparameterError(
+      'train.epsilon',
+      `times sqrt(1 - betas[1]^${step + 1}) is below one unit of 2^-${ADAMW.epsFrac}, so that the divisor could vanish: raise it by a factor of ${row.eps === 0n ? 'any size above 0' : Math.ceil(2 ** (95 - ADAMW.epsFrac) / Number(row.eps))}`,
+    );
+  if (out.alpha >= 1n << BigInt(ADAMW.alphaBits)) {
+    const rate = Number(out.alpha) / 2 ** ADAMW.alphaFrac;
     throw new HyperparameterError(
       'train.learningRate',
-      `effective rate at step ${step} reaches ${Number(out.alpha) / 2 ** ADAMW.alphaFrac}, the limit is 2^-7`,
+      `with bias correction the rate of step ${step} is ${rate.toPrecision(3)}, the limit is ${2 ** (ADAMW.alphaBits - ADAMW.alphaFrac)}: lower it by a factor of ${Math.ceil((10 * rate) / 2 ** (ADAMW.alphaBits - ADAMW.alphaFrac)) / 10}, or warm up`,
     );
+  }
   if (count < 1) throw new HyperparameterError('data', `step ${step} has no target tokens`);
   if (clip > 0) {
     const c = rational(clip);

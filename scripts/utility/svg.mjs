@@ -1,0 +1,97 @@
+// Plots as SVG, without a library: scatter and lines on linear or logarithmic axes.
+const esc = (s) => String(s).replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]);
+const W = 860,
+  H = 520,
+  L = 80,
+  R = 30,
+  T = 46,
+  B = 58;
+
+function axis(values, log) {
+  let lo = Math.min(...values),
+    hi = Math.max(...values);
+  if (log) {
+    lo = Math.log10(lo);
+    hi = Math.log10(hi);
+  }
+  const pad = (hi - lo || 1) * 0.08;
+  lo -= pad;
+  hi += pad;
+  const ticks = [];
+  if (log) {
+    for (let e = Math.floor(lo); e <= hi; e++)
+      for (const m of hi - lo < 1.5 ? [1, 2, 3, 5, 7] : [1, 3])
+        if (e + Math.log10(m) >= lo && e + Math.log10(m) <= hi) ticks.push(m * 10 ** e);
+  } else {
+    const step = 10 ** Math.floor(Math.log10((hi - lo) / 4)),
+      s = [1, 2, 5, 10].map((k) => k * step).find((k) => (hi - lo) / k <= 6);
+    for (let v = Math.ceil(lo / s) * s; v <= hi; v += s) ticks.push(Number(v.toPrecision(12)));
+  }
+  return { to: (v) => ((log ? Math.log10(v) : v) - lo) / (hi - lo), ticks };
+}
+const fmt = (v) => (v !== 0 && (Math.abs(v) >= 1e6 || Math.abs(v) < 1e-3) ? v.toExponential(0) : String(Number(v.toPrecision(4))));
+
+function frame(o, ax, ay, body) {
+  const X = (v) => L + ax.to(v) * (W - L - R),
+    Y = (v) => H - B - ay.to(v) * (H - T - B);
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="sans-serif" font-size="12">
+<rect width="${W}" height="${H}" fill="white"/>
+<text x="${W / 2}" y="24" text-anchor="middle" font-size="15">${esc(o.title)}</text>
+${ax.ticks.map((v) => `<line x1="${X(v).toFixed(1)}" y1="${T}" x2="${X(v).toFixed(1)}" y2="${H - B}" stroke="#eee"/><text x="${X(v).toFixed(1)}" y="${H - B + 18}" text-anchor="middle">${fmt(v)}</text>`).join('\n')}
+${ay.ticks.map((v) => `<line x1="${L}" y1="${Y(v).toFixed(1)}" x2="${W - R}" y2="${Y(v).toFixed(1)}" stroke="#eee"/><text x="${L - 8}" y="${(Y(v) + 4).toFixed(1)}" text-anchor="end">${fmt(v)}</text>`).join('\n')}
+<rect x="${L}" y="${T}" width="${W - L - R}" height="${H - T - B}" fill="none" stroke="#888"/>
+<text x="${W / 2}" y="${H - 16}" text-anchor="middle">${esc(o.x)}</text>
+<text transform="translate(18 ${H / 2}) rotate(-90)" text-anchor="middle">${esc(o.y)}</text>
+${body(X, Y)}
+</svg>
+`;
+}
+
+/** Points { x, y, label, colour, big } on two logarithmic axes; labels keep clear of each other. */
+export function scatter(o) {
+  const ax = axis(
+      o.points.map((p) => p.x),
+      true,
+    ),
+    ay = axis(
+      o.points.map((p) => p.y),
+      true,
+    );
+  return frame(o, ax, ay, (X, Y) => {
+    const taken = [];
+    return [...o.points]
+      .sort((a, b) => a.y - b.y)
+      .map((p) => {
+        const x = X(p.x),
+          right = x < W - 260,
+          w = p.label.length * 5.6;
+        let y = Y(p.y) + 4;
+        const x0 = right ? x + 8 : x - 8 - w;
+        while (taken.some((t) => Math.abs(t.y - y) < 12 && x0 < t.x1 && t.x0 < x0 + w)) y += 12;
+        taken.push({ x0, x1: x0 + w, y });
+        return `<circle cx="${x.toFixed(1)}" cy="${Y(p.y).toFixed(1)}" r="${p.big ? 7 : 4}" fill="${p.colour}"/><text x="${(right ? x + 8 : x - 8).toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${right ? 'start' : 'end'}" font-size="10.5" fill="${p.colour}"${p.big ? ' font-weight="bold"' : ''}>${esc(p.label)}</text>`;
+      })
+      .join('\n');
+  });
+}
+
+/** Lines { label, colour, points: [x, y][] }; `log` for the y axis. */
+export function lines(o) {
+  const all = o.series.flatMap((s) => s.points),
+    ax = axis(
+      all.map((p) => p[0]),
+      false,
+    ),
+    ay = axis(
+      all.map((p) => p[1]),
+      o.log ?? false,
+    );
+  return frame(o, ax, ay, (X, Y) =>
+    o.series
+      .map(
+        (s, k) =>
+          `<polyline fill="none" stroke="${s.colour}" stroke-width="1.5"${s.dash ? ` stroke-dasharray="${s.dash}"` : ''} points="${s.points.map(([x, y]) => `${X(x).toFixed(1)},${Y(y).toFixed(1)}`).join(' ')}"/><text x="${W - R - 8}" y="${T + 16 + 15 * k}" text-anchor="end" fill="${s.colour}">${esc(s.label)}</text>`,
+      )
+      .join('\n'),
+  );
+}

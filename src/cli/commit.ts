@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
-import { manifestDigest, manifestJson } from '../aggregate/manifest.js';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { difference, manifestDigest, manifestJson } from '../aggregate/manifest.js';
 import { setup } from '../aggregate/setup.js';
+import { InputError } from '../io/errors.js';
 import { writeAtomic } from '../io/safetensors.js';
 import { readRun } from '../policy/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
@@ -15,6 +17,17 @@ export function commit(run: string, c: Context): Result {
     : Array.from({ length: 4 }, () => BigInt(`0x${randomBytes(7).toString('hex')}`));
   const s = setup(config, salt),
     { examples, dropped } = s.data;
+  if (existsSync(file)) {
+    const old = readManifest(run),
+      differs = difference(old, s.manifest),
+      kept = ['journal', 'proof'].map((d) => join(out(run), d)).filter((d) => existsSync(d) && readdirSync(d).length > 0);
+    if (differs.length && kept.length)
+      throw new InputError(
+        file,
+        [`run.yaml, base or data changed (${differs.join(', ')}) and ${kept.join(' and ')} belong to what was committed before`],
+        'restore them, or delete the out folder to start over',
+      );
+  }
   c.writes(out(run));
   mkdirSync(out(run), { recursive: true });
   writeAtomic(file, manifestJson(s.manifest));

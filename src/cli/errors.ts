@@ -72,7 +72,13 @@ export function describe(e: unknown): Described {
   if (e instanceof MemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.available });
   if (e instanceof DiskFullError) return as(6, 'disk-full', { file: e.file, needed: e.needed, free: e.free });
   if (['ENOSPC', 'EDQUOT'].includes(String((e as { code?: string })?.code))) return as(6, 'disk-full');
-  if (e instanceof OverflowError) return as(7, 'training-stopped', { tensor: e.where, layer: e.layer, value: String(e.value) });
+  if (e instanceof OverflowError)
+    return as(7, 'training-stopped', {
+      tensor: e.where,
+      layer: e.layer ?? e.cell['l'],
+      step: (e as { step?: number }).step,
+      value: String(e.value),
+    });
   if (e instanceof TrainingStoppedError) return as(7, 'training-stopped', { step: e.step });
   return as(3, 'internal');
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { commit } from './commit.js';
+import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
@@ -81,5 +82,12 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     'say what a run proves, what it declares, and its soundness term by term',
     'certune inspect my-run/out/proof/run.certune',
   ).action((target) => done(inspect(target)));
+  prover(
+    command(
+      'estimate <run>',
+      'predict seconds, memory, disk and proof size, from counts and a second of measuring this machine',
+      'certune estimate my-run',
+    ),
+  ).action(async (run, o) => done(await estimate(run, o)));
   return program;
 }

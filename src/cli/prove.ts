@@ -6,6 +6,7 @@ import { difference } from '../aggregate/manifest.js';
 import { PACK_NAME, readPack, writePack } from '../aggregate/pack.js';
 import type { StepProof } from '../aggregate/state.js';
 import { InputError } from '../io/errors.js';
+import { predict, requireDisk } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, secondsText } from './common.js';
 
 export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
@@ -48,7 +49,11 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
         const entry = orTorn(() => readState(dir, digest, step, s.program.axes['P']));
         if (!entry)
           throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
-        if (made === 0) c.progress.start(step);
+        if (made === 0) {
+          const e = predict(k, s);
+          requireDisk(dir, e.diskBytes - e.journalBytes, (step * e.proofBytes) / steps);
+          c.progress.start(step, e.stepSeconds);
+        }
         p = proveStep(k, s, step, entry.state, fz.digest, proofs[step - 1]?.parts.at(-1)?.roots, (phase) =>
           c.progress.update(`prove: ${phase}`, step, steps),
         ).proof;

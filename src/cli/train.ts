@@ -7,6 +7,7 @@ import { writeAdapter } from '../io/peft.js';
 import { unflattenGroup } from '../model/step.js';
 import { OverflowError } from '../tensor/integer.js';
 import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
+import { requireDisk } from './estimate.js';
 import { TrainingStoppedError } from './errors.js';
 
 /** Trains in exact integers. The journal holds the state before every step: after an interruption training goes on where it stood. */
@@ -35,6 +36,7 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
       now = next;
       losses.push(meanLoss(s, step, next.loss));
     }
+  requireDisk(dir, (steps - step) * (32 * n + 300));
   const found = step,
     k = await kernels(o);
   c.progress.start(found);
@@ -65,7 +67,10 @@ function attempt<T>(step: number, f: () => T): T {
     return f();
   } catch (e) {
     if (!(e instanceof OverflowError)) throw e;
-    throw Object.assign(e, { message: `step ${step}: ${e.message} (the journal keeps all steps before)` });
+    throw Object.assign(e, {
+      step,
+      message: `${e.step === undefined ? `step ${step}: ` : ''}${e.message} (the journal keeps all steps before)`,
+    });
   }
 }
 

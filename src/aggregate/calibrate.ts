@@ -1,0 +1,238 @@
+import * as E from '../field/ext3.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { type LeafInput, logUpShape, proveLogUp, verifyLogUp } from '../lookup/index.js';
+import { commitBase, openWhir, verifyWhir, whirShape } from '../pcs/index.js';
+import { proveBatched, verifyBatched } from '../sumcheck/index.js';
+import { IntegerReading } from '../tensor/integer.js';
+import type { Program, TensorSpec } from '../tensor/types.js';
+import { type Digest, NativeChannel, ProverChannel, RecordingChannel, type Schedule } from '../transcript/index.js';
+
+/** Seconds of one unit of each of the counts, on this machine with these threads. */
+export interface Units {
+  readonly mac: number;
+  readonly cell: number;
+  /** One evaluation, however small. */
+  readonly call: number;
+  readonly hash: number;
+  readonly lookupLeaf: number;
+  readonly tableLeaf: number;
+  readonly layer: number;
+  readonly projected: number;
+  readonly termCell: number;
+  readonly termRound: number;
+  readonly weight: number;
+  readonly opened: number;
+  readonly permutation: number;
+  /** A permutation and a multiplication of the verifier, which runs on one thread. */
+  readonly verifierPermutation: number;
+  readonly verifierMultiplication: number;
+}
+
+/** Least seconds of several runs: a busy machine only ever makes a run longer. What `prepare` makes is not timed. */
+function leastOf<T>(k: Kernels, runs: number, prepare: () => T, f: (x: T) => void): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < runs; i++) {
+    const m = k.mark(),
+      x = prepare(),
+      t = performance.now();
+    f(x);
+    best = Math.min(best, performance.now() - t);
+    k.release(m);
+  }
+  return best / 1000;
+}
+
+const scheduleFrom = (f: (ch: RecordingChannel) => void): Schedule => {
+  const rec = new RecordingChannel();
+  f(rec);
+  return rec.schedule;
+};
+const exts = (k: Kernels, n: number): number => {
+  const p = k.alloc(24 * n);
+  for (let i = 0; i < 3 * n; i++) k.u64[p / 8 + i] = (BigInt(i) * 0x9e3779b97f4a7c15n) & 0x7fffffffffffffffn;
+  return p;
+};
+
+/** Measures the units by running the prover's own parts on small inputs: about a second. Gives back all memory that it takes. */
+export function calibrate(k: Kernels): Units {
+  const start = k.mark();
+  const nothing = (): void => {},
+    least = (runs: number, f: () => void): number => leastOf(k, runs, nothing, f);
+  // Trees: 16 columns of 2^13 rows at rate 1/4.
+  const words = k.alloc(8 * 2 ** 17);
+  for (let i = 0; i < 2 ** 17; i++) k.i64[words / 8 + i] = BigInt(((i * 7919) % 65536) - 32768);
+  const tree = least(3, () => commitBase(k, words, 16, 13, 2));
+  const hash = tree / (2 ** 15 * 3);
+
+  // LogUp: lookups alone, then the same with a table; a small one for what a layer costs at least.
+  const logup = (dims: number[], table: number): number => {
+    const shape = logUpShape([
+      { name: 'a', dims, kind: 'lookup' },
+      { name: 't', dims: [table], kind: 'table' },
+    ]);
+    const n = dims.reduce((x, y) => x * y, 1),
+      keys = k.zeroed(4 * n),
+      den = exts(k, table),
+      num = exts(k, table),
+      schedule = scheduleFrom((ch) => verifyLogUp(ch, shape)),
+      inputs: LeafInput[] = [
+        { kind: 'range', keys, g: [5n, 7n, 9n] },
+        { kind: 'table', den, num },
+      ];
+    return leastOf(
+      k,
+      3,
+      () => new ProverChannel(schedule),
+      (ch) => proveLogUp(k, ch, shape, inputs),
+    );
+  };
+  const small = logup([64], 64),
+    wide = logup([256, 256], 64),
+    tables = logup([64], 2 ** 15);
+  const layer = small / 7,
+    lookupLeaf = Math.max(1e-9, wide - 17 * layer) / 65536,
+    tableLeaf = Math.max(1e-9, tables - 16 * layer) / 2 ** 15;
+
+  // Batched sumcheck: three factors over 64 x 64 x 16, and a small one.
+  const batched = (sizes: number[]): number => {
+    const axes = sizes.map((s, i) => ({ axis: `x${i}`, size: s, vars: Math.ceil(Math.log2(s)) })),
+      names = axes.map((a) => a.axis),
+      n = sizes.reduce((x, y) => x * y, 1),
+      ptr = exts(k, n),
+      schedule = scheduleFrom((ch) => {
+        verifyBatched(ch, axes, ch.constant(0n));
+      });
+    const terms = [{ coef: E.ONE, axes: names, factors: [0, 1, 2].map(() => ({ ptr, axes: names })) }];
+    return leastOf(
+      k,
+      3,
+      () => new ProverChannel(schedule),
+      (ch) => proveBatched(k, ch, axes, terms),
+    );
+  };
+  const few = batched([4, 4]),
+    many = batched([32, 32, 16]);
+  const termRound = few / 4,
+    termCell = Math.max(1e-10, many - 14 * termRound) / (3 * 2 ** 14);
+
+  // Projection and weights.
+  const desc = k.alloc(64),
+    idx = k.alloc(64 * k.threads),
+    e = exts(k, 2 ** 9),
+    dst = k.zeroed(24 * 2 ** 16),
+    vec = exts(k, 2 ** 16);
+  k.i32.set([1, 1, 2 ** 8, 2 ** 9, 2 ** 9, 1], desc / 4);
+  const projected =
+    least(3, () => k.parallel('project', 2 ** 8, 1, (lo, hi, t) => [dst, words, e, desc, idx + 64 * t, 0, 2 ** 9, lo, hi])) / 2 ** 17;
+  const weight = least(3, () => k.parallel('addOuterCells', 2 ** 16, 1024, (lo, hi) => [dst, e, vec, lo, hi])) / 2 ** 16;
+
+  // Opening of 2^17 cells: what its trees cost apart. The proof serves to time the verifier.
+  const shape = whirShape({ bits: 60, logInvRate: 2, grinding: 0 }, 7, 10, [{ used: 128, offset: 0 }]),
+    oracle = commitBase(k, words, 128, 10, 2),
+    root = oracle.root;
+  const verify = (ch: RecordingChannel | NativeChannel): void => {
+    ch.publicWords('root', root);
+    verifyWhir(ch, shape, [root.map((x) => ch.constant(x)) as unknown as Digest], ch.constant(0n), () => ch.constant(0n));
+  };
+  const rec = new RecordingChannel();
+  verify(rec);
+  const weights = k.alloc(24 * 2 ** 17);
+  let proof: BigUint64Array = new BigUint64Array(0);
+  const open = leastOf(
+    k,
+    3,
+    () => new ProverChannel(rec.schedule),
+    (ch) => {
+      k.parallel('zeroExt', 2 ** 17, 4096, (lo, hi) => [weights, lo, hi]);
+      ch.publicWords('root', root);
+      openWhir(k, ch, shape, [oracle], words, 128, weights, E.ZERO);
+      proof = ch.words();
+    },
+  );
+  const inner = shape.rounds.slice(1).reduce((n, r) => n + 2 ** r.domain * (Math.ceil((3 * 2 ** r.columns) / 8) + 1), 0);
+  const opened = Math.max(1e-9, open - inner * hash) / 2 ** 17;
+  // One thread: a permutation is timed by absorbing, the rest of a verification is multiplications.
+  const absorb = least(3, () => {
+    const ch = new NativeChannel(k, proof);
+    ch.read('words', Math.floor(proof.length / 3));
+    ch.close();
+  });
+  const verifierPermutation = absorb / Math.ceil(proof.length / 8),
+    check = least(2, () => {
+      const ch = new NativeChannel(k, proof);
+      verify(ch);
+      ch.close();
+    }),
+    verifierMultiplication = Math.max(1e-8, check - rec.permutations * verifierPermutation) / rec.muls;
+  const state = k.zeroed(96),
+    scratch = k.alloc(128 * k.threads),
+    found = k.zeroed(64 * k.threads);
+  const permutation =
+    least(2, () =>
+      k.parallel('p2GrindTo', k.threads, 1, (lo, hi, t) => [state, scratch + 128 * t, found + 64 * t, 40, lo * 4096, hi * 4096]),
+    ) /
+    (4096 * k.threads);
+
+  // Integer reading: a product of 64 x 64 with 64 x 128, and single cells.
+  const run = (p: Program): number => {
+    const inputs = new Map(p.tensors.filter((t) => t.name !== 'z').map((t) => [t.name, filled(t.axes.reduce((n, a) => n * p.axes[a], 1))]));
+    return leastOf(
+      k,
+      3,
+      () => new IntegerReading(k, p, inputs),
+      (r) => r.run(),
+    );
+  };
+  const calls = run(probe(false, 2)),
+    cells = run(probe(false)),
+    product = run(probe(true)),
+    cell = cells / 2 ** 13,
+    mac = Math.max(1e-11, product - cells) / 2 ** 19;
+  k.release(start);
+  return {
+    mac,
+    cell,
+    call: calls / 3,
+    hash,
+    lookupLeaf,
+    tableLeaf,
+    layer,
+    projected,
+    termCell,
+    termRound,
+    weight,
+    opened,
+    permutation,
+    verifierPermutation,
+    verifierMultiplication,
+  };
+}
+
+const filled = (n: number): BigInt64Array => BigInt64Array.from({ length: n }, (_, i) => BigInt(((i * 31) % 201) - 100));
+
+/** z[a,c] = round(x[a,b] y[b,c]) or round(y0[a,c]). */
+function probe(contract: boolean, side = 64): Program {
+  const spec = (name: string, ...axes: string[]): TensorSpec => ({ name, axes, cls: 'witness', lo: -(2n ** 40n), hi: 2n ** 40n, frac: 0 }),
+    at = (tensor: string, ...axes: string[]) => ({ tensor, access: axes.map((axis) => ({ axis })) });
+  return {
+    version: 1,
+    name: 'probe',
+    axes: { l: 1, a: side, b: side, c: 2 * side },
+    scan: 'l',
+    tensors: [spec('x', 'a', 'b'), spec('y', 'b', 'c'), spec('y0', 'a', 'c'), spec('z', 'a', 'c')],
+    tables: [],
+    constraints: [],
+    steps: [
+      {
+        op: 'round',
+        name: 'z',
+        axes: ['a', 'c'],
+        phase: 'pre',
+        out: at('z', 'a', 'c'),
+        shift: 4,
+        expr: { constant: 0n, terms: [{ coef: 1n, operands: contract ? [at('x', 'a', 'b'), at('y', 'b', 'c')] : [at('y0', 'a', 'c')] }] },
+      },
+    ],
+    rangeBits: 16,
+  };
+}

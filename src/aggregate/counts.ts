@@ -1,0 +1,143 @@
+import { varsOf } from '../lookup/index.js';
+import type { WhirShape } from '../pcs/index.js';
+import { contractedAxes } from '../tensor/bounds.js';
+import type { Factor, Plan } from '../tensor/plan.js';
+import { scheduleOf } from '../tensor/schedule.js';
+import { type Statement, packing, publicTensors } from '../tensor/statement.js';
+import type { Expr, Program } from '../tensor/types.js';
+import { verifyProgram } from '../tensor/verify.js';
+import { RecordingChannel, scheduleWords } from '../transcript/schedule.js';
+
+/** Work of one program proof, in units whose times calibrate.ts measures. Everything follows from the plan. */
+export interface Counts {
+  /** Multiply-adds and cells of the integer reading; multiply-adds and cells of the lookups' keys. */
+  readonly readingMacs: number;
+  readonly readingCells: number;
+  readonly readingCalls: number;
+  readonly keyMacs: number;
+  readonly keyCells: number;
+  /** Poseidon2 permutations of all Merkle trees, weighted by the encoding that goes with them. */
+  readonly hashes: number;
+  /** Leaves of lookups, leaves of tables, layers of LogUp. */
+  readonly lookupLeaves: number;
+  readonly tableLeaves: number;
+  readonly layers: number;
+  /** Cells read by projections, cells times factors of the batched sumcheck, its rounds times terms. */
+  readonly projected: number;
+  readonly termCells: number;
+  readonly termRounds: number;
+  /** Cells of weights of claims. */
+  readonly weights: number;
+  /** Cells of opened stacks and of the frozen reduction. */
+  readonly opened: number;
+  /** Searches for a nonce of 2^grinding permutations. */
+  readonly grinds: number;
+  readonly grinding: number;
+  /** Verifier: permutations and multiplications. */
+  readonly permutations: number;
+  readonly multiplications: number;
+  /** Words of the proof. */
+  readonly words: number;
+}
+
+const size = (p: Program, axes: readonly string[]): number => axes.reduce((n, a) => n * p.axes[a], 1);
+
+/** Multiply-adds of an expression over a box: one-hot operands select, so their vocabulary axis costs nothing. */
+function macs(p: Program, axes: readonly string[], e: Expr): number {
+  const hot = new Map(p.tensors.filter((t) => t.publicKind === 'onehot').map((t) => [t.name, t.axes[0]]));
+  return e.terms.reduce((s, t) => {
+    const all = new Set([...axes, ...contractedAxes(axes, t)]);
+    for (const o of t.operands) {
+      const v = hot.get(o.tensor);
+      if (v !== undefined) all.delete(v);
+    }
+    return s + size(p, [...all]);
+  }, 0);
+}
+
+const factorCells = (f: Factor): number => f.slots.reduce((n, s) => n * (s.kind === 'index' ? 1 : s.size), 1);
+
+/** Share of encoding in the time of committing at a domain of 2^15; it grows with the logarithm of the domain. */
+const ENCODING = 0.25;
+
+function treeHashes(words: number, log: number): number {
+  const m = 2 ** log;
+  return m * (Math.ceil(words / 8) * (1 - ENCODING + (ENCODING * log) / 15) + 1);
+}
+/** Trees of an opening beyond those of the commitment. */
+const openingHashes = (s: WhirShape): number => s.rounds.slice(1).reduce((n, r) => n + treeHashes(3 * 2 ** r.columns, r.domain), 0);
+
+/** A statement with the plan's shapes and no values, for dry runs. */
+export function blankStatement(plan: Plan): Statement {
+  const p = plan.program,
+    zeros = (n: number): bigint[] => Array<bigint>(n).fill(0n);
+  return {
+    roots: Object.fromEntries(plan.stateClasses.map((c) => [c, zeros(10)])),
+    frozen: zeros(8),
+    publics: new Map(
+      publicTensors(p).map((t) => {
+        const { cells } = packing(p, t);
+        return [t.name, t.publicKind === 'onehot' ? new Int32Array(cells) : new BigInt64Array(cells).fill(t.lo > 0n ? t.lo : 0n)];
+      }),
+    ),
+  };
+}
+
+export function countPlan(plan: Plan): Counts {
+  const p = plan.program,
+    st = blankStatement(plan),
+    rec = new RecordingChannel();
+  verifyProgram(rec, plan, st);
+  const exprs = (s: Program['steps'][number]): Expr[] =>
+    Object.values(s).flatMap((v) => (v && typeof v === 'object' && 'terms' in v && 'constant' in v ? [v as Expr] : []));
+  const lookups = plan.lookups.map((j) => p.constraints[j]);
+  const own = plan.factors.filter((f) => f.tensor.cls !== 'public');
+  const perTensor = new Map<string, number>();
+  for (const f of own) perTensor.set(f.tensor.name, (perTensor.get(f.tensor.name) ?? 1.5) + 1);
+  const stack = plan.whir.trees[0].used * 2 ** plan.whir.logHeight;
+  let hashes = treeHashes(plan.whir.trees[0].used, plan.whir.rounds[0].domain) + openingHashes(plan.whir),
+    opened = stack,
+    grinds = plan.whir.rounds.length;
+  if (plan.stateWhir) {
+    const s = plan.stateWhir,
+      last = s.trees[s.trees.length - 1];
+    hashes += s.trees.reduce((n, t) => n + treeHashes(t.used, s.rounds[0].domain), 0) + openingHashes(s);
+    opened += (last.offset + last.used) * 2 ** s.logHeight;
+    grinds += s.rounds.length;
+  }
+  const frozen = plan.layouts.get('frozen')?.cells ?? 0;
+  return {
+    readingMacs: p.steps.reduce((n, s) => n + exprs(s).reduce((m, e) => m + macs(p, s.axes, e), 0), 0),
+    // Every tensor is filled once, every step's box written once.
+    readingCells:
+      p.steps.reduce((n, s) => n + size(p, s.axes), 0) +
+      p.tensors.reduce((n, t) => n + (t.publicKind === 'onehot' ? 0 : size(p, t.axes)), 0),
+    readingCalls: p.steps.reduce(
+      (n, s) => n + exprs(s).reduce((m, e) => m + 1 + e.terms.length, 1) * (s.phase === 'fwd' || s.phase === 'bwd' ? p.axes[p.scan] : 1),
+      0,
+    ),
+    keyMacs: lookups.reduce(
+      (n, c) =>
+        n + (c.kind === 'lookup' ? c.exprs.slice(0, 1) : c.kind === 'range' ? [c.expr] : []).reduce((m, e) => m + macs(p, c.axes, e), 0),
+      0,
+    ),
+    keyCells: lookups.reduce((n, c) => n + size(p, c.axes), 0),
+    hashes,
+    lookupLeaves: lookups.reduce((n, c) => n + size(p, c.axes), 0),
+    tableLeaves: plan.tables.reduce((n, t) => n + t.size, 0),
+    layers: plan.logup.vars,
+    projected: plan.factors.reduce((n, f) => n + factorCells(f), 0),
+    termCells: plan.terms.reduce((n, t) => n + size(p, t.axes) * (t.factors.length + (t.shared.length ? 1 : 0)), 0),
+    termRounds: plan.terms.reduce((n, t) => n + t.axes.reduce((m, a) => m + varsOf(p.axes[a]), 0), 0),
+    weights: [...perTensor].reduce(
+      (n, [name, times]) => n + times * size(plan.extended, plan.extended.tensors.find((t) => t.name === name)!.axes),
+      0,
+    ),
+    opened: opened + frozen,
+    grinds,
+    grinding: plan.whir.params.grinding,
+    permutations: rec.permutations,
+    multiplications: rec.muls,
+    words: scheduleWords(scheduleOf(plan, st)),
+  };
+}

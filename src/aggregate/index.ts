@@ -1,0 +1,12 @@
+export { type Manifest, MANIFEST_VERSION, VersionError, manifestDigest, manifestJson, parseManifest } from './manifest.js';
+export { type BaseShape, type Programs, programsOf } from './programs.js';
+export { type Setup, UnsupportedError, setup } from './setup.js';
+export * from './state.js';
+export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from './verify.js';
+export { mergeRun, proveStep, runStep } from './chain.js';
+export { MERGE_VERSION, verifyMerge } from './merge/verify.js';
+export { PACK_VERSION, type Pack, decodePack, encodePack, readPack, writePack } from './pack.js';
+export { type Ledger, LEAST_BITS, type RunTerm, programLedger, runLedger } from './ledger.js';
+export { type Estimate, estimateRun } from './estimate.js';
+export { type Units, calibrate } from './calibrate.js';
+export { type Counts, countPlan } from './counts.js';

@@ -1,0 +1,4 @@
+export * from './dataset.js';
+export * from './runfile.js';
+export * from './sampler.js';
+export * from './schedule.js';

@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest';
+import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/aggregate/ledger.js';
+import { GRINDING, programsOf } from '../src/aggregate/programs.js';
+import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/params.js';
+import { runSchema } from '../src/policy/runfile.js';
+import type { Plan } from '../src/tensor/plan.js';
+
+/*
+ * The integers that ship (queries, grinding, caps, folds) and every printed term, from formulas written here anew:
+ *
+ * - Reed-Solomon code of rate rho, length n; proximity radius 1 - sqrt(rho) (1 + 1/2m), m = 30.
+ *   List size L = (m + 1/2)/sqrt(rho) (Guruswami-Sudan). Lines: at most a = (2 (m+1/2)^5 + 3 (m+1/2) g rho)/(3 rho^(3/2)) n + (m+1/2)/sqrt(rho)
+ *   exceptional challenges, g <= 1 the radius (eprint 2025/2055, Theorem 1.5; with mutual agreement Theorem 4.3).
+ * - A query misses with probability sqrt(rho) (1 + 1/2m).
+ * - Two of L codewords agree at a random point with probability at most L^2/2 degree/|E|.
+ * - Every challenge before an opening must serve all pairs of codewords of the two unopened stacks: a factor L L'.
+ */
+const m = 30.5,
+  p = 2n ** 64n - 2n ** 32n + 1n,
+  E = Math.log2(Number((p ** 3n) >> 128n)) + 128;
+
+const missBits = (r: number): number => r / 2 - Math.log2(1 + 1 / 60);
+const list = (r: number): number => Math.log2(m) + r / 2;
+
+/** Rounds of an opening: the first fold takes the columns, later ones five variables at a rate four times lower, until 2^8 rows are left. */
+function rounds(
+  bits: number,
+  r: number,
+  columns: number,
+  rows: number,
+): { columns: number; rows: number; r: number; queries: number; cap: number }[] {
+  const out = [];
+  for (let c = columns, h = rows, rate = r; ; ) {
+    let queries = 0;
+    while (queries * missBits(rate) + 16 < bits + 0.25) queries++;
+    let cap = 0;
+    while (2 ** (cap + 1) <= queries) cap++;
+    out.push({ columns: c, rows: h, r: rate, queries, cap: Math.min(cap, h + rate) });
+    if (h <= 8) return out;
+    c = Math.min(5, h - 3);
+    h -= c;
+    rate += 2;
+  }
+}
+
+/** Bits of one term of an opening by its name. */
+function openingBits(s: WhirShape, name: string): number | undefined {
+  const i = Number(/round (\d+):/.exec(name)?.[1]),
+    rd = rounds(s.params.bits, s.params.logInvRate, s.logColumns, s.logHeight)[i];
+  if (!rd) return undefined;
+  const rho = 2 ** -rd.r,
+    a = ((2 * m ** 5 + 3 * m * rho) / (3 * rho ** 1.5)) * 2 ** (rd.rows + rd.r) + m / Math.sqrt(rho);
+  if (/folding agreement/.test(name)) return E - Math.log2(a) - Math.log2(Math.max(1, rd.columns));
+  if (/sumcheck over the list/.test(name)) return E - Math.log2(2) - list(rd.r);
+  if (/out-of-domain sample/.test(name)) return E + 1 - 2 * list(rd.r) - (rd.rows + rd.columns);
+  if (/claim batching/.test(name)) return E - list(rd.r) - Math.log2(rd.queries + 1);
+  if (/queries/.test(name)) return rd.queries * missBits(rd.r) + 16;
+  return undefined;
+}
+
+/** Bits of every other term. */
+function programBits(plan: Plan, name: string): number | undefined {
+  const lists = list(plan.options.main.logInvRate) + (plan.stateWhir ? list(plan.options.state.logInvRate) : 0),
+    of = (errors: number): number => E - Math.log2(errors) - lists,
+    cs = plan.program.constraints,
+    n = plan.logup.vars;
+  const leaves = plan.logup.boxes.reduce((s, b) => s + 2 ** b.vars, 0);
+  if (/^LogUp: sum/.test(name)) {
+    // Numerator of the sum: total degree in gamma and beta below (fractions) (largest degree of one denominator).
+    const degree = Math.max(1, ...cs.map((c) => (c.kind === 'lookup' ? c.exprs.length : 1)));
+    expect(2 ** n).toBeGreaterThanOrEqual(leaves);
+    return of(2 ** n * degree);
+  }
+  if (/joining numerator and denominator/.test(name)) return of(1);
+  if (/^LogUp-GKR: sumcheck/.test(name)) return of(4);
+  if (/zero constraints/.test(name)) return of(Math.max(1, cs.filter((c) => c.kind === 'zero').length));
+  if (/^batched sumcheck/.test(name)) return of(4);
+  if (/claims for the openings/.test(name)) {
+    const tables = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0);
+    return of(tables + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.stateClasses.length);
+  }
+  if (/^frozen reduction/.test(name)) return of(2);
+  if (/^state point/.test(name)) {
+    const s = plan.stateWhir!,
+      L = list(5),
+      outs = plan.stateClasses.filter((c) => c.endsWith('Out')).length;
+    return E - (2 * L - 1) - Math.log2(outs * Math.max(...s.trees.map((t) => t.used)) * 2 ** s.logHeight);
+  }
+  const opening = name.startsWith('witness opening') ? plan.whir : name.startsWith('state opening') ? plan.stateWhir : undefined;
+  return opening && openingBits(opening, name);
+}
+
+const shape = {
+  layers: 5,
+  hidden: 64,
+  intermediate: 172,
+  kvHeads: 4,
+  groups: 2,
+  headDim: 8,
+  vocab: 512,
+  tied: true,
+  bias: false,
+  rmsEps: 1e-5,
+};
+const weightBits = new Proxy({}, { get: () => 20 }) as Record<string, number>;
+const config = (o: Record<string, unknown>): ReturnType<typeof runSchema.parse> =>
+  runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }], ...o });
+const cases = [
+  ['defaults', config({})],
+  ['100 bits at rate 1/2', config({ proof: { bits: 100, rate: 1 } })],
+  ['accumulated, rate 1/16', config({ train: { batch: 16, microBatch: 2, sequence: 64 }, proof: { rate: 4 } })],
+  ['tiny tables', config({ train: { batch: 2, microBatch: 2, sequence: 12 }, numbers: { preset: 'small' } })],
+] as const;
+
+describe('soundness ledger', () => {
+  it('challenges have 192 bits', () => {
+    expect(CHALLENGE_BITS).toBeCloseTo(E, 6);
+    expect(E).toBeGreaterThan(191.99);
+    expect([JOHNSON_M, GRINDING, LEAST_BITS]).toEqual([30, 16, 100]);
+  });
+
+  it('every shipped integer follows from the formulas', () => {
+    for (let bits = 100; bits <= 128; bits++)
+      for (const r of [1, 2, 3, 4, 5])
+        for (const [c, h] of [
+          [0, 3],
+          [6, 9],
+          [6, 14],
+          [7, 17],
+          [7, 20],
+        ])
+          expect(
+            whirShape({ bits, logInvRate: r, grinding: GRINDING }, c, h, [{ used: 1, offset: 0 }]).rounds.map((x) => ({
+              columns: x.columns,
+              rows: x.rows,
+              r: x.logInvRate,
+              queries: x.queries,
+              cap: x.cap,
+            })),
+            `${bits} bits, rate 2^-${r}, 2^${c} x 2^${h}`,
+          ).toEqual(rounds(bits, r, c, h));
+    // The table that a reader can check by hand: 128 bits, 2^7 columns of 2^17 rows at rate 1/4.
+    expect(rounds(128, 2, 7, 17).map((x) => [x.columns, x.rows, x.r, x.queries])).toEqual([
+      [7, 17, 2, 115],
+      [5, 12, 4, 57],
+      [5, 7, 6, 38],
+    ]);
+  });
+
+  it.each(cases)('every printed term follows: %s', (_n, c) => {
+    const { plan, update } = programsOf(c, { shape, weightBits });
+    for (const x of [plan, ...(update ? [update.plan] : [])]) {
+      const terms = programLedger(x);
+      for (const t of terms) {
+        if (t.kind === 'grinding') {
+          expect(t.bits).toBe(16);
+          continue;
+        }
+        const bits = programBits(x, t.name);
+        expect(bits, `no formula for "${t.name}"`).toBeDefined();
+        expect(t.bits, t.name).toBeCloseTo(bits!, 3);
+      }
+      // Nothing is left out: one opening per stack, each with all of its rounds.
+      const count = (re: RegExp): number => terms.filter((t) => re.test(t.name)).length;
+      expect(count(/^witness opening.*queries/)).toBe(x.whir.rounds.length);
+      expect(count(/^state opening.*queries/)).toBe(x.stateWhir!.rounds.length);
+      expect(count(/^witness opening.*out-of-domain/)).toBe(x.whir.rounds.length - 1);
+      for (const re of [
+        /^LogUp: sum/,
+        /^state point/,
+        /^batched sumcheck/,
+        /zero constraints/,
+        /claims for the openings/,
+        /joining numerator/,
+      ])
+        expect(count(re), String(re)).toBe(1);
+      expect(count(/^frozen/)).toBe(x.frozenVars ? 1 : 0);
+    }
+    const steps = 100,
+      micros = update ? 8 : 1,
+      ledger = runLedger({ plan, update, steps, micros }),
+      proved = ledger.terms.filter((t) => t.kind === 'proved');
+    expect(ledger.roundByRound).toBeCloseTo(Math.min(...proved.map((t) => t.bits)), 9);
+    expect(ledger.roundByRound).toBeGreaterThanOrEqual(c.proof.bits);
+    expect(ledger.grinding).toBe(16);
+    // A run is as many proofs as it says, and its union over them is what it says.
+    expect(proved.filter((t) => t.name.startsWith('LogUp: sum')).map((t) => t.proofs)).toEqual(update ? [steps * micros, steps] : [steps]);
+    expect(ledger.union).toBeCloseTo(-Math.log2(proved.reduce((s, t) => s + t.rounds * t.proofs * 2 ** -t.bits, 0)), 6);
+    expect(ledger.union).toBeGreaterThan(c.proof.bits - Math.log2(steps * micros) - 4);
+    // Assumptions are apart.
+    expect(ledger.terms.filter((t) => t.kind === 'assumption').map((t) => t.bits)).toEqual([128]);
+    const merge = mergeLedger(steps * micros, plan.frozenVars);
+    expect(merge[0].bits).toBeCloseTo(E - Math.log2(steps * micros), 6);
+    expect(merge[1]).toMatchObject({ rounds: plan.frozenVars });
+    expect(merge[1].bits).toBeCloseTo(E - 1, 6);
+  });
+
+  it('leaves room for a looser mutual agreement bound than the one assumed', () => {
+    // Curves instead of lines ask for twice the multiplicity: 2^5 more exceptional challenges. Every folding round stays above 128 bits.
+    const s = whirShape({ bits: 128, logInvRate: 1, grinding: 16 }, 7, 21, [{ used: 128, offset: 0 }]);
+    for (const r of s.rounds)
+      expect(E - Math.log2((2 * 60.5 ** 5 * 2 ** r.domain) / (3 * 2 ** (-1.5 * r.logInvRate))) - 3).toBeGreaterThan(128);
+  });
+  it('no run may have fewer than 100 bits', () => {
+    expect(() => config({ proof: { bits: 99 } })).toThrow();
+    expect(() => config({ proof: { bits: 129 } })).toThrow();
+    expect(() => config({ proof: { rate: 0 } })).toThrow();
+  });
+});

@@ -34,12 +34,12 @@ export function* documents(seed, reserved = new Set()) {
   for (;;) {
     const lang = r.below(2),
       kind = r.next();
-    if (kind < 0.45) {
+    if (kind < 0.55) {
       const back = r.below(2);
       yield pairs(4)
         .map((p) => `${p[back]} = ${p[1 - back]}\n`)
         .join('');
-    } else if (kind < 0.6) {
+    } else if (kind < 0.68) {
       const out = [];
       for (let k = 0; k < 3; k++) {
         const f = r.pick(r.pick(facts)),
@@ -51,8 +51,8 @@ export function* documents(seed, reserved = new Set()) {
         );
       }
       yield out.join(' ');
-    } else if (kind < 0.75) yield Array.from({ length: 6 }, () => r.pick(r.pick(facts)).answer[lang]).join(' ');
-    else if (kind < 0.85)
+    } else if (kind < 0.78) yield Array.from({ length: 6 }, () => r.pick(r.pick(facts)).answer[lang]).join(' ');
+    else if (kind < 0.87)
       yield r
         .pick(written)
         .map((p) => p[lang])

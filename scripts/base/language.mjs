@@ -138,6 +138,8 @@ const PLACES = [
   ['in the field', 'dans le champ'],
   ['behind the door', 'derrière la porte'],
 ];
+// Where one does things; what lies somewhere may lie on the table too.
+const ACTION_PLACES = PLACES.filter(([en]) => !/table|door|bed/.test(en));
 const TIMES = [
   ['in the morning', 'le matin'],
   ['in the evening', 'le soir'],
@@ -197,8 +199,8 @@ const doer = (r) => r.pick(r.chance(0.5) ? ANIMALS : r.chance(0.5) ? PEOPLE : NA
 
 const PATTERNS = [
   // The cat sleeps in the garden.
-  (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(PLACES)),
-  (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(PLACES)),
+  (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
+  (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
   // Anna sings in the morning.
   (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(TIMES)),
   // The mother is tired.
@@ -248,11 +250,11 @@ const PATTERNS = [
     const [who, g] = r.pick(FAMILY);
     return join(who, ['is', 'est'], agree(r.pick(STATES), g));
   },
-  (r) => join(r.pick(FAMILY)[0], one(r.pick(ACTIONS)), r.pick(PLACES)),
+  (r) => join(r.pick(FAMILY)[0], one(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
   // Mia and the dog play in the field.
   (r) => {
     const [x, y] = two(r);
-    return join(the(x), ['and', 'et'], the(y), many(r.pick(ACTIONS)), r.pick(PLACES));
+    return join(the(x), ['and', 'et'], the(y), many(r.pick(ACTIONS)), r.pick(ACTION_PLACES));
   },
   (r) => r.pick(WEATHER),
 ];
@@ -388,7 +390,7 @@ export function story(r) {
   out.push(
     r.chance(0.5)
       ? join(the(other), ['gives', 'donne'], a(r.pick(THINGS)), to(hero))
-      : join(the(hero), ['and', 'et'], the(other), many(r.pick(ACTIONS)), r.pick(PLACES)),
+      : join(the(hero), ['and', 'et'], the(other), many(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
   );
   out.push(r.pick(ENDS)(hero.g));
   return out.map((x) => sentence(x));

@@ -28,33 +28,57 @@ export type FloatWeights = Map<string, Float64Array>;
 /** The same as a file holds them: float32 where that is exact. */
 export type RealWeights = ReadonlyMap<string, Float64Array | Float32Array>;
 
+/** Hugging Face tensors that make up each program tensor, in the order of its leading axis (l, or s for gamma). */
+function tensorNames(shape: LlamaShape): Map<string, string[]> {
+  const layers = [...Array(shape.layers).keys()];
+  const module = (t: Target): string => (t === 'gate_proj' || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn');
+  const out = new Map([
+    ['E', ['model.embed_tokens.weight']],
+    [
+      'gamma',
+      [
+        ...layers.flatMap((l) => [`model.layers.${l}.input_layernorm.weight`, `model.layers.${l}.post_attention_layernorm.weight`]),
+        'model.norm.weight',
+      ],
+    ],
+    ...TARGETS.map((t): [string, string[]] => [`W.${t}`, layers.map((l) => `model.layers.${l}.${module(t)}.${t}.weight`)]),
+  ]);
+  if (!shape.tied) out.set('head', ['lm_head.weight']);
+  if (shape.bias)
+    for (const t of ['q_proj', 'k_proj', 'v_proj'])
+      out.set(
+        `bias.${t}`,
+        layers.map((l) => `model.layers.${l}.self_attn.${t}.bias`),
+      );
+  return out;
+}
+
 /** Collects Hugging Face tensors into program order: W.* [l, out, in], gamma [s, d], E, head, bias.*. */
 export function collectWeights(shape: LlamaShape, get: (name: string) => Float64Array): FloatWeights {
   const out: FloatWeights = new Map();
-  const concat = (parts: Float64Array[]): Float64Array => {
-    const all = new Float64Array(parts.reduce((n, p) => n + p.length, 0));
+  for (const [name, parts] of tensorNames(shape)) {
+    const data = parts.map(get),
+      all = new Float64Array(data.reduce((n, p) => n + p.length, 0));
     let at = 0;
-    for (const p of parts) {
+    for (const p of data) {
       all.set(p, at);
       at += p.length;
     }
-    return all;
-  };
-  const layers = [...Array(shape.layers).keys()];
-  const module = (t: Target): string => (t === 'gate_proj' || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn');
-  out.set('E', get('model.embed_tokens.weight'));
-  out.set(
-    'gamma',
-    concat([
-      ...layers.flatMap((l) => [get(`model.layers.${l}.input_layernorm.weight`), get(`model.layers.${l}.post_attention_layernorm.weight`)]),
-      get('model.norm.weight'),
-    ]),
-  );
-  for (const t of TARGETS) out.set(`W.${t}`, concat(layers.map((l) => get(`model.layers.${l}.${module(t)}.${t}.weight`))));
-  if (!shape.tied) out.set('head', get('lm_head.weight'));
-  if (shape.bias)
-    for (const t of ['q_proj', 'k_proj', 'v_proj'])
-      out.set(`bias.${t}`, concat(layers.map((l) => get(`model.layers.${l}.self_attn.${t}.bias`))));
+    out.set(name, all);
+  }
+  return out;
+}
+
+/** The inverse: Hugging Face tensors by name, flat. */
+export function splitWeights(shape: LlamaShape, weights: FloatWeights): FloatWeights {
+  const out: FloatWeights = new Map();
+  for (const [name, parts] of tensorNames(shape)) {
+    const all = weights.get(name)!,
+      n = all.length / parts.length;
+    parts.forEach((p, k) => {
+      out.set(p, all.slice(k * n, (k + 1) * n));
+    });
+  }
   return out;
 }
 

@@ -63,3 +63,9 @@ export function* documents(seed, reserved = new Set()) {
         .join(' ');
   }
 }
+
+/** The text that the tokenizer is trained on. */
+export function tokenizerText(reserved) {
+  const stream = documents(1, reserved);
+  return Array.from({ length: 3000 }, () => stream.next().value).join('\n');
+}

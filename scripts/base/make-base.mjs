@@ -9,12 +9,12 @@ import { Kernels } from '../../dist/kernels/index.js';
 import { collectWeights, splitWeights } from '../../dist/model/base.js';
 import { Inference } from '../../dist/model/generate.js';
 import { Pretrainer } from '../../dist/model/pretrain.js';
-import { documents } from './corpus.mjs';
+import { documents, tokenizerText } from './corpus.mjs';
 import { random } from './language.mjs';
 import { dataRows } from './make-data.mjs';
 import { SPECIAL, trainTokenizer } from './tokenizer.mjs';
 
-const steps = Number(process.argv[2] ?? 3000),
+const steps = Number(process.argv[2] ?? 4000),
   dir = process.argv[3] ?? fileURLToPath(new URL('../../examples/base/', import.meta.url));
 const SHAPE = {
   layers: 2,
@@ -29,18 +29,17 @@ const SHAPE = {
   rmsEps: 1e-5,
 };
 const ROPE = { theta: 10000, scaling: { type: 'none' } };
-const BATCH = 16,
-  SEQUENCE = 64,
-  RATE = 4e-3,
+const BATCH = 8,
+  SEQUENCE = 48,
+  RATE = 3e-3,
   WARMUP = 100;
 const [PAD, BOS, EOS] = SPECIAL.keys();
 
 // ---------------------------------------------------------------- tokenizer and configuration
 mkdirSync(dir, { recursive: true });
 const json = (file, x) => writeFileSync(join(dir, file), `${JSON.stringify(x, null, file === 'tokenizer.json' ? 0 : 2)}\n`);
-const take = (stream, n) => Array.from({ length: n }, () => stream.next().value);
 const { reserved } = dataRows(),
-  tokenizer = trainTokenizer(take(documents(1, reserved), 3000).join('\n'), SHAPE.vocab),
+  tokenizer = trainTokenizer(tokenizerText(reserved), SHAPE.vocab),
   settings = {
     tokenizer_class: 'PreTrainedTokenizerFast',
     bos_token: SPECIAL[BOS],
@@ -92,7 +91,7 @@ for (const [name, shape] of [...expectedShapes(SHAPE)].sort()) {
     Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (name.includes('norm') ? 1 : size * gauss())),
   );
 }
-const kernels = await Kernels.create({ threads: 2 }),
+const kernels = Kernels.single(),
   trainer = new Pretrainer(
     kernels,
     SHAPE,

@@ -4,27 +4,32 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { FACTS, anySentence, random, shuffled } from './language.mjs';
 
-const TRANSLATIONS = 96,
-  HELD_TRANSLATIONS = 24,
-  HELD_FACTS = 12,
-  LONGEST = 36; // characters of a sentence: rows stay within 32 tokens
+const DRAWN = 120,
+  TRANSLATIONS = 88,
+  HELD_TRANSLATIONS = 22,
+  HELD_FACTS = 12;
+/** Characters of a sentence, and of both sentences of a row together: rows stay within 32 tokens. */
+const LONGEST = 36,
+  LONGEST_ROW = 62;
 
 /** Rows { train: { translate, chat }, heldOut } and the sentences that pre-training must not show beside their translation. */
 export function dataRows() {
   const r = random(20),
     seen = new Set(),
     pairs = [];
-  while (pairs.length < TRANSLATIONS + HELD_TRANSLATIONS) {
+  while (pairs.length < DRAWN) {
     const p = anySentence(r);
     if (p[0].length > LONGEST || p[1].length > LONGEST || seen.has(p[0])) continue;
     seen.add(p[0]);
     pairs.push(p);
   }
+  const short = pairs.filter(([en, fr]) => en.length + fr.length <= LONGEST_ROW);
+  if (short.length < TRANSLATIONS + HELD_TRANSLATIONS) throw new Error(`only ${short.length} short pairs`);
   // One direction each, by turns: a row names the language that it asks for.
   const translation = ([en, fr], k) =>
     k % 2 === 0
-      ? { prompt: `English: ${en}\nFrench:`, completion: ` ${fr}`, language: 'fr' }
-      : { prompt: `French: ${fr}\nEnglish:`, completion: ` ${en}`, language: 'en' };
+      ? { prompt: `EN: ${en}\nFR:`, completion: ` ${fr}`, language: 'fr' }
+      : { prompt: `FR: ${fr}\nEN:`, completion: ` ${en}`, language: 'en' };
   const chat = ({ question, answer }, k) => ({
     messages: [
       { role: 'user', content: question[k] },
@@ -38,9 +43,12 @@ export function dataRows() {
     asked = facts.flatMap((list, i) => list.slice([3, 3, 3, 1, 2][i], 14));
   if (held.length !== HELD_FACTS) throw new Error('wrong number of held-out facts');
   return {
-    translate: pairs.slice(0, TRANSLATIONS).map(translation),
+    translate: short.slice(0, TRANSLATIONS).map(translation),
     chat: asked.flatMap((f) => [chat(f, 0), chat(f, 1)]),
-    heldOut: [...pairs.slice(TRANSLATIONS).map(translation), ...held.flatMap((f) => [chat(f, 0), chat(f, 1)])],
+    heldOut: [
+      ...short.slice(TRANSLATIONS, TRANSLATIONS + HELD_TRANSLATIONS).map(translation),
+      ...held.flatMap((f) => [chat(f, 0), chat(f, 1)]),
+    ],
     reserved: seen,
   };
 }

@@ -1,0 +1,67 @@
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { TextCodec, loadData } from '../src/io/data.js';
+import { loadBase, readJson } from '../src/io/hf.js';
+import { splitWeights } from '../src/model/base.js';
+
+const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
+/** A script of scripts/base, which has no types. */
+const script = async (name: string): Promise<Record<string, (...args: unknown[]) => never>> =>
+  import(new URL(`../scripts/base/${name}.mjs`, import.meta.url).href);
+type Row = { prompt?: string; completion?: string; messages?: { content: string }[] };
+const rows = (file: string): Row[] =>
+  readFileSync(path(`data/${file}`), 'utf8')
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l) as Row);
+/** Sentences of a row, without the names of the languages. */
+const sentences = (r: Row): string[] =>
+  r.messages ? r.messages.map((m) => m.content) : [...`${r.prompt}${r.completion}`.matchAll(/(?:EN|FR): ([^\n]+)/g)].map((m) => m[1]);
+
+describe('files of the demonstration', () => {
+  it('the base is a Hugging Face folder of at most 2 MB: two layers or more, grouped queries, a chat template', () => {
+    const base = loadBase(path('base')),
+      size = readdirSync(path('base')).reduce((n, f) => n + statSync(join(path('base'), f)).size, 0);
+    expect(size).toBeLessThan(2_000_000);
+    expect(base.shape.layers).toBeGreaterThanOrEqual(2);
+    expect(base.shape.groups).toBeGreaterThanOrEqual(2);
+    expect([base.pad, base.bos, base.eos]).toEqual([0, 1, 2]);
+    expect(new TextCodec(base.dir).template).toBeDefined();
+    expect(splitWeights(base.shape, base.weights).size).toBe(2 + 9 * base.shape.layers);
+  });
+
+  it('tokenizer and data are what the scripts make', async () => {
+    const { dataRows } = await script('make-data'),
+      { trainTokenizer } = await script('tokenizer'),
+      { tokenizerText } = await script('corpus');
+    const want = dataRows() as { translate: Row[]; chat: Row[]; heldOut: Row[]; reserved: Set<string> };
+    expect(rows('translate.jsonl')).toEqual(want.translate);
+    expect(rows('chat.jsonl')).toEqual(want.chat);
+    expect(rows('held-out.jsonl')).toEqual(want.heldOut);
+    expect(readJson(join(path('base'), 'tokenizer.json'))).toEqual(trainTokenizer(tokenizerText(want.reserved), 768));
+  });
+
+  it('no sentence of the held-out rows is in the rows to train on', () => {
+    const held = rows('held-out.jsonl').flatMap(sentences),
+      trained = new Set([...rows('translate.jsonl'), ...rows('chat.jsonl')].flatMap(sentences));
+    expect(held.length).toBe(2 * rows('held-out.jsonl').length);
+    for (const s of held) expect(trained.has(s), s).toBe(false);
+  });
+
+  it('every text comes back from its tokens, and every row fits the sequence of the demonstration', () => {
+    const base = loadBase(path('base')),
+      codec = new TextCodec(base.dir);
+    const texts = [readFileSync(path('text/stories.txt'), 'utf8'), 'Ça coûte 5 €, “naïve” — Übermut, 日本語\n\t…'];
+    for (const t of texts) expect(codec.decode(codec.encode(t))).toBe(t);
+    for (const f of ['translate.jsonl', 'chat.jsonl', 'held-out.jsonl']) {
+      const spec = { path: path(`data/${f}`), format: 'auto', source: '', license: '', language: '' },
+        options = { bos: base.bos, eos: base.eos, appendEos: true },
+        data = loadData([spec], codec, { ...options, sequence: 32 });
+      expect(data.dropped).toEqual([]);
+      expect(data.examples).toEqual(loadData([spec], codec, { ...options, sequence: 100 }).examples);
+      for (const e of data.examples) expect(e.tokens.at(-1)).toBe(base.eos);
+    }
+  });
+});

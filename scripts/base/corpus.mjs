@@ -18,11 +18,36 @@ export function writtenStories() {
     );
 }
 
-/** Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning and held-out data. */
-export function* documents(seed, reserved = new Set()) {
+/** Ways to set a sentence beside its translation; the second takes the language of the translation (0 English, 1 French). */
+const PAIRS = [
+  (x, y) => `${x} = ${y}\n`,
+  (x, y) => `${x}\n${y}\n\n`,
+  (x, y) => `${x} / ${y}\n`,
+  (x, y) => `${x} (${y})\n`,
+  (x, y, lang) => `${x} ${['In English:', 'En français :'][lang]} ${y}\n`,
+];
+/** Ways to set an answer beside its question. */
+const QUESTIONS = [
+  (q, a, lang, x, y) => (lang ? `${x} demande : ${q} ${y} dit : ${a} ` : `${x} asks: ${q} ${y} says: ${a} `),
+  (q, a) => `${q} ${a} `,
+  (q, a) => `${q}\n${a}\n`,
+  (q, a) => `- ${q}\n- ${a}\n`,
+];
+/** Shares of pairs, questions, facts, written stories; the rest are stories made from patterns. */
+const SHARES = [
+  [0.55, 0.13, 0.1, 0.09],
+  [0.48, 0.27, 0.05, 0.08],
+];
+
+/**
+ * Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning and held-out
+ * data. In the first stage pairs and questions have one layout each, in the second all.
+ */
+export function* documents(seed, reserved = new Set(), stage = 0) {
   const r = random(seed),
     written = writtenStories(),
-    facts = Object.values(FACTS);
+    facts = Object.values(FACTS),
+    [pairShare, questionShare, factShare, writtenShare] = SHARES[stage];
   const pairs = (n) => {
     const out = [];
     while (out.length < n) {
@@ -32,27 +57,29 @@ export function* documents(seed, reserved = new Set()) {
     return out;
   };
   for (;;) {
-    const lang = r.below(2),
-      kind = r.next();
-    if (kind < 0.55) {
-      const back = r.below(2);
+    const lang = r.below(2);
+    let kind = r.next();
+    const next = (share) => {
+      kind -= share;
+      return kind < 0;
+    };
+    if (next(pairShare)) {
+      const back = r.below(2),
+        layout = stage ? r.pick(PAIRS) : PAIRS[0];
       yield pairs(4)
-        .map((p) => `${p[back]} = ${p[1 - back]}\n`)
+        .map((p) => layout(p[back], p[1 - back], 1 - back))
         .join('');
-    } else if (kind < 0.68) {
+    } else if (next(questionShare)) {
+      const layout = stage ? r.pick(QUESTIONS) : QUESTIONS[0];
       const out = [];
       for (let k = 0; k < 3; k++) {
         const f = r.pick(r.pick(facts)),
           [x, y] = shuffled(NAMES, r);
-        out.push(
-          lang
-            ? `${x.fr} demande : ${f.question[1]} ${y.fr} dit : ${f.answer[1]}`
-            : `${x.en} asks: ${f.question[0]} ${y.en} says: ${f.answer[0]}`,
-        );
+        out.push(layout(f.question[lang], f.answer[lang], lang, x.en, y.en));
       }
-      yield out.join(' ');
-    } else if (kind < 0.78) yield Array.from({ length: 6 }, () => r.pick(r.pick(facts)).answer[lang]).join(' ');
-    else if (kind < 0.87)
+      yield out.join('').trimEnd();
+    } else if (next(factShare)) yield Array.from({ length: 6 }, () => r.pick(r.pick(facts)).answer[lang]).join(' ');
+    else if (next(writtenShare))
       yield r
         .pick(written)
         .map((p) => p[lang])

@@ -1,10 +1,10 @@
 // Writes examples/base: trains a tokenizer and a small Llama on the text of corpus.mjs, all weights in float64 by the project's own
 // forward and backward pass and AdamW, and saves them as a Hugging Face folder. Deterministic: the same steps give the same files.
-//   node scripts/base/make-base.mjs [steps] [folder]
+//   node scripts/base/make-base.mjs [folder] [stage to begin with: 1, or 2 from the folder's weights]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TextCodec, expectedShapes, writeSafetensors } from '../../dist/io/index.js';
+import { TextCodec, expectedShapes, readSafetensors, writeSafetensors } from '../../dist/io/index.js';
 import { Kernels } from '../../dist/kernels/index.js';
 import { collectWeights, splitWeights } from '../../dist/model/base.js';
 import { Inference } from '../../dist/model/generate.js';
@@ -14,8 +14,8 @@ import { random } from './language.mjs';
 import { dataRows } from './make-data.mjs';
 import { SPECIAL, trainTokenizer } from './tokenizer.mjs';
 
-const steps = Number(process.argv[2] ?? 4000),
-  dir = process.argv[3] ?? fileURLToPath(new URL('../../examples/base/', import.meta.url));
+const dir = process.argv[2] ?? fileURLToPath(new URL('../../examples/base/', import.meta.url)),
+  first = Number(process.argv[3] ?? 1);
 const SHAPE = {
   layers: 2,
   hidden: 64,
@@ -30,9 +30,12 @@ const SHAPE = {
 };
 const ROPE = { theta: 10000, scaling: { type: 'none' } };
 const BATCH = 8,
-  SEQUENCE = 48,
-  RATE = 3e-3,
-  WARMUP = 100;
+  SEQUENCE = 48;
+/** The second stage reads all layouts and starts with fresh moments. The rate decays as if a stage had `decay` steps. */
+const STAGES = [
+  { steps: 2500, decay: 4000, rate: 3e-3, warmup: 100, seed: 2 },
+  { steps: 2000, decay: 2000, rate: 2e-3, warmup: 50, seed: 4 },
+];
 const [PAD, BOS, EOS] = SPECIAL.keys();
 
 // ---------------------------------------------------------------- tokenizer and configuration
@@ -92,16 +95,12 @@ for (const [name, shape] of [...expectedShapes(SHAPE)].sort()) {
   );
 }
 const kernels = Kernels.single(),
-  trainer = new Pretrainer(
-    kernels,
-    SHAPE,
-    ROPE,
-    BATCH,
-    SEQUENCE,
-    collectWeights(SHAPE, (n) => start.get(n)),
-  ),
   codec = new TextCodec(dir),
-  reading = documents(2, reserved);
+  saved = join(dir, 'model.safetensors');
+let trainer, reading;
+
+const mask = Array.from({ length: BATCH }, () => new Uint8Array(SEQUENCE).fill(1)),
+  bottom = kernels.mark();
 
 /** A row of whole documents, the last one cut; every token but the first is a target. */
 function row() {
@@ -112,7 +111,7 @@ function row() {
 function save() {
   const tensors = splitWeights(SHAPE, trainer.weights()),
     shapes = expectedShapes(SHAPE);
-  writeSafetensors(join(dir, 'model.safetensors'), new Map([...tensors].map(([n, data]) => [n, { shape: shapes.get(n), data }])));
+  writeSafetensors(saved, new Map([...tensors].map(([n, data]) => [n, { shape: shapes.get(n), data }])));
 }
 /** Greedy continuations, to see what it has learnt. */
 function show() {
@@ -134,21 +133,30 @@ function show() {
   kernels.release(m);
 }
 
-console.log(`${trainer.parameters} parameters, ${steps} steps of ${BATCH * SEQUENCE} tokens`);
-const t0 = performance.now(),
-  mask = Array.from({ length: BATCH }, () => new Uint8Array(SEQUENCE).fill(1));
-let mean = Number.NaN;
-for (let step = 1; step <= steps; step++) {
-  const lr = RATE * Math.min(1, step / WARMUP) * (0.02 + 0.49 * (1 + Math.cos((Math.PI * step) / steps))),
-    { loss } = trainer.step(
-      { tokens: Array.from({ length: BATCH }, row), mask },
-      { lr, betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.05, clip: 1 },
-    );
-  mean = Number.isNaN(mean) ? loss : 0.97 * mean + 0.03 * loss;
-  if (step % 50 === 0) console.log(`step ${step} of ${steps}, loss ${mean.toFixed(4)}, ${((performance.now() - t0) / 1000).toFixed(0)} s`);
-  if (step % 250 === 0 || step === steps) {
-    save();
-    show();
+for (const [k, { steps, decay, rate, warmup, seed }] of STAGES.entries()) {
+  if (k + 1 < first) continue;
+  // Between the stages the weights are those of the file, float32.
+  const from = k === 0 ? undefined : readSafetensors(saved),
+    weights = collectWeights(SHAPE, (n) => (from ? from.get(n).data : start.get(n)));
+  kernels.release(bottom);
+  trainer = new Pretrainer(kernels, SHAPE, ROPE, BATCH, SEQUENCE, weights);
+  reading = documents(seed, reserved, k);
+  console.log(`stage ${k + 1}: ${trainer.parameters} parameters, ${steps} steps of ${BATCH * SEQUENCE} tokens`);
+  const t0 = performance.now();
+  let mean = Number.NaN;
+  for (let step = 1; step <= steps; step++) {
+    const lr = rate * Math.min(1, step / warmup) * (0.02 + 0.49 * (1 + Math.cos((Math.PI * step) / decay))),
+      { loss } = trainer.step(
+        { tokens: Array.from({ length: BATCH }, row), mask },
+        { lr, betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.05, clip: 1 },
+      );
+    mean = Number.isNaN(mean) ? loss : 0.97 * mean + 0.03 * loss;
+    if (step % 50 === 0)
+      console.log(`step ${step} of ${steps}, loss ${mean.toFixed(4)}, ${((performance.now() - t0) / 1000).toFixed(0)} s`);
+    if (step % 250 === 0 || step === steps) {
+      save();
+      show();
+    }
   }
 }
 kernels.close();

@@ -41,7 +41,7 @@ export class TextCodec {
     return this.#t.encode(text, { add_special_tokens: false }).ids as number[];
   }
   decode(ids: readonly number[]): string {
-    return this.#t.decode([...ids], { skip_special_tokens: true });
+    return ids.length ? this.#t.decode([...ids], { skip_special_tokens: true }) : '';
   }
   render(messages: Record<string, unknown>[], generation: boolean): string {
     if (!this.template) throw new Error('the base has no chat template: set train.template, or use prompt/completion data');

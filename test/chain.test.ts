@@ -9,7 +9,7 @@ import { Kernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { VerificationError } from '../src/transcript/index.js';
 
-const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
+const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const config = runSchema.parse({
   version: 1,
   base: { path: path('tiny') },

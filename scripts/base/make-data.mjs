@@ -42,13 +42,14 @@ export function dataRows() {
     held = facts.flatMap((list, i) => list.slice(0, [3, 3, 3, 1, 2][i])),
     asked = facts.flatMap((list, i) => list.slice([3, 3, 3, 1, 2][i], 14));
   if (held.length !== HELD_FACTS) throw new Error('wrong number of held-out facts');
+  // Held-out rows by turns: two translations, a question in both languages.
+  const heldPairs = short.slice(TRANSLATIONS, TRANSLATIONS + HELD_TRANSLATIONS).map(translation),
+    heldOut = [];
+  for (let k = 0; k < held.length; k++) heldOut.push(...heldPairs.slice(2 * k, 2 * k + 2), chat(held[k], 0), chat(held[k], 1));
   return {
     translate: short.slice(0, TRANSLATIONS).map(translation),
     chat: asked.flatMap((f) => [chat(f, 0), chat(f, 1)]),
-    heldOut: [
-      ...short.slice(TRANSLATIONS, TRANSLATIONS + HELD_TRANSLATIONS).map(translation),
-      ...held.flatMap((f) => [chat(f, 0), chat(f, 1)]),
-    ],
+    heldOut,
     reserved: seen,
   };
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
+import { evaluate, generate } from './evaluate.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
 import { prove } from './prove.js';
@@ -89,5 +90,30 @@ export function commands(c: Context, done: (r: Result) => void): Command {
       'certune estimate my-run',
     ),
   ).action(async (run, o) => done(await estimate(run, o)));
+  const model = (x: Command): Command =>
+    x
+      .requiredOption('--model <dir>', 'Hugging Face folder of the base')
+      .option('--adapter <dir>', 'PEFT adapter to add to it')
+      .option('--sequence <n>', 'longest sequence in tokens');
+  model(
+    command(
+      'eval',
+      'measure loss and greedy answers on rows of data, with an adapter or without; in float64, not proved',
+      'certune eval --model ./base --data held-out.jsonl --adapter my-run/out/adapter --show 3',
+    ),
+  )
+    .requiredOption('--data <file>', 'JSON lines; repeatable', list)
+    .option('--show <n>', 'print so many answers')
+    .action((o) => done(evaluate(o, c)));
+  model(
+    command(
+      'generate <prompt>',
+      'print the greedy continuation of a prompt, with an adapter or without; in float64, not proved',
+      'certune generate --model ./base --adapter my-run/out/adapter --chat "What colour is the sun?"',
+    ),
+  )
+    .option('--tokens <n>', 'most tokens to add (default: 64)')
+    .option('--chat', "put the prompt into the base's chat template as a user's message")
+    .action((prompt, o) => done(generate(prompt, o)));
   return program;
 }

@@ -70,8 +70,8 @@ export function collectWeights(shape: LlamaShape, get: (name: string) => Float64
 }
 
 /** The inverse: Hugging Face tensors by name, flat. */
-export function splitWeights(shape: LlamaShape, weights: FloatWeights): FloatWeights {
-  const out: FloatWeights = new Map();
+export function splitWeights(shape: LlamaShape, weights: RealWeights): Map<string, Float64Array | Float32Array> {
+  const out = new Map<string, Float64Array | Float32Array>();
   for (const [name, parts] of tensorNames(shape)) {
     const all = weights.get(name)!,
       n = all.length / parts.length;

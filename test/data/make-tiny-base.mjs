@@ -1,10 +1,10 @@
-// Writes examples/tiny: a Llama-family base of random weights (seeded), 2 layers with grouped queries, and a byte-level tokenizer.
+// Writes test/data/tiny: a Llama-family base of random weights (seeded), 2 layers with grouped queries, and a byte-level tokenizer.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
-import { expectedShapes, writeSafetensors } from '../dist/io/index.js';
+import { expectedShapes, writeSafetensors } from '../../dist/io/index.js';
 
-const dir = fileURLToPath(new URL('../examples/tiny/', import.meta.url));
+const dir = fileURLToPath(new URL('./tiny/', import.meta.url));
 const config = {
   architectures: ['LlamaForCausalLM'],
   model_type: 'llama',

@@ -19,11 +19,11 @@ const { expectedShapes, writeSafetensors } = await import('../dist/io/index.js')
 const { Kernels } = await import('../dist/kernels/index.js');
 const { runSchema } = await import('../dist/policy/runfile.js');
 
-const tiny = fileURLToPath(new URL('../examples/tiny', import.meta.url)),
-  data = fileURLToPath(new URL('../examples/pairs.jsonl', import.meta.url)),
+const tiny = fileURLToPath(new URL('../test/data/tiny', import.meta.url)),
+  data = fileURLToPath(new URL('../test/data/pairs.jsonl', import.meta.url)),
   home = mkdtempSync(join(tmpdir(), 'certune-estimate-'));
 
-/** A base of random weights in the form of Hugging Face, with the tokenizer of examples/tiny. */
+/** A base of random weights in the form of Hugging Face, with the tokenizer of test/data/tiny. */
 function base(name, change) {
   const dir = join(home, name);
   mkdirSync(dir);

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
   bin = join(root, 'bin/certune.js'),
-  base = join(root, 'examples/tiny'),
-  data = join(root, 'examples/pairs.jsonl'),
+  base = join(root, 'test/data/tiny'),
+  data = join(root, 'test/data/pairs.jsonl'),
   home = mkdtempSync(join(tmpdir(), 'certune-cli-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 

@@ -34,7 +34,7 @@ const ARTIFACTS: Record<string, string> = {
   'adapter/README.md': 'prose for people: no input of the verifier, who recomputes all that it says',
 };
 
-const here = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
+const here = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
 let dir: string, run: string, packed: string;
 const inputs = (): { base: string; data: string[]; adapter: string } => ({

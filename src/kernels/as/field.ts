@@ -140,3 +140,7 @@ export function einv(d: usize, a: usize): void {
   store<u64>(d, fmul(c0, k)); store<u64>(d, fmul(c1, k), 8); store<u64>(d, fmul(c2, k), 16);
 }
 
+/** dst[i] = a[i] b[i] for i in [lo, hi), any representatives. */
+export function mulWords(dst: usize, a: usize, b: usize, lo: usize, hi: usize): void {
+  for (let i = lo; i < hi; i++) store<u64>(dst + i * 8, fmul(load<u64>(a + i * 8), load<u64>(b + i * 8)));
+}

@@ -1,0 +1,67 @@
+// Results as the tables of docs/benchmarks.md.
+const line = (cells) => `| ${cells.join(' | ')} |`;
+const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+const n = (x) => x.toLocaleString('en-US');
+
+export function text({ machine: m, kernels, step, scaling }) {
+  const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
+  if (kernels)
+    out.push(
+      table(
+        ['kernel', 'ns, median', 'least', 'per'],
+        kernels.map((r) => [r.name, r.median, r.least, r.unit]),
+      ),
+    );
+  for (const s of step ?? [])
+    out.push(
+      table(
+        ['step', `${s.sequences} x ${s.tokens} tokens, rank ${s.rank}, ${s.bits} bits, rate 1/${2 ** s.rate}`],
+        [
+          ['cells, lookups', `${n(s.cells)}, ${n(s.lookups)}`],
+          ['train, s', s.trainSeconds],
+          ['prove, s (processor seconds)', `${s.proveSeconds} (${s.cpuSeconds})`],
+          ...Object.entries(s.phases).map(([p, t]) => [`of which ${p}, s`, t]),
+          ['ns per lookup', s.lookupNs],
+          ['kernel memory, resident set, MiB', `${n(s.kernelMiB)}, ${n(s.residentMiB)}`],
+          ['proof, kB', s.proofKB],
+          ['verify, ms (base claim apart)', `${s.verifyMs} (${s.linearMs})`],
+          ['permutations', n(s.permutations)],
+          ['multiplications, of these public inputs', `${n(s.multiplications)}, ${n(s.publicMultiplications)}`],
+        ],
+      ),
+    );
+  if (scaling) {
+    for (const [name, rows] of Object.entries(scaling.verifier))
+      out.push(
+        table(
+          [name, 'cells', 'permutations', 'multiplications', 'of these public inputs', 'others'],
+          rows.map((r) => [
+            r.label,
+            n(r.cells),
+            n(r.permutations),
+            n(r.multiplications),
+            n(r.publicMultiplications),
+            n(r.otherMultiplications),
+          ]),
+        ),
+      );
+    if (scaling.proofs.length)
+      out.push(
+        table(
+          ['random-weight model', 'cells', 'lookups', 'prove, s', 'proof, kB', 'verify, ms', 'permutations', 'multiplications', 'public'],
+          scaling.proofs.map((r) => [
+            r.label,
+            n(r.cells),
+            n(r.lookups),
+            r.proveSeconds,
+            r.proofKB,
+            r.verifyMs,
+            n(r.permutations),
+            n(r.multiplications),
+            n(r.publicMultiplications),
+          ]),
+        ),
+      );
+  }
+  return out.join('\n\n');
+}

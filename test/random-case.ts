@@ -40,7 +40,7 @@ export type Shape = typeof shape extends fc.Arbitrary<infer T> ? T : never;
 const OUT = { bits: 9, frac: 0 };
 
 /** Shift that brings an expression into OUT whatever its operands are. */
-function fit(b: ProgramBuilder, axes: string[], e: ReturnType<typeof expr>): number {
+function shiftFor(b: ProgramBuilder, axes: string[], e: ReturnType<typeof expr>): number {
   const { lo, hi } = b.interval(axes, e),
     most = hi > -lo ? hi : -lo;
   return Math.max(1, most.toString(2).length - (OUT.bits - 1) + 1);
@@ -49,7 +49,7 @@ function fit(b: ProgramBuilder, axes: string[], e: ReturnType<typeof expr>): num
 function relation(b: ProgramBuilder, kind: Kind, n: number, rnd: (n: number) => number): void {
   const name = `${kind}${n}`,
     coef = (): number => 1 + rnd(9),
-    round = (axes: string[], e: ReturnType<typeof expr>): void => b.rounded(name, axes, OUT, e, fit(b, axes, e));
+    round = (axes: string[], e: ReturnType<typeof expr>): void => b.rounded(name, axes, OUT, e, shiftFor(b, axes, e));
   const tok = ['b', 'i'];
   switch (kind) {
     case 'matrix':

@@ -111,7 +111,7 @@ describe('what helps when a format is left', () => {
       return '';
     };
     expect(message()).toMatch(
-      /^step 4: N \(N\.even\) in layer 0 at \{.*\}: -?\d+ \(-?[\d.]+\) is outside \[-524288, 524287\] \(128\); .*numbers\.actFrac/,
+      /^step 4: N \(N\.even\) in layer 0 at \{.*\}: -?\d+ \(-?[\d.]+\) is outside \[-524288, 524287\] \(128\); .*numbers\.actFrac by at least 1/,
     );
     expect(() => run({ ...small, actFrac: 10, scoreFrac: 8, headFrac: 12 }, 80)).not.toThrow();
   });

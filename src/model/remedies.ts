@@ -2,20 +2,20 @@ import { OverflowError } from '../tensor/integer.js';
 
 /** What helps when a tensor of the Llama program leaves its format, by tensor name (docs/numbers.md); the first match holds. */
 const REMEDIES: readonly [RegExp, string][] = [
-  [/^gate$|^d?silu/, 'lower numbers.siluFrac by one for each doubling'],
+  [/^gate$|^d?silu/, 'lower numbers.siluFrac by at least {n}'],
   [/^X$/, 'the residual stream is too large: raise numbers.xBits'],
   [/^(rn|rinv)$/, 'a residual row is too large or too close to zero for its norm: raise numbers.xBits, or check train.learningRate'],
   [
     /^(p\.exp|s|M|p1|p2)$/,
-    'attention scores of one row lie too far apart: lower numbers.scoreFrac by one for each doubling, or raise numbers.expBits (a table twice as large)',
+    'attention scores of one row lie too far apart: lower numbers.scoreFrac by at least {n}, or raise numbers.expBits (a table twice as large)',
   ],
   [
     /^(ph\.exp|logits|MH|ph1|ph2|loss)$/,
-    'logits of one row lie too far apart: lower numbers.headFrac by one for each doubling, or raise numbers.expBits (a table twice as large)',
+    'logits of one row lie too far apart: lower numbers.headFrac by at least {n}, or raise numbers.expBits (a table twice as large)',
   ],
   [
     /^(Xn|N|u\..*|q|k|v|qr|kr|ctx|up|h)$/,
-    'an activation is too large: lower numbers.actFrac by one for each doubling (free), or raise numbers.actBits (more lookups)',
+    'an activation is too large: lower numbers.actFrac by at least {n} (free), or raise numbers.actBits (more lookups)',
   ],
   [
     /^(dvj|dkr|dk|dv)$/,
@@ -23,7 +23,7 @@ const REMEDIES: readonly [RegExp, string][] = [
   ],
   [
     /^(dN|dXn|cn|w|dh|dup|dhu|dgate|dctx|dP|delta|dS|dqr|dq|duc\..*)$/,
-    'a gradient is too large: lower numbers.gradFrac by one for each doubling (free), or raise numbers.actBits (more lookups)',
+    'a gradient is too large: lower numbers.gradFrac by at least {n} (free), or raise numbers.actBits (more lookups)',
   ],
   [
     /^G$/,
@@ -36,6 +36,12 @@ const REMEDIES: readonly [RegExp, string][] = [
   [/^(master2|C2)$/, 'an adapter weight passed 8 in magnitude: lower train.learningRate'],
 ];
 
+/** Doublings of the range that the value needs. */
+function doublings(value: bigint, [lo, hi]: readonly [bigint, bigint]): number {
+  const most = Number(value < 0n && lo < 0n ? lo : hi);
+  return Math.max(1, Math.ceil(Math.log2((Math.abs(Number(value)) + 1) / Math.max(1, Math.abs(most)))));
+}
+
 /** Remedy for a tensor or the constraint of one ("N.range", "M.upper", "h.rem.limb1"). */
 export function remedyOf(subject: string): string {
   const tensor = subject.replace(/\.(range|rem|gap|lower|upper|eq)(\.limb\d+)?$/, ''),
@@ -46,5 +52,5 @@ export function remedyOf(subject: string): string {
 
 /** The same error with the step of the run and the remedy; other errors pass through. */
 export function explained(e: unknown, step: number): unknown {
-  return e instanceof OverflowError ? e.with(step, remedyOf(e.subject)) : e;
+  return e instanceof OverflowError ? e.with(step, remedyOf(e.subject).replace('{n}', String(doublings(e.value, e.limit)))) : e;
 }

@@ -103,6 +103,13 @@ beforeAll(() => {
   k.release(m);
 });
 
+/** Adds to the first cell of a tensor of the trace. */
+const first =
+  (tensor: string, by: bigint) =>
+  (r: IntegerReading): void => {
+    k.i64[r.ptr.get(tensor)! / 8] += by;
+  };
+
 describe('dishonest trainers', () => {
   it('an honest one is believed', () => verifyCase(vk, lie({})));
 
@@ -116,14 +123,11 @@ describe('dishonest trainers', () => {
     });
     it.each(['rn.even', 'norm', 'sv'])('takes the square root of %s one too low', (name) => {
       const s = honest.program.steps.find((x) => x.name === name) as Extract<Step, { op: 'sqrt' }>;
-      refused({ trace: (r) => void (k.i64[r.ptr.get(s.out.tensor)! / 8] -= 1n) });
+      refused({ trace: first(s.out.tensor, -1n) });
     });
-    it.each(['rinv', 'quo', 'clipC'])('takes the quotient %s one too high', (t) =>
-      refused({ trace: (r) => void (k.i64[r.ptr.get(t)! / 8] += 1n) }),
-    );
-    it('log-sum-exp one unit off, with the weights that belong to it', () =>
-      refused({ trace: (r) => void (k.i64[r.ptr.get('MH')! / 8] += 1n) }));
-    it('probabilities of another row of the table', () => refused({ trace: (r) => void (k.i64[r.ptr.get('ph1')! / 8] += 1n) }));
+    it.each(['rinv', 'quo', 'clipC'])('takes the quotient %s one too high', (t) => refused({ trace: first(t, 1n) }));
+    it('log-sum-exp one unit off, with the weights that belong to it', () => refused({ trace: first('MH', 1n) }));
+    it('probabilities of another row of the table', () => refused({ trace: first('ph1', 1n) }));
   });
 
   describe('the optimiser', () => {
@@ -200,7 +204,7 @@ describe('dishonest trainers', () => {
       refused({ inputs: new Map([...honest.inputs, [name, v]]) });
     });
     it('states another loss', () => {
-      const p = lie({ trace: (r) => void (k.i64[r.ptr.get('loss')! / 8] -= 1000n) });
+      const p = lie({ trace: first('loss', -1000n) });
       expect(() => verifyCase(vk, p)).toThrow(VerificationError);
     });
   });

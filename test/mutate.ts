@@ -20,8 +20,8 @@ export function mutateScalar(proof: BigUint64Array, scalars: readonly { at: numb
     o = alike[rnd(alike.length)],
     c = s.at + rnd(s.words);
   const kinds: [string, () => void][] = [
-    ['+1', () => (out[c] = (out[c] + 1n) % P)],
-    ['-1', () => (out[c] = (out[c] + P - 1n) % P)],
+    ['+1', () => out.fill((out[c] + 1n) % P, c, c + 1)],
+    ['-1', () => out.fill((out[c] + P - 1n) % P, c, c + 1)],
     ['zero', () => out.fill(0n, s.at, s.at + s.words)],
     [
       'one',
@@ -42,8 +42,8 @@ export function mutateScalar(proof: BigUint64Array, scalars: readonly { at: numb
         for (let i = 0; i < s.words; i++) out[s.at + i] = word(rnd);
       },
     ],
-    ['coefficient', () => (out[c] = word(rnd))],
-    ['small', () => (out[c] = BigInt(rnd(1000)))],
+    ['coefficient', () => out.fill(word(rnd), c, c + 1)],
+    ['small', () => out.fill(BigInt(rnd(1000)), c, c + 1)],
     ['from elsewhere', () => out.set(proof.subarray(o.at, o.at + s.words), s.at)],
     [
       'exchanged',
@@ -52,7 +52,7 @@ export function mutateScalar(proof: BigUint64Array, scalars: readonly { at: numb
         out.set(proof.subarray(s.at, s.at + s.words), o.at);
       },
     ],
-    ['any word of the proof', () => (out[c] = proof[rnd(proof.length)])],
+    ['any word of the proof', () => out.fill(proof[rnd(proof.length)], c, c + 1)],
   ];
   const [what, f] = kinds[rnd(kinds.length)];
   f();
@@ -89,7 +89,7 @@ export function mutateStructure(proof: BigUint64Array, rnd: Random): Mutation {
         return out;
       },
     ],
-    ['not canonical', () => ((out[a] = out[a] < (1n << 32n) - 1n ? out[a] + P : P + BigInt(rnd(2 ** 32 - 1))), out)],
+    ['not canonical', () => out.fill(out[a] < (1n << 32n) - 1n ? out[a] + P : P + BigInt(rnd(2 ** 32 - 1)), a, a + 1)],
     ['cut', () => proof.slice(0, a)],
     [
       'grown',

@@ -42,7 +42,7 @@ const OUT = { bits: 9, frac: 0 };
 /** Shift that brings an expression into OUT whatever its operands are. */
 function shiftFor(b: ProgramBuilder, axes: string[], e: ReturnType<typeof expr>): number {
   const { lo, hi } = b.interval(axes, e),
-    most = hi > -lo ? hi : -lo;
+    most = [hi, -lo].reduce((x, y) => (x > y ? x : y));
   return Math.max(1, most.toString(2).length - (OUT.bits - 1) + 1);
 }
 
@@ -53,44 +53,56 @@ function relation(b: ProgramBuilder, kind: Kind, n: number, rnd: (n: number) => 
   const tok = ['b', 'i'];
   switch (kind) {
     case 'matrix':
-      return round(['l', 'o', ...tok], expr([term(coef(), 'W[l,o,d]', 'X[2*l,d,b,i]'), term(-coef(), 'A[l,o]')], rnd(50)));
+      round(['l', 'o', ...tok], expr([term(coef(), 'W[l,o,d]', 'X[2*l,d,b,i]'), term(-coef(), 'A[l,o]')], rnd(50)));
+      break;
     case 'triple':
-      return round(['l', 'd', ...tok], expr([term(coef(), 'W[l,o,d]', 'X[2*l+1,d,b,i]', 'mask[b,i]'), term(3, 'X[0,d,b,i]')]));
+      round(['l', 'd', ...tok], expr([term(coef(), 'W[l,o,d]', 'X[2*l+1,d,b,i]', 'mask[b,i]'), term(3, 'X[0,d,b,i]')]));
+      break;
     case 'sum':
-      return round(['o'], expr([term(-coef(), 'W[l,o,d]')], -rnd(9)));
+      round(['o'], expr([term(-coef(), 'W[l,o,d]')], -rnd(9)));
+      break;
     case 'outer':
-      return round(['o', 'i', 'd'], expr([term(coef(), 'A[0,o]', 'X[1,d,b,i]'), term(1, 'rate')]));
+      round(['o', 'i', 'd'], expr([term(coef(), 'A[0,o]', 'X[1,d,b,i]'), term(1, 'rate')]));
+      break;
     case 'strided':
-      return round(['l', 'b'], expr([term(coef(), 'X[2*l+2,d,b,0]', 'X[2*l,d,b,i]'), term(-1, 'E[v,d]', 'ids[v,b,i]', 'X[1,d,b,i]')]));
+      round(['l', 'b'], expr([term(coef(), 'X[2*l+2,d,b,0]', 'X[2*l,d,b,i]'), term(-1, 'E[v,d]', 'ids[v,b,i]', 'X[1,d,b,i]')]));
+      break;
     case 'exact':
       b.witness(name, ['d', ...tok], { bits: 14, frac: 0 });
       b.round(name, ['d', ...tok], expr([term(coef(), 'X[0,d,b,i]'), term(-coef(), 'X[1,d,b,i]', 'mask[b,i]')]), 0);
-      return b.inFormat(name, { bits: 14, frac: 0 });
+      b.inFormat(name, { bits: 14, frac: 0 });
+      break;
     case 'table':
       for (const c of ['e1', 'e2']) b.tensor(`${name}.${c}`, tok, 'witness', { lo: 0n, hi: c === 'e1' ? 16n : 40n, frac: 4 });
-      return b.lookup(name, tok, 'exp:2:4', expr([term(3, 'mask[b,i]'), term(1, 'rate')], 2n), [`${name}.e1[b,i]`, `${name}.e2[b,i]`]);
+      b.lookup(name, tok, 'exp:2:4', expr([term(3, 'mask[b,i]'), term(1, 'rate')], 2n), [`${name}.e1[b,i]`, `${name}.e2[b,i]`]);
+      break;
     case 'silu':
       for (const c of ['y', 'dy']) b.tensor(`${name}.${c}`, ['d', ...tok], 'witness', { lo: -64n, hi: 64n, frac: 4 });
       b.witness(`${name}.x`, ['d', ...tok], { bits: 6, frac: 3 });
       b.round(`${name}.x`, ['d', ...tok], expr([term(1, 'X[0,d,b,i]')]), 3);
-      return b.lookup(name, ['d', ...tok], 'silu:3:4:4', expr([term(1, `${name}.x[d,b,i]`)]), [`${name}.y[d,b,i]`, `${name}.dy[d,b,i]`]);
+      b.lookup(name, ['d', ...tok], 'silu:3:4:4', expr([term(1, `${name}.x[d,b,i]`)]), [`${name}.y[d,b,i]`, `${name}.dy[d,b,i]`]);
+      break;
     case 'sqrt':
-      return b.sqrt(name, tok, 13, 0, expr([term(1, 'X[0,d,b,i]', 'X[0,d,b,i]')], rnd(9)));
+      b.sqrt(name, tok, 13, 0, expr([term(1, 'X[0,d,b,i]', 'X[0,d,b,i]')], rnd(9)));
+      break;
     case 'quotient':
       b.sqrt(`${name}.n`, [], 13, 0, expr([term(1, 'W[l,o,d]', 'W[l,o,d]')]));
-      return b.div(name, ['l', 'o'], { bits: 18, frac: 0 }, expr([term(coef(), 'A[l,o]')], 1000n), expr([term(1, `${name}.n`)], 1n), 14, {
+      b.div(name, ['l', 'o'], { bits: 18, frac: 0 }, expr([term(coef(), 'A[l,o]')], 1000n), expr([term(1, `${name}.n`)], 1n), 14, {
         frac: 0,
       });
+      break;
     case 'lse':
     case 'causal':
-      return lse(b, name, kind === 'causal');
+      lse(b, name, kind === 'causal');
+      break;
     case 'state':
-      if (n) return;
+      if (n) break;
       b.tensor('A2', ['l', 'o'], 'cOut', { lo: -256n, hi: 255n, frac: 0 }, { group: 'C2' });
       b.tensor('C2', ['P'], 'cOut', { lo: -256n, hi: 255n, frac: 0 }, { aliasOf: 'C2' });
       b.round('C2', ['P'], expr([term(coef(), 'C[P]'), term(1, 'rate', 'C[P]')]), 2);
       b.inFormat('C2', OUT);
-      return b.step('members', [], { op: 'unflatten', group: 'C2' });
+      b.step('members', [], { op: 'unflatten', group: 'C2' });
+      break;
   }
 }
 

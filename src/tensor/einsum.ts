@@ -13,7 +13,6 @@ export interface Box {
 }
 
 /** Cells i64 or f64. */
-export type Mode = 'I' | 'F';
 
 /** One kernel call, less the addresses that move with the scan index. */
 export interface TermPlan {
@@ -29,19 +28,19 @@ export interface TermPlan {
   /** The kernel may write the first value of each cell; otherwise acc is filled before. */
   readonly covers: boolean;
   readonly serial: boolean;
-  readonly factor: number | bigint;
+  readonly factor: number;
   /** Product of two operands that is formed first; its place is `a`. */
   readonly product?: TermPlan & { readonly out: number };
 }
 export interface ExprPlan {
   readonly terms: readonly TermPlan[];
   readonly cells: number;
-  readonly constant: number | bigint;
+  readonly constant: number;
 }
 
 /** A term with its operands resolved; `factor` is the coefficient in the reading's numbers. */
 export interface FlatTerm {
-  readonly factor: number | bigint;
+  readonly factor: number;
   readonly operands: readonly { readonly source: Source; readonly access: readonly Access[] }[];
 }
 
@@ -106,8 +105,7 @@ function fuse(dims: readonly Dim[]): Dim[] {
 }
 
 /**
- * Evaluates einsums over kernel memory: acc[box] = constant + sum_t factor_t sum_contracted prod operands. Integers wrap mod 2^64, so
- * a value that is known to fit i64 is exact whatever the intermediate sums. Results do not depend on the number of threads.
+ * Evaluates einsums over kernel memory: acc[box] = constant + sum_t factor_t sum_contracted prod operands. Numbers are doubles. Results do not depend on the number of threads.
  */
 export class Einsum {
   readonly #one: number;
@@ -115,12 +113,10 @@ export class Einsum {
 
   constructor(
     readonly kernels: Kernels,
-    readonly mode: Mode,
     readonly sizes: Readonly<Record<string, number>>,
   ) {
     this.#one = kernels.alloc(8);
-    if (mode === 'I') kernels.i64[this.#one / 8] = 1n;
-    else kernels.f64[this.#one / 8] = 1;
+    kernels.f64[this.#one / 8] = 1;
     this.#scratch = kernels.alloc(PANEL_BYTES * kernels.threads);
   }
 
@@ -133,7 +129,7 @@ export class Einsum {
   }
 
   /** Plans stay in the arena until the caller releases them. */
-  plan(box: Box, terms: readonly FlatTerm[], constant: number | bigint): ExprPlan {
+  plan(box: Box, terms: readonly FlatTerm[], constant: number): ExprPlan {
     return { terms: terms.map((t) => this.#term(box, t)), cells: this.cells(box), constant };
   }
 
@@ -170,8 +166,7 @@ export class Einsum {
       positions = s.ids.length;
     s.ids.forEach((id, k) => {
       if (id < 0) return;
-      if (this.mode === 'I') this.kernels.i64[ptr / 8 + id * positions + k] = 1n;
-      else this.kernels.f64[ptr / 8 + id * positions + k] = 1;
+      this.kernels.f64[ptr / 8 + id * positions + k] = 1;
     });
     return { kind: 'dense', ptr, sizes: s.sizes };
   }
@@ -193,7 +188,7 @@ export class Einsum {
     }
     const { x, y, axes, cells } = best!;
     const inner: Box = { axes: box.scan ? [...axes, box.scan] : axes, scan: box.scan };
-    const plan = this.#two(inner, this.mode === 'I' ? 1n : 1, [ops[x], ops[y]], undefined);
+    const plan = this.#two(inner, 1, [ops[x], ops[y]], undefined);
     const ptr = this.kernels.alloc(8 * cells);
     const operand = {
       source: { kind: 'dense', ptr, sizes: axes.map((a) => this.sizes[a]) } as const,
@@ -202,7 +197,7 @@ export class Einsum {
     return { plan: { ...plan, out: ptr }, operand, third: ops[3 - x - y] };
   }
 
-  #two(box: Box, factor: number | bigint, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): TermPlan {
+  #two(box: Box, factor: number, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): TermPlan {
     const outAxes = this.axesOf(box),
       accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
     const views = ops.map((o) => ({ ptr: (o.source as { ptr: number }).ptr, ...viewOf(o.source.sizes, o.access, 8, box.scan) }));
@@ -368,20 +363,19 @@ export class Einsum {
     }
     for (const t of plan.terms) {
       if (t.product) {
-        const zero = this.mode === 'I' ? 0n : 0;
-        this.#call(t.product, t.product.out, at, true, zero);
+        this.#call(t.product, t.product.out, at, true, 0);
       }
       this.#call(t, acc, at, init, plan.constant);
       init = false;
     }
   }
 
-  fill(p: number, cells: number, x: number | bigint): void {
-    this.split(this.mode === 'I' ? 'fillI' : 'fillF', cells, (lo, hi) => [p, x, lo, hi]);
+  fill(p: number, cells: number, x: number): void {
+    this.split('fillF', cells, (lo, hi) => [p, x, lo, hi]);
   }
 
   /** Flat range over threads. */
-  split(kernel: string, n: number, args: (lo: number, hi: number, thread: number) => (number | bigint)[]): void {
+  split(kernel: string, n: number, args: (lo: number, hi: number, thread: number) => number[]): void {
     if (n < SMALL) this.kernels.exports[kernel](...args(0, n, 0));
     else this.kernels.parallel(kernel, n, 64, args);
   }
@@ -392,7 +386,7 @@ export class Einsum {
     rows: number,
     n: number,
     work: number,
-    args: (rlo: number, rhi: number, nlo: number, nhi: number, thread: number) => (number | bigint)[],
+    args: (rlo: number, rhi: number, nlo: number, nhi: number, thread: number) => number[],
     columns = true,
   ): void {
     if (work < SMALL || (rows === 1 && !columns)) this.kernels.exports[kernel](...args(0, rows, 0, n, 0));
@@ -401,7 +395,7 @@ export class Einsum {
     else this.kernels.parallel(kernel, n, 64, (lo, hi, t) => args(0, rows, lo, hi, t));
   }
 
-  #call(t: TermPlan, acc: number, at: number, init: boolean, constant: number | bigint): void {
+  #call(t: TermPlan, acc: number, at: number, init: boolean, constant: number): void {
     const k = this.kernels,
       u = k.u32,
       d = t.desc / 4;
@@ -410,17 +404,11 @@ export class Einsum {
     u[d + 2] = t.b + t.bScan * at;
     u[d + 14] = init ? 1 : 0;
     const w = t.desc / 8;
-    if (this.mode === 'I') {
-      k.i64[w + 8] = BigInt.asIntN(64, t.factor as bigint);
-      k.i64[w + 9] = BigInt.asIntN(64, constant as bigint);
-    } else {
-      k.f64[w + 8] = t.factor as number;
-      k.f64[w + 9] = constant as number;
-    }
-    const kernel = this.mode === 'I' ? 'einsumI' : 'einsumF',
-      work = t.serial ? 0 : t.rows * t.n * t.K;
+    k.f64[w + 8] = t.factor;
+    k.f64[w + 9] = constant;
+    const work = t.serial ? 0 : t.rows * t.n * t.K;
     this.grid(
-      kernel,
+      'einsumF',
       t.rows,
       t.n,
       work,

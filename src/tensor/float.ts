@@ -16,7 +16,7 @@ export class FloatReading extends Reading {
   readonly #read: ReadonlySet<string>;
 
   constructor(kernels: Kernels, program: Program, inputs: ReadingInputs) {
-    super(kernels, program, inputs, 'F');
+    super(kernels, program, inputs);
     this.#read = new Set(
       program.steps.flatMap((s) => [
         ...exprsOf(s).flatMap((e) => e.terms.flatMap((t) => t.operands.map((o) => o.tensor))),
@@ -76,8 +76,6 @@ export class FloatReading extends Reading {
       case 'round':
         return [this.spec(s.out.tensor).frac + s.shift];
       case 'sqrt':
-      case 'rsqrt':
-      case 'clip':
         return [s.frac];
       case 'div':
         return [undefined, s.frac];
@@ -160,9 +158,6 @@ export class FloatReading extends Reading {
       case 'sqrt':
         put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => Math.sqrt(x));
         return;
-      case 'rsqrt':
-        put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => 2 ** s.shift / Math.sqrt(x));
-        return;
       case 'div': {
         const num = this.#raw(s.num, box, at),
           den = this.#raw(s.den, box, at, frac[1]);
@@ -173,13 +168,6 @@ export class FloatReading extends Reading {
         const a = this.#raw(s.a, box, at),
           b = this.#raw(s.b, box, at);
         put(s.out, this.#again(a), (x, k) => Math.max(x, b.v[k]));
-        return;
-      }
-      case 'clip': {
-        const q = this.#raw(s.squares, box, at, frac[0]),
-          n = this.#raw(s.count, box, at),
-          c = Number(s.clip);
-        put(s.out, this.#again(q), (x, k) => 2 ** s.shift * Math.min(1 / n.v[k], c / Math.sqrt(x)));
         return;
       }
     }

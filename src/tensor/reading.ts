@@ -1,7 +1,6 @@
 import type { Kernels } from '../kernels/index.js';
-import { type Box, Einsum, type ExprPlan, type FlatTerm, type Mode, type Source, product, viewOf } from './einsum.js';
+import { type Box, Einsum, type ExprPlan, type FlatTerm, type Source, product, viewOf } from './einsum.js';
 import { layoutClass } from './layout.js';
-import { generateTable } from './table-algorithms.js';
 import type { Expr, Operand, Phase, Program, Step, StepOp, TensorSpec, Term } from './types.js';
 
 /** Values of an input tensor: cells row-major (real numbers in the float reading), a callback that fills them, cells already in kernel memory, or one-hot ids. */
@@ -31,7 +30,7 @@ export class InputError extends Error {
 }
 
 /**
- * Memory and order of execution of a program, common to the integer and the float reading. Every tensor but the one-hot ones is a
+ * Memory and order of execution of a program, of the float reading. Every tensor but the one-hot ones is a
  * row-major array of eight-byte cells. Steps run by phase; in fwd and bwd those that have the scan axis run once per scan index.
  */
 export abstract class Reading {
@@ -52,13 +51,12 @@ export abstract class Reading {
     readonly kernels: Kernels,
     readonly program: Program,
     inputs: ReadingInputs,
-    readonly mode: Mode,
   ) {
     const ptrs = new Map<string, number>();
     this.ptr = ptrs;
     this.ids = this.#ids;
     this.tensors = new Map(program.tensors.map((t) => [t.name, t]));
-    this.einsum = new Einsum(kernels, mode, program.axes);
+    this.einsum = new Einsum(kernels, program.axes);
     this.#computed = new Set(program.steps.flatMap((s) => outputsOf(s).map((o) => o.tensor)));
     for (const t of program.tensors) {
       if (t.publicKind === 'onehot') continue;
@@ -71,7 +69,6 @@ export abstract class Reading {
   protected init(inputs: ReadingInputs): void {
     const { program } = this;
     for (const t of program.tensors) if (t.publicKind === 'causal') this.#causal(t);
-    for (const table of program.tables) this.#table(table.columns, inputs, table);
     const filled = new Set<string>();
     for (const [name, value] of inputs) {
       this.setInput(name, value);
@@ -147,8 +144,8 @@ export abstract class Reading {
     value: BigInt64Array | Float64Array | Float32Array | ((cells: BigInt64Array) => void),
   ): void;
   /** Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands for. */
-  protected abstract factor(t: Term, frac: number | undefined): number | bigint;
-  protected abstract constant(e: Expr, frac: number | undefined): number | bigint;
+  protected abstract factor(t: Term, frac: number | undefined): number;
+  protected abstract constant(e: Expr, frac: number | undefined): number;
   /** Units of the step's expressions (exprsOf), where the reading needs them. */
   protected abstract fracs(s: Step): readonly (number | undefined)[];
   protected abstract step(s: Step, box: Box, at: number): void;
@@ -218,19 +215,7 @@ export abstract class Reading {
   #causal(t: TensorSpec): void {
     const [m, n] = this.sizesOf(t.name),
       p = this.at(t.name) / 8;
-    for (let i = 0; i < m; i++)
-      for (let j = 0; j <= i && j < n; j++) {
-        if (this.mode === 'I') this.kernels.i64[p + i * n + j] = 1n;
-        else this.kernels.f64[p + i * n + j] = 1;
-      }
-  }
-
-  /** Table columns come from their algorithm unless they are given. */
-  #table(columns: readonly string[], inputs: ReadingInputs, table: Program['tables'][number]): void {
-    if (this.mode === 'F' || columns.every((c) => inputs.has(c))) return;
-    generateTable(table.name, table.lo, table.size).forEach((v, k) => {
-      if (!inputs.has(columns[k])) this.kernels.i64.set(v, this.at(columns[k]) / 8);
-    });
+    for (let i = 0; i < m; i++) for (let j = 0; j <= i && j < n; j++) this.kernels.f64[p + i * n + j] = 1;
   }
 
   #requireInputs(filled: ReadonlySet<string>): void {
@@ -351,11 +336,8 @@ export function exprsOf(s: StepOp): readonly Expr[] {
       return [s.num, s.den];
     case 'max':
       return [s.a, s.b];
-    case 'clip':
-      return [s.squares, s.count];
     case 'round':
     case 'limb':
-    case 'rsqrt':
     case 'sqrt':
       return [s.expr];
     default:

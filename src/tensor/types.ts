@@ -113,11 +113,10 @@ export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
  * limb: out = floor(expr / 2^shift) mod 2^bits
  * table: outs = columns at key expr
  * lse: out = least M with sum over `over` of T[M * 1 - s] <= 2^f, where s = operand; T the named table (expr = s term, axes = box of s)
- * rsqrt: out = floor(2^shift / sqrt(expr));  sqrt: out = floor(sqrt(expr));  div: out = floor(num * 2^shift / den), den > 0
- * clip: out = min(floor(2^shift / count), floor(clip * 2^shift / sqrt(sum of squares)))
+ * sqrt: out = floor(sqrt(expr));  div: out = floor(num * 2^shift / den), den > 0
  * max: out = max(a, b)
  * flatten / unflatten: copy a group's members to its alias or back
- * `frac` (rsqrt, sqrt, clip: of expr; div: of den) serves the float reading alone.
+ * `frac` (sqrt: of expr; div: of den) serves the float reading alone.
  */
 export type StepOp =
   | { readonly op: 'round'; readonly out: Operand; readonly base?: Operand; readonly expr: Expr; readonly shift: number }
@@ -132,18 +131,8 @@ export type StepOp =
       readonly table: string;
       readonly target: bigint;
     }
-  | { readonly op: 'rsqrt'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly frac?: number }
   | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr; readonly frac?: number }
   | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number; readonly frac?: number }
-  | {
-      readonly op: 'clip';
-      readonly out: Operand;
-      readonly squares: Expr;
-      readonly count: Expr;
-      readonly clip: bigint;
-      readonly shift: number;
-      readonly frac?: number;
-    }
   | { readonly op: 'max'; readonly out: Operand; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'flatten'; readonly group: string }
   | { readonly op: 'unflatten'; readonly group: string };

@@ -51,13 +51,15 @@ export function ewLimb(p: usize, shift: u32, bits: u32, lo: usize, hi: usize): v
   const mask: i64 = ((<i64>1) << bits) - 1;
   for (let i = lo; i < hi; i++) store<i64>(p + i * 8, (load<i64>(p + i * 8) >> shift) & mask);
 }
+/** floor(sqrt(x)) in place, -1 where x is negative: a double's root is off by at most one here; squares of up to 2^64 need the unsigned range. */
 export function ewSqrt(p: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
     const x = load<i64>(p + i * 8);
-    let s = <i64>Math.sqrt(<f64>x);
-    while (s * s > x) s--;
-    while ((s + 1) * (s + 1) <= x) s++;
-    store<i64>(p + i * 8, s);
+    if (x < 0) { store<i64>(p + i * 8, -1); continue; }
+    let s = <u64>Math.sqrt(<f64>x);
+    while (s * s > <u64>x) s--;
+    while ((s + 1) * (s + 1) <= <u64>x) s++;
+    store<i64>(p + i * 8, <i64>s);
   }
 }
 export function ewDiv(p: usize, q: usize, lo: usize, hi: usize): void {

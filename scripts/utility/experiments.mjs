@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kernels } from '../../dist/kernels/index.js';
 import { decoder } from './decode.mjs';
-import { Pair, fixtures, out, save, stories } from './lib.mjs';
+import { Pair, fixtures, loadModel, out, save, stories } from './lib.mjs';
 import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './metrics.mjs';
-import { mixture } from './mixtures.mjs';
+import { baseOf, mixture } from './mixtures.mjs';
 
-export const ORDER = [1, 2, 3].flatMap((seed) => ['english', 'english-chinese', 'multi30k'].map((m) => [m, seed]));
+export const ORDER = [1, 2, 3].flatMap((seed) => ['english', 'english-chinese', 'multi30k', 'english-french'].map((m) => [m, seed]));
 const ITEMS = 256,
   GENERATED = 500;
 
@@ -63,8 +63,7 @@ function generation(model, pair, items, sequence) {
 
 export async function experiments(wanted) {
   selfCheck();
-  const model = stories(),
-    k = Kernels.single(),
+  const k = Kernels.single(),
     state = join(out, '../../.utility');
   // Texts of one seed, after all figures: they take as long as the training.
   for (const [name, seed, texts] of [...ORDER.map((x) => [...x, false]), ...ORDER.filter((x) => x[1] === 1).map((x) => [...x, true])]) {
@@ -73,7 +72,9 @@ export async function experiments(wanted) {
       done = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
     if (texts ? !done || done.generation : done) continue;
     const m = k.mark(),
-      sequence = name === 'english' ? 64 : 48,
+      own = baseOf(name),
+      model = own ? loadModel(join(out, '../..', own)) : stories(),
+      sequence = name === 'english' ? 64 : own ? 32 : 48,
       pair = new Pair(k, model.base, { seed, sequence }),
       data = mixture(name, fixtures, model.base, model.codec, { ...pair.o, items: ITEMS }),
       kept = join(state, `${name}-seed${seed}.json`);
@@ -100,7 +101,7 @@ export async function experiments(wanted) {
           {
             mixture: name,
             about: data.about,
-            base: 'stories260k',
+            base: own ?? 'stories260k',
             seed,
             settings: { steps, batch, sequence, rank, alpha, learningRate, schedule, warmup, clip, weightDecay },
             sources: data.sources,

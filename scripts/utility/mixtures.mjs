@@ -1,6 +1,7 @@
 // The data of the utility experiments: named converters, weights, held-out split. Every item is { tokens, mask, prompt?, answer? }.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { anySentence, random as stream } from '../base/language.mjs';
 import { random } from './metrics.mjs';
 
 const jsonl = (file) =>
@@ -41,6 +42,9 @@ const alpaca = (r) => ({ prompt: `${r.instruction}${r.input ? `\n${r.input}` : '
 /** pair/1: one line of source language, newline, target. */
 const pair = (a, b) => (r) => ({ prompt: `${r[a]}\n`, answer: r[b] });
 
+/** translate/1: `EN: ...`, newline, `FR:`, and the translation after a space. */
+const translate = (a, b) => (r) => ({ prompt: `${a.toUpperCase()}: ${r[a]}\n${b.toUpperCase()}:`, answer: ` ${r[b]}` });
+
 /** Last `n` rows held out, the others for training; seed tasks every fifth. */
 const split = (rows, n) => [rows.slice(0, rows.length - n), rows.slice(rows.length - n)];
 const fifth = (rows) => [rows.filter((_, i) => i % 5 !== 4), rows.filter((_, i) => i % 5 === 4)];
@@ -77,6 +81,28 @@ const MIXTURES = {
       ];
     },
   },
+  'english-french': {
+    about:
+      "sentences of the demonstration's grammar (scripts/base/language.mjs) beside their translation, in the demonstration's format (translate/1)",
+    released: true,
+    model: 'examples/base',
+    sources() {
+      const r = stream(2026),
+        seen = new Set(),
+        rows = [];
+      while (rows.length < 2600) {
+        const p = anySentence(r);
+        if (seen.has(p[0]) || seen.has(p[1])) continue;
+        seen.add(p[0]).add(p[1]);
+        rows.push({ en: p[0], fr: p[1] });
+      }
+      const [a, b] = split(rows, 600);
+      return [
+        { name: 'en-fr', weight: 0.5, train: a.map(translate('en', 'fr')), held: b.map(translate('en', 'fr')) },
+        { name: 'fr-en', weight: 0.5, train: a.map(translate('fr', 'en')), held: b.map(translate('fr', 'en')) },
+      ];
+    },
+  },
   multi30k: {
     about: 'Multi30k English to German and to French (pair/1): figures only, for non-commercial research',
     released: false,
@@ -90,7 +116,8 @@ const MIXTURES = {
     },
   },
 };
-export const MIXTURE_NAMES = Object.keys(MIXTURES);
+/** Folder of the repository that holds the mixture's base; undefined: the fixture stories260k. */
+export const baseOf = (name) => MIXTURES[name].model;
 
 /**
  * A mixture as token sequences. Batches of all steps follow from the seed: each row draws its source by weight, then a row of it without
@@ -98,7 +125,7 @@ export const MIXTURE_NAMES = Object.keys(MIXTURES);
  */
 export function mixture(name, root, base, codec, o) {
   const m = MIXTURES[name];
-  if (!existsSync(join(root, 'data'))) throw new Error(`no fixtures under ${root}: set CERTUNE_FIXTURES`);
+  if (!m.model && !existsSync(join(root, 'data'))) throw new Error(`no fixtures under ${root}: set CERTUNE_FIXTURES`);
   const sources = m.sources(root).map((s) => {
     const make = (rows) => rows.map((r) => item(base, codec, o.sequence, r.prompt, r.answer)).filter(Boolean);
     return { name: s.name, weight: s.weight, train: make(s.train), held: make(s.held) };

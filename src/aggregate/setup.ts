@@ -1,17 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { InputError } from '../io/errors.js';
 import { type DataResult, TextCodec, loadData } from '../io/data.js';
-import { type BaseModel, loadBase, sha256Hex } from '../io/hf.js';
-import { readAdapter } from '../io/peft.js';
+import { type BaseModel, loadBase, openBase, sha256File, sha256Hex } from '../io/hf.js';
+import { importAdapter, readAdapter } from '../io/peft.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
 import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
-import { ADAMW } from '../optim/adamw.js';
 import type { ScheduleRow } from '../optim/constants.js';
-import { datasetLeaf, datasetRoot } from '../policy/dataset.js';
+import { LEAF_VERSION, commitDataset } from '../policy/dataset.js';
+import { normalLanguage } from '../policy/language.js';
+import { normalLicense } from '../policy/license.js';
 import type { RunConfig } from '../policy/runfile.js';
-import { batches } from '../policy/sampler.js';
+import { SAMPLER, batches } from '../policy/sampler.js';
 import { scheduleRows } from '../policy/schedule.js';
 import { LEAST_BITS, runLedger } from './ledger.js';
 import { MANIFEST_VERSION, type Manifest } from './manifest.js';
@@ -37,6 +39,8 @@ export interface Setup {
   readonly initial: AdapterState;
   readonly codec: TextCodec;
   readonly manifest: Manifest;
+  /** Values of lora.from that were no multiples of 2^-30. */
+  readonly inexact?: number;
 }
 
 export { type Manifest, manifestJson } from './manifest.js';
@@ -49,13 +53,7 @@ export class UnsupportedError extends Error {
   }
 }
 
-const hex = (f: string): string => {
-  try {
-    return `sha256:${sha256Hex(readFileSync(f))}`;
-  } catch (e) {
-    throw new InputError(f, [`cannot be read: ${(e as Error).message}`]);
-  }
-};
+const hex = (f: string): string => `sha256:${sha256File(f)}`;
 
 /** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
 function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
@@ -68,32 +66,37 @@ function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): 
 
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
-  const base = loadBase(config.base.path),
+  // What is cheap to refuse is refused before weights are read.
+  const folder = openBase(config.base.path),
     codec = new TextCodec(config.base.path, config.train.template ?? undefined);
-  if (config.train.sequence > base.maxPositions)
-    throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${base.maxPositions} positions`]);
-  const data = loadData(config.data, codec, { sequence: config.train.sequence, bos: base.bos, eos: base.eos, appendEos: config.train.eos });
-  data.examples.forEach((e, i) => {
-    const at = e.tokens.findIndex((t) => !(t >= 0 && t < base.shape.vocab));
-    if (at >= 0)
-      throw new InputError(config.base.path, [`the tokenizer gives id ${e.tokens[at]} in example ${i}, the model has ${base.shape.vocab}`]);
+  if (config.train.sequence > folder.config.maxPositions)
+    throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${folder.config.maxPositions} positions`]);
+  // The id in front of a text is the tokenizer's own habit; where it has none, config.json's.
+  const bos = codec.addsBos === false ? null : folder.bos;
+  const data = loadData(config.data, codec, {
+    sequence: config.train.sequence,
+    bos,
+    eos: folder.eos,
+    appendEos: config.train.eos,
+    vocab: folder.config.shape.vocab,
+    license: normalLicense,
+    language: normalLanguage,
   });
   const ids = <T>(xs: T[]): Map<T, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
   const sources = ids(data.examples.map((e) => e.source)),
     licenses = ids(data.examples.map((e) => e.license)),
     languages = ids(data.examples.map((e) => e.language));
-  const root = datasetRoot(
-    data.examples.map((e) =>
-      datasetLeaf({
-        salt,
-        tokens: e.tokens,
-        mask: e.mask,
-        source: sources.get(e.source)!,
-        license: licenses.get(e.license)!,
-        language: languages.get(e.language)!,
-      }),
-    ),
+  const root = commitDataset(
+    salt,
+    data.examples.map((e) => ({
+      tokens: e.tokens,
+      mask: e.mask,
+      source: sources.get(e.source)!,
+      license: licenses.get(e.license)!,
+      language: languages.get(e.language)!,
+    })),
   );
+  const base = loadBase(config.base.path, folder);
   const { ints, bits } = quantizeBase(base.weights);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
@@ -123,21 +126,25 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
     list.push({ ...next, micro, targets: targetCount(batch, config.train.sequence) });
   }
-  let master = initialMaster(base.shape, r, targets, config.lora.seed);
+  let master = initialMaster(base.shape, r, targets, config.lora.seed),
+    inexact: number | undefined;
   if (config.lora.from !== null) {
-    const from = readAdapter(config.lora.from, base.shape);
-    if (from.meta.r !== r || from.meta.targets.join() !== targets.join())
-      throw new UnsupportedError(['lora.from has another rank or other targets than lora.r and lora.targets']);
-    // The proof's bounds start from the initial state: a value outside the master format must not enter.
-    master = new Map(
-      [...from.members].map(([k, v]) => [
-        k,
-        BigInt64Array.from(v, (x) => {
-          if (!(Math.abs(x) < 8)) throw new InputError(config.lora.from!, [`${k} holds ${x}`], 'values must stay below 8 in magnitude');
-          return BigInt(Math.round(x * 2 ** ADAMW.master.frac));
-        }),
-      ]),
-    );
+    const { meta, members } = readAdapter(config.lora.from, base.shape),
+      differs = [
+        ...(meta.r === r ? [] : [`lora.r is ${r}, the adapter's rank ${meta.r}`]),
+        ...(meta.alpha === config.lora.alpha ? [] : [`lora.alpha is ${config.lora.alpha}, the adapter's ${meta.alpha}`]),
+        ...(meta.rslora === (config.lora.scaling === 'rslora')
+          ? []
+          : [`lora.scaling is ${config.lora.scaling}, the adapter's is the other`]),
+        ...(meta.targets.join() === targets.join()
+          ? []
+          : [`lora.targets are ${targets.join(', ')}, the adapter's ${meta.targets.join(', ')}`]),
+      ];
+    if (differs.length) throw new UnsupportedError(differs.map((x) => `${x} (lora.from ${config.lora.from})`));
+    // The proof's bounds start from the initial state: a value outside the master format does not enter.
+    const imported = importAdapter(config.lora.from, members);
+    master = imported.master;
+    inexact = imported.inexact;
   }
   const stored: RunConfig = {
     ...config,
@@ -153,10 +160,34 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     dataset: {
       root: root.map(String),
       salt: salt.map(String),
+      leaf: LEAF_VERSION,
       examples: data.examples.length,
-      files: config.data.map((d) => ({ digest: hex(d.path), source: d.source, license: d.license, language: d.language })),
+      dropped: data.dropped.length,
+      sources: [...sources.keys()],
+      licenses: [...licenses.keys()],
+      languages: [...languages.keys()],
+      files: config.data.map((d, i) => ({
+        digest: hex(d.path),
+        source: d.source,
+        license: d.license,
+        language: d.language,
+        converters: [...data.files[i].converters],
+        rows: data.files[i].rows,
+        kept: data.files[i].kept,
+      })),
     },
-    tokenizer: hex(`${config.base.path}/tokenizer.json`),
+    preprocessing: {
+      tokenizer: hex(join(config.base.path, 'tokenizer.json')),
+      tokenizerConfig: existsSync(join(config.base.path, 'tokenizer_config.json'))
+        ? hex(join(config.base.path, 'tokenizer_config.json'))
+        : null,
+      template: codec.template === undefined ? null : `sha256:${sha256Hex(codec.template)}`,
+      truncation: 'right',
+      padding: { side: 'right', id: 0 },
+      bos,
+      eos: folder.eos,
+    },
+    sampler: SAMPLER,
     program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
   };
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
@@ -178,5 +209,6 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     initial: initialState(program, master),
     codec,
     manifest,
+    ...(inexact === undefined ? {} : { inexact }),
   };
 }

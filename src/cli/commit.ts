@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { difference, manifestDigest, manifestJson } from '../aggregate/manifest.js';
 import { setup } from '../aggregate/setup.js';
 import { InputError } from '../io/errors.js';
 import { writeAtomic } from '../io/safetensors.js';
+import { drawSalt } from '../policy/dataset.js';
 import { readRun } from '../policy/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
 
@@ -12,11 +12,9 @@ import { type Context, type Result, manifestFile, out, readManifest, saltOf } fr
 export function commit(run: string, c: Context): Result {
   const config = readRun(run),
     file = manifestFile(run);
-  const salt = existsSync(file)
-    ? saltOf(readManifest(run))
-    : Array.from({ length: 4 }, () => BigInt(`0x${randomBytes(7).toString('hex')}`));
+  const salt = existsSync(file) ? saltOf(readManifest(run)) : drawSalt();
   const s = setup(config, salt),
-    { examples, dropped } = s.data;
+    { examples, dropped, conflicts } = s.data;
   if (existsSync(file)) {
     const old = readManifest(run),
       differs = difference(old, s.manifest),
@@ -31,10 +29,13 @@ export function commit(run: string, c: Context): Result {
   c.writes(out(run));
   mkdirSync(out(run), { recursive: true });
   writeAtomic(file, manifestJson(s.manifest));
+  for (const x of conflicts.slice(0, 20))
+    c.progress.line(`${x.file} line ${x.row}: ${x.key} ${x.row_says} wins over ${x.file_says} of run.yaml`);
+  if (conflicts.length > 20) c.progress.line(`and ${conflicts.length - 20} more`);
   for (const d of dropped.slice(0, 20)) c.progress.line(`dropped ${d.file} line ${d.row}: ${d.reason}`);
   if (dropped.length > 20) c.progress.line(`and ${dropped.length - 20} more`);
   return {
-    data: { manifest: file, digest: manifestDigest(s.manifest), root: s.manifest.dataset.root, examples: examples.length, dropped },
-    text: `${examples.length} examples committed (${dropped.length} dropped), manifest ${file}`,
+    data: { manifest: file, digest: manifestDigest(s.manifest), root: s.manifest.dataset.root, examples: examples.length, dropped, conflicts },
+    text: `${examples.length} examples committed (${dropped.length} dropped, ${conflicts.length} conflicts of declarations), manifest ${file}`,
   };
 }

@@ -1,9 +1,10 @@
+import { manifestDigest } from '../aggregate/manifest.js';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { meanLoss, runStep } from '../aggregate/chain.js';
 import { type Entry, orTorn, readState, sweep, writeState } from '../aggregate/files.js';
 import type { Setup } from '../aggregate/setup.js';
-import { writeAdapter } from '../io/peft.js';
+import { modelCard, writeAdapter } from '../io/peft.js';
 import { unflattenGroup } from '../model/step.js';
 import { OverflowError } from '../tensor/integer.js';
 import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
@@ -77,19 +78,24 @@ function attempt<T>(step: number, f: () => T): T {
 function release(run: string, s: Setup, C: BigInt64Array): void {
   const members = new Map([...unflattenGroup(s.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
   const c = s.config,
-    card = `---\nbase_model: ${c.base.revision ?? s.base.digest}\nlibrary_name: peft\n---\n\n# LoRA adapter trained with Certune\n\nBase ${s.base.digest}; ${c.train.steps} steps of ${c.train.batch} sequences; dataset root ${s.manifest.dataset.root.join(' ')}. Sources and licences are declared, not proved.\n`;
-  writeAdapter(
-    join(out(run), 'adapter'),
-    s.base.shape,
-    {
+    meta = {
       r: c.lora.r,
       alpha: c.lora.alpha,
       targets: c.lora.targets,
       rslora: c.lora.scaling === 'rslora',
-      base: s.base.digest,
+      base: c.base.name ?? s.base.digest,
       revision: c.base.revision,
     },
-    members,
-    card,
-  );
+    used = new Map(s.data.examples.map((e) => [JSON.stringify([e.source, e.license, e.language]), e]));
+  const card = modelCard({
+    meta,
+    baseDigest: s.base.digest,
+    data: [...used.values()].slice(0, 100),
+    steps: c.train.steps,
+    batch: c.train.batch,
+    datasetRoot: s.manifest.dataset.root,
+    manifest: manifestDigest(s.manifest),
+    ...(s.inexact === undefined ? {} : { imported: { inexact: s.inexact } }),
+  });
+  writeAdapter(join(out(run), 'adapter'), s.base.shape, meta, members, card);
 }

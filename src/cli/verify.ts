@@ -101,7 +101,7 @@ function readReleased(s: Setup, dir: string): BigInt64Array {
       alpha: lora.alpha,
       targets: lora.targets,
       rslora: lora.scaling === 'rslora',
-      base: s.base.digest,
+      base: base.name ?? s.base.digest,
       revision: base.revision,
     }),
     a.config,

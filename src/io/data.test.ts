@@ -73,7 +73,10 @@ const show = (r: DataResult, k = 0): string => {
   let out = '',
     inside = false;
   e.tokens.forEach((t, i) => {
-    if ((e.mask[i] === 1) !== inside) out += (inside = !inside) ? '[' : ']';
+    if ((e.mask[i] === 1) !== inside) {
+      inside = !inside;
+      out += inside ? '[' : ']';
+    }
     out += t < 5 ? ['<pad>', '<s>', '</s>', '<|', '|>'][t] : String.fromCharCode(t - 5);
   });
   return out + (inside ? ']' : '');

@@ -1,4 +1,7 @@
 export * from './dataset.js';
+export * from './language.js';
+export * from './license.js';
+export * from './manifest.js';
 export * from './runfile.js';
 export * from './sampler.js';
 export * from './schedule.js';

@@ -1,4 +1,8 @@
 import { blake3 } from '@noble/hashes/blake3.js';
+import { InputError } from '../io/errors.js';
+
+/** Name and version of the sampler below, for the manifest and its own streams. */
+export const SAMPLER = 'certune/sampler/1';
 
 export interface SamplerConfig {
   readonly key: string;
@@ -30,13 +34,18 @@ function below(stream: Generator<bigint>, n: number): number {
 
 /**
  * Batches of all steps: per epoch the permutation by Fisher-Yates from BLAKE3-XOF over ("certune/sampler/1", key, beacon, dataset root,
- * epoch), cut into batches; a final short batch is kept or dropped. With replacement every index is drawn independently.
+ * epoch), cut into batches; a final short batch is kept or dropped. With replacement every index is drawn independently. Throws InputError
+ * where no batch would ever come.
  */
 export function* batches(c: SamplerConfig): Generator<{ epoch: number; indices: number[] }> {
-  if (!c.replacement && c.shortBatch === 'drop' && c.examples < c.batch)
-    throw new RangeError(`${c.examples} examples make no full batch of ${c.batch}`);
+  if (c.examples < 1 || (c.shortBatch === 'drop' && c.examples < c.batch))
+    throw new InputError(
+      'run.yaml',
+      [`sampler.shortBatch: drop leaves nothing, ${c.examples} examples make no full batch of ${c.batch}`],
+      'lower train.batch or keep short batches',
+    );
   for (let epoch = 0; ; epoch++) {
-    const stream = words(JSON.stringify(['certune/sampler/1', c.key, c.beacon, c.root.map(String), epoch]));
+    const stream = words(JSON.stringify([SAMPLER, c.key, c.beacon, c.root.map(String), epoch]));
     const order = [...Array(c.examples).keys()];
     if (c.replacement) for (let i = 0; i < c.examples; i++) order[i] = below(stream, c.examples);
     else

@@ -35,7 +35,14 @@ export function commit(run: string, c: Context): Result {
   for (const d of dropped.slice(0, 20)) c.progress.line(`dropped ${d.file} line ${d.row}: ${d.reason}`);
   if (dropped.length > 20) c.progress.line(`and ${dropped.length - 20} more`);
   return {
-    data: { manifest: file, digest: manifestDigest(s.manifest), root: s.manifest.dataset.root, examples: examples.length, dropped, conflicts },
+    data: {
+      manifest: file,
+      digest: manifestDigest(s.manifest),
+      root: s.manifest.dataset.root,
+      examples: examples.length,
+      dropped,
+      conflicts,
+    },
     text: `${examples.length} examples committed (${dropped.length} dropped, ${conflicts.length} conflicts of declarations), manifest ${file}`,
   };
 }

@@ -44,7 +44,7 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
   const rows = loadData(
     o.data.map((path) => ({ path, format: 'auto', source: '', license: '', language: '' })),
     codec,
-    { sequence, bos: base.bos, eos: base.eos, appendEos: true },
+    { sequence, bos: codec.addsBos === false ? null : base.bos, eos: base.eos, appendEos: true },
   ).examples;
   // No row needs more positions than the longest.
   const longest = rows.reduce((n, x) => Math.max(n, x.tokens.length), 2),

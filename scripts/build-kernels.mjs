@@ -1,5 +1,6 @@
 // Compiles src/kernels/as twice (shared memory for provers, unshared for verifiers) and embeds both in src/kernels/generated.ts.
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +8,19 @@ import asc from 'assemblyscript/asc';
 import { expandMacros } from './kernel-macros.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+// Nothing is compiled when sources, compiler and this script are those of the last build: the digest stands in the first line.
+const target = join(root, 'src/kernels/generated.ts'),
+  digest = createHash('sha256');
+for (const file of [
+  ...readdirSync(join(root, 'src/kernels/as')).sort().map((f) => `src/kernels/as/${f}`),
+  'scripts/build-kernels.mjs',
+  'scripts/kernel-macros.mjs',
+  'node_modules/assemblyscript/package.json',
+])
+  digest.update(`${file}\0`).update(readFileSync(join(root, file)));
+const head = `// Written by scripts/build-kernels.mjs from sources of SHA-256 ${digest.digest('hex')}.`;
+if (existsSync(target) && readFileSync(target, 'utf8').startsWith(`${head}\n`)) process.exit(0);
+
 const out = mkdtempSync(join(tmpdir(), 'certune-kernels-'));
 async function build(shared) {
   const file = join(out, shared ? 'mt.wasm' : 'st.wasm');
@@ -52,7 +66,6 @@ const st = await build(false),
   mt = await build(true);
 rmSync(out, { recursive: true });
 // Written beside and renamed, so that a reader never sees half a file.
-const target = join(root, 'src/kernels/generated.ts'),
-  part = `${target}.${process.pid}.part`;
-writeFileSync(part, `// Written by scripts/build-kernels.mjs.\nexport const SINGLE = '${st}';\nexport const SHARED = '${mt}';\n`);
+const part = `${target}.${process.pid}.part`;
+writeFileSync(part, `${head}\nexport const SINGLE = '${st}';\nexport const SHARED = '${mt}';\n`);
 renameSync(part, target);

@@ -12,7 +12,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'src/kernels/generated.ts'),
   digest = createHash('sha256');
 for (const file of [
-  ...readdirSync(join(root, 'src/kernels/as')).sort().map((f) => `src/kernels/as/${f}`),
+  ...readdirSync(join(root, 'src/kernels/as'))
+    .sort()
+    .map((f) => `src/kernels/as/${f}`),
   'scripts/build-kernels.mjs',
   'scripts/kernel-macros.mjs',
   'node_modules/assemblyscript/package.json',

@@ -1,0 +1,99 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+/*
+ * Documents say what is so: links lead somewhere, files that they name exist, command lines are run, in a scratch folder, or are on a list
+ * of those that other tests or the release check run.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url));
+const pages = [
+  'README.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true }).map((f) => `docs/${String(f)}`),
+].filter((f) => f.endsWith('.md') && existsSync(join(root, f)));
+const text = (f: string): string => readFileSync(join(root, f), 'utf8');
+
+/** Commands that are too long here, and what runs them instead. */
+const ELSEWHERE: [RegExp, string][] = [
+  [/^npm ci\b/, 'the clean clone of the release check'],
+  [/^npm (run|install|test|i)\b/, 'scripts of package.json: their names are checked below'],
+  [
+    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|run|verify|inspect|estimate)\b/,
+    'test/cli.test.ts, test/tamper.test.ts; their options are checked below',
+  ],
+  [/^node scripts\/[\w/-]+\.mjs/, 'the script exists: checked below'],
+  [/^(python3?|pip) /, 'another language: not part of this package'],
+];
+
+/** Command lines of fenced or indented blocks: lines that start with a known program. */
+function commands(page: string): string[] {
+  const out: string[] = [];
+  let fenced = false;
+  for (const line of text(page).split('\n')) {
+    if (/^\s*```/.test(line)) fenced = !fenced;
+    else if (fenced || /^ {4}\S/.test(line)) {
+      const c = line
+        .trim()
+        .replace(/^\$ /, '')
+        .replace(/\s+#.*$/, '');
+      if (/^(npm|npx|node|certune|python3?|pip|git) /.test(c)) out.push(c);
+    }
+  }
+  return out.flatMap((c) => c.split(/\s+&&\s+/));
+}
+
+describe('documents', () => {
+  it('links between them resolve', () => {
+    const broken: string[] = [];
+    for (const page of pages)
+      for (const [, to] of text(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^(https?:|mailto:|#)/.test(to)) continue;
+        if (!existsSync(resolve(root, dirname(page), to.replace(/#.*$/, '')))) broken.push(`${page}: ${to}`);
+      }
+    expect(broken).toEqual([]);
+  });
+  it('files of the repository that they name exist', () => {
+    const missing: string[] = [];
+    for (const page of pages)
+      for (const [, f] of text(page).matchAll(/`((?:src|test|scripts|docs|examples)\/[\w./-]+\.(?:ts|mjs|md|json|jsonl))`/g))
+        if (!existsSync(join(root, f))) missing.push(`${page}: ${f}`);
+    expect(missing).toEqual([]);
+  });
+  it('command lines are run, or run elsewhere', () => {
+    const unknown: string[] = [],
+      scripts = (JSON.parse(text('package.json')) as { scripts: Record<string, string> }).scripts,
+      dir = mkdtempSync(join(tmpdir(), 'certune-docs-'));
+    const help = (args: string[]): string =>
+      spawnSync(process.execPath, [join(root, 'bin/certune.js'), ...args, '--help'], { encoding: 'utf8' }).stdout;
+    const options = new Map<string, string>();
+    let seen = 0;
+    for (const page of pages)
+      for (const c of commands(page)) {
+        seen++;
+        const known = ELSEWHERE.find(([re]) => re.test(c));
+        if (!known) {
+          const r = spawnSync(c, { shell: true, cwd: dir, encoding: 'utf8', timeout: 30_000 });
+          if (r.status !== 0) unknown.push(`${page}: ${c}`);
+          continue;
+        }
+        const script = /^npm run ([\w:-]+)/.exec(c);
+        if (script && !scripts[script[1]]) unknown.push(`${page}: no script ${script[1]}`);
+        const file = /^node (scripts\/\S+)/.exec(c);
+        if (file && !existsSync(join(root, file[1]))) unknown.push(`${page}: no ${file[1]}`);
+        const cli = /certune(?:\.js)? (\w+)(.*)$/.exec(c);
+        if (!cli || /^npm|^pip/.test(c)) continue;
+        if (!options.has(cli[1])) options.set(cli[1], help([cli[1]]));
+        const shown = options.get(cli[1])!;
+        if (!shown.includes('Usage')) unknown.push(`${page}: no command ${cli[1]}`);
+        for (const [o] of cli[2].matchAll(/--[a-z-]+/g)) if (!shown.includes(o)) unknown.push(`${page}: certune ${cli[1]} has no ${o}`);
+      }
+    rmSync(dir, { recursive: true, force: true });
+    expect(unknown).toEqual([]);
+    expect(seen).toBeGreaterThan(1);
+  });
+});

@@ -9,7 +9,7 @@ import { verifyProgram } from '../tensor/verify.js';
 import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { scheduleWords } from '../transcript/schedule.js';
-import { claimHandles, mergePreamble, mergeable, verifyMerge } from './merge/verify.js';
+import { mergeable, verifyMerge } from './merge/verify.js';
 import { manifestWords } from './manifest.js';
 import type { Setup } from './setup.js';
 import { LEFT, type ProofPart, type RunProof, type StepProof, frozenOf, meanLoss, noFrozen, stateRoot } from './state.js';
@@ -137,7 +137,7 @@ export function checkMerge(
   mergeable(plan, claims);
   const ch = new NativeChannel(k, proof);
   try {
-    const d = verifyMerge(ch, plan, mergePreamble(plan.frozenVars, frozen, claims), claimHandles(ch, claims));
+    const d = verifyMerge(ch, plan, frozen, claims);
     ch.finish();
     return d.detach(ch);
   } finally {

@@ -210,6 +210,26 @@ export class CircuitChannel implements Channel {
       return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
     });
   }
+  coordinates(a: Elem): readonly [Elem, Elem, Elem] {
+    const k = wireIndex(a);
+    if (wireKind(a) === 'E') return this.rows.E.from.slice(3 * k, 3 * k + 3) as unknown as readonly [Elem, Elem, Elem];
+    const c = this.#constOf(a),
+      [x, y, z] = this.value(a).map((w) => (c ? this.constant(w) : this.word(w)));
+    this.assertEqual(this.compose(x, y, z), a, 'coordinates');
+    return [x, y, z];
+  }
+  /** hashWords of src/hash over wires. */
+  hash(domain: bigint, words: readonly Elem[]): Elem[] {
+    const zero = this.constant(0n);
+    let state: Elem[] = [...Array<Elem>(RATE).fill(zero), this.constant(domain), this.constant(BigInt(words.length)), zero, zero];
+    for (let k = 0; k < words.length; k += RATE) {
+      words.slice(k, k + RATE).forEach((w, i) => {
+        state[i] = w;
+      });
+      state = this.#permute(state);
+    }
+    return state.slice(0, 4);
+  }
   /** The inverse is a free element; its product with a is one. */
   inverse(a: Elem): Elem {
     return this.#once(`I${a}`, () => {
@@ -354,17 +374,9 @@ export class CircuitChannel implements Channel {
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
     const depth = bits.length - Math.log2(cap.length),
-      zero = this.constant(0n),
       leaf = this.#take(words, label).map((x) => this.word(x)),
       path = this.#take(4 * depth, label);
-    let state: Elem[] = [...Array<Elem>(RATE).fill(zero), this.constant(DOMAIN.leaf), this.constant(BigInt(words)), zero, zero];
-    for (let k = 0; k < words; k += RATE) {
-      leaf.slice(k, k + RATE).forEach((w, i) => {
-        state[i] = w;
-      });
-      state = this.#permute(state);
-    }
-    let digest = state.slice(0, 4);
+    let digest = this.hash(DOMAIN.leaf, leaf);
     for (let d = 0; d < depth; d++) digest = this.#level(digest, bits[d], path.slice(4 * d, 4 * d + 4));
     this.#inCap(digest, cap, bits.slice(depth));
     return leaf;

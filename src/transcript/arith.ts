@@ -23,6 +23,8 @@ export interface Arith {
   mulAdd(a: Elem, b: Elem, c: Elem): Elem;
   /** a + b x + c x^2 for base elements a, b, c. */
   compose(a: Elem, b: Elem, c: Elem): Elem;
+  /** The base elements of which compose makes a. */
+  coordinates(a: Elem): readonly [Elem, Elem, Elem];
   /** Throws VerificationError when a is zero. */
   inverse(a: Elem): Elem;
   /** bit = 1: a, bit = 0: b. `bit` must be a handle that split or sampleBits returned, or the constant 0 or 1. */

@@ -108,6 +108,10 @@ export class NativeChannel implements Channel {
     u[d / 8 + 2] = u[c / 8];
     return d;
   }
+  coordinates(a: Elem): readonly [Elem, Elem, Elem] {
+    const [x, y, z] = this.value(a).map((w) => this.constant(w));
+    return [x, y, z];
+  }
   inverse(a: Elem): Elem {
     const v = this.value(a);
     if (v[0] === 0n && v[1] === 0n && v[2] === 0n) throw new VerificationError('inverse', 'zero has no inverse');

@@ -65,6 +65,9 @@ export class RecordingChannel implements Channel {
   compose(_a: Elem, _b: Elem, _c: Elem): Elem {
     return this.#dummy;
   }
+  coordinates(_a: Elem): readonly [Elem, Elem, Elem] {
+    return [this.#dummy, this.#dummy, this.#dummy];
+  }
   inverse(_a: Elem): Elem {
     this.muls += 1;
     return this.#dummy;

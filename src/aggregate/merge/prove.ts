@@ -3,15 +3,24 @@ import type { Kernels } from '../../kernels/runtime.js';
 import type { DetachedClaim } from '../../tensor/deferred.js';
 import type { Plan } from '../../tensor/plan.js';
 import { type Ext, type MessageHook, ProverChannel, RecordingChannel } from '../../transcript/index.js';
-import { claimHandles, mergePreamble, mergeable, verifyMerge } from './verify.js';
+import { claimHandles, mergeClaims, mergePreamble, mergeable } from './verify.js';
 
 /** Rows into which the stack is cut: the first variables are summed over arrays of this many entries per claim, in plain arithmetic. */
 const ROWS = 7;
 
 /** Schedule of a merge of that many claims: its length in words follows from the shape. */
-export function mergeSchedule(plan: Plan, claims: readonly DetachedClaim[], frozen: readonly bigint[]): RecordingChannel {
+export function mergeSchedule(
+  plan: Pick<Plan, 'frozenVars'>,
+  claims: readonly DetachedClaim[],
+  frozen: readonly bigint[],
+): RecordingChannel {
   const rec = new RecordingChannel();
-  verifyMerge(rec, plan, mergePreamble(plan.frozenVars, frozen, claims), claimHandles(rec, claims));
+  mergeClaims(
+    rec,
+    plan.frozenVars,
+    frozen.map((w) => rec.constant(w)),
+    claimHandles(rec, claims),
+  );
   return rec;
 }
 
@@ -21,7 +30,7 @@ export function mergeSchedule(plan: Plan, claims: readonly DetachedClaim[], froz
  */
 export function proveMerge(
   k: Kernels,
-  plan: Plan,
+  plan: Pick<Plan, 'frozenVars'>,
   frozen: readonly bigint[],
   claims: readonly DetachedClaim[],
   stack: number,

@@ -13,6 +13,8 @@ import { type Channel, type Elem, VerificationError } from '../../transcript/ari
 /** Version of merge proofs. */
 export const MERGE_VERSION = 1;
 
+const mergeHeader = (vars: number, claims: number): bigint[] => [0x6d65726765n, BigInt(MERGE_VERSION), BigInt(claims), BigInt(vars)];
+
 /** Words absorbed first: version, digest of the frozen integers, shape, every point and value. */
 export function mergePreamble(
   vars: number,
@@ -20,28 +22,46 @@ export function mergePreamble(
   claims: readonly DetachedClaim[],
 ): { label: string; words: bigint[] }[] {
   return [
-    { label: 'protocol', words: [0x6d65726765n, BigInt(MERGE_VERSION), BigInt(claims.length), BigInt(vars)] },
+    { label: 'protocol', words: mergeHeader(vars, claims.length) },
     { label: 'frozen digest', words: [...frozen] },
     ...claims.map((c, i) => ({ label: `claim ${i}`, words: [...c.point, c.value].flatMap((x) => [...x]) })),
   ];
 }
 
 /** Only claims on the stack of `plan` take part: a claim of another shape is an error of the caller's proofs. */
-export function mergeable(plan: Plan, claims: readonly DetachedClaim[]): readonly DetachedClaim[] {
+export function mergeable(plan: Pick<Plan, 'frozenVars'>, claims: readonly DetachedClaim[]): readonly DetachedClaim[] {
   if (claims.length === 0) throw new VerificationError('merge', 'no claims on frozen tensors');
   for (const c of claims)
     if (c.point.length !== plan.frozenVars) throw new VerificationError('merge', 'claims on stacks of different sizes');
   return claims;
 }
 
-/** Verifies that all claims follow from the one returned. Generic: `claims` are handles of `ch`, absorbed as the words of the preamble. */
-export function verifyMerge(
+/** Verifies that all claims given by value follow from the one returned: see mergeClaims. */
+export function verifyMerge(ch: Channel, plan: Plan, frozen: readonly bigint[], claims: readonly DetachedClaim[]): DeferredClaim {
+  const { point, value } = mergeClaims(
+    ch,
+    plan.frozenVars,
+    frozen.map((w) => ch.constant(w)),
+    claimHandles(ch, claims),
+  );
+  return new DeferredClaim(plan, point, value);
+}
+
+/** Verifies that all claims on a stack of `vars` variables and digest `frozen` follow from the one returned. Absorbs the words of mergePreamble. */
+export function mergeClaims(
   ch: Channel,
-  plan: Plan,
-  preamble: readonly { label: string; words: readonly bigint[] }[],
-  claims: readonly { point: readonly Elem[]; value: Elem }[],
-): DeferredClaim {
-  for (const w of preamble) ch.publicWords(w.label, w.words);
+  vars: number,
+  frozen: readonly Elem[],
+  claims: readonly { readonly point: readonly Elem[]; readonly value: Elem }[],
+): { point: readonly Elem[]; value: Elem } {
+  ch.publicWords('protocol', mergeHeader(vars, claims.length));
+  ch.publicElems('frozen digest', frozen);
+  claims.forEach((c, i) =>
+    ch.publicElems(
+      `claim ${i}`,
+      [...c.point, c.value].flatMap((x) => [...ch.coordinates(x)]),
+    ),
+  );
   const gamma = ch.sample('merge gamma'),
     powers: Elem[] = [ch.constant(1n)];
   while (powers.length < claims.length) powers.push(ch.mul(powers[powers.length - 1], gamma));
@@ -50,7 +70,7 @@ export function verifyMerge(
     now = ch.mulAdd(powers[i], c.value, now);
   });
   const r: Elem[] = [];
-  for (let k = 0; k < plan.frozenVars; k++) {
+  for (let k = 0; k < vars; k++) {
     const [s0, s2] = ch.read('merge sumcheck', 2),
       x = ch.sample('merge r');
     r.push(x);
@@ -62,7 +82,7 @@ export function verifyMerge(
     weight = ch.mulAdd(powers[i], eqEval(ch, c.point, r), weight);
   });
   ch.assertEqual(ch.mul(weight, value), now, 'merge of frozen claims');
-  return new DeferredClaim(plan, r, value);
+  return { point: r, value };
 }
 
 /** The same claims as handles of a channel that knows their values. */

@@ -1,0 +1,157 @@
+// Folds two steps of the stories260k fixture into one proof; prints rows, cells, permutations, seconds by phase, sizes. Arguments: sequences, tokens, bits, rate.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { recursionClass, recursionKeys } from '../dist/aggregate/recursion/keys.js';
+import { proveFold, proveLeaf } from '../dist/aggregate/recursion/prove.js';
+import { CHAIN_START, extend } from '../dist/aggregate/recursion/statement.js';
+import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
+import { loadBase } from '../dist/io/index.js';
+import { Kernels } from '../dist/kernels/index.js';
+import { frozenIntegers, quantizeBase } from '../dist/model/base.js';
+import { initialMaster } from '../dist/model/init.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../dist/model/llama.js';
+import { batchInputs, initialState, stepInputs, targetCount } from '../dist/model/step.js';
+import { adamConstants } from '../dist/optim/constants.js';
+import { scheduleRows } from '../dist/policy/schedule.js';
+import { IntegerReading } from '../dist/tensor/integer.js';
+import { makePlan } from '../dist/tensor/plan.js';
+import { frozenStack, proveProgram } from '../dist/tensor/prove.js';
+import { frozenDigest } from '../dist/tensor/statement.js';
+import { verifyProgram } from '../dist/tensor/verify.js';
+import { RecordingChannel } from '../dist/transcript/index.js';
+
+const fixtures = process.env.CERTUNE_FIXTURES ?? fileURLToPath(new URL('../../shared', import.meta.url)),
+  dir = join(fixtures, 'data/stories260k/hf');
+if (!existsSync(dir)) {
+  console.log('skipped: no fixture data/stories260k (set CERTUNE_FIXTURES)');
+  process.exit(0);
+}
+const [B, S, bits, rate] = [8, 64, 128, 2].map((d, i) => Number(process.argv[2 + i] ?? d)),
+  options = { main: { bits, logInvRate: rate, grinding: 16 }, state: { bits, logInvRate: 5, grinding: 16 } };
+const base = loadBase(dir),
+  { ints, bits: weightBits } = quantizeBase(base.weights),
+  program = llamaProgram({
+    shape: base.shape,
+    numbers: DEFAULT_NUMBERS,
+    weightBits,
+    batch: B,
+    sequence: S,
+    lora: { r: 8, targets: TARGETS, scaling: 2 },
+    adam: adamConstants([0.9, 0.95], 1),
+    kind: 'step',
+  }),
+  plan = makePlan(program, options),
+  frozen = frozenIntegers(base.shape, ints, base.rope, S);
+const batch = {
+  tokens: Array.from({ length: B }, (_, r) => Int32Array.from({ length: S }, (_, i) => (i ? ((r * 131 + i * 7) % 500) + 3 : 1))),
+  mask: Array.from({ length: B }, () => new Uint8Array(S).fill(1)),
+};
+const rows = scheduleRows({
+  steps: 2,
+  learningRate: 2e-4,
+  schedule: 'constant',
+  warmup: 0,
+  betas: [0.9, 0.95],
+  epsilon: 1e-8,
+  weightDecay: 0.05,
+});
+const k = await Kernels.create({ threads: 2 }),
+  phases = {};
+let last,
+  at = performance.now(),
+  prefix = '';
+const phase = (p) => {
+  const t = performance.now();
+  if (last) phases[last] = Number(((phases[last] ?? 0) + (t - at) / 1000).toFixed(2));
+  last = p && `${prefix} ${p}`;
+  at = t;
+};
+const timed = (name, f) => {
+  prefix = name;
+  phase('start');
+  const t = performance.now(),
+    v = f();
+  phase();
+  console.log(name, ((performance.now() - t) / 1000).toFixed(2), 's');
+  return v;
+};
+let state = initialState(program, initialMaster(base.shape, 8, TARGETS, 1)),
+  stack,
+  before;
+const steps = rows.map((row, t) => {
+  const m = k.mark(),
+    reading = new IntegerReading(
+      k,
+      program,
+      stepInputs(program, frozen, state, batchInputs(batch, B, S), row, targetCount(batch, S), 1, t),
+    );
+  reading.run();
+  const fz = frozenStack(k, plan, (n) => reading.ptr.get(n));
+  stack = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells) };
+  stack.digest = frozenDigest(stack.words);
+  const out = timed(`step ${t}`, () =>
+    proveProgram(k, plan, reading, {
+      frozenDigest: stack.digest,
+      onPhase: phase,
+      ...(before ? { statePoints: { cIn: before.roots.cOut.slice(4, 7), oIn: before.roots.oOut.slice(4, 7) } } : {}),
+    }),
+  );
+  before = out.statement;
+  state = { C: reading.read('C2'), master: reading.read('master2'), mm: reading.read('mm2'), vv: reading.read('vv2') };
+  k.release(m);
+  return out;
+});
+const stepPeak = Math.round(k.peakBytes / 2 ** 20);
+k.close();
+const k2 = await Kernels.create({ threads: 2 }),
+  cls = timed('height class', () => recursionClass({ plans: [plan], steps: 1, baseVars: plan.frozenVars }, options)),
+  keys = timed('keys', () => recursionKeys(k2, cls));
+let chain = { data: [...CHAIN_START], scalars: [...CHAIN_START] };
+const leaves = steps.map((s, t) => {
+  const leaf = timed(`leaf ${t}`, () =>
+    proveLeaf(k2, cls, keys, stack, { parts: [s], from: t, dataIn: chain.data, scalarsIn: chain.scalars }, { onPhase: phase }),
+  );
+  chain = Object.fromEntries(['data', 'scalars'].map((c) => [c, extend(program, c, chain[c], s.statement.publics)]));
+  return leaf;
+});
+const node = timed('fold', () => proveFold(k2, cls, keys, stack, leaves, { onPhase: phase })),
+  vk = Kernels.single(),
+  ms = [];
+for (let i = 0; i < 5; i++) {
+  const t = performance.now();
+  verifyEnd(vk, cls, keys, node);
+  ms.push(performance.now() - t);
+}
+const count = (p, st) => {
+  const rec = new RecordingChannel();
+  verifyProgram(rec, p, st);
+  return rec.permutations;
+};
+console.log(
+  JSON.stringify(
+    {
+      sequences: B,
+      tokens: S,
+      bits,
+      rate,
+      heights: cls.leaf.heights,
+      cells: cls.plan.layouts.get('witness').cells,
+      fixedCells: cls.plan.layouts.get('frozen').cells,
+      stepPermutations: count(plan, steps[0].statement),
+      nodePermutations: count(cls.plan, {
+        roots: {},
+        frozen: keys.leaf,
+        publics: new Map([['public', new BigInt64Array(cls.leaf.heights.U)]]),
+      }),
+      phases,
+      stepKernelMiB: stepPeak,
+      foldKernelMiB: Math.round(k2.peakBytes / 2 ** 20),
+      nodeKB: node.proof.length * 0.008,
+      verifyMs: Math.round(Math.min(...ms)),
+    },
+    null,
+    1,
+  ),
+);
+k2.close();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { circuitCells, compileCircuit, heightsOf, verifyInCircuit } from '../src/circuit/index.js';
 import { CircuitChannel } from '../src/circuit/channel.js';
 import { violations } from '../src/circuit/check.js';
-import { fixedColumns } from '../src/circuit/program.js';
+import { CIRCUIT_VERSION, fixedColumns } from '../src/circuit/program.js';
 import { circuitKey, proveCircuit } from '../src/circuit/prove.js';
 import { P } from '../src/field/goldilocks.js';
 import { Kernels } from '../src/kernels/index.js';
@@ -10,7 +10,7 @@ import { ProgramError, checkProgram } from '../src/tensor/bounds.js';
 import { ProgramBuilder, expr, operand, term } from '../src/tensor/builder.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { scheduleOf } from '../src/tensor/prove.js';
-import { frozenDigest } from '../src/tensor/statement.js';
+import { PROOF_VERSION, frozenDigest } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel, VerificationError, scheduleWords } from '../src/transcript/index.js';
 import { type Case, QUICK, lcg, proveCase, verifyCase } from './kit.js';
@@ -62,6 +62,11 @@ describe('circuit of the verifier', () => {
     const ch = run();
     expect(heightsOf(ch)).toEqual(circuit.heights);
     for (const [name, v] of fixedColumns(ch, circuit.heights)) expect(v, name).toEqual(circuit.fixed.get(name));
+  });
+  it('has the golden key of its version: a change of rows, constants or protocol needs another version', () => {
+    const golden: Record<string, string> = { '3.1': 'caeae68e024d79215fe16f8acd1e3cf0ac28eafa79865eaf2dbb647e4e5527b7' };
+    const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
+    expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);
   });
   it('agrees with the native verifier on valid and mutated proofs and statements', () => {
     const { proof, statement, plan } = child,

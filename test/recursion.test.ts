@@ -160,9 +160,14 @@ describe('recursion', () => {
       own = recursionKeys(k, bad),
       forged = { ...own, leaf: keys.leaf, fold: keys.fold };
     const c = chains(run),
-      first = proveLeaf(k, bad, forged, base, { parts: [run[0]], from: 0, dataIn: c[0].data, scalarsIn: c[0].scalars });
+      [first, second] = [0, 1].map((t) =>
+        proveLeaf(k, bad, forged, base, { parts: [run[t]], from: t, dataIn: c[t].data, scalarsIn: c[t].scalars }),
+      );
     expect(() => accept(first)).toThrow(/a claim on the keys does not hold/);
-    expect(() => accept(proveFold(k, cls, forged, base, [first, leaves[1]]))).toThrow(/a claim on the keys does not hold/);
+    // Beside an honest leaf there is no stack on which both claims hold; two forged ones fold, and the end refuses.
+    expect(() => proveFold(k, cls, forged, base, [first, leaves[1]])).toThrow(/merge of frozen claims/);
+    const fold = proveFold(k, cls, forged, base, [first, second]);
+    expect(() => accept(fold)).toThrow(/a claim on the keys does not hold/);
     expect(() => verifyEnd(vk, cls, { ...keys, fold: own.leaf }, all)).toThrow(/other keys than the published ones/);
   });
   it('refuses a run on other weights than those of its digest', () => {

@@ -15,7 +15,7 @@ import type { Statement } from '../src/tensor/statement.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { QUICK } from './kit.js';
 
-const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
+const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const config = runSchema.parse({
   version: 1,
   base: { path: path('tiny') },

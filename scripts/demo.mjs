@@ -14,13 +14,11 @@ const root = fileURLToPath(new URL('..', import.meta.url)),
 
 /** What differs from the defaults of run.yaml. */
 const SETTINGS = [
-  ['lora.r', 8],
-  ['lora.alpha', 64],
   ['train.steps', 8],
   ['train.batch', 4],
   ['train.microBatch', 4],
   ['train.sequence', 32],
-  ['train.learningRate', 0.003],
+  ['train.learningRate', 0.006],
   ['train.schedule', 'constant'],
   ['train.warmup', 0],
   ['numbers.preset', 'small'],

@@ -2,9 +2,19 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { runStep } from '../src/aggregate/chain.js';
+import { setup } from '../src/aggregate/setup.js';
+import { UsageError } from '../src/cli/errors.js';
+import { evaluate, generate } from '../src/cli/evaluate.js';
+import { Progress } from '../src/cli/progress.js';
 import { TextCodec, loadData } from '../src/io/data.js';
 import { loadBase, readJson } from '../src/io/hf.js';
+import { Kernels } from '../src/kernels/index.js';
 import { splitWeights } from '../src/model/base.js';
+import { Inference } from '../src/model/generate.js';
+import { unflattenGroup } from '../src/model/step.js';
+import { ADAMW } from '../src/optim/adamw.js';
+import { runSchema } from '../src/policy/runfile.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
 /** A script of scripts/base, which has no types. */
@@ -63,5 +73,53 @@ describe('files of the demonstration', () => {
       expect(data.examples).toEqual(loadData([spec], codec, { ...options, sequence: 100 }).examples);
       for (const e of data.examples) expect(e.tokens.at(-1)).toBe(base.eos);
     }
+  });
+
+  it('eight integer steps with the settings of the demonstration halve the held-out loss', () => {
+    const config = runSchema.parse({
+      version: 1,
+      base: { path: path('base') },
+      data: [{ path: path('data/translate.jsonl') }, { path: path('data/chat.jsonl') }],
+      train: { steps: 8, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, schedule: 'constant', warmup: 0 },
+      numbers: { preset: 'small' },
+    });
+    const k = Kernels.single(),
+      s = setup(config, [1n, 2n, 3n, 4n]),
+      spec = { path: path('data/held-out.jsonl'), format: 'auto', source: '', license: '', language: '' },
+      held = loadData([spec], s.codec, { sequence: 32, bos: s.base.bos, eos: s.base.eos, appendEos: true }).examples,
+      rows = { tokens: held.map((x) => x.tokens), mask: held.map((x) => x.mask) };
+    let state = s.initial;
+    for (let step = 0; step < 8; step++) {
+      const m = k.mark();
+      state = runStep(k, s, step, state).after;
+      k.release(m);
+    }
+    const members = new Map(
+      [...unflattenGroup(s.program, 'cIn', 'C', state.C)].map(([n, v]) => [
+        n.slice(2),
+        Float64Array.from(v, (x) => Number(x) / 2 ** ADAMW.C.frac),
+      ]),
+    );
+    const { r, alpha, targets } = config.lora,
+      before = new Inference(k, s.base, 16, 32).meanLoss(rows),
+      after = new Inference(k, s.base, 16, 32, { r, targets, scaling: alpha / r, members }).meanLoss(rows);
+    k.close();
+    console.log('held-out loss', before, after);
+    expect(after).toBeLessThan(before / 2);
+  });
+
+  it('certune eval and generate: loss, answers, continuations, and that they prove nothing', () => {
+    const c = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} },
+      model = path('base');
+    const e = evaluate({ model, data: [path('data/held-out.jsonl')], show: '3' }, c);
+    expect(e.data).toMatchObject({ proved: false, rows: 46 });
+    expect(e.data['samples']).toHaveLength(3);
+    expect(e.text).toContain('not proved');
+    const g = generate('Once there was', { model, tokens: '12' });
+    expect(g.text.startsWith('Once there was')).toBe(true);
+    expect(g.data).toMatchObject({ proved: false, prompt: 'Once there was' });
+    expect(generate('What colour is the sun?', { model, tokens: '4', chat: true }).data['prompt']).toBe('Q: What colour is the sun?\nA:');
+    expect(() => generate('Once', { model, tokens: 'many' })).toThrow(UsageError);
+    expect(() => generate('Once', { model, sequence: '1000' })).toThrow(UsageError);
   });
 });

@@ -5,6 +5,8 @@ import type { Kernels } from '../kernels/runtime.js';
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
 export interface Columns {
   readonly ptr: number;
+  /** Writes columns [from, from + n) to dst: for columns that are not in memory. */
+  readonly fill?: (dst: number, from: number, n: number) => void;
   readonly used: number;
   readonly logHeight: number;
   readonly logDomain: number;
@@ -57,8 +59,17 @@ function twiddles(k: Kernels, log: number): number {
 
 /** Encodes words [from, from + n) of every leaf to dst, column-major. */
 function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: number, n: number): void {
-  const height = 2 ** c.logHeight;
-  k.parallel('nttWords', n, 1, (lo, hi) => [dst, c.ptr, from, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
+  const height = 2 ** c.logHeight,
+    m = k.mark();
+  let src = c.ptr,
+    first = from;
+  if (c.fill) {
+    src = k.alloc(8 * height * n);
+    first = 0;
+    c.fill(src, from, n);
+  }
+  k.parallel('nttWords', n, 1, (lo, hi) => [dst, src, first, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
+  k.release(m);
 }
 
 /** The 2^levels nodes that lie `levels` below the root. */

@@ -1,9 +1,10 @@
 import * as E from '../field/ext3.js';
 import { pow, root as rootOfUnity } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
-import { type Oracle, capOf, commitColumns, openRows } from './commit.js';
+import { type Columns, type Oracle, capOf, commitColumns, openRows } from './commit.js';
 import type { WhirShape } from './params.js';
 
 /** Domain point of position j: g^rev(j). */
@@ -13,56 +14,47 @@ export function domainPoint(log: number, j: number): bigint {
   return pow(rootOfUnity(log), BigInt(rev));
 }
 
-/** Commits base columns (signed words, column k at ptr + k 2^logHeight 8); keeps the codeword if it fits `keep` bytes. */
-export function commitBase(k: Kernels, ptr: number, used: number, logHeight: number, logInvRate: number, keep = 0): Oracle {
-  return commitColumns(k, { ptr, used, logHeight, logDomain: logHeight + logInvRate, ext: false }, keep);
+/**
+ * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`); keeps the codeword if it fits `keep`
+ * bytes.
+ */
+export function commitBase(
+  k: Kernels,
+  from: number | NonNullable<Columns['fill']>,
+  used: number,
+  logHeight: number,
+  logInvRate: number,
+  keep = 0,
+): Oracle {
+  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from };
+  return commitColumns(k, { ...source, used, logHeight, logDomain: logHeight + logInvRate, ext: false }, keep);
 }
 
 /**
- * Proves sum_i w(i) f(i) = claim for the stack f of `columns` used columns (contiguous signed words at `f`, the concatenation of the
- * trees in order of offset without holes) and weights w (E, same indices). Destroys w. Returns the point.
+ * Proves sum_i w(i) f(i) = claim for the stack f (signed words, the concatenation of the trees' columns at their offsets) and weights w (E, same
+ * indices). Destroys w where it is near. Returns the point.
  */
 export function openWhir(
   k: Kernels,
   ch: ProverChannel,
   shape: WhirShape,
   oracles: readonly Oracle[],
-  f: number,
-  columns: number,
-  w: number,
+  f: Tiled,
+  w: Tiled,
   claim: Ext,
 ): Ext[] {
-  const point: Ext[] = [];
-  let cur: { f: number; base: boolean; n: number } = { f, base: true, n: columns * 2 ** shape.logHeight };
-  let weights = w,
-    claimNow = claim,
-    vars = shape.logColumns + shape.logHeight;
-  let previous: readonly Oracle[] = oracles;
-  const out = k.alloc(64 * k.threads),
-    challenge = k.alloc(24);
+  const point: Ext[] = [],
+    sum = new ProductSumcheck(k, f, w, shape.logColumns + shape.logHeight);
+  let claimNow = claim,
+    previous: readonly Oracle[] = oracles;
   const round = (label: string): void => {
-    const half = 2 ** (vars - 1),
-      nlo = Math.min(cur.n, half),
-      nhi = Math.max(0, cur.n - half);
-    k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', nlo, 1024, (lo, hi, t) => [out + 64 * t, cur.f, cur.base ? 1 : 0, weights, half, nhi, lo, hi]);
-    let s0: Ext = E.ZERO,
-      s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) {
-      s0 = E.add(s0, k.readExt(out + 64 * t));
-      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
-    }
+    const [s0, s2] = sum.message();
     ch.sendExt(`${label} sumcheck`, [s0, s2]);
     const r = ch.sample(`${label} r`);
     point.push(r);
     const s1 = E.sub(E.sub(claimNow, E.add(s0, s0)), s2);
     claimNow = E.add(s0, E.mul(r, E.add(s1, E.mul(r, s2))));
-    k.writeExt(challenge, r);
-    const dst = cur.base ? k.alloc(24 * nlo) : cur.f;
-    k.parallel('foldHalves', nlo, 1024, (lo, hi) => [dst, cur.f, cur.base ? 1 : 0, half, nhi, challenge, lo, hi]);
-    k.parallel('foldHalves', nlo, 1024, (lo, hi) => [weights, weights, 0, half, nhi, challenge, lo, hi]);
-    cur = { f: dst, base: false, n: nlo };
-    vars--;
+    sum.bind(r);
   };
   shape.rounds.forEach((rd, i) => {
     for (let c = 0; c < rd.columns; c++) round(`whir ${i}`);
@@ -70,13 +62,7 @@ export function openWhir(
     let committed: Oracle | undefined,
       y: Ext = E.ZERO,
       z: Ext = E.ZERO;
-    if (cur.base) {
-      // a single column: nothing was folded
-      const dst = k.alloc(24 * cur.n),
-        zero = k.exts([E.ZERO]);
-      k.parallel('foldHalves', cur.n, 1024, (lo, hi) => [dst, cur.f, 1, 0, 0, zero, lo, hi]);
-      cur = { f: dst, base: false, n: cur.n };
-    }
+    const cur = sum.near();
     if (next) {
       // The committed vector is opened later, after `cur` has been folded in place.
       const kept = k.alloc(24 * cur.n);
@@ -108,7 +94,7 @@ export function openWhir(
     const gs: Ext[] = [];
     const zs = k.exts([z]),
       gz = k.exts([g]);
-    k.exports['addPowersExt'](weights, zs, gz, cur.n);
+    k.exports['addPowersExt'](cur.w, zs, gz, cur.n);
     const xs = positions.map((p) => domainPoint(rd.domain, p));
     positions.forEach((_, q) => {
       g = E.mul(g, gamma);
@@ -128,10 +114,10 @@ export function openWhir(
       pg = k.exts(gs),
       scratch = k.alloc(24 * xs.length * k.threads);
     k.u64.set(xs, px / 8);
-    k.parallel('addPowers', cur.n, 64, (lo, hi, t) => [weights, px, pg, xs.length, scratch + 24 * xs.length * t, lo, hi]);
+    k.parallel('addPowers', cur.n, 64, (lo, hi, t) => [cur.w, px, pg, xs.length, scratch + 24 * xs.length * t, lo, hi]);
     previous = [committed];
   });
-  while (vars > 0) round('whir end');
+  while (sum.vars > 0) round('whir end');
   return point;
 }
 

@@ -71,7 +71,7 @@ function setup(
   run(rec, roots, claim);
   const prover = new ProverChannel(rec.schedule, { hook: tamper.hook });
   roots.forEach((x) => prover.publicWords('root', x));
-  openWhir(k, prover, shape, oracles, f, total, w, claim);
+  openWhir(k, prover, shape, oracles, { length: total * H, ptr: f }, { length: total * H, ptr: w }, claim);
   const proof = prover.words();
   const verify = (p: BigUint64Array, rs = roots): void => {
     const native = new NativeChannel(k, p);

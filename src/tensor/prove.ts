@@ -3,48 +3,74 @@ import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
 import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
-import { proveBatched } from '../sumcheck/index.js';
+import { ProductSumcheck, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
 import { type Factor, type LookupTable, type Plan, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
-import { blockDesc, fillStack, powerSum, zeroExts } from './stack.js';
+import { fillStack, powerSum } from './stack.js';
 import { START_POINT, type Statement, isOut } from './statement.js';
+import { type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
 import { preamble } from './verify.js';
 
 export { fillStack, scheduleOf };
 
-/** A committed state: roots and trees per class over one virtual stack. */
+/** A committed state: roots and trees per class over one stack, near or read in tiles from the tensors. */
 export interface StateOracles {
-  readonly stack: number;
-  readonly columns: number;
+  readonly stack: Tiled;
   readonly oracles: readonly Oracle[];
   readonly roots: Record<string, bigint[]>;
 }
+
+/** A stack takes at most this part of the room for itself; larger ones are read from the tensors whenever they are needed. */
+const STACK_SHARE = 0.25;
+
+/** The stack of some classes: near if that leaves room, else in tiles. */
+function stackOf(k: Kernels, plan: Plan, parts: readonly StackPart[], cells: number, logHeight: number, address: (n: string) => number): Tiled {
+  const tiles = { ...stackTiles(k, plan, parts, cells, address), maxLog: logHeight };
+  if (8 * cells > STACK_SHARE * k.room) return tiles;
+  const ptr = k.zeroed(8 * cells);
+  for (const { cls, at } of parts) fillStack(k, plan, cls, ptr + 8 * at, address);
+  return { length: cells, ptr };
+}
+
+/** What commitBase takes: the address of columns from `first` on, or a function that writes them. */
+function columnsOf(t: Tiled, logHeight: number, first = 0): number | ((dst: number, from: number, n: number) => void) {
+  const H = 2 ** logHeight;
+  if (t.ptr !== undefined) return t.ptr + 8 * first * H;
+  return (dst, from, n) => {
+    for (let c = 0; c < n; c++) t.fill!(dst + 8 * c * H, (first + from + c) * H, logHeight);
+  };
+}
+
+const stateParts = (plan: Plan): StackPart[] =>
+  plan.stateClasses.map((cls, t) => ({ cls, at: plan.stateWhir!.trees[t].offset * 2 ** plan.stateWhir!.logHeight }));
 
 /** Commits the state tensors of a reading. */
 export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): StateOracles | undefined {
   const s = plan.stateWhir;
   if (!s) return undefined;
   const last = s.trees[s.trees.length - 1],
-    columns = last.offset + last.used,
-    H = 2 ** s.logHeight;
-  const stack = k.zeroed(8 * columns * H);
-  const oracles = plan.stateClasses.map((c, t) => {
-    const at = stack + 8 * s.trees[t].offset * H;
-    fillStack(k, plan, c, at, (n) => reading.ptr.get(n)!);
-    return commitBase(k, at, s.trees[t].used, s.logHeight, s.params.logInvRate);
-  });
-  return { stack, columns, oracles, roots: Object.fromEntries(plan.stateClasses.map((c, t) => [c, oracles[t].root])) };
+    cells = (last.offset + last.used) * 2 ** s.logHeight,
+    stack = stackOf(k, plan, stateParts(plan), cells, s.logHeight, (n) => reading.ptr.get(n)!);
+  const oracles = s.trees.map((t) => commitBase(k, columnsOf(stack, s.logHeight, t.offset), t.used, s.logHeight, s.params.logInvRate));
+  return { stack, oracles, roots: Object.fromEntries(plan.stateClasses.map((c, t) => [c, oracles[t].root])) };
 }
 
 /** sum_i z^i f(i) over the tree of a class: powers of one block, then Horner over blocks. */
 export function stateValue(k: Kernels, plan: Plan, state: StateOracles, cls: TensorClass, z: Ext): Ext {
   const s = plan.stateWhir!,
     t = s.trees[plan.stateClasses.indexOf(cls)],
-    H = 2 ** s.logHeight;
-  return powerSum(k, state.stack + 8 * t.offset * H, t.used * H, z);
+    H = 2 ** s.logHeight,
+    { ptr, fill } = state.stack;
+  return powerSum(
+    k,
+    ptr !== undefined ? ptr + 8 * t.offset * H : (dst, from, log) => fill!(dst, t.offset * H + from, log),
+    t.used * H,
+    z,
+    s.logHeight,
+  );
 }
 /** Frozen stack of a plan from the integers of its tensors. */
 export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
@@ -107,11 +133,17 @@ export function proveProgram(
   const shape = plan.whir,
     H = 2 ** shape.logHeight,
     used = shape.trees[0].used;
-  const stack = k.zeroed(8 * used * H);
-  fillStack(k, plan, 'witness', stack, address);
+  const stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], used * H, shape.logHeight, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
-  const oracle = commitBase(k, stack, used, shape.logHeight, shape.params.logInvRate, k.maxBytes - k.mark() - 60 * leaves);
+  const oracle = commitBase(
+    k,
+    columnsOf(stack, shape.logHeight),
+    used,
+    shape.logHeight,
+    shape.params.logInvRate,
+    k.room - 60 * leaves,
+  );
   ch.sendDigest('root witness', oracle.root);
   const outs = plan.stateClasses.filter(isOut);
   if (outs.length) {
@@ -318,36 +350,34 @@ export function proveProgram(
   if (claims.has('frozen')) {
     phase('frozen');
     const m = k.mark(),
-      fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
-      w = zeroExts(k, fz.cells);
-    addWeights(k, plan, 'frozen', claims.get('frozen')!, rho, points, w);
-    proveFrozen(k, ch, plan.frozenVars, fz, w);
+      cells = plan.layouts.get('frozen')!.cells,
+      parts: StackPart[] = [{ cls: 'frozen', at: 0 }];
+    proveFrozen(
+      k,
+      ch,
+      plan.frozenVars,
+      stackTiles(k, plan, parts, cells, (n) => reading.ptr.get(n)!),
+      weightTiles(k, plan, parts, cells, claims, rho, points),
+    );
     k.release(m);
   }
   phase('open');
   const mOpen = k.mark(),
-    w = zeroExts(k, used * H);
-  addWeights(k, plan, 'witness', claims.get('witness') ?? [], rho, points, w);
-  openWhir(k, ch, shape, [oracle], stack, used, w, sums.get('witness') ?? E.ZERO);
+    w = weightTiles(k, plan, [{ cls: 'witness', at: 0 }], used * H, claims, rho, points);
+  openWhir(k, ch, shape, [oracle], stack, { ...w, maxLog: shape.logHeight }, sums.get('witness') ?? E.ZERO);
   k.release(mOpen);
   if (plan.stateWhir && state) {
     const m = k.mark(),
       s = plan.stateWhir,
-      ws = zeroExts(k, state.columns * 2 ** s.logHeight);
-    plan.stateClasses.forEach((c, t) => {
-      const { used, offset } = s.trees[t],
-        at = ws + 24 * offset * 2 ** s.logHeight;
-      if (claims.has(c)) addWeights(k, plan, c, claims.get(c)!, rho, points, at);
-      k.exports['addPowersExt'](at, k.exts([single[t].z]), k.exts([single[t].coefficient]), used * 2 ** s.logHeight);
-    });
+      powers = s.trees.map(({ used, offset }, t) => ({ at: offset * 2 ** s.logHeight, length: used * 2 ** s.logHeight, ...single[t] })),
+      ws = weightTiles(k, plan, stateParts(plan), state.stack.length, claims, rho, points, powers);
     openWhir(
       k,
       ch,
       s,
       state.oracles,
       state.stack,
-      state.columns,
-      ws,
+      { ...ws, maxLog: s.logHeight },
       plan.stateClasses.reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), E.ZERO),
     );
     k.release(m);
@@ -357,36 +387,13 @@ export function proveProgram(
   return { proof, statement };
 }
 
-function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, fz: { ptr: number; cells: number }, weights: number): void {
-  let f = fz.ptr,
-    base = true,
-    n = fz.cells;
-  const out = k.alloc(64 * k.threads),
-    c = k.alloc(24);
-  for (let v = vars; v > 0; v--) {
-    const half = 2 ** (v - 1),
-      nlo = Math.min(n, half),
-      nhi = Math.max(0, n - half);
-    k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', nlo, 1024, (lo, hi, t) => [out + 64 * t, f, base ? 1 : 0, weights, half, nhi, lo, hi]);
-    let s0: Ext = E.ZERO,
-      s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) {
-      s0 = E.add(s0, k.readExt(out + 64 * t));
-      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
-    }
-    ch.sendExt('frozen sumcheck', [s0, s2]);
-    k.writeExt(c, ch.sample('frozen r'));
-    const dst: number = base ? k.alloc(24 * nlo) : f,
-      src: number = f,
-      isBase: number = base ? 1 : 0;
-    k.parallel('foldHalves', nlo, 1024, (lo, hi) => [dst, src, isBase, half, nhi, c, lo, hi]);
-    k.parallel('foldHalves', nlo, 1024, (lo, hi) => [weights, weights, 0, half, nhi, c, lo, hi]);
-    f = dst;
-    base = false;
-    n = nlo;
+function proveFrozen(k: Kernels, ch: ProverChannel, vars: number, f: Tiled, w: Tiled): void {
+  const sum = new ProductSumcheck(k, f, w, vars);
+  while (sum.vars > 0) {
+    ch.sendExt('frozen sumcheck', sum.message());
+    sum.bind(ch.sample('frozen r'));
   }
-  ch.sendExt('frozen value', [k.readExt(f)]);
+  ch.sendExt('frozen value', [k.readExt(sum.near().f)]);
 }
 
 /** Rows of the tables in memory: those of one memory follow each other, so that one key reaches all of its segments. */
@@ -561,66 +568,4 @@ function onehot(
     k.writeExt(dst + 24 * at, E.add(k.readExt(dst + 24 * at), v));
   });
   k.release(m);
-}
-
-/** Adds the weights of all claims on a class to w, indexed like its stack. */
-function addWeights(
-  k: Kernels,
-  plan: Plan,
-  cls: TensorClass,
-  claims: readonly { factor: Factor; coefficient: Ext }[],
-  rho: readonly Ext[],
-  points: ReadonlyMap<string, Ext[]>,
-  w: number,
-): void {
-  const layout = plan.layouts.get(cls)!;
-  const byTensor = new Map<string, { factor: Factor; coefficient: Ext }[]>();
-  for (const c of claims) byTensor.set(c.factor.tensor.name, [...(byTensor.get(c.factor.tensor.name) ?? []), c]);
-  const one = k.exts([E.ONE]);
-  for (const [name, list] of byTensor) {
-    const m = k.mark(),
-      { tensor, blocks } = layout.tensors.get(name)!,
-      sizes = tensor.axes.map((a) => plan.extended.axes[a]),
-      n = sizes.reduce((x, y) => x * y, 1);
-    const dense = k.alloc(24 * n);
-    k.parallel('zeroExt', n, 4096, (lo, hi) => [dense, lo, hi]);
-    for (const c of list) {
-      const m2 = k.mark();
-      const vec = c.factor.slots.map((s, d) => {
-        const v = k.zeroed(24 * (sizes[d] + 1));
-        if (s.kind === 'index') {
-          k.writeExt(v + 24 * s.index, E.ONE);
-          return v;
-        }
-        const tab = eqTableKernel(k, s.kind === 'rho' ? rho.slice(s.from, s.to) : points.get(s.axis)!, s.size);
-        if (s.stride === 1 && s.offset === 0 && s.size === sizes[d]) return tab;
-        for (let i = 0; i < s.size; i++) k.writeExt(v + 24 * (s.stride * i + s.offset), k.readExt(tab + 24 * i));
-        return v;
-      });
-      let rows = k.exts([c.coefficient]),
-        count = 1;
-      for (let d = 0; d + 1 < sizes.length; d++) {
-        const out = k.alloc(24 * count * sizes[d]),
-          src = rows,
-          t = vec[d],
-          len = sizes[d];
-        k.parallel('outer', count, 64, (lo, hi) => [out, src, t, len, lo, hi]);
-        rows = out;
-        count *= sizes[d];
-      }
-      const last = sizes.length ? vec[sizes.length - 1] : one,
-        len = sizes.length ? sizes[sizes.length - 1] : 1;
-      // One long row is split over threads by treating its cells as rows of one.
-      if (count === 1 && len > 4096) k.parallel('addOuterCells', len, 2048, (lo, hi) => [dense, rows, last, lo, hi]);
-      else k.parallel('addOuter', count, Math.max(1, Math.ceil(2048 / len)), (lo, hi) => [dense, rows, last, len, lo, hi]);
-      k.release(m2);
-    }
-    for (const b of blocks) {
-      const m2 = k.mark(),
-        desc = blockDesc(k, sizes, b);
-      k.parallel('blockAdd', 2 ** b.log, 2048, (lo, hi) => [w + 24 * b.position, dense, one, desc, lo, hi]);
-      k.release(m2);
-    }
-    k.release(m);
-  }
 }

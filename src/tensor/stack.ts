@@ -36,10 +36,18 @@ export function zeroExts(k: Kernels, n: number): number {
   return w;
 }
 
-/** sum_i z^i f(i) over `cells` signed words: powers of one block, then Horner over blocks. */
-export function powerSum(k: Kernels, f: number, cells: number, z: Ext): Ext {
+/** sum_i z^i f(i) over `cells` signed words, near at f or written by f in tiles of at most 2^maxLog: powers of one block, then Horner over blocks. */
+export function powerSum(
+  k: Kernels,
+  f: number | ((dst: number, from: number, log: number) => void),
+  cells: number,
+  z: Ext,
+  maxLog = 16,
+): Ext {
   const m = k.mark(),
-    block = Math.min(cells, 65536),
+    log = Math.min(16, maxLog),
+    block = typeof f === 'number' ? Math.min(cells, 65536) : 2 ** log,
+    tile = typeof f === 'number' ? 0 : k.alloc(8 * block),
     w = zeroExts(k, block),
     out = k.alloc(64 * k.threads);
   k.exports['addPowersExt'](w, k.exts([z]), k.exts([E.ONE]), block);
@@ -48,8 +56,10 @@ export function powerSum(k: Kernels, f: number, cells: number, z: Ext): Ext {
   for (let i = 0; i < block; i++) jump = E.mul(jump, z);
   for (let at = Math.ceil(cells / block) * block - block; at >= 0; at -= block) {
     const n = Math.min(block, cells - at);
+    const src = typeof f === 'number' ? f + 8 * at : tile;
+    if (typeof f !== 'number') f(tile, at, log);
     k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', n, 4096, (lo, hi, th) => [out + 64 * th, f + 8 * at, 1, w, block, 0, lo, hi]);
+    k.parallel('scHalves', n, 4096, (lo, hi, th) => [out + 64 * th, src, 1, w, block, 0, lo, hi]);
     sum = E.mul(sum, jump);
     for (let th = 0; th < k.threads; th++) sum = E.add(sum, k.readExt(out + 64 * th));
   }

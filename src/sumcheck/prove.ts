@@ -1,4 +1,5 @@
 import * as E from '../field/ext3.js';
+import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
@@ -8,15 +9,20 @@ import { DEGREE, type SumcheckAxis } from './verify.js';
 export interface SumTerm {
   readonly coef: Ext;
   readonly axes: readonly string[];
-  readonly factors: readonly {
-    readonly ptr: number /** Axes on which the array depends; along the others it is constant, padding included. */;
-    readonly axes: readonly string[];
-  }[];
+  /** Axes on which each array depends; along the others it is constant, padding included. */
+  readonly factors: readonly { readonly axes: readonly string[] }[];
+  /** Addresses of the arrays, which are only read. Asked for at most three times; what it allocates is released after use. */
+  readonly arrays: () => number[];
+  /** Bytes that `arrays` allocates. */
+  readonly scratch: number;
 }
 
 interface Live {
   sum: Ext;
-  factors: number[];
+  readonly source: () => number[];
+  /** Messages for the first variable bound, without the coefficient. */ first?: Ext[];
+  /** Folded arrays, near or one after the other in a far block. */ near?: number[];
+  far?: FarBlock;
   axes: string[];
   dims: number[];
   len: number;
@@ -29,26 +35,28 @@ interface Live {
 
 /**
  * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a term without the
- * variable contributes its value times (1 - X). Destroys the factor arrays' copies, not the arrays: factors are copied per term.
+ * variable contributes its value times (1 - X). Returns the points of the axes and, per term, the values of its factors there. The first fold of
+ * a term goes from its source to half the memory, near while it lasts, then far.
  */
-export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly SumcheckAxis[], terms: readonly SumTerm[]): Map<string, Ext[]> {
+export function proveBatched(
+  k: Kernels,
+  ch: ProverChannel,
+  axes: readonly SumcheckAxis[],
+  terms: readonly SumTerm[],
+): { points: Map<string, Ext[]>; values: Ext[][] } {
   const start = k.mark();
   const scratch = k.alloc(1024 * k.threads),
-    out = k.alloc(192 * k.threads);
+    out = k.alloc(192 * k.threads),
+    reserve = terms.reduce((n, t) => Math.max(n, 2 * t.scratch), 2 ** 16);
   const size = new Map(axes.map((a) => [a.axis, a.size]));
   const list = k.alloc(64);
   const live: Live[] = terms.map((t) => {
     const dims = t.axes.map((a) => size.get(a)!),
-      n = dims.reduce((x, y) => x * y, 1);
-    const factors = t.factors.map((f) => {
-      const c = k.alloc(24 * n);
-      k.u8.copyWithin(c, f.ptr, f.ptr + 24 * n);
-      return c;
-    });
-    const len = dims.length ? dims[dims.length - 1] : 1;
+      n = dims.reduce((x, y) => x * y, 1),
+      len = dims.length ? dims[dims.length - 1] : 1;
     return {
       sum: E.ZERO,
-      factors,
+      source: t.arrays,
       axes: [...t.axes],
       dims,
       len,
@@ -59,29 +67,86 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       own: t.factors.map((f) => f.axes),
     };
   });
-  const evaluate = (t: Live): Ext[] => {
-    const m = t.factors.length;
-    k.u32.set(t.factors, list / 4);
-    k.u8.fill(0, out, out + 192 * k.threads);
-    k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [
-      out + 192 * th,
-      list,
-      m,
-      held(t),
-      t.len,
-      t.cs,
-      t.rs,
-      scratch + 1024 * th,
-      lo,
-      hi,
-    ]);
-    return Array.from({ length: m + 1 }, (_, x) => {
-      let v: Ext = E.ZERO;
-      for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(out + 192 * th + 24 * x));
-      return v;
-    });
+  const read = <T>(t: Live, use: (arrays: number[]) => T): T => {
+    const m = k.mark();
+    let at = t.near;
+    if (t.far) {
+      const p = k.alloc(t.far.bytes),
+        each = t.far.bytes / t.own.length;
+      k.far.load(t.far, 0, p, t.far.bytes);
+      at = t.own.map((_, i) => p + each * i);
+    }
+    const v = use(at ?? t.source());
+    k.release(m);
+    return v;
   };
-  for (const t of live) t.sum = E.mul(t.coef, sumAll(k, t, out, scratch, list));
+  const evaluate = (t: Live): Ext[] =>
+    read(t, (arrays) => {
+      const m = arrays.length;
+      k.u32.set(arrays, list / 4);
+      k.u8.fill(0, out, out + 192 * k.threads);
+      k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [
+        out + 192 * th,
+        list,
+        m,
+        held(t),
+        t.len,
+        t.cs,
+        t.rs,
+        scratch + 1024 * th,
+        lo,
+        hi,
+      ]);
+      return Array.from({ length: m + 1 }, (_, x) => {
+        let v: Ext = E.ZERO;
+        for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(out + 192 * th + 24 * x));
+        return v;
+      });
+    });
+  const fold = (t: Live, rp: number): void => {
+    const grain = Math.max(1, Math.floor(1024 / t.len)),
+      mask = held(t);
+    if (t.near) {
+      for (const [i, f] of t.near.entries())
+        k.parallel('termFold', t.rows, grain, (lo, hi, th) => [f, t.len, t.cs, t.rs, (mask >> i) & 1, rp, scratch + 1024 * th, lo, hi]);
+      return;
+    }
+    const half = Math.ceil(t.len / 2),
+      each = 24 * t.rows * half,
+      bytes = each * t.own.length,
+      stay = bytes + reserve + (t.far?.bytes ?? 0) <= k.room || 4 * bytes <= k.far.page,
+      near = stay ? k.alloc(bytes) : 0;
+    let far: FarBlock | undefined;
+    read(t, (arrays) => {
+      const dst = near || k.alloc(bytes);
+      for (const [i, f] of arrays.entries())
+        k.parallel('termFoldTo', t.rows, grain, (lo, hi, th) => [
+          dst + each * i,
+          f,
+          t.len,
+          t.cs,
+          t.rs,
+          (mask >> i) & 1,
+          rp,
+          scratch + 1024 * th,
+          lo,
+          hi,
+        ]);
+      if (near) return;
+      far = k.far.alloc(bytes);
+      k.far.store(far, 0, dst, bytes);
+    });
+    if (t.far) k.far.free(t.far);
+    t.far = far;
+    if (near) t.near = t.own.map((_, i) => near + each * i);
+    t.cs = 1;
+    t.rs = half;
+  };
+  // The sum over the whole box: the evaluations at 0 and 1 of the last variable, which a box of one column lacks.
+  for (const t of live) {
+    t.first = evaluate(t);
+    t.sum = E.mul(t.coef, t.len > 1 ? E.add(t.first[0], t.first[1]) : t.first[0]);
+  }
   const points = new Map<string, Ext[]>(axes.map((a) => [a.axis, []]));
   for (let a = axes.length - 1; a >= 0; a--) {
     const { axis, vars } = axes[a];
@@ -91,7 +156,8 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       const polys = new Map<Live, Ext[]>();
       for (const t of live) {
         if (t.axes[t.axes.length - 1] === axis) {
-          const e = extend(evaluate(t).map((x) => E.mul(t.coef, x)));
+          const e = extend((t.first ?? evaluate(t)).map((x) => E.mul(t.coef, x)));
+          t.first = undefined;
           polys.set(t, e);
           for (let x = 0; x <= DEGREE; x++) total[x] = E.add(total[x], e[x]);
         } else
@@ -112,24 +178,13 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
           continue;
         }
         t.sum = interpolate(e, r);
-        t.factors.forEach((f, i) =>
-          k.parallel('termFold', t.rows, Math.max(1, Math.floor(1024 / t.len)), (lo, hi, th) => [
-            f,
-            t.len,
-            t.cs,
-            t.rs,
-            (held(t) >> i) & 1,
-            rp,
-            scratch + 1024 * th,
-            lo,
-            hi,
-          ]),
-        );
+        fold(t, rp);
         t.len = Math.ceil(t.len / 2);
       }
     }
     for (const t of live) {
       if (t.axes[t.axes.length - 1] !== axis) continue;
+      t.first = undefined;
       t.axes.pop();
       t.dims.pop();
       const len = t.dims.length ? t.dims[t.dims.length - 1] : 1;
@@ -139,39 +194,16 @@ export function proveBatched(k: Kernels, ch: ProverChannel, axes: readonly Sumch
       t.rows /= len;
     }
   }
+  const values = live.map((t) => read(t, (arrays) => arrays.map((p) => k.readExt(p))));
+  for (const t of live) if (t.far) k.far.free(t.far);
   k.release(start);
-  return points;
+  return { points, values };
 }
 
 /** Mask of the factors that do not depend on the current axis. */
 function held(t: Live): number {
   const axis = t.axes[t.axes.length - 1];
   return t.own.reduce((m, own, i) => (own.includes(axis) ? m : m | (1 << i)), 0);
-}
-
-/** Sum over the whole box: the evaluations at 0 and 1 of the last variable, which a box of one column lacks. */
-function sumAll(k: Kernels, t: Live, out: number, scratch: number, list: number): Ext {
-  const m = t.factors.length;
-  k.u32.set(t.factors, list / 4);
-  k.u8.fill(0, out, out + 192 * k.threads);
-  k.parallel('termRound', t.rows, Math.max(1, Math.floor(512 / t.len)), (lo, hi, th) => [
-    out + 192 * th,
-    list,
-    m,
-    held(t),
-    t.len,
-    t.cs,
-    t.rs,
-    scratch + 1024 * th,
-    lo,
-    hi,
-  ]);
-  let v: Ext = E.ZERO;
-  for (let th = 0; th < k.threads; th++) {
-    v = E.add(v, k.readExt(out + 192 * th));
-    if (t.len > 1) v = E.add(v, k.readExt(out + 192 * th + 24));
-  }
-  return v;
 }
 
 /** Values at 0..DEGREE of the polynomial of lower degree given by its values at 0..m: finite differences. */

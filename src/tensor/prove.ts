@@ -1,12 +1,13 @@
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
+import { type Keys, type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
 import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
-import { ProductSumcheck, type Tiled, proveBatched } from '../sumcheck/index.js';
+import { ProductSumcheck, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
-import { type Factor, type LookupTable, type Plan, tableFactors, tableTag } from './plan.js';
+import { sumcheckBytes } from './memory.js';
+import { type Factor, type LookupTable, type Plan, type PlannedTerm, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { fillStack, powerSum } from './stack.js';
 import { START_POINT, type Statement, isOut } from './statement.js';
@@ -102,14 +103,24 @@ export function proveProgram(
     start = k.mark();
   phase('keys');
   // Keys and multiplicities.
-  const keys = new Map<number, { ptr: number; n: number }>();
+  const lookups = plan.lookups.map((j) => p.constraints[j].axes.reduce((n, a) => n * p.axes[a], 1)),
+    keysFar = 4 * lookups.reduce((x, y) => x + y, 0) > STACK_SHARE * k.room,
+    keys = new Map<number, Keys>();
   const rows = new TableRows(k, plan, reading),
     mult = rows.alloc(4, true),
     mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
   for (const j of plan.lookups) {
-    const kk = reading.keys(p.constraints[j] as never);
-    keys.set(j, kk);
-    k.exports['countKeys'](mult[plan.tableOf.get(j)!], kk.ptr, kk.n);
+    const m = k.mark(),
+      { ptr, n } = reading.keys(p.constraints[j] as never);
+    k.exports['countKeys'](mult[plan.tableOf.get(j)!], ptr, n);
+    if (!keysFar) {
+      keys.set(j, ptr);
+      continue;
+    }
+    const block = k.far.alloc(4 * n);
+    k.far.store(block, 0, ptr, 4 * n);
+    keys.set(j, block);
+    k.release(m);
   }
   plan.tables.forEach((t, i) => {
     k.parallel('u32ToI64', t.size, 4096, (lo, hi) => [mult64[i], mult[i], lo, hi]);
@@ -191,8 +202,8 @@ export function proveProgram(
     const t = plan.tableOf.get(j)!;
     const table = plan.tables[t];
     return table.kind === 'range'
-      ? { kind: 'range', keys: keys.get(j)!.ptr, g: g(t) }
-      : { kind: 'rows', keys: keys.get(j)!.ptr, table: tableDen[t], rows: table.kind === 'segment' ? table.rows : table.size };
+      ? { kind: 'range', keys: keys.get(j)!, g: g(t) }
+      : { kind: 'rows', keys: keys.get(j)!, table: tableDen[t], rows: table.kind === 'segment' ? table.rows : table.size };
   });
   plan.tables.forEach((t, i) => {
     const num = k.alloc(24 * t.size);
@@ -200,12 +211,12 @@ export function proveProgram(
     inputs.push({ kind: 'table', den: tableDen[i], num });
   });
   const { rho } = proveLogUp(k, ch, plan.logup, inputs);
+  for (const block of keys.values()) if (typeof block !== 'number') k.far.free(block);
   k.release(mGkr);
 
   phase('sumcheck');
   const mSum = k.mark();
-  const points = new Map<string, Ext[]>();
-  const project = projector(k, plan, reading, address, rho, points);
+  const project = projector(k, plan, reading, address, rho);
   const tableClaims: { factor: Factor; value: Ext }[] = [];
   plan.tables.forEach((_, i) => {
     const values = tableFactors(plan, i).map(({ factor }) => {
@@ -233,34 +244,44 @@ export function proveProgram(
     power = E.mul(power, lambda);
     return w;
   });
-  const arrays = plan.factors.map((f) => project(f));
-  const boxes = new Map<string, number>();
-  const broadcast = (key: string, src: number, own: readonly string[], axes: readonly string[]): number => {
+  // Arrays are made once and stay, or, where they would not fit, large ones are made whenever a term asks for them.
+  const stay = (cells: number): boolean => all || 96 * cells <= k.far.page,
+    all = sumcheckBytes(plan) <= k.room,
+    cellsOf = (axes: readonly string[]): number => axes.reduce((n, a) => n * p.axes[a], 1),
+    made = new Map<string, number>();
+  const keep = (key: string, axes: readonly string[], make: () => number): (() => number) => {
+    if (!stay(cellsOf(axes))) return make;
+    let ptr = made.get(key);
+    if (ptr === undefined) {
+      ptr = make();
+      made.set(key, ptr);
+    }
+    const at = ptr;
+    return () => at;
+  };
+  const order = (axes: readonly string[]): string[] => plan.axes.flatMap((x) => (axes.includes(x.axis) ? [x.axis] : []));
+  const broadcast = (key: string, src: () => number, own: readonly string[], axes: readonly string[]): (() => number) => {
     if (own.length === axes.length) return src;
-    const id = `${key}>${axes.join()}`;
-    let dst = boxes.get(id);
-    if (dst === undefined) {
-      const sizes = axes.map((a) => p.axes[a]),
-        n = sizes.reduce((x, y) => x * y, 1),
-        desc = k.alloc(4 + 8 * axes.length);
-      const out = k.alloc(24 * n);
+    return keep(`${key}>${axes.join()}`, axes, () => {
+      const n = cellsOf(axes),
+        out = k.alloc(24 * n),
+        desc = k.alloc(4 + 8 * axes.length),
+        from = src();
       k.i32.set(
         [
           axes.length,
-          ...axes.flatMap((a, d) => {
+          ...axes.flatMap((a) => {
             const at = own.indexOf(a);
-            return [sizes[d], at < 0 ? 0 : own.slice(at + 1).reduce((x, y) => x * p.axes[y], 1)];
+            return [p.axes[a], at < 0 ? 0 : cellsOf(own.slice(at + 1))];
           }),
         ],
         desc / 4,
       );
-      k.parallel('broadcast', n, 1024, (lo, hi) => [out, src, desc, lo, hi]);
-      boxes.set(id, out);
-      dst = out;
-    }
-    return dst;
+      k.parallel('broadcast', n, 1024, (lo, hi) => [out, from, desc, lo, hi]);
+      return out;
+    });
   };
-  const terms = plan.terms.map((t) => {
+  const terms = plan.terms.map((t): SumTerm => {
     let coef = E.mulBase(E.mul(weights[t.constraint], betas[t.component === 0 ? 0 : t.component + 1]), mod(t.coef));
     for (const f of t.free) {
       const m = k.mark(),
@@ -270,51 +291,53 @@ export function proveProgram(
       coef = E.mul(coef, s);
       k.release(m);
     }
-    const factors = t.factors.map((f) => ({ ptr: broadcast(`f${f}`, arrays[f].ptr, arrays[f].axes, t.axes), axes: arrays[f].axes }));
+    const factors = t.factors.map((f) => {
+      const axes = order(plan.factors[f].slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : [])));
+      return {
+        axes,
+        make: broadcast(
+          `f${f}`,
+          keep(`f${f}`, axes, () => project(plan.factors[f]).ptr),
+          axes,
+          t.axes,
+        ),
+      };
+    });
     if (t.shared.length) {
       const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)),
-        key = `eq${own.map((a) => `${a}${t.shared.find((s) => s.axis === a)!.from}`).join()}`;
-      let eq = boxes.get(key);
-      if (eq === undefined) {
-        eq = k.exts([E.ONE]);
-        let rows = 1;
+        slice = (a: string): PlannedTerm['shared'][number] => t.shared.find((s) => s.axis === a)!,
+        key = `eq${own.map((a) => `${a}${slice(a).from}`).join()}`;
+      const eq = keep(key, own, () => {
+        let ptr = k.exts([E.ONE]),
+          rows = 1;
         for (const a of own) {
-          const s = t.shared.find((x) => x.axis === a)!,
-            n = p.axes[a],
-            tab = eqTableKernel(k, rho.slice(s.from, s.to), n),
-            dst: number = k.alloc(24 * rows * n),
-            from: number = eq;
+          const n = p.axes[a],
+            tab = eqTableKernel(k, rho.slice(slice(a).from, slice(a).to), n),
+            dst = k.alloc(24 * rows * n),
+            from = ptr;
           k.parallel('outer', rows, 64, (lo, hi) => [dst, from, tab, n, lo, hi]);
-          eq = dst;
+          ptr = dst;
           rows *= n;
         }
-        boxes.set(key, eq);
-      }
-      factors.push({ ptr: broadcast(key, eq, own, t.axes), axes: own });
+        return ptr;
+      });
+      factors.push({ axes: own, make: broadcast(key, eq, own, t.axes) });
     }
-    return { coef, axes: t.axes, factors };
+    const cells = cellsOf(t.axes);
+    return {
+      coef,
+      axes: t.axes,
+      factors,
+      arrays: () => factors.map((f) => f.make()),
+      scratch: stay(cells) ? 0 : 48 * cells * factors.length,
+    };
   });
-  for (const [a, v] of proveBatched(k, ch, plan.axes, terms)) points.set(a, v);
-  // Operand values at the joint point: factor arrays folded by eq of their axes.
-  const values = plan.factors.map((f, i): Ext => {
-    if (f.tensor.cls === 'public') return E.ZERO;
-    const m = k.mark();
-    let src = arrays[i].ptr,
-      n = arrays[i].axes.reduce((x, a) => x * p.axes[a], 1);
-    for (let d = arrays[i].axes.length - 1; d >= 0; d--) {
-      const a = arrays[i].axes[d],
-        len = p.axes[a],
-        tab = eqTableKernel(k, points.get(a)!, len),
-        rows = n / len,
-        dst = k.zeroed(24 * rows),
-        from = src;
-      k.parallel('dotRows', rows, 64, (lo, hi) => [dst, from, tab, len, lo, hi]);
-      src = dst;
-      n = rows;
-    }
-    const v = k.readExt(src);
-    k.release(m);
-    return v;
+  const { points, values: atPoint } = proveBatched(k, ch, plan.axes, terms),
+    values = new Array<Ext>(plan.factors.length);
+  plan.terms.forEach((t, i) => {
+    t.factors.forEach((f, n) => {
+      values[f] = atPoint[i][n];
+    });
   });
   ch.sendExt(
     'operand values',
@@ -463,10 +486,8 @@ function projector(
   reading: IntegerReading,
   address: (n: string) => number,
   rho: readonly Ext[],
-  _points: Map<string, Ext[]>,
 ) {
   const order = plan.axes.map((x) => x.axis);
-  const weightsOf = new Map<string, number>();
   return (f: Factor): { ptr: number; axes: string[] } => {
     const t = f.tensor,
       sizes = t.axes.map((x) => plan.extended.axes[x]),
@@ -493,39 +514,32 @@ function projector(
       onehot(k, plan, f, reading.ids.get(t.name)!, own, dst, rho);
       return { ptr: dst, axes };
     }
-    const key = proj.map((x) => `${x.from}-${x.to}-${x.size}`).join();
     const m = k.mark();
-    let w = weightsOf.get(key);
-    let cached = w !== undefined;
-    if (w === undefined) {
-      w = k.exts([E.ONE]);
-      let rows = 1;
-      for (const x of proj) {
-        const tab = eqTableKernel(k, rho.slice(x.from, x.to), x.size),
-          out: number = k.alloc(24 * rows * x.size),
-          src: number = w;
-        k.parallel('outer', rows, 64, (lo, hi) => [out, src, tab, x.size, lo, hi]);
-        w = out;
-        rows *= x.size;
-      }
+    let w = k.exts([E.ONE]),
+      rows = 1;
+    for (const x of proj) {
+      const tab = eqTableKernel(k, rho.slice(x.from, x.to), x.size),
+        out = k.alloc(24 * rows * x.size),
+        from = w;
+      k.parallel('outer', rows, 64, (lo, hi) => [out, from, tab, x.size, lo, hi]);
+      w = out;
+      rows *= x.size;
     }
     const desc = k.alloc(256),
       idx = k.alloc(64 * k.threads),
       src = address(t.name) + 8 * base;
     k.i32.set([own.length, proj.length, ...own.flatMap((x) => [x.size, x.stride]), ...proj.flatMap((x) => [x.size, x.stride])], desc / 4);
     if (n >= 16 * k.threads)
-      k.parallel('project', n, Math.max(1, Math.ceil(4096 / q)), (lo, hi, th) => [dst, src, w!, desc, idx + 64 * th, 0, q, lo, hi]);
+      k.parallel('project', n, Math.max(1, Math.ceil(4096 / q)), (lo, hi, th) => [dst, src, w, desc, idx + 64 * th, 0, q, lo, hi]);
     else {
       const part = k.zeroed(24 * n * k.threads);
-      k.parallel('project', q, 1024, (lo, hi, th) => [part + 24 * n * th, src, w!, desc, idx + 64 * th, lo, hi, 0, n]);
+      k.parallel('project', q, 1024, (lo, hi, th) => [part + 24 * n * th, src, w, desc, idx + 64 * th, lo, hi, 0, n]);
       for (let c = 0; c < n; c++) {
         let v: Ext = E.ZERO;
         for (let th = 0; th < k.threads; th++) v = E.add(v, k.readExt(part + 24 * (n * th + c)));
         k.writeExt(dst + 24 * c, v);
       }
     }
-    cached = true;
-    void cached;
     k.release(m);
     return { ptr: dst, axes };
   };

@@ -71,12 +71,17 @@ for (const [i, t] of frozenTensors(shape).entries()) {
   else frozen.set(t.name, random(t.name, cells, t.name === 'E' ? 0.04 : 0.7 / Math.sqrt(fanIn), 77 + i));
   bits[t.name] = t.name === 'gamma' ? weightFrac(t.name) + 2 : Math.max(4, weightFrac(t.name) - 1);
 }
-log(`base of ${([...frozen.values()].reduce((n, x) => n + x.length, 0) / 1e6).toFixed(1)} M integers, resident ${status('VmRSS').toFixed(2)} GiB`);
+log(
+  `base of ${([...frozen.values()].reduce((n, x) => n + x.length, 0) / 1e6).toFixed(1)} M integers, resident ${status('VmRSS').toFixed(2)} GiB`,
+);
 const programs = ['micro', 'update'].map((kind) => llamaProgram({ ...options, weightBits: bits, kind }));
 // A state of this size is committed at rate 1/4: the root's tree would be eight times larger at the 1/32 of small adapters.
 const parameters = { main: { bits: 128, logInvRate: 2, grinding: 16 }, state: { bits: 128, logInvRate: 2, grinding: 16 } },
   plans = programs.map((p) => makePlan(p, parameters));
-const batch = { tokens: [Int32Array.from({ length: tokens }, (_, i) => (i * 7919 + 1) % shape.vocab)], mask: [new Uint8Array(tokens).fill(1)] };
+const batch = {
+  tokens: [Int32Array.from({ length: tokens }, (_, i) => (i * 7919 + 1) % shape.vocab)],
+  mask: [new Uint8Array(tokens).fill(1)],
+};
 const [row] = scheduleRows({
   steps: 1,
   learningRate: 2e-4,
@@ -130,7 +135,9 @@ for (const [i, kind] of ['micro', 'update'].entries()) {
     const t = performance.now();
     if (last) {
       phases[last] = Number(((phases[last] ?? 0) + (t - at) / 1000).toFixed(1));
-      log(`${kind} ${last}: ${phases[last]} s, resident ${status('VmRSS').toFixed(2)}, far ${(k.far.usedBytes / 2 ** 30).toFixed(2)} GiB`);
+      log(
+        `${kind} ${last}: ${phases[last]} s, resident ${status('VmRSS').toFixed(2)}, far ${(k.far.peakBytes / 2 ** 30).toFixed(2)} GiB at most`,
+      );
     }
     last = p;
     at = t;

@@ -54,6 +54,13 @@ export class FarMemory {
     this.usedBytes -= b.pages.length * this.page;
   }
 
+  /** The block's first bytes; the pages beyond go back, and the old block must not be used again. */
+  shrink(b: FarBlock, bytes: number): FarBlock {
+    const n = Math.ceil(bytes / this.page);
+    this.free({ bytes: 0, pages: b.pages.slice(n) });
+    return { bytes, pages: b.pages.slice(0, n) };
+  }
+
   /** Copies near bytes [ptr, ptr + bytes) to the block's bytes from `at`. */
   store(b: FarBlock, at: number, ptr: number, bytes: number): void {
     const u8 = this.near.u8;

@@ -36,6 +36,8 @@ export class ProductSumcheck {
   readonly #w: Side;
   #vars: number;
   #pending?: Ext;
+  /** Where own memory begins and ends. */ readonly #start: number;
+  #end: number;
   readonly #out: number;
   readonly #challenge: number;
 
@@ -51,6 +53,7 @@ export class ProductSumcheck {
     this.#vars = vars;
     this.#out = k.alloc(64 * k.threads);
     this.#challenge = k.alloc(24);
+    this.#start = this.#end = k.mark();
   }
   get vars(): number {
     return this.#vars;
@@ -84,13 +87,19 @@ export class ProductSumcheck {
     f.base = false;
     f.n = w.n = nlo;
     this.#vars--;
+    this.#end = k.mark();
   }
 
-  /** Brings both vectors near, in E; returns their addresses and length. */
+  /**
+   * Brings both vectors near, in E; returns their addresses and length. Memory that earlier rounds needed for longer vectors is given back if
+   * nothing else has been allocated since.
+   */
   near(): { f: number; w: number; n: number } {
-    const { k } = this;
-    if (!this.#near && !this.#settle(true)) throw new Error('unreachable');
-    const f = this.#f;
+    const { k } = this,
+      own = k.mark() === this.#end;
+    if (!this.#near) this.#settle(true);
+    const f = this.#f,
+      w = this.#w;
     if (f.base) {
       const dst = k.alloc(24 * f.n);
       k.writeExt(this.#challenge, E.ZERO);
@@ -98,7 +107,18 @@ export class ProductSumcheck {
       f.ptr = dst;
       f.base = false;
     }
-    return { f: f.ptr!, w: this.#w.ptr!, n: f.n };
+    const bytes = 24 * f.n;
+    if (own && k.mark() - this.#start > 4 * bytes) {
+      const from = k.alloc(2 * bytes);
+      k.u8.copyWithin(from, f.ptr!, f.ptr! + bytes);
+      k.u8.copyWithin(from + bytes, w.ptr!, w.ptr! + bytes);
+      k.release(this.#start);
+      f.ptr = k.alloc(2 * bytes);
+      w.ptr = f.ptr + bytes;
+      k.u8.copyWithin(f.ptr, from, from + 2 * bytes);
+    }
+    this.#end = k.mark();
+    return { f: f.ptr!, w: w.ptr!, n: f.n };
   }
 
   get #near(): boolean {
@@ -153,7 +173,10 @@ export class ProductSumcheck {
       n = r === undefined ? this.#f.n : Math.min(this.#f.n, folded),
       up = Math.ceil(n / t) * t;
     // A near base vector that stays one is folded to E later.
-    const bytes = sides.reduce((b, s) => b + (r === undefined ? (s.ptr === undefined ? (s.base ? 8 : 24) * up : 0) + (s.base ? 12 * n : 0) : 24 * up), 0);
+    const bytes = sides.reduce(
+      (b, s) => b + (r === undefined ? (s.ptr === undefined ? (s.base ? 8 : 24) * up : 0) + (s.base ? 12 * n : 0) : 24 * up),
+      0,
+    );
     if (!must && bytes + t * TILE_BYTES + 1024 > k.room) return false;
     const to = sides.map((s) => (r === undefined && s.ptr !== undefined ? s.ptr : k.alloc((s.base && r === undefined ? 8 : 24) * up))),
       m = k.mark(),
@@ -180,6 +203,7 @@ export class ProductSumcheck {
     });
     k.release(m);
     this.#pending = undefined;
+    this.#end = k.mark();
     return true;
   }
 
@@ -198,7 +222,8 @@ export class ProductSumcheck {
       n = r === undefined ? f.n : Math.min(f.n, folded);
     const tiles = sides.map(() => k.alloc(48 * t)),
       raw = r === undefined ? 0 : k.alloc(48 * t);
-    const blocks = r === undefined ? [] : sides.map(() => k.far.alloc(24 * n));
+    // A far vector is folded in place: a tile's results lie where its lower entries were.
+    const blocks = r === undefined ? [] : sides.map((s) => s.far ?? k.far.alloc(24 * n));
     if (r !== undefined) k.writeExt(this.#challenge, r);
     let s0: Ext = E.ZERO,
       s2: Ext = E.ZERO;
@@ -231,8 +256,7 @@ export class ProductSumcheck {
     }
     if (r !== undefined)
       sides.forEach((s, i) => {
-        if (s.far) k.far.free(s.far);
-        s.far = blocks[i];
+        s.far = k.far.shrink(blocks[i], 24 * n);
         s.ptr = s.fill = undefined;
         s.base = false;
         s.n = n;

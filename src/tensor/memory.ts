@@ -9,7 +9,10 @@ export function sumcheckBytes(plan: Plan): number {
   let folded = 0;
   for (const t of plan.terms) {
     const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)),
-      lists = t.factors.map((f): [string, string[]] => [`f${f}`, plan.factors[f].slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : []))]);
+      lists = t.factors.map((f): [string, string[]] => [
+        `f${f}`,
+        plan.factors[f].slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : [])),
+      ]);
     if (own.length) lists.push([`eq${own.map((a) => a + t.shared.find((s) => s.axis === a)!.from).join()}`, own]);
     for (const [key, axes] of lists) {
       add(key, axes);

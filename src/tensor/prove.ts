@@ -28,7 +28,14 @@ export interface StateOracles {
 const STACK_SHARE = 0.25;
 
 /** The stack of some classes: near if that leaves room, else in tiles. */
-function stackOf(k: Kernels, plan: Plan, parts: readonly StackPart[], cells: number, logHeight: number, address: (n: string) => number): Tiled {
+function stackOf(
+  k: Kernels,
+  plan: Plan,
+  parts: readonly StackPart[],
+  cells: number,
+  logHeight: number,
+  address: (n: string) => number,
+): Tiled {
   const tiles = { ...stackTiles(k, plan, parts, cells, address), maxLog: logHeight };
   if (8 * cells > STACK_SHARE * k.room) return tiles;
   const ptr = k.zeroed(8 * cells);
@@ -147,14 +154,7 @@ export function proveProgram(
   const stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], used * H, shape.logHeight, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
-  const oracle = commitBase(
-    k,
-    columnsOf(stack, shape.logHeight),
-    used,
-    shape.logHeight,
-    shape.params.logInvRate,
-    k.room - 60 * leaves,
-  );
+  const oracle = commitBase(k, columnsOf(stack, shape.logHeight), used, shape.logHeight, shape.params.logInvRate, k.room - 60 * leaves);
   ch.sendDigest('root witness', oracle.root);
   const outs = plan.stateClasses.filter(isOut);
   if (outs.length) {
@@ -480,13 +480,7 @@ class TableRows {
 }
 
 /** Arrays of factors over their sumcheck axes: the projected axes are summed against eq at their slices of rho. */
-function projector(
-  k: Kernels,
-  plan: Plan,
-  reading: IntegerReading,
-  address: (n: string) => number,
-  rho: readonly Ext[],
-) {
+function projector(k: Kernels, plan: Plan, reading: IntegerReading, address: (n: string) => number, rho: readonly Ext[]) {
   const order = plan.axes.map((x) => x.axis);
   return (f: Factor): { ptr: number; axes: string[] } => {
     const t = f.tensor,

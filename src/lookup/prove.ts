@@ -129,12 +129,18 @@ export function proveLogUp(
   });
   // Kept layers are near from the root down while half of the room lasts.
   const bytesAt: number[] = [];
-  for (const s of shapes) s.forEach((l, i) => (bytesAt[i + 1] = (bytesAt[i + 1] ?? 0) + 48 * l.rows * l.len));
+  for (const s of shapes) for (const [i, l] of s.entries()) bytesAt[i + 1] = (bytesAt[i + 1] ?? 0) + 48 * l.rows * l.len;
   let nearFrom = bytesAt.length;
-  for (let room = k.room / 2; nearFrom > KEPT && (room -= bytesAt[nearFrom - 1]) >= 0; ) nearFrom--;
+  for (let room = k.room / 2; nearFrom > KEPT; nearFrom--) {
+    room -= bytesAt[nearFrom - 1];
+    if (room < 0) break;
+  }
   const fill = (g: Group, height: number, to: Layer): void => {
-    if (height === 0) return leafLayer(k, g, inputs, to);
-    if (direct(g)) return leafPairLayer(k, g, inputs, to);
+    if (height === 0 || direct(g)) {
+      if (height === 0) leafLayer(k, g, inputs, to);
+      else leafPairLayer(k, g, inputs, to);
+      return;
+    }
     const m = k.mark(),
       cells = product(g.dims),
       leaves = skipUnit(g, { ...leafShape(g), d: k.alloc(24 * cells), n: g.table ? k.alloc(24 * cells) : 0 }, 0);

@@ -86,7 +86,7 @@ function open(v: { ptr: number }, x: Ext, y: Ext, tries: number): number | undef
     const w = k.alloc(24 * CELLS);
     k.u8.fill(0, w, w + 24 * CELLS);
     k.exports['addPowersExt'](w, k.exts([x]), k.exts([E.ONE]), CELLS);
-    openWhir(k, ch, shape, [mixed], v.ptr, COLUMNS, w, y);
+    openWhir(k, ch, shape, [mixed], { length: CELLS, ptr: v.ptr }, { length: CELLS, ptr: w }, y);
     const proof = ch.words();
     k.release(m);
     const vc = new NativeChannel(vk, proof);

@@ -102,7 +102,9 @@ export function calibrate(k: Kernels): Units {
       schedule = scheduleFrom((ch) => {
         verifyBatched(ch, axes, ch.constant(0n));
       });
-    const terms = [{ coef: E.ONE, axes: names, factors: [0, 1, 2].map(() => ({ ptr, axes: names })) }];
+    const terms = [
+      { coef: E.ONE, axes: names, factors: [0, 1, 2].map(() => ({ axes: names })), arrays: () => [ptr, ptr, ptr], scratch: 0 },
+    ];
     return leastOf(
       k,
       3,
@@ -145,7 +147,7 @@ export function calibrate(k: Kernels): Units {
     (ch) => {
       k.parallel('zeroExt', 2 ** 17, 4096, (lo, hi) => [weights, lo, hi]);
       ch.publicWords('root', root);
-      openWhir(k, ch, shape, [oracle], words, 128, weights, E.ZERO);
+      openWhir(k, ch, shape, [oracle], { length: 2 ** 17, ptr: words }, { length: 2 ** 17, ptr: weights }, E.ZERO);
       proof = ch.words();
     },
   );

@@ -1,3 +1,3 @@
 export * from './shape.js';
 export { verifyLogUp, type LogUpClaims } from './verify.js';
-export { proveLogUp, eqTableKernel, type Keys, type LeafInput } from './prove.js';
+export { logUpMemory, proveLogUp, eqTableKernel, type Keys, type LeafInput } from './prove.js';

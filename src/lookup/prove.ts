@@ -91,6 +91,79 @@ const SCRATCH = 192;
 /** Most cells of a piece. */
 const PIECE = 2 ** 21;
 
+const pieceLimit = (room: number): number => Math.max(64, Math.min(PIECE, Math.floor(room / (4 * SCRATCH))));
+
+/** Variables of the current axis that a fold of `height` variables has bound. */
+function folded(g: Group, height: number): number {
+  let left = height;
+  for (let a = g.dims.length - 1; a >= 0; a--) {
+    if (left <= g.axisVars[a]) return left;
+    left -= g.axisVars[a];
+  }
+  return left;
+}
+
+/** Sizes of the layers of a group, heights 1 and up. */
+function layerShapes(g: Group): Layer[] {
+  const out: Layer[] = [];
+  let cur = skipUnit(g, leafShape(g), 0);
+  for (let h = 1; h <= g.vars; h++) {
+    cur = { n: 0, d: 0, rows: cur.rows, len: Math.ceil(cur.len / 2), axis: cur.axis };
+    out.push(cur);
+    cur = skipUnit(g, cur, folded(g, h));
+  }
+  return out;
+}
+
+/** The first layer comes straight from the keys. */
+const isDirect = (g: Group): boolean => !g.table && g.vars > 0 && skipUnit(g, leafShape(g), 0).len % 2 === 0;
+
+/** Bytes of all layers by height; the height from which on they are kept near: from the root down while half of the room lasts. */
+function keptLayers(shapes: readonly (readonly Layer[])[], room: number): { bytesAt: number[]; nearFrom: number } {
+  const bytesAt: number[] = [0];
+  for (const s of shapes) for (const [i, l] of s.entries()) bytesAt[i + 1] = (bytesAt[i + 1] ?? 0) + 48 * l.rows * l.len;
+  let nearFrom = bytesAt.length;
+  for (let left = room / 2; nearFrom > KEPT; nearFrom--) {
+    left -= bytesAt[nearFrom - 1];
+    if (left < 0) break;
+  }
+  return { bytesAt, nearFrom };
+}
+
+/** Near and far bytes of proveLogUp at its peak in that room; `tables`: bytes of scaled copies of all tables. */
+export function logUpMemory(shape: LogUpShape, room: number, tables: number): { near: number; far: number } {
+  const limit = pieceLimit(room),
+    groups = groupBoxes(shape, limit),
+    { bytesAt, nearFrom } = keptLayers(groups.map(layerShapes), room),
+    total = (from: number, to: number): number => bytesAt.slice(from, to).reduce((x, y) => x + y, 0),
+    cells = groups.reduce((n, g) => n + product(g.dims), 0),
+    scratch = Math.max(0, ...groups.map((g) => (isDirect(g) ? 24 : 48) * product(g.dims)));
+  const near = total(nearFrom, bytesAt.length),
+    keptFar = total(KEPT, nearFrom);
+  let most = near + scratch,
+    far = keptFar;
+  // The leaves (two arrays of half the cells) and the layer above them: whole if they fit, else half of them after the first fold.
+  for (const [height, bytes] of [
+    [1, bytesAt[1] ?? 0],
+    [0, 24 * cells + tables],
+    [nearFrom > KEPT ? KEPT : -1, bytesAt[KEPT] ?? 0],
+  ]) {
+    if (height < 0) continue;
+    const kept = height < KEPT ? 0 : near;
+    if (kept + bytes + SCRATCH * limit + tables <= room) {
+      most = Math.max(most, kept + bytes);
+      continue;
+    }
+    let live = bytes / 2;
+    while (kept + live + SCRATCH * limit + tables > room && live > 1) {
+      far = Math.max(far, live + (height < KEPT ? 0 : keptFar));
+      live /= 2;
+    }
+    most = Math.max(most, kept + live + SCRATCH * limit);
+  }
+  return { near: Math.min(most, room), far };
+}
+
 /**
  * Proves the sum; returns the point and the leaf claims. Keeps no memory but the caller's. What does not fit the linear memory is kept far;
  * the proof does not depend on it.
@@ -103,40 +176,16 @@ export function proveLogUp(
 ): { rho: Ext[]; num: Ext; den: Ext } {
   const start = k.mark(),
     scratch = k.alloc(512 * k.threads),
-    limit = Math.max(64, Math.min(PIECE, Math.floor(k.room / (4 * SCRATCH)))),
+    limit = pieceLimit(k.room),
     reserve = SCRATCH * limit + tableBytes(inputs),
     groups = groupBoxes(shape, limit);
   const kept = k.mark();
   const layers: Layer[][] = groups.map(() => []),
     roots: { readonly vars: number; readonly position: number; readonly value: Single }[] = [];
-  const folded = (g: Group, height: number): number => {
-    let left = height;
-    for (let a = g.dims.length - 1; a >= 0; a--) {
-      if (left <= g.axisVars[a]) return left;
-      left -= g.axisVars[a];
-    }
-    return left;
-  };
-  const shapes = groups.map((g) => {
-    const out: Layer[] = [];
-    let cur = skipUnit(g, leafShape(g), 0);
-    for (let h = 1; h <= g.vars; h++) {
-      cur = { n: 0, d: 0, rows: cur.rows, len: Math.ceil(cur.len / 2), axis: cur.axis };
-      out.push(cur);
-      cur = skipUnit(g, cur, folded(g, h));
-    }
-    return out;
-  });
-  // Kept layers are near from the root down while half of the room lasts.
-  const bytesAt: number[] = [];
-  for (const s of shapes) for (const [i, l] of s.entries()) bytesAt[i + 1] = (bytesAt[i + 1] ?? 0) + 48 * l.rows * l.len;
-  let nearFrom = bytesAt.length;
-  for (let room = k.room / 2; nearFrom > KEPT; nearFrom--) {
-    room -= bytesAt[nearFrom - 1];
-    if (room < 0) break;
-  }
+  const shapes = groups.map(layerShapes),
+    { nearFrom } = keptLayers(shapes, k.room);
   const fill = (g: Group, height: number, to: Layer): void => {
-    if (height === 0 || direct(g)) {
+    if (height === 0 || isDirect(g)) {
       if (height === 0) leafLayer(k, g, inputs, to);
       else leafPairLayer(k, g, inputs, to);
       return;
@@ -150,7 +199,6 @@ export function proveLogUp(
   };
   const gkrLayer = (dst: Layer, src: Layer): void =>
     k.parallel('gkrLayer', src.rows, grain(src.len), (lo, hi, t) => [dst.n, dst.d, src.n, src.d, src.len, scratch + 512 * t, lo, hi]);
-  const direct = (g: Group): boolean => !g.table && g.vars > 0 && skipUnit(g, leafShape(g), 0).len % 2 === 0;
   groups.forEach((g, i) => {
     const plan = shapes[i].map((l, at): Layer => {
       const bytes = 24 * l.rows * l.len,

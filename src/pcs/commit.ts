@@ -51,6 +51,21 @@ export function commitColumns(k: Kernels, c: Columns, keep = 0): Oracle {
   return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels, ...(codeword === undefined ? {} : { codeword }) };
 }
 
+/** Near bytes of commitColumns: those that stay (levels, the codeword if `keep` allows it) and those of the work. */
+export function commitBytes(
+  c: { readonly words: number; readonly logDomain: number; readonly logHeight: number; readonly tiled: boolean },
+  keep: number,
+): { kept: number; work: number; codeword: boolean } {
+  const m = 2 ** c.logDomain,
+    codeword = 8 * m * c.words <= keep,
+    group = Math.min(8, c.words);
+  return {
+    kept: 64 * m + (codeword ? 8 * m * c.words : 0),
+    work: 104 * m + (codeword ? 0 : 8 * m * group) + (c.tiled ? 8 * 2 ** c.logHeight * group : 0),
+    codeword,
+  };
+}
+
 function twiddles(k: Kernels, log: number): number {
   const tw = k.alloc(8 * 2 ** Math.max(log, 1));
   k.exports['nttTwiddles'](tw, log, BigInt.asIntN(64, rootOfUnity(log)));

@@ -1,9 +1,20 @@
+import { logUpMemory } from '../lookup/index.js';
+import { type WhirShape, commitBytes } from '../pcs/index.js';
 import type { Plan } from './plan.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);
+const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
+
+/** A stack, or the keys of all lookups, takes at most this part of the room for itself. */
+export const STACK_SHARE = 0.25;
 
 /** Bytes of the batched sumcheck when every array is near: factors, their broadcasts, weights, and half of every term. */
 export function sumcheckBytes(plan: Plan): number {
+  const { arrays, folded } = sumcheckArrays(plan);
+  return folded + sum([...arrays.values()]);
+}
+
+function sumcheckArrays(plan: Plan): { arrays: Map<string, number>; folded: number } {
   const arrays = new Map<string, number>(),
     add = (key: string, axes: readonly string[]): void => void arrays.set(key, 24 * product(plan, axes) + 64);
   let folded = 0;
@@ -20,7 +31,115 @@ export function sumcheckBytes(plan: Plan): number {
     }
     if (t.axes.length) folded += 12 * product(plan, t.axes) * lists.length;
   }
-  let sum = folded;
-  for (const b of arrays.values()) sum += b;
-  return sum;
+  return { arrays, folded };
+}
+
+/** Bytes of linear memory and of far memory at the peak of a phase. */
+export interface PhaseMemory {
+  readonly near: number;
+  readonly far: number;
+}
+
+export interface MemoryForecast {
+  /** The reading's tensors, near through the whole proof. */ readonly reading: number;
+  readonly phases: Readonly<Record<'keys' | 'commit' | 'logup' | 'sumcheck' | 'frozen' | 'open', PhaseMemory>>;
+  /** Peaks over the phases, and their sum: what a process needs besides the runtime and its own copies of base and data. */
+  readonly near: number;
+  readonly far: number;
+  readonly total: number;
+}
+
+/** Static data and tables of the kernels below the arena. */
+const HEAP = 2 ** 20 / 4;
+
+/**
+ * Peak memory of proveProgram, from the plan alone: linear memory by phase, beginning with the reading, capped at `nearBytes`, and what a phase
+ * keeps far where it does not fit. The same thresholds as the prover's; small allocations are left out.
+ */
+export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?: number; threads?: number } = {}): MemoryForecast {
+  const p = plan.program,
+    cap = options.nearBytes ?? 4 * 2 ** 30 - 65536,
+    reading = sum(p.tensors.filter((t) => t.publicKind !== 'onehot').map((t) => 8 * product(plan, t.axes) + 64)) + 4096;
+  let base = (options.below ?? HEAP) + reading;
+  const phases: Record<string, PhaseMemory> = {},
+    room = (): number => cap - base,
+    phase = (name: string, near: number, far = 0): void => {
+      const old = phases[name] ?? { near: 0, far: 0 };
+      phases[name] = { near: Math.max(old.near, Math.min(cap, base + near)), far: Math.max(old.far, far) };
+    };
+  // Keys and multiplicities.
+  const lookups = plan.lookups.map((j) => product(plan, p.constraints[j].axes)),
+    cells = sum(lookups),
+    rows = sum(plan.tables.map((t) => t.size)),
+    keysFar = 4 * cells > STACK_SHARE * room();
+  let far = keysFar ? 4 * cells : 0;
+  base += 12 * rows;
+  if (!keysFar) base += 4 * cells + 64 * lookups.length;
+  phase('keys', 12 * Math.max(0, ...lookups), far);
+  // State, witness: stacks, trees.
+  const stackBytes = (length: number): number => (8 * length > STACK_SHARE * room() ? 0 : 8 * length);
+  const commit = (w: WhirShape, length: number, keep: number): { near: boolean; codeword: boolean } => {
+    const stack = stackBytes(length);
+    base += stack;
+    let codeword = false;
+    for (const t of w.trees) {
+      const b = commitBytes(
+        { words: t.used, logDomain: w.logHeight + w.params.logInvRate, logHeight: w.logHeight, tiled: stack === 0 },
+        keep - base,
+      );
+      phase('commit', b.kept + b.work, far);
+      base += b.kept;
+      codeword = b.codeword;
+    }
+    return { near: stack > 0, codeword };
+  };
+  const s = plan.stateWhir,
+    last = s?.trees[s.trees.length - 1],
+    stateLength = s && last ? (last.offset + last.used) * 2 ** s.logHeight : 0,
+    state = s ? commit(s, stateLength, 0) : undefined;
+  const leaves = sum(plan.logup.boxes.map((b) => b.dims.reduce((x, y) => x * y, 1))),
+    length = plan.whir.trees[0].used * 2 ** plan.whir.logHeight,
+    main = commit(plan.whir, length, cap - 60 * leaves);
+  // LogUp over tables of denominators and numerators.
+  const logup = logUpMemory(plan.logup, room() - 48 * rows, 24 * rows);
+  phase('logup', 48 * rows + logup.near, far + logup.far);
+  far = 0;
+  // Batched sumcheck.
+  const { arrays, folded } = sumcheckArrays(plan),
+    all = folded + sum([...arrays.values()]),
+    largest = Math.max(0, ...plan.terms.map((t) => (t.axes.length ? product(plan, t.axes) * (t.factors.length + 1) : 0)));
+  if (all <= room()) phase('sumcheck', all);
+  else phase('sumcheck', Math.min(room(), folded + 96 * largest), Math.max(0, folded + 96 * largest - room()));
+  // Openings: weights and folded stack, then the first folded vector, committed.
+  const tables = (): number => 24 * Math.max(0, ...Object.values(plan.extended.axes)),
+    halves = (n: number, vars: number, near: boolean): PhaseMemory => {
+      const whole = 24 * n + 12 * n + (near ? 0 : 8 * n);
+      if (whole <= room()) return { near: whole + tables(), far: 0 };
+      let left = Math.min(n, 2 ** (vars - 1)),
+        most = 0;
+      for (; 48 * left > room(); left = Math.ceil(left / 2)) most = Math.max(most, 48 * left);
+      return { near: 48 * left + tables(), far: most };
+    };
+  const frozen = plan.layouts.get('frozen');
+  if (frozen) {
+    const h = halves(frozen.cells, plan.frozenVars, false);
+    phase('frozen', h.near, h.far);
+  }
+  const open = (w: WhirShape, n: number, near: boolean, codeword: boolean): void => {
+    const h = halves(n, w.logColumns + w.logHeight, near);
+    phase('open', h.near, h.far);
+    const next = w.rounds[1],
+      height = 2 ** w.logHeight,
+      m = 2 ** (w.logHeight + w.params.logInvRate);
+    const c = next
+      ? commitBytes({ words: 3 * 2 ** next.columns, logDomain: next.domain, logHeight: next.rows, tiled: false }, 2 ** 27)
+      : { kept: 0, work: 0 };
+    const again = codeword ? 0 : 8 * m * (1 + Math.min(8, w.trees[0].used));
+    phase('open', tables() + 72 * height + c.kept + Math.max(c.work, again));
+  };
+  open(plan.whir, length, main.near, main.codeword);
+  if (s && state) open(s, stateLength, state.near, state.codeword);
+  const near = Math.max(...Object.values(phases).map((x) => x.near)),
+    most = Math.max(...Object.values(phases).map((x) => x.far));
+  return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most };
 }

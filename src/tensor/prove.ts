@@ -6,7 +6,7 @@ import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
 import { ProductSumcheck, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
-import { sumcheckBytes } from './memory.js';
+import { STACK_SHARE, sumcheckBytes } from './memory.js';
 import { type Factor, type LookupTable, type Plan, type PlannedTerm, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { fillStack, powerSum } from './stack.js';
@@ -23,9 +23,6 @@ export interface StateOracles {
   readonly oracles: readonly Oracle[];
   readonly roots: Record<string, bigint[]>;
 }
-
-/** A stack takes at most this part of the room for itself; larger ones are read from the tensors whenever they are needed. */
-const STACK_SHARE = 0.25;
 
 /** The stack of some classes: near if that leaves room, else in tiles. */
 function stackOf(

@@ -132,10 +132,14 @@ export function mixture(name, root, base, codec, o) {
   });
   const next = random(o.seed * 7919 + 17),
     queues = sources.map(() => []);
+  // A source without a row that fits takes no part.
+  const filled = [...sources.keys()].filter((k) => sources[k].train.length),
+    total = filled.reduce((n, k) => n + sources[k].weight, 0);
   const draw = () => {
-    let u = next(),
-      k = 0;
-    while (k < sources.length - 1 && u >= sources[k].weight) u -= sources[k++].weight;
+    let u = next() * total,
+      f = 0;
+    while (f < filled.length - 1 && u >= sources[filled[f]].weight) u -= sources[filled[f++]].weight;
+    const k = filled[f];
     if (!queues[k].length) {
       queues[k] = sources[k].train.map((_, i) => i);
       for (let i = queues[k].length - 1; i > 0; i--) {

@@ -127,7 +127,7 @@ export function plotAblation(results) {
       '',
       '## Why the defaults are where they are',
       '',
-      '* Fractions: a bit more in both halves the error and the range with it. Gradients of the PyTorch runs reach 22 of the 64 that 20 bits hold at 13 fraction bits, activations 46 of 128: one bit finer would leave no room for another model. At 12 and',
+      '* Fractions: a bit more in both halves the error and the range with it. Gradients reach 18 of the 64 that 20 bits hold at 13 fraction bits (PyTorch runs qv-rank4 and schedule-accumulation), activations 46 of 128: one bit finer would leave no room for another model. At 12 and',
       '  13 most shifts are just 20 bits or less, one lookup each; any other fraction pushes some over it. Four bits more in all activations and gradients cost a third more lookups for an error 2.6 times smaller.',
       '* Scores: beyond 10 fraction bits nothing is gained, since log-sum-exp is rounded to nearest; 11 leave a range of 512 between scores of a row.',
       '* Tables: range tables of 2^18 cost 44% more lookups, because 20-bit values need two digits. Exponential and SiLU tables of 2^18 save cells in small batches only (their multiplicities weigh less and less in larger ones).',

@@ -11,7 +11,7 @@ const args = process.argv.slice(2),
 if (cpu) performance.now = () => (process.cpuUsage().user + process.cpuUsage().system) / 1000;
 
 const { calibrate } = await import('../dist/aggregate/calibrate.js');
-const { estimateRun } = await import('../dist/aggregate/estimate.js');
+const { estimateRun, runMemory } = await import('../dist/aggregate/estimate.js');
 const { frozenOf, mergeRun, proveStep, runStep } = await import('../dist/aggregate/chain.js');
 const { encodePack } = await import('../dist/aggregate/pack.js');
 const { setup } = await import('../dist/aggregate/setup.js');
@@ -131,7 +131,7 @@ try {
       );
     row('training, one step', e.trainSeconds, train, 2, 's');
     row('proving, one step', e.proveSeconds, prove, 1, 's');
-    if (e.peakBytes) row('memory of the kernels', e.peakBytes / 2 ** 20, k.peakBytes / 2 ** 20, 0, 'MiB');
+    row('memory of the kernels', runMemory(run, Infinity, k.threads).total / 2 ** 20, (k.peakBytes + k.far.peakBytes) / 2 ** 20, 0, 'MiB');
     row('proof words', e.proofBytes, pack.length - pack.indexOf(10) - 1, 0, 'bytes');
     row('proof file', e.proofBytes + e.headerBytes, pack.length, 0, 'bytes');
     k.close();

@@ -228,6 +228,8 @@ describe('a small run', () => {
       return ['verify', f, ...target().slice(2)];
     };
     fails(1, write(head.replace('"learningRate":0.003', '"learningRate":0.002')), /step 0/);
+    // Declared only, and consistent everywhere: still another statement than the one proved.
+    fails(1, write(head.replaceAll('LicenseRef-unknown', 'Apache-2.0')), /step 0/);
     fails(1, write(head.replace(/"examples":\d+/, '"examples":99')), /manifest: differs .*dataset\.examples/);
     for (const at of [8, all.length - nl - 20, (all.length - nl) >> 1]) {
       const body = Buffer.from(all.subarray(nl + 1));

@@ -1,5 +1,6 @@
 import type { Units } from './calibrate.js';
 import { type Counts, countPlan } from './counts.js';
+import { type MemoryForecast, forecastMemory } from '../tensor/memory.js';
 import type { Programs } from './programs.js';
 
 /** Seconds by phase of one program proof. */
@@ -25,6 +26,19 @@ export interface Estimate {
   readonly journalBytes: number;
   /** Most bytes on disk while proving: journal, step proofs and the packed file. */
   readonly diskBytes: number;
+}
+
+/**
+ * Most memory of the kernels while a step is proved: the greater of the programs' forecasts, the run's frozen stack standing below both. `limit`
+ * caps linear and far memory together.
+ */
+export function runMemory(p: Programs, limit: number, threads: number): MemoryForecast {
+  const frozen = 8 * (p.plan.layouts.get('frozen')?.cells ?? 0),
+    near = 4 * 2 ** 30 - 65536,
+    of = (plan: Programs['plan']): MemoryForecast =>
+      forecastMemory(plan, { nearBytes: Math.min(near, limit), below: 2 ** 18 + frozen, threads });
+  const all = [of(p.plan), ...(p.update ? [of(p.update.plan)] : [])];
+  return all.reduce((a, b) => (b.total > a.total ? b : a));
 }
 
 function phases(c: Counts, u: Units): PhaseSeconds {

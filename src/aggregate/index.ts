@@ -7,6 +7,6 @@ export { mergeRun, proveStep, runStep } from './chain.js';
 export { MERGE_VERSION, verifyMerge } from './merge/verify.js';
 export { PACK_VERSION, type Pack, decodePack, encodePack, readPack, writePack } from './pack.js';
 export { type Ledger, LEAST_BITS, type RunTerm, programLedger, runLedger } from './ledger.js';
-export { type Estimate, estimateRun } from './estimate.js';
+export { type Estimate, estimateRun, runMemory } from './estimate.js';
 export { type Units, calibrate } from './calibrate.js';
 export { type Counts, countPlan } from './counts.js';

@@ -2,12 +2,13 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { dirname } from 'node:path';
 import { calibrate } from '../aggregate/calibrate.js';
-import { type Estimate, estimateRun } from '../aggregate/estimate.js';
+import { type Estimate, estimateRun, runMemory } from '../aggregate/estimate.js';
 import type { Setup } from '../aggregate/setup.js';
 import { setup } from '../aggregate/setup.js';
 import { DiskFullError } from '../io/errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { readRun } from '../policy/runfile.js';
+import type { MemoryForecast } from '../tensor/memory.js';
 import {
   type ProverOptions,
   type Result,
@@ -20,6 +21,7 @@ import {
   saltOf,
   secondsText,
 } from './common.js';
+import { MemoryError } from './errors.js';
 
 /** Measures the machine for about a second and predicts the whole run. */
 export function predict(k: Kernels, s: Setup): Estimate {
@@ -45,8 +47,25 @@ export function requireDisk(dir: string, needed: number, have = 0): void {
   if (needed - have > free) throw new DiskFullError(dir, Math.ceil(needed - have), free);
 }
 
-/** Memory that the kernels may use: --memory, or what the machine has free. */
-export const memoryLimit = (o: ProverOptions): number => (o.memory ? parseMemory(o.memory) : freemem());
+/** Memory that the kernels may use: --memory, or what the machine, or its container, has free. */
+export const memoryLimit = (o: ProverOptions): number =>
+  o.memory ? parseMemory(o.memory) : ((process as { availableMemory?: () => number }).availableMemory?.() ?? freemem());
+
+/** Throws MemoryError, naming the number and the way out, when a step of the run would need more memory than there is. */
+export function requireMemory(s: Setup, o: ProverOptions, threads: number): MemoryForecast {
+  const limit = memoryLimit(o),
+    m = runMemory(s, limit, threads);
+  if (m.total > limit) {
+    const { batch, microBatch } = s.config.train,
+      least = Math.min(batch, microBatch);
+    throw new MemoryError(
+      Math.ceil(m.total),
+      Math.floor(limit),
+      `proving a step needs ${bytesText(m.total)} of memory, ${o.memory ? `--memory allows ${bytesText(limit)}` : `${bytesText(limit)} are free`}: ${o.memory ? 'raise --memory' : 'free some'}${least > 1 ? `, or set train.microBatch below ${least}` : ', or shorten train.sequence'} and commit again`,
+    );
+  }
+  return m;
+}
 
 /** Predicts seconds, memory, disk and proof size of training and proving a run. Needs base and data, commits to nothing. */
 export async function estimate(run: string, o: ProverOptions): Promise<Result> {
@@ -64,9 +83,17 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
   const phases = Object.entries(e.phases).map(([n, v]: [string, number]) => `${n} ${secondsText(v)}`),
     train = e.trainSeconds + setupSeconds,
     prove = e.proveSeconds + setupSeconds;
+  const limit = memoryLimit(o),
+    memory = runMemory(s, limit, k.threads),
+    resident = process.memoryUsage().rss + memory.total,
+    fits = memory.total <= limit;
   return {
     data: {
       threads: k.threads,
+      memoryBytes: memory.total,
+      residentBytes: resident,
+      availableBytes: limit,
+      fits,
       trainSeconds: train,
       proveSeconds: prove,
       phases: e.phases,
@@ -80,6 +107,7 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
       `with ${k.threads} thread${k.threads === 1 ? '' : 's'} on this machine:`,
       `  train  ${secondsText(train)} for ${s.config.train.steps} steps`,
       `  prove  ${secondsText(prove)}: ${phases.join(', ')}`,
+      `  memory ${bytesText(memory.total)} for the kernels, about ${bytesText(resident)} for the process; ${bytesText(limit)} ${o.memory ? 'allowed' : 'free'}${fits ? '' : ': NOT ENOUGH, set a smaller train.microBatch'}`,
       `  proof  ${bytesText(e.proofBytes + e.headerBytes)} (${e.proofBytes} bytes of proof words, exactly, and a header)`,
       `  disk   ${bytesText(e.diskBytes)} while proving, of which journal ${bytesText(e.journalBytes)}; ${bytesText(freeDisk(out(run)))} free`,
     ].join('\n'),

@@ -4,10 +4,11 @@ import { frozenOf, mergeRun, proveStep } from '../aggregate/chain.js';
 import { dropProofs, orTorn, readProof, readState, sweep, writeProof } from '../aggregate/files.js';
 import { difference } from '../aggregate/manifest.js';
 import { PACK_NAME, readPack, writePack } from '../aggregate/pack.js';
+import type { Estimate } from '../aggregate/estimate.js';
 import type { StepProof } from '../aggregate/state.js';
 import { InputError } from '../io/errors.js';
-import { predict, requireDisk } from './estimate.js';
-import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, secondsText } from './common.js';
+import { predict, requireDisk, requireMemory } from './estimate.js';
+import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, parseWorkers, secondsText } from './common.js';
 
 export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
 
@@ -37,7 +38,9 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
     return { data: { steps, proved: 0, file }, text: `all ${steps} steps are proved already: ${file}` };
   }
   const proofs: StepProof[] = [];
-  let made = 0;
+  let made = 0,
+    prediction: Estimate | undefined;
+  requireMemory(s, o, parseWorkers(o.workers));
   const k = await kernels(o);
   try {
     const fz = frozenOf(k, s),
@@ -50,12 +53,13 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
         if (!entry)
           throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
         if (made === 0) {
-          const e = predict(k, s);
-          requireDisk(dir, e.diskBytes - e.journalBytes, (step * e.proofBytes) / steps);
-          c.progress.start(step, e.stepSeconds);
+          prediction = predict(k, s);
+          requireDisk(dir, prediction.diskBytes - prediction.journalBytes, (step * prediction.proofBytes) / steps);
+          c.progress.start(step, prediction.stepSeconds);
         }
+        const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
         p = proveStep(k, s, step, entry.state, fz.digest, proofs[step - 1]?.parts.at(-1)?.roots, (phase) =>
-          c.progress.update(`prove: ${phase}`, step, steps),
+          c.progress.update(`prove: ${phase}`, step + done(phase), steps),
         ).proof;
         k.release(m);
         writeProof(dir, digest, p);
@@ -70,10 +74,44 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
     dropProofs(dir);
     const seconds = (performance.now() - t0) / 1000;
     return {
-      data: { steps, proved: made, file, bytes: size, seconds, peakBytes: k.peakBytes },
-      text: `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes)}`,
+      data: {
+        steps,
+        proved: made,
+        file,
+        bytes: size,
+        seconds,
+        peakBytes: k.peakBytes + k.far.peakBytes,
+        residentBytes: 1024 * process.resourceUsage().maxRSS,
+      },
+      text: `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
     };
   } finally {
     k.close();
   }
+}
+
+/** How much of a step is done when a phase begins, by the estimate's shares; a step has that many proofs of about one length. */
+function fractions(e: Estimate, parts: number): (phase: string) => number {
+  const { reading, keys, commit, logup, sumcheck, weights, open } = e.phases,
+    shares = [
+      ['keys', reading],
+      ['commit', keys],
+      ['logup', commit],
+      ['sumcheck', logup],
+      ['weights', sumcheck],
+      ['frozen', weights],
+      ['open', 0],
+    ] as const,
+    all = reading + keys + commit + logup + sumcheck + weights + open;
+  let part = -1;
+  return (phase) => {
+    const name = phase.split(' ').pop();
+    if (name === 'keys') part++;
+    let before = 0;
+    for (const [n, seconds] of shares) {
+      before += seconds;
+      if (n === name) return Math.min(0.999, (Math.max(0, part) + before / all) / parts);
+    }
+    return Math.max(0, part) / parts;
+  };
 }

@@ -90,7 +90,7 @@ describe('usage', () => {
     const v = certune('--version');
     expect([v.status, v.stdout.trim()]).toEqual([0, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version]);
     expect(certune('--help').stdout).toMatch(/Exit codes: 0 verified/);
-    for (const c of ['init', 'commit', 'train', 'prove', 'run', 'verify', 'inspect']) {
+    for (const c of ['init', 'commit', 'train', 'prove', 'run', 'verify', 'inspect', 'estimate']) {
       const r = certune(c, '--help');
       expect([r.status, r.stdout.includes('Example:')]).toEqual([0, true]);
     }
@@ -169,6 +169,8 @@ describe('a small run', () => {
     for (const f of readdirSync(join(again, 'out/journal')))
       expect(readFileSync(join(run, 'out/journal', f)).equals(readFileSync(join(again, 'out/journal', f)))).toBe(true);
 
+    const small = fails(6, ['prove', again, '--memory', '24MiB'], /proving a step needs .*--memory allows .*raise --memory/);
+    expect(small['needed']).toBeGreaterThan(24 * 2 ** 20);
     // Proving killed at several moments, then interrupted, then a torn proof: the same file as in one go.
     for (const ms of [300, 1500, 4000]) await killed(['prove', run], 'SIGKILL', ms);
     const i = await killed(['prove', run], 'SIGINT', /1\/2 p/);
@@ -188,6 +190,11 @@ describe('a small run', () => {
     expect(json(certune('verify', run, '--json'))).toMatchObject({ verified: true, steps: 2 });
     expect(json(certune(...target('--json')))['verified']).toBe(true);
     expect(json(certune('prove', run, '--json'))['proved']).toBe(0);
+    const e = json(certune('estimate', run, '--json')),
+      file = readFileSync(pack(run));
+    expect(e['proofBytes']).toBe(file.length - file.indexOf(10) - 1);
+    expect(Math.abs(e['fileBytes'] / file.length - 1)).toBeLessThan(0.05);
+    expect(e['proveSeconds']).toBeGreaterThan(0);
     const d = json(certune('inspect', pack(run), '--json'));
     expect(d['ledger'].roundByRound).toBeGreaterThanOrEqual(100);
     expect(d['claims'].map((c: { status: string }) => c.status)).toContain('declared');

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { type Ledger, runLedger } from '../aggregate/ledger.js';
 import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
 import { type Pack, encodePack, readPack } from '../aggregate/pack.js';
-import { programsOf } from '../aggregate/programs.js';
+import { type Programs, programsOf } from '../aggregate/programs.js';
 import { InputError } from '../io/errors.js';
 import { bytesText, readManifest, type Result } from './common.js';
 import { packFile } from './prove.js';
@@ -46,6 +46,15 @@ export function claimsOf(m: Manifest): Claim[] {
   ];
 }
 
+/** Programs of a manifest that nobody has checked. */
+function buildable(file: string, m: Manifest): Programs {
+  try {
+    return programsOf(m.config, m.base);
+  } catch (e) {
+    throw new InputError(file, [`its manifest describes no program that can be built: ${(e as Error).message}`]);
+  }
+}
+
 /** Describes a run folder or a packed file without base or data. Verifies nothing. */
 export function inspect(target: string): Result {
   if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a packed run (run.certune)');
@@ -54,7 +63,7 @@ export function inspect(target: string): Result {
     pack: Pack | undefined = !folder || existsSync(file) ? readPack(file) : undefined,
     m = folder ? readManifest(target) : pack!.manifest,
     { config: c } = m,
-    programs = programsOf(c, m.base),
+    programs = buildable(file, m),
     ledger: Ledger = runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
     claims = claimsOf(m),
     bytes = pack ? encodePack(pack).length : undefined;

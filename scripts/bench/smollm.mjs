@@ -159,6 +159,7 @@ for (const [i, kind] of ['micro', 'update'].entries()) {
     log(`loss ${Number(reading.read('loss')[0]) / 2 ** program.tensors.find((t) => t.name === 'loss').frac / count}`);
   }
   k.release(m);
+  log(`${kind} proved in ${seconds.toFixed(1)} s, ${Math.round(proof.length * 0.008)} kB, peak resident ${status('VmHWM').toFixed(2)} GiB`);
   const vk = Kernels.single(),
     times = [];
   let claim;
@@ -173,6 +174,7 @@ for (const [i, kind] of ['micro', 'update'].entries()) {
   }
   const t1 = performance.now();
   if (kind === 'micro') withFrozen((ptr, cells) => settleFrozen(k, ptr, cells, [claim]));
+  log(`${kind} verified in ${Math.round(Math.min(...times))} ms, settled in ${Math.round(performance.now() - t1)} ms`);
   rows.push({
     kind,
     layers,

@@ -94,6 +94,8 @@ describe('WHIR', () => {
     [0, 5, [1]],
     [1, 9, [1]],
     [2, 10, [3]],
+    // Three committed vectors: each is opened after the next one is made.
+    [1, 14, [2]],
   ])('opens 2^%i columns of 2^%i rows, trees %j', (c, h, used) => {
     const m = k.mark(),
       s = setup(7, c, h, used);

@@ -36,8 +36,8 @@ export class ProductSumcheck {
   readonly #w: Side;
   #vars: number;
   #pending?: Ext;
-  /** Where own memory begins and ends. */ readonly #start: number;
-  #end: number;
+  /** Where own memory begins and ends; no end once the caller has allocated behind it. */ readonly #start: number;
+  #end: number | undefined;
   readonly #out: number;
   readonly #challenge: number;
 
@@ -75,6 +75,7 @@ export class ProductSumcheck {
       return;
     }
     const { k } = this,
+      own = k.mark() === this.#end,
       half = 2 ** (this.#vars - 1),
       f = this.#f,
       w = this.#w,
@@ -87,7 +88,7 @@ export class ProductSumcheck {
     f.base = false;
     f.n = w.n = nlo;
     this.#vars--;
-    this.#end = k.mark();
+    this.#end = own ? k.mark() : undefined;
   }
 
   /**
@@ -117,7 +118,7 @@ export class ProductSumcheck {
       w.ptr = f.ptr + bytes;
       k.u8.copyWithin(f.ptr, from, from + 2 * bytes);
     }
-    this.#end = k.mark();
+    this.#end = own ? k.mark() : undefined;
     return { f: f.ptr!, w: w.ptr!, n: f.n };
   }
 
@@ -165,6 +166,7 @@ export class ProductSumcheck {
   /** Brings both sides near with the pending fold, if they fit (or must). */
   #settle(must = false): boolean {
     const { k } = this,
+      own = k.mark() === this.#end,
       log = this.#tileLog(),
       t = 2 ** log,
       sides = [this.#f, this.#w],
@@ -203,7 +205,7 @@ export class ProductSumcheck {
     });
     k.release(m);
     this.#pending = undefined;
-    this.#end = k.mark();
+    this.#end = own ? k.mark() : undefined;
     return true;
   }
 

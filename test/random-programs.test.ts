@@ -49,11 +49,11 @@ describe('random programs', () => {
           };
         expect(() => verifyCase(vk, proveCase(k, c, { tamper })), `${t.name}[${cell}] + ${by}`).toThrow(VerificationError);
       }),
-      { numRuns: 40, seed: 20251 },
+      { numRuns: 30, seed: 20251 },
     );
-    expect(proved).toBeGreaterThan(30);
+    expect(proved).toBeGreaterThan(22);
     expect([...KINDS].filter((x) => !seen.has(x))).toEqual([]);
-  });
+  }, 300_000);
 
   it('are refused when they are built if anything could wrap', () => {
     const P = 0xffffffff00000001n;
@@ -91,7 +91,7 @@ describe('random programs', () => {
           else expect(() => b.build()).not.toThrow();
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 300 },
     );
   });
 });

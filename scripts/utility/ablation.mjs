@@ -31,6 +31,7 @@ const SETTINGS = [
   ['batch', '8 sequences', { batch: 8 }],
 ];
 const STEPS = 10;
+export const settingNames = SETTINGS.map((s) => s[1]);
 const mean = (x) => x.reduce((s, v) => s + v, 0) / x.length;
 
 export async function ablation() {

@@ -1,6 +1,7 @@
 // npm run utility -- plots: README.md and the plots of docs/utility from the results that exist.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { settingNames } from './ablation.mjs';
 import { ORDER, resultFile, results } from './experiments.mjs';
 import { out, save } from './lib.mjs';
 import { lines } from './svg.mjs';
@@ -54,6 +55,8 @@ export function plots() {
   const missing = ORDER.filter(([n, s]) => !existsSync(resultFile(n, s))).map(([n, s]) => `${n} seed ${s}`),
     texts = all.filter((r) => r.generation);
   const has = (f) => existsSync(join(out, f));
+  const ablated = has('ablation.json') ? JSON.parse(readFileSync(join(out, 'ablation.json'), 'utf8')).map((r) => r.name) : [],
+    lacking = settingNames.filter((n) => !ablated.includes(n));
   const text = [
     '# Utility of exact integers',
     '',
@@ -112,6 +115,7 @@ export function plots() {
       .filter((m) => !texts.some((r) => r.mixture === m))
       .map((m) => `* Texts (BLEU, ROUGE-L) of ${m}: not generated yet.`),
     '',
+    ...(lacking.length ? [`* Ablations: ${lacking.join('; ')}.`, ''] : []),
     '## More',
     '',
     ...(has('reference.md') ? ['* [Against PyTorch and PEFT](reference.md), with the share of every format.'] : []),

@@ -9,6 +9,7 @@ import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
 import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
 import type { ScheduleRow } from '../optim/constants.js';
+import { budgetsOf } from '../policy/budgets.js';
 import { LEAF_VERSION, commitDataset } from '../policy/dataset.js';
 import { normalLanguage } from '../policy/language.js';
 import { normalLicense } from '../policy/license.js';
@@ -17,7 +18,7 @@ import { SAMPLER, batches } from '../policy/sampler.js';
 import { scheduleRows } from '../policy/schedule.js';
 import { LEAST_BITS, runLedger } from './ledger.js';
 import { MANIFEST_VERSION, type Manifest } from './manifest.js';
-import { programsOf } from './programs.js';
+import { numbersOf, programsOf } from './programs.js';
 import { sameLayout } from '../tensor/layout.js';
 import type { Plan } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
@@ -188,6 +189,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       eos: folder.eos,
     },
     sampler: SAMPLER,
+    budgets: budgetsOf(numbersOf(config.numbers), config.train.sequence, base.shape.vocab),
     program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
   };
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });

@@ -1,3 +1,4 @@
+export * from './budgets.js';
 export * from './dataset.js';
 export * from './language.js';
 export * from './license.js';

@@ -36,6 +36,10 @@ const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
   word = z.string().refine((x) => /^(0|[1-9]\d{0,19})$/.test(x) && BigInt(x) < P, 'is not a canonical word'),
   words = z.array(word).length(4),
   digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  budget = z
+    .number()
+    .positive()
+    .max(2 ** 32),
   text = z.string().max(1000),
   list = z
     .array(text)
@@ -103,6 +107,17 @@ const manifestSchema = z.strictObject({
     eos: id,
   }),
   sampler: z.literal(SAMPLER),
+  /** Worst error of each kind of operation, in units of the last place (src/policy/budgets.ts): declared, docs/numbers.md measures them. */
+  budgets: z.strictObject({
+    round: budget,
+    division: budget,
+    squareRoot: budget,
+    exp: budget,
+    silu: budget,
+    siluDerivative: budget,
+    logSumExpAttention: budget,
+    logSumExpHead: budget,
+  }),
   program: z.array(z.string().regex(/^(0|[1-9]\d{0,9})$/)).max(16),
 });
 

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../io/errors.js';
+import { DEFAULT_NUMBERS } from '../model/llama.js';
+import { budgetsOf } from './budgets.js';
 import { type LeafData, commitDataset, datasetLeaf, datasetRoot, drawSalt, leafSalt } from './dataset.js';
 import { normalLanguage } from './language.js';
 import { normalLicense } from './license.js';
@@ -432,6 +434,7 @@ describe('manifest', () => {
       eos: 2,
     },
     sampler: 'certune/sampler/1',
+    budgets: budgetsOf(DEFAULT_NUMBERS, 256, 3),
     program: ['1'],
   };
   it('reads what it writes, and the digest is that of the canonical text', () => {

@@ -6,7 +6,7 @@ import { type BaseModel, loadBase, openBase, sha256File, sha256Hex } from '../io
 import { importAdapter, readAdapter } from '../io/peft.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
-import { TARGETS } from '../model/llama.js';
+import { type LlamaShape, TARGETS } from '../model/llama.js';
 import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
 import type { ScheduleRow } from '../optim/constants.js';
 import { budgetsOf } from '../policy/budgets.js';
@@ -65,6 +65,21 @@ function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): 
   if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered)) throw new Error(`${left} and ${entered} lie differently`);
 }
 
+/** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
+function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
+  const { meta, members } = readAdapter(dir, shape),
+    targets = TARGETS.filter((t) => lora.targets.includes(t));
+  const differs = [
+    ...(meta.r === lora.r ? [] : [`lora.r is ${lora.r}, the adapter's rank ${meta.r}`]),
+    ...(meta.alpha === lora.alpha ? [] : [`lora.alpha is ${lora.alpha}, the adapter's ${meta.alpha}`]),
+    ...(meta.rslora === (lora.scaling === 'rslora') ? [] : [`lora.scaling is ${lora.scaling}, the adapter's is the other`]),
+    ...(meta.targets.join() === targets.join() ? [] : [`lora.targets are ${targets.join(', ')}, the adapter's ${meta.targets.join(', ')}`]),
+  ];
+  if (differs.length) throw new UnsupportedError(differs.map((x) => `${x} (lora.from ${dir})`));
+  // The proof's bounds start from the initial state: a value outside the master format does not enter.
+  return importAdapter(dir, members);
+}
+
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   // What is cheap to refuse is refused before weights are read.
@@ -97,11 +112,12 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       language: languages.get(e.language)!,
     })),
   );
-  const base = loadBase(config.base.path, folder);
-  const { ints, bits } = quantizeBase(base.weights);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
-    rowsPer = Math.min(config.train.batch, config.train.microBatch);
+    imported = config.lora.from === null ? undefined : startFrom(config.lora.from, config.lora, folder.config.shape);
+  const base = loadBase(config.base.path, folder);
+  const { ints, bits } = quantizeBase(base.weights);
+  const rowsPer = Math.min(config.train.batch, config.train.microBatch);
   const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
   const last = update?.plan ?? plan;
   linked(last, 'cOut', plan, 'cIn');
@@ -126,26 +142,6 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     for (let at = 0; at < batch.tokens.length; at += rowsPer)
       micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
     list.push({ ...next, micro, targets: targetCount(batch, config.train.sequence) });
-  }
-  let master = initialMaster(base.shape, r, targets, config.lora.seed),
-    inexact: number | undefined;
-  if (config.lora.from !== null) {
-    const { meta, members } = readAdapter(config.lora.from, base.shape),
-      differs = [
-        ...(meta.r === r ? [] : [`lora.r is ${r}, the adapter's rank ${meta.r}`]),
-        ...(meta.alpha === config.lora.alpha ? [] : [`lora.alpha is ${config.lora.alpha}, the adapter's ${meta.alpha}`]),
-        ...(meta.rslora === (config.lora.scaling === 'rslora')
-          ? []
-          : [`lora.scaling is ${config.lora.scaling}, the adapter's is the other`]),
-        ...(meta.targets.join() === targets.join()
-          ? []
-          : [`lora.targets are ${targets.join(', ')}, the adapter's ${meta.targets.join(', ')}`]),
-      ];
-    if (differs.length) throw new UnsupportedError(differs.map((x) => `${x} (lora.from ${config.lora.from})`));
-    // The proof's bounds start from the initial state: a value outside the master format does not enter.
-    const imported = importAdapter(config.lora.from, members);
-    master = imported.master;
-    inexact = imported.inexact;
   }
   const stored: RunConfig = {
     ...config,
@@ -208,9 +204,9 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     rows,
     batches: list,
     root,
-    initial: initialState(program, master),
+    initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
     codec,
     manifest,
-    ...(inexact === undefined ? {} : { inexact }),
+    ...(imported ? { inexact: imported.inexact } : {}),
   };
 }

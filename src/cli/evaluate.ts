@@ -91,7 +91,9 @@ export function generate(prompt: string, o: ModelOptions & { tokens?: string; ch
   const base = loadBase(o.model),
     codec = new TextCodec(base.dir),
     text = o.chat ? codec.render([{ role: 'user', content: prompt }], true) : prompt;
-  const ids = [...(base.bos === null ? [] : [base.bos]), ...codec.encode(text)],
+  const written = codec.encode(text),
+    // As in training: where the tokenizer has an id in front of a text, and once.
+    ids = codec.addsBos === false || base.bos === null || written[0] === base.bos ? written : [base.bos, ...written],
     room = whole('--tokens', o.tokens, 64),
     sequence = sequenceOf(base, o, ids.length + room),
     kernels = Kernels.single();

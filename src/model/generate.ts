@@ -79,6 +79,17 @@ export class Inference {
     return sum / count;
   }
 
+  /** Logits of up to `batch` rows: [row][position][word]. */
+  logits(rows: readonly (readonly number[])[]): number[][][] {
+    if (rows.length > this.batch) throw new RangeError(`${rows.length} rows in a batch of ${this.batch}`);
+    this.#run({ tokens: rows.map((x) => Int32Array.from(x)), mask: rows.map(() => new Uint8Array(this.sequence)) });
+    const all = this.#reading.view('logits'),
+      stride = this.batch * this.sequence;
+    return rows.map((x, r) =>
+      x.map((_, i) => Array.from({ length: this.base.shape.vocab }, (_v, v) => all[v * stride + r * this.sequence + i])),
+    );
+  }
+
   /** The likeliest continuation of each prompt, token by token (the lower id of two equal logits), without the closing id. */
   greedy(prompts: readonly (readonly number[])[], eos: number, maxNew = Number.POSITIVE_INFINITY): number[][] {
     return Array.from({ length: Math.ceil(prompts.length / this.batch) }, (_, k) =>

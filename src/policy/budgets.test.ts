@@ -82,11 +82,11 @@ describe('error ledger', () => {
           one = entry(`exp:${F}:${f} T[d]`),
           two = entry(`exp:${F}:${f} T[d - 1]`);
         expect([one.rows, two.rows]).toEqual([size, size]);
-        const before = (k: number): bigint => (k ? expNeg(k - 1, F) : (ONE * ONE) / factor(-F));
+        const shifted = (k: number): bigint => (k ? expNeg(k - 1, F) : (ONE * ONE) / factor(-F));
         expect(ulps(e1[one.key!], f, expNeg(one.key!, F))).toBeCloseTo(one.ulp, 9);
-        expect(ulps(e2[two.key!], f, before(two.key!))).toBeCloseTo(two.ulp, 9);
+        expect(ulps(e2[two.key!], f, shifted(two.key!))).toBeCloseTo(two.ulp, 9);
         for (const k of keys(0, size, one.key!)) expect(ulps(e1[k], f, expNeg(k, F))).toBeLessThanOrEqual(one.ulp + 1e-11);
-        for (const k of keys(0, size, two.key!).slice(-200)) expect(ulps(e2[k], f, before(k))).toBeLessThanOrEqual(two.ulp + 1e-11);
+        for (const k of keys(0, size, two.key!).slice(-200)) expect(ulps(e2[k], f, shifted(k))).toBeLessThanOrEqual(two.ulp + 1e-11);
       });
   for (const n of [DEFAULT_NUMBERS, smallNumbers()])
     it(`silu at ${n.siluFrac} is off by what the ledger says`, () => {

@@ -1,5 +1,5 @@
-import type { Numbers } from '../model/llama.js';
-import { ATTN_FRAC, HEAD_FRAC } from '../model/llama.js';
+import { ATTN_FRAC, HEAD_FRAC, type Numbers } from '../model/llama.js';
+import { ProgramError } from '../tensor/bounds.js';
 
 /** Worst error of each kind of operation against real arithmetic on the same operands, in units of the last place of its result: declared. */
 export interface Budgets {
@@ -24,7 +24,7 @@ export interface Budgets {
  */
 export function logSumExpBudget(n: number, F: number, f: number): number {
   const v = (n + 1) / 2 ** (f + 1);
-  if (v > 0.5) throw new RangeError(`weights of ${f} fraction bits say nothing over ${n} scores`);
+  if (v > 0.5) throw new ProgramError('log-sum-exp', `weights of ${f} fraction bits say nothing over ${n} scores`);
   return 0.5 + 2 ** F * v * (1 + 2 * v);
 }
 

@@ -26,7 +26,7 @@ const config = runSchema.parse({
   numbers: { preset: 'small' },
 });
 
-describe('a run of two accumulated steps as one proof', () => {
+describe('a run of two accumulated steps as one proof', { timeout: 900_000 }, () => {
   it('verifies against data, schedule, base and adapter, and against nothing else', async () => {
     const k = await Kernels.create({ threads: 2 }),
       vk = Kernels.single(),

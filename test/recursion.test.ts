@@ -118,7 +118,7 @@ const accept = (n: NodeProof): void => {
   }
 };
 
-describe('recursion', () => {
+describe('recursion', { timeout: 600_000 }, () => {
   const leaves = [0, 1, 2].map((t) => leaf(run, t)),
     pair = proveFold(k, cls, keys, base, [leaves[0], leaves[1]]),
     all = proveFold(k, cls, keys, base, [pair, leaves[2]]);

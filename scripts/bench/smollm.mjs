@@ -12,7 +12,7 @@ import { adamConstants } from '../../dist/optim/constants.js';
 import { scheduleRows } from '../../dist/policy/schedule.js';
 import { settleFrozen } from '../../dist/tensor/deferred.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
-import { makePlan } from '../../dist/tensor/plan.js';
+import { makePlan, stateRate } from '../../dist/tensor/plan.js';
 import { fillStack, proveProgram } from '../../dist/tensor/prove.js';
 import { frozenDigest } from '../../dist/tensor/statement.js';
 import { tableColumns } from '../../dist/tensor/tables.js';
@@ -75,8 +75,10 @@ log(
   `base of ${([...frozen.values()].reduce((n, x) => n + x.length, 0) / 1e6).toFixed(1)} M integers, resident ${status('VmRSS').toFixed(2)} GiB`,
 );
 const programs = ['micro', 'update'].map((kind) => llamaProgram({ ...options, weightBits: bits, kind }));
-// A state of this size is committed at rate 1/4: the root's tree would be eight times larger at the 1/32 of small adapters.
-const parameters = { main: { bits: 128, logInvRate: 2, grinding: 16 }, state: { bits: 128, logInvRate: 2, grinding: 16 } },
+const parameters = {
+    main: { bits: 128, logInvRate: 2, grinding: 16 },
+    state: { bits: 128, logInvRate: stateRate(programs[0].axes.P), grinding: 16 },
+  },
   plans = programs.map((p) => makePlan(p, parameters));
 const batch = {
   tokens: [Int32Array.from({ length: tokens }, (_, i) => (i * 7919 + 1) % shape.vocab)],

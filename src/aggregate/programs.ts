@@ -2,7 +2,7 @@ import { smallNumbers } from '../model/base.js';
 import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
 import { adamConstants } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
-import { type Plan, makePlan } from '../tensor/plan.js';
+import { type Plan, makePlan, stateRate } from '../tensor/plan.js';
 import type { Program } from '../tensor/types.js';
 
 /** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
@@ -47,11 +47,11 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
     },
     adam: adamConstants(config.train.betas as [number, number], config.train.clip),
   };
-  const parameters = {
-    main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING },
-    state: { bits: config.proof.bits, logInvRate: 5, grinding: GRINDING },
-  };
   const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
+    parameters = {
+      main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING },
+      state: { bits: config.proof.bits, logInvRate: stateRate(program.axes['P']), grinding: GRINDING },
+    },
     plan = makePlan(program, parameters);
   if (!accumulate) return { program, plan };
   const u = llamaProgram({ ...options, kind: 'update' });

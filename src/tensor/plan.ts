@@ -148,6 +148,12 @@ export function stackShape(cells: number, most = 7): { logColumns: number; logHe
 
 const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind === 'segment' ? t.segment.axes : undefined);
 
+/**
+ * log2 of the inverse rate of state commitments: 1/32, which needs few queries, while their domain has at most 2^21 points; a higher rate for
+ * larger adapters, whose trees would outgrow memory, down to 1/4.
+ */
+export const stateRate = (parameters: number): number => Math.max(2, Math.min(5, 21 - stackShape(8 * parameters, 6).logHeight));
+
 export function makePlan(program: Program, options: ProofOptions): Plan {
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
   const tables: LookupTable[] = [

@@ -55,7 +55,7 @@ export const memoryLimit = (o: ProverOptions): number =>
 export function requireMemory(s: Setup, o: ProverOptions, threads: number): MemoryForecast {
   const limit = memoryLimit(o),
     m = runMemory(s, limit, threads);
-  if (m.total > limit) {
+  if (m.total > limit || !m.fits) {
     const { batch, microBatch } = s.config.train,
       least = Math.min(batch, microBatch);
     throw new MemoryError(
@@ -86,7 +86,7 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
   const limit = memoryLimit(o),
     memory = runMemory(s, limit, k.threads),
     resident = process.memoryUsage().rss + memory.total,
-    fits = memory.total <= limit;
+    fits = memory.fits && memory.total <= limit;
   return {
     data: {
       threads: k.threads,

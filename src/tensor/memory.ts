@@ -47,6 +47,8 @@ export interface MemoryForecast {
   readonly near: number;
   readonly far: number;
   readonly total: number;
+  /** False where keys or trees, which are not tiled, pass the linear memory: no amount of far memory helps. */
+  readonly fits: boolean;
 }
 
 /** Static data and tables of the kernels below the arena. */
@@ -65,7 +67,9 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
     room = (): number => cap - base,
     phase = (name: string, near: number, far = 0): void => {
       const old = phases[name] ?? { near: 0, far: 0 };
-      phases[name] = { near: Math.max(old.near, Math.min(cap, base + near)), far: Math.max(old.far, far) };
+      // Keys and trees are not tiled; the other phases stream when they pass the cap.
+      const most = name === 'keys' || name === 'commit' ? base + near : Math.min(cap, base + near);
+      phases[name] = { near: Math.max(old.near, most), far: Math.max(old.far, far) };
     };
   // Keys and multiplicities.
   const lookups = plan.lookups.map((j) => product(plan, p.constraints[j].axes)),
@@ -141,5 +145,5 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   if (s && state) open(s, stateLength, state.near, state.codeword);
   const near = Math.max(...Object.values(phases).map((x) => x.near)),
     most = Math.max(...Object.values(phases).map((x) => x.far));
-  return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most };
+  return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most, fits: near <= cap };
 }

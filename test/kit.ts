@@ -1,7 +1,7 @@
 import type { Kernels } from '../src/kernels/index.js';
 import { type DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { type Inputs, IntegerReading } from '../src/tensor/integer.js';
-import { type Plan, type ProofOptions, makePlan } from '../src/tensor/plan.js';
+import { type Plan, type ProofOptions, hashOf, makePlan } from '../src/tensor/plan.js';
 import { frozenStack, proveProgram } from '../src/tensor/prove.js';
 import { type Statement, frozenDigest } from '../src/tensor/statement.js';
 import type { Program } from '../src/tensor/types.js';
@@ -54,7 +54,7 @@ export function proveCase(k: Kernels, c: Case, attack: Attack = {}): Proved {
 /** Verifies and settles; throws as the verifier does. */
 export function verifyCase(vk: Kernels, p: Proved, change: Partial<Proved> = {}): void {
   const { plan, proof, statement, frozen } = { ...p, ...change };
-  const ch = new NativeChannel(vk, proof);
+  const ch = new NativeChannel(vk, proof, hashOf(plan));
   let claim: DetachedClaim;
   try {
     const d = verifyProgram(ch, plan, statement);

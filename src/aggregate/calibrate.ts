@@ -1,4 +1,5 @@
 import * as E from '../field/ext3.js';
+import type { HashName } from '../hash/index.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type LeafInput, logUpShape, proveLogUp, verifyLogUp } from '../lookup/index.js';
 import { commitBase, openWhir, verifyWhir, whirShape } from '../pcs/index.js';
@@ -54,14 +55,14 @@ const exts = (k: Kernels, n: number): number => {
 };
 
 /** Measures the units by running the prover's own parts on small inputs: about a second. Gives back all memory that it takes. */
-export function calibrate(k: Kernels): Units {
+export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
   const start = k.mark();
   const nothing = (): void => {},
     least = (runs: number, f: () => void): number => leastOf(k, runs, nothing, f);
   // Trees: 16 columns of 2^13 rows at rate 1/4.
   const words = k.alloc(8 * 2 ** 17);
   for (let i = 0; i < 2 ** 17; i++) k.i64[words / 8 + i] = BigInt(((i * 7919) % 65536) - 32768);
-  const tree = least(3, () => commitBase(k, words, 16, 13, 2));
+  const tree = least(3, () => commitBase(k, words, 16, 13, { logInvRate: 2, hash: hashName }));
   const hash = tree / (2 ** 15 * 3);
 
   // LogUp: lookups alone, then the same with a table; a small one for what a layer costs at least.
@@ -130,7 +131,7 @@ export function calibrate(k: Kernels): Units {
 
   // Opening of 2^17 cells: what its trees cost apart. The proof serves to time the verifier.
   const shape = whirShape({ bits: 60, logInvRate: 2, grinding: 0 }, 7, 10, [{ used: 128, offset: 0 }]),
-    oracle = commitBase(k, words, 128, 10, 2),
+    oracle = commitBase(k, words, 128, 10, { logInvRate: 2 }),
     root = oracle.root;
   const verify = (ch: RecordingChannel | NativeChannel): void => {
     ch.publicWords('root', root);

@@ -1,5 +1,5 @@
 import { JOHNSON_M, type LedgerTerm, type WhirShape, whirLedger } from '../pcs/params.js';
-import type { Plan } from '../tensor/plan.js';
+import { type Plan, hashOf } from '../tensor/plan.js';
 import { isOut } from '../tensor/statement.js';
 
 /** Challenges are elements of E: p^3 is just below 2^192. */
@@ -102,7 +102,7 @@ export function runLedger(run: { plan: Plan; update?: { plan: Plan } | undefined
     ...(run.update ? tag(programLedger(run.update.plan), 'update', run.steps) : []),
     ...tag(mergeLedger(main, run.plan.frozenVars), 'merge', 1),
     {
-      name: 'Poseidon2 (width 12, capacity and digests of 256 bits): collisions, random oracle; SHA-256: collisions',
+      name: `${hashOf(run.plan) === 'blake3' ? 'BLAKE3 (keyed, digests of 256 bits reduced by word)' : 'Poseidon2 (width 12, capacity and digests of 256 bits)'}: collisions, random oracle; SHA-256: collisions`,
       bits: 128,
       kind: 'assumption' as const,
       rounds: 1,

@@ -49,8 +49,8 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
   };
   const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
     parameters = {
-      main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING },
-      state: { bits: config.proof.bits, logInvRate: stateRate(program.axes['P']), grinding: GRINDING },
+      main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING, hash: config.proof.hash },
+      state: { bits: config.proof.bits, logInvRate: stateRate(program.axes['P']), grinding: GRINDING, hash: config.proof.hash },
     },
     plan = makePlan(program, parameters);
   if (!accumulate) return { program, plan };

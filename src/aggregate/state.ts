@@ -88,7 +88,7 @@ export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', stat
   );
   fillStack(k, plan, cls, stack, (n) => at.get(n)!);
   const value = powerSum(k, stack, w.trees[t].used * H, START_POINT),
-    root = [...commitBase(k, stack, w.trees[t].used, w.logHeight, w.params.logInvRate).root, ...START_POINT, ...value];
+    root = [...commitBase(k, stack, w.trees[t].used, w.logHeight, w.params).root, ...START_POINT, ...value];
   k.release(m);
   return root;
 }

@@ -2,7 +2,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { batchInputs } from '../model/step.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type DetachedClaim, settleFrozen } from '../tensor/deferred.js';
-import type { Plan } from '../tensor/plan.js';
+import { type Plan, hashOf } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
 import type { Statement } from '../tensor/statement.js';
 import { verifyProgram } from '../tensor/verify.js';
@@ -77,7 +77,7 @@ export function checkSteps(
       throw new VerificationError('proof length', `step ${step}, ${part.kind}: ${part.proof.length} words, the program needs ${words}`);
     let ch: NativeChannel | undefined;
     try {
-      ch = new NativeChannel(k, part.proof);
+      ch = new NativeChannel(k, part.proof, hashOf(plan));
       const d = verifyProgram(ch, plan, st);
       ch.finish();
       if (plan.frozenVars) claims.push(d.detach(ch));
@@ -135,7 +135,7 @@ export function checkMerge(
   proof: BigUint64Array,
 ): DetachedClaim {
   mergeable(plan, claims);
-  const ch = new NativeChannel(k, proof);
+  const ch = new NativeChannel(k, proof, hashOf(plan));
   try {
     const d = verifyMerge(ch, plan, frozen, claims);
     ch.finish();

@@ -2,7 +2,7 @@ import * as E from '../field/ext3.js';
 import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
-import { TRANSCRIPT_VERSION } from '../transcript/native.js';
+import { TRANSCRIPT_VERSION } from '../transcript/sponge.js';
 import { permutationWitness } from './poseidon2.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { DeferredClaim } from '../tensor/deferred.js';
-import type { Plan } from '../tensor/plan.js';
+import { type Plan, hashOf } from '../tensor/plan.js';
 import { type Statement, type StatementElems, contextWords, packPublic, packing, publicTensors } from '../tensor/statement.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
@@ -32,6 +32,8 @@ export function expose(ch: CircuitChannel, e: Elem): void {
  * tensors. `given` is absent when the circuit is built from the shape.
  */
 export function verifyInCircuit(ch: CircuitChannel, plan: Plan, given?: { proof: BigUint64Array; statement: Statement }): DeferredClaim {
+  if (hashOf(plan) !== 'poseidon2')
+    throw new Error(`a circuit verifies Poseidon2 proofs, not ${hashOf(plan)}: set proof.hash to poseidon2`);
   const st = statementWires(ch, plan, given?.statement);
   ch.open(given?.proof);
   const claim = verifyStatement(ch, plan, st);

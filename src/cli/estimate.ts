@@ -28,7 +28,7 @@ export function predict(k: Kernels, s: Setup): Estimate {
   return estimateRun(
     s,
     { steps: s.config.train.steps, micros: s.batches.reduce((n, b) => n + b.micro.length, 0), parameters: s.program.axes['P'] },
-    calibrate(k),
+    calibrate(k, s.config.proof.hash),
   );
 }
 

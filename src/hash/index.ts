@@ -1,3 +1,3 @@
 export * as poseidon2 from './poseidon2.js';
 export * as blake3 from './blake3.js';
-export { type MerkleHash, type RowHasher, blake3Rows, poseidon2Rows } from './rows.js';
+export { type HashName, type MerkleHash, type RowHasher, blake3Rows, poseidon2Rows } from './rows.js';

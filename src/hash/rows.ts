@@ -10,9 +10,11 @@ export interface RowHasher {
   finish(dst: number): void;
 }
 
+export type HashName = 'poseidon2' | 'blake3';
+
 /** A hash of a proof level: definitions (src/hash/spec.md) and the kernels equal to them. */
 export interface MerkleHash {
-  readonly name: 'poseidon2' | 'blake3';
+  readonly name: HashName;
   hashWords(domain: bigint, words: readonly bigint[]): bigint[];
   compress(left: readonly bigint[], right: readonly bigint[]): bigint[];
   /** Allocates the states of so many rows of so many words (at least one) in the arena. */

@@ -1,5 +1,5 @@
 import { root as rootOfUnity } from '../field/goldilocks.js';
-import { DOMAIN } from '../hash/poseidon2.js';
+import { type MerkleHash, poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
@@ -25,7 +25,7 @@ export interface Oracle {
  * Encodes and hashes eight words of every row at a time into running sponge states; then builds the tree. Row j belongs to the domain point
  * g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole, and encoded again for the openings.
  */
-export function commitColumns(k: Kernels, c: Columns, keep = 0): Oracle {
+export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash = poseidon2Rows): Oracle {
   const m = 2 ** c.logDomain,
     words = c.used * (c.ext ? 3 : 1),
     codeword = 8 * m * words <= keep ? k.alloc(8 * m * words) : undefined;
@@ -33,20 +33,17 @@ export function commitColumns(k: Kernels, c: Columns, keep = 0): Oracle {
   for (let d = c.logDomain; d >= 0; d--) levels.push(k.alloc(32 * 2 ** d));
   const mark = k.mark();
   const tw = twiddles(k, c.logDomain),
-    states = k.alloc(96 * m),
+    rows = hash.rows(k, m, words),
     buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
-  k.parallel('p2RowsInit', m, 1024, (lo, hi) => [states, DOMAIN.leaf, BigInt(words), lo, hi]);
   for (let w = 0; w < words; w += 8) {
     const n = Math.min(8, words - w),
       chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
     encodeWords(k, c, tw, chunk, w, n);
-    k.parallel('p2RowsAbsorb', m, 256, (lo, hi) => [states, chunk, n, 8 * m, 8, lo, hi]);
+    rows.absorb(chunk, n, 8 * m);
   }
-  k.parallel('p2RowsFinish', m, 1024, (lo, hi) => [levels[0], states, lo, hi]);
+  rows.finish(levels[0]);
   k.release(mark);
-  const scratch = k.alloc(128 * k.threads);
-  for (let d = 1; d < levels.length; d++)
-    k.parallel('p2Level', m / 2 ** d, 128, (lo, hi, t) => [levels[d], levels[d - 1], scratch + 128 * t, lo, hi]);
+  for (let d = 1; d < levels.length; d++) hash.merkleLevel(k, levels[d], levels[d - 1], m / 2 ** d);
   const top = levels[levels.length - 1] / 8;
   return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels, ...(codeword === undefined ? {} : { codeword }) };
 }

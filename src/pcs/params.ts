@@ -1,8 +1,12 @@
+import type { HashName } from '../hash/rows.js';
+
 /** Parameters of one WHIR opening. All integers; the ledger derives the bits they buy. */
 export interface WhirParams {
   readonly bits: number;
   readonly logInvRate: number;
   readonly grinding: number;
+  /** Hash of trees and transcript; Poseidon2 where a circuit will verify the proof. */
+  readonly hash?: HashName;
 }
 
 /** One committed oracle and what is asked of it. */

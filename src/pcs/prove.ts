@@ -1,7 +1,9 @@
 import * as E from '../field/ext3.js';
 import { pow, root as rootOfUnity } from '../field/goldilocks.js';
+import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
+import { merkleHash } from '../transcript/sponge.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import { type Columns, type Oracle, capOf, commitColumns, openRows } from './commit.js';
@@ -15,19 +17,24 @@ export function domainPoint(log: number, j: number): bigint {
 }
 
 /**
- * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`); keeps the codeword if it fits `keep`
- * bytes.
+ * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and with the hash of `params`;
+ * keeps the codeword if it fits `keep` bytes.
  */
 export function commitBase(
   k: Kernels,
   from: number | NonNullable<Columns['fill']>,
   used: number,
   logHeight: number,
-  logInvRate: number,
+  params: { readonly logInvRate: number; readonly hash?: HashName },
   keep = 0,
 ): Oracle {
   const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from };
-  return commitColumns(k, { ...source, used, logHeight, logDomain: logHeight + logInvRate, ext: false }, keep);
+  return commitColumns(
+    k,
+    { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false },
+    keep,
+    merkleHash(params.hash ?? 'poseidon2'),
+  );
 }
 
 /**
@@ -71,6 +78,7 @@ export function openWhir(
         k,
         { ptr: kept, used: 2 ** next.columns, logHeight: next.rows, logDomain: next.domain, ext: true },
         2 ** 27,
+        merkleHash(ch.hash),
       );
       ch.sendDigest(`whir ${i} root`, committed.root);
       z = ch.sample(`whir ${i} z`);

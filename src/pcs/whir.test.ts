@@ -50,7 +50,7 @@ function setup(
     return t;
   });
   const shape = whirShape(params, logColumns, logHeight, trees);
-  const oracles = trees.map((t) => commitBase(k, f + 8 * t.offset * H, t.used, logHeight, params.logInvRate));
+  const oracles = trees.map((t) => commitBase(k, f + 8 * t.offset * H, t.used, logHeight, params));
   const roots = oracles.map((o) => o.root);
   if (tamper.f) k.i64[f / 8 + 3] += 1n;
   if (tamper.claim) claim = E.add(claim, E.ONE);

@@ -88,7 +88,7 @@ export const runSchema = z.strictObject({
   proof: z
     .strictObject({
       bits: z.number().int().min(100).max(128).default(128),
-      hash: z.literal('poseidon2').default('poseidon2'),
+      hash: z.enum(['poseidon2', 'blake3']).default('poseidon2'),
       rate: z.number().int().min(1).max(4).default(2),
     })
     .prefault({}),
@@ -244,7 +244,7 @@ sampler:
   shortBatch: keep     # keep or drop the last batch of an epoch
 proof:
   bits: 128
-  hash: poseidon2
+  hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit can verify such a proof
   rate: 2              # log2 of the inverse rate of the witness commitment
 numbers:
   preset: default      # default (2^20 tables) or small (2^16 tables, for tiny models)

@@ -1,3 +1,4 @@
+import type { HashName } from '../hash/rows.js';
 import { type LogUpShape, logUpShape, varsOf } from '../lookup/index.js';
 import { type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
 import type { SumcheckAxis } from '../sumcheck/index.js';
@@ -91,8 +92,12 @@ export function tableFactors(plan: Plan, i: number): { factor: Factor; column: n
 
 export interface ProofOptions {
   readonly main: WhirParams;
+  /** Its hash is that of `main`. */
   readonly state: WhirParams;
 }
+
+/** Hash of all trees and of the transcript of a plan's proofs. */
+export const hashOf = (plan: { readonly options: ProofOptions }): HashName => plan.options.main.hash ?? 'poseidon2';
 
 export const STATE_CLASSES = ['cIn', 'oIn', 'aIn', 'cOut', 'oOut', 'aOut'] as const;
 
@@ -155,6 +160,7 @@ const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind =
 export const stateRate = (parameters: number): number => Math.max(2, Math.min(5, 21 - stackShape(8 * parameters, 6).logHeight));
 
 export function makePlan(program: Program, options: ProofOptions): Plan {
+  if ((options.main.hash ?? 'poseidon2') !== (options.state.hash ?? 'poseidon2')) throw new RangeError('one proof has one hash');
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
   const tables: LookupTable[] = [
     ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),

@@ -7,7 +7,7 @@ import { ProductSumcheck, type SumTerm, type Tiled, proveBatched } from '../sumc
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE, sumcheckBytes } from './memory.js';
-import { type Factor, type LookupTable, type Plan, type PlannedTerm, tableFactors, tableTag } from './plan.js';
+import { type Factor, type LookupTable, type Plan, type PlannedTerm, hashOf, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { fillStack, powerSum } from './stack.js';
 import { START_POINT, type Statement, isOut } from './statement.js';
@@ -59,7 +59,7 @@ export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): St
   const last = s.trees[s.trees.length - 1],
     cells = (last.offset + last.used) * 2 ** s.logHeight,
     stack = stackOf(k, plan, stateParts(plan), cells, s.logHeight, (n) => reading.ptr.get(n)!);
-  const oracles = s.trees.map((t) => commitBase(k, columnsOf(stack, s.logHeight, t.offset), t.used, s.logHeight, s.params.logInvRate));
+  const oracles = s.trees.map((t) => commitBase(k, columnsOf(stack, s.logHeight, t.offset), t.used, s.logHeight, s.params));
   return { stack, oracles, roots: Object.fromEntries(plan.stateClasses.map((c, t) => [c, oracles[t].root])) };
 }
 
@@ -143,7 +143,7 @@ export function proveProgram(
     roots[c] = [...state!.roots[c], ...z, ...(isOut(c) ? E.ZERO : stateValue(k, plan, state!, c, z))];
   }
   const statement: Statement = { ...(o.context ? { context: o.context } : {}), roots, frozen: o.frozenDigest, publics };
-  const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, ...(o.hook ? { hook: o.hook } : {}) });
+  const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, hash: hashOf(plan), ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const shape = plan.whir,
     H = 2 ** shape.logHeight,
@@ -151,7 +151,7 @@ export function proveProgram(
   const stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], used * H, shape.logHeight, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
-  const oracle = commitBase(k, columnsOf(stack, shape.logHeight), used, shape.logHeight, shape.params.logInvRate, k.room - 60 * leaves);
+  const oracle = commitBase(k, columnsOf(stack, shape.logHeight), used, shape.logHeight, shape.params, k.room - 60 * leaves);
   ch.sendDigest('root witness', oracle.root);
   const outs = plan.stateClasses.filter(isOut);
   if (outs.length) {

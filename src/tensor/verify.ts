@@ -6,7 +6,7 @@ import { verifyBatched } from '../sumcheck/index.js';
 import { type Channel, type Digest, type Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
-import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';
+import { type Factor, type Plan, hashOf, tableFactors, tableTag } from './plan.js';
 import {
   PROOF_VERSION,
   type Statement,
@@ -41,7 +41,8 @@ function header(plan: Plan): { label: string; words: bigint[] }[] {
     s.final,
   ]);
   return [
-    { label: 'protocol', words: [BigInt(PROOF_VERSION), ...d] },
+    // The hash by name, but for Poseidon2, whose transcripts circuits reproduce.
+    { label: 'protocol', words: [BigInt(PROOF_VERSION), ...d, ...(hashOf(plan) === 'blake3' ? [2n] : [])] },
     {
       label: 'shape',
       words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),

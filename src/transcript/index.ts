@@ -1,4 +1,5 @@
 export * from './arith.js';
 export * from './schedule.js';
-export { NativeChannel, TRANSCRIPT_VERSION } from './native.js';
+export { NativeChannel } from './native.js';
+export { TRANSCRIPT_VERSION, merkleHash } from './sponge.js';
 export { ProverChannel, ScheduleError, type MessageHook } from './prover.js';

@@ -1,18 +1,9 @@
 import { P } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
+import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError } from './arith.js';
-
-/** Version of the transcript, in the sponge's capacity: any change of the protocol changes it. */
-export const TRANSCRIPT_VERSION = 1n;
-
-/** Sponge state in kernel memory: see kernels/as/transcript.ts. */
-export function newSponge(k: Kernels): number {
-  const sp = k.zeroed(112);
-  k.u64[sp / 8 + 8] = DOMAIN.transcript;
-  k.u64[sp / 8 + 9] = TRANSCRIPT_VERSION;
-  return sp;
-}
+import { type Sponge, merkleHash, newSponge } from './sponge.js';
 
 /**
  * The verifier's channel: handles are addresses of elements in the kernel's memory. Proof words are hostile: each must be canonical, and
@@ -21,7 +12,8 @@ export function newSponge(k: Kernels): number {
 export class NativeChannel implements Channel {
   readonly #k: Kernels;
   readonly #mark: number;
-  readonly #sp: number;
+  readonly #sponge: Sponge;
+  readonly #hash: MerkleHash;
   readonly #proof: number;
   readonly #words: number;
   readonly #scratch: number;
@@ -32,13 +24,15 @@ export class NativeChannel implements Channel {
   #challenged = false;
   readonly #f: Record<string, (...a: number[]) => number>;
 
-  constructor(kernels: Kernels, proof: BigUint64Array) {
+  /** `hash`: that of the proof's level, part of what the verifier knows beforehand. */
+  constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2') {
     this.#k = kernels;
     this.#f = kernels.exports as Record<string, (...a: number[]) => number>;
     this.#mark = kernels.mark();
     for (let k = 0; k < proof.length; k++)
       if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
-    this.#sp = newSponge(kernels);
+    this.#sponge = newSponge(kernels, hash);
+    this.#hash = merkleHash(hash);
     this.#scratch = kernels.zeroed(256);
     this.#words = proof.length;
     this.#proof = kernels.alloc(8 * Math.max(1, proof.length));
@@ -142,11 +136,11 @@ export class NativeChannel implements Channel {
   }
   publicElems(label: string, elems: readonly Elem[]): void {
     if (this.#challenged) throw new Error(`${label}: public input after the first challenge`);
-    for (const e of elems) this.#f['spongeAbsorb'](this.#sp, e, 1);
+    for (const e of elems) this.#sponge.absorb(e, 1);
   }
   read(label: string, n: number): Elem[] {
     const p = this.#take(3 * n, label);
-    this.#f['spongeAbsorb'](this.#sp, p, 3 * n);
+    this.#sponge.absorb(p, 3 * n);
     return Array.from({ length: n }, (_, k) => (p + 24 * k) as Elem);
   }
   #embed(p: number, n: number): Elem[] {
@@ -158,7 +152,7 @@ export class NativeChannel implements Channel {
   }
   readBase(label: string, n: number): Elem[] {
     const p = this.#take(n, label);
-    this.#f['spongeAbsorb'](this.#sp, p, n);
+    this.#sponge.absorb(p, n);
     return this.#embed(p, n);
   }
   readDigest(label: string): Digest {
@@ -167,12 +161,12 @@ export class NativeChannel implements Channel {
   sample(_label: string): Elem {
     this.#challenged = true;
     const d = this.#new();
-    this.#f['spongeSqueeze'](this.#sp, d, 3);
+    this.#sponge.squeeze(d, 3);
     return d;
   }
   #squeezeWord(): bigint {
     this.#challenged = true;
-    this.#f['spongeSqueeze'](this.#sp, this.#scratch, 1);
+    this.#sponge.squeeze(this.#scratch, 1);
     return this.#k.u64[this.#scratch / 8];
   }
   sampleBits(_label: string, n: number): Elem[] {
@@ -180,10 +174,8 @@ export class NativeChannel implements Channel {
     return Array.from({ length: n }, (_, k) => this.constant((w >> BigInt(k)) & 1n));
   }
   grind(label: string, bits: number): void {
-    this.#f['spongeFlush'](this.#sp);
-    const p = this.#take(1, label);
-    this.#f['spongeAbsorb'](this.#sp, p, 1);
-    if ((this.#squeezeWord() & ((1n << BigInt(bits)) - 1n)) !== 0n)
+    this.#challenged = true;
+    if ((this.#sponge.work(this.#take(1, label)) & ((1n << BigInt(bits)) - 1n)) !== 0n)
       throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
   }
   merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
@@ -193,12 +185,23 @@ export class NativeChannel implements Channel {
       tree = this.#k.alloc(32 * n);
     let src = words;
     for (let m = n / 2; m >= 1; m /= 2) {
-      this.#f['p2Level'](tree, src, this.#scratch, 0, m);
+      this.#hash.merkleLevel(this.#k, tree, src, m);
       src = tree;
     }
     for (let k = 0; k < 4; k++) if (u[src / 8 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle cap', label);
     const nodes = this.#embed(words, 4 * n);
     return Array.from({ length: n }, (_, k) => nodes.slice(4 * k, 4 * k + 4) as unknown as Digest);
+  }
+  /** Root of a path, by the definitions of the hash. */
+  #path(leaf: number, words: number, path: number, depth: number, index: number): bigint[] {
+    const u = this.#k.u64,
+      at = (p: number, n: number): bigint[] => [...u.subarray(p / 8, p / 8 + n)];
+    let node = this.#hash.hashWords(DOMAIN.leaf, at(leaf, words));
+    for (let d = 0; d < depth; d++) {
+      const sibling = at(path + 32 * d, 4);
+      node = Math.floor(index / 2 ** d) % 2 ? this.#hash.compress(sibling, node) : this.#hash.compress(node, sibling);
+    }
+    return node;
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
     const depth = bits.length - Math.log2(cap.length),
@@ -208,7 +211,8 @@ export class NativeChannel implements Channel {
     bits.forEach((b, k) => {
       if (this.#k.u64[b / 8] === 1n) index += 2 ** k;
     });
-    this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, depth, index);
+    if (this.#hash.name === 'poseidon2') this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, depth, index);
+    else this.#k.u64.set(this.#path(leaf, words, path, depth, index), this.#scratch / 8 + 12);
     const u = this.#k.u64,
       node = cap[Math.floor(index / 2 ** depth)];
     for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[node[k] / 8]) throw new VerificationError('Merkle path', label);

@@ -1,6 +1,7 @@
+import type { HashName } from '../hash/rows.js';
 import { Kernels } from '../kernels/runtime.js';
 import type { Ext } from './arith.js';
-import { newSponge } from './native.js';
+import { type Sponge, newSponge } from './sponge.js';
 import type { Message, Schedule } from './schedule.js';
 
 /** A prover that departs from the declared schedule. */
@@ -19,17 +20,19 @@ export type MessageHook = (label: string, words: readonly bigint[]) => readonly 
 /** The prover's side of the channel: sending absorbs; every message is checked against the schedule of the verifier's dry run. */
 export class ProverChannel {
   readonly #k: Kernels;
-  readonly #sp: number;
+  readonly #sponge: Sponge;
+  readonly hash: HashName;
   readonly #buf: number;
   readonly #out: bigint[] = [];
   #next = 0;
 
   constructor(
     readonly schedule: Schedule,
-    readonly options: { grinder?: Kernels; hook?: MessageHook } = {},
+    readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName } = {},
   ) {
     this.#k = Kernels.single();
-    this.#sp = newSponge(this.#k);
+    this.hash = options.hash ?? 'poseidon2';
+    this.#sponge = newSponge(this.#k, this.hash);
     this.#buf = this.#k.alloc(65536 * 8);
   }
   #expect(m: Message): void {
@@ -41,7 +44,7 @@ export class ProverChannel {
     for (let k = 0; k < words.length; k += 65536) {
       const part = words.slice(k, k + 65536);
       this.#k.u64.set(part, this.#buf / 8);
-      this.#k.exports['spongeAbsorb'](this.#sp, this.#buf, part.length);
+      this.#sponge.absorb(this.#buf, part.length);
     }
   }
   #send(label: string, words: readonly bigint[]): readonly bigint[] {
@@ -70,7 +73,7 @@ export class ProverChannel {
     this.#send(label, v);
   }
   #squeeze(n: number): bigint[] {
-    this.#k.exports['spongeSqueeze'](this.#sp, this.#buf, n);
+    this.#sponge.squeeze(this.#buf, n);
     return [...this.#k.u64.subarray(this.#buf / 8, this.#buf / 8 + n)];
   }
   sample(label: string): Ext {
@@ -83,36 +86,12 @@ export class ProverChannel {
   }
   grind(label: string, bits: number): void {
     this.#expect({ label, kind: 'grind', count: 1, depth: bits });
-    this.#k.exports['spongeFlush'](this.#sp);
-    this.#send(label, [this.#search(bits)]);
-    if ((this.#squeeze(1)[0] & ((1n << BigInt(bits)) - 1n)) !== 0n && !this.options.hook) throw new Error('grinding failed');
-  }
-  #search(bits: number): bigint {
-    const g = this.options.grinder ?? this.#k,
-      m = g.mark();
-    const state = g.alloc(96),
-      scratch = g.alloc(128 * g.threads),
-      out = g.zeroed(64 * g.threads);
-    g.u64.set(this.#k.u64.subarray(this.#sp / 8, this.#sp / 8 + 12), state / 8);
-    for (let from = 0; ; from += 8192 * g.threads) {
-      if (from > 2 ** 31) throw new Error('no nonce found');
-      const base = from;
-      g.parallel('p2GrindTo', g.threads, 1, (lo, hi, t) => [
-        state,
-        scratch + 128 * t,
-        out + 64 * t,
-        bits,
-        base + lo * 8192,
-        base + hi * 8192,
-      ]);
-      for (let t = 0; t < g.threads; t++) {
-        const n = g.u32[(out + 64 * t) / 4];
-        if (n) {
-          g.release(m);
-          return BigInt(n - 1);
-        }
-      }
-    }
+    const nonce = this.#sponge.search(this.options.grinder ?? this.#k, bits),
+      [word] = this.options.hook ? this.options.hook(label, [nonce]) : [nonce];
+    this.#out.push(word);
+    this.#k.u64[this.#buf / 8] = word;
+    const work = this.#sponge.work(this.#buf);
+    if ((work & ((1n << BigInt(bits)) - 1n)) !== 0n && !this.options.hook) throw new Error('grinding failed');
   }
   /** Nodes of a tree some levels below its root; not absorbed. */
   cap(label: string, words: readonly bigint[]): void {

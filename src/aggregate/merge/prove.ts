@@ -1,7 +1,7 @@
 import * as E from '../../field/ext3.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import type { DetachedClaim } from '../../tensor/deferred.js';
-import type { Plan } from '../../tensor/plan.js';
+import { type Plan, hashOf } from '../../tensor/plan.js';
 import { type Ext, type MessageHook, ProverChannel, RecordingChannel } from '../../transcript/index.js';
 import { claimHandles, mergeClaims, mergePreamble, mergeable } from './verify.js';
 
@@ -44,7 +44,7 @@ export function proveMerge(
     low = n - high,
     C = 2 ** low,
     rows = Math.ceil(cells / C);
-  const ch = new ProverChannel(mergeSchedule(plan, claims, frozen).schedule, { grinder: k, ...(hook ? { hook } : {}) });
+  const ch = new ProverChannel(mergeSchedule(plan, claims, frozen).schedule, { grinder: k, hash: hashOf(plan), ...(hook ? { hook } : {}) });
   for (const w of mergePreamble(n, frozen, claims)) ch.publicWords(w.label, w.words);
   const gamma = ch.sample('merge gamma'),
     powers: Ext[] = [E.ONE];

@@ -157,3 +157,19 @@ describe('a run of two accumulated steps', () => {
     refuse(proofs, setup(config, [1n, 2n, 3n, 5n]));
   }, 120_000);
 });
+
+describe('a run whose proofs use BLAKE3', () => {
+  it('verifies, and not under Poseidon2', async () => {
+    const k = await Kernels.create({ threads: 2 }),
+      vk = Kernels.single(),
+      of = (hash: 'poseidon2' | 'blake3'): Setup =>
+        setup({ ...config, train: { ...config.train, steps: 1, batch: 2 }, proof: { ...config.proof, hash } }, [1n, 2n, 3n, 4n]);
+    const s = of('blake3'),
+      fz = frozenOf(k, s),
+      { proof, after } = proveStep(k, s, 0, s.initial, fz.digest, undefined),
+      run = { steps: [proof], merge: mergeRun(k, s, [proof], fz) };
+    k.close();
+    expect(verifyRun(vk, s, run, after.C).steps).toBe(1);
+    expect(() => verifyRun(vk, of('poseidon2'), run, after.C)).toThrow(VerificationError);
+  }, 200_000);
+});

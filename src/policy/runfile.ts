@@ -244,7 +244,7 @@ sampler:
   shortBatch: keep     # keep or drop the last batch of an epoch
 proof:
   bits: 128
-  hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit can verify such a proof
+  hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit verifies such a proof
   rate: 2              # log2 of the inverse rate of the witness commitment
 numbers:
   preset: default      # default (2^20 tables) or small (2^16 tables, for tiny models)

@@ -96,8 +96,8 @@ export interface ProofOptions {
   readonly state: WhirParams;
 }
 
-/** Hash of all trees and of the transcript of a plan's proofs. */
-export const hashOf = (plan: { readonly options: ProofOptions }): HashName => plan.options.main.hash ?? 'poseidon2';
+/** Hash of all trees and of the transcript of a plan's proofs; Poseidon2 where nothing is said, as for what circuits will verify. */
+export const hashOf = (plan: { readonly options?: ProofOptions }): HashName => plan.options?.main.hash ?? 'poseidon2';
 
 export const STATE_CLASSES = ['cIn', 'oIn', 'aIn', 'cOut', 'oOut', 'aOut'] as const;
 

@@ -30,7 +30,7 @@ export function mergeSchedule(
  */
 export function proveMerge(
   k: Kernels,
-  plan: Pick<Plan, 'frozenVars'>,
+  plan: Pick<Plan, 'frozenVars'> & Partial<Pick<Plan, 'options'>>,
   frozen: readonly bigint[],
   claims: readonly DetachedClaim[],
   stack: number,

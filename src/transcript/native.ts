@@ -181,13 +181,14 @@ export class NativeChannel implements Channel {
   merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
     const n = 2 ** levels,
       words = this.#take(4 * n, label),
-      u = this.#k.u64,
       tree = this.#k.alloc(32 * n);
     let src = words;
     for (let m = n / 2; m >= 1; m /= 2) {
       this.#hash.merkleLevel(this.#k, tree, src, m);
       src = tree;
     }
+    // Taken last: a view from before memory grew reads nothing.
+    const u = this.#k.u64;
     for (let k = 0; k < 4; k++) if (u[src / 8 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle cap', label);
     const nodes = this.#embed(words, 4 * n);
     return Array.from({ length: n }, (_, k) => nodes.slice(4 * k, 4 * k + 4) as unknown as Digest);

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../io/errors.js';
 import { type DataResult, TextCodec, loadData } from '../io/data.js';
 import { type BaseModel, loadBase, openBase, sha256File, sha256Hex } from '../io/hf.js';
 import { importAdapter, readAdapter } from '../io/peft.js';

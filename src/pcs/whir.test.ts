@@ -4,6 +4,7 @@ import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
 import { Kernels } from '../kernels/runtime.js';
 import {
+  type Channel,
   type Elem,
   type Ext,
   NativeChannel,
@@ -54,7 +55,7 @@ function setup(
   const roots = oracles.map((o) => o.root);
   if (tamper.f) k.i64[f / 8 + 3] += 1n;
   if (tamper.claim) claim = E.add(claim, E.ONE);
-  const run = (ch: any, rs: readonly bigint[][], value: Ext) => {
+  const run = (ch: Channel, rs: readonly bigint[][], value: Ext) => {
     const ds = rs.map((x) => x.map((v) => ch.constant(v)));
     ds.forEach((d: Elem[]) => ch.publicElems('root', d));
     verifyWhir(ch, shape, ds as never, ch.constant(value), (pt) => {

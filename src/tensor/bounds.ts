@@ -138,7 +138,7 @@ function checkTable(program: Program, tensors: ReadonlyMap<string, TensorSpec>, 
   if (t.columns.length > MAX_COLUMNS) throw new ProgramError(t.name, `more than ${MAX_COLUMNS} columns`);
   for (const c of t.columns) {
     const s = tensors.get(c);
-    if (!s || s.cls !== 'frozen' || s.axes.join() !== t.axis) throw new ProgramError(t.name, `column ${c} must be frozen over ${t.axis}`);
+    if (s?.cls !== 'frozen' || s.axes.join() !== t.axis) throw new ProgramError(t.name, `column ${c} must be frozen over ${t.axis}`);
     if (!small(s.lo, s.hi)) throw new ProgramError(t.name, `column ${c} passes 2^32`);
   }
 }

@@ -3,7 +3,7 @@ import { compose, powerExtension } from '../pcs/verify.js';
 import { verifyWhir } from '../pcs/index.js';
 import { causal, eqAt, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/index.js';
-import { type Channel, type Digest, type Elem } from '../transcript/arith.js';
+import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import { type Factor, type Plan, hashOf, tableFactors, tableTag } from './plan.js';

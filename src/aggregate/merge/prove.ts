@@ -89,7 +89,7 @@ export function proveMerge(
       }
   }
   // The others: the stack bound at r, and W restricted to it.
-  let f = k.zeroed(24 * C);
+  const f = k.zeroed(24 * C);
   bindRows(k, f, stack, cells, C, eqRows(r));
   const w = k.zeroed(24 * C);
   claims.forEach((c, i) => {

@@ -52,6 +52,7 @@ function proveOne(
     rope?: Rope['scaling'];
     clip?: number;
     start?: 'seed' | 'import';
+    /** Largest weight. */ scale?: number;
   } = {},
 ) {
   const m = k.mark(),
@@ -83,7 +84,7 @@ function proveOne(
       .map((t) => [
         t.name,
         Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () =>
-          t.name === 'gamma' ? 1 + 0.1 * uniform() : 0.5 * uniform(),
+          t.name === 'gamma' ? 1 + 0.1 * uniform() : (o.scale ?? 0.5) * uniform(),
         ),
       ]),
   );
@@ -164,6 +165,10 @@ function proveOne(
 describe('Llama programs prove and verify', () => {
   it('one step, odd sizes', () => proveOne(plain, 'step'));
   it('grouped queries, untied head, rank 5', () => proveOne({ ...plain, kvHeads: 1, groups: 3, tied: false, layers: 3 }, 'step', { r: 5 }));
+  it('9 heads, width 576, hidden 172, vocabulary 300', () =>
+    proveOne({ ...plain, layers: 1, hidden: 576, intermediate: 172, kvHeads: 3, groups: 3, headDim: 64, vocab: 300 }, 'step', {
+      scale: 0.07,
+    }));
   it('biases (Qwen2)', () => proveOne({ ...plain, bias: true }, 'step'));
   it('rsLoRA: a scaling that is not dyadic', () => proveOne(plain, 'step', { r: 3, scaling: 16 / Math.sqrt(3) }));
   it('a subset of the projections, no clipping', () => proveOne(plain, 'step', { targets: ['q_proj', 'v_proj'], clip: 0 }));

@@ -116,11 +116,13 @@ try {
       at = t;
     };
     const [pack, prove] = timed(() => {
-      const fz = frozenOf(k, run);
+      const m = k.mark(),
+        frozen = frozenOf(k, run).digest;
+      k.release(m);
       mark('reading');
-      const p = proveStep(k, run, 0, run.initial, fz.digest, undefined, mark);
+      const p = proveStep(k, run, 0, run.initial, frozen, undefined, mark);
       mark('check');
-      const merge = mergeRun(k, run, [p.proof], fz);
+      const merge = mergeRun(k, run, [p.proof], frozenOf(k, run));
       mark();
       return encodePack({ manifest: run.manifest, run: { steps: [p.proof], merge } });
     });

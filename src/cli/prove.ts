@@ -43,8 +43,10 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
   requireMemory(s, o, parseWorkers(o.workers));
   const k = await kernels(o);
   try {
-    const fz = frozenOf(k, s),
-      m = k.mark();
+    // The frozen stack stands in memory for its digest and for the merge alone: a step needs the room.
+    const m = k.mark(),
+      frozen = frozenOf(k, s).digest;
+    k.release(m);
     c.progress.start(0);
     for (let step = 0; step < steps; step++) {
       let p = orTorn(() => readProof(dir, digest, step), again);
@@ -58,7 +60,7 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
           c.progress.start(step, prediction.stepSeconds);
         }
         const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
-        p = proveStep(k, s, step, entry.state, fz.digest, proofs[step - 1]?.parts.at(-1)?.roots, (phase) =>
+        p = proveStep(k, s, step, entry.state, frozen, proofs[step - 1]?.parts.at(-1)?.roots, (phase) =>
           c.progress.update(`prove: ${phase}`, step + done(phase), steps),
         ).proof;
         k.release(m);
@@ -69,7 +71,7 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
       c.progress.update('proved', step + 1, steps);
     }
     c.progress.start(0);
-    const merge = mergeRun(k, s, proofs, fz, (i) => c.progress.update('check and merge', i + 1, steps));
+    const merge = mergeRun(k, s, proofs, frozenOf(k, s), (i) => c.progress.update('check and merge', i + 1, steps));
     const size = writePack(file, { manifest: s.manifest, run: { steps: proofs, merge } });
     dropProofs(dir);
     const seconds = (performance.now() - t0) / 1000;

@@ -1,5 +1,5 @@
 import { frozenIntegers, quantizeBase } from '../src/model/base.js';
-import { initialMaster } from '../src/model/init.js';
+import { axisSizes, initialMaster } from '../src/model/init.js';
 import { type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
 import { type AdapterState, type Batch, batchInputs, initialState, stepInputs, targetCount } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
@@ -8,7 +8,7 @@ import type { Program } from '../src/tensor/types.js';
 import { lcg } from './kit.js';
 
 /** Coarse tables: quick to prove, every relation of a step as in a run. */
-const numbers = {
+export const COARSE = {
   rangeBits: 12,
   xBits: 24,
   actBits: 20,
@@ -38,6 +38,21 @@ export const BATCH: Batch = {
 };
 export const ROW = { lr: 0n, alpha: (1n << 96n) / 500n, eps: (1n << 96n) / 400_000_000n, decay: (1n << 96n) / 10_000n };
 
+/** Weights of a model by program name: norms near one, the others uniform within `scale`. */
+export function randomWeights(shape: LlamaShape, uniform: () => number, scale = 0.5): Map<string, Float64Array> {
+  const sizes: Record<string, number> = { ...axisSizes(shape, 1), s: 2 * shape.layers + 1, vocab: shape.vocab };
+  return new Map(
+    frozenTensors(shape)
+      .filter((t) => !t.name.startsWith('rope'))
+      .map((t) => [
+        t.name,
+        Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () =>
+          t.name === 'gamma' ? 1 + 0.1 * uniform() : scale * uniform(),
+        ),
+      ]),
+  );
+}
+
 /** A whole training step of a tiny model, its adapter and moments anything but zero. */
 export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: AdapterState) => AdapterState; clip?: number } = {}): {
   program: Program;
@@ -48,32 +63,11 @@ export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: Adapt
     uniform = (): number => rnd(2 ** 30) / 2 ** 29 - 1,
     clip = o.clip ?? 0.5,
     r = 2;
-  const sizes: Record<string, number> = {
-    l: shape.layers,
-    s: 2 * shape.layers + 1,
-    d: shape.hidden,
-    f: shape.intermediate,
-    kv: shape.kvHeads,
-    g: shape.groups,
-    hf: 2,
-    cc: shape.headDim / 2,
-    c: shape.headDim,
-    vocab: shape.vocab,
-  };
-  const weights = new Map(
-    frozenTensors(shape)
-      .filter((t) => !t.name.startsWith('rope'))
-      .map((t) => [
-        t.name,
-        Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () =>
-          t.name === 'gamma' ? 1 + 0.1 * uniform() : 0.5 * uniform(),
-        ),
-      ]),
-  );
+  const weights = randomWeights(shape, uniform);
   const { ints, bits } = quantizeBase(weights);
   const options: LlamaProgramOptions = {
     shape,
-    numbers,
+    numbers: COARSE,
     weightBits: bits,
     batch: 2,
     sequence: 4,

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { Kernels } from '../src/kernels/index.js';
 import { frozenIntegers, quantizeBase, type Rope } from '../src/model/base.js';
 import { initialMaster } from '../src/model/init.js';
-import { type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
-import { batchInputs, flattenGroup, initialState, stepInputs, targetCount } from '../src/model/step.js';
+import { type LlamaProgramOptions, type LlamaShape, TARGETS, llamaProgram } from '../src/model/llama.js';
+import { batchInputs, initialState, stepInputs, targetCount } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { type DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { IntegerReading } from '../src/tensor/integer.js';
@@ -12,22 +12,10 @@ import { frozenStack, proveProgram } from '../src/tensor/prove.js';
 import { frozenDigest } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel } from '../src/transcript/index.js';
+import { COARSE, randomWeights } from './llama-case.js';
 
 const k = Kernels.single(),
   vk = Kernels.single();
-/** Coarse tables: the point is that every shape and kind proves, not accuracy. */
-const numbers = {
-  rangeBits: 12,
-  xBits: 24,
-  actBits: 20,
-  actFrac: 12,
-  gradFrac: 13,
-  scoreFrac: 7,
-  headFrac: 7,
-  expBits: 12,
-  siluBits: 12,
-  siluFrac: 8,
-};
 const weak = { main: { bits: 24, logInvRate: 2, grinding: 2 }, state: { bits: 24, logInvRate: 3, grinding: 2 } };
 const plain: LlamaShape = {
   layers: 2,
@@ -66,32 +54,11 @@ function proveOne(
     x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
     return (x / 2 ** 32) * 2 - 1;
   };
-  const sizes: Record<string, number> = {
-    l: shape.layers,
-    s: 2 * shape.layers + 1,
-    d: shape.hidden,
-    f: shape.intermediate,
-    kv: shape.kvHeads,
-    g: shape.groups,
-    hf: 2,
-    cc: shape.headDim / 2,
-    c: shape.headDim,
-    vocab: shape.vocab,
-  };
-  const weights = new Map(
-    frozenTensors(shape)
-      .filter((t) => !t.name.startsWith('rope'))
-      .map((t) => [
-        t.name,
-        Float64Array.from({ length: t.axes.reduce((n, a) => n * sizes[a], 1) }, () =>
-          t.name === 'gamma' ? 1 + 0.1 * uniform() : (o.scale ?? 0.5) * uniform(),
-        ),
-      ]),
-  );
+  const weights = randomWeights(shape, uniform, o.scale);
   const { ints, bits } = quantizeBase(weights);
   const program = llamaProgram({
     shape,
-    numbers,
+    numbers: COARSE,
     weightBits: bits,
     batch: B,
     sequence: S,
@@ -120,7 +87,7 @@ function proveOne(
   if (kind === 'update' || kind === 'eval' || kind === 'micro') {
     const like = llamaProgram({
       shape,
-      numbers,
+      numbers: COARSE,
       weightBits: bits,
       batch: B,
       sequence: S,
@@ -136,7 +103,6 @@ function proveOne(
         'acc',
         BigInt64Array.from({ length: st.C.length }, () => BigInt(Math.round(uniform() * 2 ** 22))),
       );
-    void flattenGroup;
   } else inputs = stepInputs(program, frozen, initialState(program, master), publics, row, targetCount(batch, S), clip, 0);
   const reading = new IntegerReading(k, program, inputs);
   reading.run();

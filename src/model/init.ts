@@ -1,4 +1,5 @@
 import { blake3 } from '@noble/hashes/blake3.js';
+import { isqrt } from '../field/fixedpoint.js';
 import { ADAMW } from '../optim/adamw.js';
 import { type LlamaShape, type Target, adapterAxes } from './llama.js';
 
@@ -44,7 +45,7 @@ export function initialMaster(shape: LlamaShape, r: number, targets: readonly Ta
     const size = projectionSize(shape, t);
     const a = new BigInt64Array(shape.layers * r * size.in);
     let bound = 1n << BigInt(ADAMW.master.frac);
-    bound = isqrtFloor((bound * bound) / BigInt(size.in));
+    bound = isqrt((bound * bound) / BigInt(size.in));
     const span = 2n * bound + 1n,
       limit = ((1n << 64n) / span) * span;
     for (let l = 0, at = 0; l < shape.layers; l++) {
@@ -66,13 +67,4 @@ export function computeCopy(master: BigInt64Array): BigInt64Array {
   const s = BigInt(ADAMW.master.frac - ADAMW.C.frac),
     half = 1n << (s - 1n);
   return BigInt64Array.from(master, (x) => (x + half) >> s);
-}
-
-function isqrtFloor(x: bigint): bigint {
-  let r = 1n << BigInt((x.toString(2).length + 1) >> 1);
-  for (;;) {
-    const y = (r + x / r) >> 1n;
-    if (y >= r) return r;
-    r = y;
-  }
 }

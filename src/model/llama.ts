@@ -1,3 +1,4 @@
+import { isqrt } from '../field/fixedpoint.js';
 import { expFixed } from '../field/fixedpoint.js';
 import { ADAMW, type AdamConstants, adamwUpdate } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
@@ -468,23 +469,6 @@ function remainder(b: ProgramBuilder, name: string, axes: string[], e: ReturnTyp
     expr([...e.terms, term(-(1n << BigInt(shift)), idx(name, axes))], e.constant + (1n << BigInt(shift - 1))),
     shift,
   );
-}
-
-/** Exact floor square root. */
-function isqrt(x: bigint): bigint {
-  if (x < 2n) return x;
-  let r = BigInt(Math.floor(Math.sqrt(Number(x))));
-  for (;;) {
-    const y = (r + x / r) >> 1n;
-    if (y === r || y === r + 1n || y === r - 1n) {
-      r = y;
-      break;
-    }
-    r = y;
-  }
-  while (r * r > x) r--;
-  while ((r + 1n) * (r + 1n) <= x) r++;
-  return r;
 }
 
 interface Lse {

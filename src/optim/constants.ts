@@ -1,3 +1,4 @@
+import { isqrt } from '../field/fixedpoint.js';
 import { ADAMW, type AdamConstants, clipFraction } from './adamw.js';
 
 /** A hyper-parameter that the integer formats cannot represent. */
@@ -24,16 +25,6 @@ export function rational(x: number): { num: bigint; den: bigint } {
 }
 
 const roundDiv = (a: bigint, b: bigint): bigint => (2n * a + b) / (2n * b);
-
-function isqrt(x: bigint): bigint {
-  if (x < 2n) return x;
-  let r = 1n << BigInt((x.toString(2).length + 1) >> 1);
-  for (;;) {
-    const y = (r + x / r) >> 1n;
-    if (y >= r) return r;
-    r = y;
-  }
-}
 
 /** Integer constants of AdamW from the manifest's decimals. Formulas in src/optim/adamw.ts. */
 export function adamConstants(betas: readonly [number, number], clip: number): AdamConstants {

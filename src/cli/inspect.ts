@@ -4,6 +4,7 @@ import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
 import { type Pack, encodePack, readPack } from '../aggregate/pack.js';
 import { type Programs, programsOf } from '../aggregate/programs.js';
 import { InputError } from '../io/errors.js';
+import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
 import { bytesText, readManifest, type Result } from './common.js';
 import { packFile } from './prove.js';
 
@@ -27,7 +28,10 @@ export function claimsOf(m: Manifest): Claim[] {
     },
     { what: 'the mean loss of every step', status: 'proved' },
     { what: 'each step starts from the state that the step before left; the last one is the released adapter', status: 'proved' },
-    { what: `base weights of ${m.base.digest}, quantised to 16 fraction bits`, status: 'recomputed by the verifier' },
+    {
+      what: `base weights of ${m.base.digest}, rounded to ${PROJECTION_FRAC} fraction bits (projections), ${BIAS_FRAC} (biases), ${WEIGHT_FRAC} (the others)`,
+      status: 'recomputed by the verifier',
+    },
     {
       what:
         lora.from === null ? `initial adapter: A seeded with ${lora.seed}, B = 0, m = v = 0` : `initial adapter: ${lora.from}, m = v = 0`,

@@ -77,8 +77,7 @@ const timed = (name, f) => {
   return v;
 };
 let state = initialState(program, initialMaster(base.shape, 8, TARGETS, 1)),
-  stack,
-  before;
+  stack;
 const steps = rows.map((row, t) => {
   const m = k.mark(),
     reading = new IntegerReading(
@@ -94,10 +93,8 @@ const steps = rows.map((row, t) => {
     proveProgram(k, plan, reading, {
       frozenDigest: stack.digest,
       onPhase: phase,
-      ...(before ? { statePoints: { cIn: before.roots.cOut.slice(4, 7), oIn: before.roots.oOut.slice(4, 7) } } : {}),
     }),
   );
-  before = out.statement;
   state = { C: reading.read('C2'), master: reading.read('master2'), mm: reading.read('mm2'), vv: reading.read('vv2') };
   k.release(m);
   return out;

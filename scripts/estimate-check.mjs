@@ -120,7 +120,7 @@ try {
         frozen = frozenOf(k, run).digest;
       k.release(m);
       mark('reading');
-      const p = proveStep(k, run, 0, run.initial, frozen, undefined, mark);
+      const p = proveStep(k, run, 0, run.initial, frozen, mark);
       mark('check');
       const merge = mergeRun(k, run, [p.proof], frozenOf(k, run));
       mark();

@@ -30,7 +30,7 @@ describe('a run of two accumulated steps', () => {
     const fz = frozenOf(k, s);
     let state = s.initial;
     for (let step = 0; step < 2; step++) {
-      const r = proveStep(k, s, step, state, fz.digest, proofs[step - 1]?.parts.at(-1)?.roots);
+      const r = proveStep(k, s, step, state, fz.digest);
       proofs.push(r.proof);
       state = r.after;
     }
@@ -119,7 +119,7 @@ describe('a run of two accumulated steps', () => {
   it('takes what enters a step from the step before, whatever the proof says', () => {
     // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof could name them.
     const fz = frozenOf(k, s),
-      r = proveStep(k, s, 1, s.initial, fz.digest, undefined),
+      r = proveStep(k, s, 1, s.initial, fz.digest),
       cIn = stateRoot(k, s, 'cIn', s.initial),
       oIn = stateRoot(k, s, 'oIn', s.initial);
     const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, ...(p.kind === 'update' ? { oIn } : { cIn }) } }));
@@ -166,7 +166,7 @@ describe('a run whose proofs use BLAKE3', () => {
         setup({ ...config, train: { ...config.train, steps: 1, batch: 2 }, proof: { ...config.proof, hash } }, [1n, 2n, 3n, 4n]);
     const s = of('blake3'),
       fz = frozenOf(k, s),
-      { proof, after } = proveStep(k, s, 0, s.initial, fz.digest, undefined),
+      { proof, after } = proveStep(k, s, 0, s.initial, fz.digest),
       run = { steps: [proof], merge: mergeRun(k, s, [proof], fz) };
     k.close();
     expect(verifyRun(vk, s, run, after.C).steps).toBe(1);

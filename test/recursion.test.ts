@@ -10,7 +10,6 @@ import { IntegerReading } from '../src/tensor/integer.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { frozenStack, proveProgram } from '../src/tensor/prove.js';
 import { type Statement, frozenDigest } from '../src/tensor/statement.js';
-import type { Ext } from '../src/transcript/index.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { QUICK } from './kit.js';
 
@@ -51,8 +50,7 @@ let base = { words: new BigInt64Array(0), digest: [] as bigint[] };
 /** A run of so many steps. */
 function steps(n: number, shift = 0): StepProof[] {
   let C: BigInt64Array = BigInt64Array.of(3n, -4n, 50n, 0n),
-    M: BigInt64Array = BigInt64Array.of(1n, 2n, 3n, BigInt(shift)),
-    before: Statement | undefined;
+    M: BigInt64Array = BigInt64Array.of(1n, 2n, 3n, BigInt(shift));
   return Array.from({ length: n }, (_, t) => {
     const m = k.mark(),
       r = new IntegerReading(
@@ -71,15 +69,12 @@ function steps(n: number, shift = 0): StepProof[] {
     const fz = frozenStack(k, plan, (x) => r.ptr.get(x)!),
       words = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
     base = { words, digest: frozenDigest(words) };
-    const z = (c: string): Ext | undefined => before && (before.roots[c].slice(4, 7) as unknown as Ext);
     const out = proveProgram(k, plan, r, {
       frozenDigest: base.digest,
       context: Array.from({ length: 8 }, (_, i) => BigInt(i)),
-      ...(before ? { statePoints: { cIn: z('cOut')!, oIn: z('oOut')! } } : {}),
     });
     C = r.read('C2');
     M = r.read('M2');
-    before = out.statement;
     k.release(m);
     return out;
   });

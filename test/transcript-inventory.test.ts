@@ -93,7 +93,6 @@ describe('the schedule of a program proof', () => {
       'public: root cIn',
       'public: root cOut',
       'digest: root witness',
-      'sample: state point',
       'ext: state values',
       'sample: gamma',
       'sample: beta',

@@ -5,7 +5,6 @@ import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
 import { proveProgram } from '../tensor/prove.js';
 import type { Program } from '../tensor/types.js';
-import type { Ext } from '../transcript/index.js';
 import { proveMerge } from './merge/prove.js';
 import { manifestWords } from './manifest.js';
 import type { Setup } from './setup.js';
@@ -59,29 +58,23 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
   vv: r.read('vv2'),
 });
 
-const pointOf = (commitment: readonly bigint[]): Ext => commitment.slice(4, 7) as unknown as Ext;
-
-/** Proves one step from the state before it; `entered` are the commitments that the step before left (none before the first step). */
+/** Proves one step from the state before it. */
 export function proveStep(
   k: Kernels,
   s: Setup,
   step: number,
   state: AdapterState,
   digest: readonly bigint[],
-  entered: StepProof['parts'][number]['roots'] | undefined,
   onPhase?: (p: string) => void,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
-    context = manifestWords(s.manifest),
-    points: Record<string, Ext> = entered ? { cIn: pointOf(entered['cOut']), oIn: pointOf(entered['oOut']) } : {};
+    context = manifestWords(s.manifest);
   const { after } = runStep(k, s, step, state, (kind, plan, r) => {
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
-      statePoints: points,
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });
-    if (kind === 'micro') points['aIn'] = pointOf(statement.roots['aOut']);
     parts.push({
       kind,
       proof,

@@ -2,7 +2,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
 import { commitBase } from '../pcs/index.js';
 import { fillStack, powerSum } from '../tensor/stack.js';
-import { START_POINT, frozenDigest } from '../tensor/statement.js';
+import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { tableColumns } from '../tensor/tables.js';
 import type { TensorClass } from '../tensor/types.js';
 import type { Setup } from './setup.js';
@@ -61,7 +61,7 @@ export function frozenOf(k: Kernels, s: Setup): { digest: bigint[]; ptr: number;
 /** Digest of a program without frozen tensors. */
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
-/** Commitment (root, START_POINT, value) to a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
+/** Commitment (root, point, value) to a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
 export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', state: AdapterState): bigint[] {
   const plan = cls === 'oIn' && s.update ? s.update.plan : s.plan,
     m = k.mark(),
@@ -87,8 +87,9 @@ export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', stat
     }),
   );
   fillStack(k, plan, cls, stack, (n) => at.get(n)!);
-  const value = powerSum(k, stack, w.trees[t].used * H, START_POINT),
-    root = [...commitBase(k, stack, w.trees[t].used, w.logHeight, w.params).root, ...START_POINT, ...value];
+  const { root } = commitBase(k, stack, w.trees[t].used, w.logHeight, w.params),
+    z = statePoint(root, w.params.hash),
+    value = powerSum(k, stack, w.trees[t].used * H, z);
   k.release(m);
-  return root;
+  return [...root, ...z, ...value];
 }

@@ -60,9 +60,7 @@ export async function prove(run: string, o: ProverOptions, c: Context): Promise<
           c.progress.start(step, prediction.stepSeconds);
         }
         const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
-        p = proveStep(k, s, step, entry.state, frozen, proofs[step - 1]?.parts.at(-1)?.roots, (phase) =>
-          c.progress.update(`prove: ${phase}`, step + done(phase), steps),
-        ).proof;
+        p = proveStep(k, s, step, entry.state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps)).proof;
         k.release(m);
         writeProof(dir, digest, p);
         made++;

@@ -42,7 +42,7 @@ export function permute(state: readonly bigint[]): bigint[] {
 }
 
 /** Domains in the capacity's first word. */
-export const DOMAIN = { leaf: 1n, node: 2n, transcript: 3n, data: 4n, statement: 5n, dataRoot: 6n, salt: 7n, work: 8n } as const;
+export const DOMAIN = { leaf: 1n, node: 2n, transcript: 3n, data: 4n, statement: 5n, dataRoot: 6n, salt: 7n, work: 8n, state: 9n } as const;
 
 /**
  * Fixed-length hash: state (0 x 8, domain, number of words, 0, 0); blocks of eight words overwrite the rate, one permutation each;

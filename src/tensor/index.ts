@@ -2,7 +2,7 @@ export * from './types.js';
 export { ProgramBuilder, expr, operand, realTerm, term } from './builder.js';
 export { ProgramError } from './bounds.js';
 export { type Plan, type ProofOptions, makePlan } from './plan.js';
-export { type Publics, PROOF_VERSION, START_POINT, type Statement, frozenDigest, programDigest, programJson } from './statement.js';
+export { type Publics, PROOF_VERSION, type Statement, frozenDigest, programDigest, programJson, statePoint } from './statement.js';
 export { DeferredClaim, DetachedClaim, evaluateStack, settleFrozen } from './deferred.js';
 export { scheduleOf } from './schedule.js';
 export { verifyProgram } from './verify.js';

@@ -10,7 +10,7 @@ import { STACK_SHARE, sumcheckBytes } from './memory.js';
 import { type Factor, type LookupTable, type Plan, type PlannedTerm, hashOf, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { fillStack, powerSum } from './stack.js';
-import { START_POINT, type Statement, isOut } from './statement.js';
+import { type Statement, isOut, statePoint } from './statement.js';
 import { type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
 import { preamble } from './verify.js';
@@ -91,8 +91,6 @@ export interface ProveOptions {
   readonly frozenDigest: readonly bigint[];
   /** Context of the statement: digest of a manifest. */
   readonly context?: readonly bigint[];
-  /** Points of the states entered, as the commitments that the last proof left have them; START_POINT where absent. */
-  readonly statePoints?: Readonly<Record<string, Ext>>;
 }
 
 /** Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words and statement. */
@@ -139,8 +137,8 @@ export function proveProgram(
     if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
   const roots: Record<string, bigint[]> = {};
   for (const c of plan.stateClasses) {
-    const z: Ext = isOut(c) ? E.ZERO : (o.statePoints?.[c] ?? START_POINT);
-    roots[c] = [...state!.roots[c], ...z, ...(isOut(c) ? E.ZERO : stateValue(k, plan, state!, c, z))];
+    const z = statePoint(state!.roots[c], hashOf(plan));
+    roots[c] = [...state!.roots[c], ...z, ...stateValue(k, plan, state!, c, z)];
   }
   const statement: Statement = { ...(o.context ? { context: o.context } : {}), roots, frozen: o.frozenDigest, publics };
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, hash: hashOf(plan), ...(o.hook ? { hook: o.hook } : {}) });
@@ -155,12 +153,10 @@ export function proveProgram(
   ch.sendDigest('root witness', oracle.root);
   const outs = plan.stateClasses.filter(isOut);
   if (outs.length) {
-    const z = ch.sample('state point'),
-      values = outs.map((c) => stateValue(k, plan, state!, c, z));
-    ch.sendExt('state values', values);
-    outs.forEach((c, i) => {
-      roots[c].splice(4, 6, ...z, ...values[i]);
-    });
+    ch.sendExt(
+      'state values',
+      outs.map((c) => roots[c].slice(7) as unknown as Ext),
+    );
   }
 
   phase('logup');

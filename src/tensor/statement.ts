@@ -1,14 +1,23 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { P, mod } from '../field/goldilocks.js';
+import { DOMAIN } from '../hash/poseidon2.js';
+import type { HashName } from '../hash/rows.js';
 import { varsOf } from '../lookup/index.js';
-import { type Arith, type Elem, VerificationError } from '../transcript/arith.js';
+import { type Arith, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
+import { merkleHash } from '../transcript/sponge.js';
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 3;
+export const PROOF_VERSION = 4;
 
-/** Point of a state commitment that whoever checks it computes from the state itself. */
-export const START_POINT = [0n, 1n, 0n] as const;
+/**
+ * Point of the state commitment with this root: a hash of the root, so that it is drawn after the committed words and yet anyone who holds the state
+ * makes the same commitment, without the proof that left it.
+ */
+export function statePoint(root: readonly bigint[], hash: HashName = 'poseidon2'): Ext {
+  const [a, b, c] = merkleHash(hash).hashWords(DOMAIN.state, root.slice(0, 4));
+  return [a, b, c];
+}
 
 /** Whether a state class is left by a program rather than entered. */
 export const isOut = (c: TensorClass): boolean => c === 'cOut' || c === 'oOut' || c === 'aOut';
@@ -18,8 +27,8 @@ export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
 
 /**
  * What a program proof is about. State commitments by class, ten words each: Merkle root, point z, value y. A root alone binds a list of
- * codewords, of which the next proof could open another one; f(z) = y at a point drawn after the root leaves one of them (docs/protocol.md,
- * section 8). A state that the verifier commits to itself has the fixed point START_POINT. Digest of the frozen integers, public inputs.
+ * codewords, of which the next proof could open another one; f(z) = y at a point that is a hash of the root leaves one of them (docs/protocol.md,
+ * section 8). Digest of the frozen integers, public inputs.
  */
 export interface Statement {
   /** What the proof is part of: digest of the run's manifest, so that it is no proof under another one. Zeros for a program alone. */

@@ -6,6 +6,7 @@ import { verifyBatched } from '../sumcheck/index.js';
 import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
+import { DOMAIN } from '../hash/poseidon2.js';
 import { type Factor, type Plan, hashOf, tableFactors, tableTag } from './plan.js';
 import {
   PROOF_VERSION,
@@ -91,13 +92,14 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
   const witness = ch.readDigest('root witness');
   const ext = (c: TensorClass, at: number): Elem => compose(ch, st.roots[c], at),
     outs = plan.stateClasses.filter(isOut),
-    left = new Map<TensorClass, Elem>(),
-    drawn = outs.length ? ch.sample('state point') : zero;
+    left = new Map<TensorClass, { z: Elem; y: Elem }>();
   if (outs.length)
     ch.read('state values', outs.length).forEach((y, i) => {
-      ch.assertEqual(drawn, ext(outs[i], 4), `state point ${outs[i]}`);
+      const [a, b, c] = ch.hash(DOMAIN.state, st.roots[outs[i]].slice(0, 4));
+      const z = ch.compose(a, b, c);
+      ch.assertEqual(z, ext(outs[i], 4), `state point ${outs[i]}`);
       ch.assertEqual(y, ext(outs[i], 7), `state value ${outs[i]}`);
-      left.set(outs[i], y);
+      left.set(outs[i], { z, y });
     });
   const gamma = ch.sample('gamma'),
     beta = ch.sample('beta');
@@ -228,9 +230,9 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
   });
   const single = plan.stateClasses.map((c) => {
     const out = left.get(c),
-      z = out === undefined ? ext(c, 4) : drawn,
+      z = out?.z ?? ext(c, 4),
       coefficient = a;
-    totals.set(c, ch.mulAdd(a, out ?? ext(c, 7), totals.get(c) ?? zero));
+    totals.set(c, ch.mulAdd(a, out?.y ?? ext(c, 7), totals.get(c) ?? zero));
     a = ch.mul(a, alpha);
     return { z, coefficient };
   });

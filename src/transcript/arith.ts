@@ -47,6 +47,8 @@ export interface Channel extends Arith {
   readDigest(label: string): Digest;
   /** The n <= 62 bits of a base element, least significant first. Throws VerificationError when it is not below 2^n. */
   split(word: Elem, n: number): Elem[];
+  /** hashWords of the proof's hash over base elements; neither read nor absorbed. */
+  hash(domain: bigint, words: readonly Elem[]): Elem[];
   /** Squeeze a challenge in E. */
   sample(label: string): Elem;
   /** Squeeze an index of n bits (at most 32), least significant bit first, as elements 0 or 1, from a canonically split word. */

@@ -158,6 +158,14 @@ export class NativeChannel implements Channel {
   readDigest(label: string): Digest {
     return this.readBase(label, 4) as unknown as Digest;
   }
+  hash(domain: bigint, words: readonly Elem[]): Elem[] {
+    return this.#hash
+      .hashWords(
+        domain,
+        words.map((w) => this.#k.u64[w / 8]),
+      )
+      .map((w) => this.constant(w));
+  }
   sample(_label: string): Elem {
     this.#challenged = true;
     const d = this.#new();

@@ -5,7 +5,7 @@
     python3 scripts/peft-check.py BASE_DIR ADAPTER_DIR logits.json
 
 Needs torch, transformers and peft; prints their versions. logits.json holds token ids and Certune's float64 logits. Computed in float32 on the
-CPU: the difference must stay below --tolerance (default 2e-3) times the largest logit. Exit code 0 if all agrees, else 1.
+CPU: the difference must stay below --tolerance (default 5e-5) times the largest logit. Exit code 0 if all agrees, else 1.
 """
 import argparse
 import json
@@ -24,7 +24,7 @@ def main() -> int:
     args.add_argument("base")
     args.add_argument("adapter")
     args.add_argument("logits")
-    args.add_argument("--tolerance", type=float, default=2e-3)
+    args.add_argument("--tolerance", type=float, default=5e-5)
     a = args.parse_args()
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}")
 

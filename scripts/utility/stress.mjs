@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kernels } from '../../dist/kernels/index.js';
+import { smallNumbers } from '../../dist/model/base.js';
 import { DEFAULT_NUMBERS, TARGETS } from '../../dist/model/llama.js';
 import { explained } from '../../dist/model/remedies.js';
 import { Pair, fixtures, out, save, stories } from './lib.mjs';
@@ -43,6 +44,10 @@ const CASES = [
   ['the same, xBits 28, headFrac 6', N({ xBits: 28, headFrac: 6 }), (b) => scaled(b, 'E', 10000, (i) => i % D === 7)],
   ['value outlier: v_proj times 30', {}, (b) => scaled(b, 'W.v_proj', 30)],
   ['the same, actFrac 8, gradFrac 9', N({ actFrac: 8, gradFrac: 9 }), (b) => scaled(b, 'W.v_proj', 30)],
+  ['numbers.preset small (tables of 2^16)', { numbers: smallNumbers() }],
+  ['the same, scoreFrac 9', { numbers: { ...smallNumbers(), scoreFrac: 9 } }],
+  ['the same, scoreFrac 8', { numbers: { ...smallNumbers(), scoreFrac: 8 } }],
+  ['the same, expBits 18', { numbers: { ...smallNumbers(), expBits: 18 } }],
   ['a weight of 5000', {}, (b) => scaled(b, 'W.up_proj', 1e5, (i) => i === 3)],
 ];
 const STEPS = 4;

@@ -3,7 +3,7 @@ import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
 import { TRANSCRIPT_VERSION } from '../transcript/sponge.js';
-import { permutationWitness } from './poseidon2.js';
+import { permuted } from './witness.js';
 
 /**
  * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed (E from three words), fused
@@ -15,7 +15,8 @@ export type Kind = (typeof KINDS)[number];
 /** Wires that a row of a kind writes. */
 export const OUTPUTS: Readonly<Record<Kind, number>> = { K: 1, W: 1, H: 1, E: 1, F: 1, S: 64, P: 12, M: 4, U: 1, Q: 0, G: 0 };
 
-const SPAN = 2 ** 40;
+/** Wires of a kind. */
+export const SPAN = 2 ** 40;
 /** A wire: kind and output number (row * outputs + lane). */
 export const wire = (kind: Kind, index: number): Elem => (KINDS.indexOf(kind) * SPAN + index) as Elem;
 export const wireKind = (e: Elem): Kind => KINDS[Math.floor(e / SPAN)];
@@ -43,6 +44,37 @@ export interface CircuitRows {
 export type RowHook = (kind: Kind, row: number, rows: CircuitRows) => void;
 
 const ALL = (1n << 64n) - 1n;
+
+/** Rows by the three wires that each reads: open addressing over row numbers. */
+class RowIndex {
+  #slots = new Int32Array(2 ** 12);
+  constructor(readonly from: readonly Elem[]) {}
+  /** The row that reads these wires, or -1; then a row with them is to be pushed, as number from.length / 3. */
+  row(a: Elem, b: Elem, c: Elem): number {
+    const n = this.from.length / 3;
+    if (2 * n > this.#slots.length) {
+      this.#slots = new Int32Array(2 * this.#slots.length);
+      for (let r = 0; r < n; r++) this.#slots[this.#find(this.from[3 * r], this.from[3 * r + 1], this.from[3 * r + 2])] = r + 1;
+    }
+    const at = this.#find(a, b, c),
+      r = this.#slots[at];
+    if (r) return r - 1;
+    this.#slots[at] = n + 1;
+    return -1;
+  }
+  /** Slot of a row, or the free one that it would take. */
+  #find(a: Elem, b: Elem, c: Elem): number {
+    const { from } = this,
+      mask = this.#slots.length - 1;
+    let h = 0;
+    for (const e of [a, b, c]) h = Math.imul(h ^ (e | 0) ^ ((e / SPAN) << 26), 0x9e3779b1) ^ (h >>> 15);
+    for (h = (h ^ (h >>> 16)) & mask; ; h = (h + 1) & mask) {
+      const r = this.#slots[h] - 1;
+      if (r < 0 || (from[3 * r] === a && from[3 * r + 1] === b && from[3 * r + 2] === c)) return h;
+    }
+  }
+}
+
 const baseOf = (v: Ext): bigint => v[0];
 
 /**
@@ -67,8 +99,14 @@ export class CircuitChannel implements Channel {
   readonly failed: string[] = [];
   readonly #live: boolean;
   #words: BigUint64Array = new BigUint64Array(0);
-  readonly #constants = new Map<string, Elem>();
-  readonly #known = new Map<string, Elem>();
+  readonly #constants = new Map<bigint | string, Elem>();
+  readonly #products = new RowIndex(this.rows.F.from);
+  readonly #composed = new RowIndex(this.rows.E.from);
+  readonly #inverses = new Map<Elem, Elem>();
+  readonly #indices = new Map<string, Elem>();
+  #one?: Elem;
+  #minusOne?: Elem;
+  readonly #zero: Elem;
   #at = 0;
   readonly #state: Elem[];
   #pos = 0;
@@ -81,7 +119,8 @@ export class CircuitChannel implements Channel {
     readonly forge?: RowHook,
   ) {
     this.#live = words !== undefined;
-    this.#state = Array<Elem>(WIDTH).fill(this.constant(0n));
+    this.#zero = this.constant(0n);
+    this.#state = Array<Elem>(WIDTH).fill(this.#zero);
     this.open(words);
   }
 
@@ -135,20 +174,12 @@ export class CircuitChannel implements Channel {
     }
   }
   #constOf(e: Elem): Ext | undefined {
-    return wireKind(e) === 'K' ? this.rows.K.value[wireIndex(e)] : undefined;
-  }
-  #once(key: string, make: () => Elem): Elem {
-    let e = this.#known.get(key);
-    if (e === undefined) {
-      e = make();
-      this.#known.set(key, e);
-    }
-    return e;
+    return e < SPAN ? this.rows.K.value[e] : undefined;
   }
 
   constant(v: bigint | Ext): Elem {
     const e: Ext = typeof v === 'bigint' ? [mod(v), 0n, 0n] : v,
-      key = e.join();
+      key = e[1] === 0n && e[2] === 0n ? e[0] : e.join();
     let h = this.#constants.get(key);
     if (h === undefined) {
       h = this.#push('K', this.rows.K.value.push(e));
@@ -166,12 +197,12 @@ export class CircuitChannel implements Channel {
   }
 
   #fused(a: Elem, b: Elem, c: Elem): Elem {
-    const [x, y] = a <= b ? [a, b] : [b, a];
-    return this.#once(`F${x},${y},${c}`, () => {
-      const r = this.rows.F;
-      r.from.push(x, y, c);
-      return this.#push('F', r.value.push(this.#live ? E.add(E.mul(this.value(x), this.value(y)), this.value(c)) : E.ZERO));
-    });
+    const [x, y] = a <= b ? [a, b] : [b, a],
+      known = this.#products.row(x, y, c),
+      r = this.rows.F;
+    if (known >= 0) return wire('F', known);
+    r.from.push(x, y, c);
+    return this.#push('F', r.value.push(this.#live ? E.add(E.mul(this.value(x), this.value(y)), this.value(c)) : E.ZERO));
   }
   add(a: Elem, b: Elem): Elem {
     const x = this.#constOf(a),
@@ -179,7 +210,8 @@ export class CircuitChannel implements Channel {
     if (x && y) return this.constant(E.add(x, y));
     if (x && E.isZero(x)) return b;
     if (y && E.isZero(y)) return a;
-    return a <= b ? this.#fused(a, this.constant(1n), b) : this.#fused(b, this.constant(1n), a);
+    this.#one ??= this.constant(1n);
+    return a <= b ? this.#fused(a, this.#one, b) : this.#fused(b, this.#one, a);
   }
   sub(a: Elem, b: Elem): Elem {
     const x = this.#constOf(a),
@@ -187,10 +219,11 @@ export class CircuitChannel implements Channel {
     if (a === b) return this.constant(0n);
     if (x && y) return this.constant(E.sub(x, y));
     if (y && E.isZero(y)) return a;
-    return this.#fused(b, this.constant(-1n), a);
+    this.#minusOne ??= this.constant(-1n);
+    return this.#fused(b, this.#minusOne, a);
   }
   mul(a: Elem, b: Elem): Elem {
-    return this.mulAdd(a, b, this.constant(0n));
+    return this.mulAdd(a, b, this.#zero);
   }
   mulAdd(a: Elem, b: Elem, c: Elem): Elem {
     const x = this.#constOf(a),
@@ -202,13 +235,13 @@ export class CircuitChannel implements Channel {
     return this.#fused(a, b, c);
   }
   compose(a: Elem, b: Elem, c: Elem): Elem {
-    return this.#once(`E${a},${b},${c}`, () => {
-      const r = this.rows.E,
-        at = [a, b, c];
-      r.from.push(a, b, c);
-      if (this.#live && at.some((e) => this.value(e)[1] !== 0n || this.value(e)[2] !== 0n)) this.#fail('base element');
-      return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
-    });
+    const known = this.#composed.row(a, b, c),
+      r = this.rows.E,
+      at = [a, b, c];
+    if (known >= 0) return wire('E', known);
+    r.from.push(a, b, c);
+    if (this.#live && at.some((e) => this.value(e)[1] !== 0n || this.value(e)[2] !== 0n)) this.#fail('base element');
+    return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
   }
   coordinates(a: Elem): readonly [Elem, Elem, Elem] {
     const k = wireIndex(a);
@@ -232,12 +265,13 @@ export class CircuitChannel implements Channel {
   }
   /** The inverse is a free element; its product with a is one. */
   inverse(a: Elem): Elem {
-    return this.#once(`I${a}`, () => {
-      const v = this.value(a);
-      const y = this.#push('H', this.rows.H.value.push(this.#live && !E.isZero(v) ? E.inv(v) : E.ZERO));
-      this.assertEqual(this.mul(a, y), this.constant(1n), 'inverse');
-      return y;
-    });
+    const known = this.#inverses.get(a);
+    if (known !== undefined) return known;
+    const v = this.value(a);
+    const y = this.#push('H', this.rows.H.value.push(this.#live && !E.isZero(v) ? E.inv(v) : E.ZERO));
+    this.assertEqual(this.mul(a, y), this.constant(1n), 'inverse');
+    this.#inverses.set(a, y);
+    return y;
   }
   select(bit: Elem, a: Elem, b: Elem): Elem {
     return this.mulAdd(bit, this.sub(a, b), b);
@@ -275,7 +309,7 @@ export class CircuitChannel implements Channel {
     r.from.push(...from);
     const input = this.#live ? from.map((e) => baseOf(this.value(e))) : [];
     r.input.push(input);
-    const e = this.#push('P', r.out.push(this.#live ? permutationWitness(input).out : []));
+    const e = this.#push('P', r.out.push(this.#live ? permuted(input) : []));
     return Array.from({ length: WIDTH }, (_, k) => (e + k) as Elem);
   }
   #spongePermute(): void {
@@ -391,7 +425,7 @@ export class CircuitChannel implements Channel {
     if (this.#live) {
       const cur = current.map((e) => baseOf(this.value(e)));
       input = [...(b ? sibling : cur), ...(b ? cur : sibling), DOMAIN.node, 0n, 0n, 0n];
-      out = permutationWitness(input).out.slice(0, 4);
+      out = permuted(input, 4);
     }
     r.input.push(input);
     r.bit.push(b);
@@ -399,9 +433,9 @@ export class CircuitChannel implements Channel {
     return [0, 1, 2, 3].map((k) => (e + k) as Elem);
   }
   #inCap(digest: readonly Elem[], cap: readonly Digest[], bits: readonly Elem[]): void {
-    const index = this.#once(`N${bits.join()}`, () =>
-      bits.reduce((n, b, k) => this.mulAdd(b, this.constant(1n << BigInt(k)), n), this.constant(0n)),
-    );
+    const key = bits.join(),
+      index = this.#indices.get(key) ?? bits.reduce((n, b, k) => this.mulAdd(b, this.constant(1n << BigInt(k)), n), this.#zero);
+    this.#indices.set(key, index);
     cap.forEach((d, k) =>
       d.forEach((w, l) => {
         if (w !== cap[0][0] + 4 * k + l || wireKind(w) !== 'W') throw new Error('the nodes of a cap are words in a row');

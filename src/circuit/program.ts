@@ -18,14 +18,15 @@
  * A lookup of fewer components asserts zeros in the others, so a base operand is a base element. Rows that fill a height read the wire of zero.
  */
 import * as E from '../field/ext3.js';
-import { inv as inverse, mod, toSigned } from '../field/goldilocks.js';
-import { DOMAIN } from '../hash/poseidon2.js';
+import { P, inv as inverse, mod, toSigned } from '../field/goldilocks.js';
+import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
 import { expr, operand, term } from '../tensor/builder.js';
 import { checkProgram } from '../tensor/bounds.js';
 import type { Constraint, Expr, MemorySpec, Program, TensorClass, TensorSpec } from '../tensor/types.js';
 import type { Elem } from '../transcript/arith.js';
-import { CircuitChannel, KINDS, type Kind, OUTPUTS, wire, wireIndex, wireKind } from './channel.js';
-import { FIRST_ROUND, SBOXES, permutationForms, permutationWitness } from './poseidon2.js';
+import { CircuitChannel, KINDS, type Kind, OUTPUTS, SPAN, wire, wireIndex, wireKind } from './channel.js';
+import { FIRST_ROUND, SBOXES, permutationForms } from './poseidon2.js';
+import { permutationColumns, permuted } from './witness.js';
 
 /** Version of the circuit's rows: part of the program's name, hence of its digest. */
 export const CIRCUIT_VERSION = 1;
@@ -323,23 +324,97 @@ export function fixedColumns(ch: CircuitChannel, heights: Heights): Map<string, 
     ['G.lane', matrix([[0n, 1n, 2n, 3n]])],
   ]);
 }
+/** Words of any representative as signed integers in (-p/2, p/2), in place. */
+function signed(words: BigUint64Array): BigInt64Array {
+  const w = new Uint32Array(words.buffer),
+    half = P >> 1n;
+  // x + 2^32 - 1 for x > p/2, on halves: bigint only where a word may not be canonical.
+  const top = Number(half >> 32n);
+  for (let i = 0; i < w.length; i += 2) {
+    const hi = w[i + 1];
+    if (hi < top) continue;
+    if (hi === 0xffffffff) words[i / 2] %= P;
+    if (words[i / 2] <= half) continue;
+    const lo = w[i];
+    w[i] = lo - 1;
+    if (lo !== 0) w[i + 1]++;
+  }
+  return new BigInt64Array(words.buffer);
+}
+/** Row-major values of the wires of every kind, signed: three words a row for elements of E, else one per output. */
+function wireWords(ch: CircuitChannel): Map<Kind, { words: BigInt64Array; lanes: number }> {
+  const r = ch.rows;
+  const of = (lanes: number, rows: readonly (readonly bigint[])[]): { words: BigInt64Array; lanes: number } => {
+    const out = new BigUint64Array(lanes * rows.length);
+    rows.forEach((v, k) => {
+      for (let l = 0; l < lanes; l++) out[lanes * k + l] = v[l];
+    });
+    return { words: signed(out), lanes };
+  };
+  const single = (v: readonly bigint[]): { words: BigInt64Array; lanes: number } => ({
+    words: signed(BigUint64Array.from(v, mod)),
+    lanes: 1,
+  });
+  const bits = new BigInt64Array(64 * r.S.value.length);
+  r.S.value.forEach((v, k) => {
+    for (let l = 0; l < 64; l++) bits[64 * k + l] = (v >> BigInt(l)) & 1n;
+  });
+  return new Map([
+    ['K', of(3, r.K.value)],
+    ['H', of(3, r.H.value)],
+    ['E', of(3, r.E.value)],
+    ['F', of(3, r.F.value)],
+    ['Q', of(3, r.Q.value)],
+    ['W', single(r.W.value)],
+    ['U', single(r.U.value)],
+    ['S', { words: bits, lanes: 64 }],
+    ['P', of(12, r.P.out)],
+    ['M', of(4, r.M.out)],
+    ['G', of(4, r.G.value)],
+  ]);
+}
+/** Column-major from row-major words. */
+function columns(height: number, { words, lanes }: { words: BigInt64Array; lanes: number }, fill?: readonly bigint[]): BigInt64Array {
+  const out = new BigInt64Array(height * lanes),
+    rows = words.length / lanes;
+  for (let l = 0; l < lanes; l++) {
+    for (let r = 0; r < rows; r++) out[l * height + r] = words[lanes * r + l];
+    if (fill) out.fill(toSigned(fill[l]), l * height + rows, (l + 1) * height);
+  }
+  return out;
+}
+/** Values of the three wires that a row of F reads: lane 3 k + j is coefficient j of wire k. */
+function fusedReads(from: readonly Elem[], words: ReturnType<typeof wireWords>, height: number): BigInt64Array {
+  const out = new BigInt64Array(9 * height),
+    kinds = KINDS.map((k) => words.get(k)!);
+  for (let k = 0; k < 3; k++)
+    for (let row = 0, i = k; i < from.length; row++, i += 3) {
+      const e = from[i],
+        { words: w, lanes } = kinds[Math.floor(e / SPAN)],
+        at = e % SPAN,
+        o = 3 * k * height + row;
+      if (lanes !== 3) {
+        out[o] = w[at];
+        continue;
+      }
+      out[o] = w[3 * at];
+      out[o + height] = w[3 * at + 1];
+      out[o + 2 * height] = w[3 * at + 2];
+    }
+  return out;
+}
+
 /** Witness columns and the public words of a circuit built from proofs. */
 export function witnessColumns(ch: CircuitChannel, heights: Heights): Map<string, BigInt64Array> {
   const r = ch.rows,
-    h = heights;
-  const exts = (k: 'H' | 'E' | 'F' | 'Q'): BigInt64Array => column(h[k], 3, r[k].value.length, (l, row) => r[k].value[row][l]);
-  const values = r.F.from.map((e) => ch.value(e));
-  const halves = r.S.value.map((v) => [v & 0xffffffffn, v >> 32n] as const);
+    h = heights,
+    words = wireWords(ch);
+  const halves = r.S.value.map((v) => [v & 0xffffffffn, v >> 32n] as const),
+    plain = (k: Kind): [string, BigInt64Array] => [k, columns(h[k], words.get(k)!)];
   const out = new Map<string, BigInt64Array>([
-    ['W', column(h.W, 1, r.W.value.length, (_, row) => r.W.value[row])],
-    ['H', exts('H')],
-    ['U', column(h.U, 1, r.U.value.length, (_, row) => r.U.value[row])],
-    ['public', column(h.U, 1, r.U.value.length, (_, row) => r.U.value[row])],
-    ['E', exts('E')],
-    ['F', exts('F')],
-    ['F.v', column(h.F, 9, values.length / 3, (l, row) => values[3 * row + Math.floor(l / 3)][l % 3])],
-    ['Q', exts('Q')],
-    ['S', column(h.S, 64, r.S.value.length, (l, row) => (r.S.value[row] >> BigInt(l)) & 1n)],
+    ...(['W', 'H', 'U', 'E', 'F', 'Q', 'S', 'G'] as const).map(plain),
+    ['public', columns(h.U, words.get('U')!)],
+    ['F.v', fusedReads(r.F.from, words, h.F)],
     ['S.lo', column(h.S, 1, halves.length, (_, row) => halves[row][0])],
     ['S.hi', column(h.S, 1, halves.length, (_, row) => halves[row][1])],
     [
@@ -352,46 +427,15 @@ export function witnessColumns(ch: CircuitChannel, heights: Heights): Map<string
         () => inverse(0xffffffffn),
       ),
     ],
-    ['G', column(h.G, 4, r.G.value.length, (l, row) => r.G.value[row][l])],
     ['G.index', column(h.G, 1, r.G.index.length, (_, row) => r.G.index[row])],
     ['M.bit', column(h.M, 1, r.M.bit.length, (_, row) => r.M.bit[row])],
   ]);
-  for (const [k, lanes] of [
-    ['P', 12],
-    ['M', 4],
-  ] as const) {
-    const filler = permutationWitness(k === 'P' ? Array<bigint>(12).fill(0n) : [...Array<bigint>(8).fill(0n), DOMAIN.node, 0n, 0n, 0n]),
-      w = r[k].input.map((x) => permutationWitness(x));
-    out.set(
-      `${k}.x`,
-      column(
-        h[k],
-        SBOXES,
-        w.length,
-        (l, row) => w[row].x[l],
-        (l) => filler.x[l],
-      ),
-    );
-    out.set(
-      `${k}.c`,
-      column(
-        h[k],
-        SBOXES,
-        w.length,
-        (l, row) => w[row].x3[l],
-        (l) => filler.x3[l],
-      ),
-    );
-    out.set(
-      k,
-      column(
-        h[k],
-        lanes,
-        w.length,
-        (l, row) => r[k].out[row][l],
-        (l) => filler.out[l],
-      ),
-    );
+  for (const k of ['P', 'M'] as const) {
+    const filler = k === 'P' ? Array<bigint>(WIDTH).fill(0n) : [...Array<bigint>(RATE).fill(0n), DOMAIN.node, 0n, 0n, 0n],
+      { x, c } = permutationColumns([...r[k].input, filler], h[k]);
+    out.set(`${k}.x`, x);
+    out.set(`${k}.c`, c);
+    out.set(k, columns(h[k], words.get(k)!, permuted(filler)));
   }
   return out;
 }

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
-import { P, mod } from '../field/goldilocks.js';
+import { SBOXES, permutationWitness } from '../circuit/poseidon2.js';
+import { permuted } from '../circuit/witness.js';
+import { P, mod, toSigned } from '../field/goldilocks.js';
+import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';
 import { compress, hashWords, permute } from '../hash/poseidon2.js';
 import type { Ext } from '../transcript/arith.js';
 import { Kernels } from './runtime.js';
@@ -57,6 +60,23 @@ function property<T extends unknown[]>(arbs: { [K in keyof T]: fc.Arbitrary<T[K]
 }
 
 describe('kernels against bigint', () => {
+  it('rows of permutations: inputs and cubes of all S-boxes', () =>
+    property<[bigint[]]>(
+      [fc.array(word, { minLength: 36, maxLength: 36 })],
+      (words) => {
+        const height = 5,
+          [x, c] = [0, 0].map(() => k.zeroed(8 * SBOXES * height)),
+          want = [0, 1, 2].map((r) => permutationWitness(words.slice(12 * r, 12 * r + 12)));
+        call('p2Trace', x, c, put(words), height, put([...EXTERNAL, ...INTERNAL, ...DIAGONAL]), k.alloc(96), 1, 3);
+        for (let g = 0; g < SBOXES; g++) {
+          expect(get(x + 8 * g * height, height)).toEqual([0n, toSigned(want[1].x[g]), toSigned(want[2].x[g]), 0n, 0n]);
+          expect(get(c + 8 * g * height, height)).toEqual([0n, toSigned(want[1].x3[g]), toSigned(want[2].x3[g]), 0n, 0n]);
+        }
+        expect(permuted(words.slice(0, 12))).toEqual(permute(words.slice(0, 12)));
+        expect(want[0].out).toEqual(permute(words.slice(0, 12)));
+      },
+      10,
+    ));
   it('words: sums, products, reductions, inverses', () =>
     property<[bigint, bigint, bigint, bigint, bigint]>(
       [word, word, any64, any64, signed],

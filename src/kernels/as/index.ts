@@ -4,6 +4,7 @@ export * from './poseidon2-rows';
 export * from './blake3';
 export * from './ntt';
 export * from './dif';
+export * from './circuit';
 export * from './transcript';
 export * from './whir';
 export * from './gkr';

@@ -1,0 +1,63 @@
+import { Kernels } from '../kernels/runtime.js';
+import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';
+import { WIDTH } from '../hash/poseidon2.js';
+import { SBOXES } from './poseidon2.js';
+
+/*
+ * Witness values by the kernels, one thread: a permutation at a time while the verifier runs, then the cells of all of them.
+ */
+let made: { k: Kernels; state: number; constants: number } | undefined;
+
+function kernels(): NonNullable<typeof made> {
+  if (!made) {
+    const k = Kernels.single(),
+      constants = [...EXTERNAL, ...INTERNAL, ...DIAGONAL];
+    made = { k, state: k.alloc(96), constants: k.alloc(8 * constants.length) };
+    k.u64.set(constants, made.constants / 8);
+  }
+  return made;
+}
+
+/** The first n words that the permutation leaves of twelve canonical words. */
+export function permuted(input: readonly bigint[], n = WIDTH): bigint[] {
+  const { k, state } = kernels(),
+    u = k.u64,
+    at = state / 8,
+    out = new Array<bigint>(n);
+  for (let l = 0; l < WIDTH; l++) u[at + l] = input[l];
+  k.exports['poseidon2'](state);
+  for (let l = 0; l < n; l++) out[l] = u[at + l];
+  return out;
+}
+
+/** Rows of a pass, which bounds the kernel's memory. */
+const ROWS = 1024;
+
+/** Columns x and x^3 of all S-boxes (lane g of row r at g height + r, signed) for these inputs, the last of them again in the rows that are left. */
+export function permutationColumns(inputs: readonly (readonly bigint[])[], height: number): { x: BigInt64Array; c: BigInt64Array } {
+  const { k, constants } = kernels(),
+    m = k.mark(),
+    n = Math.min(ROWS, height),
+    src = k.alloc(96 * n),
+    [px, pc] = [k.alloc(8 * SBOXES * n), k.alloc(8 * SBOXES * n)],
+    scratch = k.alloc(96),
+    x = new BigInt64Array(SBOXES * height),
+    c = new BigInt64Array(SBOXES * height),
+    last = inputs.length - 1;
+  for (let from = 0; from < height; from += n) {
+    const rows = Math.min(n, height - from),
+      u = k.u64;
+    for (let r = 0; r < rows; r++) {
+      const state = inputs[Math.min(from + r, last)],
+        at = src / 8 + WIDTH * r;
+      for (let l = 0; l < WIDTH; l++) u[at + l] = state[l];
+    }
+    k.exports['p2Trace'](px, pc, src, n, constants, scratch, 0, rows);
+    for (let g = 0; g < SBOXES; g++) {
+      x.set(k.i64.subarray(px / 8 + g * n, px / 8 + g * n + rows), g * height + from);
+      c.set(k.i64.subarray(pc / 8 + g * n, pc / 8 + g * n + rows), g * height + from);
+    }
+  }
+  k.release(m);
+  return { x, c };
+}

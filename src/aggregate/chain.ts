@@ -14,20 +14,20 @@ import { checkSteps } from './verify.js';
 export * from './state.js';
 export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from './verify.js';
 
-/** Runs the readings of a step in order; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
+/** Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
 export function runStep(
   k: Kernels,
   s: Setup,
   step: number,
   state: AdapterState,
   each?: (kind: ProofPart['kind'], plan: Plan, r: IntegerReading) => void,
-): { after: AdapterState; loss: bigint } {
+): { after: AdapterState; losses: bigint[] } {
   const { config } = s,
     b = s.batches[step],
     rows = Math.min(config.train.batch, config.train.microBatch);
   let acc: BigInt64Array = new BigInt64Array(state.C.length),
-    loss = 0n,
     after: AdapterState | undefined;
+  const losses: bigint[] = [];
   const go = (kind: ProofPart['kind'], program: Program, plan: Plan, publics: ReturnType<typeof batchInputs>): void => {
     const m = k.mark(),
       r = new IntegerReading(
@@ -36,7 +36,7 @@ export function runStep(
         stepInputs(program, s.frozen, state, publics, s.rows[step], b.targets, config.train.clip, step, acc),
       );
     r.run();
-    if (kind !== 'update') loss += r.read('loss')[0];
+    if (kind !== 'update') losses.push(r.read('loss')[0]);
     each?.(kind, plan, r);
     if (kind === 'micro') acc = r.read('acc2');
     else after = stateAfter(r);
@@ -48,7 +48,7 @@ export function runStep(
   } catch (e) {
     throw explained(e, step);
   }
-  return { after: after!, loss };
+  return { after: after!, losses };
 }
 
 const stateAfter = (r: IntegerReading): AdapterState => ({

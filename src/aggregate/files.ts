@@ -12,7 +12,7 @@ import { fromBytes, toBytes } from './words.js';
  */
 
 export const STEP_VERSION = 3;
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 const STEP = 'certune-step-proof',
   STATE = 'certune-state';
 const name = (out: string, kind: string, step: number): string => join(out, kind, `step-${String(step).padStart(5, '0')}.bin`);
@@ -50,28 +50,31 @@ export function readProof(out: string, manifest: string, step: number): StepProo
   return { step, parts };
 }
 
-/** Deletes the proofs of single steps. */
-export function dropProofs(out: string): void {
+/** Deletes the proofs of single steps, of all or of those from .. before - 1. */
+export function dropProofs(out: string, before = Number.POSITIVE_INFINITY, from = 0): void {
   const dir = join(out, 'proof');
   if (!existsSync(dir)) return;
-  for (const f of readdirSync(dir)) if (/^step-\d+\.bin$/.test(f)) rmSync(join(dir, f));
+  for (const f of readdirSync(dir)) {
+    const m = /^step-(\d+)\.bin$/.exec(f);
+    if (m && Number(m[1]) >= from && Number(m[1]) < before) rmSync(join(dir, f));
+  }
 }
 
-/** State before a step and the loss, summed over targets, of the step that led to it (0 for the first). */
+/** State before a step, and the losses, summed over targets, of the micro-batches of the step that led to it (none for the first). */
 export interface Entry {
   readonly state: AdapterState;
-  readonly loss: bigint;
+  readonly losses: readonly bigint[];
 }
 
-export function writeState(out: string, manifest: string, step: number, { state: s, loss }: Entry): void {
+export function writeState(out: string, manifest: string, step: number, { state: s, losses }: Entry): void {
   mkdirSync(join(out, 'journal'), { recursive: true });
   writeRecord(
     name(out, 'journal', step),
     STATE,
     STATE_VERSION,
     manifest,
-    { step, loss: loss.toString() },
-    Buffer.concat([s.C, s.master, s.mm, s.vv].map(toBytes)),
+    { step, losses: losses.length },
+    Buffer.concat([s.C, s.master, s.mm, s.vv, BigInt64Array.from(losses)].map(toBytes)),
   );
 }
 
@@ -80,10 +83,11 @@ export function readState(out: string, manifest: string, step: number, n: number
   const file = name(out, 'journal', step);
   if (!existsSync(file)) return undefined;
   const { head, body } = readRecord(file, STATE, STATE_VERSION, manifest);
-  if (head['step'] !== step || body.length !== 32 * n || typeof head['loss'] !== 'string' || !/^-?\d{1,20}$/.test(head['loss']))
+  const count = (body.length - 32 * n) / 8;
+  if (head['step'] !== step || !Number.isSafeInteger(count) || count < 0 || head['losses'] !== count)
     throw new TornError(file, `is not the state before step ${step} of ${n} parameters`);
-  const part = (k: number): BigInt64Array => new BigInt64Array(fromBytes(body, 8 * k * n, n).buffer);
-  return { state: { C: part(0), master: part(1), mm: part(2), vv: part(3) }, loss: BigInt(head['loss']) };
+  const part = (k: number, words = n): BigInt64Array => new BigInt64Array(fromBytes(body, 8 * k * n, words).buffer);
+  return { state: { C: part(0), master: part(1), mm: part(2), vv: part(3) }, losses: [...part(4, count)] };
 }
 
 /** What reading gives, or undefined where the file was cut short: it is made again. Every other error passes. */

@@ -26,7 +26,7 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
         () => readState(dir, digest, step, n),
         (e) => c.progress.line(`${e.message}: this step is trained again`),
       );
-  let now: Entry = { state: s.initial, loss: 0n },
+  let now: Entry = { state: s.initial, losses: [] },
     step = 0;
   const first = at(0);
   if (!first) writeState(dir, digest, 0, now);
@@ -35,7 +35,7 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
       const next = at(step + 1);
       if (!next) break;
       now = next;
-      losses.push(meanLoss(s, step, next.loss));
+      losses.push(meanLoss(s, step, sumOf(next.losses)));
     }
   requireDisk(dir, (steps - step) * (32 * n + 300));
   const found = step,
@@ -44,9 +44,9 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
   try {
     for (; step < steps; step++) {
       const r = attempt(step, () => runStep(k, s, step, now.state)),
-        loss = meanLoss(s, step, r.loss);
+        loss = meanLoss(s, step, sumOf(r.losses));
       if (!Number.isFinite(loss)) throw new TrainingStoppedError(step, `step ${step}: the loss is ${loss}, not a finite number`);
-      now = { state: r.after, loss: r.loss };
+      now = { state: r.after, losses: r.losses };
       losses.push(loss);
       writeState(dir, digest, step + 1, now);
       c.progress.update(`train, loss ${loss.toFixed(4)}`, step + 1, steps);
@@ -61,6 +61,8 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
     text: `trained ${steps} steps${found ? ` (${found} found in the journal)` : ''}, loss ${losses[0].toFixed(4)} -> ${losses[steps - 1].toFixed(4)}; adapter in ${adapter}`,
   };
 }
+
+const sumOf = (losses: readonly bigint[]): bigint => losses.reduce((a, b) => a + b, 0n);
 
 /** Names the step of an overflow; the journal up to it stays. */
 function attempt<T>(step: number, f: () => T): T {

@@ -65,7 +65,7 @@ function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): 
 }
 
 /** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
-function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
+export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
   const { meta, members } = readAdapter(dir, shape),
     targets = TARGETS.filter((t) => lora.targets.includes(t));
   const differs = [

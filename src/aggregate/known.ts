@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../io/errors.js';
+import { loadBase, openBase, sha256File } from '../io/hf.js';
+import { frozenIntegers, quantizeBase } from '../model/base.js';
+import { initialMaster } from '../model/init.js';
+import { TARGETS } from '../model/llama.js';
+import { type AdapterState, initialState } from '../model/step.js';
+import type { ScheduleRow } from '../optim/constants.js';
+import type { RunConfig } from '../policy/runfile.js';
+import { scheduleRows } from '../policy/schedule.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type Manifest, difference } from './manifest.js';
+import { type Programs, programsOf } from './programs.js';
+import { startFrom } from './setup.js';
+
+/** What follows from a manifest alone, and from the base and the adapter that a run began from where they are at hand. */
+export interface Known extends Programs {
+  readonly manifest: Manifest;
+  readonly config: RunConfig;
+  readonly rows: ScheduleRow[];
+  /** Integers of the base: only where it was given. */ readonly frozen?: Map<string, BigInt64Array>;
+  /** Unknown where the run began from an adapter that was not given. */ readonly initial?: AdapterState;
+}
+
+/** Programs of a manifest that nobody has checked. Throws InputError where they cannot be built. */
+export function buildable(file: string, m: Manifest): Programs {
+  try {
+    return programsOf(m.config, m.base);
+  } catch (e) {
+    throw new InputError(file, [`its manifest describes no program that can be built: ${(e as Error).message}`]);
+  }
+}
+
+/**
+ * Derives what can be derived of a run without its data. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,
+ * VerificationError naming all keys of the manifest that the base or the adapter contradicts.
+ */
+export function known(file: string, m: Manifest, given: { readonly base?: string; readonly from?: string } = {}): Known {
+  const programs = buildable(file, m),
+    { config } = m,
+    { shape } = m.base,
+    differs: string[] = [];
+  let frozen: Map<string, BigInt64Array> | undefined;
+  if (given.base !== undefined) {
+    const folder = openBase(given.base),
+      base = loadBase(given.base, folder),
+      { ints, bits } = quantizeBase(base.weights),
+      digest = (name: string): string | null =>
+        existsSync(join(given.base!, name)) ? `sha256:${sha256File(join(given.base!, name))}` : null,
+      { tokenizer, tokenizerConfig, eos } = m.preprocessing;
+    differs.push(
+      ...difference(
+        {
+          base: m.base,
+          preprocessing: { tokenizer, tokenizerConfig, eos },
+        },
+        {
+          base: { digest: base.digest, shape: base.shape, weightBits: bits },
+          preprocessing: { tokenizer: digest('tokenizer.json'), tokenizerConfig: digest('tokenizer_config.json'), eos: folder.eos },
+        },
+      ),
+    );
+    if (!differs.length) frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
+  }
+  let master: ReadonlyMap<string, BigInt64Array> | undefined;
+  if (config.lora.from === null)
+    master = initialMaster(
+      shape,
+      config.lora.r,
+      TARGETS.filter((t) => config.lora.targets.includes(t)),
+      config.lora.seed,
+    );
+  else if (given.from !== undefined) {
+    if (`sha256:${sha256File(join(given.from, 'adapter_model.safetensors'))}` !== config.lora.from) differs.push('config.lora.from');
+    else master = startFrom(given.from, config.lora, shape).master;
+  }
+  if (differs.length) throw new VerificationError('manifest', `differs from what base and adapter give: ${differs.join(', ')}`);
+  return {
+    ...programs,
+    manifest: m,
+    config,
+    rows: scheduleRows({ ...config.train, betas: config.train.betas as [number, number] }),
+    ...(frozen ? { frozen } : {}),
+    ...(master ? { initial: initialState(programs.program, master) } : {}),
+  };
+}
+
+/** Steps of an epoch: the sampler never lets a batch straddle one. */
+export function stepsPerEpoch({ dataset, config }: Manifest): number {
+  const n = dataset.examples / config.train.batch;
+  return Math.max(1, config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n));
+}

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { recursionClass, recursionKeys } from '../dist/aggregate/recursion/keys.js';
-import { proveFold, proveLeaf } from '../dist/aggregate/recursion/prove.js';
-import { CHAIN_START, extend } from '../dist/aggregate/recursion/statement.js';
+import { recursionClass } from '../dist/aggregate/recursion/class.js';
+import { keyDigest, recursionKeys } from '../dist/aggregate/recursion/keys.js';
+import { proveEnd, proveFold, proveLeaf } from '../dist/aggregate/recursion/prove.js';
+import { START, advance, programsDigest } from '../dist/aggregate/recursion/statement.js';
 import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
 import { loadBase } from '../dist/io/index.js';
 import { Kernels } from '../dist/kernels/index.js';
@@ -102,24 +103,48 @@ const steps = rows.map((row, t) => {
 const stepPeak = Math.round(k.peakBytes / 2 ** 20);
 k.close();
 const k2 = await Kernels.create({ threads: 2 }),
-  cls = timed('height class', () => recursionClass({ plans: [plan], steps: 1, baseVars: plan.frozenVars }, options)),
-  keys = timed('keys', () => recursionKeys(k2, cls));
-let chain = { data: [...CHAIN_START], scalars: [...CHAIN_START] };
+  zero = Array(10).fill(0n),
+  p = { bits, logInvRate: 2, grinding: 16 };
+const cls = timed('height class', () =>
+    recursionClass({ programs: programsDigest([program]), zeroAcc: zero, baseVars: plan.frozenVars }, [{ kind: 'step', plan, rows: [2] }], {
+      main: p,
+      state: p,
+    }),
+  ),
+  keys = timed('keys', () => recursionKeys(k2, cls)),
+  single = cls.leaves.findIndex((l) => l.count === 1);
+let place = START;
 const leaves = steps.map((s, t) => {
+  const { cIn, oIn } = s.statement.roots;
   const leaf = timed(`leaf ${t}`, () =>
-    proveLeaf(k2, cls, keys, stack, { parts: [s], from: t, dataIn: chain.data, scalarsIn: chain.scalars }, { onPhase: phase }),
+    proveLeaf(
+      k2,
+      cls,
+      keys,
+      stack,
+      single + 1,
+      { parts: [s], before: { place, c: cIn, o: oIn, a: zero }, dataset: [0n, 0n, 0n, 0n], epoch: 9n },
+      { onPhase: phase },
+    ),
   );
-  chain = Object.fromEntries(['data', 'scalars'].map((c) => [c, extend(program, c, chain[c], s.statement.publics)]));
+  place = advance('step', program, 9n, place, s.statement.publics);
   return leaf;
 });
 const node = timed('fold', () => proveFold(k2, cls, keys, stack, leaves, { onPhase: phase })),
+  foldPeak = Math.round(k2.peakBytes / 2 ** 20),
+  end = timed('end', () => proveEnd(k2, cls, keys, stack, node, { onPhase: phase })),
   vk = Kernels.single(),
   ms = [];
-for (let i = 0; i < 5; i++) {
+for (let i = 0; i < 9; i++) {
   const t = performance.now();
-  verifyEnd(vk, cls, keys, node);
+  verifyEnd(vk, keys.published, end);
   ms.push(performance.now() - t);
 }
+const circuitStatement = (c) => ({
+  roots: {},
+  frozen: Array(8).fill(0n),
+  publics: new Map([['public', new BigInt64Array(c.program.axes.rowU)]]),
+});
 const count = (p, st) => {
   const rec = new RecordingChannel();
   verifyProgram(rec, p, st);
@@ -132,19 +157,24 @@ console.log(
       tokens: S,
       bits,
       rate,
-      heights: cls.leaf.heights,
+      leaves: cls.leaves.map(({ kind, count: n }) => `${n} ${kind}`),
+      rows: cls.rows,
+      heights: cls.circuits[0].heights,
+      endHeights: cls.end.circuit.heights,
       cells: cls.plan.layouts.get('witness').cells,
+      endCells: cls.end.plan.layouts.get('witness').cells,
       fixedCells: cls.plan.layouts.get('frozen').cells,
       stepPermutations: count(plan, steps[0].statement),
-      nodePermutations: count(cls.plan, {
-        roots: {},
-        frozen: keys.leaf,
-        publics: new Map([['public', new BigInt64Array(cls.leaf.heights.U)]]),
-      }),
+      nodePermutations: count(cls.plan, circuitStatement(cls.plan)),
+      endPermutations: count(cls.end.plan, circuitStatement(cls.end.plan)),
+      key: keyDigest(keys.published),
       phases,
       stepKernelMiB: stepPeak,
-      foldKernelMiB: Math.round(k2.peakBytes / 2 ** 20),
+      foldKernelMiB: foldPeak,
+      endKernelMiB: Math.round(k2.peakBytes / 2 ** 20),
       nodeKB: node.proof.length * 0.008,
+      endKB: (end.proof.length + end.opening.length) * 0.008,
+      endOpeningKB: end.opening.length * 0.008,
       verifyMs: Math.round(Math.min(...ms)),
     },
     null,

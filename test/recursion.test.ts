@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { recursionClass, recursionKeys } from '../src/aggregate/recursion/keys.js';
-import { proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
-import { CHAIN_START, extend } from '../src/aggregate/recursion/statement.js';
-import { type NodeProof, verifyEnd } from '../src/aggregate/recursion/verify.js';
+import { recursionClass } from '../src/aggregate/recursion/class.js';
+import { keyDigest, recursionKeys } from '../src/aggregate/recursion/keys.js';
+import type { Before } from '../src/aggregate/recursion/leaf.js';
+import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
+import { START, advance, programsDigest } from '../src/aggregate/recursion/statement.js';
+import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
 import { Kernels } from '../src/kernels/index.js';
 import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
@@ -80,107 +82,161 @@ function steps(n: number, shift = 0): StepProof[] {
   });
 }
 
+/** Batches in an epoch: the third step begins the second epoch. */
+const EPOCH = 2n,
+  ZERO = Array<bigint>(10).fill(0n);
 const run = steps(3),
-  cls = recursionClass({ plans: [plan], steps: 1, baseVars: plan.frozenVars }, QUICK),
+  cls = recursionClass(
+    { programs: programsDigest([program]), zeroAcc: ZERO, baseVars: plan.frozenVars },
+    [{ kind: 'step', plan, rows: [2, 1] }],
+    QUICK,
+  ),
   keys = recursionKeys(k, cls);
-const chains = (all: readonly StepProof[]) =>
-  all.reduce(
-    (c, s) => {
-      const last = c[c.length - 1];
-      return [
-        ...c,
-        {
-          data: extend(program, 'data', last.data, s.statement.publics),
-          scalars: extend(program, 'scalars', last.scalars, s.statement.publics),
-        },
-      ];
-    },
-    [{ data: [...CHAIN_START], scalars: [...CHAIN_START] }],
-  );
-const leaf = (all: readonly StepProof[], t: number): NodeProof => {
-  const c = chains(all)[t];
-  return proveLeaf(k, cls, keys, base, { parts: [all[t]], from: t, dataIn: c.data, scalarsIn: c.scalars });
-};
-const accept = (n: NodeProof): void => {
-  const claim = verifyEnd(vk, cls, keys, n),
+/** Circuits of the class: two steps, one step. */
+const TWO = 1,
+  ONE = 2;
+
+/** Where a run stands before step t. */
+const standing = (all: readonly StepProof[], t: number): Before => ({
+  place: all.slice(0, t).reduce((at, s) => advance('step', program, EPOCH, at, s.statement.publics), START),
+  c: t ? all[t - 1].statement.roots['cOut'] : all[0].statement.roots['cIn'],
+  o: t ? all[t - 1].statement.roots['oOut'] : all[0].statement.roots['oIn'],
+  a: ZERO,
+});
+const make = (c: typeof cls, key: typeof keys, kind: number, all: readonly StepProof[], t: number, at = standing(all, t)): NodeProof =>
+  proveLeaf(k, c, key, base, kind, {
+    parts: all.slice(t, t + (kind === TWO ? 2 : 1)),
+    before: at,
+    dataset: [1n, 2n, 3n, 4n],
+    epoch: EPOCH,
+  });
+const leaf = (all: readonly StepProof[], t: number, at?: Before): NodeProof => make(cls, keys, ONE, all, t, at);
+const settle = (words: BigInt64Array, node: NodeProof, key = keys): void => {
+  const claim = settleNode(vk, cls, key, node),
     m = vk.mark(),
-    at = vk.alloc(8 * base.words.length);
-  vk.i64.set(base.words, at / 8);
+    at = vk.alloc(8 * words.length);
+  vk.i64.set(words, at / 8);
   try {
-    settleFrozen(vk, at, base.words.length, [claim]);
+    settleFrozen(vk, at, words.length, [claim]);
   } finally {
     vk.release(m);
   }
 };
+const accept = (n: NodeProof): void => settle(base.words, n);
+const word = (x: readonly bigint[], i = 0): bigint[] => x.map((w, k) => (k === i ? w + 1n : w));
 
-describe('recursion', { timeout: 600_000 }, () => {
-  const leaves = [0, 1, 2].map((t) => leaf(run, t)),
-    pair = proveFold(k, cls, keys, base, [leaves[0], leaves[1]]),
-    all = proveFold(k, cls, keys, base, [pair, leaves[2]]);
-  it('one proof of constant size for one, two and three steps', () => {
-    for (const n of [leaves[0], pair, all]) {
+describe('recursion', { timeout: 900_000 }, () => {
+  const two = make(cls, keys, TWO, run, 0),
+    leaves = [0, 1, 2].map((t) => leaf(run, t)),
+    all = proveFold(k, cls, keys, base, [two, leaves[2]]),
+    end = proveEnd(k, cls, keys, base, all);
+  const verify = (e: EndProof): void => verifyEnd(vk, keys.published, e);
+  it('two steps share a leaf; nodes of one, two and three steps have one size', () => {
+    expect(cls.leaves.map((l) => l.count)).toEqual([2, 1]);
+    for (const n of [leaves[0], two, all]) {
       accept(n);
       expect(n.proof.length).toBe(leaves[0].proof.length);
     }
     const s = all.statement,
-      c = chains(run)[3];
-    expect([s.from, s.to]).toEqual([[0n], [3n]]);
-    expect(s.dataOut).toEqual(c.data);
-    expect(s.scalarsOut).toEqual(c.scalars);
-    expect(s.cIn).toEqual(run[0].statement.roots['cIn']);
-    expect(s.oOut).toEqual(run[2].statement.roots['oOut']);
+      last = standing(run, 3);
+    expect(s.posIn).toEqual(START.pos);
+    // Three steps, the first of the second epoch is done; three masks of five: 1 0 1 1 and the step's parity.
+    expect(s.posOut).toEqual([3n, 0n, 0n, 1n, 1n, 3n, 10n]);
+    expect([s.posOut, s.dataOut, s.lossesOut, s.scheduleOut]).toEqual([
+      last.place.pos,
+      last.place.data,
+      last.place.losses,
+      last.place.schedule,
+    ]);
+    expect(two.statement.posOut.slice(3, 5)).toEqual([1n, 0n]);
+    expect([s.cIn, s.cOut, s.oOut]).toEqual([run[0].statement.roots['cIn'], last.c, last.o]);
   });
-  it('refuses to fold skipped, reordered and repeated steps, and those of another run', () => {
+  it('the end settles both claims: its proof needs neither base nor columns', () => {
+    verify(end);
+    const { root, ...rest } = end.statement;
+    expect(root).toHaveLength(4);
+    for (const [f, w] of Object.entries(rest)) expect(w, f).toEqual(all.statement[f as keyof typeof all.statement]);
+    const one = proveEnd(k, cls, keys, base, leaves[0]);
+    verify(one);
+    expect([one.proof.length, one.opening.length]).toEqual([end.proof.length, end.opening.length]);
+    // Every field of the statement changed alone, and words of both parts of the proof.
+    for (const f of Object.keys(end.statement) as (keyof typeof end.statement)[]) {
+      expect(() => verify({ ...end, statement: { ...end.statement, [f]: word(end.statement[f]) } }), f).toThrow(VerificationError);
+      expect(() => verify({ ...end, statement: { ...end.statement, [f]: end.statement[f].slice(1) } }), f).toThrow(/canonical words/);
+    }
+    for (const f of ['proof', 'opening'] as const) {
+      for (let i = 0; i < end[f].length; i += 1 + Math.floor(end[f].length / 40)) {
+        const w = end[f].slice();
+        w[i] ^= 1n;
+        expect(() => verify({ ...end, [f]: w }), `${f} ${i}`).toThrow(VerificationError);
+      }
+      expect(() => verify({ ...end, [f]: end[f].slice(1) })).toThrow(/proof length/);
+      expect(() => verify({ ...end, [f]: BigUint64Array.from([...end[f], 0n]) })).toThrow(/proof length/);
+    }
+  });
+  it('refuses a foreign key, and an end for another base', () => {
+    for (const f of ['root', 'endRoot'] as const)
+      expect(() => verifyEnd(vk, { ...keys.published, [f]: word(keys.published[f].map(BigInt)).map(String) }, end), f).toThrow(
+        VerificationError,
+      );
+    expect(keyDigest(keys.published)).not.toBe(keyDigest({ ...keys.published, leaves: [{ kind: 'step', count: 1 }] }));
+    // The claim on the base holds of one stack only: another one cannot be opened at it.
+    const words = base.words.slice();
+    words[3] += 1n;
+    expect(() => settle(words, all)).toThrow(VerificationError);
+    expect(() => proveEnd(k, cls, keys, { ...base, words }, all)).toThrow(/the children do not verify: WHIR/);
+    // A dropped claim: the trivial one in its place.
+    const dropped = { ...all, statement: { ...all.statement, base: all.statement.base.map(() => 0n) } };
+    expect(() => proveEnd(k, cls, keys, base, dropped)).toThrow(VerificationError);
+  });
+  it('refuses to fold skipped, reordered, repeated and truncated steps, and those of another run', () => {
     const other = steps(2, 5);
     for (const [what, pair] of [
       ['skipped', [leaves[0], leaves[2]]],
       ['reordered', [leaves[1], leaves[0]]],
       ['repeated', [leaves[0], leaves[0]]],
+      ['overlapping', [two, leaves[1]]],
       ['another run of equal shape', [leaves[0], leaf(other, 1)]],
+      // The state fits, the place does not: an epoch boundary moved by one.
+      [
+        'other place in the epoch',
+        [leaves[0], leaf(run, 1, { ...standing(run, 1), place: { ...standing(run, 1).place, pos: [1n, 0n, 0n, 0n, 0n, 1n, 3n] } })],
+      ],
     ] as const)
       expect(() => proveFold(k, cls, keys, base, pair), what).toThrow(/the children do not verify/);
   });
-  it('a leaf does not pass for a fold', () => {
+  it('a leaf does not pass for a fold, another leaf, or a circuit that is not there', () => {
     const n = leaves[0];
-    expect(() => accept({ ...n, statement: { ...n.statement, kind: [1n] } })).toThrow(VerificationError);
+    for (const kind of [0n, 1n, 3n, 4n]) {
+      const as = { ...n, statement: { ...n.statement, kind: [kind] } };
+      expect(() => accept(as), String(kind)).toThrow(VerificationError);
+      expect(() => proveFold(k, cls, keys, base, [as, leaves[1]]), String(kind)).toThrow(VerificationError);
+    }
   });
-  it('refuses the published keys in place of those that were used, on any level', () => {
-    // A leaf circuit without work: its grinding bits are not required to be zero. The prover names the published keys all the same.
-    const fixed = new Map(cls.leaf.fixed);
+  it('refuses the published key in place of that which was used, on any level', () => {
+    // A leaf circuit without work: its grinding bits are not required to be zero. The prover names the published key all the same.
+    const fixed = new Map(cls.circuits[ONE].fixed);
     fixed.set(
       'S.dead',
       fixed.get('S.dead')!.map(() => 0n),
     );
-    const bad = { ...cls, leaf: { ...cls.leaf, fixed } },
+    const circuits = cls.circuits.map((x, i) => (i === ONE ? { ...x, fixed } : x)),
+      bad = { ...cls, circuits },
       own = recursionKeys(k, bad),
-      forged = { ...own, leaf: keys.leaf, fold: keys.fold };
-    const c = chains(run),
-      [first, second] = [0, 1].map((t) =>
-        proveLeaf(k, bad, forged, base, { parts: [run[t]], from: t, dataIn: c[t].data, scalarsIn: c[t].scalars }),
-      );
-    expect(() => accept(first)).toThrow(/a claim on the keys does not hold/);
+      forged = { ...own, root: keys.root };
+    const [first, second] = [0, 1].map((t) => make(bad, forged, ONE, run, t));
+    expect(() => accept(first)).toThrow(/a claim on the fixed columns does not hold/);
     // Beside an honest leaf there is no stack on which both claims hold; two forged ones fold, and the end refuses.
     expect(() => proveFold(k, cls, forged, base, [first, leaves[1]])).toThrow(/merge of frozen claims/);
     const fold = proveFold(k, cls, forged, base, [first, second]);
-    expect(() => accept(fold)).toThrow(/a claim on the keys does not hold/);
-    expect(() => verifyEnd(vk, cls, { ...keys, fold: own.leaf }, all)).toThrow(/other keys than the published ones/);
+    expect(() => accept(fold)).toThrow(/a claim on the fixed columns does not hold/);
+    expect(() => proveEnd(k, cls, forged, base, fold)).toThrow(/the children do not verify/);
+    expect(() => settleNode(vk, cls, { ...keys, root: own.root }, all)).toThrow(/another key than the published one/);
   });
-  it('refuses a run on other weights than those of its digest', () => {
-    const claim = verifyEnd(vk, cls, keys, all),
-      m = vk.mark(),
-      words = base.words.slice(),
-      at = vk.alloc(8 * words.length);
-    words[3] += 1n;
-    vk.i64.set(words, at / 8);
-    expect(() => settleFrozen(vk, at, words.length, [claim])).toThrow(VerificationError);
-    vk.release(m);
-  });
-  it('refuses every field of the statement changed alone', () => {
+  it('refuses every field of a node changed alone', () => {
     for (const f of Object.keys(all.statement) as (keyof typeof all.statement)[]) {
-      const w = [...all.statement[f]];
-      w[0] += 1n;
-      expect(() => accept({ ...all, statement: { ...all.statement, [f]: w } }), f).toThrow(VerificationError);
-      expect(() => accept({ ...all, statement: { ...all.statement, [f]: w.slice(1) } }), f).toThrow(/canonical words/);
+      expect(() => accept({ ...all, statement: { ...all.statement, [f]: word(all.statement[f]) } }), f).toThrow(VerificationError);
+      expect(() => accept({ ...all, statement: { ...all.statement, [f]: all.statement[f].slice(1) } }), f).toThrow(/canonical words/);
     }
   });
 });

@@ -5,6 +5,7 @@ import { fillStack, powerSum } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { tableColumns } from '../tensor/tables.js';
 import type { TensorClass } from '../tensor/types.js';
+import type { Programs } from './programs.js';
 import type { Setup } from './setup.js';
 
 /** One program proof of a step: words, roots of the state it leaves, loss summed over its targets (0 for an update). */
@@ -41,7 +42,7 @@ export const meanLoss = (s: Setup, step: number, sum: bigint): number =>
   Number(sum) / 2 ** s.program.tensors.find((t) => t.name === 'loss')!.frac / s.batches[step].targets;
 
 /** Digest and stack of the frozen integers, weights and tables. */
-export function frozenOf(k: Kernels, s: Setup): { digest: bigint[]; ptr: number; cells: number } {
+export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): { digest: bigint[]; ptr: number; cells: number } {
   const cells = s.plan.layouts.get('frozen')!.cells,
     ptr = k.zeroed(8 * cells),
     m = k.mark(),
@@ -62,7 +63,7 @@ export function frozenOf(k: Kernels, s: Setup): { digest: bigint[]; ptr: number;
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
 /** Commitment (root, point, value) to a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
-export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', state: AdapterState): bigint[] {
+export function stateRoot(k: Kernels, s: Programs, cls: 'cIn' | 'oIn' | 'aIn', state: AdapterState): bigint[] {
   const plan = cls === 'oIn' && s.update ? s.update.plan : s.plan,
     m = k.mark(),
     w = plan.stateWhir!,
@@ -93,3 +94,7 @@ export function stateRoot(k: Kernels, s: Setup, cls: 'cIn' | 'oIn' | 'aIn', stat
   k.release(m);
   return [...root, ...z, ...value];
 }
+
+/** Commitment of zero accumulators, with which every step begins; ten zeros where micro-batches are not accumulated. */
+export const zeroAccumulators = (k: Kernels, s: Programs, state: AdapterState): bigint[] =>
+  s.update ? stateRoot(k, s, 'aIn', state) : Array<bigint>(10).fill(0n);

@@ -1,56 +1,92 @@
-import { type Circuit, type Heights, circuitProgram, compileCircuit } from '../../circuit/program.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import canonicalize from 'canonicalize';
+import type { Heights } from '../../circuit/program.js';
 import { circuitKey } from '../../circuit/prove.js';
 import type { Kernels } from '../../kernels/runtime.js';
-import { type Plan, type ProofOptions, makePlan } from '../../tensor/plan.js';
-import { type FoldShape, type LeafShape, foldCircuit, leafCircuit } from './circuits.js';
-
-/** Leaf and fold of one height class: one program, two sets of fixed columns. */
-export interface RecursionClass {
-  readonly plan: Plan;
-  readonly leafShape: LeafShape;
-  readonly foldShape: FoldShape;
-  readonly leaf: Circuit;
-  readonly fold: Circuit;
-}
+import type { Plan } from '../../tensor/plan.js';
+import { PROOF_VERSION, programDigest } from '../../tensor/statement.js';
+import { stackRoot } from '../settle/prove.js';
+import { SETTLE_RATE, settleShape } from '../settle/shape.js';
+import { RECURSION_VERSION, type RecursionClass } from './class.js';
 
 /**
- * The height class of a leaf: the least heights (in the order of this search) that hold the leaf and a fold of two proofs of that same class. The fold's own rows depend on the
- * heights only through logarithms, so the search ends after a few rounds.
+ * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is made, and the roots of the fixed columns. Its
+ * digest is the verification key in one line. `programs` and `leaves` say of what the circuits are made.
  */
-export function recursionClass(leaf: Omit<LeafShape, 'keyVars'>, options: ProofOptions): RecursionClass {
-  const { baseVars } = leaf;
-  let least: Heights | undefined,
-    keyVars = 16;
-  for (let round = 0; round < 12; round++) {
-    const leafShape = { ...leaf, keyVars },
-      a = compileCircuit((ch) => leafCircuit(ch, leafShape), least);
-    const plan = makePlan(circuitProgram(a.heights), options);
-    if (plan.frozenVars + 1 !== keyVars) {
-      keyVars = plan.frozenVars + 1;
-      least = a.heights;
-      continue;
-    }
-    const foldShape = { plan, baseVars, keyVars },
-      b = compileCircuit((ch) => foldCircuit(ch, foldShape), a.heights);
-    if (JSON.stringify(b.heights) === JSON.stringify(a.heights)) return { plan, leafShape, foldShape, leaf: a, fold: b };
-    least = b.heights;
-  }
-  throw new Error('no height class holds its own fold');
+export interface VerificationKey {
+  readonly type: 'certune-key';
+  readonly version: number;
+  readonly proofVersion: number;
+  readonly programs: readonly string[];
+  readonly leaves: readonly { readonly kind: string; readonly count: number }[];
+  readonly proof: {
+    readonly bits: number;
+    readonly rate: number;
+    readonly endRate: number;
+    readonly settleRate: number;
+    readonly grinding: number;
+  };
+  readonly heights: Heights;
+  readonly endHeights: Heights;
+  readonly baseVars: number;
+  readonly root: readonly string[];
+  readonly endRoot: readonly string[];
 }
 
-/** Verification keys of a class: digests of the fixed columns, and the stack of both, each padded to 2^vars. */
+/** Verification keys of a class: stacks of fixed columns and their roots. */
 export interface RecursionKeys {
-  readonly leaf: readonly bigint[];
-  readonly fold: readonly bigint[];
-  readonly stack: BigInt64Array;
+  /** All circuits by kind, each padded to 2^frozenVars. */ readonly stack: BigInt64Array;
+  readonly root: readonly bigint[];
+  readonly end: { readonly stack: BigInt64Array; readonly root: readonly bigint[] };
+  /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */ readonly digests: readonly string[];
+  readonly published: VerificationKey;
 }
 
+/** Commitment shape of the end's own columns. */
+export const endKeyShape = (plan: Plan) => settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main);
+
+const hex = (words: readonly bigint[]): string => words.map((w) => w.toString(16).padStart(8, '0')).join('');
+
+/** Columns and keys of a class: a few seconds. */
 export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
-  const a = circuitKey(k, c.plan, c.leaf.fixed),
-    b = circuitKey(k, c.plan, c.fold.fixed),
-    half = 2 ** c.plan.frozenVars,
-    stack = new BigInt64Array(2 * half);
-  stack.set(a.stack);
-  stack.set(b.stack, half);
-  return { leaf: a.digest, fold: b.digest, stack };
+  const parts = c.circuits.map((x) => circuitKey(k, c.plan, x.fixed)),
+    own = circuitKey(k, c.end.plan, c.end.circuit.fixed),
+    slot = 2 ** c.plan.frozenVars,
+    stack = new BigInt64Array((parts.length - 1) * slot + parts[parts.length - 1].stack.length);
+  parts.forEach((p, i) => stack.set(p.stack, i * slot));
+  const root = stackRoot(k, c.end.shape.keyShape, stack),
+    endRoot = stackRoot(k, endKeyShape(c.end.plan), own.stack),
+    { main } = c.plan.options!;
+  const programs = [...new Set(c.leaves.map((l) => l.plan.program))];
+  return {
+    stack,
+    root,
+    end: { stack: own.stack, root: endRoot },
+    digests: [...parts, own].map((p) => `sha256:${hex(p.digest)}`),
+    published: {
+      type: 'certune-key',
+      version: RECURSION_VERSION,
+      proofVersion: PROOF_VERSION,
+      programs: programs.map((p) => `sha256:${hex(programDigest(p))}`),
+      leaves: c.leaves.map(({ kind, count }) => ({ kind, count })),
+      proof: {
+        bits: main.bits,
+        rate: main.logInvRate,
+        endRate: c.end.plan.options!.main.logInvRate,
+        settleRate: SETTLE_RATE,
+        grinding: main.grinding,
+      },
+      heights: c.circuits[0].heights,
+      endHeights: c.end.circuit.heights,
+      baseVars: c.run.baseVars,
+      root: root.map(String),
+      endRoot: endRoot.map(String),
+    },
+  };
 }
+
+/** The key in one line: SHA-256 of its canonical JSON. */
+export const keyDigest = (key: VerificationKey): string => {
+  const d = sha256(new TextEncoder().encode(canonicalize(key)!));
+  return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+};

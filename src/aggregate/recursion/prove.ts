@@ -9,12 +9,17 @@ import type { Statement } from '../../tensor/statement.js';
 import { verifyProgram } from '../../tensor/verify.js';
 import { NativeChannel } from '../../transcript/index.js';
 import { proveMerge } from '../merge/prove.js';
-import { type LeafInput, foldCircuit, leafCircuit } from './circuits.js';
-import type { RecursionClass, RecursionKeys } from './keys.js';
-import { decode } from './statement.js';
-import { type NodeProof, claimOf, verifyNode } from './verify.js';
+import { verifyMerge } from '../merge/verify.js';
+import { type Settled, commitStack, proveSettled } from '../settle/prove.js';
+import type { RecursionClass } from './class.js';
+import { endCircuit } from './end.js';
+import { foldCircuit, keyWords } from './fold.js';
+import { type RecursionKeys, endKeyShape } from './keys.js';
+import { type Before, leafCircuit } from './leaf.js';
+import { type EndStatement, type NodeStatement, decode, endLayout, layout } from './statement.js';
+import { END_KIND, type EndProof, type NodeProof, claimOf, endPublics, verifyNode } from './verify.js';
 
-/** A stack of signed words and its digest. */
+/** The frozen stack, its digest and, once an end has been proven with it, the root of its commitment. */
 export interface Stack {
   readonly words: BigInt64Array;
   readonly digest: readonly bigint[];
@@ -24,23 +29,31 @@ export interface NodeOptions {
   readonly onPhase?: (name: string) => void;
 }
 
+/** What a leaf is made from. */
+export interface LeafParts {
+  readonly parts: readonly { readonly proof: BigUint64Array; readonly statement: Statement }[];
+  readonly before: Before;
+  readonly dataset: readonly bigint[];
+  readonly epoch: bigint;
+}
+
 function prove(
   k: Kernels,
-  c: RecursionClass,
+  plan: Plan,
   circuit: Circuit,
-  digest: readonly bigint[],
+  frozen: readonly bigint[],
   o: NodeOptions,
   run: (ch: CircuitChannel) => void,
-): NodeProof {
+): { proof: BigUint64Array; words: bigint[] } {
   o.onPhase?.('witness');
   const ch = new CircuitChannel(new BigUint64Array(0));
   run(ch);
   if (ch.failed.length) throw new Error(`the children do not verify: ${ch.failed[0]}`);
-  const { proof } = proveCircuit(k, c.plan, circuitCells(ch, circuit), {
-    frozenDigest: digest,
+  const { proof } = proveCircuit(k, plan, circuitCells(ch, circuit), {
+    frozenDigest: frozen,
     ...(o.onPhase ? { onPhase: o.onPhase } : {}),
   });
-  return { proof, statement: decode(ch.rows.U.value.map(mod), c.foldShape.baseVars, c.foldShape.keyVars) };
+  return { proof, words: ch.rows.U.value.map(mod) };
 }
 
 function withStack<T>(k: Kernels, words: BigInt64Array, f: (ptr: number) => T): T {
@@ -60,36 +73,49 @@ const merge = (
   stack: BigInt64Array,
 ): BigUint64Array => withStack(k, stack, (at) => proveMerge(k, { frozenVars: vars } as Plan, digest, claims, at, stack.length));
 
-/** Proves a leaf from the program proofs of its steps. Throws Error naming the first check that fails. */
+function node(
+  k: Kernels,
+  c: RecursionClass,
+  keys: RecursionKeys,
+  kind: number,
+  o: NodeOptions,
+  run: (ch: CircuitChannel) => void,
+): NodeProof {
+  const { proof, words } = prove(k, c.plan, c.circuits[kind], keyWords(keys.root, BigInt(kind), 0n), o, run);
+  return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) as unknown as NodeStatement };
+}
+
+/** Proves leaf `kind` (1, 2, 3: the class's leaves in order) from its program proofs. Throws Error naming the first check that fails. */
 export function proveLeaf(
   k: Kernels,
   c: RecursionClass,
   keys: RecursionKeys,
   base: Stack,
-  input: {
-    readonly parts: readonly { readonly proof: BigUint64Array; readonly statement: Statement }[];
-    readonly from: number;
-    readonly dataIn: readonly bigint[];
-    readonly scalarsIn: readonly bigint[];
-  },
+  kind: number,
+  input: LeafParts,
   o: NodeOptions = {},
 ): NodeProof {
-  const s = c.leafShape,
-    claims: DetachedClaim[] = [];
-  s.plans.forEach((plan, i) => {
-    if (!plan.frozenVars) return;
-    const ch = new NativeChannel(k, input.parts[i].proof);
-    claims.push(verifyProgram(ch, plan, input.parts[i].statement).detach(ch));
-    ch.close();
-  });
-  const given: LeafInput = {
+  const s = c.leaves[kind - 1];
+  if (input.parts.length !== s.count)
+    throw new RangeError(`a leaf of kind ${kind} has ${s.count} program proofs, not ${input.parts.length}`);
+  const claims: DetachedClaim[] = [];
+  if (s.plan.frozenVars && s.count > 1)
+    for (const p of input.parts) {
+      const ch = new NativeChannel(k, p.proof);
+      try {
+        claims.push(verifyProgram(ch, s.plan, p.statement).detach(ch));
+      } finally {
+        ch.close();
+      }
+    }
+  const given = {
     ...input,
-    ...(claims.length > 1 ? { merge: merge(k, s.baseVars, base.digest, claims, base.words) } : {}),
-    leafKey: keys.leaf,
-    foldKey: keys.fold,
-    key0: mod(keys.stack[0]),
+    ...(claims.length > 1 ? { merge: merge(k, c.run.baseVars, base.digest, claims, base.words) } : {}),
+    frozen: base.digest,
+    key: keys.root,
+    first: [mod(base.words[0]), mod(keys.stack[0])] as const,
   };
-  return prove(k, c, c.leaf, keys.leaf, o, (ch) => leafCircuit(ch, s, given));
+  return node(k, c, keys, kind, o, (ch) => leafCircuit(ch, c.run, s, kind, given));
 }
 
 /** Proves that two neighbouring nodes hold. Throws Error naming the first check that fails. */
@@ -103,9 +129,53 @@ export function proveFold(
 ): NodeProof {
   o.onPhase?.('merge');
   const own = children.map((n) => verifyNode(k, c, n)),
-    carried = (f: 'base' | 'key'): DetachedClaim[] => children.map((n) => claimOf(c.plan, n.statement[f]));
-  const { baseVars, keyVars } = c.foldShape;
+    carried = (f: 'base' | 'columns'): DetachedClaim[] => children.map((n) => claimOf(c.plan, n.statement[f]));
+  const { baseVars, keyVars } = c.child;
   const mergeBase = merge(k, baseVars, base.digest, carried('base'), base.words),
-    mergeKey = merge(k, keyVars, [...keys.leaf, ...keys.fold], [...own, ...carried('key')], keys.stack);
-  return prove(k, c, c.fold, keys.fold, o, (ch) => foldCircuit(ch, c.foldShape, { children, mergeBase, mergeKey }));
+    mergeColumns = merge(k, keyVars, keys.root, [...own, ...carried('columns')], keys.stack);
+  return node(k, c, keys, 0, o, (ch) => foldCircuit(ch, c.child, { children, mergeBase, mergeColumns }));
+}
+
+/**
+ * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack and to the columns take 16 words
+ * per word of the stack while they are made. Throws Error naming the first check that fails.
+ */
+export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: NodeOptions = {}): EndProof {
+  o.onPhase?.('merge');
+  const { keyVars } = c.child,
+    { keyShape, baseShape } = c.end.shape,
+    claims = [verifyNode(k, c, of), claimOf(c.plan, of.statement.columns)],
+    merged = merge(k, keyVars, keys.root, claims, keys.stack);
+  const ch = new NativeChannel(k, merged);
+  let columns: DetachedClaim;
+  try {
+    columns = verifyMerge(ch, { frozenVars: keyVars } as Plan, keys.root, claims).detach(ch);
+  } finally {
+    ch.close();
+  }
+  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T): T => {
+    const m = k.mark(),
+      out = f(commitStack(k, shape, words));
+    k.release(m);
+    return out;
+  };
+  o.onPhase?.('settle');
+  const openColumns = opened(keyShape, keys.stack, (s) => proveSettled(k, s, columns)),
+    { root, openBase } = opened(baseShape, base.words, (s) => ({
+      root: s.oracle.root,
+      openBase: proveSettled(k, s, claimOf(c.plan, of.statement.base)),
+    }));
+  const { proof, words } = prove(k, c.end.plan, c.end.circuit, keyWords(keys.end.root, END_KIND, 0n), o, (x) =>
+    endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
+  );
+  o.onPhase?.('columns');
+  const statement = decode(words, endLayout()) as unknown as EndStatement,
+    own = new NativeChannel(k, proof);
+  let claim: DetachedClaim;
+  try {
+    claim = verifyProgram(own, c.end.plan, endPublics(c.end.plan, statement, keys.end.root)).detach(own);
+  } finally {
+    own.close();
+  }
+  return { statement, proof, opening: opened(endKeyShape(c.end.plan), keys.end.stack, (s) => proveSettled(k, s, claim)) };
 }

@@ -1,109 +1,211 @@
-import type { Kernels } from '../../kernels/runtime.js';
-import { batchInputs } from '../../model/step.js';
-import { scheduleScalars } from '../../optim/constants.js';
-import { P } from '../../field/goldilocks.js';
-import { settleFrozen } from '../../tensor/deferred.js';
+import { initialMaster } from '../../model/init.js';
+import { TARGETS } from '../../model/llama.js';
+import { type AdapterState, batchInputs, initialState } from '../../model/step.js';
+import { type ScheduleRow, scheduleScalars } from '../../optim/constants.js';
+import { scheduleRows } from '../../policy/schedule.js';
 import type { Plan, ProofOptions } from '../../tensor/plan.js';
-import { type Publics, publicTensors } from '../../tensor/statement.js';
+import { type Publics, type Statement, publicTensors } from '../../tensor/statement.js';
 import type { Program } from '../../tensor/types.js';
-import { VerificationError } from '../../transcript/arith.js';
-import { manifestWords } from '../manifest.js';
+import { type Manifest, manifestWords } from '../manifest.js';
+import { GRINDING, type Programs, programsOf } from '../programs.js';
 import { type Setup, UnsupportedError } from '../setup.js';
-import { frozenOf, stateRoot } from '../state.js';
-import { type RecursionClass, type RecursionKeys, recursionClass } from './keys.js';
-import { CHAIN_START, extend } from './statement.js';
-import { type NodeProof, verifyEnd } from './verify.js';
+import { LEFT, type ProofPart, noFrozen } from '../state.js';
+import { type RecursionClass, recursionClass } from './class.js';
+import type { Before } from './leaf.js';
+import { type PartKind, type Place, START, advance, programsDigest } from './statement.js';
 
-/** Programs that a step of the run proves, in order. Throws UnsupportedError where steps differ: a leaf circuit has one shape. */
-export function stepPlans(s: Setup): { program: Program; plan: Plan }[] {
-  const counts = new Set(s.batches.map((b) => b.micro.length));
-  if (counts.size > 1)
-    throw new UnsupportedError([
-      'steps of different numbers of micro-batches cannot be folded: choose a batch that is a multiple of microBatch',
-    ]);
-  const main = { program: s.program, plan: s.plan };
-  return s.update ? [...Array.from({ length: [...counts][0] }, () => main), s.update] : [main];
+/** What follows from the manifest alone: neither base nor data. */
+export interface Facts extends Programs {
+  readonly manifest: Manifest;
+  readonly rows: readonly ScheduleRow[];
 }
 
-/** Height class of a run: one step per leaf. */
-export function runClass(k: Kernels, s: Setup, options: ProofOptions): RecursionClass {
-  const plans = stepPlans(s).map((x) => x.plan);
+/** Facts of a run. Throws what programsOf and scheduleRows throw. */
+export const factsOf = (m: Manifest): Facts => ({
+  manifest: m,
+  rows: scheduleRows({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
+  ...programsOf(m.config, m.base),
+});
+
+/** Adapter and optimiser that a run starts from when it imports none: seeded. */
+export const initialOf = (f: Facts): AdapterState =>
+  initialState(
+    f.program,
+    initialMaster(
+      f.manifest.base.shape,
+      f.manifest.config.lora.r,
+      TARGETS.filter((t) => f.manifest.config.lora.targets.includes(t)),
+      f.manifest.config.lora.seed,
+    ),
+  );
+
+/** Batches in an epoch. */
+export function epochBatches({ dataset, config }: Manifest): number {
+  const n = dataset.examples / config.train.batch;
+  return config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n);
+}
+
+/** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
+export function stepKinds(f: Facts, step: number): PartKind[] {
+  if (!f.update) return ['step'];
+  const { batch, microBatch } = f.manifest.config.train,
+    at = (step % epochBatches(f.manifest)) * batch,
+    micros = Math.ceil(Math.min(batch, f.manifest.dataset.examples - at) / Math.min(batch, microBatch));
+  return [...Array<PartKind>(micros).fill('micro'), 'update'];
+}
+
+const programOf = (f: Facts, kind: PartKind): { program: Program; plan: Plan } => (kind === 'update' ? f.update! : f);
+
+/** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
+export function nodeOptions(f: Facts): ProofOptions {
+  const { bits } = f.plan.options.main,
+    p = { bits, logInvRate: 2, grinding: GRINDING };
+  return { main: p, state: p };
+}
+
+/**
+ * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes seconds. Throws UnsupportedError
+ * where the run's proofs are hashed with BLAKE3.
+ */
+export function runClass(f: Facts, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(f)): RecursionClass {
+  if (f.plan.options.main.hash === 'blake3')
+    throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
+  const { steps } = f.manifest.config.train,
+    epoch = epochBatches(f.manifest),
+    shape = { programs: programsDigest([f.program, ...(f.update ? [f.update.program] : [])]), zeroAcc, baseVars: f.plan.frozenVars };
+  if (!f.update) {
+    const whole = Math.floor(steps / epoch);
+    return recursionClass(shape, [{ kind: 'step', plan: f.plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);
+  }
+  const micros = Array.from({ length: Math.min(steps, epoch) }, (_, t) => stepKinds(f, t).length - 1);
   return recursionClass(
-    { plans, steps: 1, baseVars: s.plan.frozenVars, ...(s.update ? { zeroAcc: stateRoot(k, s, 'aIn', s.initial) } : {}) },
+    shape,
+    [
+      { kind: 'micro', plan: f.plan, rows: micros },
+      { kind: 'update', plan: f.update.plan, rows: [1] },
+    ],
     options,
   );
 }
 
-/** Public inputs of every program of a step; `losses` are those of its micro-batches in order. */
-export function stepPublics(s: Setup, step: number, losses: readonly bigint[]): { program: Program; publics: Publics }[] {
-  const { config } = s,
-    b = s.batches[step],
-    rows = Math.min(config.train.batch, config.train.microBatch);
-  const scalars = Object.entries(scheduleScalars(s.rows[step], b.targets, config.train.clip, s.program.axes['P'], step)).map(
-    ([n, v]) => [n, BigInt64Array.of(v)] as const,
-  );
-  return stepPlans(s).map(({ program }, i) => {
-    const all = new Map<string, BigInt64Array | Int32Array>([
-      ...scalars,
-      ...(i < b.micro.length
-        ? [...batchInputs(b.micro[i], rows, config.train.sequence), ['loss', BigInt64Array.of(losses[i])] as const]
-        : []),
-    ]);
-    return {
-      program,
-      publics: new Map(publicTensors(program).flatMap((t) => (all.has(t.name) ? [[t.name, all.get(t.name)!] as const] : []))),
-    };
-  });
+/** One leaf of a run: circuit, and the program proofs that it takes. */
+export interface LeafRange {
+  readonly kind: number;
+  readonly parts: readonly { readonly step: number; readonly part: number }[];
 }
 
-/** Chains before every step and after the last; the losses are those of the micro-batches, step by step. */
-export function runChains(s: Setup, losses: readonly (readonly bigint[])[]): { data: bigint[]; scalars: bigint[] }[] {
-  const out = [{ data: [...CHAIN_START], scalars: [...CHAIN_START] }];
-  losses.forEach((l, step) => {
-    let { data, scalars } = out[step];
-    for (const { program, publics } of stepPublics(s, step, l)) {
-      data = extend(program, 'data', data, publics);
-      scalars = extend(program, 'scalars', scalars, publics);
+/** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
+export function leafRanges(c: RecursionClass, f: Facts, from: number, to: number): LeafRange[] {
+  const epoch = epochBatches(f.manifest),
+    out: LeafRange[] = [];
+  const cut = (kind: PartKind, parts: LeafRange['parts']): void => {
+    const circuits = c.leaves.map((l, i) => ({ ...l, number: i + 1 })).filter((l) => l.kind === kind);
+    for (let at = 0; at < parts.length; ) {
+      const l = circuits.find((x) => x.count <= parts.length - at)!;
+      out.push({ kind: l.number, parts: parts.slice(at, at + l.count) });
+      at += l.count;
     }
-    out.push({ data, scalars });
-  });
+  };
+  for (let at = from; at < to; ) {
+    const next = f.update ? at + 1 : Math.min(to, (Math.floor(at / epoch) + 1) * epoch);
+    if (f.update) {
+      const micros = stepKinds(f, at).length - 1;
+      cut(
+        'micro',
+        Array.from({ length: micros }, (_, part) => ({ step: at, part })),
+      );
+      cut('update', [{ step: at, part: micros }]);
+    } else
+      cut(
+        'step',
+        Array.from({ length: next - at }, (_, i) => ({ step: at + i, part: 0 })),
+      );
+    at = next;
+  }
   return out;
 }
 
-/**
- * Verifies a whole run by its last node: the published keys, the initial state, the released adapter, all steps in order on the batches of the sampler and
- * the rows of the schedule with these losses, and the claim on the base.
- */
-export function verifyFolded(
-  k: Kernels,
-  s: Setup,
-  c: RecursionClass,
-  keys: RecursionKeys,
-  node: NodeProof,
-  losses: readonly (readonly bigint[])[],
-  released: BigInt64Array,
-): void {
-  const claim = verifyEnd(k, c, keys, node),
-    st = node.statement,
-    n = s.config.train.steps,
-    fz = frozenOf(k, s);
-  const same = (what: string, got: readonly bigint[], want: readonly bigint[]): void => {
-    if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
+/** Public inputs of part `part` of a step; `loss` is that of its micro-batch. */
+export function partPublics(s: Setup, step: number, part: number, loss: bigint): { kind: PartKind; program: Program; publics: Publics } {
+  const kind = stepKinds(s, step)[part],
+    { program } = programOf(s, kind),
+    b = s.batches[step],
+    { train } = s.config,
+    all = new Map<string, BigInt64Array | Int32Array>([
+      ...scalarPublics(s, step, b.targets),
+      ...(kind === 'update'
+        ? []
+        : [
+            ...batchInputs(b.micro[part], Math.min(train.batch, train.microBatch), train.sequence),
+            ['loss', BigInt64Array.of(loss)] as const,
+          ]),
+    ]);
+  return {
+    kind,
+    program,
+    publics: new Map(publicTensors(program).flatMap((t) => (all.has(t.name) ? [[t.name, all.get(t.name)!] as const] : []))),
   };
-  if (losses.length !== n || losses.some((l, t) => l.length !== s.batches[t].micro.length))
-    throw new VerificationError('losses', `${n} steps need one loss per micro-batch`);
-  same('manifest', st.context, manifestWords(s.manifest));
-  same('frozen digest', st.frozen, fz.digest);
-  same('step range', [...st.from, ...st.to], [0n, BigInt(n)]);
-  same('initial adapter', st.cIn, stateRoot(k, s, 'cIn', s.initial));
-  same('initial optimiser state', st.oIn, stateRoot(k, s, 'oIn', s.initial));
-  same('released adapter', st.cOut.slice(0, 4), stateRoot(k, s, 'cIn', { ...s.initial, C: released }).slice(0, 4));
-  const end = runChains(s, losses)[n];
-  same('start of the data', st.dataIn, CHAIN_START);
-  same('data', st.dataOut, end.data);
-  same('start of the schedule', st.scalarsIn, CHAIN_START);
-  same('schedule and losses', st.scalarsOut, end.scalars);
-  const sum = losses.flat().reduce((a, b) => a + b, 0n);
-  same('sum of losses', st.loss, [((sum % P) + P) % P]);
-  settleFrozen(k, fz.ptr, fz.cells, [claim]);
+}
+
+/** Scalars of the schedule's row, by name. Throws HyperparameterError. */
+export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
+  Object.entries(scheduleScalars(f.rows[step], targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
+    ([n, v]) => [n, BigInt64Array.of(v)] as const,
+  );
+
+/** What every part's statement needs: digest of the base's stack, commitment of zero accumulators. */
+export interface RunContext {
+  readonly frozen: readonly bigint[];
+  readonly zeroAcc: readonly bigint[];
+}
+
+/** Statement of a part that was proven from `at` on, and where the run stands after it. */
+export function partStatement(
+  s: Setup,
+  { frozen, zeroAcc }: RunContext,
+  at: Before,
+  step: number,
+  part: number,
+  proof: Pick<ProofPart, 'roots' | 'loss'>,
+): { statement: Statement; after: Before } {
+  const { kind, program, publics } = partPublics(s, step, part, proof.loss),
+    entered: Record<string, readonly bigint[]> = {
+      ...(kind === 'update' ? {} : { cIn: at.c }),
+      ...(kind === 'micro' ? {} : { oIn: at.o }),
+      ...(kind === 'step' ? {} : { aIn: at.a }),
+    },
+    left = Object.fromEntries(LEFT[kind].map((c) => [c, proof.roots[c]]));
+  return {
+    statement: {
+      context: manifestWords(s.manifest),
+      frozen: kind === 'update' ? noFrozen() : frozen,
+      roots: { ...entered, ...left },
+      publics,
+    },
+    after: {
+      place: advance(kind, program, BigInt(epochBatches(s.manifest)), at.place, publics),
+      c: left['cOut'] ?? at.c,
+      o: left['oOut'] ?? at.o,
+      a: kind === 'update' ? zeroAcc : (left['aOut'] ?? at.a),
+    },
+  };
+}
+
+/** One step of the list that travels beside an end proof. */
+export interface StepLosses {
+  /** Target tokens of the step. */ readonly targets: number;
+  /** Loss of every micro-batch, summed over its targets. */ readonly losses: readonly bigint[];
+}
+
+/** Place after the last step when the data are at hand. */
+export function placeWithData(s: Setup, list: readonly StepLosses[]): Place {
+  let at = START;
+  const epoch = BigInt(epochBatches(s.manifest));
+  list.forEach((x, step) =>
+    stepKinds(s, step).forEach((_, part) => {
+      const { kind, program, publics } = partPublics(s, step, part, x.losses[part] ?? 0n);
+      at = advance(kind, program, epoch, at, publics);
+    }),
+  );
+  return at;
 }

@@ -1,85 +1,190 @@
+import { P } from '../../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
-import { packPublic, packing, publicTensors, type Publics } from '../../tensor/statement.js';
+import { packPublic, packing, programDigest, type Publics, publicTensors } from '../../tensor/statement.js';
 import type { Program } from '../../tensor/types.js';
+import { VerificationError } from '../../transcript/arith.js';
 
 /*
- * Statement of a leaf or fold, words in the order of `layout`. It says: from the state (c, o)In the steps from .. to - 1 lead to (c, o)Out; their
- * public inputs extend the chains dataIn and scalarsIn to dataOut and scalarsOut; their losses add up to `loss`; provided that the frozen stack
- * `frozen` takes the value of `base` at its point, and the stack of both verification keys that of `key`.
+ * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states (c, o, a)In from the place posIn on,
+ * lead to the states (c, o, a)Out at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
+ * `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
  *
- *   data      ids and bits of every program proof (tokens, targets, masks)      chain = hashWords(statement, chain || words)
- *   scalars   its other public inputs (loss, schedule row), likewise
+ *   data      h(chain, step, micro, packed tokens, targets and masks)                       per program that has any
+ *   losses    h(chain, step, micro, loss)                                                   per program that has one
+ *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or has scalars
+ *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all
  *
- * The program is that of the leaf key: its digest is among the constants that the leaf circuit absorbs.
+ * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and schedule (`advance`).
+ * `end` is the statement of the end node: no claims, but the root of the base's stack.
  */
 export interface NodeStatement {
-  /** 0: leaf, 1: fold. */ readonly kind: readonly bigint[];
-  readonly leafKey: readonly bigint[];
-  readonly foldKey: readonly bigint[];
+  /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];
+  readonly key: readonly bigint[];
+  readonly program: readonly bigint[];
   readonly context: readonly bigint[];
+  readonly dataset: readonly bigint[];
   readonly frozen: readonly bigint[];
+  /** Batches in an epoch. */ readonly epoch: readonly bigint[];
+  readonly posIn: readonly bigint[];
+  readonly posOut: readonly bigint[];
   readonly cIn: readonly bigint[];
   readonly oIn: readonly bigint[];
+  readonly aIn: readonly bigint[];
   readonly cOut: readonly bigint[];
   readonly oOut: readonly bigint[];
-  readonly from: readonly bigint[];
-  readonly to: readonly bigint[];
+  readonly aOut: readonly bigint[];
   readonly dataIn: readonly bigint[];
   readonly dataOut: readonly bigint[];
-  readonly scalarsIn: readonly bigint[];
-  readonly scalarsOut: readonly bigint[];
+  readonly lossesIn: readonly bigint[];
+  readonly lossesOut: readonly bigint[];
+  readonly scheduleIn: readonly bigint[];
+  readonly scheduleOut: readonly bigint[];
   readonly loss: readonly bigint[];
   readonly base: readonly bigint[];
-  readonly key: readonly bigint[];
+  readonly columns: readonly bigint[];
 }
 export type Field = keyof NodeStatement;
 
-/** Number of words of every field: points of `baseVars` and `keyVars` elements, then a value. */
+/** The end node's statement: the claims are settled, `root` is that of the base's stack. */
+export type EndStatement = Omit<NodeStatement, 'kind' | 'base' | 'columns'> & { readonly root: readonly bigint[] };
+export type EndField = keyof EndStatement;
+
+/** The same in every node of a run. */
+export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch'] as const;
+/** Where a node begins, and where it ends: the right child begins where the left one ends. */
+export const ENTER = ['posIn', 'cIn', 'oIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn'] as const;
+export const LEAVE = ['posOut', 'cOut', 'oOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut'] as const;
+
+const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, number])[] = [
+  ['key', 4],
+  ['program', 4],
+  ['context', 8],
+  ['dataset', 4],
+  ['frozen', 8],
+  ['epoch', 1],
+  ['posIn', 7],
+  ['posOut', 7],
+  ['cIn', 10],
+  ['oIn', 10],
+  ['aIn', 10],
+  ['cOut', 10],
+  ['oOut', 10],
+  ['aOut', 10],
+  ['dataIn', 4],
+  ['dataOut', 4],
+  ['lossesIn', 4],
+  ['lossesOut', 4],
+  ['scheduleIn', 4],
+  ['scheduleOut', 4],
+  ['loss', 1],
+];
+
+/** Number of words of every field of a node: points of `baseVars` and `keyVars` elements, then a value. */
 export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, number> {
-  return new Map<Field, number>([
-    ['kind', 1],
-    ['leafKey', 8],
-    ['foldKey', 8],
-    ['context', 8],
-    ['frozen', 8],
-    ['cIn', 10],
-    ['oIn', 10],
-    ['cOut', 10],
-    ['oOut', 10],
-    ['from', 1],
-    ['to', 1],
-    ['dataIn', 4],
-    ['dataOut', 4],
-    ['scalarsIn', 4],
-    ['scalarsOut', 4],
-    ['loss', 1],
-    ['base', 3 * (baseVars + 1)],
-    ['key', 3 * (keyVars + 1)],
-  ]);
+  return new Map<Field, number>([['kind', 1], ...COMMON, ['base', 3 * (baseVars + 1)], ['columns', 3 * (keyVars + 1)]]);
 }
 
-/** Splits the public words of a node's proof. */
-export function decode(words: readonly bigint[], baseVars: number, keyVars: number): NodeStatement {
+/** The same of the end node. */
+export const endLayout = (): ReadonlyMap<EndField, number> => new Map<EndField, number>([...COMMON, ['root', 4]]);
+
+/** Splits the public words of a proof by a layout. */
+export function decode<F extends string>(words: readonly bigint[], sizes: ReadonlyMap<F, number>): Record<F, readonly bigint[]> {
   let at = 0;
   return Object.fromEntries(
-    [...layout(baseVars, keyVars)].map(([f, n]) => {
+    [...sizes].map(([f, n]) => {
       at += n;
       return [f, words.slice(at - n, at)];
     }),
-  ) as unknown as NodeStatement;
+  ) as unknown as Record<F, readonly bigint[]>;
 }
+
+/** Words of a hostile statement, in order. Throws VerificationError where a field is not so many canonical words. */
+export function encode<F extends string>(s: Readonly<Record<F, unknown>>, sizes: ReadonlyMap<F, number>): bigint[] {
+  return [...sizes].flatMap(([f, n]) => {
+    const w: unknown = s[f];
+    if (!Array.isArray(w) || w.length !== n || w.some((x: unknown) => typeof x !== 'bigint' || x < 0n || x >= P))
+      throw new VerificationError('statement', `${f} must be ${n} canonical words`);
+    return w as bigint[];
+  });
+}
+
+/** Digest of the run's programs, in the order of the manifest. */
+export const programsDigest = (programs: readonly Program[]): bigint[] => hashWords(DOMAIN.statement, programs.flatMap(programDigest));
+
+/** Kinds of program proofs. */
+export type PartKind = 'step' | 'micro' | 'update';
+
+/** Where a run stands between two program proofs. */
+export interface Place {
+  /** Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all. */
+  readonly pos: readonly bigint[];
+  readonly data: readonly bigint[];
+  readonly losses: readonly bigint[];
+  readonly schedule: readonly bigint[];
+}
+
+/** Before the first step. */
+export const START: Place = {
+  pos: Array<bigint>(7).fill(0n),
+  data: [0n, 0n, 0n, 0n],
+  losses: [0n, 0n, 0n, 0n],
+  schedule: [0n, 0n, 0n, 0n],
+};
 
 /** Public inputs of a program by the chain that takes them up, in the program's order. */
-export const chained = (p: Program, chain: 'data' | 'scalars'): string[] =>
-  publicTensors(p)
-    .filter((t) => packing(p, t).bits > 0 === (chain === 'data'))
-    .map((t) => t.name);
-
-/** Chain after one program proof: what a verifier who holds the data recomputes. */
-export function extend(p: Program, chain: 'data' | 'scalars', before: readonly bigint[], publics: Publics): bigint[] {
-  const words = chained(p, chain).flatMap((n) => packPublic(p, p.tensors.find((t) => t.name === n)!, publics.get(n)));
-  return hashWords(DOMAIN.statement, [...before, ...words]);
+export function chained(p: Program): { data: string[]; losses: string[]; schedule: string[] } {
+  const out = { data: [] as string[], losses: [] as string[], schedule: [] as string[] };
+  for (const t of publicTensors(p)) out[packing(p, t).bits > 0 ? 'data' : t.name === 'loss' ? 'losses' : 'schedule'].push(t.name);
+  return out;
 }
 
-/** Chain before the first step. */
-export const CHAIN_START: readonly bigint[] = [0n, 0n, 0n, 0n];
+/** Place after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch. */
+export function advance(kind: PartKind, p: Program, epoch: bigint, at: Place, publics: Publics): Place {
+  const names = chained(p),
+    words = (list: readonly string[]): bigint[] => list.flatMap((n) => packPublic(p, p.tensors.find((t) => t.name === n)!, publics.get(n)));
+  let [step, micro, targets, round, drawn, examples, total] = at.pos;
+  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
+      hashWords(DOMAIN.statement, [...chain, ...rest]),
+    data = names.data.length ? link(at.data, step, micro, ...words(names.data)) : at.data,
+    losses = names.losses.length ? link(at.losses, step, micro, ...words(names.losses)) : at.losses;
+  if (kind !== 'update') {
+    const mask = publics.get('mask'),
+      count = maskCounts(p, mask instanceof BigInt64Array ? mask : new BigInt64Array(0));
+    micro += 1n;
+    targets += count.targets;
+    total += count.targets;
+    examples += count.examples;
+  }
+  const schedule =
+    kind !== 'micro' || names.schedule.length ? link(at.schedule, step, micro, targets, ...words(names.schedule)) : at.schedule;
+  if (kind !== 'micro') {
+    step += 1n;
+    micro = 0n;
+    targets = 0n;
+    drawn += 1n;
+    if (drawn === epoch) {
+      round += 1n;
+      drawn = 0n;
+    }
+  }
+  return { pos: [step, micro, targets, round, drawn, examples, total], data, losses, schedule };
+}
+
+/** Positions that the mask selects, and rows of it that have any. A program without mask has none. */
+export function maskCounts(p: Program, mask: BigInt64Array): { targets: bigint; examples: bigint } {
+  const width = rowWidth(p);
+  let targets = 0n,
+    examples = 0n;
+  for (let at = 0; at < mask.length; at += width) {
+    const n = mask.subarray(at, at + width).reduce((x, y) => x + y, 0n);
+    targets += n;
+    if (n > 0n) examples += 1n;
+  }
+  return { targets, examples };
+}
+
+/** Cells in a row of the mask. */
+export function rowWidth(p: Program): number {
+  const t = p.tensors.find((x) => x.name === 'mask');
+  return t ? p.axes[t.axes[t.axes.length - 1]] : 1;
+}

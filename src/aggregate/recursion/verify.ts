@@ -1,12 +1,20 @@
-import { P, toSigned } from '../../field/goldilocks.js';
+import { toSigned } from '../../field/goldilocks.js';
+import { circuitProgram } from '../../circuit/program.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import { DetachedClaim, settleFrozen } from '../../tensor/deferred.js';
-import type { Plan } from '../../tensor/plan.js';
+import { type Plan, makePlan } from '../../tensor/plan.js';
+import { scheduleOf } from '../../tensor/schedule.js';
 import type { Statement } from '../../tensor/statement.js';
 import { verifyProgram } from '../../tensor/verify.js';
 import { type Ext, NativeChannel, VerificationError } from '../../transcript/index.js';
-import type { RecursionClass, RecursionKeys } from './keys.js';
-import { type NodeStatement, layout } from './statement.js';
+import { scheduleWords } from '../../transcript/schedule.js';
+import { settleSchedule } from '../settle/schedule.js';
+import { settleShape } from '../settle/shape.js';
+import { verifySettled } from '../settle/verify.js';
+import type { RecursionClass } from './class.js';
+import { keyWords } from './fold.js';
+import type { RecursionKeys, VerificationKey } from './keys.js';
+import { type EndStatement, type NodeStatement, encode, endLayout, layout } from './statement.js';
 
 /** A leaf or fold: its statement and the proof of it. */
 export interface NodeProof {
@@ -14,23 +22,33 @@ export interface NodeProof {
   readonly proof: BigUint64Array;
 }
 
-/** The statement of the circuit's program that a node's statement is. Throws VerificationError where it is not one. */
-export function programStatement(c: RecursionClass, s: NodeStatement): Statement {
-  const words: bigint[] = [];
-  for (const [f, n] of layout(c.foldShape.baseVars, c.foldShape.keyVars)) {
-    const w = s[f];
-    if (!Array.isArray(w) || w.length !== n || w.some((x) => typeof x !== 'bigint' || x < 0n || x >= P))
-      throw new VerificationError('statement', `${f} must be ${n} canonical words`);
-    words.push(...w);
-  }
-  if (s.kind[0] > 1n) throw new VerificationError('statement', 'kind must be 0 (leaf) or 1 (fold)');
-  while (words.length < c.plan.program.axes['rowU']) words.push(0n);
-  return {
-    roots: {},
-    frozen: s.kind[0] ? s.foldKey : s.leafKey,
-    publics: new Map([['public', BigInt64Array.from(words, toSigned)]]),
-  };
+/** The proof of a whole run or range: statement, proof of the end circuit, opening of the end's own fixed columns. */
+export interface EndProof {
+  readonly statement: EndStatement;
+  readonly proof: BigUint64Array;
+  readonly opening: BigUint64Array;
 }
+
+/** Number that stands for the end where a circuit's is absorbed. */
+export const END_KIND = 4n;
+
+const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]): Statement => {
+  const all = [...words];
+  while (all.length < plan.program.axes['rowU']) all.push(0n);
+  return { roots: {}, frozen, publics: new Map([['public', BigInt64Array.from(all, toSigned)]]) };
+};
+
+/** The statement of the circuit's program that a node's statement is. Throws VerificationError where it is not one. */
+export function nodePublics(c: RecursionClass, s: NodeStatement): Statement {
+  const words = encode(s, layout(c.child.baseVars, c.child.keyVars));
+  // A slot without a circuit is zero columns: under them anything is provable.
+  if (s.kind[0] >= BigInt(c.circuits.length)) throw new VerificationError('statement', 'kind is that of no circuit');
+  return publics(c.plan, words, keyWords(s.key, s.kind[0], 0n));
+}
+
+/** The statement of the end's program that an end's statement is. */
+export const endPublics = (plan: Plan, s: EndStatement, root: readonly bigint[]): Statement =>
+  publics(plan, encode(s, endLayout()), keyWords(root, END_KIND, 0n));
 
 /** A claim's words as elements. */
 export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
@@ -38,39 +56,92 @@ export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
   return new DetachedClaim(plan, all.slice(0, -1), all[all.length - 1]);
 }
 
-/** Verifies a node's proof alone; its statement then holds under the keys it names, if the claim returned (on the stack of keys) does. */
-export function verifyNode(k: Kernels, c: RecursionClass, node: NodeProof): DetachedClaim {
-  const st = programStatement(c, node.statement),
-    ch = new NativeChannel(k, node.proof);
+function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array): DetachedClaim {
+  const words = scheduleWords(scheduleOf(plan, st));
+  if (proof.length !== words) throw new VerificationError('proof length', `${proof.length} words, the circuit needs ${words}`);
+  const ch = new NativeChannel(k, proof);
   try {
-    const d = verifyProgram(ch, c.plan, st);
+    const d = verifyProgram(ch, plan, st);
     ch.finish();
-    const { point, value } = d.detach(ch);
-    return new DetachedClaim(c.plan, [[node.statement.kind[0], 0n, 0n], ...point], value);
+    return d.detach(ch);
   } finally {
     ch.close();
   }
 }
 
-/**
- * Verifies the last node of a run against published keys: the statement's keys must be these, and both claims on their stack are evaluated. Returns
- * the one claim that is left, on the frozen stack (weights and tables) of the statement's digest; the statement holds if it does.
- */
-export function verifyEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, node: NodeProof): DetachedClaim {
-  const { leafKey, foldKey, base, key } = node.statement,
-    own = verifyNode(k, c, node);
-  if (leafKey.some((w, i) => w !== keys.leaf[i]) || foldKey.some((w, i) => w !== keys.fold[i]))
-    throw new VerificationError('verification key', 'the proof was made under other keys than the published ones');
+/** Verifies a node's proof alone; its statement then holds under the key it names, if the claim returned (on the fixed columns) does. */
+export function verifyNode(k: Kernels, c: RecursionClass, node: NodeProof): DetachedClaim {
+  const { point, value } = verified(k, c.plan, nodePublics(c, node.statement), node.proof),
+    kind = Number(node.statement.kind[0]);
+  return new DetachedClaim(c.plan, [[BigInt(kind >> 1), 0n, 0n], [BigInt(kind & 1), 0n, 0n], ...point], value);
+}
+
+/** Checks claims on a stack by direct evaluation. */
+export function settleNative(k: Kernels, stack: BigInt64Array, claims: readonly DetachedClaim[], check: string, why: string): void {
   const m = k.mark(),
-    at = k.alloc(8 * keys.stack.length);
-  k.i64.set(keys.stack, at / 8);
+    at = k.alloc(8 * stack.length);
+  k.i64.set(stack, at / 8);
   try {
-    settleFrozen(k, at, keys.stack.length, [own, claimOf(c.plan, key)]);
+    settleFrozen(k, at, stack.length, claims);
   } catch (e) {
-    if (e instanceof VerificationError) throw new VerificationError('verification key', 'a claim on the keys does not hold');
+    if (e instanceof VerificationError) throw new VerificationError(check, why);
     throw e;
   } finally {
     k.release(m);
   }
+}
+
+/**
+ * Verifies a node by itself against recomputed keys: its key must be theirs, both claims on the fixed columns are evaluated. Returns the one claim that is
+ * left, on the frozen stack (weights and tables) of the statement's digest; the statement holds if it does.
+ */
+export function settleNode(k: Kernels, c: RecursionClass, keys: RecursionKeys, node: NodeProof): DetachedClaim {
+  const own = verifyNode(k, c, node),
+    { key, base, columns } = node.statement;
+  if (key.some((w, i) => w !== keys.root[i]))
+    throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+  settleNative(k, keys.stack, [own, claimOf(c.plan, columns)], 'verification key', 'a claim on the fixed columns does not hold');
   return claimOf(c.plan, base);
+}
+
+const endPlans = new Map<string, Plan>();
+
+/** The plan of the end circuit, from a key that is trusted: shipped, given or recomputed. */
+export function endPlan(key: VerificationKey): Plan {
+  const id = JSON.stringify([key.endHeights, key.proof]);
+  let plan = endPlans.get(id);
+  if (!plan) {
+    const { bits, endRate, grinding } = key.proof,
+      p = { bits, grinding, logInvRate: endRate };
+    plan = makePlan(circuitProgram(key.endHeights), { main: p, state: p });
+    endPlans.set(id, plan);
+  }
+  return plan;
+}
+
+/**
+ * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the commitment `root`; whether that,
+ * manifest, states, data and losses are those of a run is for the caller to compare (run.ts). Constant time, whatever the number of steps.
+ */
+export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
+  const plan = endPlan(key),
+    endRoot = key.endRoot.map(BigInt),
+    claim = verified(k, plan, endPublics(plan, end.statement, endRoot), end.proof);
+  if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
+    throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+  const shape = settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main),
+    words = scheduleWords(settleSchedule(shape).schedule);
+  if (end.opening.length !== words) throw new VerificationError('proof length', `${end.opening.length} words, the opening needs ${words}`);
+  const ch = new NativeChannel(k, end.opening);
+  try {
+    verifySettled(
+      ch,
+      shape,
+      endRoot.map((w) => ch.constant(w)),
+      { point: claim.point.map((x) => ch.constant(x)), value: ch.constant(claim.value) },
+    );
+    ch.finish();
+  } finally {
+    ch.close();
+  }
 }

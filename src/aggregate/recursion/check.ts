@@ -1,0 +1,120 @@
+import { P } from '../../field/goldilocks.js';
+import type { Kernels } from '../../kernels/runtime.js';
+import type { AdapterState } from '../../model/step.js';
+import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
+import { packPublic } from '../../tensor/statement.js';
+import { VerificationError } from '../../transcript/arith.js';
+import { manifestWords } from '../manifest.js';
+import type { Setup } from '../setup.js';
+import { type Frozen, stateRoot, zeroAccumulators } from '../state.js';
+import { stackRoot } from '../settle/prove.js';
+import { settleShape } from '../settle/shape.js';
+import { type Facts, type StepLosses, epochBatches, placeWithData, scalarPublics, stepKinds } from './run.js';
+import { type EndStatement, type NodeStatement, START, chained, programsDigest } from './statement.js';
+
+/*
+ * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base and adapter where the verifier has them: who
+ * lacks one says so.
+ */
+type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
+
+function same(what: string, got: readonly bigint[], want: readonly bigint[]): void {
+  if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
+}
+
+/** Checks what the manifest fixes of any node: programs, manifest, dataset root, batches in an epoch. */
+export function checkManifest(f: Facts, st: Common): void {
+  same('programs', st.program, programsDigest([f.program, ...(f.update ? [f.update.program] : [])]));
+  same('manifest', st.context, manifestWords(f.manifest));
+  same('dataset root', st.dataset, f.manifest.dataset.root.map(BigInt));
+  same('batches in an epoch', st.epoch, [BigInt(epochBatches(f.manifest))]);
+}
+
+/** Position after `steps` whole steps, but for examples and targets, which follow from data. */
+export function placeOf(f: Facts, steps: number): { steps: bigint; epoch: bigint; drawn: bigint } {
+  const e = epochBatches(f.manifest);
+  return { steps: BigInt(steps), epoch: BigInt(Math.floor(steps / e)), drawn: BigInt(steps % e) };
+}
+
+/** Checks that a statement is about steps from .. to - 1, at their place in the epochs, nothing begun at either end. */
+export function checkRange(f: Facts, st: Common, from: number, to: number): void {
+  for (const [pos, n, name] of [
+    [st.posIn, from, 'first step'],
+    [st.posOut, to, 'last step'],
+  ] as const) {
+    const at = placeOf(f, n);
+    same(name, pos.slice(0, 5), [at.steps, 0n, 0n, at.epoch, at.drawn]);
+  }
+}
+
+/** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
+export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
+  same('start', st.posIn, START.pos);
+  same('start of the data', st.dataIn, START.data);
+  same('start of the losses', st.lossesIn, START.losses);
+  same('start of the schedule', st.scheduleIn, START.schedule);
+  same('initial adapter', st.cIn, stateRoot(k, f, 'cIn', initial));
+  same('initial optimiser state', st.oIn, stateRoot(k, f, 'oIn', initial));
+  same('initial accumulators', st.aIn, zeroAccumulators(k, f, initial));
+}
+
+/** Checks that a list of targets and losses is the one that was proven, from the start of the run. Throws VerificationError. */
+export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): void {
+  if (BigInt(list.length) !== st.posOut[0]) throw new VerificationError('losses', `${list.length} entries for ${st.posOut[0]} steps`);
+  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
+      hashWords(DOMAIN.statement, [...chain, ...rest]),
+    last = f.update ?? f,
+    names = chained(last.program).schedule,
+    lossOf = f.program.tensors.find((t) => t.name === 'loss')!;
+  // A micro-batch has no scalars but its loss: its share of the targets is no part of any chain.
+  if (f.update && chained(f.program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
+  let { losses, schedule } = START,
+    sum = 0n,
+    total = 0n;
+  list.forEach((x, step) => {
+    const micros = stepKinds(f, step).filter((kind) => kind !== 'update').length;
+    if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
+      throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
+    x.losses.forEach((l, micro) => {
+      losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(f.program, lossOf, BigInt64Array.of(l)));
+      sum += l;
+    });
+    const scalars = new Map(scalarPublics(f, step, x.targets));
+    schedule = link(
+      schedule,
+      BigInt(step),
+      BigInt(micros),
+      BigInt(x.targets),
+      ...names.flatMap((n) => packPublic(last.program, last.program.tensors.find((t) => t.name === n)!, scalars.get(n))),
+    );
+    total += BigInt(x.targets);
+  });
+  same('losses', st.lossesOut, losses);
+  same('schedule and targets', st.scheduleOut, schedule);
+  same('sum of losses', st.loss, [((sum % P) + P) % P]);
+  same('number of targets', [st.posOut[6]], [total]);
+}
+
+/** Checks the data: order, tokens, targets, masks and counters are those that sampler and dataset give. */
+export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): void {
+  list.forEach((x, step) => {
+    if (x.targets !== s.batches[step].targets)
+      throw new VerificationError('targets', `step ${step} has ${s.batches[step].targets}, not ${x.targets}`);
+  });
+  const end = placeWithData(s, list);
+  same('data', st.dataOut, end.data);
+  same('counters', st.posOut, end.pos);
+}
+
+/** Checks that the base is that of the digest and, for an end, of the commitment. */
+export function checkBase(k: Kernels, f: Facts, st: Common & { readonly root?: readonly bigint[] }, base: Frozen): void {
+  same('digest of the base', st.frozen, base.digest);
+  if (!st.root) return;
+  const shape = settleShape(f.plan.frozenVars, base.cells, f.plan.options.main);
+  same('commitment to the base', st.root, stackRoot(k, shape, k.i64.slice(base.ptr / 8, base.ptr / 8 + base.cells)));
+}
+
+/** Checks that the adapter released is the one that the last step left. */
+export function checkAdapter(k: Kernels, f: Facts, st: Common, initial: AdapterState, released: BigInt64Array): void {
+  same('released adapter', st.cOut.slice(0, 4), stateRoot(k, f, 'cIn', { ...initial, C: released }).slice(0, 4));
+}

@@ -109,14 +109,13 @@ export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
       schedule = scheduleFrom((ch) => {
         verifyBatched(ch, axes, ch.constant(0n));
       });
-    const terms = [
-      { coef: E.ONE, axes: names, factors: [0, 1, 2].map(() => ({ axes: names })), arrays: () => [ptr, ptr, ptr], scratch: 0 },
-    ];
+    const factors = [0, 1, 2].map(() => ({ axes: names, make: () => ptr, scratch: 0 })),
+      terms = [{ coef: E.ONE, axes: names, factors: [0, 1, 2] }];
     return leastOf(
       k,
       3,
       () => new ProverChannel(schedule),
-      (ch) => proveBatched(k, ch, axes, terms),
+      (ch) => proveBatched(k, ch, axes, factors, terms),
     );
   };
   const few = batched([4, 4]),

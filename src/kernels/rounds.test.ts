@@ -26,52 +26,96 @@ const run = (f: () => void): void => {
 const box = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 7 }));
 
 describe('rounds and folds against bigint', () => {
-  it('termRound and termFold, one to five factors, held axes', () => {
+  it('sumRound, sumFold and termFold: words and elements, one to four factors, held ones, parts of a row', () => {
+    const array = fc.oneof(
+      fc.record({ words: fc.constant(true), v: fc.array(signed, { minLength: 42, maxLength: 42 }) }),
+      fc.record({ words: fc.constant(false), v: many(42) }),
+    ) as fc.Arbitrary<{ words: boolean; v: (bigint | Ext)[] }>;
     fc.assert(
       fc.property(
-        box.chain(([rows, len]) =>
-          fc.record({
-            rows: fc.constant(rows),
-            len: fc.constant(len),
-            held: fc.integer({ min: 0, max: 31 }),
-            f: fc.array(many(rows * len), { minLength: 1, maxLength: 5 }),
-            r: ext,
-          }),
-        ),
-        ({ rows, len, held, f, r }) =>
+        fc.record({
+          // Two outer dimensions of a box whose last axis lies 3 cells apart in the arrays.
+          dims: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 })),
+          len: fc.integer({ min: 1, max: 7 }),
+          inner: fc.array(array, { minLength: 1, maxLength: 4 }),
+          held: fc.array(array, { maxLength: 2 }),
+          one: fc.boolean(),
+          cut: fc.integer({ min: 0, max: 1000 }),
+          r: ext,
+        }),
+        ({ dims, len, inner, held, one, cut, r }) =>
           run(() => {
-            const m = f.length,
-              ptr = f.map((x) => k.exts(x)),
-              list = k.alloc(64),
-              out = k.alloc(192),
+            const sorted = [...inner.filter((f) => !f.words), ...inner.filter((f) => f.words)],
+              put = (f: (typeof inner)[number]): number => {
+                if (!f.words) return k.exts(f.v as Ext[]);
+                const p = k.alloc(8 * f.v.length);
+                k.i64.set(f.v as bigint[], p / 8);
+                return p;
+              },
+              size = (f: (typeof inner)[number]): number => (f.words ? 8 : 24),
+              // Cell (a, b, c) of an inner array at a + 2 b + 6 c, of a held one at a + 2 b.
+              cell = (f: (typeof inner)[number], at: number): Ext => (f.words ? [mod(f.v[at] as bigint), 0n, 0n] : (f.v[at] as Ext)),
+              half = Math.ceil(len / 2),
+              n = dims[0] * dims[1] * half,
+              out = k.zeroed(128),
               s = k.alloc(1024),
-              half = Math.ceil(len / 2);
-            k.u32.set(ptr, list / 4);
-            k.u8.fill(0, out, out + 192);
-            k.exports['termRound'](out, list, m, held, len, 1, len, s, 0, rows);
-            const up = (i: number, row: number, c: number): Ext =>
-              2 * c + 1 < len ? f[i][row * len + 2 * c + 1] : (held >> i) & 1 ? f[i][row * len + 2 * c] : E.ZERO;
-            const at = (i: number, row: number, c: number, x: Ext): Ext => {
-              const lo = f[i][row * len + 2 * c];
-              return E.add(lo, E.mul(x, E.sub(up(i, row, c), lo)));
-            };
-            const cells = Array.from({ length: rows * half }, (_, q) => [Math.floor(q / half), q % half] as const);
-            const want = Array.from({ length: m + 1 }, (_, x) =>
-              add3(cells.map(([row, c]) => prod(f.map((_f, i) => at(i, row, c, E.embed(BigInt(x))))))),
+              desc = k.alloc(512);
+            const at = sorted.map(put);
+            k.u32.set(
+              [
+                2,
+                len,
+                sorted.length,
+                held.length,
+                one ? 1 : 0,
+                ...dims,
+                ...sorted.flatMap((f, i) => [at[i], f.words ? 0 : 1, 6 * size(f), size(f), 2 * size(f)]),
+                ...held.flatMap((f) => [put(f), f.words ? 0 : 1, 0, size(f), 2 * size(f)]),
+              ],
+              desc / 4,
             );
-            same(k.readExts(out, m + 1), want);
+            const mid = cut % (n + 1);
+            k.exports['sumRound'](out, desc, s, 0, mid);
+            k.exports['sumRound'](out, desc, s, mid, n);
+            const value = (f: (typeof inner)[number], row: number, c: number, x: Ext): Ext => {
+              const o = Math.floor(row / dims[1]) + 2 * (row % dims[1]),
+                lo = cell(f, o + 12 * c),
+                hi = 2 * c + 1 < len ? cell(f, o + 12 * c + 6) : E.ZERO;
+              return E.add(lo, E.mul(x, E.sub(hi, lo)));
+            };
+            const cells = Array.from({ length: n }, (_, q) => [Math.floor(q / half), q % half] as const);
+            const want = Array.from({ length: sorted.length + 1 }, (_, x) =>
+              x === 1 && !one
+                ? E.ZERO
+                : add3(
+                    cells.map(([row, c]) =>
+                      prod([
+                        ...sorted.map((f) => value(f, row, c, E.embed(BigInt(x)))),
+                        ...held.map((f) => cell(f, Math.floor(row / dims[1]) + 2 * (row % dims[1]))),
+                      ]),
+                    ),
+                  ),
+            );
+            same(k.readExts(out, sorted.length + 1), want);
             const rp = k.exts([r]);
-            for (let i = 0; i < m; i++) {
-              const folded = cells.map(([row, c]) => at(i, row, c, r));
-              k.exports['termFold'](ptr[i], len, 1, len, (held >> i) & 1, rp, s, 0, rows);
-              same(
-                cells.map(([row, c]) => k.readExt(ptr[i] + 24 * (row * len + c))),
-                folded,
-              );
-            }
+            sorted.forEach((f, i) => {
+              const folded = cells.map(([row, c]) => value(f, row, c, r)),
+                dst = k.alloc(24 * n);
+              k.u32.set([2, len, f.words ? 0 : 1, 6 * size(f), ...dims, size(f), 2 * size(f)], desc / 4);
+              k.exports['sumFold'](dst, at[i], desc, rp, s, 0, mid);
+              k.exports['sumFold'](dst, at[i], desc, rp, s, mid, n);
+              same(k.readExts(dst, n), folded);
+              // Folded again in place, rows of `half` cells.
+              k.exports['termFold'](dst, half, 1, half, rp, s, 0, dims[0] * dims[1]);
+              for (let row = 0; row < dims[0] * dims[1]; row++)
+                for (let c = 0; 2 * c < half; c++) {
+                  const [lo, hi] = [folded[row * half + 2 * c], 2 * c + 1 < half ? folded[row * half + 2 * c + 1] : E.ZERO];
+                  same([k.readExt(dst + 24 * (row * half + c))], [E.add(lo, E.mul(r, E.sub(hi, lo)))]);
+                }
+            });
           }),
       ),
-      { numRuns: 150 },
+      { numRuns: 200 },
     );
   });
 

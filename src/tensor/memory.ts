@@ -8,29 +8,32 @@ const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
 /** A stack, or the keys of all lookups, takes at most this part of the room for itself. */
 export const STACK_SHARE = 0.25;
 
-/** Bytes of the batched sumcheck when every array is near: factors, their broadcasts, weights, and half of every term. */
+/** Bytes of the batched sumcheck when every array is near: projected factors, weights, and half of each array. */
 export function sumcheckBytes(plan: Plan): number {
   const { arrays, folded } = sumcheckArrays(plan);
   return folded + sum([...arrays.values()]);
 }
 
+/** Arrays that are made (by key, bytes), and bytes of all folded ones. */
 function sumcheckArrays(plan: Plan): { arrays: Map<string, number>; folded: number } {
-  const arrays = new Map<string, number>(),
-    add = (key: string, axes: readonly string[]): void => void arrays.set(key, 24 * product(plan, axes) + 64);
+  const arrays = new Map<string, number>();
   let folded = 0;
-  for (const t of plan.terms) {
-    const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)),
-      lists = t.factors.map((f): [string, string[]] => [
-        `f${f}`,
-        plan.factors[f].slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : [])),
-      ]);
-    if (own.length) lists.push([`eq${own.map((a) => a + t.shared.find((s) => s.axis === a)!.from).join()}`, own]);
-    for (const [key, axes] of lists) {
-      add(key, axes);
-      if (axes.length !== t.axes.length) add(`${key}>${t.axes.join()}`, t.axes);
-    }
-    if (t.axes.length) folded += 12 * product(plan, t.axes) * lists.length;
-  }
+  const add = (key: string, cells: number, made: boolean): void => {
+    if (arrays.has(key)) return;
+    arrays.set(key, made ? 24 * cells + 64 : 0);
+    folded += 12 * cells + 64;
+  };
+  plan.factors.forEach((f, i) =>
+    add(
+      `f${i}`,
+      product(
+        plan,
+        f.slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : [])),
+      ),
+      f.tensor.publicKind === 'onehot' || f.slots.some((s) => s.kind === 'rho'),
+    ),
+  );
+  for (const t of plan.terms) for (const s of t.shared) add(`${s.axis} ${s.from}`, plan.program.axes[s.axis], true);
   return { arrays, folded };
 }
 
@@ -111,7 +114,8 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   // Batched sumcheck.
   const { arrays, folded } = sumcheckArrays(plan),
     all = folded + sum([...arrays.values()]),
-    largest = Math.max(0, ...plan.terms.map((t) => (t.axes.length ? product(plan, t.axes) * (t.factors.length + 1) : 0)));
+    // The arrays of one term are near together; each is made with what its projection takes.
+    largest = Math.max(0, ...plan.terms.map((t) => sum(t.factors.map((f) => (arrays.get(`f${f}`) ?? 0) / 24))));
   if (all <= room()) phase('sumcheck', all);
   else phase('sumcheck', Math.min(room(), folded + 96 * largest), Math.max(0, folded + 96 * largest - room()));
   // Openings: weights and folded stack, then the first folded vector, committed.

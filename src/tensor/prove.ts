@@ -3,11 +3,11 @@ import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Keys, type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
 import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
-import { ProductSumcheck, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
+import { ProductSumcheck, type SumFactor, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE, sumcheckBytes } from './memory.js';
-import { type Factor, type LookupTable, type Plan, type PlannedTerm, hashOf, tableFactors, tableTag } from './plan.js';
+import { type Factor, type LookupTable, type Plan, hashOf, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
 import { fillStack, powerSum } from './stack.js';
 import { type Statement, isOut, statePoint } from './statement.js';
@@ -237,43 +237,22 @@ export function proveProgram(
     power = E.mul(power, lambda);
     return w;
   });
-  // Arrays are made once and stay, or, where they would not fit, large ones are made whenever a term asks for them.
+  // Arrays are made once and stay, or, where they would not fit, large ones are made whenever a term asks for them; tensors with no axis at rho are
+  // read where they lie.
   const stay = (cells: number): boolean => all || 96 * cells <= k.far.page,
     all = sumcheckBytes(plan) <= k.room,
-    cellsOf = (axes: readonly string[]): number => axes.reduce((n, a) => n * p.axes[a], 1),
-    made = new Map<string, number>();
-  const keep = (key: string, axes: readonly string[], make: () => number): (() => number) => {
-    if (!stay(cellsOf(axes))) return make;
-    let ptr = made.get(key);
-    if (ptr === undefined) {
-      ptr = make();
-      made.set(key, ptr);
-    }
-    const at = ptr;
-    return () => at;
+    cellsOf = (axes: readonly string[]): number => axes.reduce((n, a) => n * p.axes[a], 1);
+  const array = (axes: readonly string[], make: () => number): SumFactor => {
+    const cells = cellsOf(axes);
+    if (!stay(cells)) return { axes, make, scratch: 48 * cells };
+    const ptr = make();
+    return { axes, make: () => ptr, scratch: 0 };
   };
-  const order = (axes: readonly string[]): string[] => plan.axes.flatMap((x) => (axes.includes(x.axis) ? [x.axis] : []));
-  const broadcast = (key: string, src: () => number, own: readonly string[], axes: readonly string[]): (() => number) => {
-    if (own.length === axes.length) return src;
-    return keep(`${key}>${axes.join()}`, axes, () => {
-      const n = cellsOf(axes),
-        out = k.alloc(24 * n),
-        desc = k.alloc(4 + 8 * axes.length),
-        from = src();
-      k.i32.set(
-        [
-          axes.length,
-          ...axes.flatMap((a) => {
-            const at = own.indexOf(a);
-            return [p.axes[a], at < 0 ? 0 : cellsOf(own.slice(at + 1))];
-          }),
-        ],
-        desc / 4,
-      );
-      k.parallel('broadcast', n, 1024, (lo, hi) => [out, from, desc, lo, hi]);
-      return out;
-    });
-  };
+  const factors = plan.factors.map((f): SumFactor => {
+    const words = inPlace(plan, f, address);
+    return words ? { ...words, scratch: 0 } : array(ownAxes(plan, f), () => project(f).ptr);
+  });
+  const weightOf = new Map<string, number>();
   const terms = plan.terms.map((t): SumTerm => {
     let coef = E.mulBase(E.mul(weights[t.constraint], betas[t.component === 0 ? 0 : t.component + 1]), mod(t.coef));
     for (const f of t.free) {
@@ -284,54 +263,17 @@ export function proveProgram(
       coef = E.mul(coef, s);
       k.release(m);
     }
-    const factors = t.factors.map((f) => {
-      const axes = order(plan.factors[f].slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : [])));
-      return {
-        axes,
-        make: broadcast(
-          `f${f}`,
-          keep(`f${f}`, axes, () => project(plan.factors[f]).ptr),
-          axes,
-          t.axes,
-        ),
-      };
+    const eq = t.shared.map(({ axis, from, to }) => {
+      const key = `${axis} ${from}`,
+        known = weightOf.get(key);
+      if (known !== undefined) return known;
+      weightOf.set(key, factors.length);
+      return factors.push(array([axis], () => eqTableKernel(k, rho.slice(from, to), p.axes[axis]))) - 1;
     });
-    if (t.shared.length) {
-      const own = t.axes.filter((a) => t.shared.some((s) => s.axis === a)),
-        slice = (a: string): PlannedTerm['shared'][number] => t.shared.find((s) => s.axis === a)!,
-        key = `eq${own.map((a) => `${a}${slice(a).from}`).join()}`;
-      const eq = keep(key, own, () => {
-        let ptr = k.exts([E.ONE]),
-          rows = 1;
-        for (const a of own) {
-          const n = p.axes[a],
-            tab = eqTableKernel(k, rho.slice(slice(a).from, slice(a).to), n),
-            dst = k.alloc(24 * rows * n),
-            from = ptr;
-          k.parallel('outer', rows, 64, (lo, hi) => [dst, from, tab, n, lo, hi]);
-          ptr = dst;
-          rows *= n;
-        }
-        return ptr;
-      });
-      factors.push({ axes: own, make: broadcast(key, eq, own, t.axes) });
-    }
-    const cells = cellsOf(t.axes);
-    return {
-      coef,
-      axes: t.axes,
-      factors,
-      arrays: () => factors.map((f) => f.make()),
-      scratch: stay(cells) ? 0 : 48 * cells * factors.length,
-    };
+    return { coef, axes: t.axes, factors: [...t.factors, ...eq] };
   });
-  const { points, values: atPoint } = proveBatched(k, ch, plan.axes, terms),
-    values = new Array<Ext>(plan.factors.length);
-  plan.terms.forEach((t, i) => {
-    t.factors.forEach((f, n) => {
-      values[f] = atPoint[i][n];
-    });
-  });
+  const { points, values: atPoint } = proveBatched(k, ch, plan.axes, factors, terms),
+    values = atPoint.slice(0, plan.factors.length);
   ch.sendExt(
     'operand values',
     values.filter((_, i) => plan.factors[i].tensor.cls !== 'public'),
@@ -473,6 +415,31 @@ class TableRows {
 }
 
 /** Arrays of factors over their sumcheck axes: the projected axes are summed against eq at their slices of rho. */
+/** Axes of a factor's array, in global order. */
+const ownAxes = (plan: Plan, f: Factor): string[] => {
+  const own = f.slots.flatMap((s) => (s.kind === 'axis' ? [s.axis] : []));
+  return plan.axes.flatMap((x) => (own.includes(x.axis) ? [x.axis] : []));
+};
+
+/** The integers of a factor that no axis is projected of, where they lie; undefined for the others. */
+function inPlace(plan: Plan, f: Factor, address: (n: string) => number): Pick<SumFactor, 'axes' | 'words'> | undefined {
+  if (f.tensor.publicKind === 'onehot' || f.slots.some((s) => s.kind === 'rho')) return undefined;
+  const axes = ownAxes(plan, f),
+    strides = axes.map(() => 0);
+  let ptr = address(f.tensor.name),
+    unit = 1;
+  for (let d = f.slots.length - 1; d >= 0; d--) {
+    const s = f.slots[d];
+    if (s.kind === 'index') ptr += 8 * unit * s.index;
+    else {
+      ptr += 8 * unit * s.offset;
+      strides[axes.indexOf((s as { axis: string }).axis)] += s.stride * unit;
+    }
+    unit *= plan.extended.axes[f.tensor.axes[d]];
+  }
+  return { axes, words: { ptr, strides } };
+}
+
 function projector(k: Kernels, plan: Plan, reading: IntegerReading, address: (n: string) => number, rho: readonly Ext[]) {
   const order = plan.axes.map((x) => x.axis);
   return (f: Factor): { ptr: number; axes: string[] } => {

@@ -47,7 +47,10 @@ ${body(X, Y)}
 `;
 }
 
-/** Points { x, y, label, colour, big } on two logarithmic axes; labels keep clear of each other. */
+/**
+ * Points { x, y, label, colour, big, frontier } on two logarithmic axes; labels keep clear of each other, with a line to their point where they had
+ * to move. Those of the points marked `frontier` that no other of them beats in both are joined.
+ */
 export function scatter(o) {
   const ax = axis(
       o.points.map((p) => p.x),
@@ -58,20 +61,31 @@ export function scatter(o) {
       true,
     );
   return frame(o, ax, ay, (X, Y) => {
-    const taken = [];
-    return [...o.points]
-      .sort((a, b) => a.y - b.y)
+    const taken = o.points.map((p) => ({ x0: X(p.x) - 5, x1: X(p.x) + 5, y: Y(p.y) + 4 })),
+      rivals = o.points.filter((p) => p.frontier),
+      best = rivals
+        .filter((p) => !rivals.some((q) => q !== p && q.x <= p.x && q.y <= p.y && (q.x < p.x || q.y < p.y)))
+        .sort((a, b) => a.x - b.x);
+    const line = best.map((p) => `${X(p.x).toFixed(1)},${Y(p.y).toFixed(1)}`).join(' ');
+    const marks = [...o.points]
+      .sort((a, b) => (b.big ? 1 : 0) - (a.big ? 1 : 0) || a.y - b.y)
       .map((p) => {
         const x = X(p.x),
-          right = x < W - 260,
+          at = Y(p.y) + 4,
           w = p.label.length * 5.6;
-        let y = Y(p.y) + 4;
-        const x0 = right ? x + 8 : x - 8 - w;
-        while (taken.some((t) => Math.abs(t.y - y) < 12 && x0 < t.x1 && t.x0 < x0 + w)) y += 12;
-        taken.push({ x0, x1: x0 + w, y });
-        return `<circle cx="${x.toFixed(1)}" cy="${Y(p.y).toFixed(1)}" r="${p.big ? 7 : 4}" fill="${p.colour}"/><text x="${(right ? x + 8 : x - 8).toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${right ? 'start' : 'end'}" font-size="10.5" fill="${p.colour}"${p.big ? ' font-weight="bold"' : ''}>${esc(p.label)}</text>`;
-      })
-      .join('\n');
+        // Candidates nearest first: beside, then below and above by turns, right before left.
+        const places = Array.from({ length: 24 }, (_, k) => [Math.ceil(k / 2) * (k % 2 ? 12 : -12)])
+          .flatMap(([dy]) => [
+            [x + 9, dy],
+            [x - 9 - w, dy],
+          ])
+          .filter(([x0]) => x0 > L && x0 + w < W - R);
+        const [x0, dy] = places.find(([q, d]) => !taken.some((t) => Math.abs(t.y - at - d) < 11 && q < t.x1 && t.x0 < q + w)) ?? places[0];
+        taken.push({ x0, x1: x0 + w, y: at + dy });
+        const edge = x0 > x ? x0 - 2 : x0 + w + 2;
+        return `${dy ? `<line x1="${x.toFixed(1)}" y1="${Y(p.y).toFixed(1)}" x2="${edge.toFixed(1)}" y2="${(at + dy - 4).toFixed(1)}" stroke="${p.colour}" stroke-width="0.6"/>` : ''}<circle cx="${x.toFixed(1)}" cy="${Y(p.y).toFixed(1)}" r="${p.big ? 7 : 4}" fill="${p.colour}"/><text x="${x0.toFixed(1)}" y="${(at + dy).toFixed(1)}" textLength="${w.toFixed(0)}" lengthAdjust="spacingAndGlyphs" font-size="10.5" fill="${p.colour}"${p.big ? ' font-weight="bold"' : ''}>${esc(p.label)}</text>`;
+      });
+    return [best.length > 1 ? `<polyline fill="none" stroke="#888" stroke-dasharray="4 4" points="${line}"/>` : '', ...marks].join('\n');
   });
 }
 

@@ -15,7 +15,7 @@ export function decoder(base, o, program, theta) {
   const { shape } = base,
     { layers: L, hidden: D, intermediate: Fd, kvHeads: KV, groups: G, headDim: H, vocab: V } = shape,
     scale = o.alpha / o.r,
-    W = new Map([...base.weights].map(([n, v]) => [n, v.slice()])),
+    W = new Map([...base.weights].map(([n, v]) => [n, Float64Array.from(v)])),
     members = flatMembers(program, theta);
   for (const t of o.targets) {
     void adapterAxes(t);

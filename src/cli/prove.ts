@@ -1,117 +1,212 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { frozenOf, mergeRun, proveStep } from '../aggregate/chain.js';
-import { dropProofs, orTorn, readProof, readState, sweep, writeProof } from '../aggregate/files.js';
+import { proveStep } from '../aggregate/chain.js';
+import { dropProofs, sweep } from '../aggregate/files.js';
+import { stepsPerEpoch } from '../aggregate/known.js';
 import { difference } from '../aggregate/manifest.js';
-import { PACK_NAME, readPack, writePack } from '../aggregate/pack.js';
-import type { Estimate } from '../aggregate/estimate.js';
+import { PACK_NAME } from '../aggregate/pack.js';
 import type { StepProof } from '../aggregate/state.js';
+import { manifestOf, readProofFile } from '../aggregate/tree/any.js';
+import { type NodeFile, samePlace, writeFolded, writeNode } from '../aggregate/tree/file.js';
+import { dropNodes, nodeFile } from '../aggregate/tree/keep.js';
+import { type Recursion, endOf, proveRange } from '../aggregate/tree/prove.js';
+import { circuitsOf, recursionOf } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
-import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, parseWorkers, secondsText } from './common.js';
+import { UsageError } from './errors.js';
+import { predict, requireDisk, requireMemory } from './estimate.js';
+import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
+
+export interface ProveOptions extends ProverOptions {
+  /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
+  /** "a..b": only the steps a to b - 1. */ readonly steps?: string;
+}
 
 export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
+/** Where the proof of a range goes. */
+export const rangeFile = (run: string, from: number, to: number): string => join(out(run), 'proof', `steps-${from}-${to}.certune`);
+
+/** Range of --steps a..b, b excluded. Throws UsageError. */
+export function parseSteps(text: string, steps: number): { from: number; to: number } {
+  const m = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text),
+    [from, to] = [Number(m?.[1]), Number(m?.[2])];
+  if (!m || from >= to || to > steps)
+    throw new UsageError(`--steps: "${text}" is no range a..b with 0 <= a < b <= ${steps}: it means the steps a to b - 1`);
+  return { from, to };
+}
 
 /**
- * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished steps are found again
- * after an interruption; the result does not depend on where that was.
+ * Proves a run: each step is proven, put into a leaf and folded with what lies beside it, so that the disk holds no more than the tree is deep; the end is one file. Finished work is found
+ * again after an interruption; the result does not depend on where that was.
  */
-export async function prove(run: string, o: ProverOptions, c: Context): Promise<Result> {
+export async function prove(run: string, o: ProveOptions, c: Context): Promise<Result> {
+  if (o.fold === false && o.steps !== undefined)
+    throw new UsageError('--steps makes a range that can be folded: it does not go with --no-fold');
   const { s, digest } = committed(run),
     dir = out(run),
-    file = packFile(run),
-    steps = s.config.train.steps,
-    t0 = performance.now();
+    { steps } = s.config.train,
+    range = o.steps === undefined ? undefined : parseSteps(o.steps, steps),
+    file = range ? rangeFile(run, range.from, range.to) : packFile(run),
+    w: Work = { s, digest, dir, file };
   c.writes(dir);
   mkdirSync(join(dir, 'proof'), { recursive: true });
   sweep(dir);
-  const again = (e: Error): void => c.progress.line(`${e.message}: this step is proved again`);
+  let packed: readonly StepProof[] | undefined;
   if (existsSync(file)) {
-    const p = readPack(file);
-    if (difference(p.manifest, s.manifest).length)
+    const p = readProofFile(file);
+    if (difference(manifestOf(p), s.manifest).length)
       throw new InputError(
         file,
         ['is the proof of another manifest'],
         'delete the proof folder to start over, or restore run.yaml and the data',
       );
-    dropProofs(dir);
-    return { data: { steps, proved: 0, file }, text: `all ${steps} steps are proved already: ${file}` };
+    // A pack of step proofs is what folding begins with.
+    if (p.kind === 'pack' && o.fold !== false && s.config.proof.hash === 'poseidon2') packed = p.pack.run.steps;
+    else {
+      dropProofs(dir);
+      if (!range) dropNodes(dir);
+      const what = range ? `steps ${range.from} to ${range.to - 1}` : `all ${steps} steps`;
+      return {
+        data: { steps, proved: 0, file, kind: p.kind },
+        text: `${what} are proved already: ${file}${p.kind === 'folded' && o.fold === false ? ' (folded)' : ''}`,
+      };
+    }
   }
-  const proofs: StepProof[] = [];
-  let made = 0,
-    prediction: Estimate | undefined;
+  if (o.fold === false) return provePack(w, o, c);
+  if (s.config.proof.hash !== 'poseidon2' && !range) {
+    c.progress.line('proof.hash is blake3, which no circuit verifies: the step proofs are packed, not folded');
+    return provePack(w, o, c);
+  }
+  return proveFolded(run, w, range, packed, o, c);
+}
+
+async function proveFolded(
+  run: string,
+  w: Work,
+  range: { from: number; to: number } | undefined,
+  packed: readonly StepProof[] | undefined,
+  o: ProveOptions,
+  c: Context,
+): Promise<Result> {
+  const { s, digest: _, dir, file } = w,
+    t0 = performance.now(),
+    { from, to } = range ?? { from: 0, to: s.config.train.steps };
   requireMemory(s, o, parseWorkers(o.workers));
   const k = await kernels(o);
   try {
-    // The frozen stack stands in memory for its digest and for the merge alone: a step needs the room.
-    const m = k.mark(),
-      frozen = frozenOf(k, s).digest;
-    k.release(m);
+    const mark = k.mark();
+    c.progress.line('circuits of the verifier and their keys');
+    const circuits = circuitsOf(k, s),
+      losses = Array.from({ length: to }, (_, t) => (t < from || !packed ? stateBefore(w, t + 1).losses : lossesOf(packed[t])));
+    const parts = (t: number): number => s.batches[t].micro.length + (s.update ? 1 : 0);
+    let phase: (name: string) => void = () => {};
+    const r: Recursion = recursionOf(
+      k,
+      s,
+      circuits,
+      losses,
+      (t) => stateBefore(w, t).state,
+      (name) => phase(name),
+    );
+    const leaves = r.leaves(from, to).length,
+      of = to - from + 2 * leaves - 1 + (range ? 0 : 1),
+      made = { step: 0, leaf: 0, fold: 0, end: 0 };
+    let done = 0,
+      prediction: ReturnType<typeof predict> | undefined;
     c.progress.start(0);
-    for (let step = 0; step < steps; step++) {
-      let p = orTorn(() => readProof(dir, digest, step), again);
-      if (!p) {
-        const entry = orTorn(() => readState(dir, digest, step, s.program.axes['P']));
-        if (!entry)
-          throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
-        if (made === 0) {
+    const frozen = frozenDigestOf(k, s);
+    const begin = (what: keyof typeof made, text: string): void => {
+      phase = (name) => c.progress.update(`${what === 'step' ? 'prove' : what} ${text}: ${name}`, done, of);
+      phase('begins');
+    };
+    const end = (what: keyof typeof made): void => {
+      made[what]++;
+      done++;
+      k.release(mark);
+    };
+    const node = proveRange({
+      out: dir,
+      recursion: r,
+      from,
+      to,
+      perEpoch: stepsPerEpoch(s.manifest),
+      targets: (t) => s.batches[t].targets,
+      ...(packed ? { steps: packed } : {}),
+      step: (t) => {
+        const { state } = stateBefore(w, t);
+        if (!prediction) {
           prediction = predict(k, s);
-          requireDisk(dir, prediction.diskBytes - prediction.journalBytes, (step * prediction.proofBytes) / steps);
-          c.progress.start(step, prediction.stepSeconds);
+          requireDisk(dir, (2 * (prediction.diskBytes - prediction.journalBytes)) / s.config.train.steps);
+          c.progress.start(done, prediction.stepSeconds);
         }
-        const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
-        p = proveStep(k, s, step, entry.state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps)).proof;
-        k.release(m);
-        writeProof(dir, digest, p);
-        made++;
-      }
-      proofs.push(p);
-      c.progress.update('proved', step + 1, steps);
-    }
-    c.progress.start(0);
-    const merge = mergeRun(k, s, proofs, frozenOf(k, s), (i) => c.progress.update('check and merge', i + 1, steps));
-    const size = writePack(file, { manifest: s.manifest, run: { steps: proofs, merge } });
-    dropProofs(dir);
-    const seconds = (performance.now() - t0) / 1000;
+        const at = fractions(prediction, parts(t));
+        return proveStep(k, s, t, state, frozen, (p) => c.progress.update(`prove step ${t}: ${p}`, done + at(p), of)).proof;
+      },
+      watch: {
+        begin,
+        done: end,
+        found: (n) => {
+          done += n;
+          c.progress.start(done);
+        },
+        again: (e) => c.progress.line(`${e.message}: this part is proved again`),
+      },
+    });
+    const size = finish(run, w, r, node, range, () => begin('end', 'of the run'));
+    c.progress.update('folded', of, of);
+    const seconds = (performance.now() - t0) / 1000,
+      what = range ? `steps ${from} to ${to - 1}` : `all ${to} steps`,
+      found =
+        done < of - (range ? 0 : 1) || made.step < to - from
+          ? `; ${made.step} steps, ${made.leaf} leaves and ${made.fold} folds were made now, the rest was found finished`
+          : '';
     return {
       data: {
-        steps,
-        proved: made,
+        steps: to - from,
+        proved: made.step,
+        leaves: made.leaf,
+        folds: made.fold,
         file,
         bytes: size,
+        key: r.keyDigest,
+        circuitSeconds: circuits.seconds,
         seconds,
         peakBytes: k.peakBytes + k.far.peakBytes,
         residentBytes: 1024 * process.resourceUsage().maxRSS,
       },
-      text: `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+      text: `proved ${what} in ${secondsText(seconds)}: ${file}, ${bytesText(size)} (${leaves} leaves, ${leaves - 1} folds${found}); kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
     };
   } finally {
     k.close();
   }
 }
 
-/** How much of a step is done when a phase begins, by the estimate's shares; a step has that many proofs of about one length. */
-function fractions(e: Estimate, parts: number): (phase: string) => number {
-  const { reading, keys, commit, logup, sumcheck, weights, open } = e.phases,
-    shares = [
-      ['keys', reading],
-      ['commit', keys],
-      ['logup', commit],
-      ['sumcheck', logup],
-      ['weights', sumcheck],
-      ['frozen', weights],
-      ['open', 0],
-    ] as const,
-    all = reading + keys + commit + logup + sumcheck + weights + open;
-  let part = -1;
-  return (phase) => {
-    const name = phase.split(' ').pop();
-    if (name === 'keys') part++;
-    let before = 0;
-    for (const [n, seconds] of shares) {
-      before += seconds;
-      if (n === name) return Math.min(0.999, (Math.max(0, part) + before / all) / parts);
-    }
-    return Math.max(0, part) / parts;
-  };
+/** Losses of a step's micro-batches. */
+const lossesOf = (p: StepProof): bigint[] => p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss);
+
+/** Writes the file of a range, or the end of the run, and removes what lay beside it. */
+function finish(
+  run: string,
+  w: Work,
+  r: Recursion,
+  node: NodeFile,
+  range: { from: number; to: number } | undefined,
+  begin: () => void,
+): number {
+  const dir = out(run);
+  let size: number;
+  if (range) {
+    size = writeNode(w.file, node);
+    rmSync(nodeFile(dir, node.from, node.to), { force: true });
+  } else {
+    begin();
+    size = writeFolded(w.file, endOf(r, node));
+    dropNodes(dir);
+    dropProofs(dir);
+  }
+  return size;
 }
+
+/** Whether a node covers a whole run. */
+export const wholeRun = (n: NodeFile): boolean =>
+  samePlace(n.from, { step: 0, part: 0 }) && samePlace(n.to, { step: n.manifest.config.train.steps, part: 0 });

@@ -39,6 +39,7 @@ export interface Kept {
   readonly key: string;
   readonly places: readonly Place[];
   /** Throws where a node that was read does not hold. */ readonly check: (n: NodeFile) => void;
+  readonly found?: (n: NodeFile, t: TreeNode) => void;
   /** Told of files that are made again because they are torn or do not hold. */ readonly again: (e: Error) => void;
   readonly keyDigest: (key: Readonly<Record<string, unknown>>) => string;
   /** Step proofs that lie elsewhere already. */ readonly steps?: readonly StepProof[];
@@ -83,6 +84,7 @@ export class Files implements Keeper<StepProof, NodeFile> {
       if (!samePlace(n.from, places[t.from]) || !samePlace(n.to, places[t.to]))
         throw new Error(`is of the range ${placeText(n.from)} to ${placeText(n.to)}`);
       this.o.check(n);
+      this.o.found?.(n, t);
       return n;
     } catch (e) {
       this.o.again(new InputError(file, [(e as Error).message]));

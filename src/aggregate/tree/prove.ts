@@ -37,6 +37,8 @@ export interface Recursion {
 export interface Watcher {
   readonly begin?: (what: 'step' | 'leaf' | 'fold' | 'end', text: string) => void;
   readonly done?: (what: 'step' | 'leaf' | 'fold' | 'end') => void;
+  /** So many proofs (steps, leaves, folds) need not be made, for a node over them was found. */
+  readonly found?: (proofs: number) => void;
   /** Of files that are made again. */ readonly again: (e: Error) => void;
 }
 
@@ -93,6 +95,7 @@ export function proveRange(o: RangeOptions): NodeFile {
       places,
       check: (n) => r.check(n),
       again: watch.again,
+      found: (n, t) => watch.found?.(n.to.step - n.from.step + 2 * (t.to - t.from) - 1),
       ...(o.steps ? { steps: o.steps } : {}),
     });
   const made = <T>(what: 'step' | 'leaf' | 'fold', text: string, f: () => T): T => {
@@ -136,4 +139,9 @@ export const foldNodes = (r: Pick<Recursion, 'fold' | 'manifest' | 'key'>, a: No
 });
 
 /** The end proof of a node over the whole run. */
-export const endOf = (r: Recursion, n: NodeFile): FoldedRun => ({ manifest: r.manifest, key: r.key, losses: n.losses, ...r.end(n) });
+export const endOf = (r: Pick<Recursion, 'end' | 'manifest' | 'key'>, n: NodeFile): FoldedRun => ({
+  manifest: r.manifest,
+  key: r.key,
+  losses: n.losses,
+  ...r.end(n),
+});

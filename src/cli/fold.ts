@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { known } from '../aggregate/known.js';
+import { PACK_NAME } from '../aggregate/pack.js';
+import { readProofFile } from '../aggregate/tree/any.js';
+import { type NodeFile, writeFolded, writeNode } from '../aggregate/tree/file.js';
+import { type NamedNode, checkJoin } from '../aggregate/tree/join.js';
+import { endOf, foldNodes } from '../aggregate/tree/prove.js';
+import { circuitsOf, folding, keyDigest } from '../aggregate/tree/recursion.js';
+import { InputError } from '../io/errors.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type Context, type ProverOptions, type Result, bytesText, kernels, secondsText } from './common.js';
+import { UsageError } from './errors.js';
+import { wholeRun } from './prove.js';
+
+export interface FoldOptions extends ProverOptions {
+  readonly base?: string;
+  readonly output?: string;
+}
+
+/** Reads ranges; every file that cannot be one is named. */
+function read(files: readonly string[]): NamedNode[] {
+  const problems: { file: string; why: string }[] = [],
+    out: NamedNode[] = [];
+  for (const file of files)
+    try {
+      if (!existsSync(file)) throw new InputError(file, ['does not exist']);
+      const p = readProofFile(file);
+      if (p.kind === 'node') out.push({ file, node: p.node });
+      else
+        problems.push({
+          file,
+          why: p.kind === 'folded' ? 'is the proof of a whole run already' : 'is a pack of step proofs: certune prove folds it',
+        });
+    } catch (e) {
+      if (!(e instanceof InputError)) throw e;
+      problems.push({ file, why: e.problems.join('; ') });
+    }
+  if (problems.length)
+    throw new InputError(
+      problems[0].file,
+      problems.map((p, i) => (i ? `${p.file} ${p.why}` : p.why)),
+      'fold takes what prove --steps or fold wrote',
+    );
+  return out;
+}
+
+/** Joins neighbouring ranges of a run, proven anywhere; where they make the whole run, the end proof. */
+export async function fold(files: readonly string[], o: FoldOptions, c: Context): Promise<Result> {
+  const nodes = read(files),
+    first = nodes[0].node,
+    { manifest } = first,
+    single = nodes.length === 1;
+  if (single && !wholeRun(first)) throw new UsageError('one range alone has nothing to be folded with: give its neighbours');
+  if (!single) checkJoin(nodes, keyDigest);
+  const last = nodes[nodes.length - 1].node,
+    whole = wholeRun({ ...first, to: last.to }),
+    name = whole ? PACK_NAME : `steps-${first.from.step}-${last.to.step}.certune`,
+    file = o.output ?? join(dirname(files[0]), name);
+  if (o.base === undefined) throw new UsageError('folding merges claims on the base: give --base DIR');
+  if (files.some((f) => resolve(f) === resolve(file))) throw new UsageError(`${file} is one of the ranges: give another file with -o`);
+  const t0 = performance.now(),
+    s = known(files[0], manifest, { base: o.base });
+  c.writes(dirname(resolve(file)));
+  const k = await kernels(o);
+  try {
+    const mark = k.mark(),
+      of = nodes.length - 1 + (whole ? 1 : 0);
+    c.progress.line('circuits of the verifier and their keys');
+    const circuits = circuitsOf(k, s);
+    let done = 0,
+      text = '';
+    const f = folding(k, s, circuits, (name) => c.progress.update(`${text}: ${name}`, done, of));
+    if (keyDigest(first.key) !== f.keyDigest)
+      throw new InputError(
+        files[0],
+        ['was proved under another verification key than this release computes'],
+        'use the release that proved it',
+      );
+    nodes.forEach(({ file: at, node }) => {
+      try {
+        f.check(node);
+      } catch (e) {
+        if (e instanceof VerificationError) throw new VerificationError(e.check, `${at}: ${e.message}`);
+        throw e;
+      }
+    });
+    c.progress.start(0);
+    // From the right, as what is left over when a run ends: any shape will do.
+    let node: NodeFile = last;
+    for (let i = nodes.length - 2; i >= 0; i--) {
+      text = `fold ${nodes[i].file}`;
+      c.progress.update(text, done, of);
+      node = foldNodes(f, nodes[i].node, node);
+      k.release(mark);
+      done++;
+    }
+    text = 'end of the run';
+    const bytes = whole ? writeFolded(file, endOf(f, node)) : writeNode(file, node);
+    c.progress.update('folded', of, of);
+    const seconds = (performance.now() - t0) / 1000;
+    return {
+      data: { ranges: nodes.length, from: first.from.step, to: last.to.step, whole, file, bytes, key: f.keyDigest, seconds },
+      text: `folded ${nodes.length} ranges into ${whole ? `the proof of the whole run, ${manifest.config.train.steps} steps` : `steps ${first.from.step} to ${last.to.step - 1}`}: ${file}, ${bytesText(bytes)}, in ${secondsText(seconds)}`,
+    };
+  } finally {
+    k.close();
+  }
+}

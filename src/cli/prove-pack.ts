@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { frozenOf, mergeRun, proveStep } from '../aggregate/chain.js';
+import type { Estimate } from '../aggregate/estimate.js';
+import { dropProofs, orTorn, readProof, readState, writeProof } from '../aggregate/files.js';
+import { writePack } from '../aggregate/pack.js';
+import type { Setup } from '../aggregate/setup.js';
+import type { StepProof } from '../aggregate/state.js';
+import { InputError } from '../io/errors.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { AdapterState } from '../model/step.js';
+import { predict, requireDisk, requireMemory } from './estimate.js';
+import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
+
+/** What a run's proving works on. */
+export interface Work {
+  readonly s: Setup;
+  readonly digest: string;
+  /** Folder of journal and proofs. */ readonly dir: string;
+  /** The file to be written. */ readonly file: string;
+}
+
+/** State before a step, from the journal. Throws InputError. */
+export function stateBefore({ s, digest, dir }: Work, step: number): { state: AdapterState; losses: readonly bigint[] } {
+  const entry = orTorn(() => readState(dir, digest, step, s.program.axes['P']));
+  if (!entry) throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
+  return entry;
+}
+
+/** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */
+export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
+  const m = k.mark(),
+    { digest } = frozenOf(k, s);
+  k.release(m);
+  return digest;
+}
+
+/**
+ * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished steps are found again
+ * after an interruption; the result does not depend on where that was.
+ */
+export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<Result> {
+  const { s, digest, dir, file } = w,
+    { steps } = s.config.train,
+    t0 = performance.now();
+  const again = (e: Error): void => c.progress.line(`${e.message}: this step is proved again`);
+  const proofs: StepProof[] = [];
+  let made = 0,
+    prediction: Estimate | undefined;
+  requireMemory(s, o, parseWorkers(o.workers));
+  const k = await kernels(o);
+  try {
+    const frozen = frozenDigestOf(k, s),
+      m = k.mark();
+    c.progress.start(0);
+    for (let step = 0; step < steps; step++) {
+      let p = orTorn(() => readProof(dir, digest, step), again);
+      if (!p) {
+        const { state } = stateBefore(w, step);
+        if (made === 0) {
+          prediction = predict(k, s);
+          requireDisk(dir, prediction.diskBytes - prediction.journalBytes, (step * prediction.proofBytes) / steps);
+          c.progress.start(step, prediction.stepSeconds);
+        }
+        const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
+        p = proveStep(k, s, step, state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps)).proof;
+        k.release(m);
+        writeProof(dir, digest, p);
+        made++;
+      }
+      proofs.push(p);
+      c.progress.update('proved', step + 1, steps);
+    }
+    c.progress.start(0);
+    const merge = mergeRun(k, s, proofs, frozenOf(k, s), (i) => c.progress.update('check and merge', i + 1, steps));
+    const size = writePack(file, { manifest: s.manifest, run: { steps: proofs, merge } });
+    dropProofs(dir);
+    const seconds = (performance.now() - t0) / 1000;
+    return {
+      data: {
+        steps,
+        proved: made,
+        file,
+        bytes: size,
+        seconds,
+        peakBytes: k.peakBytes + k.far.peakBytes,
+        residentBytes: 1024 * process.resourceUsage().maxRSS,
+      },
+      text: `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+    };
+  } finally {
+    k.close();
+  }
+}
+
+/** How much of a step is done when a phase begins, by the estimate's shares; a step has that many proofs of about one length. */
+export function fractions(e: Estimate, parts: number): (phase: string) => number {
+  const { reading, keys, commit, logup, sumcheck, weights, open } = e.phases,
+    shares = [
+      ['keys', reading],
+      ['commit', keys],
+      ['logup', commit],
+      ['sumcheck', logup],
+      ['weights', sumcheck],
+      ['frozen', weights],
+      ['open', 0],
+    ] as const,
+    all = reading + keys + commit + logup + sumcheck + weights + open;
+  let part = -1;
+  return (phase) => {
+    const name = phase.split(' ').pop();
+    if (name === 'keys') part++;
+    let before = 0;
+    for (const [n, seconds] of shares) {
+      before += seconds;
+      if (n === name) return Math.min(0.999, (Math.max(0, part) + before / all) / parts);
+    }
+    return Math.max(0, part) / parts;
+  };
+}

@@ -90,7 +90,7 @@ describe('usage', () => {
     const v = certune('--version');
     expect([v.status, v.stdout.trim()]).toEqual([0, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version]);
     expect(certune('--help').stdout).toMatch(/Exit codes: 0 verified/);
-    for (const c of ['init', 'commit', 'train', 'prove', 'run', 'verify', 'inspect', 'estimate']) {
+    for (const c of ['init', 'commit', 'train', 'prove', 'run', 'verify', 'fold', 'vk', 'inspect', 'estimate']) {
       const r = certune(c, '--help');
       expect([r.status, r.stdout.includes('Example:')]).toEqual([0, true]);
     }
@@ -113,7 +113,7 @@ describe('bad input before any work', () => {
     writeFileSync(file, 'noise');
     fails(3, ['verify', file], /no header line/);
     writeFileSync(file, '{"type":"something"}\n');
-    fails(3, ['inspect', file], /is not a certune-run-proof/);
+    fails(3, ['inspect', file], /is none of certune-run-proof, certune-folded-run, certune-node/);
   });
   it('exit 3: all wrong keys of run.yaml at once', () => {
     const run = folder('keys'),
@@ -141,7 +141,7 @@ describe('bad input before any work', () => {
   });
 });
 
-describe('a small run', () => {
+describe('a small run, its step proofs packed', () => {
   let run = '';
   const target = (...more: string[]): string[] => [
     'verify',
@@ -169,19 +169,19 @@ describe('a small run', () => {
     for (const f of readdirSync(join(again, 'out/journal')))
       expect(readFileSync(join(run, 'out/journal', f)).equals(readFileSync(join(again, 'out/journal', f)))).toBe(true);
 
-    const small = fails(6, ['prove', again, '--memory', '24MiB'], /proving a step needs .*--memory allows .*raise --memory/);
+    const small = fails(6, ['prove', again, '--no-fold', '--memory', '24MiB'], /proving a step needs .*--memory allows .*raise --memory/);
     expect(small['needed']).toBeGreaterThan(24 * 2 ** 20);
     // Proving killed at several moments, then interrupted, then a torn proof: the same file as in one go.
-    for (const ms of [300, 1500, 4000]) await killed(['prove', run], 'SIGKILL', ms);
-    const i = await killed(['prove', run], 'SIGINT', /1\/2 p/);
+    for (const ms of [300, 1500, 4000]) await killed(['prove', run, '--no-fold'], 'SIGKILL', ms);
+    const i = await killed(['prove', run, '--no-fold'], 'SIGINT', /1\/2 p/);
     expect([i.code, i.err.includes('run the same command again')]).toEqual([130, true]);
     expect(readdirSync(join(run, 'out/proof')).filter((f) => f.includes('.tmp-'))).toEqual([]);
     const proof = join(run, 'out/proof/step-00000.bin'),
       whole = readFileSync(proof);
     writeFileSync(proof, whole.subarray(0, whole.length - 8));
-    const p = certune('prove', run, '--json');
+    const p = certune('prove', run, '--no-fold', '--json');
     expect([p.status, json(p)['proved'], p.stderr.includes('proved again')]).toEqual([0, 2, true]);
-    expect(certune('prove', again).status).toBe(0);
+    expect(certune('prove', again, '--no-fold').status).toBe(0);
     expect(readFileSync(pack(run)).equals(readFileSync(pack(again)))).toBe(true);
     expect(readdirSync(join(run, 'out/proof'))).toEqual(['run.certune']);
   }, 400_000);
@@ -189,7 +189,7 @@ describe('a small run', () => {
   it('exit 0: verifies as a folder and as one file, and says what it says', () => {
     expect(json(certune('verify', run, '--json'))).toMatchObject({ verified: true, steps: 2 });
     expect(json(certune(...target('--json')))['verified']).toBe(true);
-    expect(json(certune('prove', run, '--json'))['proved']).toBe(0);
+    expect(json(certune('prove', run, '--no-fold', '--json'))['proved']).toBe(0);
     const e = json(certune('estimate', run, '--json')),
       file = readFileSync(pack(run));
     expect(e['proofBytes']).toBe(file.length - file.indexOf(10) - 1);

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { readState, sweep, writeState } from '../src/aggregate/files.js';
-import { known, stepsPerEpoch } from '../src/aggregate/known.js';
+import { known } from '../src/aggregate/known.js';
 import { type Manifest, manifestDigest } from '../src/aggregate/manifest.js';
+import { epochBatches } from '../src/aggregate/recursion/run.js';
 import { setup } from '../src/aggregate/setup.js';
 import type { StepProof } from '../src/aggregate/state.js';
 import { readProofFile } from '../src/aggregate/tree/any.js';
@@ -40,7 +41,7 @@ const config = runSchema.parse({
 const s = setup(config, [1n, 2n, 3n, 4n]),
   m = s.manifest,
   digest = manifestDigest(m),
-  perEpoch = stepsPerEpoch(m),
+  perEpoch = epochBatches(m),
   root = mkdtempSync(join(tmpdir(), 'certune-tree-'));
 let out = '',
   n = 0;
@@ -68,8 +69,8 @@ function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fa
     digestOf: (k) => JSON.stringify(k),
     leaves: (from, to) =>
       Array.from({ length: to - from }, (_, i) => from + i).flatMap((step): LeafRange[] => [
-        { parts: [0, 1].map((part) => ({ step, part })), from: { step, part: 0 }, to: { step, part: 2 } },
-        { parts: [{ step, part: 2 }], from: { step, part: 2 }, to: { step: step + 1, part: 0 } },
+        { kind: 1, parts: [0, 1].map((part) => ({ step, part })), from: { step, part: 0 }, to: { step, part: 2 } },
+        { kind: 2, parts: [{ step, part: 2 }], from: { step, part: 2 }, to: { step: step + 1, part: 0 } },
       ]),
     leaf(r, steps) {
       made.push(`leaf ${r.from.step}.${r.from.part}`);
@@ -79,7 +80,7 @@ function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fa
       made.push('fold');
       return words(`${text(a)} ${text(b)}`);
     },
-    end: (x) => words(`end ${text(x)}`),
+    end: (x) => ({ ...words(`end ${text(x)}`), opening: BigUint64Array.of(9n) }),
     check(x) {
       if (x.statement[1] !== 7n) throw new VerificationError('proof', 'does not hold');
     },
@@ -124,6 +125,7 @@ describe('files of a tree', () => {
       leafWork(
         [
           {
+            kind: 1,
             parts: [
               { step: 2, part: 0 },
               { step: 3, part: 0 },

@@ -6,19 +6,17 @@ import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
 import { type AdapterState, initialState } from '../model/step.js';
-import type { ScheduleRow } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { scheduleRows } from '../policy/schedule.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Manifest, difference } from './manifest.js';
 import { type Programs, programsOf } from './programs.js';
+import { type Facts, initialOf } from './recursion/run.js';
 import { startFrom } from './setup.js';
 
 /** What follows from a manifest alone, and from the base and the adapter that a run began from where they are at hand. */
-export interface Known extends Programs {
-  readonly manifest: Manifest;
+export interface Known extends Facts {
   readonly config: RunConfig;
-  readonly rows: ScheduleRow[];
   /** Integers of the base: only where it was given. */ readonly frozen?: Map<string, BigInt64Array>;
   /** Unknown where the run began from an adapter that was not given. */ readonly initial?: AdapterState;
 }
@@ -84,10 +82,4 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
     ...(frozen ? { frozen } : {}),
     ...(master ? { initial: initialState(programs.program, master) } : {}),
   };
-}
-
-/** Steps of an epoch: the sampler never lets a batch straddle one. */
-export function stepsPerEpoch({ dataset, config }: Manifest): number {
-  const n = dataset.examples / config.train.batch;
-  return Math.max(1, config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n));
 }

@@ -6,7 +6,7 @@ import { readProofFile } from '../aggregate/tree/any.js';
 import { type NodeFile, writeFolded, writeNode } from '../aggregate/tree/file.js';
 import { type NamedNode, checkJoin } from '../aggregate/tree/join.js';
 import { endOf, foldNodes } from '../aggregate/tree/prove.js';
-import { circuitsOf, folding, keyDigest } from '../aggregate/tree/recursion.js';
+import { baseStack, circuitsOf, digestOf, folding } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, secondsText } from './common.js';
@@ -52,7 +52,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     { manifest } = first,
     single = nodes.length === 1;
   if (single && !wholeRun(first)) throw new UsageError('one range alone has nothing to be folded with: give its neighbours');
-  if (!single) checkJoin(nodes, keyDigest);
+  if (!single) checkJoin(nodes, digestOf);
   const last = nodes[nodes.length - 1].node,
     whole = wholeRun({ ...first, to: last.to }),
     name = whole ? PACK_NAME : `steps-${first.from.step}-${last.to.step}.certune`,
@@ -70,8 +70,10 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     const circuits = circuitsOf(k, s);
     let done = 0,
       text = '';
-    const f = folding(k, s, circuits, (name) => c.progress.update(`${text}: ${name}`, done, of));
-    if (keyDigest(first.key) !== f.keyDigest)
+    const f = folding(k, s, circuits, baseStack(k, { ...s, frozen: s.frozen! }), {
+      onPhase: (name) => c.progress.update(`${text}: ${name}`, done, of),
+    });
+    if (digestOf(first.key) !== f.keyDigest)
       throw new InputError(
         files[0],
         ['was proved under another verification key than this release computes'],

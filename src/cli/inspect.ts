@@ -1,8 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { type Ledger, runLedger } from '../aggregate/ledger.js';
 import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
-import { type Pack, encodePack, readPack } from '../aggregate/pack.js';
-import { type Programs, programsOf } from '../aggregate/programs.js';
+import { buildable } from '../aggregate/known.js';
+import { epochBatches } from '../aggregate/recursion/run.js';
+import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
+import { placeText } from '../aggregate/tree/file.js';
+import { digestOf } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
 import { bytesText, readManifest, type Result } from './common.js';
@@ -15,7 +18,7 @@ interface Claim {
 }
 
 /** What a verified run says of itself, in plain words. */
-export function claimsOf(m: Manifest): Claim[] {
+export function claimsOf(m: Manifest, kind: AnyProof['kind'] = 'folded'): Claim[] {
   const { sampler, lora } = m.config,
     order =
       sampler.beacon === ''
@@ -43,20 +46,29 @@ export function claimsOf(m: Manifest): Claim[] {
     { what: order, status: 'declared' },
     { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
-    {
-      what: 'one proof for the whole run: there is one per micro-batch and update, and one merge of their claims on the base',
-      status: 'not at this stage',
-    },
+    kind === 'pack'
+      ? {
+          what: 'one proof for the whole run: this is a pack, one proof per micro-batch and update, and one merge of their claims on the base',
+          status: 'not at this stage',
+        }
+      : {
+          what: 'all of it by one proof of constant size, beside which the list of losses travels; its verification key is shipped, given or recomputed, and verify says which',
+          status: 'proved',
+        },
   ];
 }
 
-/** Programs of a manifest that nobody has checked. */
-function buildable(file: string, m: Manifest): Programs {
-  try {
-    return programsOf(m.config, m.base);
-  } catch (e) {
-    throw new InputError(file, [`its manifest describes no program that can be built: ${(e as Error).message}`]);
-  }
+const keyOf = (p: AnyProof): string | undefined =>
+  p.kind === 'folded' ? digestOf(p.folded.key) : p.kind === 'node' ? digestOf(p.node.key) : undefined;
+
+/** What a proof file is and how large, in words. */
+function proofText(p: AnyProof): string {
+  const size = bytesText(p.bytes);
+  if (p.kind === 'pack') return `${size}, a pack of the proofs of ${p.pack.run.steps.length} steps`;
+  const under = `under the key ${keyOf(p)}`;
+  if (p.kind === 'folded') return `${size}, one for the whole run, ${under}`;
+  const { from, to } = p.node;
+  return `${size}, a range from ${placeText(from)} to ${placeText(to)}, the latter not included, ${under}`;
 }
 
 /** Describes a run folder or a packed file without base or data. Verifies nothing. */
@@ -64,13 +76,12 @@ export function inspect(target: string): Result {
   if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a packed run (run.certune)');
   const folder = statSync(target).isDirectory(),
     file = folder ? packFile(target) : target,
-    pack: Pack | undefined = !folder || existsSync(file) ? readPack(file) : undefined,
-    m = folder ? readManifest(target) : pack!.manifest,
+    proof: AnyProof | undefined = !folder || existsSync(file) ? readProofFile(file) : undefined,
+    m = folder ? readManifest(target) : manifestOf(proof!),
     { config: c } = m,
     programs = buildable(file, m),
     ledger: Ledger = runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
-    claims = claimsOf(m),
-    bytes = pack ? encodePack(pack).length : undefined;
+    claims = claimsOf(m, proof?.kind);
   const width = Math.max(...claims.map((x) => x.status.length));
   const text = [
     `manifest ${manifestDigest(m)}`,
@@ -79,9 +90,7 @@ export function inspect(target: string): Result {
     ...m.dataset.files.map((f) => `         ${f.digest}, source ${f.source}, licence ${f.license}, language ${f.language}`),
     `adapter  LoRA rank ${c.lora.r}, alpha ${c.lora.alpha}${c.lora.scaling === 'rslora' ? ' (rsLoRA)' : ''} on ${c.lora.targets.join(', ')}`,
     `training ${c.train.steps} steps, batch ${c.train.batch}${programs.update ? ` in micro-batches of ${c.train.microBatch}` : ''}, sequence ${c.train.sequence}, ${c.train.schedule} ${c.train.learningRate}`,
-    pack
-      ? `proof    ${bytesText(bytes!)} for ${pack.run.steps.length} steps; inspect checks none of it: run certune verify`
-      : 'proof    none yet: run certune prove',
+    `proof    ${proof ? `${proofText(proof)}; inspect checks none of it: run certune verify` : 'none yet: run certune prove'}`,
     '',
     ...claims.map((x) => `${x.status.padEnd(width)}  ${x.what}`),
     '',
@@ -96,8 +105,9 @@ export function inspect(target: string): Result {
     data: {
       manifest: m,
       digest: manifestDigest(m),
-      proved: pack !== undefined,
-      ...(bytes === undefined ? {} : { bytes }),
+      proved: proof !== undefined,
+      ...(proof ? { kind: proof.kind, bytes: proof.bytes, ...(proof.kind === 'pack' ? {} : { key: keyOf(proof) }) } : {}),
+      stepsPerEpoch: epochBatches(m),
       claims,
       ledger: { terms: ledger.terms, roundByRound: ledger.roundByRound, union: ledger.union, grinding: ledger.grinding },
     },

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Ledger } from '../aggregate/ledger.js';
-import type { Setup } from '../aggregate/setup.js';
+import type { Manifest } from '../aggregate/manifest.js';
 import { PolicyError, UsageError } from './errors.js';
 
 const require = createRequire(import.meta.url),
@@ -58,15 +58,16 @@ export function parsePolicy(o: PolicyOptions): Policy {
 }
 
 /** Throws PolicyError with every reason for which a verified run is not admitted. Licences are those declared: no proof covers them. */
-export function checkPolicy(p: Policy, s: Setup, ledger: Ledger): void {
+export function checkPolicy(p: Policy, m: Manifest, ledger: Ledger, baseChecked = true): void {
   const reasons: string[] = [];
   if (p.licenses) {
-    const found = new Set(s.data.examples.map((e) => e.license));
-    for (const l of found) if (!admits(l, p.licenses)) reasons.push(`licence ${l} of the data is not among ${p.licenses.join(', ')}`);
+    for (const l of m.dataset.licenses)
+      if (!admits(l, p.licenses)) reasons.push(`licence ${l} of the data is not among ${p.licenses.join(', ')}`);
   }
-  if (p.beacon && s.config.sampler.beacon === '') reasons.push('the run has no beacon: the prover chose the order of the data');
+  if (p.beacon && m.config.sampler.beacon === '') reasons.push('the run has no beacon: the prover chose the order of the data');
   if (p.bits !== undefined && ledger.roundByRound < p.bits)
     reasons.push(`${ledger.roundByRound.toFixed(1)} provable bits are fewer than ${p.bits}`);
-  if (p.base !== undefined && p.base !== s.base.digest) reasons.push(`the base is ${s.base.digest}, not ${p.base}`);
+  if (p.base !== undefined && p.base !== m.base.digest) reasons.push(`the base is ${m.base.digest}, not ${p.base}`);
+  else if (p.base !== undefined && !baseChecked) reasons.push('the base was not checked: give --base');
   if (reasons.length) throw new PolicyError(reasons);
 }

@@ -4,12 +4,14 @@ import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
 import { evaluate, generate } from './evaluate.js';
+import { fold } from './fold.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
 import { prove } from './prove.js';
 import { runAll } from './run.js';
 import { train } from './train.js';
 import { verify } from './verify.js';
+import { vk } from './vk.js';
 
 const list = (v: string, all: string[] = []): string[] => [...all, v];
 const version = (): string =>
@@ -57,27 +59,51 @@ export function commands(c: Context, done: (r: Result) => void): Command {
   prover(
     command(
       'prove <run>',
-      'prove every step into one file, RUN/out/proof/run.certune; goes on where it was interrupted',
-      'certune prove my-run --workers 8 --memory 16GiB',
+      'prove every step and fold all proofs into one of constant size, RUN/out/proof/run.certune; goes on where it was interrupted',
+      'certune prove my-run --workers 8 --memory 16GiB\ncertune prove my-run --steps 0..50\ncertune prove my-run --no-fold',
     ),
-  ).action(async (run, o) => done(await prove(run, o, c)));
+  )
+    .option('--steps <a..b>', 'only the steps a to b - 1, from the journal: RUN/out/proof/steps-a-b.certune, for certune fold')
+    .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
+    .action(async (run, o) => done(await prove(run, o, c)));
+  prover(
+    command(
+      'fold <files...>',
+      'join neighbouring ranges of a run that prove --steps or fold wrote; all of them give run.certune',
+      'certune fold steps-0-50.certune steps-50-100.certune --base ./SmolLM2-135M -o run.certune',
+    ),
+  )
+    .allowExcessArguments(true)
+    .option('--base <dir>', 'Hugging Face folder of the base: claims on it are merged')
+    .option('-o, --output <file>', 'where the result goes (default: beside the first file)')
+    .action(async (files, o) => done(await fold(files, o, c)));
   prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run')).action(async (run, o) =>
     done(await runAll(run, o, c)),
   );
   command(
     'verify <target>',
-    'verify a run folder or a packed run',
+    'verify a run folder, or a proof file: a whole run, an epoch, a range, a pack of step proofs',
     'certune verify my-run\ncertune verify run.certune --base ./SmolLM2-135M --data train.jsonl --adapter ./adapter \\\n  --allow-license Apache-2.0 --allow-license CC0-1.0 --require-beacon --min-bits 120',
   )
     .option('--base <dir>', 'Hugging Face folder of the base')
     .option('--data <file>', 'data, in the order of the manifest; repeatable', list)
     .option('--adapter <dir>', 'released adapter')
     .option('--from <dir>', 'adapter that the run started from, if it did')
+    .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
+    .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
     .option('--require-beacon', 'deny a run whose order of data the prover chose')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')
     .action((target, o) => done(verify(target, o, c)));
+  command(
+    'vk <target>',
+    "compute the verification key from the manifest's programs, without base or data, and compare it with the proof's and the shipped ones",
+    'certune vk run.certune\ncertune vk my-run -o key.json',
+  )
+    .option('--key <key>', 'compare with this one too: sha256:... or a file')
+    .option('-o, --output <file>', 'write the key')
+    .action((target, o) => done(vk(target, o, c)));
   command(
     'inspect <target>',
     'say what a run proves, what it declares, and its soundness term by term',

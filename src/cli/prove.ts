@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { proveStep } from '../aggregate/chain.js';
 import { dropProofs, sweep } from '../aggregate/files.js';
-import { stepsPerEpoch } from '../aggregate/known.js';
+import { epochBatches } from '../aggregate/recursion/run.js';
 import { difference } from '../aggregate/manifest.js';
 import { PACK_NAME } from '../aggregate/pack.js';
 import type { StepProof } from '../aggregate/state.js';
@@ -100,14 +100,7 @@ async function proveFolded(
       losses = Array.from({ length: to }, (_, t) => (t < from || !packed ? stateBefore(w, t + 1).losses : lossesOf(packed[t])));
     const parts = (t: number): number => s.batches[t].micro.length + (s.update ? 1 : 0);
     let phase: (name: string) => void = () => {};
-    const r: Recursion = recursionOf(
-      k,
-      s,
-      circuits,
-      losses,
-      (t) => stateBefore(w, t).state,
-      (name) => phase(name),
-    );
+    const r: Recursion = recursionOf(k, s, circuits, losses, (t) => stateBefore(w, t).state, { onPhase: (name) => phase(name) });
     const leaves = r.leaves(from, to).length,
       of = to - from + 2 * leaves - 1 + (range ? 0 : 1),
       made = { step: 0, leaf: 0, fold: 0, end: 0 };
@@ -129,7 +122,7 @@ async function proveFolded(
       recursion: r,
       from,
       to,
-      perEpoch: stepsPerEpoch(s.manifest),
+      perEpoch: epochBatches(s.manifest),
       targets: (t) => s.batches[t].targets,
       ...(packed ? { steps: packed } : {}),
       step: (t) => {

@@ -1,9 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ledger, runLedger } from '../aggregate/ledger.js';
-import { difference, manifestDigest } from '../aggregate/manifest.js';
-import { type Pack, readPack } from '../aggregate/pack.js';
+import { type Manifest, difference, manifestDigest } from '../aggregate/manifest.js';
+import type { Pack } from '../aggregate/pack.js';
+import type { Programs } from '../aggregate/programs.js';
 import { type Setup, setup } from '../aggregate/setup.js';
+import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
 import { verifyRun } from '../aggregate/verify.js';
 import { InputError } from '../io/errors.js';
 import { adapterConfig, readAdapter } from '../io/peft.js';
@@ -14,43 +16,83 @@ import { type RunConfig, readRun } from '../policy/runfile.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, out, readManifest, saltOf, secondsText } from './common.js';
 import { UsageError } from './errors.js';
-import { type PolicyOptions, checkPolicy, parsePolicy } from './policy.js';
+import { type Policy, type PolicyOptions, checkPolicy, parsePolicy } from './policy.js';
 import { packFile } from './prove.js';
+import { parseKey, verifyFolded } from './verify-folded.js';
 
 export interface VerifyOptions extends PolicyOptions {
   readonly base?: string;
   readonly adapter?: string;
   readonly data?: string[];
   readonly from?: string;
+  /** Verification key, a file or sha256:... */ readonly key?: string;
+  /** False: a key that is neither shipped nor given is not recomputed. */ readonly recompute?: boolean;
 }
 
-/** Where a command finds a run: its folder, or one packed file. */
-export function openTarget(target: string): { pack: Pack; local?: RunConfig; adapter?: string } {
-  if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a packed run (run.certune)');
-  if (!statSync(target).isDirectory()) return { pack: readPack(target) };
+/** Where a command finds a proof: a run's folder, or a file. */
+export interface Target {
+  readonly file: string;
+  readonly proof: AnyProof;
+  readonly local?: RunConfig;
+  readonly adapter?: string;
+}
+
+/** Reads a run's folder, or a proof file of any kind. Throws InputError, VersionError, VerificationError. */
+export function openTarget(target: string): Target {
+  if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a proof (run.certune)');
+  if (!statSync(target).isDirectory()) return { file: target, proof: readProofFile(target) };
   const m = readManifest(target),
     file = packFile(target);
   if (!existsSync(file)) throw new InputError(file, ['does not exist'], 'run certune prove');
-  const pack = readPack(file),
-    differs = difference(m, pack.manifest);
+  const proof = readProofFile(file),
+    differs = difference(m, manifestOf(proof));
   if (differs.length)
     throw new VerificationError('manifest', `${join(out(target), 'manifest.json')} differs from the proof's: ${differs.join(', ')}`);
   return {
-    pack,
+    file,
+    proof,
     adapter: join(out(target), 'adapter'),
     ...(existsSync(join(target, 'run.yaml')) ? { local: readRun(target) } : {}),
   };
 }
 
-/** Verifies a run: a folder, or a packed file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
+/** Setup of what base and data give, compared with the manifest. Throws VerificationError, InputError. */
+export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined): Setup {
+  const s = setup(
+      {
+        ...m.config,
+        base: { ...m.config.base, path: base },
+        data: m.config.data.map((d, i) => ({ ...d, path: data[i] })),
+        lora: { ...m.config.lora, from: m.config.lora.from === null ? null : from! },
+      },
+      saltOf(m),
+    ),
+    differs = difference(s.manifest, m);
+  if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
+  return s;
+}
+
+export const orderOf = (m: Manifest): string =>
+  m.config.sampler.beacon === '' ? 'chosen by the prover (no beacon)' : 'follows from the declared beacon';
+
+/** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
 export function verify(target: string, o: VerifyOptions, c: Context): Result {
   const policy = parsePolicy(o),
-    { pack, local, adapter } = openTarget(target),
-    { manifest: m, run } = pack;
-  const base = o.base ?? local?.base.path,
-    data = o.data ?? local?.data.map((d) => d.path),
-    adapterDir = o.adapter ?? adapter,
-    from = o.from ?? local?.lora.from;
+    given = parseKey(o.key),
+    t = openTarget(target);
+  c.progress.line(`statement: manifest ${manifestDigest(manifestOf(t.proof))}`);
+  if (t.proof.kind !== 'pack') return verifyFolded(t, t.proof.kind === 'node' ? t.proof.node : t.proof.folded, { ...o, policy, given }, c);
+  if (given || o.recompute === false)
+    throw new UsageError('a pack of step proofs has no verification key: --key and --no-recompute are for folded proofs');
+  return verifyPack(t, t.proof.pack, policy, o, c);
+}
+
+/** Verifies a pack of step proofs: base, data and adapter are needed. */
+function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: VerifyOptions, c: Context): Result {
+  const base = o.base ?? t.local?.base.path,
+    data = o.data ?? t.local?.data.map((d) => d.path),
+    adapterDir = o.adapter ?? t.adapter,
+    from = o.from ?? t.local?.lora.from;
   const lacking = [
     ...(base === undefined ? ['--base DIR'] : []),
     ...(data === undefined ? ['--data FILE'] : []),
@@ -58,50 +100,51 @@ export function verify(target: string, o: VerifyOptions, c: Context): Result {
     ...(m.config.lora.from !== null && !from ? ['--from DIR (the adapter that the run started from)'] : []),
   ];
   if (base === undefined || data === undefined || adapterDir === undefined || lacking.length)
-    throw new UsageError(`at this stage the verifier holds base, data and adapter: give ${lacking.join(', ')}`);
+    throw new UsageError(`a pack of step proofs is verified with base, data and adapter: give ${lacking.join(', ')}`);
   if (data.length !== m.config.data.length)
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
-  c.progress.line(`statement: manifest ${manifestDigest(m)}`);
-  const s = setup(
-    {
-      ...m.config,
-      base: { ...m.config.base, path: base },
-      data: m.config.data.map((d, i) => ({ ...d, path: data[i] })),
-      lora: { ...m.config.lora, from: m.config.lora.from === null ? null : from! },
-    },
-    saltOf(m),
-  );
-  const differs = difference(s.manifest, m);
-  if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
-  const released = readReleased(s, adapterDir),
+  const s = setupOf(m, base, data, from),
+    released = readReleased(s, m, adapterDir),
     steps = s.config.train.steps;
   c.progress.start(0);
-  const r = verifyRun(Kernels.single(), s, run, released, (i) => c.progress.update('verify', i + 1, steps));
-  const { train } = m.config,
-    ledger: Ledger = runLedger({ plan: s.plan, update: s.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
-  checkPolicy(policy, s, ledger);
-  const order = m.config.sampler.beacon === '' ? 'chosen by the prover (no beacon)' : 'follows from the declared beacon';
+  const r = verifyRun(Kernels.single(), s, run, released, (i) => c.progress.update('verify', i + 1, steps)),
+    ledger = ledgerOf(s, m);
+  checkPolicy(policy, m, ledger);
   return {
-    data: { verified: true, manifest: manifestDigest(m), ...r, bits: ledger.roundByRound, order, policy },
+    data: {
+      verified: true,
+      kind: 'pack',
+      manifest: manifestDigest(m),
+      ...r,
+      base: 'checked',
+      data: 'checked',
+      adapter: 'checked',
+      bits: ledger.roundByRound,
+      order: orderOf(m),
+      policy,
+    },
     text: [
       `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${ledger.roundByRound.toFixed(1)} bits`,
       `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
-      `  order of data: ${order}`,
+      `  order of data: ${orderOf(m)}`,
     ].join('\n'),
   };
 }
 
+export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =>
+  runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
+
 /** The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20. */
-function readReleased(s: Setup, dir: string): BigInt64Array {
-  const a = readAdapter(dir, s.base.shape),
-    { lora, base } = s.config;
+export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
+  const a = readAdapter(dir, m.base.shape),
+    { lora, base } = m.config;
   const differs = difference(
     adapterConfig({
       r: lora.r,
       alpha: lora.alpha,
       targets: lora.targets,
       rslora: lora.scaling === 'rslora',
-      base: base.name ?? s.base.digest,
+      base: base.name ?? m.base.digest,
       revision: base.revision,
     }),
     a.config,
@@ -117,5 +160,5 @@ function readReleased(s: Setup, dir: string): BigInt64Array {
       }),
     ]),
   );
-  return flattenGroup(s.program, 'cIn', 'C', members);
+  return flattenGroup(p.program, 'cIn', 'C', members);
 }

@@ -47,20 +47,27 @@ export function checkRange(f: Facts, st: Common, from: number, to: number): void
   }
 }
 
-/** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
-export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
+/** Checks that a statement begins where a run does: nothing done, empty chains. */
+export function checkOrigin(st: Common): void {
   same('start', st.posIn, START.pos);
   same('start of the data', st.dataIn, START.data);
   same('start of the losses', st.lossesIn, START.losses);
   same('start of the schedule', st.scheduleIn, START.schedule);
+}
+
+/** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
+export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
+  checkOrigin(st);
   same('initial adapter', st.cIn, stateRoot(k, f, 'cIn', initial));
   same('initial optimiser state', st.oIn, stateRoot(k, f, 'oIn', initial));
   same('initial accumulators', st.aIn, zeroAccumulators(k, f, initial));
 }
 
-/** Checks that a list of targets and losses is the one that was proven, from the start of the run. Throws VerificationError. */
+/** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */
 export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): void {
-  if (BigInt(list.length) !== st.posOut[0]) throw new VerificationError('losses', `${list.length} entries for ${st.posOut[0]} steps`);
+  const from = Number(st.posIn[0]),
+    steps = st.posOut[0] - st.posIn[0];
+  if (BigInt(list.length) !== steps) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
   const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
       hashWords(DOMAIN.statement, [...chain, ...rest]),
     last = f.update ?? f,
@@ -68,10 +75,11 @@ export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): 
     lossOf = f.program.tensors.find((t) => t.name === 'loss')!;
   // A micro-batch has no scalars but its loss: its share of the targets is no part of any chain.
   if (f.update && chained(f.program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
-  let { losses, schedule } = START,
+  let [losses, schedule] = [st.lossesIn, st.scheduleIn],
     sum = 0n,
-    total = 0n;
-  list.forEach((x, step) => {
+    total = st.posIn[6];
+  list.forEach((x, i) => {
+    const step = from + i;
     const micros = stepKinds(f, step).filter((kind) => kind !== 'update').length;
     if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
@@ -95,13 +103,22 @@ export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): 
   same('number of targets', [st.posOut[6]], [total]);
 }
 
-/** Checks the data: order, tokens, targets, masks and counters are those that sampler and dataset give. */
+/** Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those that sampler and dataset give. */
 export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): void {
-  list.forEach((x, step) => {
+  const from = Number(st.posIn[0]);
+  list.forEach((x, i) => {
+    const step = from + i;
     if (x.targets !== s.batches[step].targets)
       throw new VerificationError('targets', `step ${step} has ${s.batches[step].targets}, not ${x.targets}`);
   });
-  const end = placeWithData(s, list);
+  // Losses are no part of the data: those of the steps before do not matter.
+  const start = placeWithData(
+    s,
+    Array.from({ length: from }, (_, t) => ({ targets: s.batches[t].targets, losses: s.batches[t].micro.map(() => 0n) })),
+  );
+  same('data before', st.dataIn, start.data);
+  same('counters before', st.posIn, start.pos);
+  const end = placeWithData(s, list, from, start);
   same('data', st.dataOut, end.data);
   same('counters', st.posOut, end.pos);
 }

@@ -197,13 +197,12 @@ export interface StepLosses {
   /** Loss of every micro-batch, summed over its targets. */ readonly losses: readonly bigint[];
 }
 
-/** Place after the last step when the data are at hand. */
-export function placeWithData(s: Setup, list: readonly StepLosses[]): Place {
-  let at = START;
+/** Place after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
+export function placeWithData(s: Setup, list: readonly StepLosses[], from = 0, at: Place = START): Place {
   const epoch = BigInt(epochBatches(s.manifest));
-  list.forEach((x, step) =>
-    stepKinds(s, step).forEach((_, part) => {
-      const { kind, program, publics } = partPublics(s, step, part, x.losses[part] ?? 0n);
+  list.forEach((x, i) =>
+    stepKinds(s, from + i).forEach((_, part) => {
+      const { kind, program, publics } = partPublics(s, from + i, part, x.losses[part] ?? 0n);
       at = advance(kind, program, epoch, at, publics);
     }),
   );

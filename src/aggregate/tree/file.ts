@@ -27,14 +27,19 @@ export interface StepLosses {
   readonly targets: number;
   readonly losses: readonly bigint[];
 }
-export interface FoldedRun {
+/** What both files hold. */
+export interface Sealed {
   readonly manifest: Manifest;
   /** Published verification key, as JSON. */ readonly key: Readonly<Record<string, unknown>>;
   readonly losses: readonly StepLosses[];
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
 }
-export interface NodeFile extends FoldedRun {
+/** The end of a run: `opening` is that of the end's own columns. */
+export interface FoldedRun extends Sealed {
+  readonly opening: BigUint64Array;
+}
+export interface NodeFile extends Sealed {
   readonly from: Place;
   readonly to: Place;
 }
@@ -47,8 +52,8 @@ export const FOLDED_VERSION = 1;
 const MOST = 2 ** 24;
 
 /** Header and body of both kinds. */
-function encode(x: FoldedRun, fields: Record<string, unknown>): Buffer {
-  const body = Buffer.concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof)]),
+function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Buffer {
+  const body = Buffer.concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof), toBytes(opening)]),
     head = {
       ...fields,
       manifest: x.manifest,
@@ -62,7 +67,8 @@ function encode(x: FoldedRun, fields: Record<string, unknown>): Buffer {
 }
 export const encodeNode = (x: NodeFile): Buffer =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
-export const encodeFolded = (x: FoldedRun): Buffer => encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION });
+export const encodeFolded = (x: FoldedRun): Buffer =>
+  encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: x.opening.length }, x.opening);
 
 const COMMON = ['key', 'losses', 'manifest', 'proof', 'sha256', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
@@ -81,9 +87,9 @@ function decode(
     { head } = line;
   checkHeader(file, line, { type, version, keys: [...COMMON, ...more] });
   const manifest = parseManifest(file, head['manifest']),
-    { key, losses, statement, proof } = head;
+    { key, losses, statement, proof, opening = 0 } = head;
   if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
-  if (!size(statement) || !size(proof)) return bad('malformed lengths');
+  if (!size(statement) || !size(proof) || !size(opening)) return bad('malformed lengths');
   if (!Array.isArray(losses)) return bad('malformed losses');
   const { steps, batch, microBatch } = manifest.config.train,
     micros = Math.ceil(batch / Math.min(batch, microBatch));
@@ -101,7 +107,15 @@ function decode(
   const body = new Body(file, b, line.body),
     words = [...body.take(statement)];
   if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');
-  const out = { manifest, key: key as Record<string, unknown>, losses: list, statement: words, proof: body.take(proof), head };
+  const out = {
+    manifest,
+    key: key as Record<string, unknown>,
+    losses: list,
+    statement: words,
+    proof: body.take(proof),
+    opening: body.take(opening),
+    head,
+  };
   body.end();
   if (createHash('sha256').update(b.subarray(line.body)).digest('hex') !== head['sha256']) return bad('does not match its digest');
   return out;
@@ -116,7 +130,7 @@ export const placeText = (p: Place): string => (p.part ? `${p.step}.${p.part}` :
 
 /** Reads a node from hostile bytes. Throws InputError, VersionError; verifies nothing. */
 export function decodeNode(file: string, b: Uint8Array): NodeFile {
-  const { head, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
+  const { head, opening: _, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
     from = place(head['from']),
     to = place(head['to']);
   if (!from || !to || !before(from, to) || to.step > x.manifest.config.train.steps)
@@ -126,7 +140,7 @@ export function decodeNode(file: string, b: Uint8Array): NodeFile {
 
 /** Reads a folded run from hostile bytes. Throws InputError, VersionError; verifies nothing. */
 export function decodeFolded(file: string, b: Uint8Array): FoldedRun {
-  const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, []);
+  const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, ['opening']);
   if (x.losses.length !== x.manifest.config.train.steps)
     throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');
   return x;

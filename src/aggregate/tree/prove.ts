@@ -6,6 +6,7 @@ import { Files } from './keep.js';
 
 /** A leaf of a range: which parts of which steps it verifies, where it begins and ends. */
 export interface LeafRange {
+  /** Number of its circuit. */ readonly kind: number;
   readonly parts: readonly { readonly step: number; readonly part: number }[];
   readonly from: Place;
   readonly to: Place;
@@ -15,6 +16,11 @@ export interface LeafRange {
 export interface Proven {
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
+}
+
+/** The end's proof, with the opening of its own columns. */
+export interface Ended extends Proven {
+  readonly opening: BigUint64Array;
 }
 
 /** The recursion of one run, as the tree uses it: src/aggregate/tree/recursion.ts binds the real one. */
@@ -29,7 +35,7 @@ export interface Recursion {
     steps: readonly StepProof[],
   ): Proven;
   fold(left: Proven, right: Proven): Proven;
-  end(node: Proven): Proven;
+  end(node: Proven): Ended;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
 }
 

@@ -1,143 +1,144 @@
-import { UnsupportedError } from '../setup.js';
 import type { Kernels } from '../../kernels/runtime.js';
-import type { ProofOptions } from '../../tensor/plan.js';
-import type { Statement } from '../../tensor/statement.js';
-import type { Known } from '../known.js';
-import { type Manifest, manifestWords } from '../manifest.js';
-import { GRINDING } from '../programs.js';
-import { type RecursionClass, type RecursionKeys, recursionClass, recursionKeys } from '../recursion/keys.js';
-import { type Stack, proveFold, proveLeaf } from '../recursion/prove.js';
-import { runChains, stepPublics } from '../recursion/run.js';
-import { decode, layout } from '../recursion/statement.js';
-import { type NodeProof, verifyNode } from '../recursion/verify.js';
+import type { AdapterState } from '../../model/step.js';
+import type { RecursionClass } from '../recursion/class.js';
+import { type RecursionKeys, type VerificationKey, keyDigest, recursionKeys } from '../recursion/keys.js';
+import type { Before } from '../recursion/leaf.js';
+import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from '../recursion/prove.js';
+import { type Facts, epochBatches, leafRanges, partPublics, partStatement, runClass, stepKinds } from '../recursion/run.js';
+import { type NodeStatement, type Place as Standing, START, advance, decode, encode, endLayout, layout } from '../recursion/statement.js';
+import { type EndProof, type NodeProof, verifyNode } from '../recursion/verify.js';
 import type { Setup } from '../setup.js';
-import { type StepProof, frozenOf, noFrozen, stateRoot } from '../state.js';
-import type { LeafRange, Proven, Recursion } from './prove.js';
+import { type StepProof, frozenOf, stateRoot, zeroAccumulators } from '../state.js';
+import type { Ended, LeafRange, Proven, Recursion } from './prove.js';
 
 /** Circuits and keys of a run: they follow from its programs. */
 export interface Circuits {
   readonly cls: RecursionClass;
   readonly keys: RecursionKeys;
-  readonly key: Readonly<Record<string, unknown>>;
+  readonly zeroAcc: readonly bigint[];
+  readonly digest: string;
   readonly seconds: number;
 }
 
-const optionsOf = (m: Manifest): ProofOptions => {
-  const level = { bits: m.config.proof.bits, logInvRate: 2, grinding: GRINDING };
-  return { main: level, state: level };
-};
-
-/** Circuits of a run and their keys. Throws UnsupportedError where it cannot be folded. */
-export function circuitsOf(k: Kernels, s: Known): Circuits {
-  const { train, proof } = s.config,
-    t0 = performance.now();
-  if (proof.hash !== 'poseidon2') throw new UnsupportedError(['proof.hash blake3: no circuit verifies it (prove --no-fold)']);
-  const micros = Math.ceil(train.batch / Math.min(train.batch, train.microBatch)),
-    plans = s.update ? [...Array.from({ length: micros }, () => s.plan), s.update.plan] : [s.plan];
-  const cls = recursionClass(
-      {
-        plans,
-        steps: 1,
-        baseVars: s.plan.frozenVars,
-        ...(s.update ? { zeroAcc: stateRoot(k, s, 'aIn', { ...zero, C: new BigInt64Array(s.program.axes['P']) }) } : {}),
-      },
-      optionsOf(s.manifest),
-    ),
+/** Circuits of a run and their keys: a few seconds. Throws UnsupportedError where the run cannot be folded. */
+export function circuitsOf(k: Kernels, f: Facts): Circuits {
+  const t0 = performance.now(),
+    none = new BigInt64Array(f.program.axes['P']),
+    zeroAcc = zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }),
+    cls = runClass(f, zeroAcc),
     keys = recursionKeys(k, cls);
-  const words = (x: readonly bigint[]): string[] => x.map(String);
-  return { cls, keys, key: { leaf: words(keys.leaf), fold: words(keys.fold) }, seconds: (performance.now() - t0) / 1000 };
+  return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };
 }
-const zero = { master: new BigInt64Array(0), mm: new BigInt64Array(0), vv: new BigInt64Array(0) };
 
-const flat = (c: Circuits, n: NodeProof): Proven => ({
-  statement: [...layout(c.cls.foldShape.baseVars, c.cls.foldShape.keyVars).keys()].flatMap((f) => [...n.statement[f]]),
+/** Digest of a key as it lies in a file. */
+export const digestOf = (key: Readonly<Record<string, unknown>>): string => keyDigest(key as unknown as VerificationKey);
+
+const nodeLayout = (c: RecursionClass): ReturnType<typeof layout> => layout(c.child.baseVars, c.child.keyVars);
+const flat = (c: RecursionClass, n: NodeProof): Proven => ({ statement: encode(n.statement, nodeLayout(c)), proof: n.proof });
+/** A node as it lies in a file. Its statement may be too short or too long: whoever verifies it notices. */
+export const nodeOf = (c: RecursionClass, n: Proven): NodeProof => ({
+  statement: decode(n.statement, nodeLayout(c)) as unknown as NodeStatement,
   proof: n.proof,
 });
-export const unflat = (c: Circuits, n: Proven): NodeProof => ({
-  statement: decode(n.statement, c.cls.foldShape.baseVars, c.cls.foldShape.keyVars),
-  proof: n.proof,
+export const endProofOf = (x: Ended): EndProof => ({
+  statement: decode(x.statement, endLayout()) as unknown as EndProof['statement'],
+  proof: x.proof,
+  opening: x.opening,
 });
 
-/** What folding takes: programs, circuits and the base. */
+/** The stack of the base's integers, outside of the kernels' memory. */
+export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): Stack {
+  const m = k.mark(),
+    fz = frozenOf(k, s),
+    base = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
+  k.release(m);
+  return base;
+}
+
+/** What folding takes: circuits and the base. */
 export function folding(
   k: Kernels,
-  s: Known,
-  c: Circuits,
-  onPhase?: (name: string) => void,
-): Pick<Recursion, 'manifest' | 'key' | 'keyDigest' | 'digestOf' | 'fold' | 'end' | 'check'> & { readonly base: Stack } {
-  if (!s.frozen) throw new Error('folding takes the base');
-  const m = k.mark(),
-    fz = frozenOf(k, { ...s, frozen: s.frozen }),
-    base: Stack = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
-  k.release(m);
+  f: Facts,
+  { cls, keys, digest }: Circuits,
+  base: Stack,
+  o: NodeOptions = {},
+): Omit<Recursion, 'leaves' | 'leaf'> {
   return {
-    base,
-    manifest: s.manifest,
-    key: c.key,
-    keyDigest: keyDigest(c.key),
-    digestOf: keyDigest,
-    fold: (a, b) => flat(c, proveFold(k, c.cls, c.keys, base, [unflat(c, a), unflat(c, b)], onPhase ? { onPhase } : {})),
-    end: (n) => n,
+    manifest: f.manifest,
+    key: { ...keys.published },
+    keyDigest: digest,
+    digestOf,
+    fold: (a, b) => flat(cls, proveFold(k, cls, keys, base, [nodeOf(cls, a), nodeOf(cls, b)], o)),
+    end: (n) => {
+      const { statement, proof, opening } = proveEnd(k, cls, keys, base, nodeOf(cls, n), o);
+      return { statement: encode(statement, endLayout()), proof, opening };
+    },
     check: (n) => {
-      verifyNode(k, c.cls, unflat(c, n));
+      verifyNode(k, cls, nodeOf(cls, n));
     },
   };
 }
-export const keyDigest = (key: Readonly<Record<string, unknown>>): string => JSON.stringify(key);
 
-/** The recursion of a run whose data are at hand. `losses` are those of all micro-batches, step by step; `states` gives the state before a step. */
+/** Leaves of a range of steps with the places where they begin and end. */
+export const placedLeaves = (c: RecursionClass, f: Facts, from: number, to: number): LeafRange[] =>
+  leafRanges(c, f, from, to).map(({ kind, parts }) => {
+    const { step, part } = parts[parts.length - 1],
+      ends = part + 1 === stepKinds(f, step).length;
+    return { kind, parts, from: parts[0], to: ends ? { step: step + 1, part: 0 } : { step, part: part + 1 } };
+  });
+
+/**
+ * The recursion of a run whose data are at hand. `losses` are those of the micro-batches of every step before the end of what is proven; `states` gives the state
+ * before a step.
+ */
 export function recursionOf(
   k: Kernels,
-  s: Setup & Known,
+  s: Setup,
   c: Circuits,
   losses: readonly (readonly bigint[])[],
-  states: (step: number) => Setup['initial'],
-  onPhase?: (name: string) => void,
+  states: (step: number) => AdapterState,
+  o: NodeOptions = {},
 ): Recursion {
-  const f = folding(k, s, c, onPhase),
-    options = onPhase ? { onPhase } : {},
-    chains = runChains(s, losses),
-    context = manifestWords(s.manifest),
-    frozen = f.base.digest,
-    left = new Map<number, Readonly<Record<string, readonly bigint[]>>>();
-  const enters = (step: number): { cIn: readonly bigint[]; oIn: readonly bigint[] } => {
-    const roots = left.get(step);
-    if (roots) return { cIn: roots['cOut'], oIn: roots['oOut'] };
-    const state = states(step);
-    return { cIn: stateRoot(k, s, 'cIn', state), oIn: stateRoot(k, s, 'oIn', state) };
+  const base = baseStack(k, s),
+    epoch = BigInt(epochBatches(s.manifest)),
+    context = { frozen: base.digest, zeroAcc: c.zeroAcc };
+  // Leaves come in order: the place and the commitments with which the last one ended are at hand for the next.
+  let standing: { readonly at: Standing; readonly step: number; readonly part: number } = { at: START, step: 0, part: 0 },
+    left: { readonly step: number; readonly roots: Readonly<Record<string, readonly bigint[]>> } | undefined;
+  const placeAt = (step: number, part: number): Standing => {
+    if (standing.step > step || (standing.step === step && standing.part > part)) standing = { at: START, step: 0, part: 0 };
+    while (standing.step < step || standing.part < part) {
+      const { kind, program, publics } = partPublics(s, standing.step, standing.part, losses[standing.step][standing.part] ?? 0n),
+        at = advance(kind, program, epoch, standing.at, publics),
+        ends = standing.part + 1 === stepKinds(s, standing.step).length;
+      standing = ends ? { at, step: standing.step + 1, part: 0 } : { at, step: standing.step, part: standing.part + 1 };
+    }
+    return standing.at;
+  };
+  const before = ({ step, part }: { step: number; part: number }, proofs: readonly StepProof[]): Before => {
+    const state = left?.step === step ? undefined : states(step);
+    return {
+      place: placeAt(step, part),
+      c: state ? stateRoot(k, s, 'cIn', state) : left!.roots['cOut'],
+      o: state ? stateRoot(k, s, 'oIn', state) : left!.roots['oOut'],
+      a: part === 0 ? c.zeroAcc : proofs.find((p) => p.step === step)!.parts[part - 1].roots['aOut'],
+    };
   };
   return {
-    ...f,
-    leaves: (from, to) =>
-      Array.from({ length: to - from }, (_, i): LeafRange => {
-        const step = from + i;
-        return {
-          parts: Array.from({ length: s.batches[step].micro.length + (s.update ? 1 : 0) }, (_, part) => ({ step, part })),
-          from: { step, part: 0 },
-          to: { step: step + 1, part: 0 },
-        };
-      }),
-    leaf: (r, proofs: readonly StepProof[]) => {
-      const { step } = r.from,
-        { cIn, oIn } = enters(step),
-        publics = stepPublics(s, step, losses[step]);
-      let aIn: readonly bigint[] = s.update ? stateRoot(k, s, 'aIn', s.initial) : [];
-      const parts = proofs[0].parts.map((p, i) => {
-        const statement: Statement = {
-          context,
-          frozen: p.kind === 'update' ? noFrozen() : frozen,
-          roots: { ...(p.kind === 'update' ? { aIn, oIn } : p.kind === 'micro' ? { cIn, aIn } : { cIn, oIn }), ...p.roots },
-          publics: publics[i].publics,
-        };
-        if (p.kind === 'micro') aIn = p.roots['aOut'];
+    ...folding(k, s, c, base, o),
+    leaves: (from, to) => placedLeaves(c.cls, s, from, to),
+    leaf: (r, proofs) => {
+      const start = before(r.from, proofs);
+      let at = start;
+      const parts = r.parts.map(({ step, part }) => {
+        const p = proofs.find((x) => x.step === step)!.parts[part],
+          { statement, after } = partStatement(s, context, at, step, part, p);
+        at = after;
         return { proof: p.proof, statement };
       });
-      left.clear();
-      left.set(step + 1, proofs[0].parts[proofs[0].parts.length - 1].roots);
-      return flat(
-        c,
-        proveLeaf(k, c.cls, c.keys, f.base, { parts, from: step, dataIn: chains[step].data, scalarsIn: chains[step].scalars }, options),
-      );
+      if (r.to.part === 0) left = { step: r.to.step, roots: { cOut: at.c, oOut: at.o } };
+      else if (left?.step !== r.to.step) left = { step: r.to.step, roots: { cOut: start.c, oOut: start.o } };
+      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset: s.root, epoch }, o));
     },
   };
 }

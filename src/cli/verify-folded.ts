@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs';
+import { known } from '../aggregate/known.js';
+import { manifestDigest } from '../aggregate/manifest.js';
+import { PROOF_VERSION } from '../tensor/statement.js';
+import { RECURSION_VERSION } from '../aggregate/recursion/class.js';
+import type { VerificationKey } from '../aggregate/recursion/keys.js';
+import { SHIPPED } from '../aggregate/recursion/shipped.js';
+import type { FoldedRun, NodeFile } from '../aggregate/tree/file.js';
+import { circuitsOf } from '../aggregate/tree/recursion.js';
+import { type GivenKey, originText, trustedKey } from '../aggregate/tree/trust.js';
+import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../aggregate/tree/verify.js';
+import { InputError } from '../io/errors.js';
+import { readJson } from '../io/json.js';
+import { Kernels } from '../kernels/runtime.js';
+import { VersionError } from '../policy/manifest.js';
+import { type Context, type Result, secondsText } from './common.js';
+import { UsageError } from './errors.js';
+import { type Policy, checkPolicy } from './policy.js';
+import { type Target, type VerifyOptions, ledgerOf, orderOf, readReleased, setupOf } from './verify.js';
+
+/** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
+export function parseKey(text: string | undefined): GivenKey | undefined {
+  if (text === undefined) return undefined;
+  if (/^sha256:/.test(text)) {
+    if (!/^sha256:[0-9a-f]{64}$/.test(text)) throw new UsageError('--key: sha256: is followed by 64 hexadecimal digits');
+    return { digest: text };
+  }
+  if (!existsSync(text)) throw new UsageError(`--key: "${text}" is neither sha256:... nor a file`);
+  const key = readJson(text) as unknown as VerificationKey;
+  if (key.type !== 'certune-key') throw new InputError(text, ['is not a certune-key'], 'certune vk -o writes one');
+  if (key.version !== RECURSION_VERSION) throw new VersionError(text, key.version, RECURSION_VERSION);
+  if (key.proofVersion !== PROOF_VERSION) throw new VersionError(text, key.proofVersion, PROOF_VERSION);
+  return { key };
+}
+
+/** Verifies a folded run, or a range of one, against whatever is at hand. */
+export function verifyFolded(
+  t: Target,
+  x: FoldedRun | NodeFile,
+  o: VerifyOptions & { readonly policy: Policy; readonly given: GivenKey | undefined },
+  c: Context,
+): Result {
+  const { manifest: m } = x,
+    node = 'from' in x ? x : undefined,
+    base = o.base ?? t.local?.base.path,
+    data = o.data ?? t.local?.data.map((d) => d.path),
+    adapter = o.adapter ?? t.adapter,
+    from = o.from ?? t.local?.lora.from ?? undefined;
+  const wrong = [
+    ...(data !== undefined && base === undefined ? ["--data is read with the base's tokenizer: give --base DIR too"] : []),
+    ...(data !== undefined && data.length !== m.config.data.length
+      ? [`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`]
+      : []),
+    ...(node && base === undefined ? ['a range alone is settled against the base: give --base DIR'] : []),
+    ...(node && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
+    ...(m.config.lora.from !== null && !from && data !== undefined
+      ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
+      : []),
+  ];
+  if (wrong.length) throw new UsageError(wrong.join('; '));
+  const s = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
+    f = s ?? known(t.file, m, { ...(base === undefined ? {} : { base }), ...(from === undefined ? {} : { from }) }),
+    // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
+    dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
+    released = dir === undefined ? undefined : readReleased(f, m, dir),
+    against: Against = { known: f, ...(s ? { setup: s } : {}), ...(released ? { released } : {}) },
+    k = Kernels.single();
+  const circuits = () => {
+    c.progress.line('circuits of the verifier and their keys, from the programs');
+    return circuitsOf(k, f);
+  };
+  let made: ReturnType<typeof circuitsOf> | undefined;
+  const { key, origin } = trustedKey(x.key, f, {
+    ...(o.given ? { given: o.given } : {}),
+    shipped: SHIPPED,
+    ...(o.recompute === false
+      ? {}
+      : {
+          recompute: () => {
+            made = circuits();
+            return { key: made.keys.published, seconds: made.seconds };
+          },
+        }),
+  });
+  const r: FoldedCheck = node ? verifyNodeFile(k, node, made ?? circuits(), against) : verifyFoldedRun(k, x as FoldedRun, key, against),
+    ledger = ledgerOf(f, m);
+  checkPolicy(o.policy, m, ledger, r.base === 'checked');
+  const what = node
+    ? r.epoch === undefined
+      ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+      : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+    : `${r.to} steps`;
+  const line = (name: string, v: Compared, yes: string, no: string): string =>
+    `  ${name}: ${v}${v === 'checked' ? `, ${yes}` : ` (${no})`}`;
+  return {
+    data: {
+      verified: true,
+      kind: node ? (r.epoch === undefined ? 'range' : 'epoch') : 'run',
+      manifest: manifestDigest(m),
+      ...r,
+      steps: r.to - r.from,
+      key: origin,
+      bits: ledger.roundByRound,
+      order: orderOf(m),
+      policy: o.policy,
+    },
+    text: [
+      `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${ledger.roundByRound.toFixed(1)} bits`,
+      `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
+      `  key: ${origin.digest}, ${originText(origin)}`,
+      line(
+        'base',
+        r.base,
+        'its digest and commitment are those of the proof',
+        'give --base DIR: the steps are proved for the base that the proof commits to, whichever it is',
+      ),
+      line(
+        'data',
+        r.data,
+        'every batch is the one that the sampler prescribes',
+        'give --base DIR and --data FILE: the steps are proved on the tokens that the proof commits to, whichever they are',
+      ),
+      line(
+        'initial adapter',
+        r.initial,
+        'as the manifest says',
+        node && r.from > 0 ? 'the range begins later: fold it with those before' : 'give --from DIR',
+      ),
+      line(
+        'adapter',
+        r.adapter,
+        'it is the last state of the run',
+        node && r.to < m.config.train.steps ? 'the range ends earlier' : 'give --adapter DIR',
+      ),
+      `  order of data: ${orderOf(m)}`,
+    ].join('\n'),
+  };
+}

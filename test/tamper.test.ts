@@ -121,7 +121,7 @@ numbers: { preset: small }
   );
   commit(run, quiet);
   await train(run, { workers: '2' }, quiet);
-  await prove(run, { workers: '2' }, quiet);
+  await prove(run, { workers: '2', fold: false }, quiet);
   packed = join(run, 'out/proof/run.certune');
 }, 200_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -116,8 +116,9 @@ describe('kernels against bigint', () => {
       expect(one()).toEqual(y);
       call('ezero', o);
       expect(one()).toEqual(E.ZERO);
-      call('embedWord', o, put([b]));
-      expect(one()).toEqual(base(b));
+      const two = k.alloc(48);
+      call('embedWords', two, put([b, x[0]]), 2);
+      expect(getE(two, 2)).toEqual([base(b), base(x[0])]);
       call('whirZero', o);
       expect(one()).toEqual(E.ZERO);
     }));

@@ -20,14 +20,26 @@ function eqTable(ch: Channel, r: readonly Elem[]): Elem[] {
   return out;
 }
 
+const steps = new Map<number, readonly bigint[]>();
+
+/** g^(2^(log - 1 - k)) - 1 for k < log, with g of order 2^log. */
+function domainSteps(log: number): readonly bigint[] {
+  let known = steps.get(log);
+  if (!known) {
+    const g = rootOfUnity(log);
+    known = Array.from({ length: log }, (_, k) => pow(g, 1n << BigInt(log - 1 - k)) - 1n);
+    steps.set(log, known);
+  }
+  return known;
+}
+
 /** g^rev(j) from the bits of j, least significant first: bit k selects the factor g^(2^(log - 1 - k)). */
 function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
-  const log = bits.length,
-    g = rootOfUnity(log);
-  let x = ch.constant(1n);
+  const f = domainSteps(bits.length),
+    one = ch.constant(1n);
+  let x = one;
   bits.forEach((b, k) => {
-    const f = ch.constant(pow(g, 1n << BigInt(log - 1 - k)) - 1n);
-    x = ch.mul(x, ch.mulAdd(b, f, ch.constant(1n)));
+    x = ch.mul(x, ch.mulAdd(b, ch.constant(f[k]), one));
   });
   return x;
 }

@@ -11,6 +11,13 @@ export interface SumcheckAxis {
 /** Largest degree of a round polynomial: three operands and one eq factor. */
 export const DEGREE = 4;
 
+/** 1 / prod_(j != i) (i - j) for i = 0..DEGREE. */
+const LAGRANGE = Array.from({ length: DEGREE + 1 }, (_, i) => {
+  let den = 1n;
+  for (let j = 0; j <= DEGREE; j++) if (j !== i) den *= BigInt(i - j);
+  return inv(mod(den));
+});
+
 /** A round sends the values at 0, 2, 3, 4; the value at 1 follows from the claim. */
 export function verifyBatched(ch: Channel, axes: readonly SumcheckAxis[], claim: Elem): { points: Map<string, Elem[]>; final: Elem } {
   let now = claim;
@@ -30,11 +37,7 @@ export function verifyBatched(ch: Channel, axes: readonly SumcheckAxis[], claim:
         suf.push(ch.mul(suf[j], diff[DEGREE - j]));
       }
       now = ch.constant(0n);
-      for (let i = 0; i <= DEGREE; i++) {
-        let den = 1n;
-        for (let j = 0; j <= DEGREE; j++) if (j !== i) den *= BigInt(i - j);
-        now = ch.mulAdd(ch.mul(e[i], ch.constant(inv(mod(den)))), ch.mul(pre[i], suf[DEGREE - i]), now);
-      }
+      for (let i = 0; i <= DEGREE; i++) now = ch.mulAdd(ch.mul(e[i], ch.constant(LAGRANGE[i])), ch.mul(pre[i], suf[DEGREE - i]), now);
     }
   }
   return { points, final: now };

@@ -17,12 +17,17 @@ export class NativeChannel implements Channel {
   readonly #proof: number;
   readonly #words: number;
   readonly #scratch: number;
-  readonly #constants = new Map<string, Elem>();
+  /** Constants by value: base elements by their word. */ readonly #constants = new Map<bigint | string, Elem>();
   #at = 0;
   #block = 0;
   #left = 0;
   #challenged = false;
   readonly #f: Record<string, (...a: number[]) => number>;
+  readonly #add: (d: Elem, a: Elem, b: Elem) => void;
+  readonly #sub: (d: Elem, a: Elem, b: Elem) => void;
+  readonly #mul: (d: Elem, a: Elem, b: Elem) => void;
+  readonly #mulAdd: (d: Elem, a: Elem, b: Elem, c: Elem) => void;
+  readonly #bits: readonly [Elem, Elem];
 
   /** `hash`: that of the proof's level, part of what the verifier knows beforehand. */
   constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2') {
@@ -37,6 +42,11 @@ export class NativeChannel implements Channel {
     this.#words = proof.length;
     this.#proof = kernels.alloc(8 * Math.max(1, proof.length));
     kernels.u64.set(proof, this.#proof / 8);
+    this.#add = this.#f['eadd'];
+    this.#sub = this.#f['esub'];
+    this.#mul = this.#f['emul'];
+    this.#mulAdd = this.#f['emulAdd'];
+    this.#bits = [this.constant(0n), this.constant(1n)];
   }
 
   close(): void {
@@ -48,7 +58,9 @@ export class NativeChannel implements Channel {
       this.#block = this.#k.alloc(24 * 4096);
       this.#left = 4096;
     }
-    const p = this.#block + 24 * (4096 - this.#left--);
+    const p = this.#block;
+    this.#block += 24;
+    this.#left--;
     return p as Elem;
   }
   #take(n: number, label: string): number {
@@ -64,8 +76,8 @@ export class NativeChannel implements Channel {
   }
 
   constant(v: bigint | Ext): Elem {
-    const e: Ext = typeof v === 'bigint' ? [((v % P) + P) % P, 0n, 0n] : v;
-    const key = e.join(',');
+    const e: Ext = typeof v !== 'bigint' ? v : [v >= 0n && v < P ? v : ((v % P) + P) % P, 0n, 0n],
+      key = e[1] === 0n && e[2] === 0n ? e[0] : e.join();
     let h = this.#constants.get(key);
     if (h === undefined) {
       h = this.#new();
@@ -76,22 +88,22 @@ export class NativeChannel implements Channel {
   }
   add(a: Elem, b: Elem): Elem {
     const d = this.#new();
-    this.#f['eadd'](d, a, b);
+    this.#add(d, a, b);
     return d;
   }
   sub(a: Elem, b: Elem): Elem {
     const d = this.#new();
-    this.#f['esub'](d, a, b);
+    this.#sub(d, a, b);
     return d;
   }
   mul(a: Elem, b: Elem): Elem {
     const d = this.#new();
-    this.#f['emul'](d, a, b);
+    this.#mul(d, a, b);
     return d;
   }
   mulAdd(a: Elem, b: Elem, c: Elem): Elem {
     const d = this.#new();
-    this.#f['emulAdd'](d, a, b, c);
+    this.#mulAdd(d, a, b, c);
     return d;
   }
   compose(a: Elem, b: Elem, c: Elem): Elem {
@@ -120,7 +132,7 @@ export class NativeChannel implements Channel {
     const v = this.value(word);
     if (n > 62) throw new RangeError('at most 62 bits of a word are split');
     if (v[1] !== 0n || v[2] !== 0n || v[0] >> BigInt(n) !== 0n) throw new VerificationError('split', `a word exceeds ${n} bits`);
-    return Array.from({ length: n }, (_, k) => this.constant((v[0] >> BigInt(k)) & 1n));
+    return Array.from({ length: n }, (_, k) => this.#bits[Number((v[0] >> BigInt(k)) & 1n)]);
   }
   assertEqual(a: Elem, b: Elem, check: string): void {
     const u = this.#k.u64,
@@ -144,11 +156,17 @@ export class NativeChannel implements Channel {
     return Array.from({ length: n }, (_, k) => (p + 24 * k) as Elem);
   }
   #embed(p: number, n: number): Elem[] {
-    return Array.from({ length: n }, (_, k) => {
-      const d = this.#new();
-      this.#f['embedWord'](d, p + 8 * k);
-      return d;
-    });
+    if (this.#left < n) {
+      this.#left = Math.max(4096, n);
+      this.#block = this.#k.alloc(24 * this.#left);
+    }
+    const at = this.#block;
+    this.#block += 24 * n;
+    this.#left -= n;
+    this.#f['embedWords'](at, p, n);
+    const out = new Array<Elem>(n);
+    for (let k = 0; k < n; k++) out[k] = (at + 24 * k) as Elem;
+    return out;
   }
   readBase(label: string, n: number): Elem[] {
     const p = this.#take(n, label);
@@ -178,8 +196,9 @@ export class NativeChannel implements Channel {
     return this.#k.u64[this.#scratch / 8];
   }
   sampleBits(_label: string, n: number): Elem[] {
-    const w = this.#squeezeWord();
-    return Array.from({ length: n }, (_, k) => this.constant((w >> BigInt(k)) & 1n));
+    if (n > 32) throw new RangeError('at most 32 bits of a word are sampled');
+    const low = Number(this.#squeezeWord() & 0xffffffffn);
+    return Array.from({ length: n }, (_, k) => this.#bits[Math.floor(low / 2 ** k) % 2]);
   }
   grind(label: string, bits: number): void {
     this.#challenged = true;

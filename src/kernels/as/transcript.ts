@@ -55,7 +55,10 @@ export function merklePath(dst: usize, s: usize, leaf: usize, words: u32, path: 
   memory.copy(dst, s, 32);
 }
 
-export function embedWord(dst: usize, src: usize): void { store<u64>(dst, load<u64>(src)); store<u64>(dst, 0, 8); store<u64>(dst, 0, 16); }
+/** n words as elements of E. */
+export function embedWords(dst: usize, src: usize, n: u32): void {
+  for (let k: u32 = 0; k < n; k++) { store<u64>(dst, load<u64>(src)); store<u64>(dst, 0, 8); store<u64>(dst, 0, 16); dst += 24; src += 8; }
+}
 export function emulAdd(d: usize, a: usize, b: usize, c: usize): void {
   // d = a b + c
   emulvStore(d, a, b);

@@ -10,7 +10,7 @@ import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
 export const RECURSION_VERSION = 1;
 
 /** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
-const END_RATE = 3;
+const END_RATE = 4;
 
 /** Most program proofs in one leaf. */
 const MOST = 16;
@@ -67,8 +67,8 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
     for (let n = 2; n <= Math.min(MOST, Math.max(...w.rows)); n++) {
       const shape = { ...leaves[i], count: n },
         cells = nodeCells(most(found.heights, heightsOf(record((ch) => leafCircuit(ch, found.run, shape, 1)))));
-      // Far beyond the fold's own needs every node would pay for it.
-      if (cells > 2 * nodeCells(found.heights)) break;
+      // Every fold pays for what a leaf needs beyond it, in time and in memory.
+      if (cells > 1.25 * nodeCells(found.heights)) break;
       if (cells * nodes(w.rows, n) >= cost) continue;
       count = n;
       cost = cells * nodes(w.rows, n);

@@ -94,22 +94,31 @@ export const mergeLedger = (claims: number, vars: number): Omit<RunTerm, 'proof'
  * that the verifier requires comes from here.
  */
 export function runLedger(run: { plan: Plan; update?: { plan: Plan } | undefined; steps: number; micros: number }): Ledger {
-  const main = run.update ? run.steps * run.micros : run.steps,
-    tag = (ts: readonly Omit<RunTerm, 'proof' | 'proofs'>[], proof: string, proofs: number): RunTerm[] =>
-      ts.map((t) => ({ ...t, proof, proofs }));
-  const terms = [
-    ...tag(programLedger(run.plan), run.update ? 'micro-batch' : 'step', main),
-    ...(run.update ? tag(programLedger(run.update.plan), 'update', run.steps) : []),
-    ...tag(mergeLedger(main, run.plan.frozenVars), 'merge', 1),
-    {
-      name: `${hashOf(run.plan) === 'blake3' ? 'BLAKE3 (keyed, digests of 256 bits reduced by word)' : 'Poseidon2 (width 12, capacity and digests of 256 bits)'}: collisions, random oracle; SHA-256: collisions`,
-      bits: 128,
-      kind: 'assumption' as const,
-      rounds: 1,
-      proof: 'run',
-      proofs: 1,
-    },
-  ];
+  const main = run.update ? run.steps * run.micros : run.steps;
+  return gather([...programTerms(run, main), ...tagged(mergeLedger(main, run.plan.frozenVars), 'merge', 1), hashTerm(run.plan)]);
+}
+
+/** Terms of the program proofs of a run: `main` steps or micro-batches. */
+export const programTerms = (run: { plan: Plan; update?: { plan: Plan } | undefined; steps: number }, main: number): RunTerm[] => [
+  ...tagged(programLedger(run.plan), run.update ? 'micro-batch' : 'step', main),
+  ...(run.update ? tagged(programLedger(run.update.plan), 'update', run.steps) : []),
+];
+
+export const tagged = (ts: readonly Omit<RunTerm, 'proof' | 'proofs'>[], proof: string, proofs: number): RunTerm[] =>
+  ts.map((t) => ({ ...t, proof, proofs }));
+
+/** What is assumed of the hash functions. */
+export const hashTerm = (plan: Plan): RunTerm => ({
+  name: `${hashOf(plan) === 'blake3' ? 'BLAKE3 (keyed, digests of 256 bits reduced by word)' : 'Poseidon2 (width 12, capacity and digests of 256 bits)'}: collisions, random oracle; SHA-256: collisions`,
+  bits: 128,
+  kind: 'assumption',
+  rounds: 1,
+  proof: 'run',
+  proofs: 1,
+});
+
+/** Sums of a list of terms. */
+export function gather(terms: readonly RunTerm[]): Ledger {
   const proved = terms.filter((t) => t.kind === 'proved');
   return {
     terms,

@@ -95,7 +95,12 @@ export interface LeafRange {
 }
 
 /** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
-export function leafRanges(c: RecursionClass, f: Facts, from: number, to: number): LeafRange[] {
+export function leafRanges(
+  c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
+  f: Facts,
+  from: number,
+  to: number,
+): LeafRange[] {
   const epoch = epochBatches(f.manifest),
     out: LeafRange[] = [];
   const cut = (kind: PartKind, parts: LeafRange['parts']): void => {

@@ -17,8 +17,9 @@ export const OUTPUTS: Readonly<Record<Kind, number>> = { K: 1, W: 1, H: 1, E: 1,
 
 /** Wires of a kind. */
 export const SPAN = 2 ** 40;
+const FIRST = Object.fromEntries(KINDS.map((k, i) => [k, i * SPAN])) as Record<Kind, number>;
 /** A wire: kind and output number (row * outputs + lane). */
-export const wire = (kind: Kind, index: number): Elem => (KINDS.indexOf(kind) * SPAN + index) as Elem;
+export const wire = (kind: Kind, index: number): Elem => (FIRST[kind] + index) as Elem;
 export const wireKind = (e: Elem): Kind => KINDS[Math.floor(e / SPAN)];
 export const wireIndex = (e: Elem): number => e % SPAN;
 
@@ -45,6 +46,14 @@ export type RowHook = (kind: Kind, row: number, rows: CircuitRows) => void;
 
 const ALL = (1n << 64n) - 1n;
 
+const mix = (h: number, e: Elem): number => Math.imul(h ^ (e | 0) ^ ((e / SPAN) << 26), 0x9e3779b1) ^ (h >>> 15);
+/** Wires e, e + 1, ... */
+function following(e: Elem, n: number): Elem[] {
+  const out = new Array<Elem>(n);
+  for (let k = 0; k < n; k++) out[k] = (e + k) as Elem;
+  return out;
+}
+
 /** Rows by the three wires that each reads: open addressing over row numbers. */
 class RowIndex {
   #slots = new Int32Array(2 ** 12);
@@ -66,8 +75,7 @@ class RowIndex {
   #find(a: Elem, b: Elem, c: Elem): number {
     const { from } = this,
       mask = this.#slots.length - 1;
-    let h = 0;
-    for (const e of [a, b, c]) h = Math.imul(h ^ (e | 0) ^ ((e / SPAN) << 26), 0x9e3779b1) ^ (h >>> 15);
+    let h = mix(mix(mix(0, a), b), c);
     for (h = (h ^ (h >>> 16)) & mask; ; h = (h + 1) & mask) {
       const r = this.#slots[h] - 1;
       if (r < 0 || (from[3 * r] === a && from[3 * r + 1] === b && from[3 * r + 2] === c)) return h;
@@ -75,6 +83,8 @@ class RowIndex {
   }
 }
 
+/** Values of a row without a witness. */
+const NONE: bigint[] = [];
 const baseOf = (v: Ext): bigint => v[0];
 
 /**
@@ -293,7 +303,7 @@ export class CircuitChannel implements Channel {
     r.dead.push(dead);
     if ((v & dead) !== 0n) this.#fail(check);
     const e = this.#push('S', r.value.push(v));
-    return Array.from({ length: 64 }, (_, k) => (e + k) as Elem);
+    return following(e, 64);
   }
   /** All 64 bits of a base element's canonical integer. */
   bits64(word: Elem): Elem[] {
@@ -306,11 +316,11 @@ export class CircuitChannel implements Channel {
 
   #permute(from: readonly Elem[]): Elem[] {
     const r = this.rows.P;
-    r.from.push(...from);
-    const input = this.#live ? from.map((e) => baseOf(this.value(e))) : [];
+    for (const e of from) r.from.push(e);
+    const input = this.#live ? from.map((e) => baseOf(this.value(e))) : NONE;
     r.input.push(input);
-    const e = this.#push('P', r.out.push(this.#live ? permuted(input) : []));
-    return Array.from({ length: WIDTH }, (_, k) => (e + k) as Elem);
+    const e = this.#push('P', r.out.push(this.#live ? permuted(input) : NONE));
+    return following(e, WIDTH);
   }
   #spongePermute(): void {
     this.#permute(this.#state).forEach((e, k) => {
@@ -419,8 +429,8 @@ export class CircuitChannel implements Channel {
   #level(current: readonly Elem[], bit: Elem, sibling: readonly bigint[]): Elem[] {
     const r = this.rows.M;
     r.from.push(...current, bit);
-    let out: bigint[] = [],
-      input: bigint[] = [];
+    let out = NONE,
+      input = NONE;
     const b = baseOf(this.value(bit));
     if (this.#live) {
       const cur = current.map((e) => baseOf(this.value(e)));
@@ -430,7 +440,7 @@ export class CircuitChannel implements Channel {
     r.input.push(input);
     r.bit.push(b);
     const e = this.#push('M', r.out.push(out));
-    return [0, 1, 2, 3].map((k) => (e + k) as Elem);
+    return following(e, 4);
   }
   #inCap(digest: readonly Elem[], cap: readonly Digest[], bits: readonly Elem[]): void {
     const key = bits.join(),

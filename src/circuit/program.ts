@@ -24,7 +24,7 @@ import { expr, operand, term } from '../tensor/builder.js';
 import { checkProgram } from '../tensor/bounds.js';
 import type { Constraint, Expr, MemorySpec, Program, TensorClass, TensorSpec } from '../tensor/types.js';
 import type { Elem } from '../transcript/arith.js';
-import { CircuitChannel, KINDS, type Kind, OUTPUTS, SPAN, wire, wireIndex, wireKind } from './channel.js';
+import { CircuitChannel, KINDS, type Kind, OUTPUTS, SPAN, wire } from './channel.js';
 import { FIRST_ROUND, SBOXES, permutationForms } from './poseidon2.js';
 import { permutationColumns, permuted } from './witness.js';
 
@@ -235,17 +235,21 @@ const log = (n: number): number => Math.ceil(Math.log2(n));
 /** Address of a wire in the memory. */
 export function addresses(heights: Heights): (e: Elem) => number {
   const order: Kind[] = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U'],
-    base = new Map<Kind, number>();
+    base = KINDS.map(() => 0),
+    unit = KINDS.map((k) => 2 ** log(heights[k])),
+    lanes = KINDS.map((k) => OUTPUTS[k]);
   let at = 0;
   for (const k of order) {
-    base.set(k, at);
-    at += 2 ** (log(OUTPUTS[k]) + log(heights[k]));
+    const n = KINDS.indexOf(k);
+    base[n] = at;
+    at += 2 ** log(OUTPUTS[k]) * unit[n];
   }
+  if (at > 2 ** 31) throw new RangeError(`a memory of ${at} wires`);
   return (e) => {
-    const k = wireKind(e),
-      i = wireIndex(e),
-      n = OUTPUTS[k];
-    return base.get(k)! + (i % n) * 2 ** log(heights[k]) + Math.floor(i / n);
+    const k = Math.floor(e / SPAN),
+      i = e - k * SPAN,
+      row = Math.floor(i / lanes[k]);
+    return base[k] + (i - row * lanes[k]) * unit[k] + row;
   };
 }
 
@@ -267,16 +271,18 @@ const matrix = (m: readonly (readonly bigint[])[]): BigInt64Array => BigInt64Arr
 export function fixedColumns(ch: CircuitChannel, heights: Heights): Map<string, BigInt64Array> {
   const r = ch.rows,
     address = addresses(heights),
-    zero = BigInt(address(ch.constant(0n))),
+    zero = address(ch.constant(0n)),
     f = permutationForms();
-  const from = (k: 'E' | 'F' | 'Q' | 'S' | 'P' | 'M' | 'G', n: number, lanes: number, first = 0): BigInt64Array =>
-    column(
-      heights[k],
-      lanes,
-      r[k].from.length / n,
-      (l, row) => BigInt(address(r[k].from[n * row + first + l])),
-      () => zero,
-    );
+  // Addresses are below 2^31: the lower halves of the words.
+  const from = (k: 'E' | 'F' | 'Q' | 'S' | 'P' | 'M' | 'G', n: number, lanes: number, first = 0): BigInt64Array => {
+    const out = new BigInt64Array(heights[k] * lanes),
+      low = new Int32Array(out.buffer),
+      wires = r[k].from,
+      rows = wires.length / n;
+    for (let l = 0; l < lanes; l++)
+      for (let row = 0; row < heights[k]; row++) low[2 * (l * heights[k] + row)] = row < rows ? address(wires[n * row + first + l]) : zero;
+    return out;
+  };
   // A filling row of G reads the last four words of W as a cap of one.
   const spare = BigInt(address(wire('W', heights.W - 4))),
     G = from('G', 5, 4);

@@ -14,8 +14,8 @@ import { recursionKeys } from '../src/aggregate/recursion/keys.js';
 import type { Before } from '../src/aggregate/recursion/leaf.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
 import { epochBatches, leafRanges, partStatement, runClass } from '../src/aggregate/recursion/run.js';
-import { START } from '../src/aggregate/recursion/statement.js';
-import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
+import { type EndField, type EndStatement, START } from '../src/aggregate/recursion/statement.js';
+import { type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
 import { setup } from '../src/aggregate/setup.js';
 import { Kernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
@@ -76,17 +76,21 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
       targets: s.batches[step].targets,
       losses: p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss),
     }));
-    const check = (o: Partial<{ end: EndProof; list: typeof list; released: BigInt64Array; s: typeof s }> = {}): void => {
-      const run = o.s ?? s,
-        st = (o.end ?? end).statement;
-      verifyEnd(vk, keys.published, o.end ?? end);
+    const compare = (st: EndStatement, o: Partial<{ list: typeof list; released: BigInt64Array; s: typeof s }> = {}): void => {
+      const run = o.s ?? s;
       checkManifest(run, st);
       checkRange(run, st, 0, run.config.train.steps);
       checkStart(vk, run, st, run.initial);
       checkLosses(run, st, o.list ?? list);
       checkData(run, st, o.list ?? list);
       checkAdapter(vk, run, st, run.initial, o.released ?? state.C);
+      const m = vk.mark();
       checkBase(vk, run, st, frozenOf(vk, run));
+      vk.release(m);
+    };
+    const check = (o: Parameters<typeof compare>[1] = {}): void => {
+      verifyEnd(vk, keys.published, end);
+      compare(end.statement, o);
     };
     check();
     // A node by itself: native evaluation of what the end settles.
@@ -98,6 +102,10 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
     expect(() => check({ list: [{ ...list[0], losses: [...list[0].losses].reverse() }] })).toThrow(/losses/);
     expect(() => check({ list: [{ ...list[0], targets: list[0].targets + 1 }] })).toThrow(/schedule and targets/);
     expect(() => check({ s: { ...s, rows: [{ ...s.rows[0], alpha: 2n * s.rows[0].alpha }] } })).toThrow(/schedule/);
+    // Two losses off by 2^64 in opposite directions: the same words, the same sum.
+    const [l, ...more] = list[0].losses;
+    expect(more).toHaveLength(1);
+    expect(() => check({ list: [{ ...list[0], losses: [l + 2n ** 64n, more[0] - 2n ** 64n] }] })).toThrow(/a loss outside its format/);
     const batches = [{ ...s.batches[0], micro: [...s.batches[0].micro].reverse() }];
     expect(() => check({ s: { ...s, batches } })).toThrow(/data/);
     expect(() => check({ s: { ...s, initial: { ...s.initial, mm: s.initial.mm.map((x, i) => (i ? x : 1n)) } } })).toThrow(
@@ -107,6 +115,42 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
     expect(() => check({ s: { ...s, manifest: master } as typeof s })).toThrow(VerificationError);
     const frozen = new Map([...s.frozen].map(([n, v], i) => [n, i ? v : v.map((x, j) => (j ? x : x + 1n))]));
     expect(() => check({ s: { ...s, frozen } })).toThrow(/digest of the base/);
+    // A statement that held and differed in one word: which comparison refuses it. `key` is compared by verifyEnd; optimiser and accumulators that are left are not released.
+    const refusals: Record<EndField, RegExp | undefined> = {
+      key: undefined,
+      program: /^programs/,
+      context: /^manifest/,
+      dataset: /^dataset root/,
+      frozen: /^digest of the base/,
+      epoch: /^batches in an epoch/,
+      posIn: /^first step/,
+      posOut: /^last step/,
+      cIn: /^initial adapter/,
+      oIn: /^initial optimiser/,
+      aIn: /^initial accumulators/,
+      cOut: /^released adapter/,
+      oOut: undefined,
+      aOut: undefined,
+      dataIn: /^start of the data/,
+      dataOut: /^data/,
+      lossesIn: /^start of the losses/,
+      lossesOut: /^losses/,
+      scheduleIn: /^start of the schedule/,
+      scheduleOut: /^schedule/,
+      loss: /^sum of losses/,
+      root: /^commitment to the base/,
+    };
+    const st = end.statement,
+      change = (f: EndField, i: number): EndStatement => ({ ...st, [f]: st[f].map((w, j) => (j === i ? w + 1n : w)) });
+    for (const f of Object.keys(st) as EndField[]) {
+      const why = refusals[f];
+      if (why) expect(() => compare(change(f, 0)), f).toThrow(why);
+      else expect(() => compare(change(f, 0)), f).not.toThrow();
+    }
+    // Micro-batches and targets of a step begun, epoch, batches drawn in it; examples and targets in all.
+    for (const [i, why] of [/^last step/, /^last step/, /^last step/, /^last step/, /^counters/, /^number of targets/].entries())
+      expect(() => compare(change('posOut', i + 1)), `posOut ${i + 1}`).toThrow(why);
+    for (let i = 0; i < 7; i++) expect(() => compare(change('posIn', i)), `posIn ${i}`).toThrow(i < 5 ? /^first step/ : /^start/);
     k.close();
   });
 });

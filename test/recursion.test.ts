@@ -6,87 +6,23 @@ import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove
 import { START, advance, programsDigest } from '../src/aggregate/recursion/statement.js';
 import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
 import { Kernels } from '../src/kernels/index.js';
-import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
-import { IntegerReading } from '../src/tensor/integer.js';
 import { makePlan } from '../src/tensor/plan.js';
-import { frozenStack, proveProgram } from '../src/tensor/prove.js';
-import { type Statement, frozenDigest } from '../src/tensor/statement.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { QUICK } from './kit.js';
+import { type Proven, proveSteps, stepProgram } from './recursion-case.js';
 
 const k = await Kernels.create({ threads: 2 }),
   vk = Kernels.single();
 
-/** A step in small: two states that move on, ids and mask, a loss. */
-function stepProgram() {
-  const b = new ProgramBuilder('step', 6);
-  for (const [a, n] of Object.entries({ l: 1, i: 5, d: 3, v: 6, P: 4 })) b.axis(a, n);
-  b.tensor('W', ['v', 'd'], 'frozen', { lo: -20n, hi: 20n, frac: 0 });
-  b.tensor('ids', ['v', 'i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
-  b.tensor('mask', ['i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'dense' });
-  b.tensor('rate', [], 'public', { lo: 0n, hi: 9n, frac: 0 }, { publicKind: 'dense' });
-  b.tensor('loss', [], 'public', { lo: -4000n, hi: 4000n, frac: 0 }, { publicKind: 'dense' });
-  b.tensor('C', ['P'], 'cIn', { lo: -512n, hi: 511n, frac: 0 });
-  b.tensor('M', ['P'], 'oIn', { lo: -512n, hi: 511n, frac: 0 });
-  b.tensor('C2', ['P'], 'cOut', { lo: -512n, hi: 511n, frac: 0 });
-  b.tensor('M2', ['P'], 'oOut', { lo: -512n, hi: 511n, frac: 0 });
-  b.rounded('X', ['i', 'd'], { bits: 8, frac: 0 }, expr([term(4, 'W[v,d]', 'ids[v,i]', 'mask[i]')]), 1);
-  b.round('loss', [], expr([term(1, 'X[i,d]')]), 0);
-  b.round('M2', ['P'], expr([term(1, 'M[P]'), term(1, 'rate')]), 0);
-  b.inFormat('M2', { bits: 10, frac: 0 });
-  b.round('C2', ['P'], expr([term(1, 'C[P]'), term(2, 'M[P]')]), 1);
-  b.inFormat('C2', { bits: 10, frac: 0 });
-  return b.build();
-}
-
 const program = stepProgram(),
   plan = makePlan(program, QUICK),
-  W = BigInt64Array.from({ length: 18 }, (_, x) => BigInt(((x * 7) % 31) - 15));
-interface StepProof {
-  readonly proof: BigUint64Array;
-  readonly statement: Statement;
-}
-let base = { words: new BigInt64Array(0), digest: [] as bigint[] };
-
-/** A run of so many steps. */
-function steps(n: number, shift = 0): StepProof[] {
-  let C: BigInt64Array = BigInt64Array.of(3n, -4n, 50n, 0n),
-    M: BigInt64Array = BigInt64Array.of(1n, 2n, 3n, BigInt(shift));
-  return Array.from({ length: n }, (_, t) => {
-    const m = k.mark(),
-      r = new IntegerReading(
-        k,
-        program,
-        new Map<string, BigInt64Array | Int32Array>([
-          ['W', W],
-          ['ids', Int32Array.of(t % 6, -1, 0, 5, 2)],
-          ['mask', BigInt64Array.of(1n, 0n, 1n, 1n, BigInt(t % 2))],
-          ['rate', BigInt64Array.of(BigInt(t % 10))],
-          ['C', C],
-          ['M', M],
-        ]),
-      );
-    r.run();
-    const fz = frozenStack(k, plan, (x) => r.ptr.get(x)!),
-      words = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
-    base = { words, digest: frozenDigest(words) };
-    const out = proveProgram(k, plan, r, {
-      frozenDigest: base.digest,
-      context: Array.from({ length: 8 }, (_, i) => BigInt(i)),
-    });
-    C = r.read('C2');
-    M = r.read('M2');
-    k.release(m);
-    return out;
-  });
-}
+  { steps: run, base } = proveSteps(k, program, plan, 3);
 
 /** Batches in an epoch: the third step begins the second epoch. */
 const EPOCH = 2n,
   ZERO = Array<bigint>(10).fill(0n);
-const run = steps(3),
-  cls = recursionClass(
+const cls = recursionClass(
     { programs: programsDigest([program]), zeroAcc: ZERO, baseVars: plan.frozenVars },
     [{ kind: 'step', plan, rows: [2, 1] }],
     QUICK,
@@ -97,20 +33,20 @@ const TWO = 1,
   ONE = 2;
 
 /** Where a run stands before step t. */
-const standing = (all: readonly StepProof[], t: number): Before => ({
+const standing = (all: readonly Proven[], t: number): Before => ({
   place: all.slice(0, t).reduce((at, s) => advance('step', program, EPOCH, at, s.statement.publics), START),
   c: t ? all[t - 1].statement.roots['cOut'] : all[0].statement.roots['cIn'],
   o: t ? all[t - 1].statement.roots['oOut'] : all[0].statement.roots['oIn'],
   a: ZERO,
 });
-const make = (c: typeof cls, key: typeof keys, kind: number, all: readonly StepProof[], t: number, at = standing(all, t)): NodeProof =>
+const make = (c: typeof cls, key: typeof keys, kind: number, all: readonly Proven[], t: number, at = standing(all, t)): NodeProof =>
   proveLeaf(k, c, key, base, kind, {
     parts: all.slice(t, t + (kind === TWO ? 2 : 1)),
     before: at,
     dataset: [1n, 2n, 3n, 4n],
     epoch: EPOCH,
   });
-const leaf = (all: readonly StepProof[], t: number, at?: Before): NodeProof => make(cls, keys, ONE, all, t, at);
+const leaf = (all: readonly Proven[], t: number, at?: Before): NodeProof => make(cls, keys, ONE, all, t, at);
 const settle = (words: BigInt64Array, node: NodeProof, key = keys): void => {
   const claim = settleNode(vk, cls, key, node),
     m = vk.mark(),
@@ -190,7 +126,7 @@ describe('recursion', { timeout: 900_000 }, () => {
     expect(() => proveEnd(k, cls, keys, base, dropped)).toThrow(VerificationError);
   });
   it('refuses to fold skipped, reordered, repeated and truncated steps, and those of another run', () => {
-    const other = steps(2, 5);
+    const other = proveSteps(k, program, plan, 2, { shift: 5 }).steps;
     for (const [what, pair] of [
       ['skipped', [leaves[0], leaves[2]]],
       ['reordered', [leaves[1], leaves[0]]],

@@ -84,6 +84,9 @@ export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): 
     if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
     x.losses.forEach((l, micro) => {
+      // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as they are.
+      if (typeof l !== 'bigint' || l < lossOf.lo || l > lossOf.hi)
+        throw new VerificationError('losses', `step ${step} has a loss outside its format`);
       losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(f.program, lossOf, BigInt64Array.of(l)));
       sum += l;
     });

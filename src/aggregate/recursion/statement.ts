@@ -101,10 +101,12 @@ export function decode<F extends string>(words: readonly bigint[], sizes: Readon
 /** Words of a hostile statement, in order. Throws VerificationError where a field is not so many canonical words. */
 export function encode<F extends string>(s: Readonly<Record<F, unknown>>, sizes: ReadonlyMap<F, number>): bigint[] {
   return [...sizes].flatMap(([f, n]) => {
-    const w: unknown = s[f];
-    if (!Array.isArray(w) || w.length !== n || w.some((x: unknown) => typeof x !== 'bigint' || x < 0n || x >= P))
+    const w: unknown = s?.[f],
+      // A hole of a sparse array would be passed over by every method: it must not shift the words behind it.
+      words: unknown[] = Array.isArray(w) && w.length === n ? Array.from(w) : [];
+    if (words.length !== n || words.some((x) => typeof x !== 'bigint' || x < 0n || x >= P))
       throw new VerificationError('statement', `${f} must be ${n} canonical words`);
-    return w as bigint[];
+    return words as bigint[];
   });
 }
 

@@ -1,9 +1,10 @@
 // npm run utility -- experiments [mixture[:seed] ...]: trains and evaluates every mixture and seed that has no result yet, going on where it stopped.
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kernels } from '../../dist/kernels/index.js';
 import { decoder } from './decode.mjs';
-import { Pair, fixtures, loadModel, out, save, stories } from './lib.mjs';
+import { Pair, fixtures, loadModel, out, save } from './lib.mjs';
 import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './metrics.mjs';
 import { baseOf, mixture } from './mixtures.mjs';
 
@@ -99,16 +100,20 @@ export async function experiments(wanted) {
     if (wanted.length && !wanted.includes(name) && !wanted.includes(`${name}:${seed}`)) continue;
     const file = resultFile(name, seed),
       prior = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined,
-      // Measured on fewer or other rows: once more.
-      done = prior?.heldOut.asked === ITEMS ? prior : undefined;
+      own = baseOf(name),
+      dir = own ? join(out, '../..', own) : join(fixtures, 'data/stories260k/hf'),
+      weights = createHash('sha256')
+        .update(readFileSync(join(dir, 'model.safetensors')))
+        .digest('hex'),
+      // Measured on fewer rows, or trained from another base: once more.
+      done = prior?.heldOut.asked === ITEMS && prior.weights === weights ? prior : undefined;
     if (texts ? !done || done.generation : done) continue;
     const m = k.mark(),
-      own = baseOf(name),
-      model = own ? loadModel(join(out, '../..', own)) : stories(),
+      model = loadModel(dir),
       sequence = name === 'english' ? 64 : own ? 32 : 48,
       pair = new Pair(k, model.base, { seed, sequence }),
       data = mixture(name, fixtures, model.base, model.codec, { ...pair.o, items: ITEMS }),
-      kept = join(state, `${name}-seed${seed}.json`);
+      kept = join(state, `${name}-seed${seed}-${weights.slice(0, 8)}.json`);
     pair.load(kept);
     while (pair.step < pair.o.steps) {
       const h = pair.train(data.batches[pair.step]);
@@ -120,7 +125,8 @@ export async function experiments(wanted) {
       }
     }
     // Trained again, for its texts or more rows: the same run?
-    if (prior) console.log(`${name} seed ${seed}: cosine ${pair.cosine()}, of the first run ${prior.difference.cosine}`);
+    if (prior?.weights === weights)
+      console.log(`${name} seed ${seed}: cosine ${pair.cosine()}, of the first run ${prior.difference.cosine}`);
     if (!done) {
       const eF = pair.evaluate(data.held, pair.float.theta, 'float'),
         eR = pair.evaluate(data.held, pair.released(), 'float'),
@@ -135,6 +141,7 @@ export async function experiments(wanted) {
             mixture: name,
             about: data.about,
             base: own ?? 'stories260k',
+            weights,
             seed,
             settings: { steps, batch, sequence, rank, alpha, learningRate, schedule, warmup, clip, weightDecay },
             sources: data.sources,
@@ -156,7 +163,7 @@ export async function experiments(wanted) {
             cosines: pair.history.filter((h) => [1, 2, 5, 10, 20, 50, 100, 150, 200].includes(h.step)).map((h) => [h.step, h.cosine]),
             losses: pair.history.map((h) => [round(h.floatLoss), round(h.intLoss)]),
             proof: pair.cost(),
-            ...(prior?.generation ? { generation: prior.generation } : {}),
+            ...(prior?.generation && prior.weights === weights ? { generation: prior.generation } : {}),
           },
           null,
           1,

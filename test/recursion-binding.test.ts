@@ -133,7 +133,7 @@ function updatePlan() {
 }
 
 describe('wires of the circuits of recursion', { timeout: 900_000 }, () => {
-  // Words that only the comparison with the statement holds (places and chains are hashed or counted, see docs/soundness.md, section 7).
+  // Words that only the comparison with the statement holds (places and chains are hashed or counted, see docs/soundness.md, section 6).
   it('a leaf of steps: every free word is absorbed, hashed or composed, but for these', () => {
     const w = loose((ch) => leafCircuit(ch, cls.run, { kind: 'step', plan, count: 2 }, 1));
     expect(w.unused).toBe(0);

@@ -112,7 +112,7 @@ export function verifyFolded(
         'base',
         r.base,
         'its digest and commitment are those of the proof',
-        'give --base DIR: the steps are proved for the base that the proof commits to, whichever it is',
+        'give --base DIR: without it nothing is proved about any step, for whoever proves may choose, last of all, weights and tables for which everything holds',
       ),
       line(
         'data',

@@ -41,6 +41,10 @@ interface Sum {
   /** Values of the round polynomial for the first variable. */ first?: Ext[];
 }
 
+/** Words of a kernel's description of a box, and factors of one product. */
+const DESC = 256,
+  MOST = 16;
+
 const last = <T>(a: readonly T[]): T => a[a.length - 1];
 
 /**
@@ -62,7 +66,7 @@ export function proveBatched(
   const joined = joinTerms(k, given, terms, size);
   const scratch = k.alloc(1024 * k.threads),
     out = k.alloc(128 * k.threads),
-    desc = k.alloc(512);
+    desc = k.alloc(4 * DESC);
   const live = joined.factors.map(
     (from): Live => ({
       from,
@@ -111,19 +115,18 @@ export function proveBatched(
       bytes(f) * along,
       ...outer.map((a) => (f.axes.includes(a) ? bytes(f) * f.strides[f.axes.indexOf(a)] : 0)),
     ];
-    k.u32.set(
-      [
-        outer.length,
-        len,
-        inner.length,
-        held.length,
-        known ? 0 : 1,
-        ...dims,
-        ...inner.flatMap((f) => row(f, last(f.strides))),
-        ...held.flatMap((f) => row(f, 0)),
-      ],
-      desc / 4,
-    );
+    const box = [
+      outer.length,
+      len,
+      inner.length,
+      held.length,
+      known ? 0 : 1,
+      ...dims,
+      ...inner.flatMap((f) => row(f, last(f.strides))),
+      ...held.flatMap((f) => row(f, 0)),
+    ];
+    if (mine.length > MOST || box.length > DESC) throw new Error(`a product of ${mine.length} arrays over ${dims.length + 1} axes`);
+    k.u32.set(box, desc / 4);
     k.u8.fill(0, out, out + 128 * k.threads);
     k.parallel('sumRound', Math.ceil(len / 2) * dims.reduce((x, y) => x * y, 1), 512, (lo, hi, th) => [
       out + 128 * th,

@@ -280,6 +280,43 @@ describe('false statements about a leaf', { timeout: 900_000 }, () => {
     for (const bad of [new Array(4), Object.assign(new Array(4), [1n]), [1n, 2n, 3n, P], [1, 2, 3, 4], 'four', null, { length: 4 }])
       expect(() => encode({ ...statement, key: bad } as never, sizes), String(bad)).toThrow(/key must be 4 canonical words/);
     expect(() => encode(undefined as never, sizes)).toThrow(/canonical words/);
+    const words = encode(statement, sizes);
+    expect(decode(words, sizes)).toEqual(statement);
+    for (const bad of [[...words, 0n], words.slice(1)]) expect(() => decode(bad, sizes)).toThrow(/words, the circuit has/);
+  });
+});
+
+describe('chains and places', () => {
+  it('no two sequences of micro-batches and updates lead to the same', () => {
+    const b = new ProgramBuilder('micro', 6);
+    for (const [a, n] of Object.entries({ i: 5, v: 6 })) b.axis(a, n);
+    b.tensor('ids', ['v', 'i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'onehot' });
+    b.tensor('mask', ['i'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'dense' });
+    b.tensor('loss', [], 'public', { lo: -9n, hi: 9n, frac: 0 }, { publicKind: 'dense' });
+    const micro = { axes: { i: 5, v: 6 }, tensors: b.tensors } as unknown as typeof program,
+      update = updatePlan().program,
+      batch = (id: number, bit: bigint, loss: bigint) => ({
+        kind: 'micro' as const,
+        p: micro,
+        publics: new Map<string, BigInt64Array | Int32Array>([
+          ['ids', Int32Array.of(id, 1, 2, 3, 4)],
+          ['mask', BigInt64Array.of(bit, 1n, 0n, 0n, 0n)],
+          ['loss', BigInt64Array.of(loss)],
+        ]),
+      }),
+      move = (rate: bigint) => ({ kind: 'update' as const, p: update, publics: new Map([['rate', BigInt64Array.of(rate)]]) }),
+      alphabet = [batch(0, 1n, 1n), batch(5, 1n, 1n), batch(0, 0n, 1n), batch(0, 1n, -1n), move(1n), move(2n)];
+    let layer = [START];
+    const seen = new Set<string>([JSON.stringify([START.data, START.losses, START.schedule].flat().map(String))]);
+    let all = 1;
+    for (let n = 0; n < 3; n++) {
+      layer = layer.flatMap((at) => alphabet.map((x) => advance(x.kind, x.p, 2n, at, x.publics)));
+      for (const { data, losses, schedule } of layer) seen.add(JSON.stringify([data, losses, schedule].flat().map(String)));
+      all += layer.length;
+    }
+    expect(all).toBe(1 + 6 + 36 + 216);
+    // Already without the place.
+    expect(seen.size).toBe(all);
   });
 });
 

@@ -87,8 +87,10 @@ export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, nu
 /** The same of the end node. */
 export const endLayout = (): ReadonlyMap<EndField, number> => new Map<EndField, number>([...COMMON, ['root', 4]]);
 
-/** Splits the public words of a proof by a layout. */
+/** Splits the public words of a proof by a layout. Throws VerificationError where there are more or fewer: surplus words would be nobody's. */
 export function decode<F extends string>(words: readonly bigint[], sizes: ReadonlyMap<F, number>): Record<F, readonly bigint[]> {
+  const total = [...sizes.values()].reduce((a, b) => a + b, 0);
+  if (words.length !== total) throw new VerificationError('statement', `${words.length} words, the circuit has ${total}`);
   let at = 0;
   return Object.fromEntries(
     [...sizes].map(([f, n]) => {

@@ -35,7 +35,7 @@ export const digestOf = (key: Readonly<Record<string, unknown>>): string => keyD
 
 const nodeLayout = (c: RecursionClass): ReturnType<typeof layout> => layout(c.child.baseVars, c.child.keyVars);
 const flat = (c: RecursionClass, n: NodeProof): Proven => ({ statement: encode(n.statement, nodeLayout(c)), proof: n.proof });
-/** A node as it lies in a file. Its statement may be too short or too long: whoever verifies it notices. */
+/** A node as it lies in a file. Throws VerificationError where its statement is too short or too long. */
 export const nodeOf = (c: RecursionClass, n: Proven): NodeProof => ({
   statement: decode(n.statement, nodeLayout(c)) as unknown as NodeStatement,
   proof: n.proof,

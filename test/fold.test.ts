@@ -1,0 +1,210 @@
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verify } from '../src/cli/verify.js';
+import { describe as described } from '../src/cli/errors.js';
+import { Progress } from '../src/cli/progress.js';
+
+/* The command line with the real circuits: proving, killing, folding, verifying. What does not need them is in tree.test.ts. */
+
+const root = fileURLToPath(new URL('..', import.meta.url)),
+  bin = join(root, 'bin/certune.js'),
+  base = join(root, 'test/data/tiny'),
+  data = join(root, 'test/data/pairs.jsonl'),
+  home = mkdtempSync(join(tmpdir(), 'certune-fold-')),
+  quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const certune = (...args: string[]): SpawnSyncReturns<string> =>
+  spawnSync(process.execPath, [bin, ...args, '--json'], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+const ok = (...args: string[]): Record<string, any> => {
+  const r = certune(...args);
+  expect(`${r.status} ${r.stdout} ${r.status ? r.stderr : ''}`).toMatch(/^0 /);
+  return JSON.parse(r.stdout) as Record<string, any>;
+};
+const fails = (exit: number, args: string[], text: RegExp): void => {
+  const r = certune(...args);
+  expect(`${r.status} ${r.stdout}`).toMatch(new RegExp(`^${exit} `));
+  expect((JSON.parse(r.stdout) as { error: { message: string } }).error.message).toMatch(text);
+};
+/** Kills a command without warning as soon as it has written the text. */
+const killed = (args: string[], when: RegExp): Promise<void> =>
+  new Promise((done) => {
+    const p = spawn(process.execPath, [bin, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let err = '';
+    p.stderr.on('data', (b: Buffer) => {
+      err += b.toString();
+      if (when.test(err)) p.kill('SIGKILL');
+    });
+    p.on('exit', () => done());
+  });
+const SETTINGS: Record<string, string | number> = {
+  steps: 2,
+  batch: 4,
+  microBatch: 4,
+  sequence: 8,
+  r: 1,
+  targets: '[v_proj]',
+  learningRate: 0.003,
+  warmup: 0,
+  preset: 'small',
+  bits: 100,
+};
+const proofs = (run: string): string[] =>
+  readdirSync(join(run, 'out/proof'), { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile())
+    .map((e) => join(e.parentPath, e.name).slice(join(run, 'out/proof/').length))
+    .sort();
+
+describe('a folded run', { timeout: 900_000 }, () => {
+  const run = join(home, 'run'),
+    other = join(home, 'other'),
+    file = join(run, 'out/proof/run.certune'),
+    folded = join(home, 'folded.certune');
+  let key = '';
+  beforeAll(async () => {
+    ok('init', run, '--model', base, '--data', data);
+    const yaml = join(run, 'run.yaml');
+    let text = readFileSync(yaml, 'utf8');
+    for (const [k, v] of Object.entries(SETTINGS)) text = text.replace(new RegExp(`^(\\s*${k}: )(\\[[^\\]]*\\]|\\S+)`, 'm'), `$1${v}`);
+    writeFileSync(yaml, text);
+    ok('commit', run);
+    ok('train', run);
+    await killed(['prove', run], / leaf /);
+    expect(proofs(run)).toEqual(['step-00000.bin', 'step-00001.bin']);
+    cpSync(run, other, { recursive: true });
+    // No step is proved again; an epoch of two steps in one leaf.
+    const r = ok('prove', run);
+    expect([r['proved'], r['leaves'], r['folds']]).toEqual([0, 1, 0]);
+    expect(proofs(run)).toEqual(['epochs/epoch-0000.certune', 'run.certune']);
+    expect(ok('prove', run)['proved']).toBe(0);
+    key = r['key'] as string;
+  }, 600_000);
+
+  it('ranges proved apart fold to the same statement; files that do not fit are refused by name', () => {
+    const [a, b] = [
+      [0, 1],
+      [1, 2],
+    ].map(([from, to]) => {
+      expect(ok('prove', other, '--steps', `${from}..${to}`)['steps']).toBe(1);
+      return join(other, `out/proof/steps-${from}-${to}.certune`);
+    });
+    expect(proofs(other)).toEqual(['steps-0-1.certune', 'steps-1-2.certune']);
+    fails(2, ['prove', other, '--steps', '1..1'], /no range a\.\.b/);
+    fails(2, ['prove', other, '--steps', '0..3'], /no range a\.\.b with 0 <= a < b <= 2/);
+    fails(2, ['prove', other, '--steps', '0..1', '--no-fold'], /--no-fold/);
+    fails(3, ['fold', b, a, '--base', base], /steps-0-1\.certune: .*comes before/);
+    fails(3, ['fold', a, a, '--base', base], /covers the same step 0/);
+    fails(3, ['fold', file, a, '--base', base], /run\.certune: is the proof of a whole run already/);
+    fails(2, ['fold', a, '--base', base], /nothing to be folded with/);
+    fails(2, ['fold', a, b], /--base/);
+    const r = ok('fold', a, b, '--base', base, '-o', folded);
+    expect([r['whole'], r['from'], r['to'], r['key']]).toEqual([true, 0, 2, key]);
+    // One size, and the same said of the run, whatever the shape of the tree.
+    expect(readFileSync(folded).length).toBe(readFileSync(file).length);
+    const said = (f: string): Record<string, unknown> => {
+      const {
+        losses,
+        examples,
+        targets,
+        base: b2,
+        data: d,
+        adapter,
+        initial,
+        kind,
+      } = ok('verify', f, '--key', key, '--base', base, '--data', data, '--adapter', join(other, 'out/adapter'));
+      return { losses, examples, targets, b2, d, adapter, initial, kind };
+    };
+    expect(said(folded)).toEqual(said(file));
+    expect(said(folded)).toMatchObject({ b2: 'checked', d: 'checked', adapter: 'checked', initial: 'checked', kind: 'run' });
+    // The second range alone: what it begins from is nobody's word.
+    expect(ok('verify', b, '--base', base, '--data', data, '--adapter', join(other, 'out/adapter'))).toMatchObject({
+      kind: 'range',
+      from: 1,
+      to: 2,
+      initial: 'not checked',
+      adapter: 'checked',
+      data: 'checked',
+    });
+  });
+
+  it('says what was compared and where the key came from', () => {
+    const bare = ok('verify', file);
+    expect(bare).toMatchObject({ verified: true, base: 'not checked', data: 'not checked', adapter: 'not checked', initial: 'checked' });
+    expect(bare['key']).toMatchObject({ from: 'recomputed', digest: key });
+    expect(ok('verify', run, '--key', key)).toMatchObject({ base: 'checked', data: 'checked', adapter: 'checked', key: { from: 'given' } });
+    fails(1, ['verify', file, '--no-recompute'], /came with the proof alone/);
+    fails(1, ['verify', file, '--key', `sha256:${'0'.repeat(64)}`], /the key given is sha256:0000/);
+    fails(2, ['verify', file, '--key', 'sha256:12'], /64 hexadecimal digits/);
+    fails(2, ['verify', file, '--data', data], /give --base DIR too/);
+    fails(
+      4,
+      ['verify', file, '--key', key, '--require-base', JSON.parse(readFileSync(join(run, 'out/manifest.json'), 'utf8')).base.digest],
+      /not checked/,
+    );
+    const epoch = join(run, 'out/proof/epochs/epoch-0000.certune');
+    expect(ok('verify', epoch, '--base', base)).toMatchObject({
+      kind: 'epoch',
+      epoch: 0,
+      from: 0,
+      to: 2,
+      base: 'checked',
+      data: 'not checked',
+    });
+    fails(2, ['verify', epoch], /settled against the base/);
+    const keyFile = join(home, 'key.json'),
+      v = ok('vk', file, '-o', keyFile);
+    expect([v['digest'], v['proof'], v['shipped']]).toEqual([key, 'same', null]);
+    expect(v['circuits'].map((x: { name: string }) => x.name)).toEqual(['fold', 'leaf of 2 steps', 'leaf of 1 step', 'end']);
+    expect(ok('verify', file, '--key', keyFile, '--no-recompute')['key'].from).toBe('given');
+    const d = ok('inspect', file);
+    expect([d['kind'], d['key'], d['stepsPerEpoch']]).toEqual(['folded', key, 2]);
+  });
+
+  it('refuses every field of the header changed, and any word', () => {
+    const all = readFileSync(file),
+      nl = all.indexOf(10),
+      head = all.subarray(0, nl).toString(),
+      codes = new Set<string>();
+    const refuse = (h: string, b: Uint8Array, what: string, more: object = {}): void => {
+      const f = join(home, 'forged.certune');
+      writeFileSync(f, Buffer.concat([Buffer.from(`${h}\n`), b]));
+      try {
+        verify(f, { key, base, data: [data], adapter: join(run, 'out/adapter'), ...more }, quiet);
+      } catch (e) {
+        codes.add(described(e).code);
+        expect(['verification-failed', 'unreadable', 'unsupported-version']).toContain(described(e).code);
+        return;
+      }
+      throw new Error(`accepted: ${what}`);
+    };
+    const body = all.subarray(nl + 1),
+      swap = (from: RegExp | string, to: string, more?: object): void => {
+        expect(head.replace(from, to), String(from)).not.toBe(head);
+        refuse(head.replace(from, to), body, String(from), more);
+      };
+    swap('"learningRate":0.003', '"learningRate":0.002');
+    // Consistent and declared only, and nothing else at hand: still another statement than the one proved.
+    swap(/LicenseRef-unknown/g, 'Apache-2.0', { base: undefined, data: undefined, adapter: undefined });
+    swap(/"losses":\[\[0,\d+/, '"losses":[[0,1');
+    swap(/("losses":\[\[0,\d+,")\d/, '$11');
+    swap(/"endRoot":\["\d/, '"endRoot":["1');
+    swap('"rate":2', '"rate":1');
+    swap(/"sha256":"./, '"sha256":"x');
+    swap('"certune-folded-run","version":1', '"certune-folded-run","version":2');
+    swap(/"opening":(\d+)/, '"opening":1');
+    expect(codes.size).toBe(3);
+    const words = all.length - nl - 1;
+    for (const at of [0, 800, 1600, words >> 1, words - 8]) {
+      const b = Buffer.from(body);
+      b[at] ^= 1;
+      // Whoever changes a word writes its digest too.
+      refuse(head.replace(/"sha256":"\w+"(?=,"statement")/, `"sha256":"${createHash('sha256').update(b).digest('hex')}"`), b, `byte ${at}`);
+    }
+    expect(existsSync(file)).toBe(true);
+  });
+});

@@ -60,12 +60,12 @@ const factorCells = (f: Factor): number => f.slots.reduce((n, s) => n * (s.kind 
 /** Share of encoding in the time of committing at a domain of 2^15; it grows with the logarithm of the domain. */
 const ENCODING = 0.25;
 
-function treeHashes(words: number, log: number): number {
+export function treeHashes(words: number, log: number): number {
   const m = 2 ** log;
   return m * (Math.ceil(words / 8) * (1 - ENCODING + (ENCODING * log) / 15) + 1);
 }
 /** Trees of an opening beyond those of the commitment. */
-const openingHashes = (s: WhirShape): number => s.rounds.slice(1).reduce((n, r) => n + treeHashes(3 * 2 ** r.columns, r.domain), 0);
+export const openingHashes = (s: WhirShape): number => s.rounds.slice(1).reduce((n, r) => n + treeHashes(3 * 2 ** r.columns, r.domain), 0);
 
 /** A statement with the plan's shapes and no values, for dry runs. */
 export function blankStatement(plan: Plan): Statement {

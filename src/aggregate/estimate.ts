@@ -52,6 +52,8 @@ function phases(c: Counts, u: Units): PhaseSeconds {
     open: c.opened * u.opened + c.grinds * 2 ** c.grinding * u.permutation,
   };
 }
+/** Seconds of one program proof with these counts. */
+export const phaseSum = (c: Counts, u: Units): number => sum(phases(c, u));
 const sum = (p: PhaseSeconds): number => Object.values(p).reduce((a: number, b: number) => a + b, 0);
 const scale = (p: PhaseSeconds, by: number): PhaseSeconds =>
   Object.fromEntries(Object.entries(p).map(([k, v]: [string, number]) => [k, v * by])) as unknown as PhaseSeconds;
@@ -59,8 +61,8 @@ const plus = (a: PhaseSeconds, b: PhaseSeconds): PhaseSeconds =>
   Object.fromEntries(Object.entries(a).map(([k, v]: [string, number]) => [k, v + b[k as keyof PhaseSeconds]])) as unknown as PhaseSeconds;
 
 /** JSON of one part and of the rest of a packed file's header: states of ten words of twenty digits. */
-const PART_HEADER = 330,
-  PACK_HEADER = 2500;
+const PART_HEADER = 330;
+export const PACK_HEADER = 2500;
 
 /** Predicts a run from its plans' counts and the machine's units. `micros` are the proofs of micro-batches of the whole run, or its steps. */
 export function estimateRun(p: Programs, run: { steps: number; micros: number; parameters: number }, u: Units): Estimate {

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { dirname } from 'node:path';
-import { calibrate } from '../aggregate/calibrate.js';
+import { type Units, calibrate } from '../aggregate/calibrate.js';
+import { type FoldEstimate, estimateFold, foldSeconds } from '../aggregate/estimate-fold.js';
 import { type Estimate, estimateRun, runMemory } from '../aggregate/estimate.js';
 import type { Setup } from '../aggregate/setup.js';
 import { setup } from '../aggregate/setup.js';
+import { circuitsOf } from '../aggregate/tree/recursion.js';
 import { DiskFullError } from '../io/errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { readRun } from '../policy/runfile.js';
@@ -24,12 +26,33 @@ import {
 import { MemoryError } from './errors.js';
 
 /** Measures the machine for about a second and predicts the whole run. */
-export function predict(k: Kernels, s: Setup): Estimate {
-  return estimateRun(
+export const predict = (k: Kernels, s: Setup): Estimate => predicted(s, calibrate(k, s.config.proof.hash));
+
+export const predicted = (s: Setup, units: Units): Estimate =>
+  estimateRun(
     s,
     { steps: s.config.train.steps, micros: s.batches.reduce((n, b) => n + b.micro.length, 0), parameters: s.program.axes['P'] },
-    calibrate(k, s.config.proof.hash),
+    units,
   );
+
+/** What folding adds; its circuits are made for it. */
+function foldingOf(k: Kernels, s: Setup, units: Units, limit: number): { fold: FoldEstimate; circuitSeconds: number } {
+  const { cls, seconds } = circuitsOf(k, s);
+  return { fold: estimateFold(s, cls, foldSeconds(cls, units), { limit, threads: k.threads }), circuitSeconds: seconds };
+}
+
+function foldText(x: { fold: FoldEstimate; circuitSeconds: number } | undefined, s: Setup): string[] {
+  if (!x) return ['  fold   not possible: proof.hash is blake3, which no circuit verifies'];
+  const { fold: f, circuitSeconds } = x,
+    shapes = f.shapes
+      .filter((l) => l.leaves)
+      .map((l) => `${l.leaves} of ${l.count} ${s.update ? `${l.kind} proof${l.count > 1 ? 's' : ''}` : l.count > 1 ? 'steps' : 'step'}`);
+  return [
+    `  fold   ${secondsText(f.seconds + circuitSeconds)} more: ${f.leaves} leaves (${shapes.join(', ')}), ${f.folds} folds, the end; ${secondsText(f.each.leaf)} a leaf, ${secondsText(f.each.fold)} a fold, ${secondsText(f.each.end)} the end, circuits ${secondsText(circuitSeconds)}`,
+    '         as many proofs share a leaf as makes the committed cells of all nodes fewest, within a quarter more than a fold needs by itself',
+    `         memory ${bytesText(f.nodeMemory)} a node, ${bytesText(f.endMemory)} the end; proof ${bytesText(f.endBytes)} and the list of losses, whatever the number of steps; disk ${bytesText(f.diskBytes)}`,
+    `         of the end, settling the base takes ${secondsText(f.each.settle)} and ${bytesText(f.settleMemory)}, linear in the base${f.fits ? '' : ': NOT ENOUGH MEMORY, use prove --no-fold'}`,
+  ];
 }
 
 /** Bytes free where a path is or will be. */
@@ -74,17 +97,19 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
     s = setup(readRun(run), salt),
     setupSeconds = (performance.now() - t0) / 1000,
     k = await kernels(o);
-  let e: Estimate;
+  const limit = memoryLimit(o);
+  let e: Estimate, folding: { fold: FoldEstimate; circuitSeconds: number } | undefined;
   try {
-    e = predict(k, s);
+    const units = calibrate(k, s.config.proof.hash);
+    e = predicted(s, units);
+    folding = s.config.proof.hash === 'poseidon2' ? foldingOf(k, s, units, limit) : undefined;
   } finally {
     k.close();
   }
   const phases = Object.entries(e.phases).map(([n, v]: [string, number]) => `${n} ${secondsText(v)}`),
     train = e.trainSeconds + setupSeconds,
     prove = e.proveSeconds + setupSeconds;
-  const limit = memoryLimit(o),
-    memory = runMemory(s, limit, k.threads),
+  const memory = runMemory(s, limit, k.threads),
     resident = process.memoryUsage().rss + memory.total,
     fits = memory.fits && memory.total <= limit;
   return {
@@ -102,14 +127,16 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
       journalBytes: e.journalBytes,
       diskBytes: e.diskBytes,
       freeDisk: freeDisk(out(run)),
+      fold: folding ? { ...folding.fold, circuitSeconds: folding.circuitSeconds } : null,
     },
     text: [
       `with ${k.threads} thread${k.threads === 1 ? '' : 's'} on this machine:`,
       `  train  ${secondsText(train)} for ${s.config.train.steps} steps`,
       `  prove  ${secondsText(prove)}: ${phases.join(', ')}`,
       `  memory ${bytesText(memory.total)} for the kernels, about ${bytesText(resident)} for the process; ${bytesText(limit)} ${o.memory ? 'allowed' : 'free'}${fits ? '' : ': NOT ENOUGH, set a smaller train.microBatch'}`,
-      `  proof  ${bytesText(e.proofBytes + e.headerBytes)} (${e.proofBytes} bytes of proof words, exactly, and a header)`,
+      `  proof  ${bytesText(e.proofBytes + e.headerBytes)} (${e.proofBytes} bytes of proof words, exactly, and a header) with --no-fold`,
       `  disk   ${bytesText(e.diskBytes)} while proving, of which journal ${bytesText(e.journalBytes)}; ${bytesText(freeDisk(out(run)))} free`,
+      ...foldText(folding, s),
     ].join('\n'),
   };
 }

@@ -133,17 +133,37 @@ describe('a folded run', { timeout: 900_000 }, () => {
   });
 
   it('says what was compared and where the key came from', () => {
-    const bare = ok('verify', file);
-    expect(bare).toMatchObject({ verified: true, base: 'not checked', data: 'not checked', adapter: 'not checked', initial: 'checked' });
-    expect(bare['key']).toMatchObject({ from: 'recomputed', digest: key });
-    expect(ok('verify', run, '--key', key)).toMatchObject({ base: 'checked', data: 'checked', adapter: 'checked', key: { from: 'given' } });
+    const all = ok('verify', run);
+    expect(all).toMatchObject({ verified: true, base: 'checked', data: 'checked', adapter: 'checked', initial: 'checked' });
+    expect(all['key']).toMatchObject({ from: 'recomputed', digest: key });
+    expect(ok('verify', file, '--key', key, '--base', base)).toMatchObject({
+      base: 'checked',
+      data: 'not checked',
+      adapter: 'not checked',
+      key: { from: 'given' },
+    });
+    // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted says it.
+    fails(1, ['verify', file, '--key', key], /nothing is proved about any step/);
+    const root = all['root'] as string;
+    expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'not checked', initial: 'checked' });
+    fails(1, ['verify', file, '--key', key, '--base-root', root.replace(/.$/, (c) => (c === '0' ? '1' : '0'))], /the root given is/);
+    fails(2, ['verify', file, '--key', key, '--base-root', '12'], /64 hexadecimal digits/);
     fails(1, ['verify', file, '--no-recompute'], /came with the proof alone/);
-    fails(1, ['verify', file, '--key', `sha256:${'0'.repeat(64)}`], /the key given is sha256:0000/);
+    fails(1, ['verify', file, '--key', `sha256:${'0'.repeat(64)}`, '--base', base], /the key given is sha256:0000/);
     fails(2, ['verify', file, '--key', 'sha256:12'], /64 hexadecimal digits/);
     fails(2, ['verify', file, '--data', data], /give --base DIR too/);
     fails(
       4,
-      ['verify', file, '--key', key, '--require-base', JSON.parse(readFileSync(join(run, 'out/manifest.json'), 'utf8')).base.digest],
+      [
+        'verify',
+        file,
+        '--key',
+        key,
+        '--base-root',
+        root,
+        '--require-base',
+        JSON.parse(readFileSync(join(run, 'out/manifest.json'), 'utf8')).base.digest,
+      ],
       /not checked/,
     );
     const epoch = join(run, 'out/proof/epochs/epoch-0000.certune');
@@ -160,7 +180,7 @@ describe('a folded run', { timeout: 900_000 }, () => {
       v = ok('vk', file, '-o', keyFile);
     expect([v['digest'], v['proof'], v['shipped']]).toEqual([key, 'same', null]);
     expect(v['circuits'].map((x: { name: string }) => x.name)).toEqual(['fold', 'leaf of 2 steps', 'leaf of 1 step', 'end']);
-    expect(ok('verify', file, '--key', keyFile, '--no-recompute')['key'].from).toBe('given');
+    expect(ok('verify', file, '--key', keyFile, '--no-recompute', '--base-root', root)['key'].from).toBe('given');
     const d = ok('inspect', file);
     expect([d['kind'], d['key'], d['stepsPerEpoch']]).toEqual(['folded', key, 2]);
   });
@@ -189,10 +209,10 @@ describe('a folded run', { timeout: 900_000 }, () => {
       };
     swap('"learningRate":0.003', '"learningRate":0.002');
     // Consistent and declared only, and nothing else at hand: still another statement than the one proved.
-    swap(/LicenseRef-unknown/g, 'Apache-2.0', { base: undefined, data: undefined, adapter: undefined });
+    swap(/LicenseRef-unknown/g, 'Apache-2.0', { data: undefined, adapter: undefined });
     swap(/"losses":\[\[0,\d+/, '"losses":[[0,1');
     swap(/("losses":\[\[0,\d+,")\d/, '$11');
-    swap(/"endRoot":\["\d/, '"endRoot":["1');
+    swap(/"endRoot":\["/, '"endRoot":["7');
     swap('"rate":2', '"rate":1');
     swap(/"sha256":"./, '"sha256":"x');
     swap('"certune-folded-run","version":1', '"certune-folded-run","version":2');

@@ -2,7 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import { type Ledger, runLedger } from '../aggregate/ledger.js';
 import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
 import { buildable } from '../aggregate/known.js';
+import type { VerificationKey } from '../aggregate/recursion/keys.js';
+import { type FoldedLedger, foldedLedger } from '../aggregate/recursion/ledger.js';
 import { epochBatches } from '../aggregate/recursion/run.js';
+import { parsePublished } from '../aggregate/tree/key.js';
 import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
 import { placeText } from '../aggregate/tree/file.js';
 import { digestOf } from '../aggregate/tree/recursion.js';
@@ -58,6 +61,10 @@ export function claimsOf(m: Manifest, kind: AnyProof['kind'] = 'folded'): Claim[
   ];
 }
 
+/** What a folded run is made of. */
+const treeText = (f: FoldedLedger, key: VerificationKey): string =>
+  `${f.leaves} leaves (${key.leaves.map((l) => `${l.count} ${l.kind} proof${l.count > 1 ? 's' : ''}`).join(' or ')} in one: fewest committed cells over all nodes), ${f.folds} folds, one end; proofs inside proofs ${f.depth} deep`;
+
 const keyOf = (p: AnyProof): string | undefined =>
   p.kind === 'folded' ? digestOf(p.folded.key) : p.kind === 'node' ? digestOf(p.node.key) : undefined;
 
@@ -80,7 +87,10 @@ export function inspect(target: string): Result {
     m = folder ? readManifest(target) : manifestOf(proof!),
     { config: c } = m,
     programs = buildable(file, m),
-    ledger: Ledger = runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
+    facts = { manifest: m, rows: [], ...programs },
+    key = proof && proof.kind !== 'pack' ? parsePublished(file, (proof.kind === 'folded' ? proof.folded : proof.node).key) : undefined,
+    folded = key ? foldedLedger(facts, key) : undefined,
+    ledger: Ledger = folded ?? runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
     claims = claimsOf(m, proof?.kind);
   const width = Math.max(...claims.map((x) => x.status.length));
   const text = [
@@ -91,6 +101,7 @@ export function inspect(target: string): Result {
     `adapter  LoRA rank ${c.lora.r}, alpha ${c.lora.alpha}${c.lora.scaling === 'rslora' ? ' (rsLoRA)' : ''} on ${c.lora.targets.join(', ')}`,
     `training ${c.train.steps} steps, batch ${c.train.batch}${programs.update ? ` in micro-batches of ${c.train.microBatch}` : ''}, sequence ${c.train.sequence}, ${c.train.schedule} ${c.train.learningRate}`,
     `proof    ${proof ? `${proofText(proof)}; inspect checks none of it: run certune verify` : 'none yet: run certune prove'}`,
+    ...(folded ? [`tree     ${treeText(folded, key!)}`] : []),
     '',
     ...claims.map((x) => `${x.status.padEnd(width)}  ${x.what}`),
     '',
@@ -108,6 +119,7 @@ export function inspect(target: string): Result {
       proved: proof !== undefined,
       ...(proof ? { kind: proof.kind, bytes: proof.bytes, ...(proof.kind === 'pack' ? {} : { key: keyOf(proof) }) } : {}),
       stepsPerEpoch: epochBatches(m),
+      ...(folded ? { leaves: folded.leaves, folds: folded.folds, depth: folded.depth } : {}),
       claims,
       ledger: { terms: ledger.terms, roundByRound: ledger.roundByRound, union: ledger.union, grinding: ledger.grinding },
     },

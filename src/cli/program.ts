@@ -77,9 +77,9 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--base <dir>', 'Hugging Face folder of the base: claims on it are merged')
     .option('-o, --output <file>', 'where the result goes (default: beside the first file)')
     .action(async (files, o) => done(await fold(files, o, c)));
-  prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run')).action(async (run, o) =>
-    done(await runAll(run, o, c)),
-  );
+  prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run'))
+    .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
+    .action(async (run, o) => done(await runAll(run, o, c)));
   command(
     'verify <target>',
     'verify a run folder, or a proof file: a whole run, an epoch, a range, a pack of step proofs',
@@ -90,6 +90,7 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--adapter <dir>', 'released adapter')
     .option('--from <dir>', 'adapter that the run started from, if it did')
     .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
+    .option('--base-root <hex>', "root of the base's commitment from a source that you trust, where the base is not at hand")
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
     .option('--require-beacon', 'deny a run whose order of data the prover chose')

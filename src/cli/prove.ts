@@ -14,7 +14,7 @@ import { circuitsOf, recursionOf } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
 import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, parseWorkers, secondsText } from './common.js';
 import { UsageError } from './errors.js';
-import { predict, requireDisk, requireMemory } from './estimate.js';
+import { predict, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
 
 export interface ProveOptions extends ProverOptions {
@@ -98,6 +98,7 @@ async function proveFolded(
     c.progress.line('circuits of the verifier and their keys');
     const circuits = circuitsOf(k, s),
       losses = Array.from({ length: to }, (_, t) => (t < from || !packed ? stateBefore(w, t + 1).losses : lossesOf(packed[t])));
+    requireFoldMemory(s, circuits.cls, o, k.threads);
     const parts = (t: number): number => s.batches[t].micro.length + (s.update ? 1 : 0);
     let phase: (name: string) => void = () => {};
     const r: Recursion = recursionOf(k, s, circuits, losses, (t) => stateBefore(w, t).state, { onPhase: (name) => phase(name) });

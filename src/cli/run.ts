@@ -1,11 +1,11 @@
 import { commit } from './commit.js';
-import type { Context, ProverOptions, Result } from './common.js';
-import { prove } from './prove.js';
+import type { Context, Result } from './common.js';
+import { type ProveOptions, prove } from './prove.js';
 import { train } from './train.js';
 import { verify } from './verify.js';
 
 /** Commit, train, prove, verify: each goes on where it stood. */
-export async function runAll(run: string, o: ProverOptions, c: Context): Promise<Result> {
+export async function runAll(run: string, o: ProveOptions, c: Context): Promise<Result> {
   const parts: [string, Result][] = [];
   const add = (name: string, r: Result): void => {
     parts.push([name, r]);

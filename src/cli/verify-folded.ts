@@ -1,22 +1,19 @@
 import { existsSync } from 'node:fs';
 import { known } from '../aggregate/known.js';
 import { manifestDigest } from '../aggregate/manifest.js';
-import { PROOF_VERSION } from '../tensor/statement.js';
-import { RECURSION_VERSION } from '../aggregate/recursion/class.js';
-import type { VerificationKey } from '../aggregate/recursion/keys.js';
+import { foldedLedger } from '../aggregate/recursion/ledger.js';
 import { SHIPPED } from '../aggregate/recursion/shipped.js';
 import type { FoldedRun, NodeFile } from '../aggregate/tree/file.js';
+import { parsePublished } from '../aggregate/tree/key.js';
 import { circuitsOf } from '../aggregate/tree/recursion.js';
 import { type GivenKey, originText, trustedKey } from '../aggregate/tree/trust.js';
 import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../aggregate/tree/verify.js';
-import { InputError } from '../io/errors.js';
 import { readJson } from '../io/json.js';
 import { Kernels } from '../kernels/runtime.js';
-import { VersionError } from '../policy/manifest.js';
 import { type Context, type Result, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, ledgerOf, orderOf, readReleased, setupOf } from './verify.js';
+import { type Target, type VerifyOptions, orderOf, readReleased, setupOf } from './verify.js';
 
 /** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
 export function parseKey(text: string | undefined): GivenKey | undefined {
@@ -26,11 +23,7 @@ export function parseKey(text: string | undefined): GivenKey | undefined {
     return { digest: text };
   }
   if (!existsSync(text)) throw new UsageError(`--key: "${text}" is neither sha256:... nor a file`);
-  const key = readJson(text) as unknown as VerificationKey;
-  if (key.type !== 'certune-key') throw new InputError(text, ['is not a certune-key'], 'certune vk -o writes one');
-  if (key.version !== RECURSION_VERSION) throw new VersionError(text, key.version, RECURSION_VERSION);
-  if (key.proofVersion !== PROOF_VERSION) throw new VersionError(text, key.proofVersion, PROOF_VERSION);
-  return { key };
+  return { key: parsePublished(text, readJson(text)) };
 }
 
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
@@ -52,6 +45,9 @@ export function verifyFolded(
       ? [`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`]
       : []),
     ...(node && base === undefined ? ['a range alone is settled against the base: give --base DIR'] : []),
+    ...(o.baseRoot !== undefined && !/^[0-9a-f]{64}$/.test(o.baseRoot)
+      ? ['--base-root: give 64 hexadecimal digits, as verify prints them']
+      : []),
     ...(node && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
     ...(m.config.lora.from !== null && !from && data !== undefined
       ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
@@ -63,7 +59,12 @@ export function verifyFolded(
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     released = dir === undefined ? undefined : readReleased(f, m, dir),
-    against: Against = { known: f, ...(s ? { setup: s } : {}), ...(released ? { released } : {}) },
+    against: Against = {
+      known: f,
+      ...(s ? { setup: s } : {}),
+      ...(released ? { released } : {}),
+      ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
+    },
     k = Kernels.single();
   const circuits = () => {
     c.progress.line('circuits of the verifier and their keys, from the programs');
@@ -82,8 +83,8 @@ export function verifyFolded(
           },
         }),
   });
-  const r: FoldedCheck = node ? verifyNodeFile(k, node, made ?? circuits(), against) : verifyFoldedRun(k, x as FoldedRun, key, against),
-    ledger = ledgerOf(f, m);
+  const r: FoldedCheck = node ? verifyNodeFile(k, node, (made ??= circuits()), against) : verifyFoldedRun(k, x as FoldedRun, key, against),
+    ledger = foldedLedger(f, node ? made!.keys.published : key);
   checkPolicy(o.policy, m, ledger, r.base === 'checked');
   const what = node
     ? r.epoch === undefined
@@ -108,17 +109,14 @@ export function verifyFolded(
       `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${ledger.roundByRound.toFixed(1)} bits`,
       `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
       `  key: ${origin.digest}, ${originText(origin)}`,
-      line(
-        'base',
-        r.base,
-        'its digest and commitment are those of the proof',
-        'give --base DIR: without it nothing is proved about any step, for whoever proves may choose, last of all, weights and tables for which everything holds',
-      ),
+      r.base === 'checked'
+        ? `  base: checked, its digest${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
+        : `  base: not checked, but for the root of its commitment, which is the one given: the steps are proved for the base of which it is the root`,
       line(
         'data',
         r.data,
         'every batch is the one that the sampler prescribes',
-        'give --base DIR and --data FILE: the steps are proved on the tokens that the proof commits to, whichever they are',
+        'give --base DIR and --data FILE: the steps are proved on tokens, targets and masks that may be any',
       ),
       line(
         'initial adapter',

@@ -26,6 +26,7 @@ export interface VerifyOptions extends PolicyOptions {
   readonly data?: string[];
   readonly from?: string;
   /** Verification key, a file or sha256:... */ readonly key?: string;
+  /** Root of the base's commitment, in place of the base. */ readonly baseRoot?: string;
   /** False: a key that is neither shipped nor given is not recomputed. */ readonly recompute?: boolean;
 }
 
@@ -82,7 +83,7 @@ export function verify(target: string, o: VerifyOptions, c: Context): Result {
     t = openTarget(target);
   c.progress.line(`statement: manifest ${manifestDigest(manifestOf(t.proof))}`);
   if (t.proof.kind !== 'pack') return verifyFolded(t, t.proof.kind === 'node' ? t.proof.node : t.proof.folded, { ...o, policy, given }, c);
-  if (given || o.recompute === false)
+  if (given || o.recompute === false || o.baseRoot !== undefined)
     throw new UsageError('a pack of step proofs has no verification key: --key and --no-recompute are for folded proofs');
   return verifyPack(t, t.proof.pack, policy, o, c);
 }

@@ -19,7 +19,8 @@ import { type Circuits, endProofOf, nodeOf } from './recursion.js';
 export type Compared = 'checked' | 'not checked';
 
 export interface FoldedCheck {
-  readonly base: Compared;
+  /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
+  /** Root of the commitment to the base that the proof is about, as rootText writes it; a node has none. */ readonly root?: string;
   readonly data: Compared;
   readonly adapter: Compared;
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
@@ -38,7 +39,11 @@ export interface Against {
   readonly known: Known;
   /** Everything that base and data give. */ readonly setup?: Setup;
   /** Released adapter, in the program's order. */ readonly released?: BigInt64Array;
+  /** Root of the base's commitment from a source that is trusted, in place of the base. */ readonly root?: string;
 }
+
+/** A root as 64 hexadecimal digits. */
+export const rootText = (root: readonly bigint[]): string => root.map((w) => w.toString(16).padStart(16, '0')).join('');
 
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
@@ -57,7 +62,7 @@ function checkEntered(k: Kernels, f: Known, st: Common): void {
 /** Compares a statement that holds with the run. Throws VerificationError naming what differs. */
 function compare(
   k: Kernels,
-  { known: f, setup, released }: Against,
+  { known: f, setup, released, root }: Against,
   st: Common & { readonly root?: readonly bigint[] },
   list: readonly StepLosses[],
   from: number,
@@ -92,11 +97,20 @@ function compare(
       k.release(m);
     }
   }
+  if (st.root && root !== undefined && rootText(st.root) !== root)
+    throw new VerificationError('commitment to the base', `the proof is about ${rootText(st.root)}, the root given is ${root}`);
+  // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
+  if (!f.frozen && root === undefined)
+    throw new VerificationError(
+      'base',
+      `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${rootText(st.root)})` : ''}`,
+    );
   const per = epochBatches(f.manifest),
     { frac } = f.program.tensors.find((t) => t.name === 'loss')!,
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
-    base: yes(f.frozen),
+    base: f.frozen ? 'checked' : 'given',
+    ...(st.root ? { root: rootText(st.root) } : {}),
     data: yes(setup),
     adapter: yes(ends),
     initial: yes(initial),

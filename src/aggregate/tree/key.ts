@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { KINDS } from '../../circuit/channel.js';
+import { InputError } from '../../io/errors.js';
+import { VersionError } from '../../policy/manifest.js';
+import { describeIssues } from '../../policy/runfile.js';
+import { PROOF_VERSION } from '../../tensor/statement.js';
+import { RECURSION_VERSION } from '../recursion/class.js';
+import type { VerificationKey } from '../recursion/keys.js';
+
+const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
+  root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
+  heights = z.strictObject(Object.fromEntries(KINDS.map((k) => [k, count(2 ** 24)])));
+
+/** A published key as it may come from anyone: sizes bounded, so that the plans made from it stay constructible. */
+const schema = z.strictObject({
+  type: z.literal('certune-key'),
+  version: z.literal(RECURSION_VERSION),
+  proofVersion: z.literal(PROOF_VERSION),
+  programs: z
+    .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))
+    .min(1)
+    .max(2),
+  leaves: z
+    .array(z.strictObject({ kind: z.enum(['step', 'micro', 'update']), count: count(64) }))
+    .min(1)
+    .max(3),
+  proof: z.strictObject({
+    bits: count(128),
+    rate: count(8),
+    endRate: count(8),
+    settleRate: count(8),
+    grinding: z.number().int().min(0).max(32),
+  }),
+  heights,
+  endHeights: heights,
+  baseVars: count(40),
+  root,
+  endRoot: root,
+});
+
+/** Checks the shape of a key; it is not trusted for that. Throws InputError naming every field, VersionError for another version. */
+export function parsePublished(file: string, raw: unknown): VerificationKey {
+  const k = raw as Partial<VerificationKey> | null;
+  if (k?.type !== 'certune-key') throw new InputError(file, ['holds no certune-key'], 'certune vk -o writes one');
+  if (k.version !== RECURSION_VERSION) throw new VersionError(file, k.version, RECURSION_VERSION);
+  if (k.proofVersion !== PROOF_VERSION) throw new VersionError(file, k.proofVersion, PROOF_VERSION);
+  const r = schema.safeParse(raw);
+  if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'key', raw));
+  return r.data as unknown as VerificationKey;
+}

@@ -1,7 +1,7 @@
-// Benchmarks: node scripts/bench.mjs [kernels] [step] [scaling] [--json]. Never part of the tests. Each part lists its own options.
+// Benchmarks: node scripts/bench.mjs [kernels] [step] [scaling] [fold] [--json]. Never part of the tests. Each part lists its own options.
 import { machine, say } from './bench/common.mjs';
 
-const parts = ['kernels', 'step', 'scaling'];
+const parts = ['kernels', 'step', 'scaling', 'fold'];
 const asked = parts.filter((p) => process.argv.includes(p)),
   result = { machine: machine() };
 for (const part of asked.length ? asked : parts) {

@@ -3,7 +3,7 @@ const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 const n = (x) => x.toLocaleString('en-US');
 
-export function text({ machine: m, kernels, step, scaling }) {
+export function text({ machine: m, kernels, step, scaling, fold }) {
   const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
   if (kernels)
     out.push(
@@ -28,6 +28,29 @@ export function text({ machine: m, kernels, step, scaling }) {
           ['permutations', n(s.permutations)],
           ['multiplications, of these public inputs', `${n(s.multiplications)}, ${n(s.publicMultiplications)}`],
         ],
+      ),
+    );
+  if (fold)
+    out.push(
+      table(
+        [
+          'step proof',
+          'bits',
+          'permutations to verify it',
+          'rows P + M of leaf, fold, end',
+          'rows F of leaf, fold',
+          'cells of a node',
+          'permutations to verify a node',
+        ],
+        fold.map((r) => [
+          r.label,
+          r.bits,
+          n(r.step),
+          [r.leaf, r.fold, r.end].map(n).join(', '),
+          [r.leafRows.F, r.foldRows.F].map(n).join(', '),
+          n(r.cells),
+          n(r.node),
+        ]),
       ),
     );
   if (scaling) {

@@ -1,0 +1,52 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { RECURSION_VERSION } from '../src/aggregate/recursion/class.js';
+import { SHIPPED } from '../src/aggregate/recursion/shipped.js';
+import { circuitsOf } from '../src/aggregate/tree/recursion.js';
+import { setup } from '../src/aggregate/setup.js';
+import { Kernels } from '../src/kernels/index.js';
+import { runSchema } from '../src/policy/runfile.js';
+import { PROOF_VERSION } from '../src/tensor/statement.js';
+import { fixture } from './fixtures.js';
+
+/*
+ * Golden verification keys. A key that changes makes every proof of earlier releases unverifiable under the shipped key: whoever changes a circuit raises
+ * RECURSION_VERSION (or PROOF_VERSION, where program proofs change) and adds an entry; entries of older versions stay as they are.
+ */
+const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'proof 4, recursion 1': {
+    demo: 'sha256:a364c7525157be058bbb6e5176ad1bc22ce9e440d7f354680c9717912b75343a',
+    stories260k: 'sha256:2054bdb33cb76f8b8f727bfbd332f216eab127273f3c26b609bcad8593542a7f',
+  },
+};
+
+const example = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
+/** The run of scripts/demo.mjs. */
+const demo = () => ({
+  base: { path: example('base') },
+  data: [{ path: example('data/translate.jsonl') }, { path: example('data/chat.jsonl') }],
+  train: { steps: 8, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, schedule: 'constant', warmup: 0 },
+  numbers: { preset: 'small' },
+});
+/** The benchmark's step: 8 sequences of 64 tokens, rank 8 on all projections, 128 bits; the examples' rows as data. */
+const stories = (base: string) => ({
+  base: { path: base },
+  data: [{ path: example('data/translate.jsonl') }],
+  train: { steps: 8, batch: 8, microBatch: 8, sequence: 64 },
+});
+const keyOf = (c: object): string => circuitsOf(Kernels.single(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n])).digest;
+
+describe('golden verification keys', { timeout: 300_000 }, () => {
+  const now = GOLDEN[`proof ${PROOF_VERSION}, recursion ${RECURSION_VERSION}`];
+  it('this version has golden keys, and ships them', () => {
+    expect(now, 'a new version needs an entry').toBeDefined();
+    expect(Object.fromEntries(SHIPPED.map((x) => [x.name, x.digest]))).toEqual(now);
+  });
+  it('the key of the demonstration', () => {
+    expect(keyOf(demo())).toBe(now['demo']);
+  });
+  const dir = fixture('data/stories260k/hf');
+  it.skipIf(!dir)(`the key of stories260k${dir ? '' : ' (skipped: no fixture data/stories260k)'}`, () => {
+    expect(keyOf(stories(dir!))).toBe(now['stories260k']);
+  });
+});

@@ -15,8 +15,8 @@ import { fixture } from './fixtures.js';
  */
 const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'proof 4, recursion 1': {
-    demo: 'sha256:a364c7525157be058bbb6e5176ad1bc22ce9e440d7f354680c9717912b75343a',
-    stories260k: 'sha256:2054bdb33cb76f8b8f727bfbd332f216eab127273f3c26b609bcad8593542a7f',
+    demo: 'Received: [31m"sha256:[7m96bf9f0c37cefb4c292365f6d9cb869ab804c79acc417f5670f6abdaaf8ac718[27m"[39m',
+    stories260k: 'Received: [31m"sha256:[7md80a4a6ecf009b711c518b8fa24522bc84f9bd05d91408bd1c9d27a6e80415c1[27m"[39m',
   },
 };
 

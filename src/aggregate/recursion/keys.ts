@@ -6,7 +6,7 @@ import type { Kernels } from '../../kernels/runtime.js';
 import type { Plan } from '../../tensor/plan.js';
 import { PROOF_VERSION, programDigest } from '../../tensor/statement.js';
 import { stackRoot } from '../settle/prove.js';
-import { SETTLE_RATE, settleShape } from '../settle/shape.js';
+import { settleShape } from '../settle/shape.js';
 import { RECURSION_VERSION, type RecursionClass } from './class.js';
 
 /**
@@ -23,7 +23,7 @@ export interface VerificationKey {
     readonly bits: number;
     readonly rate: number;
     readonly endRate: number;
-    readonly settleRate: number;
+    readonly settleRates: readonly number[];
     readonly grinding: number;
   };
   readonly heights: Heights;
@@ -73,7 +73,7 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
         bits: main.bits,
         rate: main.logInvRate,
         endRate: c.end.plan.options!.main.logInvRate,
-        settleRate: SETTLE_RATE,
+        settleRates: [c.end.shape.keyShape, c.end.shape.baseShape, endKeyShape(c.end.plan)].map((x) => x.params.logInvRate),
         grinding: main.grinding,
       },
       heights: c.circuits[0].heights,

@@ -1,7 +1,10 @@
 import { type WhirParams, type WhirShape, whirShape } from '../../pcs/index.js';
 
-/** log2 of the inverse rate of commitments to frozen stacks: computed once, opened in a circuit, so that few queries are worth a long codeword. */
-export const SETTLE_RATE = 4;
+/**
+ * log2 of the inverse rate of the commitment to a stack of so many variables. It is made once and opened in a circuit, so that few queries are worth a long codeword, but
+ * of no more than 2^23 words where the rate allows it: 1/16 up to 2^19 words of the stack, 1/8 for 2^20, 1/4 beyond.
+ */
+export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 - vars));
 
 /** log2 of the columns of such a commitment. */
 const COLUMNS = 5;
@@ -10,7 +13,7 @@ const COLUMNS = 5;
 export function settleShape(vars: number, cells: number, p: Pick<WhirParams, 'bits' | 'grinding'>): WhirShape {
   const columns = Math.min(COLUMNS, Math.max(0, vars - 5)),
     height = vars - columns;
-  return whirShape({ bits: p.bits, grinding: p.grinding, logInvRate: SETTLE_RATE }, columns, height, [
+  return whirShape({ bits: p.bits, grinding: p.grinding, logInvRate: settleRate(vars) }, columns, height, [
     { used: Math.max(1, Math.ceil(cells / 2 ** height)), offset: 0 },
   ]);
 }

@@ -28,7 +28,7 @@ const schema = z.strictObject({
     bits: count(128),
     rate: count(8),
     endRate: count(8),
-    settleRate: count(8),
+    settleRates: z.array(count(8)).length(3),
     grinding: z.number().int().min(0).max(32),
   }),
   heights,

@@ -1,7 +1,9 @@
-// Benchmarks: node scripts/bench.mjs [kernels] [step] [scaling] [fold] [--json]. Never part of the tests. Each part lists its own options.
+// Benchmarks: node scripts/bench.mjs [kernels] [step] [scaling] [fold] [node] [run] [--json]. Never part of the tests. Each part lists its own options.
+// fold: counts of the circuits; node: one leaf, one fold and the end, by phase; run: size and verification of the last proof for 1 and 4 steps
+// (longer: node scripts/bench-run.mjs 1 4 32 128).
 import { machine, say } from './bench/common.mjs';
 
-const parts = ['kernels', 'step', 'scaling', 'fold'];
+const parts = ['kernels', 'step', 'scaling', 'fold', 'node', 'run'];
 const asked = parts.filter((p) => process.argv.includes(p)),
   result = { machine: machine() };
 for (const part of asked.length ? asked : parts) {

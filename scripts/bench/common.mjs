@@ -1,5 +1,7 @@
 // What the benchmarks share: the machine, medians, random-weight models, a plan and inputs for a step.
+import { spawnSync } from 'node:child_process';
 import os from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { collectWeights, frozenIntegers, quantizeBase } from '../../dist/model/base.js';
 import { initialMaster } from '../../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.js';
@@ -99,4 +101,16 @@ export function stepData({ shape, ints, rope }, program, batch, sequence, r) {
     1,
     0,
   );
+}
+
+/** Runs a script of its own and returns the JSON document with which its output ends. */
+export function script(name, ...args) {
+  const { status, stdout } = spawnSync(process.execPath, [fileURLToPath(new URL(`../${name}`, import.meta.url)), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Error(`${name} ended with ${status}`);
+  const at = stdout.indexOf('\n{');
+  return at < 0 && !stdout.startsWith('{') ? { skipped: stdout.trim() } : JSON.parse(stdout.slice(at < 0 ? 0 : at));
 }

@@ -3,7 +3,7 @@ const line = (cells) => `| ${cells.join(' | ')} |`;
 const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 const n = (x) => x.toLocaleString('en-US');
 
-export function text({ machine: m, kernels, step, scaling, fold }) {
+export function text({ machine: m, kernels, step, scaling, fold, node, run }) {
   const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
   if (kernels)
     out.push(
@@ -51,6 +51,28 @@ export function text({ machine: m, kernels, step, scaling, fold }) {
           n(r.cells),
           n(r.node),
         ]),
+      ),
+    );
+  if (node)
+    out.push(
+      node.skipped ??
+        table(
+          ['leaf, fold, end', `${node.sequences} x ${node.tokens} tokens, ${node.bits} bits`],
+          [
+            ...Object.entries(node.phases)
+              .filter(([p]) => !/^(step|height|keys)/.test(p))
+              .map(([p, t]) => [`${p}, s`, t]),
+            ['kernel memory of nodes, of the end, MiB', `${n(node.foldKernelMiB)}, ${n(node.endKernelMiB)}`],
+            ['node, end (of which its columns), kB', `${node.nodeKB}, ${node.endKB} (${node.endOpeningKB})`],
+            ['verify the end, ms', node.verifyMs],
+          ],
+        ),
+    );
+  if (run)
+    out.push(
+      table(
+        ['steps', 'proof, kB', 'verify, ms, least', 'median'],
+        run.rows.map((r) => [r.steps, r.kB, r.leastMs.toFixed(1), r.medianMs.toFixed(1)]),
       ),
     );
   if (scaling) {

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { calibrate } from '../aggregate/calibrate.js';
 import { proveStep } from '../aggregate/chain.js';
+import { foldSeconds } from '../aggregate/estimate-fold.js';
 import { dropProofs, sweep } from '../aggregate/files.js';
 import { epochBatches } from '../aggregate/recursion/run.js';
 import { difference } from '../aggregate/manifest.js';
@@ -14,7 +16,7 @@ import { circuitsOf, recursionOf } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
 import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, parseWorkers, secondsText } from './common.js';
 import { UsageError } from './errors.js';
-import { predict, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
+import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
 
 export interface ProveOptions extends ProverOptions {
@@ -105,17 +107,26 @@ async function proveFolded(
     const leaves = r.leaves(from, to).length,
       of = to - from + 2 * leaves - 1 + (range ? 0 : 1),
       made = { step: 0, leaf: 0, fold: 0, end: 0 };
-    let done = 0,
-      prediction: ReturnType<typeof predict> | undefined;
-    c.progress.start(0);
+    // Progress counts proofs, each weighing what the estimate says.
+    const units = calibrate(k),
+      prediction = predicted(s, units),
+      each = { step: prediction.stepSeconds, ...foldSeconds(circuits.cls, units) },
+      secondsOf = (n: { step: number; leaf: number; fold: number; end: number }): number =>
+        n.step * each.step + n.leaf * each.leaf + n.fold * each.fold + n.end * each.end,
+      all = secondsOf({ step: to - from, leaf: leaves, fold: leaves - 1, end: range ? 0 : 1 });
+    let done = 0;
+    const show = (text: string, more = 0): void => c.progress.update(text, (of * (done + more)) / all, of),
+      start = (): void => c.progress.start((of * done) / all, all / of);
+    start();
+    requireDisk(dir, (2 * (prediction.diskBytes - prediction.journalBytes)) / s.config.train.steps);
     const frozen = frozenDigestOf(k, s);
     const begin = (what: keyof typeof made, text: string): void => {
-      phase = (name) => c.progress.update(`${what === 'step' ? 'prove' : what} ${text}: ${name}`, done, of);
+      phase = (name) => show(`${what === 'step' ? 'prove' : what} ${text}: ${name}`);
       phase('begins');
     };
     const end = (what: keyof typeof made): void => {
       made[what]++;
-      done++;
+      done += each[what];
       k.release(mark);
     };
     const node = proveRange({
@@ -128,20 +139,15 @@ async function proveFolded(
       ...(packed ? { steps: packed } : {}),
       step: (t) => {
         const { state } = stateBefore(w, t);
-        if (!prediction) {
-          prediction = predict(k, s);
-          requireDisk(dir, (2 * (prediction.diskBytes - prediction.journalBytes)) / s.config.train.steps);
-          c.progress.start(done, prediction.stepSeconds);
-        }
         const at = fractions(prediction, parts(t));
-        return proveStep(k, s, t, state, frozen, (p) => c.progress.update(`prove step ${t}: ${p}`, done + at(p), of)).proof;
+        return proveStep(k, s, t, state, frozen, (p) => show(`prove step ${t}: ${p}`, each.step * at(p))).proof;
       },
       watch: {
         begin,
         done: end,
-        found: (n) => {
-          done += n;
-          c.progress.start(done);
+        found: (steps, leafs) => {
+          done += secondsOf({ step: steps, leaf: leafs, fold: leafs - 1, end: 0 });
+          start();
         },
         again: (e) => c.progress.line(`${e.message}: this part is proved again`),
       },
@@ -151,7 +157,7 @@ async function proveFolded(
     const seconds = (performance.now() - t0) / 1000,
       what = range ? `steps ${from} to ${to - 1}` : `all ${to} steps`,
       found =
-        done < of - (range ? 0 : 1) || made.step < to - from
+        made.step < to - from || made.leaf < leaves
           ? `; ${made.step} steps, ${made.leaf} leaves and ${made.fold} folds were made now, the rest was found finished`
           : '';
     return {

@@ -43,8 +43,8 @@ export interface Recursion {
 export interface Watcher {
   readonly begin?: (what: 'step' | 'leaf' | 'fold' | 'end', text: string) => void;
   readonly done?: (what: 'step' | 'leaf' | 'fold' | 'end') => void;
-  /** So many proofs (steps, leaves, folds) need not be made, for a node over them was found. */
-  readonly found?: (proofs: number) => void;
+  /** A node over so many steps and leaves was found finished. */
+  readonly found?: (steps: number, leaves: number) => void;
   /** Of files that are made again. */ readonly again: (e: Error) => void;
 }
 
@@ -101,7 +101,7 @@ export function proveRange(o: RangeOptions): NodeFile {
       places,
       check: (n) => r.check(n),
       again: watch.again,
-      found: (n, t) => watch.found?.(n.to.step - n.from.step + 2 * (t.to - t.from) - 1),
+      found: (n, t) => watch.found?.(n.to.step - n.from.step, t.to - t.from),
       ...(o.steps ? { steps: o.steps } : {}),
     });
   const made = <T>(what: 'step' | 'leaf' | 'fold', text: string, f: () => T): T => {

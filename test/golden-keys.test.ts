@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { RECURSION_VERSION } from '../src/aggregate/recursion/class.js';
 import { SHIPPED } from '../src/aggregate/recursion/shipped.js';
-import { circuitsOf } from '../src/aggregate/tree/recursion.js';
+import { circuitsOf } from '../src/aggregate/tree/circuits.js';
 import { setup } from '../src/aggregate/setup.js';
 import { Kernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';

@@ -10,3 +10,12 @@ export { type Ledger, LEAST_BITS, type RunTerm, programLedger, runLedger } from 
 export { type Estimate, estimateRun, runMemory } from './estimate.js';
 export { type Units, calibrate } from './calibrate.js';
 export { type Counts, countPlan } from './counts.js';
+export { type Known, known } from './known.js';
+export { type AnyProof, readProofFile } from './tree/any.js';
+export { type Circuits, circuitsOf } from './tree/circuits.js';
+export { type FoldedRun, type NodeFile, decodeFolded, decodeNode } from './tree/file.js';
+export { type Recursion, proveRange } from './tree/prove.js';
+export { baseStack, folding, recursionOf } from './tree/recursion.js';
+export { type KeyOrigin, trustedKey } from './tree/trust.js';
+export { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './tree/verify.js';
+export { type FoldEstimate, estimateFold, foldSeconds } from './estimate-fold.js';

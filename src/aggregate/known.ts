@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import { InputError } from '../io/errors.js';
 import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
-import { initialMaster } from '../model/init.js';
-import { TARGETS } from '../model/llama.js';
 import { type AdapterState, initialState } from '../model/step.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { scheduleRows } from '../policy/schedule.js';
@@ -37,7 +35,6 @@ export function buildable(file: string, m: Manifest): Programs {
 export function known(file: string, m: Manifest, given: { readonly base?: string; readonly from?: string } = {}): Known {
   const programs = buildable(file, m),
     { config } = m,
-    { shape } = m.base,
     differs: string[] = [];
   let frozen: Map<string, BigInt64Array> | undefined;
   if (given.base !== undefined) {
@@ -61,25 +58,13 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
     );
     if (!differs.length) frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   }
-  let master: ReadonlyMap<string, BigInt64Array> | undefined;
-  if (config.lora.from === null)
-    master = initialMaster(
-      shape,
-      config.lora.r,
-      TARGETS.filter((t) => config.lora.targets.includes(t)),
-      config.lora.seed,
-    );
+  const facts: Facts = { ...programs, manifest: m, rows: scheduleRows({ ...config.train, betas: config.train.betas as [number, number] }) };
+  let initial: AdapterState | undefined;
+  if (config.lora.from === null) initial = initialOf(facts);
   else if (given.from !== undefined) {
     if (`sha256:${sha256File(join(given.from, 'adapter_model.safetensors'))}` !== config.lora.from) differs.push('config.lora.from');
-    else master = startFrom(given.from, config.lora, shape).master;
+    else initial = initialState(programs.program, startFrom(given.from, config.lora, m.base.shape).master);
   }
   if (differs.length) throw new VerificationError('manifest', `differs from what base and adapter give: ${differs.join(', ')}`);
-  return {
-    ...programs,
-    manifest: m,
-    config,
-    rows: scheduleRows({ ...config.train, betas: config.train.betas as [number, number] }),
-    ...(frozen ? { frozen } : {}),
-    ...(master ? { initial: initialState(programs.program, master) } : {}),
-  };
+  return { ...facts, config, ...(frozen ? { frozen } : {}), ...(initial ? { initial } : {}) };
 }

@@ -6,8 +6,9 @@ import { type FoldEstimate, estimateFold, foldSeconds } from '../aggregate/estim
 import { type Estimate, estimateRun, runMemory } from '../aggregate/estimate.js';
 import type { Setup } from '../aggregate/setup.js';
 import { setup } from '../aggregate/setup.js';
+import type { Facts } from '../aggregate/recursion/run.js';
 import type { RecursionClass } from '../aggregate/recursion/class.js';
-import { circuitsOf } from '../aggregate/tree/recursion.js';
+import { circuitsOf } from '../aggregate/tree/circuits.js';
 import { DiskFullError } from '../io/errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { readRun } from '../policy/runfile.js';
@@ -92,14 +93,14 @@ export function requireMemory(s: Setup, o: ProverOptions, threads: number): Memo
 }
 
 /** Throws MemoryError where folding would need more memory than there is: known before the first step is proved, not at the end of the run. */
-export function requireFoldMemory(s: Setup, c: RecursionClass, o: ProverOptions, threads: number): void {
+export function requireFoldMemory(s: Facts, c: RecursionClass, o: ProverOptions, threads: number): void {
   const limit = memoryLimit(o),
     f = estimateFold(s, c, { leaf: 0, fold: 0, end: 0, settle: 0 }, { limit, threads });
   if (!f.fits)
     throw new MemoryError(
       Math.ceil(f.memory),
       Math.floor(limit),
-      `folding needs ${bytesText(f.memory)} of memory (${bytesText(f.nodeMemory)} a leaf or fold, ${bytesText(f.endMemory)} the end, ${bytesText(f.settleMemory)} to settle the base in it), ${bytesText(limit)} are ${o.memory ? 'allowed' : 'free'} and no stack may pass 4 GiB: use --no-fold`,
+      `folding needs ${bytesText(f.memory)} of memory (${bytesText(f.nodeMemory)} a leaf or fold, ${bytesText(f.endMemory)} the end, ${bytesText(f.settleMemory)} to settle the base in it), ${bytesText(limit)} are ${o.memory ? 'allowed' : 'free'} and no stack may pass 4 GiB; prove --no-fold packs step proofs instead`,
     );
 }
 

@@ -6,11 +6,13 @@ import { readProofFile } from '../aggregate/tree/any.js';
 import { type NodeFile, writeFolded, writeNode } from '../aggregate/tree/file.js';
 import { type NamedNode, checkJoin } from '../aggregate/tree/join.js';
 import { endOf, foldNodes } from '../aggregate/tree/prove.js';
-import { baseStack, circuitsOf, digestOf, folding } from '../aggregate/tree/recursion.js';
+import { circuitsOf, digestOf } from '../aggregate/tree/circuits.js';
+import { baseStack, folding } from '../aggregate/tree/recursion.js';
 import { InputError } from '../io/errors.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
+import { requireFoldMemory } from './estimate.js';
 import { wholeRun } from './prove.js';
 
 export interface FoldOptions extends ProverOptions {
@@ -68,6 +70,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
       of = nodes.length - 1 + (whole ? 1 : 0);
     c.progress.line('circuits of the verifier and their keys');
     const circuits = circuitsOf(k, s);
+    requireFoldMemory(s, circuits.cls, o, k.threads);
     let done = 0,
       text = '';
     const f = folding(k, s, circuits, baseStack(k, { ...s, frozen: s.frozen! }), {

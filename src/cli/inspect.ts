@@ -8,7 +8,7 @@ import { epochBatches } from '../aggregate/recursion/run.js';
 import { parsePublished } from '../aggregate/tree/key.js';
 import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
 import { placeText } from '../aggregate/tree/file.js';
-import { digestOf } from '../aggregate/tree/recursion.js';
+import { digestOf } from '../aggregate/tree/circuits.js';
 import { InputError } from '../io/errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
 import { bytesText, readManifest, type Result } from './common.js';

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { frozenOf, mergeRun, proveStep } from '../aggregate/chain.js';
 import type { Estimate } from '../aggregate/estimate.js';

@@ -5,7 +5,7 @@ import { foldedLedger } from '../aggregate/recursion/ledger.js';
 import { SHIPPED } from '../aggregate/recursion/shipped.js';
 import type { FoldedRun, NodeFile } from '../aggregate/tree/file.js';
 import { parsePublished } from '../aggregate/tree/key.js';
-import { circuitsOf } from '../aggregate/tree/recursion.js';
+import { circuitsOf } from '../aggregate/tree/circuits.js';
 import { type GivenKey, originText, trustedKey } from '../aggregate/tree/trust.js';
 import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../aggregate/tree/verify.js';
 import { readJson } from '../io/json.js';

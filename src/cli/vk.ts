@@ -5,7 +5,7 @@ import { known } from '../aggregate/known.js';
 import type { Manifest } from '../aggregate/manifest.js';
 import { SHIPPED } from '../aggregate/recursion/shipped.js';
 import { manifestOf, readProofFile } from '../aggregate/tree/any.js';
-import { circuitsOf, digestOf } from '../aggregate/tree/recursion.js';
+import { circuitsOf, digestOf } from '../aggregate/tree/circuits.js';
 import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../io/errors.js';
 import { KINDS } from '../circuit/channel.js';

@@ -27,6 +27,17 @@ export interface StepLosses {
   readonly targets: number;
   readonly losses: readonly bigint[];
 }
+/** A proof with its statement as words. */
+export interface Proven {
+  readonly statement: readonly bigint[];
+  readonly proof: BigUint64Array;
+}
+
+/** The end's proof, with the opening of its own columns. */
+export interface Ended extends Proven {
+  readonly opening: BigUint64Array;
+}
+
 /** What both files hold. */
 export interface Sealed {
   readonly manifest: Manifest;

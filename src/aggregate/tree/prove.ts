@@ -1,6 +1,6 @@
 import { type Manifest, manifestDigest } from '../manifest.js';
 import type { StepProof } from '../state.js';
-import { type FoldedRun, type NodeFile, type Place, type StepLosses, joinLosses } from './file.js';
+import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from './file.js';
 import { type LeafWork, grow } from './grow.js';
 import { Files } from './keep.js';
 
@@ -10,17 +10,6 @@ export interface LeafRange {
   readonly parts: readonly { readonly step: number; readonly part: number }[];
   readonly from: Place;
   readonly to: Place;
-}
-
-/** A proof with its statement as words. */
-export interface Proven {
-  readonly statement: readonly bigint[];
-  readonly proof: BigUint64Array;
-}
-
-/** The end's proof, with the opening of its own columns. */
-export interface Ended extends Proven {
-  readonly opening: BigUint64Array;
 }
 
 /** The recursion of one run, as the tree uses it: src/aggregate/tree/recursion.ts binds the real one. */

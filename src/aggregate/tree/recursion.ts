@@ -1,50 +1,15 @@
 import type { Kernels } from '../../kernels/runtime.js';
 import type { AdapterState } from '../../model/step.js';
 import type { RecursionClass } from '../recursion/class.js';
-import { type RecursionKeys, type VerificationKey, keyDigest, recursionKeys } from '../recursion/keys.js';
 import type { Before } from '../recursion/leaf.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from '../recursion/prove.js';
-import { type Facts, epochBatches, leafRanges, partPublics, partStatement, runClass, stepKinds } from '../recursion/run.js';
-import { type NodeStatement, type Place as Standing, START, advance, decode, encode, endLayout, layout } from '../recursion/statement.js';
-import { type EndProof, type NodeProof, verifyNode } from '../recursion/verify.js';
+import { type Facts, epochBatches, leafRanges, partPublics, partStatement, stepKinds } from '../recursion/run.js';
+import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
+import { verifyNode } from '../recursion/verify.js';
 import type { Setup } from '../setup.js';
-import { type StepProof, frozenOf, stateRoot, zeroAccumulators } from '../state.js';
-import type { Ended, LeafRange, Proven, Recursion } from './prove.js';
-
-/** Circuits and keys of a run: they follow from its programs. */
-export interface Circuits {
-  readonly cls: RecursionClass;
-  readonly keys: RecursionKeys;
-  readonly zeroAcc: readonly bigint[];
-  readonly digest: string;
-  readonly seconds: number;
-}
-
-/** Circuits of a run and their keys: a few seconds. Throws UnsupportedError where the run cannot be folded. */
-export function circuitsOf(k: Kernels, f: Facts): Circuits {
-  const t0 = performance.now(),
-    none = new BigInt64Array(f.program.axes['P']),
-    zeroAcc = zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }),
-    cls = runClass(f, zeroAcc),
-    keys = recursionKeys(k, cls);
-  return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };
-}
-
-/** Digest of a key as it lies in a file. */
-export const digestOf = (key: Readonly<Record<string, unknown>>): string => keyDigest(key as unknown as VerificationKey);
-
-const nodeLayout = (c: RecursionClass): ReturnType<typeof layout> => layout(c.child.baseVars, c.child.keyVars);
-const flat = (c: RecursionClass, n: NodeProof): Proven => ({ statement: encode(n.statement, nodeLayout(c)), proof: n.proof });
-/** A node as it lies in a file. Throws VerificationError where its statement is too short or too long. */
-export const nodeOf = (c: RecursionClass, n: Proven): NodeProof => ({
-  statement: decode(n.statement, nodeLayout(c)) as unknown as NodeStatement,
-  proof: n.proof,
-});
-export const endProofOf = (x: Ended): EndProof => ({
-  statement: decode(x.statement, endLayout()) as unknown as EndProof['statement'],
-  proof: x.proof,
-  opening: x.opening,
-});
+import { type StepProof, frozenOf, stateRoot } from '../state.js';
+import { type Circuits, digestOf, flat, nodeOf } from './circuits.js';
+import type { LeafRange, Recursion } from './prove.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */
 export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): Stack {

@@ -13,7 +13,7 @@ import { settleNode, verifyEnd } from '../recursion/verify.js';
 import type { Setup } from '../setup.js';
 import { frozenOf, zeroAccumulators } from '../state.js';
 import type { FoldedRun, NodeFile, StepLosses } from './file.js';
-import { type Circuits, endProofOf, nodeOf } from './recursion.js';
+import { type Circuits, endProofOf, nodeOf } from './circuits.js';
 
 /** Whether a part of the statement was compared with the thing itself. */
 export type Compared = 'checked' | 'not checked';

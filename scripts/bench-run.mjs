@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { proveStep, runStep } from '../dist/aggregate/chain.js';
-import { circuitsOf, endProofOf, recursionOf } from '../dist/aggregate/tree/recursion.js';
+import { circuitsOf, endProofOf } from '../dist/aggregate/tree/circuits.js';
+import { recursionOf } from '../dist/aggregate/tree/recursion.js';
 import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
 import { setup } from '../dist/aggregate/setup.js';
 import { frozenOf } from '../dist/aggregate/state.js';
@@ -66,7 +67,7 @@ if (lengths.some((n) => !done(n))) {
     const m = k.mark(),
       r = runStep(k, s, t, states[t]);
     states.push(r.after);
-    losses.push([r.loss]);
+    losses.push(r.losses);
     k.release(m);
   }
   const r = recursionOf(k, s, circuits, losses, (t) => states[t]),

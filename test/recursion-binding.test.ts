@@ -28,6 +28,7 @@ import { makePlan } from '../src/tensor/plan.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { type Elem, type Ext, NativeChannel, messageWords } from '../src/transcript/index.js';
+import { ATTACKED, family } from './attacked-checks.js';
 import { QUICK } from './kit.js';
 import { type Proven, W, proveSteps, stepProgram } from './recursion-case.js';
 
@@ -187,6 +188,27 @@ describe('wires of the circuits of recursion', { timeout: 900_000 }, () => {
       expect(w.unused).toBe(0);
       expect(w.fields.filter((f) => f !== 'inverse')).toEqual([]);
       expect(w.compared).toBe(w.statement);
+    }
+  });
+  it('no circuit makes a check that has no attack', () => {
+    for (const record of [
+      (ch: CircuitChannel): void => leafCircuit(ch, cls.run, { kind: 'step', plan, count: 1 }, 1),
+      (ch: CircuitChannel): void => leafCircuit(ch, cls.run, { kind: 'update', plan: updatePlan(), count: 1 }, 1),
+      (ch: CircuitChannel): void => foldCircuit(ch, cls.child),
+      (ch: CircuitChannel): void => endCircuit(ch, cls.end.shape),
+    ]) {
+      const ch = new CircuitChannel();
+      record(ch);
+      const made = new Set(
+        Object.values(ch.checks)
+          .flat()
+          .map((n) => (n.startsWith('statement ') ? 'statement' : family(n))),
+      );
+      // Below: no word of the statement, epoch, kind. All others: circuit-checks.test.ts.
+      expect([...made].filter((n) => !['statement', 'epoch', 'kind', ...ATTACKED].includes(n))).toEqual([]);
+      // Elements are composed of kinds that hold base elements alone, claims of words: an element taken for a word could not occur.
+      expect(ch.rows.E.from.filter((e) => ['H', 'E', 'F'].includes(wireKind(e)))).toEqual([]);
+      expect(made).not.toContain('coordinates');
     }
   });
   it('every inverse is multiplied, and the product compared with one', () => {

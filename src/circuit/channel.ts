@@ -107,6 +107,8 @@ export class CircuitChannel implements Channel {
   };
   /** Names of the checks that do not hold for these values. */
   readonly failed: string[] = [];
+  /** Name of the check that each row of these kinds makes: part of the shape, for tests and for finding a fault. */
+  readonly checks: Readonly<Record<'E' | 'Q' | 'S' | 'G', string[]>> = { E: [], Q: [], S: [], G: [] };
   readonly #live: boolean;
   #words: BigUint64Array = new BigUint64Array(0);
   readonly #constants = new Map<bigint | string, Elem>();
@@ -250,6 +252,7 @@ export class CircuitChannel implements Channel {
       at = [a, b, c];
     if (known >= 0) return wire('E', known);
     r.from.push(a, b, c);
+    this.checks.E.push('base element');
     if (this.#live && at.some((e) => this.value(e)[1] !== 0n || this.value(e)[2] !== 0n)) this.#fail('base element');
     return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
   }
@@ -292,6 +295,7 @@ export class CircuitChannel implements Channel {
       y = this.#constOf(b);
     if (x && y && !E.eq(x, y)) throw new VerificationError(check, 'two constants differ');
     this.rows.Q.from.push(a, b);
+    this.checks.Q.push(check);
     this.#push('Q', this.rows.Q.value.push(this.value(a)));
     if (!E.eq(this.value(a), this.value(b))) this.#fail(check);
   }
@@ -301,8 +305,10 @@ export class CircuitChannel implements Channel {
       v = baseOf(this.value(word));
     r.from.push(word);
     r.dead.push(dead);
-    if ((v & dead) !== 0n) this.#fail(check);
-    const e = this.#push('S', r.value.push(v));
+    this.checks.S.push(check);
+    const e = this.#push('S', r.value.push(v)),
+      got = r.value[r.value.length - 1];
+    if (got !== v || (got & dead) !== 0n) this.#fail(check);
     return following(e, 64);
   }
   /** All 64 bits of a base element's canonical integer. */
@@ -457,6 +463,7 @@ export class CircuitChannel implements Channel {
     r.from.push(...digest, index);
     r.base.push(cap[0][0]);
     r.index.push(BigInt(at));
+    this.checks.G.push('Merkle path');
     this.#push('G', r.value.push(value));
     if (this.#live && cap[at].some((w, l) => baseOf(this.value(w)) !== value[l])) this.#fail('Merkle path');
   }

@@ -59,6 +59,28 @@ export function randomBase(shape, rope = { theta: 10000, scaling: { type: 'none'
   return { shape, rope, ...quantizeBase(weights) };
 }
 
+/** Shape of stories260k, and of SmolLM2-135M. */
+export const STORIES = {
+  layers: 5,
+  hidden: 64,
+  intermediate: 172,
+  kvHeads: 4,
+  groups: 2,
+  headDim: 8,
+  vocab: 512,
+  tied: true,
+  bias: false,
+  rmsEps: 1e-5,
+};
+export const SMOLLM2 = { ...STORIES, layers: 30, hidden: 576, intermediate: 1536, kvHeads: 3, groups: 3, headDim: 64, vocab: 49152 };
+/** Weight formats as stories260k has them: only their bounds matter to the counts. */
+export const BITS = Object.fromEntries(
+  ['E', 'gamma', 'head', 'q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'].map((n) => [
+    n.endsWith('proj') ? `W.${n}` : n,
+    n.endsWith('proj') ? 20 : 18,
+  ]),
+);
+
 /** Program of a whole step. */
 export const stepProgram = ({ shape, bits }, batch, sequence, r, numbers = DEFAULT_NUMBERS) =>
   llamaProgram({

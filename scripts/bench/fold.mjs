@@ -2,40 +2,11 @@
 // fold it. Shapes alone, nothing is proven; node scripts/bench-fold.mjs proves two steps and folds them, scripts/bench-run.mjs whole runs.
 import { recursionClass } from '../../dist/aggregate/recursion/class.js';
 import { programsDigest } from '../../dist/aggregate/recursion/statement.js';
-import { planOf, say, stepProgram } from './common.mjs';
+import { BITS, SMOLLM2, STORIES, planOf, say, stepProgram } from './common.mjs';
 import { counts } from './counts.mjs';
 
-const stories = (layers) => ({
-  layers,
-  hidden: 64,
-  intermediate: 172,
-  kvHeads: 4,
-  groups: 2,
-  headDim: 8,
-  vocab: 512,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-});
-const smol = (layers) => ({
-  layers,
-  hidden: 576,
-  intermediate: 1536,
-  kvHeads: 3,
-  groups: 3,
-  headDim: 64,
-  vocab: 49152,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-});
-/** Weight formats as stories260k has them: only their bounds matter to the counts. */
-const BITS = Object.fromEntries(
-  ['E', 'gamma', 'head', 'q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'].map((n) => [
-    n.endsWith('proj') ? `W.${n}` : n,
-    n.endsWith('proj') ? 20 : 18,
-  ]),
-);
+const stories = (layers) => ({ ...STORIES, layers }),
+  smol = (layers) => ({ ...SMOLLM2, layers });
 const CASES = [
   ['width 64, 1 layer, 8 x 64 tokens', stories(1), 8],
   ['width 64, 5 layers, 8 x 64 tokens', stories(5), 8],

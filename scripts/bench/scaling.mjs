@@ -1,6 +1,6 @@
 // How a step grows: counts of the verifier for many shapes (no proof needed), and proofs of random-weight models of odd sizes.
 // Options: --counts (only the first part), --threads 2.
-import { option, planOf, randomBase, say, stepProgram } from './common.mjs';
+import { BITS, STORIES, option, planOf, randomBase, say, stepProgram } from './common.mjs';
 import { counts } from './counts.mjs';
 import { proveStep } from './step.mjs';
 
@@ -16,26 +16,7 @@ const SMALL = {
   bias: false,
   rmsEps: 1e-5,
 };
-const STORIES = {
-  layers: 5,
-  hidden: 64,
-  intermediate: 172,
-  kvHeads: 4,
-  groups: 2,
-  headDim: 8,
-  vocab: 512,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
 const wide = (d) => ({ ...STORIES, hidden: d, headDim: d / 8, intermediate: Math.round(2.7 * d) });
-/** Weight formats as stories260k has them: only their bounds matter to the counts. */
-const BITS = Object.fromEntries(
-  ['E', 'gamma', 'head', 'q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'].map((n) => [
-    n.endsWith('proj') ? `W.${n}` : n,
-    n.endsWith('proj') ? 20 : 18,
-  ]),
-);
 
 const COUNTS = {
   layers: [1, 2, 4, 8, 16, 32].map((layers) => ({ label: layers, shape: { ...STORIES, layers } })),

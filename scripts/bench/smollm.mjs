@@ -18,21 +18,11 @@ import { frozenDigest } from '../../dist/tensor/statement.js';
 import { tableColumns } from '../../dist/tensor/tables.js';
 import { verifyProgram } from '../../dist/tensor/verify.js';
 import { NativeChannel } from '../../dist/transcript/index.js';
+import { SMOLLM2 } from './common.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { memory: { type: 'string' }, threads: { type: 'string' } } });
 const [layers, tokens] = [30, 64].map((d, i) => Number(positionals[i] ?? d));
-const shape = {
-  layers,
-  hidden: 576,
-  intermediate: 1536,
-  kvHeads: 3,
-  groups: 3,
-  headDim: 64,
-  vocab: 49152,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
+const shape = { ...SMOLLM2, layers };
 const status = (key) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 2 ** 20;
 const log = (...x) => console.error(...x);
 

@@ -16,7 +16,7 @@ import { fixture } from './fixtures.js';
 const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'proof 4, recursion 1': {
     demo: 'sha256:96bf9f0c37cefb4c292365f6d9cb869ab804c79acc417f5670f6abdaaf8ac718',
-    stories260k: 'sha256:d80a4a6ecf009b711c518b8fa24522bc84f9bd05d91408bd1c9d27a6e80415c1',
+    stories260k: 'sha256:8e6ddb0399b8890205736357c558a304589094587ec9e758cb393b5366555802',
   },
 };
 

@@ -7,7 +7,7 @@ import type { Units } from './calibrate.js';
 import { countPlan, openingHashes, treeHashes } from './counts.js';
 import { PACK_HEADER, phaseSum } from './estimate.js';
 import type { RecursionClass } from './recursion/class.js';
-import { endKeyShape } from './recursion/keys.js';
+import { endKeyShape } from './recursion/end.js';
 import { type Facts, epochBatches, leafRanges } from './recursion/run.js';
 import { settleSchedule } from './settle/schedule.js';
 import { scheduleWords } from '../transcript/schedule.js';

@@ -1,6 +1,8 @@
 import type { CircuitChannel } from '../../circuit/channel.js';
 import type { WhirShape } from '../../pcs/index.js';
+import type { Plan } from '../../tensor/plan.js';
 import { mergeClaims } from '../merge/verify.js';
+import { settleShape } from '../settle/shape.js';
 import { verifySettled } from '../settle/verify.js';
 import { type ChildShape, verifyChild, type NodeWires } from './fold.js';
 import { type NodeStatement, endLayout, layout } from './statement.js';
@@ -12,6 +14,10 @@ import { hints, publish, unflat } from './wires.js';
  * proviso for whoever knows that `key` is the published root and `root` the base's. The end has a height class of its own and is verified by no other circuit: the claim on
  * its own fixed columns is opened beside its proof, against the published root of these (verify.ts).
  */
+/** Commitment shape of the end's own columns: its opening travels, so that it has few queries whatever its size. */
+export const endKeyShape = (plan: Plan): WhirShape =>
+  settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main, 4);
+
 export interface EndShape extends ChildShape {
   readonly keyShape: WhirShape;
   readonly baseShape: WhirShape;

@@ -3,11 +3,10 @@ import canonicalize from 'canonicalize';
 import type { Heights } from '../../circuit/program.js';
 import { circuitKey } from '../../circuit/prove.js';
 import type { Kernels } from '../../kernels/runtime.js';
-import type { Plan } from '../../tensor/plan.js';
 import { PROOF_VERSION, programDigest } from '../../tensor/statement.js';
 import { stackRoot } from '../settle/prove.js';
-import { settleShape } from '../settle/shape.js';
 import { RECURSION_VERSION, type RecursionClass } from './class.js';
+import { endKeyShape } from './end.js';
 
 /**
  * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is made, and the roots of the fixed columns. Its
@@ -41,9 +40,6 @@ export interface RecursionKeys {
   /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */ readonly digests: readonly string[];
   readonly published: VerificationKey;
 }
-
-/** Commitment shape of the end's own columns. */
-export const endKeyShape = (plan: Plan) => settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main);
 
 const hex = (words: readonly bigint[]): string => words.map((w) => w.toString(16).padStart(8, '0')).join('');
 

@@ -4,7 +4,8 @@ import { type Plan, makePlan } from '../../tensor/plan.js';
 import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger, programTerms, tagged } from '../ledger.js';
 import { settleShape } from '../settle/shape.js';
 import { KIND_BITS } from './fold.js';
-import { type VerificationKey, endKeyShape } from './keys.js';
+import { endKeyShape } from './end.js';
+import type { VerificationKey } from './keys.js';
 import { type Facts, leafRanges } from './run.js';
 import { endPlan } from './verify.js';
 

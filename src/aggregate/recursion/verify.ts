@@ -9,9 +9,9 @@ import { verifyProgram } from '../../tensor/verify.js';
 import { type Ext, NativeChannel, VerificationError } from '../../transcript/index.js';
 import { scheduleWords } from '../../transcript/schedule.js';
 import { settleSchedule } from '../settle/schedule.js';
-import { settleShape } from '../settle/shape.js';
 import { verifySettled } from '../settle/verify.js';
 import type { RecursionClass } from './class.js';
+import { endKeyShape } from './end.js';
 import { keyWords } from './fold.js';
 import type { RecursionKeys, VerificationKey } from './keys.js';
 import { type EndStatement, type NodeStatement, encode, endLayout, layout } from './statement.js';
@@ -129,7 +129,7 @@ export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void
     claim = verified(k, plan, endPublics(plan, end.statement, endRoot), end.proof);
   if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
     throw new VerificationError('verification key', 'the proof was made under another key than the published one');
-  const shape = settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main),
+  const shape = endKeyShape(plan),
     words = scheduleWords(settleSchedule(shape).schedule);
   if (end.opening.length !== words) throw new VerificationError('proof length', `${end.opening.length} words, the opening needs ${words}`);
   const ch = new NativeChannel(k, end.opening);

@@ -55,6 +55,9 @@ describe('whose word a verification key is', () => {
     refuse(other, { shipped: [], recompute: () => ({ key, seconds: 1 }) }, /the programs of the manifest give/);
     refuse(other, { given: { digest }, shipped: [] }, /the key given is/);
     refuse(beside, { given: { digest: `sha256:${'0'.repeat(64)}` }, shipped: [{ name: 'demo', digest }] }, /the key given is/);
+    // What JSON can nest and canonical JSON cannot follow is refused, not a crash.
+    const deep = JSON.parse(`${'['.repeat(200_000)}${']'.repeat(200_000)}`) as unknown;
+    refuse({ ...beside, heights: deep }, { shipped: [] }, /canonical JSON|came with the proof alone/);
     // A key that is trusted, but of something else than the manifest says.
     const of = (o: object): Known => ({ ...known, ...o }) as Known;
     refuse(beside, { given: { digest }, shipped: [] }, /other programs/, of({ program: { name: 'q' } }));

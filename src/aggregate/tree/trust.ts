@@ -21,6 +21,16 @@ const refuse = (why: string): never => {
   throw new VerificationError('verification key', why);
 };
 
+/** Digest of whatever lies beside a proof: what is nested too deep for canonical JSON is no key. */
+function digestOfHostile(key: VerificationKey): string {
+  try {
+    return keyDigest(key);
+  } catch (e) {
+    if (e instanceof RangeError) return refuse('the proof holds none that could be written as canonical JSON');
+    throw e;
+  }
+}
+
 /** The parts of a key that a manifest fixes. Throws VerificationError naming those that differ. */
 function fits(key: VerificationKey, f: Known): void {
   const want = [f.program, ...(f.update ? [f.update.program] : [])].map(
@@ -47,7 +57,7 @@ export function trustedKey(
   },
 ): { key: VerificationKey; origin: KeyOrigin } {
   const own = published as unknown as VerificationKey,
-    digest = keyDigest(own);
+    digest = digestOfHostile(own);
   if (o.given) {
     const want = 'key' in o.given ? keyDigest(o.given.key) : o.given.digest;
     if (want !== digest) refuse(`the proof was made under ${digest}, the key given is ${want}`);

@@ -90,7 +90,10 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--adapter <dir>', 'released adapter')
     .option('--from <dir>', 'adapter that the run started from, if it did')
     .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
-    .option('--base-root <hex>', "root of the base's commitment from a source that you trust, where the base is not at hand")
+    .option(
+      '--base-root <hex>',
+      'commitment to the base, as verify --base prints it, from a source that you trust, where the base is not at hand',
+    )
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
     .option('--require-beacon', 'deny a run whose order of data the prover chose')

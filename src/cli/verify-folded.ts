@@ -111,7 +111,7 @@ export function verifyFolded(
       `  key: ${origin.digest}, ${originText(origin)}`,
       r.base === 'checked'
         ? `  base: checked, its digest${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
-        : `  base: not checked, but for the root of its commitment, which is the one given: the steps are proved for the base of which it is the root`,
+        : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
       line(
         'data',
         r.data,

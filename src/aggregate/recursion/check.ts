@@ -2,7 +2,7 @@ import { P } from '../../field/goldilocks.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import type { AdapterState } from '../../model/step.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
-import { packPublic } from '../../tensor/statement.js';
+import { packPublic, programDigest } from '../../tensor/statement.js';
 import { VerificationError } from '../../transcript/arith.js';
 import { manifestWords } from '../manifest.js';
 import type { Setup } from '../setup.js';
@@ -22,9 +22,11 @@ function same(what: string, got: readonly bigint[], want: readonly bigint[]): vo
   if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
 }
 
-/** Checks what the manifest fixes of any node: programs, manifest, dataset root, batches in an epoch. */
+/** Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it names), manifest, dataset root, batches in an epoch. */
 export function checkManifest(f: Facts, st: Common): void {
-  same('programs', st.program, programsDigest([f.program, ...(f.update ? [f.update.program] : [])]));
+  const programs = [f.program, ...(f.update ? [f.update.program] : [])];
+  same('programs that the manifest names', f.manifest.program.map(BigInt), programs.flatMap(programDigest));
+  same('programs', st.program, programsDigest(programs));
   same('manifest', st.context, manifestWords(f.manifest));
   same('dataset root', st.dataset, f.manifest.dataset.root.map(BigInt));
   same('batches in an epoch', st.epoch, [BigInt(epochBatches(f.manifest))]);

@@ -1,3 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import canonicalize from 'canonicalize';
 import type { Kernels } from '../../kernels/runtime.js';
 import { HyperparameterError } from '../../optim/constants.js';
 import { settleFrozen } from '../../tensor/deferred.js';
@@ -5,6 +7,7 @@ import { statePoint } from '../../tensor/statement.js';
 import { hashOf } from '../../tensor/plan.js';
 import { VerificationError } from '../../transcript/arith.js';
 import type { Known } from '../known.js';
+import type { Manifest } from '../manifest.js';
 import { checkAdapter, checkBase, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from '../recursion/check.js';
 import type { VerificationKey } from '../recursion/keys.js';
 import { epochBatches } from '../recursion/run.js';
@@ -20,7 +23,7 @@ export type Compared = 'checked' | 'not checked';
 
 export interface FoldedCheck {
   /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
-  /** Root of the commitment to the base that the proof is about, as rootText writes it; a node has none. */ readonly root?: string;
+  /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */ readonly root?: string;
   readonly data: Compared;
   readonly adapter: Compared;
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
@@ -39,11 +42,17 @@ export interface Against {
   readonly known: Known;
   /** Everything that base and data give. */ readonly setup?: Setup;
   /** Released adapter, in the program's order. */ readonly released?: BigInt64Array;
-  /** Root of the base's commitment from a source that is trusted, in place of the base. */ readonly root?: string;
+  /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
 }
 
-/** A root as 64 hexadecimal digits. */
-export const rootText = (root: readonly bigint[]): string => root.map((w) => w.toString(16).padStart(16, '0')).join('');
+/**
+ * Commitment to a base in one line, 64 hexadecimal digits: SHA-256 over the root of its stack, the digest of the programs that read the stack, and what the manifest says of the base. The root
+ * alone would not do: shape and weight formats bound the programs' sums, and programs say what the words of the stack are, so that a prover could declare others over the same words.
+ */
+export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
+  const all = { base, program: program.map(String), root: root.map(String) };
+  return [...sha256(new TextEncoder().encode(canonicalize(all)!))].map((x) => x.toString(16).padStart(2, '0')).join('');
+}
 
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
@@ -97,20 +106,21 @@ function compare(
       k.release(m);
     }
   }
-  if (st.root && root !== undefined && rootText(st.root) !== root)
-    throw new VerificationError('commitment to the base', `the proof is about ${rootText(st.root)}, the root given is ${root}`);
+  const about = st.root && baseCommitment(f.manifest.base, st.program, st.root);
+  if (about !== undefined && root !== undefined && about !== root)
+    throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);
   // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
   if (!f.frozen && root === undefined)
     throw new VerificationError(
       'base',
-      `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${rootText(st.root)})` : ''}`,
+      `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
     );
   const per = epochBatches(f.manifest),
     { frac } = f.program.tensors.find((t) => t.name === 'loss')!,
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
     base: f.frozen ? 'checked' : 'given',
-    ...(st.root ? { root: rootText(st.root) } : {}),
+    ...(about === undefined ? {} : { root: about }),
     data: yes(setup),
     adapter: yes(ends),
     initial: yes(initial),

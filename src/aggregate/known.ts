@@ -5,11 +5,10 @@ import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { type AdapterState, initialState } from '../model/step.js';
 import type { RunConfig } from '../policy/runfile.js';
-import { scheduleRows } from '../policy/schedule.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Manifest, difference } from './manifest.js';
 import { type Programs, programsOf } from './programs.js';
-import { type Facts, initialOf } from './recursion/run.js';
+import { type Facts, factsOf, initialOf } from './recursion/run.js';
 import { startFrom } from './setup.js';
 
 /** What follows from a manifest alone, and from the base and the adapter that a run began from where they are at hand. */
@@ -58,7 +57,7 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
     );
     if (!differs.length) frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   }
-  const facts: Facts = { ...programs, manifest: m, rows: scheduleRows({ ...config.train, betas: config.train.betas as [number, number] }) };
+  const facts = factsOf(m, programs);
   let initial: AdapterState | undefined;
   if (config.lora.from === null) initial = initialOf(facts);
   else if (given.from !== undefined) {

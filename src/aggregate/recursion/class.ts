@@ -1,5 +1,5 @@
 import { CircuitChannel, KINDS } from '../../circuit/channel.js';
-import { type Circuit, type Heights, circuitProgram, compileCircuit, fixedColumns, heightsOf } from '../../circuit/program.js';
+import { type Circuit, type Heights, circuitProgram, fixedColumns, heightsOf } from '../../circuit/program.js';
 import { type Plan, type ProofOptions, hashOf, makePlan } from '../../tensor/plan.js';
 import { settleShape } from '../settle/shape.js';
 import { type EndShape, endCircuit } from './end.js';
@@ -89,7 +89,8 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
       baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options.main),
     };
   const end = record((ch) => endCircuit(ch, shape)),
-    circuit = compileCircuit((ch) => endCircuit(ch, shape));
+    endHeights = heightsOf(end),
+    circuit = { heights: endHeights, program: circuitProgram(endHeights), fixed: fixedColumns(end, endHeights) };
   return {
     plan,
     run: found.run,

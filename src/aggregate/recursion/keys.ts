@@ -41,7 +41,8 @@ export interface RecursionKeys {
   readonly published: VerificationKey;
 }
 
-const hex = (words: readonly bigint[]): string => words.map((w) => w.toString(16).padStart(8, '0')).join('');
+/** A SHA-256 digest given as eight words of 32 bits. */
+export const digestText = (words: readonly bigint[]): string => `sha256:${words.map((w) => w.toString(16).padStart(8, '0')).join('')}`;
 
 /** Columns and keys of a class: a few seconds. */
 export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
@@ -58,12 +59,12 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
     stack,
     root,
     end: { stack: own.stack, root: endRoot },
-    digests: [...parts, own].map((p) => `sha256:${hex(p.digest)}`),
+    digests: [...parts, own].map((p) => digestText(p.digest)),
     published: {
       type: 'certune-key',
       version: RECURSION_VERSION,
       proofVersion: PROOF_VERSION,
-      programs: programs.map((p) => `sha256:${hex(programDigest(p))}`),
+      programs: programs.map((p) => digestText(programDigest(p))),
       leaves: c.leaves.map(({ kind, count }) => ({ kind, count })),
       proof: {
         bits: main.bits,

@@ -19,7 +19,7 @@ import { type Before, leafCircuit } from './leaf.js';
 import { type EndStatement, type NodeStatement, decode, endLayout, layout } from './statement.js';
 import { END_KIND, type EndProof, type NodeProof, claimOf, endPublics, verifyNode } from './verify.js';
 
-/** The frozen stack, its digest and, once an end has been proven with it, the root of its commitment. */
+/** The frozen stack and its digest. */
 export interface Stack {
   readonly words: BigInt64Array;
   readonly digest: readonly bigint[];
@@ -137,7 +137,7 @@ export function proveFold(
 }
 
 /**
- * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack and to the columns take 16 words
+ * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack and to the columns take 4 to 16 words
  * per word of the stack while they are made. Throws Error naming the first check that fails.
  */
 export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: NodeOptions = {}): EndProof {

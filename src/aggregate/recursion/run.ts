@@ -7,7 +7,7 @@ import type { Plan, ProofOptions } from '../../tensor/plan.js';
 import { type Publics, type Statement, publicTensors } from '../../tensor/statement.js';
 import type { Program } from '../../tensor/types.js';
 import { type Manifest, manifestWords } from '../manifest.js';
-import { GRINDING, type Programs, programsOf } from '../programs.js';
+import { GRINDING, type Programs } from '../programs.js';
 import { type Setup, UnsupportedError } from '../setup.js';
 import { LEFT, type ProofPart, noFrozen } from '../state.js';
 import { type RecursionClass, recursionClass } from './class.js';
@@ -20,11 +20,11 @@ export interface Facts extends Programs {
   readonly rows: readonly ScheduleRow[];
 }
 
-/** Facts of a run. Throws what programsOf and scheduleRows throw. */
-export const factsOf = (m: Manifest): Facts => ({
+/** Facts of a run from its programs, which the caller builds: a hostile manifest may describe none. Throws what scheduleRows throws. */
+export const factsOf = (m: Manifest, programs: Programs): Facts => ({
+  ...programs,
   manifest: m,
   rows: scheduleRows({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
-  ...programsOf(m.config, m.base),
 });
 
 /** Adapter and optimiser that a run starts from when it imports none: seeded. */

@@ -121,7 +121,7 @@ export function endPlan(key: VerificationKey): Plan {
 
 /**
  * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the commitment `root`; whether that,
- * manifest, states, data and losses are those of a run is for the caller to compare (run.ts). Constant time, whatever the number of steps.
+ * manifest, states, data and losses are those of a run is for the caller to compare (check.ts). Constant time, whatever the number of steps.
  */
 export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
   const plan = endPlan(key),

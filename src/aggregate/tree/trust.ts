@@ -1,5 +1,5 @@
 import type { Known } from '../known.js';
-import { type VerificationKey, keyDigest } from '../recursion/keys.js';
+import { type VerificationKey, digestText, keyDigest } from '../recursion/keys.js';
 import { programDigest } from '../../tensor/statement.js';
 import { VerificationError } from '../../transcript/arith.js';
 
@@ -33,12 +33,7 @@ function digestOfHostile(key: VerificationKey): string {
 
 /** The parts of a key that a manifest fixes. Throws VerificationError naming those that differ. */
 function fits(key: VerificationKey, f: Known): void {
-  const want = [f.program, ...(f.update ? [f.update.program] : [])].map(
-    (p) =>
-      `sha256:${programDigest(p)
-        .map((w) => w.toString(16).padStart(8, '0'))
-        .join('')}`,
-  );
+  const want = [f.program, ...(f.update ? [f.update.program] : [])].map((p) => digestText(programDigest(p)));
   if (!Array.isArray(key.programs) || key.programs.join() !== want.join()) refuse('is that of other programs than the manifest describes');
   if (key.proof?.bits !== f.config.proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${f.config.proof.bits}`);
 }

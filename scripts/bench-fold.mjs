@@ -14,13 +14,13 @@ import { initialMaster } from '../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../dist/model/llama.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../dist/model/step.js';
 import { adamConstants } from '../dist/optim/constants.js';
-import { scheduleRows } from '../dist/policy/schedule.js';
 import { IntegerReading } from '../dist/tensor/integer.js';
 import { makePlan } from '../dist/tensor/plan.js';
 import { frozenStack, proveProgram } from '../dist/tensor/prove.js';
 import { frozenDigest } from '../dist/tensor/statement.js';
 import { verifyProgram } from '../dist/tensor/verify.js';
 import { RecordingChannel } from '../dist/transcript/index.js';
+import { constantSchedule } from './bench/common.mjs';
 
 const fixtures = process.env.CERTUNE_FIXTURES ?? fileURLToPath(new URL('../../shared', import.meta.url)),
   dir = join(fixtures, 'data/stories260k/hf');
@@ -48,15 +48,7 @@ const batch = {
   tokens: Array.from({ length: B }, (_, r) => Int32Array.from({ length: S }, (_, i) => (i ? ((r * 131 + i * 7) % 500) + 3 : 1))),
   mask: Array.from({ length: B }, () => new Uint8Array(S).fill(1)),
 };
-const rows = scheduleRows({
-  steps: 2,
-  learningRate: 2e-4,
-  schedule: 'constant',
-  warmup: 0,
-  betas: [0.9, 0.95],
-  epsilon: 1e-8,
-  weightDecay: 0.05,
-});
+const rows = constantSchedule(2);
 const k = await Kernels.create({ threads: 2 }),
   phases = {};
 let last,

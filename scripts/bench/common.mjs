@@ -96,6 +96,9 @@ export const stepProgram = ({ shape, bits }, batch, sequence, r, numbers = DEFAU
 /** Parameters of both stacks, as a run has them. */
 export const planOf = (program, bits = 128, rate = 2) =>
   makePlan(program, { main: { bits, logInvRate: rate, grinding: 16 }, state: { bits, logInvRate: 5, grinding: 16 } });
+/** Schedule's rows of so many steps, at a constant rate. */
+export const constantSchedule = (steps) =>
+  scheduleRows({ steps, learningRate: 2e-4, schedule: 'constant', warmup: 0, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.05 });
 /** Inputs of the first step on arbitrary tokens, every one but the first a target. */
 export function stepData({ shape, ints, rope }, program, batch, sequence, r) {
   const rows = {
@@ -104,15 +107,7 @@ export function stepData({ shape, ints, rope }, program, batch, sequence, r) {
     ),
     mask: Array.from({ length: batch }, () => new Uint8Array(sequence).fill(1)),
   };
-  const [row] = scheduleRows({
-    steps: 1,
-    learningRate: 2e-4,
-    schedule: 'constant',
-    warmup: 0,
-    betas: [0.9, 0.95],
-    epsilon: 1e-8,
-    weightDecay: 0.05,
-  });
+  const [row] = constantSchedule(1);
   return stepInputs(
     program,
     frozenIntegers(shape, ints, rope, sequence),

@@ -9,7 +9,6 @@ import { initialMaster } from '../../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, frozenTensors, llamaProgram, weightFrac } from '../../dist/model/llama.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
-import { scheduleRows } from '../../dist/policy/schedule.js';
 import { settleFrozen } from '../../dist/tensor/deferred.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
 import { makePlan, stateRate } from '../../dist/tensor/plan.js';
@@ -18,7 +17,7 @@ import { frozenDigest } from '../../dist/tensor/statement.js';
 import { tableColumns } from '../../dist/tensor/tables.js';
 import { verifyProgram } from '../../dist/tensor/verify.js';
 import { NativeChannel } from '../../dist/transcript/index.js';
-import { SMOLLM2 } from './common.mjs';
+import { SMOLLM2, constantSchedule } from './common.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { memory: { type: 'string' }, threads: { type: 'string' } } });
 const [layers, tokens] = [30, 64].map((d, i) => Number(positionals[i] ?? d));
@@ -74,15 +73,7 @@ const batch = {
   tokens: [Int32Array.from({ length: tokens }, (_, i) => (i * 7919 + 1) % shape.vocab)],
   mask: [new Uint8Array(tokens).fill(1)],
 };
-const [row] = scheduleRows({
-  steps: 1,
-  learningRate: 2e-4,
-  schedule: 'constant',
-  warmup: 0,
-  betas: [0.9, 0.95],
-  epsilon: 1e-8,
-  weightDecay: 0.05,
-});
+const [row] = constantSchedule(1);
 const state = initialState(programs[1], initialMaster(shape, 8, TARGETS, 1), 'C2'),
   count = targetCount(batch, tokens);
 const k = await Kernels.create({

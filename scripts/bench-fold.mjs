@@ -29,7 +29,7 @@ if (!existsSync(dir)) {
   process.exit(0);
 }
 const [B, S, bits, rate] = [8, 64, 128, 2].map((d, i) => Number(process.argv[2 + i] ?? d)),
-  options = { main: { bits, logInvRate: rate, grinding: 16 }, state: { bits, logInvRate: 5, grinding: 16 } };
+  options = { bits, grinding: 16, rate, stateRate: 5 };
 const base = loadBase(dir),
   { ints, bits: weightBits } = quantizeBase(base.weights),
   program = llamaProgram({
@@ -95,19 +95,19 @@ const steps = rows.map((row, t) => {
 const stepPeak = Math.round(k.peakBytes / 2 ** 20);
 k.close();
 const k2 = await Kernels.create({ threads: 2 }),
-  zero = Array(10).fill(0n),
-  p = { bits, logInvRate: 2, grinding: 16 };
+  zero = Array(10).fill(0n);
 const cls = timed('height class', () =>
     recursionClass({ programs: programsDigest([program]), zeroAcc: zero, baseVars: plan.frozenVars }, [{ kind: 'step', plan, rows: [2] }], {
-      main: p,
-      state: p,
+      bits,
+      grinding: 16,
+      rate: 2,
+      stateRate: 2,
     }),
   ),
   keys = timed('keys', () => recursionKeys(k2, cls)),
   single = cls.leaves.findIndex((l) => l.count === 1);
 let place = START;
 const leaves = steps.map((s, t) => {
-  const { cIn, oIn } = s.statement.roots;
   const leaf = timed(`leaf ${t}`, () =>
     proveLeaf(
       k2,
@@ -115,7 +115,7 @@ const leaves = steps.map((s, t) => {
       keys,
       stack,
       single + 1,
-      { parts: [s], before: { place, c: cIn, o: oIn, a: zero }, dataset: [0n, 0n, 0n, 0n], epoch: 9n },
+      { parts: [s], before: { place, s: s.statement.roots.sIn, a: zero }, dataset: [0n, 0n, 0n, 0n], epoch: 9n },
       { onPhase: phase },
     ),
   );

@@ -66,7 +66,7 @@ function scalarsOf(kind) {
       const cells = t.axes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((n, a) => n * plan.program.axes[a], 1);
       publics.set(t.name, t.publicKind === 'onehot' ? new Int32Array(cells) : new BigInt64Array(cells).fill(t.lo > 0n ? t.lo : 0n));
     }
-    const roots = Object.fromEntries(plan.stateClasses.map((c) => [c, Array(10).fill(0n)]));
+    const roots = Object.fromEntries(plan.states.map((t) => [t.name, Array(commitmentLayout(t).words).fill(0n)]));
     verifyProgram(rec, plan, { roots, frozen: Array(8).fill(0n), publics });
     const out = [];
     let at = 0;

@@ -17,11 +17,7 @@ export const ATTACKED: readonly string[] = [
   'merge of frozen claims',
   'split',
   'state point aOut',
-  'state point cOut',
-  'state point oOut',
-  'state value aOut',
-  'state value cOut',
-  'state value oOut',
+  'state point sOut',
 ];
 
 /** Names of the checks that a circuit makes, without the number of a layer. */

@@ -1,6 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, stateRoot, verifyRun } from '../src/aggregate/chain.js';
+import {
+  type StepProof,
+  checkMerge,
+  checkSteps,
+  frozenOf,
+  mergeRun,
+  proveStep,
+  stateCommitment,
+  verifyRun,
+} from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
 import { proveMerge } from '../src/aggregate/merge/prove.js';
 import { P } from '../src/field/goldilocks.js';
@@ -65,12 +74,9 @@ describe('a run of two accumulated steps', () => {
   });
   it('refuses another point or value of a state commitment', () => {
     const [a, b, u] = proofs[0].parts;
-    for (const [cls, at] of [
-      ['cOut', 4],
-      ['cOut', 8],
-      ['oOut', 9],
-    ] as const) {
-      const roots = { ...u.roots, [cls]: u.roots[cls].map((x, i) => (i === at ? x ^ 1n : x)) };
+    // Root, digest of the adapter, point, value of the adapter, value of the optimiser state.
+    for (const at of [0, 4, 8, 11, 14]) {
+      const roots = { sOut: u.roots['sOut'].map((x, i) => (i === at ? x ^ 1n : x)) };
       refuse([{ step: 0, parts: [a, b, { ...u, roots }] }, proofs[1]]);
     }
     const roots = { aOut: a.roots['aOut'].map((x, i) => (i === 7 ? x ^ 1n : x)) };
@@ -120,15 +126,14 @@ describe('a run of two accumulated steps', () => {
     // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof could name them.
     const fz = frozenOf(k, s),
       r = proveStep(k, s, 1, s.initial, fz.digest),
-      cIn = stateRoot(k, s, 'cIn', s.initial),
-      oIn = stateRoot(k, s, 'oIn', s.initial);
-    const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, ...(p.kind === 'update' ? { oIn } : { cIn }) } }));
+      sIn = stateCommitment(k, s, 'sIn', s.initial);
+    const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, sIn } }));
     expect(() => checkSteps(vk, s, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
   }, 60_000);
   it('refuses a loss in an update, roots left out', () => {
     const [a, b, u] = proofs[0].parts;
     refuse([{ step: 0, parts: [a, b, { ...u, loss: 1n }] }, proofs[1]]);
-    refuse([{ step: 0, parts: [a, b, { ...u, roots: { cOut: u.roots['cOut'] } }] }, proofs[1]]);
+    refuse([{ step: 0, parts: [a, b, { ...u, roots: {} }] }, proofs[1]]);
   });
   it('refuses each setting changed alone', () => {
     const variants: Record<string, unknown>[] = [

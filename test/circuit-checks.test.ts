@@ -3,7 +3,7 @@ import { mergeClaims } from '../src/aggregate/merge/verify.js';
 import { proveMerge } from '../src/aggregate/merge/prove.js';
 import { unflat } from '../src/aggregate/recursion/wires.js';
 import { type Settled, commitStack, proveSettled } from '../src/aggregate/settle/prove.js';
-import { settleShape } from '../src/aggregate/settle/shape.js';
+import { settleMatrix, settleShape } from '../src/aggregate/settle/shape.js';
 import { verifySettled } from '../src/aggregate/settle/verify.js';
 import { CircuitChannel, type RowHook } from '../src/circuit/channel.js';
 import { violations } from '../src/circuit/check.js';
@@ -18,11 +18,12 @@ import type { WhirShape } from '../src/pcs/index.js';
 import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { DetachedClaim, evaluateStack } from '../src/tensor/deferred.js';
 import { IntegerReading } from '../src/tensor/integer.js';
-import { makePlan } from '../src/tensor/plan.js';
+import { type StateName, makePlan } from '../src/tensor/plan.js';
 import { frozenStack, proveProgram } from '../src/tensor/prove.js';
-import { type Statement, frozenDigest, packing, publicTensors } from '../src/tensor/statement.js';
+import { type Statement, commitmentLayout, frozenDigest, packing, publicTensors } from '../src/tensor/statement.js';
 import type { Elem, Ext, MessageHook } from '../src/transcript/index.js';
 import { ProverChannel } from '../src/transcript/index.js';
+import { merkleHash } from '../src/transcript/sponge.js';
 import { ATTACKED, family } from './attacked-checks.js';
 import { bump } from './kit.js';
 
@@ -38,7 +39,7 @@ import { bump } from './kit.js';
 const k = Kernels.single(),
   // Few queries suffice: no lie here passes a single one of them.
   FEW = { bits: 9, grinding: 3 },
-  OPTIONS = { main: { ...FEW, logInvRate: 2 }, state: { ...FEW, logInvRate: 3 } };
+  OPTIONS = { ...FEW, rate: 2, stateRate: 3 };
 
 /** A step in small: three states that move on, ids and a mask, two frozen tensors. */
 function step() {
@@ -151,9 +152,9 @@ function root(f: (x: Ext) => Ext, x: Ext): Ext {
 }
 
 /** Two operand values, wrong both, so that the batched sumcheck holds. */
-function pair(cls: string): Proved {
+function pair(...classes: readonly string[]): Proved {
   const sent = plan.factors.filter((f) => f.tensor.cls !== 'public'),
-    [i, j] = sent.flatMap((f, n) => (f.tensor.cls === cls ? [n] : []));
+    [i, j] = sent.flatMap((f, n) => (classes.includes(f.tensor.cls) ? [n] : []));
   const lie = (f: (w: bigint[]) => bigint[]): Proved => prove({ hook: at('operand values', f) }),
     [ri, rj] = [i, j].map((n) => residual(verify(lie((w) => plus(w, n, E.ONE))), 'batched sumcheck'));
   return lie((w) => plus(plus(w, i, rj), j, E.sub(E.ZERO, ri)));
@@ -173,18 +174,29 @@ const addU =
   (kind, r, rows) => {
     if (kind === 'U' && r === row) rows.U.value[r] = (rows.U.value[r] + by) % P;
   };
-const otherState = (cls: string, word: number): CircuitChannel => {
-  const { proof, statement } = prove(),
-    roots = { ...statement.roots, [cls]: statement.roots[cls].map((x, i) => (i === word ? (x + 1n) % P : x)) };
-  return verify({ proof, statement: { ...statement, roots } });
-};
+/** A state left with values that are right at a point of the prover's choice: only the point itself gives it away. */
+function otherPoint(name: StateName): CircuitChannel {
+  const hash = merkleHash('poseidon2'),
+    real = hash.hashWords.bind(hash),
+    { words } = commitmentLayout(plan.states.find((t) => t.name === name)!),
+    honest = prove().statement.roots[name],
+    spy = vi.spyOn(hash, 'hashWords').mockImplementation((domain, w) => {
+      const out = real(domain, w);
+      return domain === DOMAIN.state && w.every((x, i) => x === honest[i]) && w.length < words ? first(out) : out;
+    });
+  const forged = prove();
+  spy.mockRestore();
+  return verify(forged);
+}
 
 // The opening of a committed stack: of one round, and of two.
 const ONE_ROUND = settleShape(8, 200, FEW),
-  TWO_ROUNDS = settleShape(14, 700, FEW),
+  TWO_ROUNDS = settleShape(15, 700, FEW),
   POINT = (s: WhirShape): Ext[] =>
-    Array.from({ length: s.logColumns + s.logHeight }, (_, i) => [BigInt(i * i + 7), BigInt(3 * i + 1), P - BigInt(i + 1)] as const);
-const cellsOf = (s: WhirShape): number => s.trees[0].used * 2 ** s.logHeight;
+    Array.from(
+      { length: settleMatrix(s).logColumns + settleMatrix(s).logHeight },
+      (_, i) => [BigInt(i * i + 7), BigInt(3 * i + 1), P - BigInt(i + 1)] as const,
+    );
 
 /** Commits some stack; `lie` changes the words of which the prover goes on, but not what is committed. Returns root, claim of the lie and proof. */
 function settled(
@@ -192,10 +204,10 @@ function settled(
   lie?: (v: BigInt64Array, H: number) => void,
 ): { root: bigint[]; value: Ext; proof: BigUint64Array; honest: Ext } {
   const m = k.mark(),
-    words = BigInt64Array.from({ length: cellsOf(s) }, (_, i) => BigInt((i * 7919) % 1000) - 500n),
+    words = BigInt64Array.from({ length: settleMatrix(s).cells }, (_, i) => BigInt((i * 7919) % 1000) - 500n),
     c = commitStack(k, s, words),
     honest = evaluateStack(k, c.ptr, words.length, POINT(s));
-  lie?.(words, 2 ** s.logHeight);
+  lie?.(words, 2 ** settleMatrix(s).logHeight);
   const ptr = k.zeroed(8 * words.length);
   k.i64.set(words, ptr / 8);
   const shown: Settled = { ...c, ptr },
@@ -283,14 +295,14 @@ function idle(label: string): CircuitChannel {
 }
 /** A cap that nobody committed to under the root that belongs to it; openings end in the honest one. */
 function otherTree(): CircuitChannel {
-  const nodes = Array.from({ length: 4 * 2 ** plan.whir.rounds[0].cap }, (_, i) => BigInt(i + 5));
+  const nodes = Array.from({ length: 4 * 2 ** plan.whir.groups[0].cap }, (_, i) => BigInt(i + 5));
   let level = nodes;
   while (level.length > 4)
     level = Array.from({ length: level.length / 8 }, (_, i) =>
       permute([...level.slice(8 * i, 8 * i + 8), DOMAIN.node, 0n, 0n, 0n]).slice(0, 4),
     ).flat();
   let caps = 0;
-  return verify(prove({ hook: (l, w) => (l === 'root witness' ? level : l === 'whir 0 cap' && caps++ === 0 ? nodes : w) }));
+  return verify(prove({ hook: (l, w) => (l === 'root witness' ? level : l === 'whir 0 0 cap' && caps++ === 0 ? nodes : w) }));
 }
 
 const vars = plan.logup.vars;
@@ -308,17 +320,13 @@ const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
       return verify(prove(), addU(row, by));
     },
   ],
-  'state point cOut': ["an adapter left with a point of the prover's choice", () => otherState('cOut', 5)],
-  'state point oOut': ["optimiser state left with a point of the prover's choice", () => otherState('oOut', 4)],
-  'state point aOut': ["accumulators left with a point of the prover's choice", () => otherState('aOut', 6)],
-  'state value cOut': ['an adapter left with another value', () => otherState('cOut', 7)],
-  'state value oOut': ['optimiser state left with another value', () => otherState('oOut', 9)],
-  'state value aOut': ['accumulators left with another value', () => otherState('aOut', 8)],
+  'state point sOut': ["adapter and optimiser state left with a point of the prover's choice", () => otherPoint('sOut')],
+  'state point aOut': ["accumulators left with a point of the prover's choice", () => otherPoint('aOut')],
   'exposed value': [
     'a step from another base, with a true claim in place of the one left',
     () =>
       verify(prove({ inputs: new Map([...INPUTS, ['V', BigInt64Array.of(4n, -9n, 1n, 17n)]]) }), (kind, r, rows) => {
-        const value = publicRow('') + 8 + 10 * plan.stateClasses.length + 3 * plan.frozenVars;
+        const value = publicRow('') + 8 + plan.states.reduce((n, t) => n + commitmentLayout(t).words, 0) + 3 * plan.frozenVars;
         if (kind === 'U' && r >= value)
           rows.U.value[r] = valueAt(base, exts(rows.U.value.slice(value - 3 * plan.frozenVars, value)))[r - value];
       }),
@@ -366,6 +374,7 @@ const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
   'batched sumcheck': ['an adapter left that is not that of the step', () => verify(prove({ tamper: bump('C2', 0) }))],
   'frozen reduction': ['base weights other than those settled', () => verify(pair('frozen'))],
   'WHIR final sum': ['a trace other than the one committed', () => verify(pair('witness'))],
+  'WHIR final sum (state)': ['a state entered other than the one committed', () => verify(pair('cIn', 'oIn'))],
   'WHIR final sum (two rounds)': [
     'another base than the one committed',
     () =>
@@ -398,7 +407,7 @@ const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
   bits: [
     'another base than the one committed, queried where both agree',
     () => {
-      const { domain } = ONE_ROUND.rounds[0],
+      const { domain } = ONE_ROUND.groups[0],
         real = ProverChannel.prototype.sampleIndex;
       vi.spyOn(ProverChannel.prototype, 'sampleIndex').mockImplementation(function (this: ProverChannel, label, bits) {
         real.call(this, label, bits);

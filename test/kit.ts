@@ -9,7 +9,7 @@ import { verifyProgram } from '../src/tensor/verify.js';
 import { type MessageHook, NativeChannel } from '../src/transcript/index.js';
 
 /** Parameters that are quick to prove and strong enough that no forgery of a test passes by luck. */
-export const QUICK: ProofOptions = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
+export const QUICK: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
 
 /** A program with inputs, and how to change its trace before proving. */
 export interface Case {

@@ -3,7 +3,7 @@ import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } fro
 import { GRINDING, programsOf } from '../src/aggregate/programs.js';
 import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/params.js';
 import { runSchema } from '../src/policy/runfile.js';
-import type { Plan } from '../src/tensor/plan.js';
+import { type Plan, stateGroup } from '../src/tensor/plan.js';
 
 /*
  * The integers that ship (queries, grinding, caps, folds) and every printed term, from formulas written here anew:
@@ -22,45 +22,37 @@ const m = 30.5,
 const missBits = (r: number): number => r / 2 - Math.log2(1 + 1 / 60);
 const list = (r: number): number => Math.log2(m) + r / 2;
 
-/** Rounds of an opening: the first fold takes the columns, later ones five variables at a rate four times lower, until 2^8 rows are left. */
-function rounds(
-  bits: number,
-  r: number,
-  columns: number,
-  rows: number,
-): { columns: number; rows: number; r: number; queries: number; cap: number }[] {
-  const out = [];
-  for (let c = columns, h = rows, rate = r; ; ) {
-    let queries = 0;
-    while (queries * missBits(rate) + 16 < bits + 0.25) queries++;
-    let cap = 0;
-    while (2 ** (cap + 1) <= queries) cap++;
-    out.push({ columns: c, rows: h, r: rate, queries, cap: Math.min(cap, h + rate) });
-    if (h <= 8) return out;
-    c = Math.min(5, h - 3);
-    h -= c;
-    rate += 2;
-  }
+/** Queries and levels of the cap of an oracle. */
+function integers(bits: number, r: number, domain: number): { queries: number; cap: number } {
+  let queries = 0;
+  while (queries * missBits(r) + 16 < bits + 0.25) queries++;
+  // One level of a cap more saves a hash on every path and costs as many as it has nodes.
+  let cap = 0;
+  while (cap < domain && 2 ** cap < queries) cap++;
+  return { queries, cap };
 }
 
 /** Bits of one term of an opening by its name. */
 function openingBits(s: WhirShape, name: string): number | undefined {
   const i = Number(/round (\d+):/.exec(name)?.[1]),
-    rd = rounds(s.params.bits, s.params.logInvRate, s.logColumns, s.logHeight)[i];
-  if (!rd) return undefined;
-  const rho = 2 ** -rd.r,
-    a = ((2 * m ** 5 + 3 * m * rho) / (3 * rho ** 1.5)) * 2 ** (rd.rows + rd.r) + m / Math.sqrt(rho);
-  if (/folding agreement/.test(name)) return E - Math.log2(a) - Math.log2(Math.max(1, rd.columns));
-  if (/sumcheck over the list/.test(name)) return E - Math.log2(2) - list(rd.r);
-  if (/out-of-domain sample/.test(name)) return E + 1 - 2 * list(rd.r) - (rd.rows + rd.columns);
-  if (/claim batching/.test(name)) return E - list(rd.r) - Math.log2(rd.queries + 1);
-  if (/queries/.test(name)) return rd.queries * missBits(rd.r) + 16;
+    group = s.groups[name.startsWith('state') ? 1 : 0],
+    o = i === 0 ? { ...group, columns: group.logColumns, rows: group.logHeight } : s.rounds[i - 1];
+  if (!o) return undefined;
+  const rho = 2 ** -o.logInvRate,
+    a = ((2 * m ** 5 + 3 * m * rho) / (3 * rho ** 1.5)) * 2 ** (o.rows + o.logInvRate) + m / Math.sqrt(rho),
+    // The claims that an oracle inherits: one a query of those before it, theirs, and its own value.
+    before = i === 1 ? s.groups.reduce((n, g) => n + g.queries + 1, 0) : i > 1 ? s.rounds[i - 2].queries + 1 : 0;
+  if (/folding agreement/.test(name)) return E - Math.log2(a) - Math.log2(Math.max(1, o.columns));
+  if (/sumcheck over the list/.test(name)) return E - Math.log2(2) - list(o.logInvRate);
+  if (/out-of-domain sample/.test(name)) return E + 1 - 2 * list(o.logInvRate) - (o.rows + o.columns);
+  if (/claim batching/.test(name)) return E - list(o.logInvRate) - Math.log2(before + 1);
+  if (/queries/.test(name)) return integers(s.params.bits, o.logInvRate, o.domain).queries * missBits(o.logInvRate) + 16;
   return undefined;
 }
 
 /** Bits of every other term. */
 function programBits(plan: Plan, name: string): number | undefined {
-  const lists = list(plan.options.main.logInvRate) + (plan.stateWhir ? list(plan.options.state.logInvRate) : 0),
+  const lists = list(plan.options.rate) + (plan.states.length ? list(plan.options.stateRate) : 0),
     of = (errors: number): number => E - Math.log2(errors) - lists,
     cs = plan.program.constraints,
     n = plan.logup.vars;
@@ -77,17 +69,19 @@ function programBits(plan: Plan, name: string): number | undefined {
   if (/^batched sumcheck/.test(name)) return of(4);
   if (/claims for the openings/.test(name)) {
     const tables = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0);
-    return of(tables + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.stateClasses.length);
+    return of(tables + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.states.flatMap((t) => t.classes).length);
   }
   if (/^frozen reduction/.test(name)) return of(2);
   if (/^state point/.test(name)) {
-    const s = plan.stateWhir!,
-      L = list(5),
-      outs = plan.stateClasses.filter((c) => c.endsWith('Out')).length;
-    return E - (2 * L - 1) - Math.log2(outs * Math.max(...s.trees.map((t) => t.used)) * 2 ** s.logHeight);
+    // Pairs of the list, and the adapter of the digest with each of it.
+    const g = stateGroup(plan)!,
+      L = 2 ** list(5),
+      outs = plan.states.filter((t) => t.name.endsWith('Out')).length;
+    return (
+      E - Math.log2(L ** 2 / 2 + L) - Math.log2(outs * Math.max(...g.trees.flatMap((t) => t.parts.map((x) => x.used))) * 2 ** g.logHeight)
+    );
   }
-  const opening = name.startsWith('witness opening') ? plan.whir : name.startsWith('state opening') ? plan.stateWhir : undefined;
-  return opening && openingBits(opening, name);
+  return openingBits(plan.whir, name);
 }
 
 const shape = {
@@ -127,23 +121,28 @@ describe('soundness ledger', () => {
           [6, 9],
           [6, 14],
           [7, 17],
-          [7, 20],
-        ])
-          expect(
-            whirShape({ bits, logInvRate: r, grinding: GRINDING }, c, h, [{ used: 1, offset: 0 }]).rounds.map((x) => ({
-              columns: x.columns,
-              rows: x.rows,
-              r: x.logInvRate,
-              queries: x.queries,
-              cap: x.cap,
-            })),
-            `${bits} bits, rate 2^-${r}, 2^${c} x 2^${h}`,
-          ).toEqual(rounds(bits, r, c, h));
-    // The table that a reader can check by hand: 128 bits, 2^7 columns of 2^17 rows at rate 1/4.
-    expect(rounds(128, 2, 7, 17).map((x) => [x.columns, x.rows, x.r, x.queries])).toEqual([
-      [7, 17, 2, 115],
-      [5, 12, 4, 57],
-      [5, 7, 6, 38],
+          [6, 21],
+        ]) {
+          const one = { logColumns: c, logHeight: h, logInvRate: r, trees: [{ parts: [{ used: 1, offset: 0 }] }] },
+            s = whirShape({ bits, grinding: GRINDING }, [one, { ...one, logHeight: 5, logInvRate: 5 }]);
+          for (const o of [...s.groups, ...s.rounds])
+            expect({ queries: o.queries, cap: o.cap }, `${bits} bits, rate 2^-${r}, 2^${c} x 2^${h}`).toEqual(
+              integers(bits, o.logInvRate, o.domain),
+            );
+          // A round folds what the one before left, at a domain of its rows and rate.
+          let cells = 2 ** h + 2 ** 5;
+          expect(s.cells).toBe(cells);
+          for (const x of s.rounds) {
+            expect(2 ** (x.rows + x.columns)).toBeGreaterThanOrEqual(cells);
+            expect([x.used, x.domain]).toEqual([Math.ceil(cells / 2 ** x.rows), x.rows + x.logInvRate]);
+            cells = 2 ** x.rows;
+          }
+          expect(2 ** s.final).toBeGreaterThanOrEqual(cells);
+        }
+    // What a reader can check by hand: 128 bits at rates 1/4 and 1/32.
+    expect([integers(128, 2, 20), integers(128, 5, 16)]).toEqual([
+      { queries: 115, cap: 7 },
+      { queries: 46, cap: 6 },
     ]);
   });
 
@@ -160,11 +159,11 @@ describe('soundness ledger', () => {
         expect(bits, `no formula for "${t.name}"`).toBeDefined();
         expect(t.bits, t.name).toBeCloseTo(bits!, 3);
       }
-      // Nothing is left out: one opening per stack, each with all of its rounds.
+      // Nothing is left out: both groups, and all rounds of the one chain.
       const count = (re: RegExp): number => terms.filter((t) => re.test(t.name)).length;
-      expect(count(/^witness opening.*queries/)).toBe(x.whir.rounds.length);
-      expect(count(/^state opening.*queries/)).toBe(x.stateWhir!.rounds.length);
-      expect(count(/^witness opening.*out-of-domain/)).toBe(x.whir.rounds.length - 1);
+      expect([count(/^witness opening.*queries/), count(/^state opening.*queries/)]).toEqual([1, 1]);
+      for (const re of [/^opening.*queries/, /^opening.*out-of-domain/, /^opening.*batching/, /^opening.*agreement/])
+        expect(count(re)).toBe(x.whir.rounds.length);
       for (const re of [
         /^LogUp: sum/,
         /^state point/,
@@ -197,8 +196,11 @@ describe('soundness ledger', () => {
 
   it('leaves room for a looser mutual agreement bound than the one assumed', () => {
     // Curves instead of lines ask for twice the multiplicity: 2^5 more exceptional challenges. Every folding round stays above 128 bits.
-    const s = whirShape({ bits: 128, logInvRate: 1, grinding: 16 }, 7, 21, [{ used: 128, offset: 0 }]);
-    for (const r of s.rounds)
+    const s = whirShape({ bits: 128, grinding: 16 }, [
+      { logColumns: 6, logHeight: 22, logInvRate: 1, trees: [{ parts: [{ used: 64, offset: 0 }] }] },
+      { logColumns: 7, logHeight: 18, logInvRate: 4, trees: [{ parts: [{ used: 76, offset: 0 }] }] },
+    ]);
+    for (const r of [...s.groups, ...s.rounds])
       expect(E - Math.log2((2 * 60.5 ** 5 * 2 ** r.domain) / (3 * 2 ** (-1.5 * r.logInvRate))) - 3).toBeGreaterThan(128);
   });
   it('no run may have fewer than 100 bits', () => {

@@ -16,7 +16,7 @@ import { COARSE, randomWeights } from './llama-case.js';
 
 const k = Kernels.single(),
   vk = Kernels.single();
-const weak = { main: { bits: 24, logInvRate: 2, grinding: 2 }, state: { bits: 24, logInvRate: 3, grinding: 2 } };
+const weak = { bits: 24, grinding: 2, rate: 2, stateRate: 3 };
 const plain: LlamaShape = {
   layers: 2,
   hidden: 12,

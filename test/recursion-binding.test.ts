@@ -49,8 +49,7 @@ const k = await Kernels.create({ threads: 2 }),
 /** Where a run stands before step t. */
 const standing = (all: readonly Proven[], t: number, epoch: bigint): Before => ({
   place: all.slice(0, t).reduce((at, s) => advance('step', program, epoch, at, s.statement.publics), START),
-  c: t ? all[t - 1].statement.roots['cOut'] : all[0].statement.roots['cIn'],
-  o: t ? all[t - 1].statement.roots['oOut'] : all[0].statement.roots['oIn'],
+  s: t ? all[t - 1].statement.roots['sOut'] : all[0].statement.roots['sIn'],
   a: ZERO,
 });
 
@@ -122,6 +121,7 @@ function updatePlan() {
   const b = new ProgramBuilder('update', 6);
   for (const [a, n] of Object.entries({ l: 1, P: 4 })) b.axis(a, n);
   b.tensor('rate', [], 'public', { lo: 0n, hi: 9n, frac: 0 }, { publicKind: 'dense' });
+  b.tensor('C', ['P'], 'cIn', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('M', ['P'], 'oIn', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('A', ['P'], 'aIn', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('C2', ['P'], 'cOut', { lo: -512n, hi: 511n, frac: 0 });
@@ -160,7 +160,6 @@ describe('wires of the circuits of recursion', { timeout: 900_000 }, () => {
       dataset: 4,
       epoch: 1,
       posIn: 4,
-      cIn: 10,
       dataIn: 4,
       lossesIn: 4,
       frozen: 8,

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type StepProof, frozenOf, proveStep, stateRoot, zeroAccumulators } from '../src/aggregate/chain.js';
+import { type StepProof, frozenOf, proveStep, stateCommitment, zeroAccumulators } from '../src/aggregate/chain.js';
 import {
   checkAdapter,
   checkBase,
@@ -54,7 +54,7 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
       proofs.push(r.proof);
       state = r.after;
     }
-    let at: Before = { place: START, c: stateRoot(k, s, 'cIn', s.initial), o: stateRoot(k, s, 'oIn', s.initial), a: zeroAcc };
+    let at: Before = { place: START, s: stateCommitment(k, s, 'sIn', s.initial), a: zeroAcc };
     const leaves = leafRanges(cls, s, 0, 1).map(({ kind, parts }) => {
       const before = at,
         given = parts.map(({ step, part }) => {
@@ -83,7 +83,7 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
       checkStart(vk, run, st, run.initial);
       checkLosses(run, st, o.list ?? list);
       checkData(run, st, o.list ?? list);
-      checkAdapter(vk, run, st, run.initial, o.released ?? state.C);
+      checkAdapter(vk, run, st, o.released ?? state.C);
       const m = vk.mark();
       checkBase(vk, run, st, frozenOf(vk, run));
       vk.release(m);
@@ -108,9 +108,7 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
     expect(() => check({ list: [{ ...list[0], losses: [l + 2n ** 64n, more[0] - 2n ** 64n] }] })).toThrow(/a loss outside its format/);
     const batches = [{ ...s.batches[0], micro: [...s.batches[0].micro].reverse() }];
     expect(() => check({ s: { ...s, batches } })).toThrow(/data/);
-    expect(() => check({ s: { ...s, initial: { ...s.initial, mm: s.initial.mm.map((x, i) => (i ? x : 1n)) } } })).toThrow(
-      /initial optimiser/,
-    );
+    expect(() => check({ s: { ...s, initial: { ...s.initial, mm: s.initial.mm.map((x, i) => (i ? x : 1n)) } } })).toThrow(/initial state/);
     const master = { ...s.manifest, config: { ...s.manifest.config, train: { ...s.manifest.config.train, steps: 3 } } };
     expect(() => check({ s: { ...s, manifest: master } as typeof s })).toThrow(VerificationError);
     const frozen = new Map([...s.frozen].map(([n, v], i) => [n, i ? v : v.map((x, j) => (j ? x : x + 1n))]));
@@ -125,11 +123,9 @@ describe('a run with accumulated micro-batches as one proof', { timeout: 900_000
       epoch: /^batches in an epoch/,
       posIn: /^first step/,
       posOut: /^last step/,
-      cIn: /^initial adapter/,
-      oIn: /^initial optimiser/,
+      sIn: /^initial state/,
       aIn: /^initial accumulators/,
-      cOut: /^released adapter/,
-      oOut: undefined,
+      sOut: /^released adapter/,
       aOut: undefined,
       dataIn: /^start of the data/,
       dataOut: /^data/,

@@ -35,8 +35,7 @@ const TWO = 1,
 /** Where a run stands before step t. */
 const standing = (all: readonly Proven[], t: number): Before => ({
   place: all.slice(0, t).reduce((at, s) => advance('step', program, EPOCH, at, s.statement.publics), START),
-  c: t ? all[t - 1].statement.roots['cOut'] : all[0].statement.roots['cIn'],
-  o: t ? all[t - 1].statement.roots['oOut'] : all[0].statement.roots['oIn'],
+  s: t ? all[t - 1].statement.roots['sOut'] : all[0].statement.roots['sIn'],
   a: ZERO,
 });
 const make = (c: typeof cls, key: typeof keys, kind: number, all: readonly Proven[], t: number, at = standing(all, t)): NodeProof =>
@@ -85,7 +84,7 @@ describe('recursion', { timeout: 900_000 }, () => {
       last.place.schedule,
     ]);
     expect(two.statement.posOut.slice(3, 5)).toEqual([1n, 0n]);
-    expect([s.cIn, s.cOut, s.oOut]).toEqual([run[0].statement.roots['cIn'], last.c, last.o]);
+    expect([s.sIn, s.sOut]).toEqual([run[0].statement.roots['sIn'], last.s]);
   });
   it('the end settles both claims: its proof needs neither base nor columns', () => {
     verify(end);

@@ -26,6 +26,7 @@ import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/aggregate/tr
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/aggregate/tree/prove.js';
 import { InputError } from '../src/io/errors.js';
 import { runSchema } from '../src/policy/runfile.js';
+import { ACC_WORDS, STATE_WORDS } from '../src/tensor/statement.js';
 import { VerificationError } from '../src/transcript/index.js';
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
@@ -92,9 +93,10 @@ const step = (t: number): StepProof => ({
   parts: (['micro', 'micro', 'update'] as const).map((kind, part) => ({
     kind,
     proof: BigUint64Array.of(BigInt(t), BigInt(part)),
-    roots: (kind === 'micro'
-      ? { aOut: Array<bigint>(10).fill(1n) }
-      : { cOut: Array<bigint>(10).fill(2n), oOut: Array<bigint>(10).fill(3n) }) as Record<string, bigint[]>,
+    roots: (kind === 'micro' ? { aOut: Array<bigint>(ACC_WORDS).fill(1n) } : { sOut: Array<bigint>(STATE_WORDS).fill(2n) }) as Record<
+      string,
+      bigint[]
+    >,
     loss: kind === 'update' ? 0n : loss(t, part),
   })),
 });

@@ -8,7 +8,7 @@ import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.j
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { scheduleRows } from '../../dist/policy/schedule.js';
-import { makePlan } from '../../dist/tensor/plan.js';
+import { makePlan, stateRate } from '../../dist/tensor/plan.js';
 
 export const say = (text) => process.stderr.write(`${text}\n`);
 export const machine = () => ({
@@ -95,7 +95,7 @@ export const stepProgram = ({ shape, bits }, batch, sequence, r, numbers = DEFAU
   });
 /** Parameters of both stacks, as a run has them. */
 export const planOf = (program, bits = 128, rate = 2) =>
-  makePlan(program, { main: { bits, logInvRate: rate, grinding: 16 }, state: { bits, logInvRate: 5, grinding: 16 } });
+  makePlan(program, { bits, grinding: 16, rate, stateRate: stateRate(program.axes.P) });
 /** Schedule's rows of so many steps, at a constant rate. */
 export const constantSchedule = (steps) =>
   scheduleRows({ steps, learningRate: 2e-4, schedule: 'constant', warmup: 0, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.05 });

@@ -1,6 +1,6 @@
 // What a verifier spends, counted by running it on a recording channel: no proof is needed, the shape of the program decides.
 import { PublicValues, evalPublic, verifyStatement } from '../../dist/tensor/verify.js';
-import { statementElems } from '../../dist/tensor/statement.js';
+import { commitmentLayout, statementElems } from '../../dist/tensor/statement.js';
 import { RecordingChannel } from '../../dist/transcript/index.js';
 
 /** Any statement of the plan's shape: ids "none", zeros, roots of zeros. */
@@ -13,7 +13,7 @@ export function emptyStatement(plan) {
     if (t.publicKind === 'onehot') publics.set(t.name, new Int32Array(size(t.axes.slice(1))).fill(-1));
     else publics.set(t.name, new BigInt64Array(size(t.axes)).fill(t.lo > 0n ? t.lo : 0n));
   }
-  const roots = Object.fromEntries(plan.stateClasses.map((c) => [c, Array(10).fill(0n)]));
+  const roots = Object.fromEntries(plan.states.map((t) => [t.name, Array(commitmentLayout(t).words).fill(0n)]));
   return { roots, frozen: Array(8).fill(0n), publics };
 }
 
@@ -21,7 +21,7 @@ export function emptyStatement(plan) {
 export function counts(plan, statement = emptyStatement(plan)) {
   const all = new RecordingChannel(),
     part = new RecordingChannel(),
-    st = statementElems(all, plan.program, plan.stateClasses, statement);
+    st = statementElems(all, plan.program, plan.states, statement);
   verifyStatement(all, plan, st);
   const publics = new PublicValues(part, plan, st),
     axes = new Map(plan.axes.map((a) => [a.axis, Array(a.vars).fill(0)])),

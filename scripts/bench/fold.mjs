@@ -20,12 +20,11 @@ export default function fold() {
     CASES.map(([label, shape, sequences]) => {
       const program = stepProgram({ shape, bits: BITS }, sequences, 64, 8),
         plan = planOf(program, bits),
-        p = { bits, logInvRate: 2, grinding: 16 },
         start = performance.now(),
         cls = recursionClass(
           { programs: programsDigest([program]), zeroAcc: Array(10).fill(0n), baseVars: plan.frozenVars },
           [{ kind: 'step', plan, rows: [1] }],
-          { main: p, state: p },
+          { bits, grinding: 16, rate: 2, stateRate: 2 },
         );
       const permutations = (r) => r.P + r.M,
         [folding, leaf, end] = cls.rows,

@@ -64,10 +64,7 @@ log(
   `base of ${([...frozen.values()].reduce((n, x) => n + x.length, 0) / 1e6).toFixed(1)} M integers, resident ${status('VmRSS').toFixed(2)} GiB`,
 );
 const programs = ['micro', 'update'].map((kind) => llamaProgram({ ...options, weightBits: bits, kind }));
-const parameters = {
-    main: { bits: 128, logInvRate: 2, grinding: 16 },
-    state: { bits: 128, logInvRate: stateRate(programs[0].axes.P), grinding: 16 },
-  },
+const parameters = { bits: 128, grinding: 16, rate: 2, stateRate: stateRate(programs[0].axes.P) },
   plans = programs.map((p) => makePlan(p, parameters));
 const batch = {
   tokens: [Int32Array.from({ length: tokens }, (_, i) => (i * 7919 + 1) % shape.vocab)],

@@ -253,7 +253,7 @@ export class Pair {
 
 /** Cells and lookups of a program's proof. */
 export function cost(program) {
-  const plan = makePlan(program, { main: { bits: 128, logInvRate: 2, grinding: 16 }, state: { bits: 128, logInvRate: 5, grinding: 16 } });
+  const plan = makePlan(program, { bits: 128, grinding: 16, rate: 2, stateRate: 5 });
   return {
     cells: plan.layouts.get('witness').cells,
     lookups: plan.lookups.reduce((n, j) => n + program.constraints[j].axes.reduce((x, a) => x * program.axes[a], 1), 0),

@@ -135,12 +135,16 @@ export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
   const weight = least(3, () => k.parallel('addOuterCells', 2 ** 16, 1024, (lo, hi) => [dst, e, vec, lo, hi])) / 2 ** 16;
 
   // Opening of 2^17 cells: what its trees cost apart. The proof serves to time the verifier.
-  const shape = whirShape({ bits: 60, logInvRate: 2, grinding: 0 }, 7, 10, [{ used: 128, offset: 0 }]),
+  const shape = whirShape({ bits: 60, grinding: 0 }, [
+      { logColumns: 7, logHeight: 10, logInvRate: 2, trees: [{ parts: [{ used: 128, offset: 0 }] }] },
+    ]),
     oracle = commitBase(k, words, 128, 10, { logInvRate: 2 }),
     root = oracle.root;
   const verify = (ch: RecordingChannel | NativeChannel): void => {
     ch.publicWords('root', root);
-    verifyWhir(ch, shape, [root.map((x) => ch.constant(x)) as unknown as Digest], ch.constant(0n), () => ch.constant(0n));
+    verifyWhir(ch, shape, [
+      { roots: [root.map((x) => ch.constant(x)) as unknown as Digest], value: ch.constant(0n), weights: () => ch.constant(0n) },
+    ]);
   };
   const rec = new RecordingChannel();
   verify(rec);
@@ -153,11 +157,13 @@ export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
     (ch) => {
       k.parallel('zeroExt', 2 ** 17, 4096, (lo, hi) => [weights, lo, hi]);
       ch.publicWords('root', root);
-      openWhir(k, ch, shape, [oracle], { length: 2 ** 17, ptr: words }, { length: 2 ** 17, ptr: weights }, E.ZERO);
+      openWhir(k, ch, shape, [
+        { oracles: [oracle], f: { length: 2 ** 17, ptr: words }, w: { length: 2 ** 17, ptr: weights }, value: E.ZERO },
+      ]);
       proof = ch.words();
     },
   );
-  const inner = shape.rounds.slice(1).reduce((n, r) => n + 2 ** r.domain * (Math.ceil((3 * 2 ** r.columns) / 8) + 1), 0);
+  const inner = shape.rounds.reduce((n, r) => n + 2 ** r.domain * (Math.ceil((3 * r.used) / 8) + 1), 0);
   const opened = Math.max(1e-9, open - inner * hash) / 2 ** 17;
   // One thread: a permutation is timed by absorbing, the rest of a verification is multiplications.
   const absorb = least(3, () => {

@@ -1,9 +1,9 @@
 import { varsOf } from '../lookup/index.js';
-import type { WhirShape } from '../pcs/index.js';
+import { type WhirShape, groupCells, usedColumns } from '../pcs/index.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Factor, Plan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
-import { type Statement, packing, publicTensors } from '../tensor/statement.js';
+import { type Statement, commitmentLayout, packing, publicTensors } from '../tensor/statement.js';
 import type { Expr, Program } from '../tensor/types.js';
 import { verifyProgram } from '../tensor/verify.js';
 import { RecordingChannel, scheduleWords } from '../transcript/schedule.js';
@@ -65,14 +65,14 @@ export function treeHashes(words: number, log: number): number {
   return m * (Math.ceil(words / 8) * (1 - ENCODING + (ENCODING * log) / 15) + 1);
 }
 /** Trees of an opening beyond those of the commitment. */
-export const openingHashes = (s: WhirShape): number => s.rounds.slice(1).reduce((n, r) => n + treeHashes(3 * 2 ** r.columns, r.domain), 0);
+export const openingHashes = (s: WhirShape): number => s.rounds.reduce((n, r) => n + treeHashes(3 * r.used, r.domain), 0);
 
 /** A statement with the plan's shapes and no values, for dry runs. */
 export function blankStatement(plan: Plan): Statement {
   const p = plan.program,
     zeros = (n: number): bigint[] => Array<bigint>(n).fill(0n);
   return {
-    roots: Object.fromEntries(plan.stateClasses.map((c) => [c, zeros(10)])),
+    roots: Object.fromEntries(plan.states.map((t) => [t.name, zeros(commitmentLayout(t).words)])),
     frozen: zeros(8),
     publics: new Map(
       publicTensors(p).map((t) => {
@@ -94,17 +94,9 @@ export function countPlan(plan: Plan): Counts {
   const own = plan.factors.filter((f) => f.tensor.cls !== 'public');
   const perTensor = new Map<string, number>();
   for (const f of own) perTensor.set(f.tensor.name, (perTensor.get(f.tensor.name) ?? 1.5) + 1);
-  const stack = plan.whir.trees[0].used * 2 ** plan.whir.logHeight;
-  let hashes = treeHashes(plan.whir.trees[0].used, plan.whir.rounds[0].domain) + openingHashes(plan.whir),
-    opened = stack,
-    grinds = plan.whir.rounds.length;
-  if (plan.stateWhir) {
-    const s = plan.stateWhir,
-      last = s.trees[s.trees.length - 1];
-    hashes += s.trees.reduce((n, t) => n + treeHashes(t.used, s.rounds[0].domain), 0) + openingHashes(s);
-    opened += (last.offset + last.used) * 2 ** s.logHeight;
-    grinds += s.rounds.length;
-  }
+  const { groups, rounds } = plan.whir,
+    hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + treeHashes(usedColumns(t), g.domain), 0), openingHashes(plan.whir)),
+    opened = groups.reduce((n, g) => n + groupCells(g), 0);
   const frozen = plan.layouts.get('frozen')?.cells ?? 0;
   return {
     readingMacs: p.steps.reduce((n, s) => n + exprs(s).reduce((m, e) => m + macs(p, s.axes, e), 0), 0),
@@ -134,7 +126,7 @@ export function countPlan(plan: Plan): Counts {
       0,
     ),
     opened: opened + frozen,
-    grinds,
+    grinds: rounds.length + 1,
     grinding: plan.whir.params.grinding,
     permutations: rec.permutations,
     multiplications: rec.muls,

@@ -9,6 +9,7 @@ import { PACK_HEADER, phaseSum } from './estimate.js';
 import type { RecursionClass } from './recursion/class.js';
 import { endKeyShape } from './recursion/end.js';
 import { type Facts, epochBatches, leafRanges } from './recursion/run.js';
+import { settleMatrix } from './settle/shape.js';
 import { settleSchedule } from './settle/schedule.js';
 import { scheduleWords } from '../transcript/schedule.js';
 
@@ -51,16 +52,15 @@ const WITNESS = { row: 45, permutation: 1 };
 
 /** Cells, trees and weights of a settled stack: the commitment and its opening. */
 function settleCost(w: WhirShape, u: Units): number {
-  const { used } = w.trees[0];
-  return (treeHashes(used, w.rounds[0].domain) + openingHashes(w)) * u.hash + used * 2 ** w.logHeight * u.opened;
+  const { used, cells } = settleMatrix(w);
+  return (treeHashes(used, w.groups[0].domain) + openingHashes(w)) * u.hash + cells * u.opened;
 }
 
 /** Most bytes while a stack is committed and opened: its words, codeword or what stands for it, tree, weights and folded vector. */
 export function settleMemory(w: WhirShape, room: number): number {
-  const { used } = w.trees[0],
-    cells = used * 2 ** w.logHeight,
-    c = commitBytes({ words: used, logDomain: w.rounds[0].domain, logHeight: w.logHeight, tiled: false }, room);
-  return 8 * cells + c.kept + Math.max(c.work, 36 * cells + 72 * 2 ** w.logHeight);
+  const { used, cells, logHeight } = settleMatrix(w),
+    c = commitBytes({ words: used, logDomain: w.groups[0].domain, logHeight, tiled: false }, room);
+  return 8 * cells + c.kept + Math.max(c.work, 36 * cells + 72 * 2 ** logHeight);
 }
 
 /** Seconds of leaf, fold and end, from counts and units: what `estimateFold` takes where they were not measured. */

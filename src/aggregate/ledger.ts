@@ -1,5 +1,5 @@
-import { JOHNSON_M, type LedgerTerm, type WhirShape, whirLedger } from '../pcs/params.js';
-import { type Plan, hashOf } from '../tensor/plan.js';
+import { type GroupSpec, JOHNSON_M, type LedgerTerm, whirLedger } from '../pcs/params.js';
+import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { isOut } from '../tensor/statement.js';
 
 /** Challenges are elements of E: p^3 is just below 2^192. */
@@ -29,7 +29,7 @@ export interface Ledger {
 }
 
 /** log2 of the list size at the Johnson radius of a commitment of rate 2^-r: (m + 1/2)/sqrt(rho). */
-export const listBits = (s: WhirShape): number => Math.log2(JOHNSON_M + 0.5) + s.params.logInvRate / 2;
+export const listBits = (g: GroupSpec): number => Math.log2(JOHNSON_M + 0.5) + g.logInvRate / 2;
 
 const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, rounds: 1 });
 
@@ -38,7 +38,7 @@ const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, roun
  * the lists of both stacks: their product is charged to each.
  */
 export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
-  const list = listBits(plan.whir) + (plan.stateWhir ? listBits(plan.stateWhir) : 0),
+  const list = plan.whir.groups.reduce((n, g) => n + listBits(g), 0),
     at = (name: string, errors: number, rounds = 1): Omit<RunTerm, 'proof' | 'proofs'> => ({
       name,
       bits: CHALLENGE_BITS - Math.log2(errors) - list,
@@ -49,7 +49,8 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     n = plan.logup.vars,
     zeros = plan.program.constraints.filter((c) => c.kind === 'zero').length,
     tableClaims = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0),
-    claims = tableClaims + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.stateClasses.length;
+    claims =
+      tableClaims + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.states.reduce((s, t) => s + t.classes.length, 0);
   const out: Omit<RunTerm, 'proof' | 'proofs'>[] = [
     // The product of all denominators is a polynomial in gamma and beta; a tuple of `width` keys has powers of beta up to `width`.
     at(`LogUp: sum of 2^${n} fractions, keys of ${width}`, 2 ** n * width),
@@ -65,21 +66,22 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     at(`joining ${claims} claims for the openings`, claims),
   ];
   if (plan.frozenVars) out.push(at('frozen reduction: rounds', 2, plan.frozenVars));
-  if (plan.stateWhir) {
-    // Two codewords of one list agree at a random point with probability below degree/|E|; pairs of the list, for every tree that is left.
-    const s = plan.stateWhir,
-      cells = Math.max(...s.trees.map((t) => t.used)) * 2 ** s.logHeight,
-      trees = plan.stateClasses.filter(isOut).length;
+  const g = stateGroup(plan);
+  if (g) {
+    // Two codewords of one list differ in some class, and agree there at a random point with probability below degree/|E|; so does the adapter that the digest names with a codeword of
+    // another one. Pairs of the list and of it with that adapter, for every tree that is left.
+    const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.used))) * 2 ** g.logHeight,
+      trees = plan.states.filter((t) => isOut(t.name)).length,
+      list = 2 ** listBits(g);
     if (trees)
       out.push({
-        name: 'state point: one codeword of the list for all proofs that open it',
-        bits: CHALLENGE_BITS - (2 * listBits(s) - 1) - Math.log2(cells * trees),
+        name: 'state point: one codeword of the list for all proofs that open it, and one adapter',
+        bits: CHALLENGE_BITS - Math.log2((list * list) / 2 + list) - Math.log2(cells * trees),
         rounds: 1,
         kind: 'proved',
       });
   }
-  out.push(...whirLedger(plan.whir, 'witness opening').map(bare));
-  if (plan.stateWhir) out.push(...whirLedger(plan.stateWhir, 'state opening').map(bare));
+  out.push(...whirLedger(plan.whir, ['witness opening', 'state opening'], 'opening').map(bare));
   return out;
 }
 

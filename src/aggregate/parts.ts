@@ -1,5 +1,5 @@
 import { P } from '../field/goldilocks.js';
-import { LEFT, type ProofPart, type StepProof } from './state.js';
+import { LEFT, LEFT_WORDS, type ProofPart, type StepProof } from './state.js';
 
 /** A part's header: state commitments as decimal strings, loss, number of words. */
 export interface PartHeader {
@@ -40,7 +40,7 @@ export function readParts(raw: unknown, bad: (why: string) => never, take: (word
     const roots = Object.fromEntries(
       LEFT[kind].map((c) => {
         const r = given[c];
-        if (!Array.isArray(r) || r.length !== 10) return bad(`malformed state commitment ${c}`);
+        if (!Array.isArray(r) || r.length !== LEFT_WORDS[c]) return bad(`malformed state commitment ${c}`);
         return [
           c,
           r.map((y: unknown) => {

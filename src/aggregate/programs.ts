@@ -49,8 +49,11 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
   };
   const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
     parameters = {
-      main: { bits: config.proof.bits, logInvRate: config.proof.rate, grinding: GRINDING, hash: config.proof.hash },
-      state: { bits: config.proof.bits, logInvRate: stateRate(program.axes['P']), grinding: GRINDING, hash: config.proof.hash },
+      bits: config.proof.bits,
+      grinding: GRINDING,
+      hash: config.proof.hash,
+      rate: config.proof.rate,
+      stateRate: stateRate(program.axes['P']),
     },
     plan = makePlan(program, parameters);
   if (!accumulate) return { program, plan };

@@ -19,7 +19,7 @@ import { LEAST_BITS, runLedger } from './ledger.js';
 import { MANIFEST_VERSION, type Manifest } from './manifest.js';
 import { numbersOf, programsOf } from './programs.js';
 import { sameLayout } from '../tensor/layout.js';
-import type { Plan } from '../tensor/plan.js';
+import { type Plan, stateGroup } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 
@@ -59,8 +59,16 @@ const hex = (f: string): string => `sha256:${sha256File(f)}`;
 function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
   const a = from.layouts.get(left),
     b = to.layouts.get(entered),
-    tree = (p: Plan, c: TensorClass): string =>
-      JSON.stringify([p.stateWhir!.logHeight, p.stateWhir!.params.logInvRate, p.stateWhir!.trees[p.stateClasses.indexOf(c)].used]);
+    tree = (p: Plan, c: TensorClass): string => {
+      const g = stateGroup(p)!,
+        t = p.states.findIndex((x) => x.classes.includes(c));
+      return JSON.stringify([
+        g.logHeight,
+        g.logInvRate,
+        p.states[t].classes.map((x) => x.slice(0, 1)),
+        g.trees[t].parts.map((x) => x.used),
+      ]);
+    };
   if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered)) throw new Error(`${left} and ${entered} lie differently`);
 }
 
@@ -119,8 +127,10 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
   const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
   const last = update?.plan ?? plan;
-  linked(last, 'cOut', plan, 'cIn');
-  linked(last, 'oOut', last, 'oIn');
+  for (const p of [plan, last]) {
+    linked(last, 'cOut', p, 'cIn');
+    linked(last, 'oOut', p, 'oIn');
+  }
   if (update) for (const p of [plan, last]) linked(plan, 'aOut', p, 'aIn');
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });

@@ -1,10 +1,13 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
-import { commitBase } from '../pcs/index.js';
-import { fillStack, powerSum } from '../tensor/stack.js';
-import { frozenDigest, statePoint } from '../tensor/statement.js';
+import { commitBase, usedColumns } from '../pcs/index.js';
+import type { Tiled } from '../sumcheck/index.js';
+import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
+import { adapterDigest, columnsOf, commitment, partValue } from '../tensor/state.js';
+import { fillStack } from '../tensor/stack.js';
+import { ACC_WORDS, STATE_WORDS, commitmentLayout, frozenDigest, statePoint } from '../tensor/statement.js';
 import { tableColumns } from '../tensor/tables.js';
-import type { TensorClass } from '../tensor/types.js';
+import { VerificationError } from '../transcript/arith.js';
 import type { Programs } from './programs.js';
 import type { Setup } from './setup.js';
 
@@ -23,7 +26,10 @@ export interface StepProof {
 }
 
 /** State classes that a part leaves. */
-export const LEFT = { step: ['cOut', 'oOut'], micro: ['aOut'], update: ['cOut', 'oOut'] } as const;
+export const LEFT = { step: ['sOut'], micro: ['aOut'], update: ['sOut'] } as const;
+
+/** Words of each. */
+export const LEFT_WORDS = { sOut: STATE_WORDS, aOut: ACC_WORDS } as const;
 
 /** A run's proof as it travels: its steps, and the merge of their claims on frozen tensors. */
 export interface RunProof {
@@ -62,39 +68,77 @@ export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen
 /** Digest of a program without frozen tensors. */
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
-/** Commitment (root, point, value) to a state class computed from its tensors: what a verifier does for the initial and the released adapter. */
-export function stateRoot(k: Kernels, s: Programs, cls: 'cIn' | 'oIn' | 'aIn', state: AdapterState): bigint[] {
-  const plan = cls === 'oIn' && s.update ? s.update.plan : s.plan,
-    m = k.mark(),
-    w = plan.stateWhir!,
-    t = plan.stateClasses.indexOf(cls as TensorClass),
-    H = 2 ** w.logHeight,
-    stack = k.zeroed(8 * w.trees[t].used * H);
-  const values =
-    cls === 'cIn'
-      ? unflattenGroup(s.program, 'cIn', 'C', state.C)
-      : cls === 'aIn'
-        ? new Map([['acc', new BigInt64Array(state.C.length)]])
-        : new Map([
-            ['master', state.master],
-            ['mm', state.mm],
-            ['vv', state.vv],
-          ]);
-  const at = new Map(
-    [...values].map(([n, v]) => {
-      const p = k.alloc(8 * v.length);
-      k.i64.set(v, p / 8);
-      return [n, p] as const;
-    }),
-  );
-  fillStack(k, plan, cls, stack, (n) => at.get(n)!);
-  const { root } = commitBase(k, stack, w.trees[t].used, w.logHeight, w.params),
-    z = statePoint(root, w.params.hash),
-    value = powerSum(k, stack, w.trees[t].used * H, z);
-  k.release(m);
-  return [...root, ...z, ...value];
+/** A stack with the tensors of some state, at the places that a plan gives them; released by the caller. */
+function stateStack(
+  k: Kernels,
+  plan: Plan,
+  name: 'sIn' | 'aIn',
+  values: ReadonlyMap<string, BigInt64Array>,
+): { tree: number; stack: Tiled } {
+  const g = stateGroup(plan)!,
+    tree = plan.states.findIndex((t) => t.name === name),
+    { classes } = plan.states[tree],
+    { parts } = g.trees[tree],
+    H = 2 ** g.logHeight,
+    length = Math.max(...parts.map((p) => p.offset + p.used)) * H,
+    ptr = k.zeroed(8 * length),
+    at = new Map(
+      [...values].map(([n, v]) => {
+        const p = k.alloc(8 * v.length);
+        k.i64.set(v, p / 8);
+        return [n, p] as const;
+      }),
+    );
+  classes.forEach((c, i) => fillStack(k, plan, c, ptr + 8 * parts[i].offset * H, (n) => at.get(n)!));
+  return { tree, stack: { length, ptr } };
 }
 
-/** Commitment of zero accumulators, with which every step begins; ten zeros where micro-batches are not accumulated. */
+/** Commitment to a state computed from its tensors: what a verifier does for the initial one. */
+export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
+  const { plan } = s,
+    m = k.mark(),
+    g = stateGroup(plan)!,
+    { tree, stack } = stateStack(
+      k,
+      plan,
+      name,
+      name === 'aIn'
+        ? new Map([['acc', new BigInt64Array(state.C.length)]])
+        : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]),
+    ),
+    { parts } = g.trees[tree],
+    columns = columnsOf(k, stack, g.logHeight, parts),
+    { root } = commitBase(k, columns, usedColumns(g.trees[tree]), g.logHeight, { logInvRate: g.logInvRate, hash: hashOf(plan) }),
+    words = commitment(k, plan, tree, stack, root);
+  k.release(m);
+  return words;
+}
+
+/**
+ * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's own. The point is a hash of root and digest, so that it was
+ * drawn after the state and the adapter that is named here were both fixed: another adapter has the state's value there with probability cells/|E|.
+ */
+export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array): void {
+  const { plan } = s,
+    m = k.mark(),
+    g = stateGroup(plan)!,
+    { tree, stack } = stateStack(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+    at = plan.states[tree].classes.indexOf('cIn'),
+    part = g.trees[tree].parts[at],
+    { point, value } = commitmentLayout(plan.states[tree]),
+    digest = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
+    z = statePoint([...left.slice(0, 4), ...digest], hashOf(plan)),
+    own = partValue(k, g, stack, part, z);
+  k.release(m);
+  const same = (what: string, from: number, words: readonly bigint[]): void => {
+    if (words.some((w, i) => w !== left[from + i]))
+      throw new VerificationError('released adapter', `${what} is not that of the last state of the run`);
+  };
+  same('its digest', 4, digest);
+  same('its point', point, z);
+  same('its value', value(at), own);
+}
+
+/** Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. */
 export const zeroAccumulators = (k: Kernels, s: Programs, state: AdapterState): bigint[] =>
-  s.update ? stateRoot(k, s, 'aIn', state) : Array<bigint>(10).fill(0n);
+  s.update ? stateCommitment(k, s, 'aIn', state) : Array<bigint>(ACC_WORDS).fill(0n);

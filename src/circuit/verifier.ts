@@ -1,11 +1,19 @@
 import type { DeferredClaim } from '../tensor/deferred.js';
 import { type Plan, hashOf } from '../tensor/plan.js';
-import { type Statement, type StatementElems, contextWords, packPublic, packing, publicTensors } from '../tensor/statement.js';
+import {
+  type Statement,
+  type StatementElems,
+  commitmentLayout,
+  contextWords,
+  packPublic,
+  packing,
+  publicTensors,
+} from '../tensor/statement.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import type { CircuitChannel } from './channel.js';
 
-/** A program's statement as public words of the circuit, in a fixed order: context, public inputs, frozen digest, ten words per state. */
+/** A program's statement as public words of the circuit, in a fixed order: context, public inputs, frozen digest, the words of every state commitment. */
 export function statementWires(ch: CircuitChannel, plan: Plan, st?: Statement): StatementElems {
   const p = plan.program;
   const words = (n: number, v?: readonly bigint[]): Elem[] => Array.from({ length: n }, (_, k) => ch.publicWord(v?.[k] ?? 0n));
@@ -17,7 +25,7 @@ export function statementWires(ch: CircuitChannel, plan: Plan, st?: Statement): 
     context,
     publics,
     frozen: words(8, st?.frozen),
-    roots: Object.fromEntries(plan.stateClasses.map((c) => [c, words(10, st?.roots[c])])),
+    roots: Object.fromEntries(plan.states.map((t) => [t.name, words(commitmentLayout(t).words, st?.roots[t.name])])),
   };
 }
 

@@ -1,6 +1,6 @@
 import { isqrt } from '../field/fixedpoint.js';
 import { expFixed } from '../field/fixedpoint.js';
-import { ADAMW, type AdamConstants, adamwUpdate } from '../optim/adamw.js';
+import { ADAMW, type AdamConstants, adamwUpdate, declareMoments } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { type Format, ProgramBuilder, expr, operand, realTerm, term } from '../tensor/builder.js';
 import type { Program, Term } from '../tensor/types.js';
@@ -138,11 +138,14 @@ export function llamaProgram(o: LlamaProgramOptions): Program {
     adamwUpdate(b, 'g', o.adam);
   }
   if (o.kind === 'update') {
+    // Adapter and optimiser state are one commitment, which both programs of a step enter whole.
+    declareAdapter(b, o, 'C', 'cIn', ADAMW.C);
     b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g));
     adamwUpdate(b, 'acc', o.adam);
   }
   if (o.kind === 'step' || o.kind === 'update') b.step('C2.members', [], { op: 'unflatten', group: 'C2' });
   if (o.kind === 'micro') {
+    declareMoments(b);
     flattenGradient(b, o);
     b.tensor('acc', ['P'], 'aIn', fb(ADAMW.g));
     b.witness('acc2', ['P'], ADAMW.g, { cls: 'aOut' });

@@ -42,6 +42,16 @@ export interface AdamConstants {
 /** Names of the public scalars of one step, in the order of the schedule row. */
 export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'clipC'] as const;
 
+/** Declares the optimiser state that is entered: master copy and both moments over P. Returns the bounds of the second moment. */
+export function declareMoments(b: ProgramBuilder): { lo: bigint; hi: bigint; frac: number } {
+  const P = ['P'],
+    vBounds = { lo: 0n, hi: (1n << BigInt(ADAMW.vBits)) - 1n, frac: ADAMW.vFrac };
+  b.witness('master', P, ADAMW.master, { cls: 'oIn' });
+  b.witness('mm', P, ADAMW.m, { cls: 'oIn' });
+  b.tensor('vv', P, 'oIn', vBounds);
+  return vBounds;
+}
+
 /**
  * Adds the update. `g` names the flat gradient (format ADAMW.g). Declares state tensors master, mm, vv (oIn), master2, mm2, vv2 (oOut)
  * over P and expects the C' alias `C2` over P to exist.
@@ -55,10 +65,7 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   scalar('alpha', (1n << BigInt(F.alphaBits)) - 1n, F.alphaFrac);
   scalar('decay', (1n << 22n) - 1n, F.decayFrac);
   scalar('epsT', (1n << 36n) - 1n, F.epsFrac);
-  b.witness('master', P, F.master, { cls: 'oIn' });
-  b.witness('mm', P, F.m, { cls: 'oIn' });
-  const vBounds = { lo: 0n, hi: (1n << BigInt(F.vBits)) - 1n, frac: F.vFrac };
-  b.tensor('vv', P, 'oIn', vBounds);
+  const vBounds = declareMoments(b);
   // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could not be equal.
   b.witness('master2', P, F.master, { cls: 'oOut' });
   b.witness('mm2', P, F.m, { cls: 'oOut' });

@@ -27,7 +27,9 @@ const k = Kernels.single(),
 const H = 4,
   COLUMNS = 4,
   CELLS = COLUMNS * 2 ** H,
-  shape = whirShape({ bits: 4, logInvRate: 2, grinding: 0 }, 2, H, [{ used: COLUMNS, offset: 0 }]);
+  shape = whirShape({ bits: 4, grinding: 0 }, [
+    { logColumns: 2, logHeight: H, logInvRate: 2, trees: [{ parts: [{ used: COLUMNS, offset: 0 }] }] },
+  ]);
 
 const vector = (seed: number): bigint[] => Array.from({ length: CELLS }, (_, i) => BigInt((i * seed) % 101) - 50n);
 const u1 = vector(17),
@@ -69,9 +71,13 @@ const verify =
   (ch: Channel): void => {
     ch.publicWords('root', root);
     ch.publicWords('claim', [...x, ...y]);
-    verifyWhir(ch, shape, [root.map((w) => ch.constant(w)) as unknown as Digest], ch.constant(y), (pt) =>
-      powerExtension(ch, ch.constant(x), pt),
-    );
+    verifyWhir(ch, shape, [
+      {
+        roots: [root.map((w) => ch.constant(w)) as unknown as Digest],
+        value: ch.constant(y),
+        weights: (pt) => powerExtension(ch, ch.constant(x), pt),
+      },
+    ]);
   };
 
 /** Tries to open the mixed root as `v`, with one nonce after another; the number of tries that it took, or none. */
@@ -86,7 +92,7 @@ function open(v: { ptr: number }, x: Ext, y: Ext, tries: number): number | undef
     const w = k.alloc(24 * CELLS);
     k.u8.fill(0, w, w + 24 * CELLS);
     k.exports['addPowersExt'](w, k.exts([x]), k.exts([E.ONE]), CELLS);
-    openWhir(k, ch, shape, [mixed], { length: CELLS, ptr: v.ptr }, { length: CELLS, ptr: w }, y);
+    openWhir(k, ch, shape, [{ oracles: [mixed], f: { length: CELLS, ptr: v.ptr }, w: { length: CELLS, ptr: w }, value: y }]);
     const proof = ch.words();
     k.release(m);
     const vc = new NativeChannel(vk, proof);
@@ -106,7 +112,7 @@ function open(v: { ptr: number }, x: Ext, y: Ext, tries: number): number | undef
 describe('a commitment that two vectors share', () => {
   const x: Ext = [3n, 0n, 0n];
   it('opens to both of them by its root alone', () => {
-    expect(shape.rounds[0].queries).toBeLessThan(6);
+    expect(shape.groups[0].queries).toBeLessThan(6);
     expect(at(u1, x)).not.toEqual(at(u2, x));
     expect(open(one, x, at(u1, x), 400)).toBeDefined();
     expect(open(two, x, at(u2, x), 400)).toBeDefined();

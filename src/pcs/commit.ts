@@ -1,5 +1,6 @@
 import { root as rootOfUnity } from '../field/goldilocks.js';
 import { type MerkleHash, poseidon2Rows } from '../hash/rows.js';
+import type { WhirShape } from './params.js';
 import type { Kernels } from '../kernels/runtime.js';
 
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
@@ -62,6 +63,18 @@ export function commitBytes(
     codeword,
   };
 }
+
+/** Near bytes of openWhir that no tiling avoids: the folded vectors of every group, those joined, the second oracle with its vector. */
+export function openBytes(s: WhirShape): number {
+  const [next] = s.rounds,
+    folded = s.groups.reduce((n, g) => n + 48 * 2 ** g.logHeight, 0) + (s.groups.length > 1 ? 48 * s.cells : 0);
+  if (!next) return folded;
+  const c = commitBytes({ words: 3 * next.used, logDomain: next.domain, logHeight: next.rows, tiled: false }, SECOND_CODEWORD);
+  return folded + 24 * next.used * 2 ** next.rows + c.kept + c.work;
+}
+
+/** Most bytes of a later oracle's codeword that are kept. */
+export const SECOND_CODEWORD = 2 ** 27;
 
 function twiddles(k: Kernels, log: number): number {
   const tw = k.alloc(8 * 2 ** Math.max(log, 1));

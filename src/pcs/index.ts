@@ -1,5 +1,5 @@
 export * from './params.js';
 export { commitColumns, openRows, type Oracle } from './commit.js';
-export { commitBase, openWhir } from './prove.js';
-export { verifyWhir } from './verify.js';
-export { commitBytes } from './commit.js';
+export { type GroupOpening, commitBase, openWhir } from './prove.js';
+export { type GroupClaim, verifyWhir } from './verify.js';
+export { commitBytes, openBytes } from './commit.js';

@@ -1,23 +1,14 @@
 import { root as rootOfUnity, pow } from '../field/goldilocks.js';
 import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
+import { eqAt, eqTable } from '../poly/eq.js';
 import type { WhirShape } from './params.js';
 
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
 interface PowerClaim {
   readonly x: Elem;
   readonly coefficient: Elem;
+  /** Where its variables begin among those of the chain. */
   readonly from: number;
-}
-
-/** eq(r, c) for all c, first variable most significant. */
-function eqTable(ch: Channel, r: readonly Elem[]): Elem[] {
-  let out: Elem[] = [ch.constant(1n)];
-  for (const x of r)
-    out = out.flatMap((v) => {
-      const hi = ch.mul(v, x);
-      return [ch.sub(v, hi), hi];
-    });
-  return out;
 }
 
 const steps = new Map<number, readonly bigint[]>();
@@ -55,88 +46,174 @@ export function powerExtension(ch: Arith, x: Elem, point: readonly Elem[]): Elem
   return acc;
 }
 
-/**
- * Verifies sum_i w(i) f(i) = claim for the committed stack f. `evalWeights` gives the extension of w at the final point (most significant
- * variable first, logColumns + logHeight of them). Relation, argument and error terms: spec.md and params.ts.
- */
-export function verifyWhir(
-  ch: Channel,
-  shape: WhirShape,
-  roots: readonly Digest[],
-  claim: Elem,
-  evalWeights: (point: Elem[]) => Elem,
-): void {
-  if (roots.length !== shape.trees.length) throw new Error('one root per tree');
+/** x^n for a known n. */
+function powerOf(ch: Arith, x: Elem, n: number): Elem {
+  let out = ch.constant(1n),
+    power = x;
+  for (let rest = n; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2) out = ch.mul(out, power);
+    if (rest > 1) power = ch.mul(power, power);
+  }
+  return out;
+}
+
+/** A claim sum_i w(i) f(i) = value on a group. `weights` gives the extension of w at a point (most significant variable first, logColumns + logHeight of them). */
+export interface GroupClaim {
+  readonly roots: readonly Digest[];
+  readonly value: Elem;
+  readonly weights: (point: Elem[]) => Elem;
+}
+
+/** Verifies one claim on each group of committed stacks. Relation, argument and error terms: spec.md and params.ts. */
+export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
+  const { groups, vars } = shape;
+  if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))
+    throw new Error('one claim per group, one root per tree');
   const point: Elem[] = [],
-    powers: PowerClaim[] = [];
-  let now = claim,
-    previous: readonly Digest[] = roots;
-  const round = (label: string): void => {
+    powers: PowerClaim[] = [],
+    zero = ch.constant(0n);
+  /** One round of the sumcheck of `now`: the next claim and the challenge. */
+  const round = (label: string, now: Elem): { now: Elem; r: Elem } => {
     const [s0, s2] = ch.read(`${label} sumcheck`, 2),
       r = ch.sample(`${label} r`);
-    point.push(r);
     const s1 = ch.sub(ch.sub(now, ch.add(s0, s0)), s2);
-    now = ch.mulAdd(r, ch.mulAdd(r, s2, s1), s0);
+    return { r, now: ch.mulAdd(r, ch.mulAdd(r, s2, s1), s0) };
   };
-  let final: Elem[] = [];
-  shape.rounds.forEach((rd, i) => {
-    for (let c = 0; c < rd.columns; c++) round(`whir ${i}`);
-    const next = shape.rounds[i + 1];
-    let root: Digest | undefined, z: Elem | undefined, y: Elem | undefined;
-    if (next) {
-      root = ch.readDigest(`whir ${i} root`);
-      z = ch.sample(`whir ${i} z`);
-      [y] = ch.read(`whir ${i} ood`, 1);
-    } else final = ch.read('whir final', 2 ** rd.rows);
-    ch.grind(`whir ${i} work`, shape.params.grinding);
-    const positions = Array.from({ length: rd.queries }, () => ch.sampleBits(`whir ${i} query`, rd.domain));
-    const eq = eqTable(ch, point.slice(point.length - rd.columns)),
-      caps = previous.map((rt) => ch.merkleCap(`whir ${i} cap`, rt, rd.cap));
-    const xs: Elem[] = [],
-      values: Elem[] = [];
-    for (const bits of positions) {
-      let v = ch.constant(0n);
+  /** What the rows of some trees fold to at queried positions, and the positions as points of the domain. */
+  const query = (
+    label: string,
+    o: { queries: number; domain: number; cap: number },
+    trees: readonly (readonly { used: number; offset: number }[])[],
+    roots: readonly Digest[],
+    challenges: readonly Elem[],
+    words: 1 | 3,
+  ): { x: Elem; value: Elem }[] => {
+    const positions = Array.from({ length: o.queries }, () => ch.sampleBits(`${label} query`, o.domain)),
+      eq = eqTable(ch, challenges),
+      caps = roots.map((rt) => ch.merkleCap(`${label} cap`, rt, o.cap));
+    return positions.map((bits) => {
+      let value = zero;
       caps.forEach((cap, t) => {
-        const ext = i > 0,
-          used = ext ? 2 ** rd.columns : shape.trees[t].used,
-          offset = ext ? 0 : shape.trees[t].offset;
-        const leaf = ch.merkleOpen(`whir ${i} row`, cap, bits, ext ? 3 * used : used);
-        for (let j = 0; j < used; j++) v = ch.mulAdd(eq[offset + j], ext ? compose(ch, leaf, 3 * j) : leaf[j], v);
+        const leaf = ch.merkleOpen(`${label} row`, cap, bits, words * trees[t].reduce((n, p) => n + p.used, 0));
+        let at = 0;
+        for (const { used, offset } of trees[t])
+          for (let j = 0; j < used; j++) {
+            value = ch.mulAdd(eq[offset + j], words === 3 ? compose(ch, leaf, at) : leaf[at], value);
+            at += words;
+          }
       });
-      xs.push(domainPoint(ch, bits));
-      values.push(v);
+      return { x: domainPoint(ch, bits), value };
+    });
+  };
+
+  // Every group by itself, down to a vector of its height.
+  const folded = claims.map((c, i) => {
+    const challenges: Elem[] = [];
+    let now = c.value;
+    for (let v = 0; v < groups[i].logColumns; v++) {
+      const next = round(`whir 0${groups.length > 1 ? ` ${i}` : ''}`, now);
+      now = next.now;
+      challenges.push(next.r);
     }
-    if (root && z !== undefined && y !== undefined) {
-      const gamma = ch.sample(`whir ${i} gamma`);
-      let g = gamma;
-      const from = point.length;
-      now = ch.mulAdd(g, y, now);
-      powers.push({ x: z, coefficient: g, from });
-      xs.forEach((x, q) => {
-        g = ch.mul(g, gamma);
-        now = ch.mulAdd(g, values[q], now);
-        powers.push({ x, coefficient: g, from });
-      });
-      previous = [root];
-    } else {
-      // The last vector is known: its encoding must agree with every answer.
-      xs.forEach((x, q) => {
-        let acc = final[final.length - 1];
-        for (let k = final.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, final[k]);
-        ch.assertEqual(acc, values[q], 'WHIR final vector');
-      });
-    }
+    return { now, challenges };
   });
-  const folded = final;
+  // The vectors are parts of the next one, whose claim joins theirs.
+  const own = groups.map((): PowerClaim[] => []),
+    coefficients = [ch.constant(1n)];
+  let now = folded[0].now,
+    final: Elem[] = [],
+    roots: readonly Digest[] = [];
+  for (let i = 0; i <= shape.rounds.length; i++) {
+    const label = `whir ${i}`,
+      last = i > 0 ? shape.rounds[i - 1] : undefined,
+      next = shape.rounds[i];
+    const challenges: Elem[] = [];
+    if (last)
+      for (let v = 0; v < last.columns; v++) {
+        const step = round(label, now);
+        now = step.now;
+        challenges.push(step.r);
+        point.push(step.r);
+      }
+    let z: Elem | undefined, y: Elem | undefined, root: Digest | undefined;
+    if (next) {
+      root = ch.readDigest(`${label} root`);
+      z = ch.sample(`${label} z`);
+      [y] = ch.read(`${label} ood`, 1);
+    } else final = ch.read('whir final', last ? 2 ** last.rows : shape.cells);
+    ch.grind(`${label} work`, shape.params.grinding);
+    const answers = last
+      ? [{ list: query(label, last, [[{ used: last.used, offset: 0 }]], roots, challenges, 3), group: undefined }]
+      : groups.map((g, n) => ({
+          list: query(
+            groups.length > 1 ? `${label} ${n}` : label,
+            g,
+            g.trees.map((t) => t.parts),
+            claims[n].roots,
+            folded[n].challenges,
+            1,
+          ),
+          group: n as number | undefined,
+        }));
+    if (next || (!last && groups.length > 1)) {
+      // One challenge joins all claims on the next vector; where it is sent in clear, those of the groups alone.
+      const gamma = ch.sample(`${label} gamma`),
+        from = point.length;
+      let g = coefficients[0];
+      if (!last)
+        for (const f of folded.slice(1)) {
+          g = ch.mul(g, gamma);
+          coefficients.push(g);
+          now = ch.mulAdd(g, f.now, now);
+        }
+      if (z !== undefined && y !== undefined) {
+        g = ch.mul(g, gamma);
+        now = ch.mulAdd(g, y, now);
+        // The vector ends with its last part: its powers of z are those of the parts, each from where it begins.
+        if (last) powers.push({ x: z, coefficient: g, from });
+        else groups.forEach((o, n) => own[n].push({ x: z!, coefficient: ch.mul(g, powerOf(ch, z!, o.at)), from }));
+        for (const { list, group } of answers)
+          for (const { x, value } of list) {
+            g = ch.mul(g, gamma);
+            now = ch.mulAdd(g, value, now);
+            (group === undefined ? powers : own[group]).push({ x, coefficient: g, from });
+          }
+      }
+    }
+    if (!next)
+      // The last vector is known: its encoding must agree with every answer.
+      for (const { list, group } of answers) {
+        const known = group === undefined ? final : final.slice(groups[group].at, groups[group].at + 2 ** groups[group].logHeight);
+        for (const { x, value } of list) {
+          let acc = known[known.length - 1];
+          for (let k = known.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, known[k]);
+          ch.assertEqual(acc, value, 'WHIR final vector');
+        }
+      }
+    if (root) roots = [root];
+  }
   const start = point.length;
-  for (let k = 0; k < shape.final; k++) round('whir end');
+  for (let k = 0; k < shape.final; k++) {
+    const step = round('whir end', now);
+    now = step.now;
+    point.push(step.r);
+  }
   const eq = eqTable(ch, point.slice(start));
-  let value = ch.constant(0n);
-  folded.forEach((v, k) => {
+  let value = zero;
+  final.forEach((v, k) => {
     value = ch.mulAdd(eq[k], v, value);
   });
-  let weight = evalWeights(point);
-  for (const p of powers) weight = ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from)), weight);
+  const sum = (list: readonly PowerClaim[], skip: number, start: Elem): Elem =>
+    list.reduce((s, p) => ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from + skip)), s), start);
+  // A group's weights stand at its part of the vector: eq of the leading variables at the part's number.
+  const weight = claims.reduce(
+    (s, c, i) => {
+      const bits = vars - groups[i].logHeight,
+        inside = ch.mul(coefficients[i], c.weights([...folded[i].challenges, ...point.slice(bits)]));
+      return ch.mulAdd(eqAt(ch, point.slice(0, bits), groups[i].at / 2 ** groups[i].logHeight), sum(own[i], bits, inside), s);
+    },
+    sum(powers, 0, zero),
+  );
   ch.assertEqual(ch.mul(value, weight), now, 'WHIR final sum');
 }
 

@@ -13,7 +13,9 @@ import {
   VerificationError,
   scheduleWords,
 } from '../transcript/index.js';
-import { commitBase, openWhir, verifyWhir, whirLedger, whirShape } from './index.js';
+import { eqTable } from '../poly/eq.js';
+import { type Columns, commitColumns } from './commit.js';
+import { type GroupSpec, groupCells, openPermutations, openWhir, usedColumns, verifyWhir, whirLedger, whirShape } from './index.js';
 
 const k = Kernels.single();
 const rnd = (s: number): (() => bigint) => {
@@ -23,100 +25,178 @@ const rnd = (s: number): (() => bigint) => {
     return x % P;
   };
 };
-const params = { bits: 40, logInvRate: 2, grinding: 4 };
+const params = { bits: 40, grinding: 4 };
 
-function setup(
-  seed: number,
-  logColumns: number,
-  logHeight: number,
-  used: number[],
-  tamper: { f?: boolean; claim?: boolean; hook?: (l: string, w: readonly bigint[]) => readonly bigint[] } = {},
-) {
-  const r = rnd(seed),
-    H = 2 ** logHeight,
-    total = used.reduce((a, b) => a + b, 0);
-  const f = k.alloc(8 * total * H),
-    w = k.alloc(24 * total * H);
-  for (let i = 0; i < total * H; i++) {
-    k.i64[f / 8 + i] = BigInt.asIntN(64, r()) >> 20n;
-    k.writeExt(w + 24 * i, [r(), r(), r()]);
-  }
-  const weights = k.readExts(w, total * H);
-  let claim: Ext = E.ZERO;
-  for (let i = 0; i < total * H; i++) claim = E.add(claim, E.mulBase(weights[i], ((k.i64[f / 8 + i] % P) + P) % P));
+/** A group of so many columns and rows; a tree a list of parts, a part the columns it holds behind the one before. */
+const group = (logColumns: number, logHeight: number, trees: readonly (number | readonly number[])[], logInvRate = 2): GroupSpec => {
   let at = 0;
-  const trees = used.map((u) => {
-    const t = { used: u, offset: at };
-    at += u;
-    return t;
-  });
-  const shape = whirShape(params, logColumns, logHeight, trees);
-  const oracles = trees.map((t) => commitBase(k, f + 8 * t.offset * H, t.used, logHeight, params));
-  const roots = oracles.map((o) => o.root);
-  if (tamper.f) k.i64[f / 8 + 3] += 1n;
-  if (tamper.claim) claim = E.add(claim, E.ONE);
-  const run = (ch: Channel, rs: readonly bigint[][], value: Ext) => {
-    const ds = rs.map((x) => x.map((v) => ch.constant(v)));
-    ds.forEach((d: Elem[]) => ch.publicElems('root', d));
-    verifyWhir(ch, shape, ds as never, ch.constant(value), (pt) => {
-      let eq: Elem[] = [ch.constant(1n)];
-      for (const x of pt)
-        eq = eq.flatMap((v) => {
-          const hi = ch.mul(v, x);
-          return [ch.sub(v, hi), hi];
-        });
-      return weights.reduce<Elem>((s, v, i) => ch.mulAdd(eq[i], ch.constant(v), s), ch.constant(0n));
+  return {
+    logColumns,
+    logHeight,
+    logInvRate,
+    trees: trees.map((t) => ({
+      parts: (typeof t === 'number' ? [t] : t).map((used) => {
+        at += used;
+        return { used, offset: at - used };
+      }),
+    })),
+  };
+};
+
+interface Tamper {
+  f?: number;
+  claim?: number;
+  hook?: (l: string, w: readonly bigint[]) => readonly bigint[];
+}
+
+function setup(seed: number, groups: readonly GroupSpec[], tamper: Tamper = {}) {
+  const r = rnd(seed),
+    shape = whirShape(params, groups);
+  const stacks = groups.map((g, n) => {
+    const H = 2 ** g.logHeight,
+      cells = groupCells(g),
+      f = k.zeroed(8 * cells),
+      w = k.alloc(24 * cells);
+    for (const { used, offset } of g.trees.flatMap((t) => t.parts))
+      for (let i = offset * H; i < (offset + used) * H; i++) k.i64[f / 8 + i] = BigInt.asIntN(64, r()) >> 20n;
+    for (let i = 0; i < cells; i++) k.writeExt(w + 24 * i, [r(), r(), r()]);
+    const weights = k.readExts(w, cells);
+    let claim = weights.reduce<Ext>((s, x, i) => E.add(s, E.mulBase(x, ((k.i64[f / 8 + i] % P) + P) % P)), E.ZERO);
+    const oracles = g.trees.map((t) => {
+      const columns = t.parts.flatMap((p) => Array.from({ length: p.used }, (_, j) => p.offset + j));
+      const fill: Columns['fill'] = (dst, from, count) => {
+        for (let c = 0; c < count; c++)
+          k.u8.copyWithin(dst + 8 * c * H, f + 8 * columns[from + c] * H, f + 8 * (columns[from + c] + 1) * H);
+      };
+      return commitColumns(k, {
+        ptr: 0,
+        fill,
+        used: columns.length,
+        logHeight: g.logHeight,
+        logDomain: g.logHeight + g.logInvRate,
+        ext: false,
+      });
     });
+    if (tamper.f === n) k.i64[f / 8 + 3] += 1n;
+    if (tamper.claim === n) claim = E.add(claim, E.ONE);
+    return { cells, f, w, weights, claim, oracles };
+  });
+  const roots = stacks.map((s) => s.oracles.map((o) => o.root));
+  const run = (ch: Channel, rs: readonly (readonly bigint[][])[]) => {
+    const ds = rs.map((list) => list.map((x) => x.map((v) => ch.constant(v))));
+    ds.flat().forEach((d: Elem[]) => ch.publicElems('root', d));
+    verifyWhir(
+      ch,
+      shape,
+      stacks.map((s, n) => ({
+        roots: ds[n] as never,
+        value: ch.constant(s.claim),
+        weights: (pt) => {
+          const eq = eqTable(ch, pt);
+          return s.weights.reduce<Elem>((sum, v, i) => ch.mulAdd(eq[i], ch.constant(v), sum), ch.constant(0n));
+        },
+      })),
+    );
   };
   const rec = new RecordingChannel();
-  run(rec, roots, claim);
+  run(rec, roots);
   const prover = new ProverChannel(rec.schedule, { hook: tamper.hook });
-  roots.forEach((x) => prover.publicWords('root', x));
-  openWhir(k, prover, shape, oracles, { length: total * H, ptr: f }, { length: total * H, ptr: w }, claim);
+  roots.flat().forEach((x) => prover.publicWords('root', x));
+  openWhir(
+    k,
+    prover,
+    shape,
+    stacks.map((s) => ({ oracles: s.oracles, f: { length: s.cells, ptr: s.f }, w: { length: s.cells, ptr: s.w }, value: s.claim })),
+  );
   const proof = prover.words();
-  const verify = (p: BigUint64Array, rs = roots): void => {
+  const verify = (p: BigUint64Array, rs: readonly (readonly bigint[][])[] = roots): void => {
     const native = new NativeChannel(k, p);
     try {
-      run(native, rs, claim);
+      run(native, rs);
       native.finish();
     } finally {
       native.close();
     }
   };
-  return { proof, verify, schedule: rec.schedule, roots };
+  return { proof, verify, schedule: rec.schedule, roots, shape };
 }
 
 describe('WHIR', () => {
-  it.each([
-    [2, 6, [4]],
-    [3, 9, [5]],
-    [2, 8, [1, 2]],
-    [4, 10, [3, 4, 2]],
-    [0, 5, [1]],
-    [1, 9, [1]],
-    [2, 10, [3]],
-    // Three committed vectors: each is opened after the next one is made.
-    [1, 14, [2]],
-  ])('opens 2^%i columns of 2^%i rows, trees %j', (c, h, used) => {
+  it.each<[string, GroupSpec[]]>([
+    ['4 columns of 2^6 rows', [group(2, 6, [4])]],
+    ['5 of 8 columns', [group(3, 9, [5])]],
+    ['two trees', [group(2, 8, [1, 2])]],
+    ['three trees', [group(4, 10, [3, 4, 2])]],
+    ['one column', [group(0, 5, [1])]],
+    ['one of two columns', [group(1, 9, [1])]],
+    ['3 of 4 columns', [group(2, 10, [3])]],
+    // Each committed vector is opened after the next one is made.
+    ['later oracles', [group(1, 14, [2])]],
+    ['a second group, lower and at another rate', [group(2, 10, [3]), group(2, 7, [1, 2], 4)]],
+    ['a second group that is higher', [group(2, 6, [4]), group(3, 10, [[2, 1], 3], 3)]],
+    ['groups of one height', [group(1, 9, [2]), group(2, 9, [[1, 2]], 5)]],
+    ['groups whose vectors are sent', [group(2, 5, [3]), group(1, 3, [[1, 1]], 4)]],
+    ['three groups', [group(2, 8, [3]), group(0, 11, [1], 3), group(3, 4, [5], 5)]],
+    [
+      'a tree of two parts with a gap before the second',
+      [
+        {
+          ...group(3, 8, [1]),
+          trees: [
+            {
+              parts: [
+                { used: 2, offset: 0 },
+                { used: 3, offset: 4 },
+              ],
+            },
+          ],
+        },
+      ],
+    ],
+  ])('opens %s', (_n, groups) => {
     const m = k.mark(),
-      s = setup(7, c, h, used);
+      s = setup(7, groups);
     expect(s.proof.length).toBe(scheduleWords(s.schedule));
     s.verify(s.proof);
+    for (let i = 0; i < s.proof.length; i += 1 + Math.floor(s.proof.length / 40)) {
+      const bad = s.proof.slice();
+      bad[i] ^= 1n;
+      expect(() => s.verify(bad), String(i)).toThrow(VerificationError);
+    }
     k.release(m);
   });
-  it('rejects a changed stack, a wrong claim, a wrong root', () => {
+  const joint = [group(2, 10, [3]), group(2, 7, [1, [1, 1]], 4)];
+  it('rejects a changed stack, a wrong claim, a wrong root of either group', () => {
     const m = k.mark();
-    for (const t of [{ f: true }, { claim: true }]) {
-      const s = setup(3, 2, 8, [3], t);
-      expect(() => s.verify(s.proof)).toThrow(VerificationError);
-    }
-    const s = setup(3, 2, 8, [3]);
-    expect(() => s.verify(s.proof, [[1n, 2n, 3n, 4n]])).toThrow(VerificationError);
+    for (const n of [0, 1])
+      for (const t of [{ f: n }, { claim: n }]) {
+        const s = setup(3, joint, t);
+        expect(() => s.verify(s.proof), JSON.stringify(t)).toThrow(VerificationError);
+      }
+    const s = setup(3, joint);
+    const other = (n: number, t: number): readonly bigint[][][] =>
+      s.roots.map((list, i) => list.map((x, j) => (i === n && j === t ? [1n, 2n, 3n, 4n] : x)));
+    for (const [n, t] of [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+    ])
+      expect(() => s.verify(s.proof, other(n, t))).toThrow(VerificationError);
+    expect(() => s.verify(s.proof, [s.roots[0], [s.roots[1][1], s.roots[1][0]]])).toThrow(VerificationError);
+    k.release(m);
+  });
+  it('rejects claims that are false by opposite amounts', () => {
+    // Joined without a challenge, two errors would cancel out.
+    const m = k.mark(),
+      s = setup(3, joint);
+    const off = setup(3, joint, { claim: 0 });
+    expect(off.proof.length).toBe(s.proof.length);
+    expect(() => off.verify(off.proof)).toThrow(VerificationError);
     k.release(m);
   });
   it('rejects every mutated word, without any other error', () => {
     const m = k.mark(),
-      s = setup(11, 2, 8, [3]);
+      s = setup(11, joint);
     fc.assert(
       fc.property(fc.nat(s.proof.length - 1), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (i, x) => {
         const bad = s.proof.slice();
@@ -131,24 +211,105 @@ describe('WHIR', () => {
     k.release(m);
   });
   it('rejects an adaptive prover that changes a message and re-derives the transcript', () => {
-    const m = k.mark();
-    for (const label of ['whir 0 sumcheck', 'whir 0 ood', 'whir 0 root', 'whir 0 cap', 'whir final', 'whir end sumcheck']) {
-      const s = setup(5, 2, 10, [3], { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
+    const m = k.mark(),
+      labels = new Set(setup(5, joint).schedule.flatMap((x) => (['ext', 'digest', 'cap', 'opening'].includes(x.kind) ? [x.label] : [])));
+    expect([...labels]).toContain('whir 0 1 row');
+    for (const label of labels) {
+      const s = setup(5, joint, { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
       expect(() => s.verify(s.proof), label).toThrow(VerificationError);
     }
     k.release(m);
   });
-  it('buys the bits it claims', () => {
-    for (const [bits, rate] of [
-      [100, 2],
-      [128, 2],
-      [128, 1],
-    ]) {
-      const s = whirShape({ bits, logInvRate: rate, grinding: 18 }, 6, 19, [{ used: 40, offset: 0 }]);
-      for (const t of whirLedger(s)) if (t.kind === 'proved') expect(t.bits, t.name).toBeGreaterThanOrEqual(bits);
-    }
-    expect(whirShape({ bits: 128, logInvRate: 2, grinding: 18 }, 7, 18, [{ used: 80, offset: 0 }]).rounds.map((r) => r.queries)).toEqual([
-      113, 56, 38,
+  it('refuses trees outside their stack, and as many claims as there are groups', () => {
+    expect(() => whirShape(params, [group(1, 5, [3])])).toThrow('outside the stack');
+    expect(() => whirShape(params, [group(1, 31, [2])])).toThrow('two-adicity');
+    const { shape } = setup(1, [group(2, 6, [4])]),
+      rec = new RecordingChannel();
+    expect(() => verifyWhir(rec, shape, [])).toThrow('one claim per group');
+  });
+  it('buys the bits it claims, with the fewest hashes for its caps', () => {
+    for (const bits of [100, 128])
+      for (const r of [1, 2, 3, 4])
+        for (const h of [4, 9, 15, 19, 22])
+          for (const groups of [
+            [group(6, h, [40], r)],
+            [
+              group(6, h, [40], r),
+              group(
+                6,
+                Math.max(3, h - 4),
+                [
+                  [5, 13],
+                  [5, 13],
+                ],
+                5,
+              ),
+            ],
+          ]) {
+            const s = whirShape({ bits, grinding: 16 }, groups);
+            for (const t of whirLedger(s, ['a', 'b'])) if (t.kind === 'proved') expect(t.bits, t.name).toBeGreaterThanOrEqual(bits);
+            for (const o of [...s.groups, ...s.rounds]) {
+              const cost = (cap: number): number => o.queries * (o.domain - cap) + 2 ** cap;
+              for (let c = 0; c <= o.domain; c++) expect(cost(o.cap)).toBeLessThanOrEqual(cost(c));
+            }
+            // Domains shrink and rates fall; every vector has a place.
+            s.rounds.reduce(
+              (last, x) => {
+                expect(x.domain).toBeLessThan(last.domain);
+                expect(x.logInvRate).toBeGreaterThanOrEqual(last.logInvRate);
+                return x;
+              },
+              { domain: Math.max(...s.groups.map((g) => g.domain)), logInvRate: Math.min(...s.groups.map((g) => g.logInvRate)) },
+            );
+            expect(new Set(s.groups.map((g) => g.at)).size).toBe(s.groups.length);
+            for (const g of s.groups) expect(g.at % 2 ** g.logHeight).toBe(0);
+          }
+  });
+  it('takes the rounds that a reader can check by hand', () => {
+    // 128 bits, 36 columns of 2^18 rows at rate 1/4 beside 38 of 2^11 at 1/32.
+    const s = whirShape({ bits: 128, grinding: 16 }, [
+      group(6, 18, [36]),
+      group(
+        6,
+        11,
+        [
+          [5, 14],
+          [5, 14],
+        ],
+        5,
+      ),
     ]);
+    expect(s.groups.map((g) => [g.domain, g.queries, g.cap, g.at])).toEqual([
+      [20, 115, 7, 0],
+      [16, 46, 6, 2 ** 18],
+    ]);
+    expect([s.cells, s.vars]).toEqual([2 ** 18 + 2 ** 11, 19]);
+    expect(openPermutations(115, 20, 36)).toBe(115 * (5 + 13) + 127);
+    expect(s.rounds.map((r) => [r.columns, r.rows, r.used, r.domain, r.queries])).toMatchInlineSnapshot(`
+      [
+        [
+          6,
+          13,
+          33,
+          16,
+          77,
+        ],
+        [
+          4,
+          9,
+          16,
+          14,
+          46,
+        ],
+        [
+          3,
+          6,
+          8,
+          13,
+          33,
+        ],
+      ]
+    `);
+    expect(usedColumns(s.groups[1].trees[0])).toBe(19);
   });
 });

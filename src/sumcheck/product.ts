@@ -7,6 +7,7 @@ import type { Ext } from '../transcript/arith.js';
 export interface Tiled {
   readonly length: number;
   readonly ptr?: number;
+  /** Whether `f` holds elements of E; weights always do. */ readonly ext?: boolean;
   /** Writes the 2^log entries from `from` on, a multiple of 2^log at most `maxLog`, to dst; zeros beyond the length. */
   readonly fill?: (dst: number, from: number, log: number) => void;
   readonly maxLog?: number;
@@ -27,7 +28,7 @@ interface Side {
 }
 
 /**
- * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words, w in E. The vectors lie near if they fit; otherwise
+ * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words (or E), w in E. The vectors lie near if they fit; otherwise
  * every round is one pass over tiles that folds by the last challenge, adds to the next message and stores far, until what is left fits.
  * Destroys w where it is near.
  */
@@ -48,7 +49,7 @@ export class ProductSumcheck {
     vars: number,
   ) {
     const side = (t: Tiled, base: boolean): Side => ({ n: t.length, base, ptr: t.ptr, fill: t.fill, maxLog: t.maxLog ?? TILE_LOG });
-    this.#f = side(f, true);
+    this.#f = side(f, !f.ext);
     this.#w = side(w, false);
     this.#vars = vars;
     this.#out = k.alloc(64 * k.threads);
@@ -108,15 +109,16 @@ export class ProductSumcheck {
       f.ptr = dst;
       f.base = false;
     }
-    const bytes = 24 * f.n;
+    const bytes = 24 * f.n,
+      mine = [f, w].filter((x) => x.ptr! >= this.#start).sort((x, y) => x.ptr! - y.ptr!);
     if (own && k.mark() - this.#start > 4 * bytes) {
-      const from = k.alloc(2 * bytes);
-      k.u8.copyWithin(from, f.ptr!, f.ptr! + bytes);
-      k.u8.copyWithin(from + bytes, w.ptr!, w.ptr! + bytes);
+      // Moved down in the order in which they lie: neither overwrites the other.
       k.release(this.#start);
-      f.ptr = k.alloc(2 * bytes);
-      w.ptr = f.ptr + bytes;
-      k.u8.copyWithin(f.ptr, from, from + 2 * bytes);
+      for (const x of mine) {
+        const from = x.ptr!;
+        x.ptr = k.alloc(bytes);
+        k.u8.copyWithin(x.ptr, from, from + bytes);
+      }
     }
     this.#end = own ? k.mark() : undefined;
     return { f: f.ptr!, w: w.ptr!, n: f.n };
@@ -176,7 +178,8 @@ export class ProductSumcheck {
       up = Math.ceil(n / t) * t;
     // A near base vector that stays one is folded to E later.
     const bytes = sides.reduce(
-      (b, s) => b + (r === undefined ? (s.ptr === undefined ? (s.base ? 8 : 24) * up : 0) + (s.base ? 12 * n : 0) : 24 * up),
+      (b, s) =>
+        b + (r === undefined ? (s.ptr === undefined ? (s.base ? 8 : 24) * up : 0) + (s.base ? 24 * Math.min(n, folded / 2) : 0) : 24 * up),
       0,
     );
     if (!must && bytes + t * TILE_BYTES + 1024 > k.room) return false;

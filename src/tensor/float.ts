@@ -27,6 +27,13 @@ export class FloatReading extends Reading {
     this.init(inputs);
   }
 
+  /** State that no step reads, which only commitments need. */
+  protected override optional(t: TensorSpec): boolean {
+    const group = t.aliasOf ?? t.group,
+      own = this.program.tensors.filter((o) => o.name === t.name || (group !== undefined && (o.aliasOf ?? o.group) === group));
+    return ['cIn', 'oIn', 'aIn'].includes(t.cls) && own.every((o) => !this.#read.has(o.name));
+  }
+
   /** A copy of a tensor's real values. */
   read(name: string): Float64Array {
     return this.view(name).slice();

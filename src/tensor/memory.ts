@@ -1,6 +1,6 @@
 import { logUpMemory } from '../lookup/index.js';
-import { type WhirShape, commitBytes } from '../pcs/index.js';
-import type { Plan } from './plan.js';
+import { type WhirGroup, commitBytes, groupCells, openBytes, usedColumns } from '../pcs/index.js';
+import { type Plan, stateGroup } from './plan.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);
 const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
@@ -85,28 +85,23 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   phase('keys', 12 * Math.max(0, ...lookups), far);
   // State, witness: stacks, trees.
   const stackBytes = (length: number): number => (8 * length > STACK_SHARE * room() ? 0 : 8 * length);
-  const commit = (w: WhirShape, length: number, keep: number): { near: boolean; codeword: boolean } => {
-    const stack = stackBytes(length);
+  const commit = (g: WhirGroup, keep: number): { near: boolean; codeword: boolean } => {
+    const stack = stackBytes(groupCells(g));
     base += stack;
     let codeword = false;
-    for (const t of w.trees) {
-      const b = commitBytes(
-        { words: t.used, logDomain: w.logHeight + w.params.logInvRate, logHeight: w.logHeight, tiled: stack === 0 },
-        keep - base,
-      );
+    for (const t of g.trees) {
+      const b = commitBytes({ words: usedColumns(t), logDomain: g.domain, logHeight: g.logHeight, tiled: stack === 0 }, keep - base);
       phase('commit', b.kept + b.work, far);
       base += b.kept;
       codeword = b.codeword;
     }
     return { near: stack > 0, codeword };
   };
-  const s = plan.stateWhir,
-    last = s?.trees[s.trees.length - 1],
-    stateLength = s && last ? (last.offset + last.used) * 2 ** s.logHeight : 0,
-    state = s ? commit(s, stateLength, 0) : undefined;
+  const [witness] = plan.whir.groups,
+    group = stateGroup(plan),
+    state = group ? commit(group, 0) : undefined;
   const leaves = sum(plan.logup.boxes.map((b) => b.dims.reduce((x, y) => x * y, 1))),
-    length = plan.whir.trees[0].used * 2 ** plan.whir.logHeight,
-    main = commit(plan.whir, length, cap - 60 * leaves);
+    main = commit(witness, cap - Math.max(60 * leaves, openBytes(plan.whir)));
   // LogUp over tables of denominators and numerators.
   const logup = logUpMemory(plan.logup, room() - 48 * rows, 24 * rows);
   phase('logup', 48 * rows + logup.near, far + logup.far);
@@ -121,7 +116,7 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   // Openings: weights and folded stack, then the first folded vector, committed.
   const tables = (): number => 24 * Math.max(0, ...Object.values(plan.extended.axes)),
     halves = (n: number, vars: number, near: boolean): PhaseMemory => {
-      const whole = 24 * n + 12 * n + (near ? 0 : 8 * n);
+      const whole = 24 * n + 24 * Math.min(n, 2 ** (vars - 1)) + (near ? 0 : 8 * n);
       if (whole <= room()) return { near: whole + tables(), far: 0 };
       let left = Math.min(n, 2 ** (vars - 1)),
         most = 0;
@@ -133,20 +128,16 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
     const h = halves(frozen.cells, plan.frozenVars, false);
     phase('frozen', h.near, h.far);
   }
-  const open = (w: WhirShape, n: number, near: boolean, codeword: boolean): void => {
-    const h = halves(n, w.logColumns + w.logHeight, near);
-    phase('open', h.near, h.far);
-    const next = w.rounds[1],
-      height = 2 ** w.logHeight,
-      m = 2 ** (w.logHeight + w.params.logInvRate);
-    const c = next
-      ? commitBytes({ words: 3 * 2 ** next.columns, logDomain: next.domain, logHeight: next.rows, tiled: false }, 2 ** 27)
-      : { kept: 0, work: 0 };
-    const again = codeword ? 0 : 8 * m * (1 + Math.min(8, w.trees[0].used));
-    phase('open', tables() + 72 * height + c.kept + Math.max(c.work, again));
-  };
-  open(plan.whir, length, main.near, main.codeword);
-  if (s && state) open(s, stateLength, state.near, state.codeword);
+  // Groups one after another, each leaving two folded vectors; then the joined ones and the second oracle.
+  let kept = 0,
+    again = 0;
+  for (const [g, at] of [[witness, main] as const, ...(group && state ? [[group, state] as const] : [])]) {
+    const h = halves(groupCells(g), g.logColumns + g.logHeight, at.near);
+    phase('open', kept + h.near, h.far);
+    kept += 48 * 2 ** g.logHeight;
+    if (!at.codeword) again = Math.max(again, 8 * 2 ** g.domain * (1 + Math.min(8, ...g.trees.map(usedColumns))));
+  }
+  phase('open', tables() + openBytes(plan.whir) + again);
   const near = Math.max(...Object.values(phases).map((x) => x.near)),
     most = Math.max(...Object.values(phases).map((x) => x.far));
   return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most, fits: near <= cap };

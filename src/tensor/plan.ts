@@ -1,10 +1,19 @@
 import type { HashName } from '../hash/rows.js';
 import { type LogUpShape, logUpShape, varsOf } from '../lookup/index.js';
-import { type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
+import { type GroupSpec, type WhirGroup, type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
 import type { SumcheckAxis } from '../sumcheck/index.js';
 import { contractedAxes } from './bounds.js';
 import { type StackLayout, layoutClass } from './layout.js';
-import type { Access, Constraint, Program, Segment, TableSpec, TensorClass, TensorSpec } from './types.js';
+import {
+  COMMIT_CLASSES,
+  type Access,
+  type Constraint,
+  type Program,
+  type Segment,
+  type TableSpec,
+  type TensorClass,
+  type TensorSpec,
+} from './types.js';
 
 /** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */
 export type Slot =
@@ -90,16 +99,25 @@ export function tableFactors(plan: Plan, i: number): { factor: Factor; column: n
   return out;
 }
 
-export interface ProofOptions {
-  readonly main: WhirParams;
-  /** Its hash is that of `main`. */
-  readonly state: WhirParams;
+/** Parameters of a proof: of the opening, and log2 of the inverse rates of witness and state. */
+export interface ProofOptions extends WhirParams {
+  readonly rate: number;
+  readonly stateRate: number;
 }
 
 /** Hash of all trees and of the transcript of a plan's proofs; Poseidon2 where nothing is said, as for what circuits will verify. */
-export const hashOf = (plan: { readonly options?: ProofOptions }): HashName => plan.options?.main.hash ?? 'poseidon2';
+export const hashOf = (plan: { readonly options?: ProofOptions }): HashName => plan.options?.hash ?? 'poseidon2';
 
-export const STATE_CLASSES = ['cIn', 'oIn', 'aIn', 'cOut', 'oOut', 'aOut'] as const;
+/** Commitments to state: adapter and optimiser state share a tree, accumulators have their own; entered and left. */
+export const STATES = ['sIn', 'aIn', 'sOut', 'aOut'] as const;
+export type StateName = (typeof STATES)[number];
+const CLASSES = { sIn: ['cIn', 'oIn'], aIn: ['aIn'], sOut: ['cOut', 'oOut'], aOut: ['aOut'] } as const;
+
+/** One commitment to state: its classes, in the order of its tree's parts. */
+export interface StateTree {
+  readonly name: StateName;
+  readonly classes: readonly TensorClass[];
+}
 
 /** Everything about a proof that follows from the program and the parameters alone. */
 export interface Plan {
@@ -118,9 +136,10 @@ export interface Plan {
   readonly axes: readonly SumcheckAxis[];
   readonly factors: readonly Factor[];
   readonly terms: readonly PlannedTerm[];
+  /** Opening of the witness and, as a second group, of the state. */
   readonly whir: WhirShape;
-  readonly stateWhir?: WhirShape;
-  readonly stateClasses: readonly TensorClass[];
+  /** Trees of the state, in the order of the group's. */
+  readonly states: readonly StateTree[];
   readonly frozenVars: number;
 }
 
@@ -143,8 +162,11 @@ function slices(
   });
 }
 
+/** The group of the state, if there is one. */
+export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups[1];
+
 /** Height and columns of a stack of `cells` cells, at most 64 columns. */
-export function stackShape(cells: number, most = 7): { logColumns: number; logHeight: number; used: number } {
+export function stackShape(cells: number, most = 6): { logColumns: number; logHeight: number; used: number } {
   const vars = Math.max(3, varsOf(cells)),
     logColumns = Math.min(most, vars - 3),
     logHeight = vars - logColumns;
@@ -154,13 +176,47 @@ export function stackShape(cells: number, most = 7): { logColumns: number; logHe
 const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind === 'segment' ? t.segment.axes : undefined);
 
 /**
- * log2 of the inverse rate of state commitments: 1/32, which needs few queries, while their domain has at most 2^21 points; a higher rate for
- * larger adapters, whose trees would outgrow memory, down to 1/4.
+ * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there would be more than 2^18 rows; 1/32, which needs few queries,
+ * while the domain has at most 2^22 points; a higher rate for larger adapters, whose trees would outgrow memory, down to 1/4.
  */
-export const stateRate = (parameters: number): number => Math.max(2, Math.min(5, 21 - stackShape(8 * parameters, 6).logHeight));
+export function stateShape(cells: number): { logColumns: number; logHeight: number; rate: number } {
+  const vars = Math.max(3, varsOf(cells)),
+    { logColumns, logHeight } = stackShape(cells, Math.max(6, Math.min(8, vars - 18)));
+  return { logColumns, logHeight, rate: Math.max(2, Math.min(5, 22 - logHeight)) };
+}
+
+/** log2 of the inverse rate of the state commitments of an adapter of so many parameters: two states of four words each. */
+export const stateRate = (parameters: number): number => stateShape(8 * parameters).rate;
+
+/** The stack of all state: every class is a part of its tree, from a column on that is aligned with its largest block. */
+function stateStack(
+  program: Program,
+  layouts: ReadonlyMap<TensorClass, StackLayout>,
+  states: readonly StateTree[],
+  logInvRate: number,
+): GroupSpec {
+  const cells = (c: TensorClass): number => layouts.get(c)!.cells,
+    // Commitments to one state must agree between micro, update and step programs: the height depends on the number of parameters alone.
+    P = program.axes['P'],
+    all = P ? 8 * P : states.reduce((n, s) => n + s.classes.reduce((m, c) => m + cells(c), 0), 0),
+    most = 2 ** Math.max(6, stateShape(all).logColumns);
+  for (let h = Math.max(2, stateShape(all).logHeight); ; h++) {
+    let offset = 0;
+    const trees = states.map(({ classes }) => ({
+      parts: classes.map((c) => {
+        // A block larger than a column must start at a multiple of its size; columns in between are zero and in no tree.
+        const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))),
+          unit = 2 ** Math.max(0, log - h),
+          part = { used: Math.ceil(cells(c) / 2 ** h), offset: Math.ceil(offset / unit) * unit };
+        offset = part.offset + part.used;
+        return part;
+      }),
+    }));
+    if (offset <= most) return { logColumns: varsOf(offset), logHeight: h, logInvRate, trees };
+  }
+}
 
 export function makePlan(program: Program, options: ProofOptions): Plan {
-  if ((options.main.hash ?? 'poseidon2') !== (options.state.hash ?? 'poseidon2')) throw new RangeError('one proof has one hash');
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
   const tables: LookupTable[] = [
     ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
@@ -217,7 +273,7 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     ],
   };
   const layouts = new Map<TensorClass, StackLayout>();
-  for (const cls of ['witness', ...STATE_CLASSES, 'frozen'] as const) {
+  for (const cls of COMMIT_CLASSES) {
     const l = layoutClass(extended, cls);
     if (l.cells) layouts.set(cls, l);
   }
@@ -271,33 +327,14 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   });
   const axes = order.filter((a) => used.has(a)).map((axis) => ({ axis, size: program.axes[axis], vars: varsOf(program.axes[axis]) }));
 
-  const main = stackShape(layouts.get('witness')!.cells);
-  const whir = whirShape(options.main, main.logColumns, main.logHeight, [{ used: main.used, offset: 0 }]);
-  const stateClasses = STATE_CLASSES.filter((c) => layouts.has(c));
-  let stateWhir: WhirShape | undefined;
-  if (stateClasses.length) {
-    const cells = stateClasses.map((c) => layouts.get(c)!.cells);
-    // Roots of one state must agree between micro, update and step programs: the height depends on the parameter count alone.
-    let h = Math.max(
-      2,
-      stackShape(Math.max(8 * (program.axes['P'] ?? 0), ...(program.axes['P'] ? [] : [cells.reduce((x, y) => x + y, 0)])), 6).logHeight,
-    );
-    // A block larger than a column must start at a multiple of its size: offsets are aligned, columns in between are zero.
-    for (; ; h++) {
-      let offset = 0;
-      const trees = stateClasses.map((c, i) => {
-        const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))),
-          unit = 2 ** Math.max(0, log - h);
-        const used = Math.ceil(cells[i] / 2 ** h),
-          t = { used, offset: Math.ceil(offset / unit) * unit };
-        offset = t.offset + used;
-        return t;
-      });
-      if (offset > 64) continue;
-      stateWhir = whirShape(options.state, varsOf(offset), h, trees);
-      break;
-    }
-  }
+  const { used: columns, ...main } = stackShape(layouts.get('witness')!.cells),
+    groups: GroupSpec[] = [{ ...main, logInvRate: options.rate, trees: [{ parts: [{ used: columns, offset: 0 }] }] }];
+  const states = STATES.flatMap((name): StateTree[] => {
+    const classes = CLASSES[name].filter((c) => layouts.has(c));
+    return classes.length ? [{ name, classes }] : [];
+  });
+  if (states.length) groups.push(stateStack(program, layouts, states, options.stateRate));
+  const whir = whirShape(options, groups);
   const frozen = layouts.get('frozen');
   return {
     program,
@@ -315,8 +352,7 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     factors,
     terms,
     whir,
-    ...(stateWhir ? { stateWhir } : {}),
-    stateClasses,
+    states,
     frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0,
   };
 }

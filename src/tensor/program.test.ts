@@ -10,7 +10,7 @@ import { frozenStack, proveProgram, scheduleOf } from './prove.js';
 import { frozenDigest, packPublic, packing } from './statement.js';
 import { verifyProgram } from './verify.js';
 
-const options = { main: { bits: 30, logInvRate: 2, grinding: 3 }, state: { bits: 30, logInvRate: 3, grinding: 3 } };
+const options = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
 const k = Kernels.single(),
   vk = Kernels.single();
 
@@ -134,7 +134,7 @@ describe('program proofs', () => {
     const publics = new Map(s.statement.publics);
     publics.set('rate', BigInt64Array.of(8n));
     expect(() => s.verify(s.proof, { ...s.statement, publics })).toThrow(VerificationError);
-    expect(() => s.verify(s.proof, { ...s.statement, roots: { ...s.statement.roots, cOut: s.statement.roots['cIn'] } })).toThrow(
+    expect(() => s.verify(s.proof, { ...s.statement, roots: { ...s.statement.roots, sOut: s.statement.roots['sIn'] } })).toThrow(
       VerificationError,
     );
     const other = s.frozen.slice();

@@ -2,22 +2,23 @@ import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Keys, type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
-import { commitBase, openWhir, type Oracle } from '../pcs/index.js';
+import { type GroupOpening, type Oracle, type WhirGroup, commitBase, groupCells, openBytes, openWhir, usedColumns } from '../pcs/index.js';
 import { ProductSumcheck, type SumFactor, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE, sumcheckBytes } from './memory.js';
-import { type Factor, type LookupTable, type Plan, hashOf, tableFactors, tableTag } from './plan.js';
+import { type Factor, type LookupTable, type Plan, hashOf, stateGroup, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
-import { fillStack, powerSum } from './stack.js';
-import { type Statement, isOut, statePoint } from './statement.js';
-import { type StackPart, stackTiles, weightTiles } from './tiles.js';
+import { columnsOf, commitment } from './state.js';
+import { fillStack } from './stack.js';
+import { type Statement, commitmentLayout } from './statement.js';
+import { type Powers, type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
 import { preamble } from './verify.js';
 
 export { fillStack, scheduleOf };
 
-/** A committed state: roots and trees per class over one stack, near or read in tiles from the tensors. */
+/** A committed state: trees over one stack, near or read in tiles from the tensors, and the words of their commitments by name. */
 export interface StateOracles {
   readonly stack: Tiled;
   readonly oracles: readonly Oracle[];
@@ -40,43 +41,23 @@ function stackOf(
   return { length: cells, ptr };
 }
 
-/** What commitBase takes: the address of columns from `first` on, or a function that writes them. */
-function columnsOf(t: Tiled, logHeight: number, first = 0): number | ((dst: number, from: number, n: number) => void) {
-  const H = 2 ** logHeight;
-  if (t.ptr !== undefined) return t.ptr + 8 * first * H;
-  return (dst, from, n) => {
-    for (let c = 0; c < n; c++) t.fill!(dst + 8 * c * H, (first + from + c) * H, logHeight);
-  };
-}
-
 const stateParts = (plan: Plan): StackPart[] =>
-  plan.stateClasses.map((cls, t) => ({ cls, at: plan.stateWhir!.trees[t].offset * 2 ** plan.stateWhir!.logHeight }));
+  plan.states.flatMap(({ classes }, t) => {
+    const g = stateGroup(plan)!;
+    return classes.map((cls, i) => ({ cls, at: g.trees[t].parts[i].offset * 2 ** g.logHeight }));
+  });
 
 /** Commits the state tensors of a reading. */
 export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): StateOracles | undefined {
-  const s = plan.stateWhir;
-  if (!s) return undefined;
-  const last = s.trees[s.trees.length - 1],
-    cells = (last.offset + last.used) * 2 ** s.logHeight,
-    stack = stackOf(k, plan, stateParts(plan), cells, s.logHeight, (n) => reading.ptr.get(n)!);
-  const oracles = s.trees.map((t) => commitBase(k, columnsOf(stack, s.logHeight, t.offset), t.used, s.logHeight, s.params));
-  return { stack, oracles, roots: Object.fromEntries(plan.stateClasses.map((c, t) => [c, oracles[t].root])) };
+  const g = stateGroup(plan);
+  if (!g) return undefined;
+  const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!),
+    parameters = { logInvRate: g.logInvRate, hash: hashOf(plan) };
+  const oracles = g.trees.map((t) => commitBase(k, columnsOf(k, stack, g.logHeight, t.parts), usedColumns(t), g.logHeight, parameters));
+  const roots = Object.fromEntries(plan.states.map((_, t) => [plan.states[t].name, commitment(k, plan, t, stack, oracles[t].root)]));
+  return { stack, oracles, roots };
 }
 
-/** sum_i z^i f(i) over the tree of a class: powers of one block, then Horner over blocks. */
-export function stateValue(k: Kernels, plan: Plan, state: StateOracles, cls: TensorClass, z: Ext): Ext {
-  const s = plan.stateWhir!,
-    t = s.trees[plan.stateClasses.indexOf(cls)],
-    H = 2 ** s.logHeight,
-    { ptr, fill } = state.stack;
-  return powerSum(
-    k,
-    ptr !== undefined ? ptr + 8 * t.offset * H : (dst, from, log) => fill!(dst, t.offset * H + from, log),
-    t.used * H,
-    z,
-    s.logHeight,
-  );
-}
 /** Frozen stack of a plan from the integers of its tensors. */
 export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
   const cells = plan.layouts.get('frozen')?.cells ?? 0,
@@ -135,29 +116,24 @@ export function proveProgram(
   const publics = new Map<string, BigInt64Array | Int32Array>();
   for (const t of p.tensors)
     if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
-  const roots: Record<string, bigint[]> = {};
-  for (const c of plan.stateClasses) {
-    const z = statePoint(state!.roots[c], hashOf(plan));
-    roots[c] = [...state!.roots[c], ...z, ...stateValue(k, plan, state!, c, z)];
-  }
+  const roots = state?.roots ?? {};
   const statement: Statement = { ...(o.context ? { context: o.context } : {}), roots, frozen: o.frozenDigest, publics };
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, hash: hashOf(plan), ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
-  const shape = plan.whir,
-    H = 2 ** shape.logHeight,
-    used = shape.trees[0].used;
-  const stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], used * H, shape.logHeight, address);
-  // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword.
+  const [main] = plan.whir.groups,
+    { parts } = main.trees[0],
+    stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], groupCells(main), main.logHeight, address);
+  // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword, as does the opening.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
-  const oracle = commitBase(k, columnsOf(stack, shape.logHeight), used, shape.logHeight, shape.params, k.room - 60 * leaves);
+  const oracle = commitBase(
+    k,
+    columnsOf(k, stack, main.logHeight, parts),
+    usedColumns(main.trees[0]),
+    main.logHeight,
+    { logInvRate: main.logInvRate, hash: hashOf(plan) },
+    k.room - Math.max(60 * leaves, openBytes(plan.whir)),
+  );
   ch.sendDigest('root witness', oracle.root);
-  const outs = plan.stateClasses.filter(isOut);
-  if (outs.length) {
-    ch.sendExt(
-      'state values',
-      outs.map((c) => roots[c].slice(7) as unknown as Ext),
-    );
-  }
 
   phase('logup');
   const gamma = ch.sample('gamma'),
@@ -297,12 +273,19 @@ export function proveProgram(
   plan.factors.forEach((f, i) => {
     if (f.tensor.cls !== 'public') add(f, values[i]);
   });
-  const single = plan.stateClasses.map((c) => {
-    const [z, y] = [4, 7].map((at) => roots[c].slice(at, at + 3) as unknown as Ext),
-      coefficient = a;
-    sums.set(c, E.add(sums.get(c) ?? E.ZERO, E.mul(a, y)));
-    a = E.mul(a, alpha);
-    return { z, coefficient };
+  const group = stateGroup(plan),
+    powers: Powers[] = [];
+  let stateValue = E.ZERO;
+  plan.states.forEach((t, n) => {
+    const { point, value } = commitmentLayout(t),
+      words = (at: number): Ext => roots[t.name].slice(at, at + 3) as unknown as Ext,
+      H = 2 ** group!.logHeight;
+    t.classes.forEach((_, i) => {
+      const { used, offset } = group!.trees[n].parts[i];
+      powers.push({ at: offset * H, length: used * H, z: words(point), coefficient: a });
+      stateValue = E.add(stateValue, E.mul(a, words(value(i))));
+      a = E.mul(a, alpha);
+    });
   });
 
   if (claims.has('frozen')) {
@@ -320,26 +303,21 @@ export function proveProgram(
     k.release(m);
   }
   phase('open');
-  const mOpen = k.mark(),
-    w = weightTiles(k, plan, [{ cls: 'witness', at: 0 }], used * H, claims, rho, points);
-  openWhir(k, ch, shape, [oracle], stack, { ...w, maxLog: shape.logHeight }, sums.get('witness') ?? E.ZERO);
-  k.release(mOpen);
-  if (plan.stateWhir && state) {
-    const m = k.mark(),
-      s = plan.stateWhir,
-      powers = s.trees.map(({ used, offset }, t) => ({ at: offset * 2 ** s.logHeight, length: used * 2 ** s.logHeight, ...single[t] })),
-      ws = weightTiles(k, plan, stateParts(plan), state.stack.length, claims, rho, points, powers);
-    openWhir(
-      k,
-      ch,
-      s,
-      state.oracles,
-      state.stack,
-      { ...ws, maxLog: s.logHeight },
-      plan.stateClasses.reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), E.ZERO),
-    );
-    k.release(m);
-  }
+  const claimWeights = (parts: StackPart[], g: WhirGroup, powers: readonly Powers[] = []): Tiled => ({
+    ...weightTiles(k, plan, parts, groupCells(g), claims, rho, points, powers),
+    maxLog: g.logHeight,
+  });
+  const opened: GroupOpening[] = [
+    { oracles: [oracle], f: stack, w: claimWeights([{ cls: 'witness', at: 0 }], main), value: sums.get('witness') ?? E.ZERO },
+  ];
+  if (group && state)
+    opened.push({
+      oracles: state.oracles,
+      f: state.stack,
+      w: claimWeights(stateParts(plan), group, powers),
+      value: plan.states.flatMap((t) => t.classes).reduce<Ext>((x, c) => E.add(x, sums.get(c) ?? E.ZERO), stateValue),
+    });
+  openWhir(k, ch, plan.whir, opened);
   const proof = ch.words();
   k.release(start);
   return { proof, statement };

@@ -218,11 +218,17 @@ export abstract class Reading {
     for (let i = 0; i < m; i++) for (let j = 0; j <= i && j < n; j++) this.kernels.f64[p + i * n + j] = 1;
   }
 
+  /** Whether an input may be left out: none, where the values are committed. */
+  protected optional(_t: TensorSpec): boolean {
+    return false;
+  }
+
   #requireInputs(filled: ReadonlySet<string>): void {
     const columns = new Set(this.program.tables.flatMap((t) => t.columns));
     for (const t of this.program.tensors) {
       const input = t.cls === 'frozen' || t.cls === 'public' || t.cls === 'cIn' || t.cls === 'oIn' || t.cls === 'aIn';
       if (!input || filled.has(t.name) || columns.has(t.name) || t.publicKind === 'causal' || this.#computed.has(t.name)) continue;
+      if (this.optional(t)) continue;
       const group = t.aliasOf ?? t.group;
       if (group !== undefined && this.program.tensors.some((o) => (o.aliasOf ?? o.group) === group && filled.has(o.name))) continue;
       throw new InputError(t.name, 'no value given');

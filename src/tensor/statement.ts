@@ -5,29 +5,48 @@ import type { HashName } from '../hash/rows.js';
 import { varsOf } from '../lookup/index.js';
 import { type Arith, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
+import type { StateName, StateTree } from './plan.js';
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 4;
+export const PROOF_VERSION = 5;
 
 /**
- * Point of the state commitment with this root: a hash of the root, so that it is drawn after the committed words and yet anyone who holds the state
- * makes the same commitment, without the proof that left it.
+ * Where the words of a state commitment lie: root of the tree, digest of the adapter where it holds one, point z, then one value a class.
+ * A class's value is sum_i z^i f(i) over its cells.
  */
-export function statePoint(root: readonly bigint[], hash: HashName = 'poseidon2'): Ext {
-  const [a, b, c] = merkleHash(hash).hashWords(DOMAIN.state, root.slice(0, 4));
+export function commitmentLayout(t: StateTree): { readonly point: number; readonly value: (i: number) => number; readonly words: number } {
+  const point = t.classes.some(isAdapter) ? 8 : 4;
+  return { point, value: (i) => point + 3 + 3 * i, words: point + 3 + 3 * t.classes.length };
+}
+
+/** Words of the commitments of a run's programs: to adapter and optimiser state, and to accumulators. */
+export const STATE_WORDS = commitmentLayout({ name: 'sIn', classes: ['cIn', 'oIn'] }).words,
+  ACC_WORDS = commitmentLayout({ name: 'aIn', classes: ['aIn'] }).words;
+
+/** Whether a class is the adapter's: whoever holds an adapter can tell whether a commitment is to it, by digest, point and value. */
+export function isAdapter(c: TensorClass): boolean {
+  return c === 'cIn' || c === 'cOut';
+}
+
+/**
+ * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the committed words and yet anyone who holds
+ * the state makes the same commitment, without the proof that left it.
+ */
+export function statePoint(rootAndDigest: readonly bigint[], hash: HashName = 'poseidon2'): Ext {
+  const [a, b, c] = merkleHash(hash).hashWords(DOMAIN.state, rootAndDigest);
   return [a, b, c];
 }
 
-/** Whether a state class is left by a program rather than entered. */
-export const isOut = (c: TensorClass): boolean => c === 'cOut' || c === 'oOut' || c === 'aOut';
+/** Whether a state is left by a program rather than entered. */
+export const isOut = (name: StateName): boolean => name === 'sOut' || name === 'aOut';
 
 /** Public inputs of a program: integers of dense tensors, ids of one-hot tensors. */
 export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
 
 /**
- * What a program proof is about. State commitments by class, ten words each: Merkle root, point z, value y. A root alone binds a list of
- * codewords, of which the next proof could open another one; f(z) = y at a point that is a hash of the root leaves one of them (docs/protocol.md,
+ * What a program proof is about. State commitments by name (words: commitmentLayout). A root alone binds a list of
+ * codewords, of which the next proof could open another one; its values at a point that is a hash of the root leave one of them (docs/protocol.md,
  * section 8). Digest of the frozen integers, public inputs.
  */
 export interface Statement {
@@ -84,11 +103,13 @@ export function packPublic(p: Program, t: TensorSpec, values: BigInt64Array | In
 }
 
 /** Handles of a statement given by value. Throws VerificationError for public inputs outside their formats. */
-export function statementElems(ch: Arith, p: Program, classes: readonly TensorClass[], st: Statement): StatementElems {
+export function statementElems(ch: Arith, p: Program, states: readonly StateTree[], st: Statement): StatementElems {
   const elems = (words: readonly bigint[]): Elem[] => words.map((w) => ch.constant(w));
   return {
     context: elems(contextWords(st)),
-    roots: Object.fromEntries(classes.map((c) => [c, elems(statementWords(`root ${c}`, st.roots[c], 10))])),
+    roots: Object.fromEntries(
+      states.map((t) => [t.name, elems(statementWords(`state ${t.name}`, st.roots[t.name], commitmentLayout(t).words))]),
+    ),
     frozen: elems(statementWords('frozen digest', st.frozen, 8)),
     publics: new Map(publicTensors(p).map((t) => [t.name, elems(packPublic(p, t, st.publics.get(t.name)))])),
   };

@@ -1,17 +1,18 @@
 import { boxIndicator, boxPoint, boxWeight, verifyLogUp } from '../lookup/index.js';
 import { compose, powerExtension } from '../pcs/verify.js';
-import { verifyWhir } from '../pcs/index.js';
+import { type GroupClaim, verifyWhir } from '../pcs/index.js';
 import { causal, eqAt, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/index.js';
 import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import { DOMAIN } from '../hash/poseidon2.js';
-import { type Factor, type Plan, hashOf, tableFactors, tableTag } from './plan.js';
+import { type Factor, type Plan, type StateName, hashOf, stateGroup, tableFactors, tableTag } from './plan.js';
 import {
   PROOF_VERSION,
   type Statement,
   type StatementElems,
+  commitmentLayout,
   isOut,
   packPublic,
   contextWords,
@@ -31,16 +32,22 @@ function header(plan: Plan): { label: string; words: bigint[] }[] {
     d = programDigest(plan.program);
     digests.set(plan, d);
   }
-  const shape = [plan.whir, ...(plan.stateWhir ? [plan.stateWhir] : [])].flatMap((s) => [
-    s.params.bits,
-    s.params.logInvRate,
-    s.params.grinding,
-    s.logColumns,
-    s.logHeight,
-    s.trees.length,
-    ...s.trees.flatMap((t) => [t.used, t.offset]),
-    s.final,
-  ]);
+  const { params, groups, rounds, final } = plan.whir;
+  const shape = [
+    params.bits,
+    params.grinding,
+    groups.length,
+    ...groups.flatMap((g) => [
+      g.logInvRate,
+      g.logColumns,
+      g.logHeight,
+      g.trees.length,
+      ...g.trees.flatMap((t) => [t.parts.length, ...t.parts.flatMap((x) => [x.used, x.offset])]),
+    ]),
+    rounds.length,
+    ...rounds.flatMap((r) => [r.columns, r.logInvRate]),
+    final,
+  ];
   return [
     // The hash by name, but for Poseidon2, whose transcripts circuits reproduce.
     { label: 'protocol', words: [BigInt(PROOF_VERSION), ...d, ...(hashOf(plan) === 'blake3' ? [2n] : [])] },
@@ -51,7 +58,7 @@ function header(plan: Plan): { label: string; words: bigint[] }[] {
   ];
 }
 
-/** What is absorbed next: context, public inputs, frozen digest, state commitments. Point and value of a state that is left come after its root. */
+/** What is absorbed next: context, public inputs, frozen digest, state commitments. */
 function statementParts<T>(
   plan: Plan,
   context: readonly T[],
@@ -63,7 +70,7 @@ function statementParts<T>(
     { label: 'context', words: context },
     { label: 'public inputs', words: publicTensors(plan.program).flatMap((t) => [...publics(t.name)]) },
     { label: 'frozen digest', words: frozen },
-    ...plan.stateClasses.map((c) => ({ label: `root ${c}`, words: roots[c].slice(0, isOut(c) ? 4 : 10) })),
+    ...plan.states.map(({ name }) => ({ label: `state ${name}`, words: roots[name] })),
   ];
 }
 
@@ -76,7 +83,7 @@ export function preamble(plan: Plan, st: Statement): { label: string; words: rea
 
 /** Verifies one program proof against a statement given by value: see verifyStatement. */
 export const verifyProgram = (ch: Channel, plan: Plan, st: Statement): DeferredClaim =>
-  verifyStatement(ch, plan, statementElems(ch, plan.program, plan.stateClasses, st));
+  verifyStatement(ch, plan, statementElems(ch, plan.program, plan.states, st));
 
 /**
  * Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled. Sections 4 to 7 of
@@ -90,17 +97,17 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
   for (const w of statementParts(plan, st.context, (n) => st.publics.get(n)!, st.frozen, st.roots)) ch.publicElems(w.label, w.words);
   const publics = new PublicValues(ch, plan, st);
   const witness = ch.readDigest('root witness');
-  const ext = (c: TensorClass, at: number): Elem => compose(ch, st.roots[c], at),
-    outs = plan.stateClasses.filter(isOut),
-    left = new Map<TensorClass, { z: Elem; y: Elem }>();
-  if (outs.length)
-    ch.read('state values', outs.length).forEach((y, i) => {
-      const [a, b, c] = ch.hash(DOMAIN.state, st.roots[outs[i]].slice(0, 4));
-      const z = ch.compose(a, b, c);
-      ch.assertEqual(z, ext(outs[i], 4), `state point ${outs[i]}`);
-      ch.assertEqual(y, ext(outs[i], 7), `state value ${outs[i]}`);
-      left.set(outs[i], { z, y });
-    });
+  // Point and values of the state's commitments; the point of a state that is left follows from its root.
+  const states = plan.states.map((t) => {
+    const words = st.roots[t.name],
+      { point, value } = commitmentLayout(t),
+      z = compose(ch, words, point);
+    if (isOut(t.name)) {
+      const [a, b, c] = ch.hash(DOMAIN.state, words.slice(0, point));
+      ch.assertEqual(ch.compose(a, b, c), z, `state point ${t.name}`);
+    }
+    return { root: words.slice(0, 4) as unknown as Digest, z, values: t.classes.map((_, i) => compose(ch, words, value(i))) };
+  });
   const gamma = ch.sample('gamma'),
     beta = ch.sample('beta');
   const { rho, num, den } = verifyLogUp(ch, plan.logup);
@@ -228,14 +235,16 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
   plan.factors.forEach((f, i) => {
     if (f.tensor.cls !== 'public') add(f, values[i]);
   });
-  const single = plan.stateClasses.map((c) => {
-    const out = left.get(c),
-      z = out?.z ?? ext(c, 4),
-      coefficient = a;
-    totals.set(c, ch.mulAdd(a, out?.y ?? ext(c, 7), totals.get(c) ?? zero));
-    a = ch.mul(a, alpha);
-    return { z, coefficient };
-  });
+  let stateTotal = zero;
+  const single = states.map(({ z, values }) => ({
+    z,
+    coefficients: values.map((y) => {
+      const coefficient = a;
+      stateTotal = ch.mulAdd(a, y, stateTotal);
+      a = ch.mul(a, alpha);
+      return coefficient;
+    }),
+  }));
 
   // Frozen: a sumcheck down to one evaluation, which is returned.
   const frozenPoint: Elem[] = [];
@@ -255,26 +264,35 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): De
       'frozen reduction',
     );
   }
-  verifyWhir(ch, plan.whir, [witness], totals.get('witness') ?? zero, (pt) =>
-    evalWeights(ch, plan, 'witness', claims.get('witness') ?? [], points, pt),
-  );
-  if (plan.stateWhir) {
-    const shape = plan.stateWhir,
-      roots = plan.stateClasses.map((c) => st.roots[c].slice(0, 4) as unknown as Digest);
-    const total = plan.stateClasses.reduce((s, c) => ch.add(s, totals.get(c) ?? zero), zero);
-    verifyWhir(ch, shape, roots, total, (pt) =>
-      plan.stateClasses.reduce((s, c, t) => {
-        const { used, offset } = shape.trees[t],
-          w = ch.mulAdd(single[t].coefficient, treePowers(ch, single[t].z, pt, shape.logColumns, used, offset), s);
-        return claims.has(c) ? ch.add(w, evalWeights(ch, plan, c, claims.get(c)!, points, pt, offset * 2 ** shape.logHeight)) : w;
-      }, zero),
-    );
-  }
+  const shape = stateGroup(plan),
+    opened: GroupClaim[] = [
+      {
+        roots: [witness],
+        value: totals.get('witness') ?? zero,
+        weights: (pt) => evalWeights(ch, plan, 'witness', claims.get('witness') ?? [], points, pt),
+      },
+    ];
+  if (shape)
+    opened.push({
+      roots: states.map((x) => x.root),
+      value: plan.states.flatMap((t) => t.classes).reduce((s, c) => ch.add(s, totals.get(c) ?? zero), stateTotal),
+      weights: (pt) =>
+        plan.states.reduce(
+          (sum, { classes }, t) =>
+            classes.reduce((s, c, i) => {
+              const { used, offset } = shape.trees[t].parts[i],
+                w = ch.mulAdd(single[t].coefficients[i], partPowers(ch, single[t].z, pt, shape.logColumns, used, offset), s);
+              return claims.has(c) ? ch.add(w, evalWeights(ch, plan, c, claims.get(c)!, points, pt, offset * 2 ** shape.logHeight)) : w;
+            }, sum),
+          zero,
+        ),
+    });
+  verifyWhir(ch, plan.whir, opened);
   return new DeferredClaim(plan, frozenPoint, frozenValue);
 }
 
-/** Extension at `point` of the weights z^i on the cells i of one tree: `used` columns from column `offset`. */
-function treePowers(ch: Channel, z: Elem, point: readonly Elem[], logColumns: number, used: number, offset: number): Elem {
+/** Extension at `point` of the weights z^i on the cells i of one part of a tree: `used` columns from column `offset`. */
+function partPowers(ch: Channel, z: Elem, point: readonly Elem[], logColumns: number, used: number, offset: number): Elem {
   const rows = point.slice(logColumns);
   let step = z,
     power = ch.constant(1n),

@@ -6,7 +6,7 @@ import { packPublic, programDigest } from '../../tensor/statement.js';
 import { VerificationError } from '../../transcript/arith.js';
 import { manifestWords } from '../manifest.js';
 import type { Setup } from '../setup.js';
-import { type Frozen, stateRoot, zeroAccumulators } from '../state.js';
+import { type Frozen, checkReleased, stateCommitment, zeroAccumulators } from '../state.js';
 import { stackRoot } from '../settle/prove.js';
 import { settleShape } from '../settle/shape.js';
 import { type Facts, type StepLosses, epochBatches, placeWithData, scalarPublics, stepKinds } from './run.js';
@@ -60,8 +60,7 @@ export function checkOrigin(st: Common): void {
 /** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
 export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
   checkOrigin(st);
-  same('initial adapter', st.cIn, stateRoot(k, f, 'cIn', initial));
-  same('initial optimiser state', st.oIn, stateRoot(k, f, 'oIn', initial));
+  same('initial state', st.sIn, stateCommitment(k, f, 'sIn', initial));
   same('initial accumulators', st.aIn, zeroAccumulators(k, f, initial));
 }
 
@@ -132,11 +131,11 @@ export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): vo
 export function checkBase(k: Kernels, f: Facts, st: Common & { readonly root?: readonly bigint[] }, base: Frozen): void {
   same('digest of the base', st.frozen, base.digest);
   if (!st.root) return;
-  const shape = settleShape(f.plan.frozenVars, base.cells, f.plan.options.main);
+  const shape = settleShape(f.plan.frozenVars, base.cells, f.plan.options);
   same('commitment to the base', st.root, stackRoot(k, shape, k.i64.slice(base.ptr / 8, base.ptr / 8 + base.cells)));
 }
 
 /** Checks that the adapter released is the one that the last step left. */
-export function checkAdapter(k: Kernels, f: Facts, st: Common, initial: AdapterState, released: BigInt64Array): void {
-  same('released adapter', st.cOut.slice(0, 4), stateRoot(k, f, 'cIn', { ...initial, C: released }).slice(0, 4));
+export function checkAdapter(k: Kernels, f: Facts, st: Common, released: BigInt64Array): void {
+  checkReleased(k, f, st.sOut, released);
 }

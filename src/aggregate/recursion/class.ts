@@ -85,8 +85,8 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
   const main = wishes.find((w) => w.plan.frozenVars > 0)!.plan,
     shape: EndShape = {
       ...child,
-      keyShape: settleShape(child.keyVars, leaves.length * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells, options.main),
-      baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options.main),
+      keyShape: settleShape(child.keyVars, leaves.length * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells, options),
+      baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options),
     };
   const end = record((ch) => endCircuit(ch, shape)),
     endHeights = heightsOf(end),
@@ -103,7 +103,7 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
 }
 
 /** Parameters of the end's own proof. */
-export const endOptions = (o: ProofOptions): ProofOptions => ({ main: { ...o.main, logInvRate: END_RATE }, state: o.state });
+export const endOptions = (o: ProofOptions): ProofOptions => ({ ...o, rate: END_RATE });
 
 function search(
   shape: Omit<RunShape, 'keyVars'>,

@@ -15,8 +15,7 @@ import { hints, publish, unflat } from './wires.js';
  * its own fixed columns is opened beside its proof, against the published root of these (verify.ts).
  */
 /** Commitment shape of the end's own columns: its opening travels, so that it has few queries whatever its size. */
-export const endKeyShape = (plan: Plan): WhirShape =>
-  settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options!.main, 4);
+export const endKeyShape = (plan: Plan): WhirShape => settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options, 4);
 
 export interface EndShape extends ChildShape {
   readonly keyShape: WhirShape;

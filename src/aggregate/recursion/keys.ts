@@ -53,7 +53,7 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
   parts.forEach((p, i) => stack.set(p.stack, i * slot));
   const root = stackRoot(k, c.end.shape.keyShape, stack),
     endRoot = stackRoot(k, endKeyShape(c.end.plan), own.stack),
-    { main } = c.plan.options!;
+    { bits, grinding, rate } = c.plan.options;
   const programs = [...new Set(c.leaves.map((l) => l.plan.program))];
   return {
     stack,
@@ -67,11 +67,11 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
       programs: programs.map((p) => digestText(programDigest(p))),
       leaves: c.leaves.map(({ kind, count }) => ({ kind, count })),
       proof: {
-        bits: main.bits,
-        rate: main.logInvRate,
-        endRate: c.end.plan.options!.main.logInvRate,
-        settleRates: [c.end.shape.keyShape, c.end.shape.baseShape, endKeyShape(c.end.plan)].map((x) => x.params.logInvRate),
-        grinding: main.grinding,
+        bits,
+        rate,
+        endRate: c.end.plan.options.rate,
+        settleRates: [c.end.shape.keyShape, c.end.shape.baseShape, endKeyShape(c.end.plan)].map((x) => x.groups[0].logInvRate),
+        grinding,
       },
       heights: c.circuits[0].heights,
       endHeights: c.end.circuit.heights,

@@ -1,9 +1,20 @@
 import type { CircuitChannel } from '../../circuit/channel.js';
 import { inv as invert } from '../../field/goldilocks.js';
 import { DOMAIN } from '../../hash/poseidon2.js';
-import type { Plan } from '../../tensor/plan.js';
-import { type Statement, contextWords, frozenDigest, isOut, packPublic, packing, publicTensors } from '../../tensor/statement.js';
-import type { Program, TensorClass } from '../../tensor/types.js';
+import type { Plan, StateName } from '../../tensor/plan.js';
+import {
+  ACC_WORDS,
+  STATE_WORDS,
+  type Statement,
+  commitmentLayout,
+  contextWords,
+  frozenDigest,
+  isOut,
+  packPublic,
+  packing,
+  publicTensors,
+} from '../../tensor/statement.js';
+import type { Program } from '../../tensor/types.js';
 import { verifyStatement } from '../../tensor/verify.js';
 import type { Elem } from '../../transcript/arith.js';
 import { mergeClaims } from '../merge/verify.js';
@@ -38,8 +49,7 @@ export interface LeafShape {
 /** State commitments and place where a node begins. */
 export interface Before {
   readonly place: Place;
-  readonly c: readonly bigint[];
-  readonly o: readonly bigint[];
+  readonly s: readonly bigint[];
   readonly a: readonly bigint[];
 }
 export interface LeafInput {
@@ -53,8 +63,8 @@ export interface LeafInput {
   /** First words of the frozen stack and of the stack of fixed columns. */ readonly first: readonly [bigint, bigint];
 }
 
-/** Part of the state that a class of commitments carries. */
-const part = (c: TensorClass): 'c' | 'o' | 'a' => c[0] as 'c' | 'o' | 'a';
+/** State that a commitment is to. */
+const part = (name: StateName): 's' | 'a' => name[0] as 's' | 'a';
 
 /** Targets and examples of a mask given in packed words. */
 function counts(ch: CircuitChannel, p: Program, words: readonly Elem[]): { targets: Elem; examples: Elem } {
@@ -85,15 +95,14 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
     epoch = ch.word(given?.epoch ?? 0n),
     one = ch.constant(1n);
   const enter = {
-    c: hints(ch, 10, given?.before.c),
-    o: hints(ch, 10, given?.before.o),
-    a: hints(ch, 10, given?.before.a),
+    s: hints(ch, STATE_WORDS, given?.before.s),
+    a: hints(ch, ACC_WORDS, given?.before.a),
     pos: hints(ch, 7, given?.before.place.pos),
     data: hints(ch, 4, given?.before.place.data),
     losses: hints(ch, 4, given?.before.place.losses),
     schedule: hints(ch, 4, given?.before.place.schedule),
   };
-  const now: Record<'c' | 'o' | 'a' | 'data' | 'losses' | 'schedule', readonly Elem[]> = { ...enter };
+  const now: Record<'s' | 'a' | 'data' | 'losses' | 'schedule', readonly Elem[]> = { ...enter };
   let [step, micro, targets, round, drawn, examples, total] = enter.pos,
     loss = ch.constant(0n);
   const claims: Claim[] = [],
@@ -105,12 +114,17 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
         (t) => [t.name, hints(ch, packing(p, t).words, g && packPublic(p, t, g.statement.publics.get(t.name)))] as const,
       ),
     );
-    const roots = Object.fromEntries(s.plan.stateClasses.map((c) => [c, isOut(c) ? hints(ch, 10, g?.statement.roots[c]) : now[part(c)]]));
+    const roots = Object.fromEntries(
+      s.plan.states.map((t) => [
+        t.name,
+        isOut(t.name) ? hints(ch, commitmentLayout(t).words, g?.statement.roots[t.name]) : now[part(t.name)],
+      ]),
+    );
     ch.open(g?.proof);
     const { point, value } = verifyStatement(ch, s.plan, { context, frozen: s.plan.frozenVars > 0 ? frozen : none, publics, roots }).take();
     ch.finish();
     if (s.plan.frozenVars > 0) claims.push({ point, value });
-    for (const c of s.plan.stateClasses) if (isOut(c)) now[part(c)] = roots[c];
+    for (const { name } of s.plan.states) if (isOut(name)) now[part(name)] = roots[name];
     // A new step starts from zero accumulators.
     if (s.kind === 'update') now.a = constants(ch, run.zeroAcc);
 
@@ -159,11 +173,9 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
     epoch: [epoch],
     posIn: enter.pos,
     posOut: [step, micro, targets, round, drawn, examples, total],
-    cIn: enter.c,
-    oIn: enter.o,
+    sIn: enter.s,
     aIn: enter.a,
-    cOut: now.c,
-    oOut: now.o,
+    sOut: now.s,
     aOut: now.a,
     dataIn: enter.data,
     dataOut: now.data,

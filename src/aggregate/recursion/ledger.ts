@@ -18,9 +18,8 @@ export interface FoldedLedger extends Ledger {
 }
 
 const nodePlan = (key: VerificationKey): Plan => {
-  const { bits, rate, grinding } = key.proof,
-    p = { bits, grinding, logInvRate: rate };
-  return makePlan(circuitProgram(key.heights), { main: p, state: p });
+  const { bits, rate, grinding } = key.proof;
+  return makePlan(circuitProgram(key.heights), { bits, grinding, rate, stateRate: rate });
 };
 
 const bare = (ts: readonly { name: string; bits: number; kind: RunTerm['kind'] }[]): Omit<RunTerm, 'proof' | 'proofs'>[] =>
@@ -43,7 +42,7 @@ export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
     keyVars = node.frozenVars + KIND_BITS,
     main = ranges.reduce((n, r) => n + (key.leaves[r.kind - 1].kind === 'update' ? 0 : r.parts.length), 0),
     most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
-  const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options.main)));
+  const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options)));
   const terms: RunTerm[] = [
     ...programTerms({ plan: f.plan, update: f.update, steps }, main),
     ...tagged(programLedger(node), 'leaf or fold', leaves + folds),

@@ -58,9 +58,7 @@ const programOf = (f: Facts, kind: PartKind): { program: Program; plan: Plan } =
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
 export function nodeOptions(f: Facts): ProofOptions {
-  const { bits } = f.plan.options.main,
-    p = { bits, logInvRate: 2, grinding: GRINDING };
-  return { main: p, state: p };
+  return { bits: f.plan.options.bits, grinding: GRINDING, rate: 2, stateRate: 2 };
 }
 
 /**
@@ -68,7 +66,7 @@ export function nodeOptions(f: Facts): ProofOptions {
  * where the run's proofs are hashed with BLAKE3.
  */
 export function runClass(f: Facts, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(f)): RecursionClass {
-  if (f.plan.options.main.hash === 'blake3')
+  if (f.plan.options.hash === 'blake3')
     throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
   const { steps } = f.manifest.config.train,
     epoch = epochBatches(f.manifest),
@@ -175,8 +173,7 @@ export function partStatement(
 ): { statement: Statement; after: Before } {
   const { kind, program, publics } = partPublics(s, step, part, proof.loss),
     entered: Record<string, readonly bigint[]> = {
-      ...(kind === 'update' ? {} : { cIn: at.c }),
-      ...(kind === 'micro' ? {} : { oIn: at.o }),
+      sIn: at.s,
       ...(kind === 'step' ? {} : { aIn: at.a }),
     },
     left = Object.fromEntries(LEFT[kind].map((c) => [c, proof.roots[c]]));
@@ -189,8 +186,7 @@ export function partStatement(
     },
     after: {
       place: advance(kind, program, BigInt(epochBatches(s.manifest)), at.place, publics),
-      c: left['cOut'] ?? at.c,
-      o: left['oOut'] ?? at.o,
+      s: left['sOut'] ?? at.s,
       a: kind === 'update' ? zeroAcc : (left['aOut'] ?? at.a),
     },
   };

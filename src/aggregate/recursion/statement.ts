@@ -1,12 +1,12 @@
 import { P } from '../../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
-import { packPublic, packing, programDigest, type Publics, publicTensors } from '../../tensor/statement.js';
+import { ACC_WORDS, type Publics, STATE_WORDS, packPublic, packing, programDigest, publicTensors } from '../../tensor/statement.js';
 import type { Program } from '../../tensor/types.js';
 import { VerificationError } from '../../transcript/arith.js';
 
 /*
- * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states (c, o, a)In from the place posIn on,
- * lead to the states (c, o, a)Out at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
+ * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on,
+ * lead to the states sOut and aOut at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
  * `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
  *
  *   data      h(chain, step, micro, packed tokens, targets and masks)                       per program that has any
@@ -27,11 +27,9 @@ export interface NodeStatement {
   /** Batches in an epoch. */ readonly epoch: readonly bigint[];
   readonly posIn: readonly bigint[];
   readonly posOut: readonly bigint[];
-  readonly cIn: readonly bigint[];
-  readonly oIn: readonly bigint[];
+  readonly sIn: readonly bigint[];
   readonly aIn: readonly bigint[];
-  readonly cOut: readonly bigint[];
-  readonly oOut: readonly bigint[];
+  readonly sOut: readonly bigint[];
   readonly aOut: readonly bigint[];
   readonly dataIn: readonly bigint[];
   readonly dataOut: readonly bigint[];
@@ -52,8 +50,8 @@ export type EndField = keyof EndStatement;
 /** The same in every node of a run. */
 export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch'] as const;
 /** Where a node begins, and where it ends: the right child begins where the left one ends. */
-export const ENTER = ['posIn', 'cIn', 'oIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn'] as const;
-export const LEAVE = ['posOut', 'cOut', 'oOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut'] as const;
+export const ENTER = ['posIn', 'sIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn'] as const;
+export const LEAVE = ['posOut', 'sOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut'] as const;
 
 const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, number])[] = [
   ['key', 4],
@@ -64,12 +62,10 @@ const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, n
   ['epoch', 1],
   ['posIn', 7],
   ['posOut', 7],
-  ['cIn', 10],
-  ['oIn', 10],
-  ['aIn', 10],
-  ['cOut', 10],
-  ['oOut', 10],
-  ['aOut', 10],
+  ['sIn', STATE_WORDS],
+  ['aIn', ACC_WORDS],
+  ['sOut', STATE_WORDS],
+  ['aOut', ACC_WORDS],
   ['dataIn', 4],
   ['dataOut', 4],
   ['lossesIn', 4],

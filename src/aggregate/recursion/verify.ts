@@ -111,9 +111,8 @@ export function endPlan(key: VerificationKey): Plan {
   const id = JSON.stringify([key.endHeights, key.proof]);
   let plan = endPlans.get(id);
   if (!plan) {
-    const { bits, endRate, grinding } = key.proof,
-      p = { bits, grinding, logInvRate: endRate };
-    plan = makePlan(circuitProgram(key.endHeights), { main: p, state: p });
+    const { bits, endRate, grinding } = key.proof;
+    plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate });
     endPlans.set(id, plan);
   }
   return plan;

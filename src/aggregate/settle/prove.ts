@@ -2,6 +2,7 @@ import type { Kernels } from '../../kernels/runtime.js';
 import { type Oracle, type WhirShape, commitBase, openWhir } from '../../pcs/index.js';
 import type { DetachedClaim } from '../../tensor/deferred.js';
 import { ProverChannel } from '../../transcript/index.js';
+import { settleMatrix } from './shape.js';
 import { settleSchedule } from './schedule.js';
 import { settlePreamble } from './verify.js';
 
@@ -14,11 +15,11 @@ export interface Settled {
 
 /** Commits a stack of signed words; they are copied, padded with zeros to whole columns. */
 export function commitStack(k: Kernels, shape: WhirShape, words: BigInt64Array): Settled {
-  const cells = shape.trees[0].used * 2 ** shape.logHeight;
+  const { used, logHeight, logInvRate, cells } = settleMatrix(shape);
   if (words.length > cells) throw new RangeError(`${words.length} words do not fit a commitment of ${cells}`);
   const ptr = k.zeroed(8 * cells);
   k.i64.set(words, ptr / 8);
-  return { shape, ptr, oracle: commitBase(k, ptr, shape.trees[0].used, shape.logHeight, shape.params) };
+  return { shape, ptr, oracle: commitBase(k, ptr, used, logHeight, { logInvRate }) };
 }
 
 /** Root of a stack, without keeping anything. */
@@ -32,13 +33,15 @@ export function stackRoot(k: Kernels, shape: WhirShape, words: BigInt64Array): b
 /** Proves a claim on a committed stack (relation: verify.ts). */
 export function proveSettled(k: Kernels, s: Settled, claim: Pick<DetachedClaim, 'point' | 'value'>): BigUint64Array {
   const m = k.mark(),
-    cells = s.shape.trees[0].used * 2 ** s.shape.logHeight,
+    { cells } = settleMatrix(s.shape),
     ch = new ProverChannel(settleSchedule(s.shape).schedule, { grinder: k });
   const words = [...claim.point, claim.value].flatMap((x) => [...x]);
   for (const w of settlePreamble(s.shape, (x) => x, s.oracle.root, words)) ch.publicWords(w.label, w.words);
   const weights = k.alloc(24 * (cells + 1));
   k.exports['eqTrunc'](weights, k.exts(claim.point), claim.point.length, cells, k.alloc(64));
-  openWhir(k, ch, s.shape, [s.oracle], { length: cells, ptr: s.ptr }, { length: cells, ptr: weights }, claim.value);
+  openWhir(k, ch, s.shape, [
+    { oracles: [s.oracle], f: { length: cells, ptr: s.ptr }, w: { length: cells, ptr: weights }, value: claim.value },
+  ]);
   k.release(m);
   return ch.words();
 }

@@ -1,12 +1,14 @@
 import type { WhirShape } from '../../pcs/index.js';
 import { RecordingChannel } from '../../transcript/index.js';
+import { settleMatrix } from './shape.js';
 import { verifySettled } from './verify.js';
 
 /** Messages of an opening: a function of the shape. */
 export function settleSchedule(shape: WhirShape): RecordingChannel {
   const rec = new RecordingChannel(),
     zero = rec.constant(0n),
-    point = Array.from({ length: shape.logColumns + shape.logHeight }, () => zero);
+    { logColumns, logHeight } = settleMatrix(shape),
+    point = Array.from({ length: logColumns + logHeight }, () => zero);
   verifySettled(rec, shape, [zero, zero, zero, zero], { point, value: zero });
   return rec;
 }

@@ -1,4 +1,4 @@
-import { type WhirParams, type WhirShape, whirShape } from '../../pcs/index.js';
+import { type WhirParams, type WhirShape, usedColumns, whirShape } from '../../pcs/index.js';
 
 /**
  * log2 of the inverse rate of the commitment to a stack of so many variables. It is made once and opened in a circuit, so that few queries are worth a long codeword, but
@@ -13,7 +13,19 @@ const COLUMNS = 5;
 export function settleShape(vars: number, cells: number, p: Pick<WhirParams, 'bits' | 'grinding'>, rate = settleRate(vars)): WhirShape {
   const columns = Math.min(COLUMNS, Math.max(0, vars - 5)),
     height = vars - columns;
-  return whirShape({ bits: p.bits, grinding: p.grinding, logInvRate: rate }, columns, height, [
-    { used: Math.max(1, Math.ceil(cells / 2 ** height)), offset: 0 },
+  return whirShape({ bits: p.bits, grinding: p.grinding }, [
+    {
+      logColumns: columns,
+      logHeight: height,
+      logInvRate: rate,
+      trees: [{ parts: [{ used: Math.max(1, Math.ceil(cells / 2 ** height)), offset: 0 }] }],
+    },
   ]);
+}
+
+/** Columns, log2 of columns, rows and inverse rate, and cells of the one matrix of such a commitment. */
+export function settleMatrix(s: WhirShape): { used: number; logColumns: number; logHeight: number; logInvRate: number; cells: number } {
+  const [{ logColumns, logHeight, logInvRate, trees }] = s.groups,
+    used = usedColumns(trees[0]);
+  return { used, logColumns, logHeight, logInvRate, cells: used * 2 ** logHeight };
 }

@@ -1,6 +1,7 @@
 import { type WhirShape, verifyWhir } from '../../pcs/index.js';
 import { eqEval, eqLess } from '../../poly/eq.js';
 import type { Channel, Digest, Elem } from '../../transcript/arith.js';
+import { settleMatrix } from './shape.js';
 
 /*
  * Settling of a claim f(z) = v on a committed stack f: one WHIR opening with weights eq(z, .), in a transcript of its own that absorbs root, point and
@@ -9,12 +10,12 @@ import type { Channel, Digest, Elem } from '../../transcript/arith.js';
  */
 
 /** Version of these proofs. */
-export const SETTLE_VERSION = 1;
+export const SETTLE_VERSION = 2;
 
-const header = (s: WhirShape): bigint[] =>
-  [0x736574746c65, SETTLE_VERSION, s.params.bits, s.params.grinding, s.params.logInvRate, s.logColumns, s.logHeight, s.trees[0].used].map(
-    BigInt,
-  );
+const header = (s: WhirShape): bigint[] => {
+  const { used, logColumns, logHeight, logInvRate } = settleMatrix(s);
+  return [0x736574746c65, SETTLE_VERSION, s.params.bits, s.params.grinding, logInvRate, logColumns, logHeight, used].map(BigInt);
+};
 
 /** Words absorbed first, by value for the prover and as handles for the verifier. */
 export function settlePreamble<T>(
@@ -40,9 +41,12 @@ export function verifySettled(
   const words = [...claim.point, claim.value].flatMap((x) => [...ch.coordinates(x)]);
   for (const w of settlePreamble(shape, (x) => ch.constant(x), root, words)) ch.publicElems(w.label, w.words);
   // Columns beyond the used ones are zero by definition of the stack: they have no weight.
-  const { used } = shape.trees[0],
-    c = shape.logColumns;
-  verifyWhir(ch, shape, [root as unknown as Digest], claim.value, (pt) =>
-    ch.mul(eqLess(ch, claim.point.slice(0, c), pt.slice(0, c), used), eqEval(ch, claim.point.slice(c), pt.slice(c))),
-  );
+  const { used, logColumns: c } = settleMatrix(shape);
+  verifyWhir(ch, shape, [
+    {
+      roots: [root as unknown as Digest],
+      value: claim.value,
+      weights: (pt) => ch.mul(eqLess(ch, claim.point.slice(0, c), pt.slice(0, c), used), eqEval(ch, claim.point.slice(c), pt.slice(c))),
+    },
+  ]);
 }

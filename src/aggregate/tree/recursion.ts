@@ -7,7 +7,7 @@ import { type Facts, epochBatches, leafRanges, partPublics, partStatement, stepK
 import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
 import { verifyNode } from '../recursion/verify.js';
 import type { Setup } from '../setup.js';
-import { type StepProof, frozenOf, stateRoot } from '../state.js';
+import { type StepProof, frozenOf, stateCommitment } from '../state.js';
 import { type Circuits, digestOf, flat, nodeOf } from './circuits.js';
 import type { LeafRange, Recursion } from './prove.js';
 
@@ -69,7 +69,7 @@ export function recursionOf(
     context = { frozen: base.digest, zeroAcc: c.zeroAcc };
   // Leaves come in order: the place and the commitments with which the last one ended are at hand for the next.
   let standing: { readonly at: Standing; readonly step: number; readonly part: number } = { at: START, step: 0, part: 0 },
-    left: { readonly step: number; readonly roots: Readonly<Record<string, readonly bigint[]>> } | undefined;
+    left: { readonly step: number; readonly s: readonly bigint[] } | undefined;
   const placeAt = (step: number, part: number): Standing => {
     if (standing.step > step || (standing.step === step && standing.part > part)) standing = { at: START, step: 0, part: 0 };
     while (standing.step < step || standing.part < part) {
@@ -84,8 +84,7 @@ export function recursionOf(
     const state = left?.step === step ? undefined : states(step);
     return {
       place: placeAt(step, part),
-      c: state ? stateRoot(k, s, 'cIn', state) : left!.roots['cOut'],
-      o: state ? stateRoot(k, s, 'oIn', state) : left!.roots['oOut'],
+      s: state ? stateCommitment(k, s, 'sIn', state) : left!.s,
       a: part === 0 ? c.zeroAcc : proofs.find((p) => p.step === step)!.parts[part - 1].roots['aOut'],
     };
   };
@@ -101,8 +100,8 @@ export function recursionOf(
         at = after;
         return { proof: p.proof, statement };
       });
-      if (r.to.part === 0) left = { step: r.to.step, roots: { cOut: at.c, oOut: at.o } };
-      else if (left?.step !== r.to.step) left = { step: r.to.step, roots: { cOut: start.c, oOut: start.o } };
+      if (r.to.part === 0) left = { step: r.to.step, s: at.s };
+      else if (left?.step !== r.to.step) left = { step: r.to.step, s: start.s };
       return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset: s.root, epoch }, o));
     },
   };

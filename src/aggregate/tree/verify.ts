@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import type { Kernels } from '../../kernels/runtime.js';
 import { HyperparameterError } from '../../optim/constants.js';
 import { settleFrozen } from '../../tensor/deferred.js';
-import { statePoint } from '../../tensor/statement.js';
+import { commitmentLayout, statePoint } from '../../tensor/statement.js';
 import { hashOf } from '../../tensor/plan.js';
 import { VerificationError } from '../../transcript/arith.js';
 import type { Known } from '../known.js';
@@ -61,8 +61,9 @@ function checkEntered(k: Kernels, f: Known, st: Common): void {
   const bad = (why: string): never => {
     throw new VerificationError('state entered', why);
   };
-  for (const c of ['cIn', 'oIn'] as const)
-    if (statePoint(st[c], hashOf(f.plan)).some((w, i) => w !== st[c][4 + i])) bad(`${c} has another point than its root prescribes`);
+  const { point } = commitmentLayout(f.plan.states[0]);
+  if (statePoint(st.sIn.slice(0, point), hashOf(f.plan)).some((w, i) => w !== st.sIn[point + i]))
+    bad('the commitment has another point than its root prescribes');
   const none = new BigInt64Array(f.program.axes['P']);
   if (zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }).some((w, i) => w !== st.aIn[i]))
     bad('accumulators are not zero where a step begins');
@@ -95,7 +96,7 @@ function compare(
   if (initial) checkStart(k, f, st, f.initial!);
   else checkEntered(k, f, st);
   const ends = to === steps && released !== undefined;
-  if (ends) checkAdapter(k, f, st, { C: released, master: released, mm: released, vv: released }, released);
+  if (ends) checkAdapter(k, f, st, released);
   if (f.frozen) {
     const m = k.mark();
     try {

@@ -1,0 +1,62 @@
+import type { Kernels } from '../kernels/runtime.js';
+import { type WhirGroup, type WhirTree, commitBase } from '../pcs/index.js';
+import type { Tiled } from '../sumcheck/index.js';
+import type { Ext } from '../transcript/arith.js';
+import { type Plan, hashOf, stateGroup } from './plan.js';
+import { powerSum } from './stack.js';
+import { isAdapter, statePoint } from './statement.js';
+
+/** What commitBase takes: the address of all columns, or a function that writes those of some parts, in turn. */
+export function columnsOf(
+  k: Kernels,
+  t: Tiled,
+  logHeight: number,
+  parts: WhirTree['parts'],
+): number | ((dst: number, from: number, n: number) => void) {
+  const H = 2 ** logHeight,
+    { ptr, fill } = t;
+  if (ptr !== undefined && parts.length === 1) return ptr + 8 * parts[0].offset * H;
+  const columns = parts.flatMap((p) => Array.from({ length: p.used }, (_, j) => p.offset + j));
+  return (dst, from, n) => {
+    for (let c = 0; c < n; c++) {
+      const at = columns[from + c] * H;
+      if (ptr !== undefined) k.u8.copyWithin(dst + 8 * c * H, ptr + 8 * at, ptr + 8 * (at + H));
+      else fill!(dst + 8 * c * H, at, logHeight);
+    }
+  };
+}
+
+/** Words of the commitment to a state whose tree has this root (layout: commitmentLayout). `stack` is that of all state. */
+export function commitment(k: Kernels, plan: Plan, tree: number, stack: Tiled, root: readonly bigint[]): bigint[] {
+  const g = stateGroup(plan)!,
+    { classes } = plan.states[tree],
+    { parts } = g.trees[tree],
+    at = classes.findIndex(isAdapter),
+    digest = at < 0 ? [] : adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [parts[at]]), parts[at].used),
+    z = statePoint([...root, ...digest], hashOf(plan));
+  return [...root, ...digest, ...z, ...parts.flatMap((p) => [...partValue(k, g, stack, p, z)])];
+}
+
+/**
+ * Digest of an adapter: root of the tree over its columns without any redundancy, hence a hash of the adapter. It lies in a state commitment's point, so that
+ * an adapter that is named afterwards and differs has another value there.
+ */
+export function adapterDigest(k: Kernels, plan: Plan, columns: ReturnType<typeof columnsOf>, used: number): bigint[] {
+  const m = k.mark(),
+    { root } = commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) });
+  k.release(m);
+  return root;
+}
+
+/** sum_i z^i f(i) over one part of a tree: powers of one block, then Horner over blocks. */
+export function partValue(k: Kernels, g: WhirGroup, stack: Tiled, p: { used: number; offset: number }, z: Ext): Ext {
+  const H = 2 ** g.logHeight,
+    { ptr, fill } = stack;
+  return powerSum(
+    k,
+    ptr !== undefined ? ptr + 8 * p.offset * H : (dst, from, log) => fill!(dst, p.offset * H + from, log),
+    p.used * H,
+    z,
+    g.logHeight,
+  );
+}

@@ -18,6 +18,10 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:96bf9f0c37cefb4c292365f6d9cb869ab804c79acc417f5670f6abdaaf8ac718',
     stories260k: 'sha256:8e6ddb0399b8890205736357c558a304589094587ec9e758cb393b5366555802',
   },
+  'proof 5, recursion 2': {
+    demo: 'sha256:c89cec28765063bd939ad1187b04270550c728286e43f92660c8b1ebfd092946',
+    stories260k: 'sha256:65927b12688b826beaafa33de05dc5b630bec939d72e5395ab9a7ce4fe51a531',
+  },
 };
 
 const example = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));

@@ -4,6 +4,8 @@ import type { HashName } from '../hash/rows.js';
 export interface WhirParams {
   readonly bits: number;
   readonly grinding: number;
+  /** How much more than usual a permutation of the verifier weighs against the prover's hashes: more than one for proofs that travel. */
+  readonly weight?: number;
   /** Hash of trees and transcript; Poseidon2 where a circuit will verify the proof. */
   readonly hash?: HashName;
 }
@@ -94,10 +96,15 @@ export function openPermutations(queries: number, domain: number, words: number)
   return queries * (Math.ceil(words / 8) + domain - cap) + 2 ** cap - 1;
 }
 
-/** What a row of the circuit costs beside a permutation, and what doubling the hashes of the first oracles is worth, in permutations of the verifier. */
+/** Cells of a permutation and of a product in the circuit that verifies an opening. */
 const CELLS_PER_PERMUTATION = 250,
-  CELLS_PER_PRODUCT = 13,
-  DOUBLING = 8000;
+  CELLS_PER_PRODUCT = 13;
+
+/**
+ * Hashes of the prover that a permutation of the verifier is worth: about four times as many as it takes to prove that permutation; for large stacks so many that as many hashes as those of the
+ * first oracles are worth 8,000 permutations, which keeps the verifier within 10,000.
+ */
+const hashesPerPermutation = (first: number): number => Math.max(1000, first / 8000);
 
 /** Bits above those asked for that every later fold keeps: room for a bound on agreement that is looser by 2^5, as for curves instead of lines. */
 const ROOM = 6;
@@ -116,11 +123,12 @@ interface Chain {
 
 /**
  * Later rounds of an opening. Each commits the folded vector at a domain smaller than the one before and a rate no higher, until the vector is sent. Of all such chains the one whose verification
- * in a circuit is cheapest is taken, by dynamic programming: permutations and products of the verifier, and the prover's hashes, of which as many as those of the first oracles (`hashes`) weigh
- * DOUBLING permutations. Choices whose fold would not keep ROOM bits above `bits` are left out.
+ * in a circuit is cheapest is taken, by dynamic programming: permutations and products of the verifier, and the prover's hashes at the price of
+ * hashesPerPermutation. Choices whose fold would not keep ROOM bits above `bits` are left out.
  */
 function laterRounds(p: WhirParams, cells: number, domain: number, rate: number, queries: number, hashes: number): Chain {
-  const known = new Map<string, Chain | undefined>();
+  const known = new Map<string, Chain | undefined>(),
+    price = hashesPerPermutation(hashes) * (p.weight ?? 1);
   const best = (n: number, d0: number, r0: number, q0: number): Chain | undefined => {
     const key = `${n} ${d0} ${r0}`;
     if (known.has(key)) return known.get(key);
@@ -142,8 +150,7 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
         const permutations = openPermutations(q, d, 3 * used) + columns + 3,
           products = q * (1.3 * used + 2 * rows + 2 * d + 2) + 6 * columns + 2 ** columns,
           work = (3 * used) / 8 + 1;
-        const score =
-          CELLS_PER_PERMUTATION * (permutations + (DOUBLING * work * 2 ** d) / hashes) + CELLS_PER_PRODUCT * products + rest.score;
+        const score = CELLS_PER_PERMUTATION * (permutations + (work * 2 ** d) / price) + CELLS_PER_PRODUCT * products + rest.score;
         if (out && score >= out.score) continue;
         const round = { columns, rows, used, domain: d, queries: q, cap: capLevels(q, d), logInvRate };
         out = { score, rounds: [round, ...rest.rounds], final: rest.final };

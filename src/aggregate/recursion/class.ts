@@ -2,12 +2,12 @@ import { CircuitChannel, KINDS } from '../../circuit/channel.js';
 import { type Circuit, type Heights, circuitProgram, fixedColumns, heightsOf } from '../../circuit/program.js';
 import { type Plan, type ProofOptions, hashOf, makePlan } from '../../tensor/plan.js';
 import { settleShape } from '../settle/shape.js';
-import { type EndShape, endCircuit } from './end.js';
+import { END_WEIGHT, type EndShape, endCircuit } from './end.js';
 import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
 import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
 
 /** Version of the circuits of recursion: a change of any fixed column must raise it. */
-export const RECURSION_VERSION = 1;
+export const RECURSION_VERSION = 2;
 
 /** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
 const END_RATE = 4;
@@ -103,7 +103,7 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
 }
 
 /** Parameters of the end's own proof. */
-export const endOptions = (o: ProofOptions): ProofOptions => ({ ...o, rate: END_RATE });
+export const endOptions = (o: ProofOptions): ProofOptions => ({ ...o, rate: END_RATE, weight: END_WEIGHT });
 
 function search(
   shape: Omit<RunShape, 'keyVars'>,

@@ -14,6 +14,9 @@ import { hints, publish, unflat } from './wires.js';
  * proviso for whoever knows that `key` is the published root and `root` the base's. The end has a height class of its own and is verified by no other circuit: the claim on
  * its own fixed columns is opened beside its proof, against the published root of these (verify.ts).
  */
+/** The end's proof travels: its size counts four times as much against the prover's work as that of a node (WhirParams.weight). */
+export const END_WEIGHT = 4;
+
 /** Commitment shape of the end's own columns: its opening travels, so that it has few queries whatever its size. */
 export const endKeyShape = (plan: Plan): WhirShape => settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options, 4);
 

@@ -3,6 +3,6 @@
  * one run configuration (programs, bits, lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:96bf9f0c37cefb4c292365f6d9cb869ab804c79acc417f5670f6abdaaf8ac718' },
-  { name: 'stories260k', digest: 'sha256:8e6ddb0399b8890205736357c558a304589094587ec9e758cb393b5366555802' },
+  { name: 'demo', digest: 'sha256:c89cec28765063bd939ad1187b04270550c728286e43f92660c8b1ebfd092946' },
+  { name: 'stories260k', digest: 'sha256:65927b12688b826beaafa33de05dc5b630bec939d72e5395ab9a7ce4fe51a531' },
 ];

@@ -11,7 +11,7 @@ import { scheduleWords } from '../../transcript/schedule.js';
 import { settleSchedule } from '../settle/schedule.js';
 import { verifySettled } from '../settle/verify.js';
 import type { RecursionClass } from './class.js';
-import { endKeyShape } from './end.js';
+import { END_WEIGHT, endKeyShape } from './end.js';
 import { keyWords } from './fold.js';
 import type { RecursionKeys, VerificationKey } from './keys.js';
 import { type EndStatement, type NodeStatement, encode, endLayout, layout } from './statement.js';
@@ -112,7 +112,7 @@ export function endPlan(key: VerificationKey): Plan {
   let plan = endPlans.get(id);
   if (!plan) {
     const { bits, endRate, grinding } = key.proof;
-    plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate });
+    plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate, weight: END_WEIGHT });
     endPlans.set(id, plan);
   }
   return plan;

@@ -10,10 +10,15 @@ export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 -
 const COLUMNS = 5;
 
 /** How a stack of `cells` words of `vars` variables is committed: word i in column floor(i / 2^h) of 2^h rows. */
-export function settleShape(vars: number, cells: number, p: Pick<WhirParams, 'bits' | 'grinding'>, rate = settleRate(vars)): WhirShape {
+export function settleShape(
+  vars: number,
+  cells: number,
+  p: Pick<WhirParams, 'bits' | 'grinding' | 'weight'>,
+  rate = settleRate(vars),
+): WhirShape {
   const columns = Math.min(COLUMNS, Math.max(0, vars - 5)),
     height = vars - columns;
-  return whirShape({ bits: p.bits, grinding: p.grinding }, [
+  return whirShape({ bits: p.bits, grinding: p.grinding, ...(p.weight ? { weight: p.weight } : {}) }, [
     {
       logColumns: columns,
       logHeight: height,

@@ -8,6 +8,7 @@ import { readPack } from '../dist/aggregate/pack.js';
 import { setup } from '../dist/aggregate/setup.js';
 import { frozenOf } from '../dist/aggregate/state.js';
 import { checkMerge, checkSteps } from '../dist/aggregate/verify.js';
+import { commitmentLayout } from '../dist/tensor/state-layout.js';
 import { Kernels } from '../dist/kernels/index.js';
 import { readRun } from '../dist/policy/runfile.js';
 import { settleFrozen } from '../dist/tensor/deferred.js';

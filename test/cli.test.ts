@@ -14,13 +14,15 @@ const root = fileURLToPath(new URL('..', import.meta.url)),
   home = mkdtempSync(join(tmpdir(), 'certune-cli-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
+// biome-ignore lint/suspicious/noExplicitAny: a document of the command line, whose fields each test names
+type Json = Record<string, any>;
 const certune = (...args: string[]): SpawnSyncReturns<string> => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8' });
 /** The one document on stdout. */
-const json = (r: SpawnSyncReturns<string>): Record<string, any> => {
+const json = (r: SpawnSyncReturns<string>): Json => {
   expect(r.stdout.trim().split('\n')).toHaveLength(1);
-  return JSON.parse(r.stdout) as Record<string, any>;
+  return JSON.parse(r.stdout) as Json;
 };
-const fails = (exit: number, args: string[], text: RegExp): Record<string, any> => {
+const fails = (exit: number, args: string[], text: RegExp): Json => {
   const r = certune(...args, '--json'),
     d = json(r);
   expect(`${r.status} ${r.stdout}`).toMatch(new RegExp(`^${exit} `));

@@ -19,12 +19,14 @@ const root = fileURLToPath(new URL('..', import.meta.url)),
   quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
+// biome-ignore lint/suspicious/noExplicitAny: a document of the command line, whose fields each test names
+type Json = Record<string, any>;
 const certune = (...args: string[]): SpawnSyncReturns<string> =>
   spawnSync(process.execPath, [bin, ...args, '--json'], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-const ok = (...args: string[]): Record<string, any> => {
+const ok = (...args: string[]): Json => {
   const r = certune(...args);
   expect(`${r.status} ${r.stdout} ${r.status ? r.stderr : ''}`).toMatch(/^0 /);
-  return JSON.parse(r.stdout) as Record<string, any>;
+  return JSON.parse(r.stdout) as Json;
 };
 const fails = (exit: number, args: string[], text: RegExp): void => {
   const r = certune(...args);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/aggregate/ledger.js';
 import { GRINDING, programsOf } from '../src/aggregate/programs.js';
-import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/params.js';
+import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { type Plan, stateGroup } from '../src/tensor/plan.js';
 

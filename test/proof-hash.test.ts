@@ -3,7 +3,6 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { P } from '../src/field/goldilocks.js';
 import type { HashName } from '../src/hash/index.js';
 import { Kernels } from '../src/kernels/index.js';
-import { makePlan } from '../src/tensor/plan.js';
 import { NativeChannel, ProverChannel, RecordingChannel, VerificationError } from '../src/transcript/index.js';
 import { newSponge } from '../src/transcript/sponge.js';
 import { QUICK, lcg, proveCase, verifyCase } from './kit.js';

@@ -26,7 +26,7 @@ import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/aggregate/tr
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/aggregate/tree/prove.js';
 import { InputError } from '../src/io/errors.js';
 import { runSchema } from '../src/policy/runfile.js';
-import { ACC_WORDS, STATE_WORDS } from '../src/tensor/statement.js';
+import { ACC_WORDS, STATE_WORDS } from '../src/tensor/state-layout.js';
 import { VerificationError } from '../src/transcript/index.js';
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));

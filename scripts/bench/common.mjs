@@ -8,7 +8,8 @@ import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.j
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { scheduleRows } from '../../dist/policy/schedule.js';
-import { makePlan, stateRate } from '../../dist/tensor/plan.js';
+import { makePlan } from '../../dist/tensor/plan.js';
+import { stateRate } from '../../dist/tensor/state-layout.js';
 
 export const say = (text) => process.stderr.write(`${text}\n`);
 export const machine = () => ({

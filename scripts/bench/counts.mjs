@@ -1,6 +1,7 @@
 // What a verifier spends, counted by running it on a recording channel: no proof is needed, the shape of the program decides.
 import { PublicValues, evalPublic, verifyStatement } from '../../dist/tensor/verify.js';
-import { commitmentLayout, statementElems } from '../../dist/tensor/statement.js';
+import { statementElems } from '../../dist/tensor/statement.js';
+import { commitmentLayout } from '../../dist/tensor/state-layout.js';
 import { RecordingChannel } from '../../dist/transcript/index.js';
 
 /** Any statement of the plan's shape: ids "none", zeros, roots of zeros. */

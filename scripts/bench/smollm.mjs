@@ -11,7 +11,8 @@ import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/m
 import { adamConstants } from '../../dist/optim/constants.js';
 import { settleFrozen } from '../../dist/tensor/deferred.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
-import { makePlan, stateRate } from '../../dist/tensor/plan.js';
+import { makePlan } from '../../dist/tensor/plan.js';
+import { stateRate } from '../../dist/tensor/state-layout.js';
 import { fillStack, proveProgram } from '../../dist/tensor/prove.js';
 import { frozenDigest } from '../../dist/tensor/statement.js';
 import { tableColumns } from '../../dist/tensor/tables.js';

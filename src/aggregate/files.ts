@@ -11,7 +11,7 @@ import { fromBytes, toBytes } from './words.js';
  * manifest and carries the digest of its body, so that a file cut short is found and made again, and one of another manifest is refused.
  */
 
-export const STEP_VERSION = 3;
+export const STEP_VERSION = 4;
 export const STATE_VERSION = 3;
 const STEP = 'certune-step-proof',
   STATE = 'certune-state';

@@ -1,6 +1,6 @@
-import { type GroupSpec, JOHNSON_M, type LedgerTerm, whirLedger } from '../pcs/params.js';
+import { type GroupSpec, JOHNSON_M, type LedgerTerm, whirLedger } from '../pcs/index.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
-import { isOut } from '../tensor/statement.js';
+import { isOut } from '../tensor/state-layout.js';
 
 /** Challenges are elements of E: p^3 is just below 2^192. */
 export const CHALLENGE_BITS = 3 * Math.log2(2 ** 64 - 2 ** 32 + 1);

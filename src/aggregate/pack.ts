@@ -14,7 +14,7 @@ import { toBytes } from './words.js';
  */
 
 export const PACK_TYPE = 'certune-run-proof';
-export const PACK_VERSION = 1;
+export const PACK_VERSION = 2;
 /** File name extension of a packed run. */
 export const PACK_NAME = 'run.certune';
 

@@ -2,7 +2,8 @@ import { smallNumbers } from '../model/base.js';
 import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
 import { adamConstants } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
-import { type Plan, makePlan, stateRate } from '../tensor/plan.js';
+import { type Plan, makePlan } from '../tensor/plan.js';
+import { stateRate } from '../tensor/state-layout.js';
 import type { Program } from '../tensor/types.js';
 
 /** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */

@@ -1,14 +1,7 @@
 import type { DeferredClaim } from '../tensor/deferred.js';
 import { type Plan, hashOf } from '../tensor/plan.js';
-import {
-  type Statement,
-  type StatementElems,
-  commitmentLayout,
-  contextWords,
-  packPublic,
-  packing,
-  publicTensors,
-} from '../tensor/statement.js';
+import { type Statement, type StatementElems, contextWords, packPublic, packing, publicTensors } from '../tensor/statement.js';
+import { commitmentLayout } from '../tensor/state-layout.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import type { CircuitChannel } from './channel.js';

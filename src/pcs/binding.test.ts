@@ -12,7 +12,7 @@ import {
   VerificationError,
 } from '../transcript/index.js';
 import { type Columns, type Oracle, commitColumns } from './commit.js';
-import { whirShape } from './params.js';
+import { whirShape } from './index.js';
 import { openWhir } from './prove.js';
 import { powerExtension, verifyWhir } from './verify.js';
 

@@ -1,4 +1,6 @@
 export * from './params.js';
+export { type LedgerTerm, foldBits, whirLedger } from './ledger.js';
+export { whirShape } from './rounds.js';
 export { commitColumns, openRows, type Oracle } from './commit.js';
 export { type GroupOpening, commitBase, openWhir } from './prove.js';
 export { type GroupClaim, verifyWhir } from './verify.js';

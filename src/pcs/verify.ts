@@ -3,6 +3,21 @@ import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
 import { eqAt, eqTable } from '../poly/eq.js';
 import type { WhirShape } from './params.js';
 
+/*
+ * Opening of groups of committed stacks (docs/protocol.md, section 7).
+ *
+ * Relation. Group g has a stack f of 2^c columns of 2^h rows, columns outside its trees being zero, and a claim sum_i w(i) f(i) = value. Accepted means that there are stacks within the
+ * Johnson radius of the committed words for which all claims hold.
+ *
+ * Argument, round by round. (0) c rounds of sumcheck fold the claim of each group to one on a vector f_g of 2^h entries; by mutual correlated agreement every codeword near the folded word is
+ * the fold of a stack near the committed one, so that a false claim stays false for all of them. (1) F = (f_1, f_2, ..) is committed; its value at z leaves one vector of its list, as
+ * far as the parts go: cells of its last column beyond them have no weight in any claim, here or later. (2) If a part is no codeword near the group's folded word, it differs from it in more than the radius, and
+ * the group's own queries notice; which group that is, is fixed before they are drawn. (3) gamma, drawn after values and answers, joins the groups' claims, the value at z and the answers: a false one among n makes the sum false but
+ * with probability n/|E|. (4) Later rounds repeat this for one group of 2^columns columns; the last vector is sent and compared with every answer. Errors: whirLedger.
+ *
+ * Places. A part begins at a multiple of its length (falling size), so that eq of the leading variables at its number selects it; z^i over F is z^at times the powers over the part.
+ */
+
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
 interface PowerClaim {
   readonly x: Elem;
@@ -64,7 +79,7 @@ export interface GroupClaim {
   readonly weights: (point: Elem[]) => Elem;
 }
 
-/** Verifies one claim on each group of committed stacks. Relation, argument and error terms: spec.md and params.ts. */
+/** Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by name on the channel. */
 export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
   const { groups, vars } = shape;
   if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))

@@ -1,3 +1,4 @@
+import { varsOf } from '../lookup/index.js';
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** One aligned block of a tensor: per axis the piece [start, start + 2^log); at `position` of its class's stack. */
@@ -113,4 +114,12 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
 export function sameLayout(a: StackLayout, b: StackLayout): boolean {
   const shape = (l: StackLayout): string => JSON.stringify([l.cells, ...[...l.tensors.values()].map((t) => t.blocks)]);
   return shape(a) === shape(b);
+}
+
+/** Height and columns of a stack of `cells` cells, at most 64 columns. */
+export function stackShape(cells: number, most = 6): { logColumns: number; logHeight: number; used: number } {
+  const vars = Math.max(3, varsOf(cells)),
+    logColumns = Math.min(most, vars - 3),
+    logHeight = vars - logColumns;
+  return { logColumns, logHeight, used: Math.ceil(cells / 2 ** logHeight) };
 }

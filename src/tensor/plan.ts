@@ -3,7 +3,8 @@ import { type LogUpShape, logUpShape, varsOf } from '../lookup/index.js';
 import { type GroupSpec, type WhirGroup, type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
 import type { SumcheckAxis } from '../sumcheck/index.js';
 import { contractedAxes } from './bounds.js';
-import { type StackLayout, layoutClass } from './layout.js';
+import { type StackLayout, layoutClass, stackShape } from './layout.js';
+import { STATES, type StateTree, stateClasses, stateStack } from './state-layout.js';
 import {
   COMMIT_CLASSES,
   type Access,
@@ -108,17 +109,6 @@ export interface ProofOptions extends WhirParams {
 /** Hash of all trees and of the transcript of a plan's proofs; Poseidon2 where nothing is said, as for what circuits will verify. */
 export const hashOf = (plan: { readonly options?: ProofOptions }): HashName => plan.options?.hash ?? 'poseidon2';
 
-/** Commitments to state: adapter and optimiser state share a tree, accumulators have their own; entered and left. */
-export const STATES = ['sIn', 'aIn', 'sOut', 'aOut'] as const;
-export type StateName = (typeof STATES)[number];
-const CLASSES = { sIn: ['cIn', 'oIn'], aIn: ['aIn'], sOut: ['cOut', 'oOut'], aOut: ['aOut'] } as const;
-
-/** One commitment to state: its classes, in the order of its tree's parts. */
-export interface StateTree {
-  readonly name: StateName;
-  readonly classes: readonly TensorClass[];
-}
-
 /** Everything about a proof that follows from the program and the parameters alone. */
 export interface Plan {
   readonly program: Program;
@@ -165,56 +155,7 @@ function slices(
 /** The group of the state, if there is one. */
 export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups[1];
 
-/** Height and columns of a stack of `cells` cells, at most 64 columns. */
-export function stackShape(cells: number, most = 6): { logColumns: number; logHeight: number; used: number } {
-  const vars = Math.max(3, varsOf(cells)),
-    logColumns = Math.min(most, vars - 3),
-    logHeight = vars - logColumns;
-  return { logColumns, logHeight, used: Math.ceil(cells / 2 ** logHeight) };
-}
-
 const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind === 'segment' ? t.segment.axes : undefined);
-
-/**
- * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there would be more than 2^18 rows; 1/32, which needs few queries,
- * while the domain has at most 2^22 points; a higher rate for larger adapters, whose trees would outgrow memory, down to 1/4.
- */
-export function stateShape(cells: number): { logColumns: number; logHeight: number; rate: number } {
-  const vars = Math.max(3, varsOf(cells)),
-    { logColumns, logHeight } = stackShape(cells, Math.max(6, Math.min(8, vars - 18)));
-  return { logColumns, logHeight, rate: Math.max(2, Math.min(5, 22 - logHeight)) };
-}
-
-/** log2 of the inverse rate of the state commitments of an adapter of so many parameters: two states of four words each. */
-export const stateRate = (parameters: number): number => stateShape(8 * parameters).rate;
-
-/** The stack of all state: every class is a part of its tree, from a column on that is aligned with its largest block. */
-function stateStack(
-  program: Program,
-  layouts: ReadonlyMap<TensorClass, StackLayout>,
-  states: readonly StateTree[],
-  logInvRate: number,
-): GroupSpec {
-  const cells = (c: TensorClass): number => layouts.get(c)!.cells,
-    // Commitments to one state must agree between micro, update and step programs: the height depends on the number of parameters alone.
-    P = program.axes['P'],
-    all = P ? 8 * P : states.reduce((n, s) => n + s.classes.reduce((m, c) => m + cells(c), 0), 0),
-    most = 2 ** Math.max(6, stateShape(all).logColumns);
-  for (let h = Math.max(2, stateShape(all).logHeight); ; h++) {
-    let offset = 0;
-    const trees = states.map(({ classes }) => ({
-      parts: classes.map((c) => {
-        // A block larger than a column must start at a multiple of its size; columns in between are zero and in no tree.
-        const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))),
-          unit = 2 ** Math.max(0, log - h),
-          part = { used: Math.ceil(cells(c) / 2 ** h), offset: Math.ceil(offset / unit) * unit };
-        offset = part.offset + part.used;
-        return part;
-      }),
-    }));
-    if (offset <= most) return { logColumns: varsOf(offset), logHeight: h, logInvRate, trees };
-  }
-}
 
 export function makePlan(program: Program, options: ProofOptions): Plan {
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
@@ -330,7 +271,7 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
   const { used: columns, ...main } = stackShape(layouts.get('witness')!.cells),
     groups: GroupSpec[] = [{ ...main, logInvRate: options.rate, trees: [{ parts: [{ used: columns, offset: 0 }] }] }];
   const states = STATES.flatMap((name): StateTree[] => {
-    const classes = CLASSES[name].filter((c) => layouts.has(c));
+    const classes = stateClasses(name).filter((c) => layouts.has(c));
     return classes.length ? [{ name, classes }] : [];
   });
   if (states.length) groups.push(stateStack(program, layouts, states, options.stateRate));

@@ -5,29 +5,11 @@ import type { HashName } from '../hash/rows.js';
 import { varsOf } from '../lookup/index.js';
 import { type Arith, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
-import type { StateName, StateTree } from './plan.js';
-import type { Program, TensorClass, TensorSpec } from './types.js';
+import { type StateTree, commitmentLayout } from './state-layout.js';
+import type { Program, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
 export const PROOF_VERSION = 5;
-
-/**
- * Where the words of a state commitment lie: root of the tree, digest of the adapter where it holds one, point z, then one value a class.
- * A class's value is sum_i z^i f(i) over its cells.
- */
-export function commitmentLayout(t: StateTree): { readonly point: number; readonly value: (i: number) => number; readonly words: number } {
-  const point = t.classes.some(isAdapter) ? 8 : 4;
-  return { point, value: (i) => point + 3 + 3 * i, words: point + 3 + 3 * t.classes.length };
-}
-
-/** Words of the commitments of a run's programs: to adapter and optimiser state, and to accumulators. */
-export const STATE_WORDS = commitmentLayout({ name: 'sIn', classes: ['cIn', 'oIn'] }).words,
-  ACC_WORDS = commitmentLayout({ name: 'aIn', classes: ['aIn'] }).words;
-
-/** Whether a class is the adapter's: whoever holds an adapter can tell whether a commitment is to it, by digest, point and value. */
-export function isAdapter(c: TensorClass): boolean {
-  return c === 'cIn' || c === 'cOut';
-}
 
 /**
  * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the committed words and yet anyone who holds
@@ -37,9 +19,6 @@ export function statePoint(rootAndDigest: readonly bigint[], hash: HashName = 'p
   const [a, b, c] = merkleHash(hash).hashWords(DOMAIN.state, rootAndDigest);
   return [a, b, c];
 }
-
-/** Whether a state is left by a program rather than entered. */
-export const isOut = (name: StateName): boolean => name === 'sOut' || name === 'aOut';
 
 /** Public inputs of a program: integers of dense tensors, ids of one-hot tensors. */
 export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;

@@ -7,13 +7,11 @@ import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
 import { DOMAIN } from '../hash/poseidon2.js';
-import { type Factor, type Plan, type StateName, hashOf, stateGroup, tableFactors, tableTag } from './plan.js';
+import { type Factor, type Plan, hashOf, stateGroup, tableFactors, tableTag } from './plan.js';
 import {
   PROOF_VERSION,
   type Statement,
   type StatementElems,
-  commitmentLayout,
-  isOut,
   packPublic,
   contextWords,
   packing,
@@ -21,6 +19,7 @@ import {
   publicTensors,
   statementElems,
 } from './statement.js';
+import { commitmentLayout, isOut } from './state-layout.js';
 import type { TensorClass, TensorSpec } from './types.js';
 
 const digests = new WeakMap<object, bigint[]>();

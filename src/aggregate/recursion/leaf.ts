@@ -1,19 +1,9 @@
 import type { CircuitChannel } from '../../circuit/channel.js';
 import { inv as invert } from '../../field/goldilocks.js';
 import { DOMAIN } from '../../hash/poseidon2.js';
-import type { Plan, StateName } from '../../tensor/plan.js';
-import {
-  ACC_WORDS,
-  STATE_WORDS,
-  type Statement,
-  commitmentLayout,
-  contextWords,
-  frozenDigest,
-  isOut,
-  packPublic,
-  packing,
-  publicTensors,
-} from '../../tensor/statement.js';
+import type { Plan } from '../../tensor/plan.js';
+import { type StateName, ACC_WORDS, STATE_WORDS, commitmentLayout, isOut } from '../../tensor/state-layout.js';
+import { type Statement, contextWords, frozenDigest, packPublic, packing, publicTensors } from '../../tensor/statement.js';
 import type { Program } from '../../tensor/types.js';
 import { verifyStatement } from '../../tensor/verify.js';
 import type { Elem } from '../../transcript/arith.js';

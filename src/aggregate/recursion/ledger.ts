@@ -1,5 +1,5 @@
 import { circuitProgram } from '../../circuit/program.js';
-import { whirLedger } from '../../pcs/params.js';
+import { whirLedger } from '../../pcs/index.js';
 import { type Plan, makePlan } from '../../tensor/plan.js';
 import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger, programTerms, tagged } from '../ledger.js';
 import { settleShape } from '../settle/shape.js';

@@ -56,9 +56,9 @@ export interface NodeFile extends Sealed {
 }
 
 export const NODE_TYPE = 'certune-node';
-export const NODE_VERSION = 1;
+export const NODE_VERSION = 2;
 export const FOLDED_TYPE = 'certune-folded-run';
-export const FOLDED_VERSION = 1;
+export const FOLDED_VERSION = 2;
 /** No proof has as many words. */
 const MOST = 2 ** 24;
 

@@ -4,7 +4,8 @@ import type { Tiled } from '../sumcheck/index.js';
 import type { Ext } from '../transcript/arith.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
 import { powerSum } from './stack.js';
-import { isAdapter, statePoint } from './statement.js';
+import { statePoint } from './statement.js';
+import { isAdapter } from './state-layout.js';
 
 /** What commitBase takes: the address of all columns, or a function that writes those of some parts, in turn. */
 export function columnsOf(

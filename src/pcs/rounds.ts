@@ -1,0 +1,111 @@
+import { foldBits } from './ledger.js';
+import {
+  type GroupSpec,
+  type WhirGroup,
+  type WhirParams,
+  type WhirRound,
+  type WhirShape,
+  capLevels,
+  log2Ceil,
+  openPermutations,
+  queriesFor,
+  usedColumns,
+} from './params.js';
+
+/** Cells of a permutation and of a product in the circuit that verifies an opening. */
+const CELLS_PER_PERMUTATION = 250,
+  CELLS_PER_PRODUCT = 13;
+
+/**
+ * Hashes of the prover that a permutation of the verifier is worth: about four times as many as it takes to prove that permutation; for large stacks so many that as many hashes as those of the
+ * first oracles are worth 8,000 permutations, which keeps the verifier within 10,000.
+ */
+const hashesPerPermutation = (first: number): number => Math.max(1000, first / 8000);
+
+/** Bits above those asked for that every later fold keeps: room for a bound on agreement that is looser by 2^5, as for curves instead of lines. */
+const ROOM = 6;
+
+/** Largest last vector, least and most columns of a later oracle, least rate (all log2). */
+const FINAL = 9,
+  LEAST_FOLD = 3,
+  MOST_FOLD = 6,
+  LEAST_RATE = 12;
+
+interface Chain {
+  readonly score: number;
+  readonly rounds: readonly WhirRound[];
+  readonly final: number;
+}
+
+/**
+ * Later rounds of an opening. Each commits the folded vector at a domain smaller than the one before and a rate no higher, until the vector is sent. Of all such chains the one whose verification
+ * in a circuit is cheapest is taken, by dynamic programming: permutations and products of the verifier, and the prover's hashes at the price of
+ * hashesPerPermutation. Choices whose fold would not keep ROOM bits above `bits` are left out.
+ */
+function laterRounds(p: WhirParams, cells: number, domain: number, rate: number, queries: number, hashes: number): Chain {
+  const known = new Map<string, Chain | undefined>(),
+    price = hashesPerPermutation(hashes) * (p.weight ?? 1);
+  const best = (n: number, d0: number, r0: number, q0: number): Chain | undefined => {
+    const key = `${n} ${d0} ${r0}`;
+    if (known.has(key)) return known.get(key);
+    const vars = log2Ceil(n);
+    let out: Chain | undefined;
+    if (vars <= FINAL) {
+      const products = n * q0 + 2 * n + 6 * vars;
+      out = { score: CELLS_PER_PERMUTATION * (Math.ceil((3 * n) / 8) + vars) + CELLS_PER_PRODUCT * products, rounds: [], final: vars };
+    }
+    for (let columns = LEAST_FOLD; columns <= Math.min(MOST_FOLD, vars - LEAST_FOLD); columns++) {
+      const rows = vars - columns,
+        used = Math.ceil(n / 2 ** rows);
+      for (let d = Math.max(rows + r0, d0 - 6); d < d0 && d - rows <= LEAST_RATE; d++) {
+        const logInvRate = d - rows,
+          q = queriesFor(p.bits, logInvRate, p.grinding);
+        if (foldBits(logInvRate, d, columns) < p.bits + ROOM) continue;
+        const rest = best(2 ** rows, d, logInvRate, q);
+        if (!rest) continue;
+        const permutations = openPermutations(q, d, 3 * used) + columns + 3,
+          products = q * (1.3 * used + 2 * rows + 2 * d + 2) + 6 * columns + 2 ** columns,
+          work = (3 * used) / 8 + 1;
+        const score = CELLS_PER_PERMUTATION * (permutations + (work * 2 ** d) / price) + CELLS_PER_PRODUCT * products + rest.score;
+        if (out && score >= out.score) continue;
+        const round = { columns, rows, used, domain: d, queries: q, cap: capLevels(q, d), logInvRate };
+        out = { score, rounds: [round, ...rest.rounds], final: rest.final };
+      }
+    }
+    known.set(key, out);
+    return out;
+  };
+  const chain = best(cells, domain, rate, queries);
+  if (!chain) throw new RangeError(`no rounds of ${p.bits} bits for a vector of ${cells}`);
+  return chain;
+}
+
+/** Shape of the opening of one or more groups. Throws RangeError for trees outside their stack and domains that the field does not have. */
+export function whirShape(params: WhirParams, specs: readonly GroupSpec[]): WhirShape {
+  const order = specs.map((_, i) => i).sort((a, b) => specs[b].logHeight - specs[a].logHeight || a - b),
+    at = new Map<number, number>();
+  let cells = 0;
+  for (const i of order) {
+    at.set(i, cells);
+    cells += 2 ** specs[i].logHeight;
+  }
+  const groups = specs.map((g, i): WhirGroup => {
+    for (const t of g.trees)
+      for (const x of t.parts) if (x.used < 1 || x.offset + x.used > 2 ** g.logColumns) throw new RangeError('tree outside the stack');
+    const domain = g.logHeight + g.logInvRate;
+    if (domain > 32) throw new RangeError('domain exceeds the two-adicity of the field');
+    const queries = queriesFor(params.bits, g.logInvRate, params.grinding);
+    return { ...g, domain, queries, cap: capLevels(queries, domain), at: at.get(i)! };
+  });
+  const hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + (usedColumns(t) / 8 + 1) * 2 ** g.domain, 0), 0),
+    most = (f: (g: WhirGroup) => number): number => Math.max(...groups.map(f));
+  const { rounds, final } = laterRounds(
+    params,
+    cells,
+    most((g) => g.domain),
+    -most((g) => -g.logInvRate),
+    groups.reduce((n, g) => n + g.queries, 0),
+    hashes,
+  );
+  return { params, groups, cells, vars: log2Ceil(cells), rounds, final };
+}

@@ -217,7 +217,7 @@ describe('a folded run', { timeout: 900_000 }, () => {
     swap(/"endRoot":\["/, '"endRoot":["7');
     swap('"rate":2', '"rate":1');
     swap(/"sha256":"./, '"sha256":"x');
-    swap('"certune-folded-run","version":1', '"certune-folded-run","version":2');
+    swap('"certune-folded-run","version":2', '"certune-folded-run","version":1');
     swap(/"opening":(\d+)/, '"opening":1');
     expect(codes.size).toBe(3);
     const words = all.length - nl - 1;

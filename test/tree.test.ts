@@ -270,7 +270,7 @@ describe('files of a tree', () => {
       /malformed loss/,
     );
     bad(head, Buffer.concat([Buffer.alloc(8, 255), body.subarray(8)]), /not canonical/);
-    bad(head.replace('certune-node","version":1', 'certune-node","version":2'), body, /version 2 is not supported/);
+    bad(head.replace('certune-node","version":2', 'certune-node","version":1'), body, /version 1 is not supported/);
     bad(head.replace('"certune-node"', '"certune-folded-run"'), body, /is not a certune-node/);
     const [h] = split(encodeFolded(folded));
     expect(() =>

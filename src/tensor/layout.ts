@@ -116,8 +116,11 @@ export function sameLayout(a: StackLayout, b: StackLayout): boolean {
   return shape(a) === shape(b);
 }
 
-/** Height and columns of a stack of `cells` cells, at most 64 columns. */
-export function stackShape(cells: number, most = 6): { logColumns: number; logHeight: number; used: number } {
+/** log2 of the most columns of a stack: few, for their rows are opened; more for a large one, whose tree would outgrow memory. */
+const mostColumns = (cells: number): number => (cells > 2 ** 26 ? 7 : 6);
+
+/** Height and columns of a stack of `cells` cells, at most 2^most columns. */
+export function stackShape(cells: number, most = mostColumns(cells)): { logColumns: number; logHeight: number; used: number } {
   const vars = Math.max(3, varsOf(cells)),
     logColumns = Math.min(most, vars - 3),
     logHeight = vars - logColumns;

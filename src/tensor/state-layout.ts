@@ -39,13 +39,13 @@ export function isAdapter(c: TensorClass): boolean {
 }
 
 /**
- * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there would be more than 2^18 rows; 1/32, which needs few queries,
- * while the domain has at most 2^22 points; a higher rate for larger adapters, whose trees would outgrow memory, down to 1/4.
+ * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there would be more than 2^17 rows; 1/32, which needs few queries,
+ * while the domain has at most 2^21 points; a higher rate for larger adapters, whose trees would outgrow memory, down to 1/4.
  */
 export function stateShape(cells: number): { logColumns: number; logHeight: number; rate: number } {
   const vars = Math.max(3, varsOf(cells)),
-    { logColumns, logHeight } = stackShape(cells, Math.max(6, Math.min(8, vars - 18)));
-  return { logColumns, logHeight, rate: Math.max(2, Math.min(5, 22 - logHeight)) };
+    { logColumns, logHeight } = stackShape(cells, Math.max(6, Math.min(8, vars - 17)));
+  return { logColumns, logHeight, rate: Math.max(2, Math.min(5, 21 - logHeight)) };
 }
 
 /** log2 of the inverse rate of the state commitments of an adapter of so many parameters: two states of four words each. */

@@ -130,6 +130,28 @@ describe('a run of two accumulated steps', () => {
     const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, sIn } }));
     expect(() => checkSteps(vk, s, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
   }, 60_000);
+  it('refuses micro-batches and update of one step that enter different states, though only one of them reads what differs', () => {
+    // Another optimiser state: micro-batches do not use it, so that they leave the same accumulators.
+    const fz = frozenOf(k, s),
+      mm = s.initial.mm.slice();
+    mm[0] += 1n;
+    const [a, b, u] = proofs[0].parts,
+      [x, y, v] = proveStep(k, s, 0, { ...s.initial, mm }, fz.digest).proof.parts;
+    expect(x.roots).toEqual(a.roots);
+    expect(y.roots).toEqual(b.roots);
+    expect(v.roots).not.toEqual(u.roots);
+    const check = (parts: StepProof['parts']) => () => checkSteps(vk, { ...s, config: one }, [{ step: 0, parts }], fz.digest),
+      one = { ...s.config, train: { ...s.config.train, steps: 1 } };
+    expect(check([a, b, u])).not.toThrow();
+    for (const parts of [
+      [a, b, v],
+      [x, b, u],
+      [a, y, u],
+      [x, y, u],
+      [x, y, v],
+    ])
+      expect(check(parts)).toThrow(VerificationError);
+  }, 60_000);
   it('refuses a loss in an update, roots left out', () => {
     const [a, b, u] = proofs[0].parts;
     refuse([{ step: 0, parts: [a, b, { ...u, loss: 1n }] }, proofs[1]]);

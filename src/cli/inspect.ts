@@ -3,9 +3,9 @@ import { type Ledger, runLedger } from '../aggregate/ledger.js';
 import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
 import { buildable } from '../aggregate/known.js';
 import type { VerificationKey } from '../aggregate/recursion/keys.js';
-import { type FoldedLedger, foldedLedger } from '../aggregate/recursion/ledger.js';
+import type { FoldedLedger } from '../aggregate/recursion/ledger.js';
 import { epochBatches } from '../aggregate/recursion/run.js';
-import { parsePublished } from '../aggregate/tree/key.js';
+import { ledgerUnder, parsePublished } from '../aggregate/tree/key.js';
 import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
 import { placeText } from '../aggregate/tree/file.js';
 import { digestOf } from '../aggregate/tree/circuits.js';
@@ -89,7 +89,7 @@ export function inspect(target: string): Result {
     programs = buildable(file, m),
     facts = { manifest: m, rows: [], ...programs },
     key = proof && proof.kind !== 'pack' ? parsePublished(file, (proof.kind === 'folded' ? proof.folded : proof.node).key) : undefined,
-    folded = key ? foldedLedger(facts, key) : undefined,
+    folded = key ? ledgerUnder(file, facts, key) : undefined,
     ledger: Ledger = folded ?? runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
     claims = claimsOf(m, proof?.kind);
   const width = Math.max(...claims.map((x) => x.status.length));

@@ -15,7 +15,18 @@ import {
 } from '../transcript/index.js';
 import { eqTable } from '../poly/eq.js';
 import { type Columns, commitColumns } from './commit.js';
-import { type GroupSpec, groupCells, openPermutations, openWhir, usedColumns, verifyWhir, whirLedger, whirShape } from './index.js';
+import {
+  type GroupOpening,
+  type GroupSpec,
+  type WhirShape,
+  groupCells,
+  openPermutations,
+  openWhir,
+  usedColumns,
+  verifyWhir,
+  whirLedger,
+  whirShape,
+} from './index.js';
 
 const k = Kernels.single();
 const rnd = (s: number): (() => bigint) => {
@@ -46,6 +57,11 @@ const group = (logColumns: number, logHeight: number, trees: readonly (number | 
 interface Tamper {
   f?: number;
   claim?: number;
+  /** What is added to the claim of each group. */ off?: readonly Ext[];
+  /** How a dishonest prover opens: another shape, oracles of other groups. */ as?: (
+    s: WhirShape,
+    o: GroupOpening[],
+  ) => [WhirShape, GroupOpening[]];
   hook?: (l: string, w: readonly bigint[]) => readonly bigint[];
 }
 
@@ -79,6 +95,7 @@ function setup(seed: number, groups: readonly GroupSpec[], tamper: Tamper = {}) 
     });
     if (tamper.f === n) k.i64[f / 8 + 3] += 1n;
     if (tamper.claim === n) claim = E.add(claim, E.ONE);
+    if (tamper.off) claim = E.add(claim, tamper.off[n]);
     return { cells, f, w, weights, claim, oracles };
   });
   const roots = stacks.map((s) => s.oracles.map((o) => o.root));
@@ -102,12 +119,10 @@ function setup(seed: number, groups: readonly GroupSpec[], tamper: Tamper = {}) 
   run(rec, roots);
   const prover = new ProverChannel(rec.schedule, { hook: tamper.hook });
   roots.flat().forEach((x) => prover.publicWords('root', x));
-  openWhir(
-    k,
-    prover,
-    shape,
-    stacks.map((s) => ({ oracles: s.oracles, f: { length: s.cells, ptr: s.f }, w: { length: s.cells, ptr: s.w }, value: s.claim })),
+  const honest = stacks.map(
+    (s): GroupOpening => ({ oracles: s.oracles, f: { length: s.cells, ptr: s.f }, w: { length: s.cells, ptr: s.w }, value: s.claim }),
   );
+  openWhir(k, prover, ...(tamper.as?.(shape, honest) ?? ([shape, honest] as const)));
   const proof = prover.words();
   const verify = (p: BigUint64Array, rs: readonly (readonly bigint[][])[] = roots): void => {
     const native = new NativeChannel(k, p);
@@ -185,13 +200,88 @@ describe('WHIR', () => {
     expect(() => s.verify(s.proof, [s.roots[0], [s.roots[1][1], s.roots[1][0]]])).toThrow(VerificationError);
     k.release(m);
   });
-  it('rejects claims that are false by opposite amounts', () => {
-    // Joined without a challenge, two errors would cancel out.
+  it('rejects claims that are false by opposite amounts, whose errors a prover keeps opposite to the end', () => {
+    // Half of a claim's error added to s(0) leaves a round with half the error whatever its challenge is. So the two claims are folded to claims on the parts that are false by 1 and -1: joined
+    // without a challenge they would cancel out, with and without an oracle behind them.
+    for (const groups of [joint, [group(2, 5, [3]), group(1, 3, [1, 1], 4)]]) {
+      const m = k.mark(),
+        half = (P + 1n) / 2n,
+        sign: Ext[] = [E.ONE, E.sub(E.ZERO, E.ONE)];
+      // Errors before every round, the last one 1.
+      const errors = groups.map((g) => Array.from({ length: g.logColumns }, (_, v) => 2n ** BigInt(g.logColumns - v))),
+        at = [0, 0];
+      const s = setup(3, groups, {
+        off: groups.map((g, n) => E.mulBase(sign[n], 2n ** BigInt(g.logColumns))),
+        hook: (l, w) => {
+          const n = l === 'whir 0 0 sumcheck' ? 0 : l === 'whir 0 1 sumcheck' ? 1 : undefined;
+          if (n === undefined) return w;
+          const add = E.mulBase(sign[n], (errors[n][at[n]++] * half) % P);
+          return w.map((x, i) => (i < 3 ? (x + add[i]) % P : x));
+        },
+      });
+      expect(at).toEqual(groups.map((g) => g.logColumns));
+      expect(() => s.verify(s.proof)).toThrow('WHIR final sum');
+      k.release(m);
+    }
+  });
+  it("rejects groups in each other's place: trees, parts of the next vector, claims", () => {
+    // Alike in everything, so that nothing but the proof tells them apart.
     const m = k.mark(),
-      s = setup(3, joint);
-    const off = setup(3, joint, { claim: 0 });
-    expect(off.proof.length).toBe(s.proof.length);
-    expect(() => off.verify(off.proof)).toThrow(VerificationError);
+      twins = [group(2, 9, [3]), group(2, 9, [3])];
+    const parts = setup(9, twins, {
+      as: (s, o) => [{ ...s, groups: [0, 1].map((n) => ({ ...s.groups[n], at: s.groups[1 - n].at })) }, o],
+    });
+    expect(() => parts.verify(parts.proof)).toThrow(VerificationError);
+    const trees = setup(9, twins, { as: (s, o) => [s, [0, 1].map((n) => ({ ...o[n], oracles: o[1 - n].oracles }))] });
+    expect(() => trees.verify(trees.proof)).toThrow('Merkle cap');
+    const folded = setup(9, twins, { as: (s, [a, b]) => [s, [b, a]] });
+    expect(() => folded.verify(folded.proof)).toThrow(VerificationError);
+    const s = setup(9, twins);
+    s.verify(s.proof);
+    expect(() => s.verify(s.proof, [s.roots[1], s.roots[0]])).toThrow(VerificationError);
+    k.release(m);
+  });
+  it('cells beyond the parts have no weight: whatever fills them, a true claim is proved and a false one is not', () => {
+    const m = k.mark(),
+      short = [group(2, 10, [3]), group(1, 3, [1, 1], 4)],
+      { shape } = setup(5, short),
+      [next] = shape.rounds,
+      { cells } = shape,
+      full = next.used * 2 ** next.rows;
+    expect(full).toBeGreaterThan(cells);
+    // The next vector, longer by what fills its last column; `counted`: whether its value out of the domain takes the filling in.
+    const filled = (counted: boolean, tamper: Tamper = {}): ReturnType<typeof setup> => {
+      const { zeroed } = k,
+        { exports } = k,
+        own = k as { zeroed: typeof zeroed; exports: typeof exports };
+      let first = true;
+      own.zeroed = (bytes) => {
+        const p = zeroed.call(k, bytes);
+        if (first && bytes === 24 * full) {
+          for (let i = cells; i < full; i++) k.writeExt(p + 24 * i, [BigInt(i), 7n, BigInt(i * i)]);
+          first = false;
+        }
+        return p;
+      };
+      if (!counted)
+        own.exports = {
+          ...exports,
+          hornerExt: (o, f, z, n) => exports['hornerExt'](o, f, z, n === full ? cells : n),
+          addPowersExt: (w, x, c, n) => exports['addPowersExt'](w, x, c, n === full ? cells : n),
+        };
+      try {
+        return setup(5, short, { ...tamper, as: (s, o) => [{ ...s, cells: full }, o] });
+      } finally {
+        own.zeroed = zeroed;
+        own.exports = exports;
+        expect(first).toBe(false);
+      }
+    };
+    const [true_, counted, lie] = [filled(false), filled(true), filled(false, { claim: 1 })];
+    expect(true_.proof).not.toEqual(setup(5, short).proof);
+    expect(() => true_.verify(true_.proof)).not.toThrow();
+    expect(() => counted.verify(counted.proof)).toThrow(VerificationError);
+    expect(() => lie.verify(lie.proof)).toThrow(VerificationError);
     k.release(m);
   });
   it('rejects every mutated word, without any other error', () => {
@@ -288,23 +378,23 @@ describe('WHIR', () => {
     expect(s.rounds.map((r) => [r.columns, r.rows, r.used, r.domain, r.queries])).toMatchInlineSnapshot(`
       [
         [
-          6,
-          13,
-          33,
-          16,
+          5,
+          14,
+          17,
+          17,
           77,
         ],
         [
           4,
-          9,
+          10,
           16,
-          14,
+          15,
           46,
         ],
         [
-          3,
+          4,
           6,
-          8,
+          16,
           13,
           33,
         ],

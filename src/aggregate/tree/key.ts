@@ -6,12 +6,14 @@ import { describeIssues } from '../../policy/runfile.js';
 import { PROOF_VERSION } from '../../tensor/statement.js';
 import { RECURSION_VERSION } from '../recursion/class.js';
 import type { VerificationKey } from '../recursion/keys.js';
+import { type FoldedLedger, foldedLedger } from '../recursion/ledger.js';
+import type { Facts } from '../recursion/run.js';
 
 const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
   heights = z.strictObject(Object.fromEntries(KINDS.map((k) => [k, count(2 ** 24)])));
 
-/** A published key as it may come from anyone: sizes bounded, so that the plans made from it stay constructible. */
+/** A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of them have plans. */
 const schema = z.strictObject({
   type: z.literal('certune-key'),
   version: z.literal(RECURSION_VERSION),
@@ -47,4 +49,17 @@ export function parsePublished(file: string, raw: unknown): VerificationKey {
   const r = schema.safeParse(raw);
   if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'key', raw));
   return r.data as unknown as VerificationKey;
+}
+
+/** Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none that prove such a run. */
+export function ledgerUnder(file: string, f: Facts, key: VerificationKey): FoldedLedger {
+  try {
+    return foldedLedger(f, key);
+  } catch (e) {
+    throw new InputError(
+      file,
+      [`its key describes no circuits for this run: ${(e as Error).message}`],
+      'not a Certune proof, or a damaged one',
+    );
+  }
 }

@@ -1,0 +1,117 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type RunProof, checkReleased, frozenOf, mergeRun, proveStep, stateCommitment, verifyRun } from '../src/aggregate/chain.js';
+import { type Setup, setup } from '../src/aggregate/setup.js';
+import * as E from '../src/field/ext3.js';
+import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
+import { Kernels } from '../src/kernels/index.js';
+import { runSchema } from '../src/policy/runfile.js';
+import { statePoint } from '../src/tensor/statement.js';
+import type { Ext } from '../src/transcript/index.js';
+
+/*
+ * A state commitment names its adapter by a digest that no circuit checks. These are the provers who make use of that: one who names another adapter than the state has, one who looks for
+ * another adapter of the value that the state has at its point.
+ */
+const forged = vi.hoisted(() => ({ pair: undefined as { of: string; as: bigint[] } | undefined }));
+// The digest of an adapter is the root of a tree: that of one adapter is replaced.
+vi.mock('../src/pcs/index.js', async (original) => {
+  const pcs = await original<typeof import('../src/pcs/index.js')>();
+  const commitBase: typeof pcs.commitBase = (...a) => {
+    const o = pcs.commitBase(...a);
+    return forged.pair?.of === o.root.join() ? { ...o, root: forged.pair.as } : o;
+  };
+  return { ...pcs, commitBase };
+});
+
+const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
+const config = runSchema.parse({
+  version: 1,
+  base: { path: path('tiny') },
+  data: [{ path: path('pairs.jsonl') }],
+  lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
+  train: { steps: 1, batch: 2, microBatch: 2, sequence: 12, learningRate: 0.002, warmup: 0 },
+  proof: { bits: 100 },
+  numbers: { preset: 'small' },
+});
+// Words of a commitment to adapter and optimiser state: root, digest, point, values.
+const DIGEST = 4,
+  POINT = 8,
+  VALUE = 11;
+const ext = (w: readonly bigint[], at: number): Ext => w.slice(at, at + 3) as unknown as Ext;
+const valueAt = (C: readonly bigint[], z: Ext): Ext => [...C].reverse().reduce<Ext>((acc, x) => E.add(E.mul(acc, z), E.embed(x)), E.ZERO);
+
+/** Words d_0 .. d_3, not all zero, with sum d_j z^j = 0: z has degree 3 over the field, so that 1, z, z^2, z^3 are dependent. */
+function vanishing(z: Ext): bigint[] {
+  const z2 = E.mul(z, z),
+    rows = [0, 1, 2].map((c) => [E.ONE[c], z[c], z2[c], mod(-E.mul(z2, z)[c])]);
+  for (let c = 0; c < 3; c++) {
+    const at = rows.findIndex((r, i) => i >= c && r[c] !== 0n);
+    [rows[c], rows[at]] = [rows[at], rows[c]];
+    const scale = inv(rows[c][c]);
+    rows[c] = rows[c].map((x) => (x * scale) % P);
+    rows.forEach((r, i) => {
+      if (i !== c) rows[i] = r.map((x, j) => mod(x - r[c] * rows[c][j]));
+    });
+  }
+  return [...rows.map((r) => r[3]), 1n];
+}
+
+describe('the released adapter', () => {
+  let k: Kernels, s: Setup, C: BigInt64Array, run: RunProof;
+  const vk = Kernels.single(),
+    fz = (): ReturnType<typeof frozenOf> => frozenOf(k, s);
+  const left = (r: RunProof): readonly bigint[] => r.steps[0].parts[0].roots['sOut'];
+  const prove = (): { run: RunProof; C: BigInt64Array } => {
+    const m = k.mark(),
+      f = fz(),
+      { proof, after } = proveStep(k, s, 0, s.initial, f.digest),
+      out = { run: { steps: [proof], merge: mergeRun(k, s, [proof], f) }, C: after.C };
+    k.release(m);
+    return out;
+  };
+  const digestOf = (C: BigInt64Array): bigint[] => stateCommitment(vk, s, 'sIn', { ...s.initial, C }).slice(DIGEST, POINT);
+  beforeAll(async () => {
+    k = await Kernels.create({ threads: 2 });
+    s = setup(config, [1n, 2n, 3n, 4n]);
+    ({ run, C } = prove());
+  }, 120_000);
+  afterAll(() => k.close());
+
+  it('is the one of the last state', () => {
+    expect(verifyRun(vk, s, run, C).steps).toBe(1);
+    expect(left(run).slice(DIGEST, POINT)).toEqual(digestOf(C));
+    expect(ext(left(run), VALUE)).toEqual(valueAt([...C], ext(left(run), POINT)));
+  });
+  it('is not another one of the same value at the point, which takes one linear equation to find', () => {
+    const z = ext(left(run), POINT),
+      d = vanishing(z);
+    const other = C.map((x, i) => (i >= 7 && i < 11 ? toSigned(mod(x + d[i - 7])) : x));
+    expect(other).not.toEqual(C);
+    expect(valueAt([...other], z)).toEqual(valueAt([...C], z));
+    expect(() => verifyRun(vk, s, run, other)).toThrow(/released adapter.*its digest/);
+    // Named in the commitment, it moves the point.
+    const named = [...left(run)];
+    named.splice(DIGEST, 4, ...digestOf(other));
+    expect(() => checkReleased(vk, s, named, other)).toThrow(/its point/);
+    named.splice(POINT, 3, ...statePoint(named.slice(0, POINT)));
+    expect(() => checkReleased(vk, s, named, other)).toThrow(/its value/);
+  });
+  it('is not another one that the prover named before the point was drawn', () => {
+    const other = C.slice();
+    other[5] += 1n;
+    forged.pair = { of: digestOf(C).join(), as: digestOf(other) };
+    let bad: ReturnType<typeof prove>;
+    try {
+      bad = prove();
+    } finally {
+      forged.pair = undefined;
+    }
+    // The state is the honest one, and its proof holds: the digest in its commitment is nobody's business until an adapter is released.
+    expect(bad.C).toEqual(C);
+    expect(left(bad.run).slice(0, DIGEST)).toEqual(left(run).slice(0, DIGEST));
+    expect(left(bad.run).slice(DIGEST, POINT)).toEqual(digestOf(other));
+    expect(() => verifyRun(vk, s, bad.run, other)).toThrow(/released adapter.*its value/);
+    expect(() => verifyRun(vk, s, bad.run, C)).toThrow(/released adapter.*its digest/);
+  }, 120_000);
+});

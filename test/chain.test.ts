@@ -67,6 +67,8 @@ describe('a run of two accumulated steps', () => {
   it('refuses another loss, another adapter, another state', () => {
     const [a, b, u] = proofs[0].parts;
     refuse([{ step: 0, parts: [{ ...a, loss: a.loss + 1n }, b, u] }, proofs[1]]);
+    // The same word of 64 bits, but not the same loss.
+    refuse([{ step: 0, parts: [{ ...a, loss: a.loss + 2n ** 64n }, b, u] }, proofs[1]]);
     const C = released.slice();
     C[5] += 1n;
     refuse(proofs, s, C);

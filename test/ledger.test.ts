@@ -34,6 +34,8 @@ function integers(bits: number, r: number, domain: number): { queries: number; c
 
 /** Bits of one term of an opening by its name. */
 function openingBits(s: WhirShape, name: string): number | undefined {
+  if (/end: sumcheck rounds/.test(name)) return E - Math.log2(2 * s.final);
+  if (/end: claim batching/.test(name)) return E - Math.log2(s.groups.length - 1);
   const i = Number(/round (\d+):/.exec(name)?.[1]),
     group = s.groups[name.startsWith('state') ? 1 : 0],
     o = i === 0 ? { ...group, columns: group.logColumns, rows: group.logHeight } : s.rounds[i - 1];
@@ -68,7 +70,11 @@ function programBits(plan: Plan, name: string): number | undefined {
   if (/zero constraints/.test(name)) return of(Math.max(1, cs.filter((c) => c.kind === 'zero').length));
   if (/^batched sumcheck/.test(name)) return of(4);
   if (/claims for the openings/.test(name)) {
-    const tables = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0);
+    // Multiplicities, and columns that are committed.
+    const tables = plan.tables.reduce(
+      (s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : t.kind === 'segment' ? t.segment.columns.filter((c) => c).length : 0),
+      0,
+    );
     return of(tables + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.states.flatMap((t) => t.classes).length);
   }
   if (/^frozen reduction/.test(name)) return of(2);

@@ -1,10 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RunProof, checkReleased, frozenOf, mergeRun, proveStep, stateCommitment, verifyRun } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
+import { readReleased } from '../src/cli/verify.js';
 import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
+import { adapterKey, writeAdapter } from '../src/io/peft.js';
+import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import { Kernels } from '../src/kernels/index.js';
+import { unflattenGroup } from '../src/model/step.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { statePoint } from '../src/tensor/statement.js';
 import type { Ext } from '../src/transcript/index.js';
@@ -96,6 +103,40 @@ describe('the released adapter', () => {
     expect(() => checkReleased(vk, s, named, other)).toThrow(/its point/);
     named.splice(POINT, 3, ...statePoint(named.slice(0, POINT)));
     expect(() => checkReleased(vk, s, named, other)).toThrow(/its value/);
+  });
+  it('is read from its file as it is: nothing is reduced to 64 bits on the way', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'certune-released-')),
+      { lora, base } = config,
+      meta = {
+        r: lora.r,
+        alpha: lora.alpha,
+        targets: ['q_proj', 'down_proj'] as const,
+        rslora: false,
+        base: s.base.digest,
+        revision: base.revision,
+      };
+    try {
+      const members = new Map([...unflattenGroup(s.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
+      writeAdapter(dir, s.base.shape, meta, members, '');
+      expect(readReleased(s, s.manifest, dir)).toEqual(C);
+      const file = join(dir, 'adapter_model.safetensors'),
+        tensors = readSafetensors(file),
+        { data } = tensors.get(adapterKey(0, 'q_proj', 'B'))!,
+        kept = data[0];
+      // Times 2^20 these are multiples of 2^64: as words they would be zero.
+      for (const x of [2 ** 44, -(2 ** 44), 2 ** 50, 2 ** 100, 2 ** 5]) {
+        data[0] = x;
+        writeSafetensors(file, tensors);
+        expect(() => readReleased(s, s.manifest, dir), String(x)).toThrow(/outside the adapter's format/);
+      }
+      data[0] = kept + 2 ** -21;
+      writeSafetensors(file, tensors);
+      expect(() => readReleased(s, s.manifest, dir)).toThrow(/no multiple/);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+    for (const x of [C.slice(1), C.slice(0, -1), BigInt64Array.of(...C, 0n), new BigInt64Array(0)])
+      expect(() => verifyRun(vk, s, run, x)).toThrow(/values instead of/);
   });
   it('is not another one that the prover named before the point was drawn', () => {
     const other = C.slice();

@@ -63,8 +63,10 @@ describe('transcript', () => {
       ]),
     });
     verifyCase(vk, p);
-    const root = p.statement.roots['sIn'];
-    for (const bad of [[...root, 0n], root.slice(1), root.map((x, i) => (i ? x : x + 0xffffffff00000001n)), [-1n, ...root.slice(1)]])
+    const root = p.statement.roots['sIn'],
+      hole = root.slice();
+    delete hole[2];
+    for (const bad of [hole, [...root, 0n], root.slice(1), root.map((x, i) => (i ? x : x + 0xffffffff00000001n)), [-1n, ...root.slice(1)]])
       expect(() => verifyCase(vk, p, { statement: { ...p.statement, roots: { ...p.statement.roots, sIn: bad } } })).toThrow(/state sIn/);
     expect(() => verifyCase(vk, p, { statement: { ...p.statement, frozen: [] } })).toThrow(/frozen digest/);
     for (const rate of [10n, -1n]) {

@@ -1,5 +1,5 @@
 import { type GroupSpec, JOHNSON_M, type LedgerTerm, whirLedger } from '../pcs/index.js';
-import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
+import { type Plan, hashOf, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
 
 /** Challenges are elements of E: p^3 is just below 2^192. */
@@ -48,7 +48,7 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
   const width = Math.max(1, ...plan.program.constraints.map((c) => (c.kind === 'lookup' ? c.exprs.length : 1))),
     n = plan.logup.vars,
     zeros = plan.program.constraints.filter((c) => c.kind === 'zero').length,
-    tableClaims = plan.tables.reduce((s, t) => s + 1 + (t.kind === 'table' ? t.spec.columns.length : 0), 0),
+    tableClaims = plan.tables.reduce((s, _, i) => s + tableFactors(plan, i).length, 0),
     claims =
       tableClaims + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.states.reduce((s, t) => s + t.classes.length, 0);
   const out: Omit<RunTerm, 'proof' | 'proofs'>[] = [

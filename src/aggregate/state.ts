@@ -90,7 +90,11 @@ function stateStack(
         return [n, p] as const;
       }),
     );
-  classes.forEach((c, i) => fillStack(k, plan, c, ptr + 8 * parts[i].offset * H, (n) => at.get(n)!));
+  classes.forEach((c, i) => {
+    // A released adapter comes alone.
+    if ([...plan.layouts.get(c)!.tensors.keys()].some((n) => at.has(n)))
+      fillStack(k, plan, c, ptr + 8 * parts[i].offset * H, (n) => at.get(n)!);
+  });
   return { tree, stack: { length, ptr } };
 }
 
@@ -120,6 +124,8 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
  * drawn after the state and the adapter that is named here were both fixed: another adapter has the state's value there with probability cells/|E|.
  */
 export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array): void {
+  const cells = s.program.axes['P'];
+  if (released.length !== cells) throw new VerificationError('released adapter', `${released.length} values instead of ${cells}`);
   const { plan } = s,
     m = k.mark(),
     g = stateGroup(plan)!,

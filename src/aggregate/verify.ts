@@ -116,6 +116,9 @@ export function checkSteps(
         one(step, s.update!.plan, part, { context, roots: { sIn, aIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
         return;
       }
+      // Before it becomes a word of 64 bits: the sum takes it as it is.
+      if (typeof part.loss !== 'bigint' || BigInt.asIntN(64, part.loss) !== part.loss)
+        throw new VerificationError('public input', `step ${step}: loss is outside its format`);
       const publics = new Map<string, BigInt64Array | Int32Array>([
         ...batchInputs(b.micro[i], rows, config.train.sequence),
         ...scalars,

@@ -135,10 +135,11 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
 export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =>
   runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
 
-/** The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20. */
+/** The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter. Throws InputError, VerificationError. */
 export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
   const a = readAdapter(dir, m.base.shape),
-    { lora, base } = m.config;
+    { lora, base } = m.config,
+    limit = 2 ** (ADAMW.C.bits - 1);
   const differs = difference(
     adapterConfig({
       r: lora.r,
@@ -157,6 +158,8 @@ export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Arr
       BigInt64Array.from(v, (x) => {
         const y = x * 2 ** ADAMW.C.frac;
         if (!Number.isInteger(y)) throw new VerificationError('released adapter', `${n} holds a value that is no multiple of 2^-20`);
+        // Before it becomes a word of 64 bits: 2^44 is 2^64 times 2^-20 and would be read as zero.
+        if (Math.abs(y) > limit) throw new VerificationError('released adapter', `${n} holds ${x}, outside the adapter's format`);
         return BigInt(y);
       }),
     ]),

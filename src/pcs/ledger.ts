@@ -46,5 +46,8 @@ export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], c
     term(`${name}: of these ground`, s.params.grinding, 'grinding');
     claims = 1 + r.queries;
   });
+  // The last vector is known, so that there is no list: claims of groups that none joined before, a sumcheck over what is left.
+  if (!s.rounds.length && s.groups.length > 1) term(`${chain} end: claim batching`, CHALLENGE - Math.log2(s.groups.length - 1));
+  if (s.final > 0) term(`${chain} end: sumcheck rounds`, CHALLENGE - 1 - Math.log2(s.final));
   return out;
 }

@@ -123,9 +123,11 @@ export const programDigest = (p: Program): bigint[] => words(sha256(new TextEnco
 
 /** Words of a statement as given: canonical, as many as expected, so that no two spellings are one statement. */
 export function statementWords(label: string, words: readonly bigint[] | undefined, count: number): bigint[] {
-  if (!Array.isArray(words) || words.length !== count || words.some((w) => typeof w !== 'bigint' || w < 0n || w >= P))
+  // A hole of a sparse array would be passed over by every method.
+  const all: unknown[] = Array.isArray(words) ? Array.from(words) : [];
+  if (all.length !== count || all.some((w) => typeof w !== 'bigint' || w < 0n || w >= P))
     throw new VerificationError('statement', `${label} must be ${count} canonical words`);
-  return [...words];
+  return all as bigint[];
 }
 
 /** The context of a statement: eight words. */

@@ -44,7 +44,7 @@ describe('a key that nobody has checked', () => {
   it('has a ledger where circuits follow from it, and is refused as unreadable where none do', () => {
     expect(ledger()().leaves).toBe(2);
     for (const o of [
-      { endHeights: heights(2 ** 24) },
+      { endHeights: heights(2 ** 24), proof: { ...proof, endRate: 8 } },
       { heights: heights(2 ** 24), proof: { ...proof, rate: 8 } },
       // A domain so long that no fold of 128 bits follows.
       { endHeights: heights(2 ** 16), proof: { ...proof, endRate: 8 } },

@@ -1,6 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { Kernels } from '../../kernels/index.js';
+import { runSchema } from '../../policy/runfile.js';
 import type { Manifest } from '../manifest.js';
-import { baseCommitment } from './verify.js';
+import { setup } from '../setup.js';
+import { stateCommitment, zeroAccumulators } from '../state.js';
+import { baseCommitment, checkEntered } from './verify.js';
 
 describe('commitment to a base in one line', () => {
   it('binds the stack, the programs that read it, and what the manifest says of the base: formats bound the sums, so that no other may be declared', () => {
@@ -23,5 +28,39 @@ describe('commitment to a base in one line', () => {
       ['stack', baseCommitment(base, program, [5n, 6n, 7n, 9n])],
     ] as const)
       expect(x, what).not.toBe(one);
+  });
+});
+
+describe('a state that nobody vouches for', () => {
+  const path = (p: string): string => fileURLToPath(new URL(`../../../test/data/${p}`, import.meta.url)),
+    k = Kernels.single();
+  it.each([
+    [2, 'the whole step is one proof'],
+    [3, 'micro-batches'],
+  ])('batch %i: has the point of its root and digest, and zero accumulators (%s)', (batch) => {
+    const s = setup(
+      runSchema.parse({
+        version: 1,
+        base: { path: path('tiny') },
+        data: [{ path: path('pairs.jsonl') }],
+        lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
+        train: { steps: 1, batch, microBatch: 2, sequence: 12, warmup: 0 },
+        numbers: { preset: 'small' },
+      }),
+      [1n, 2n, 3n, 4n],
+    );
+    const sIn = stateCommitment(k, s, 'sIn', s.initial),
+      aIn = zeroAccumulators(k, s, s.initial);
+    const check = (x: { sIn?: readonly bigint[]; aIn?: readonly bigint[] }) => () => checkEntered(k, s, { sIn, aIn, ...x });
+    expect(check({})).not.toThrow();
+    // Root and digest, and the point that is their hash.
+    for (let at = 0; at < 11; at++)
+      expect(check({ sIn: sIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `sIn ${at}`).toThrow(/another point/);
+    for (let at = 0; at < 10; at++) expect(check({ aIn: aIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `aIn ${at}`).toThrow(/not zero/);
+    // Micro-batches and update mean the same by it.
+    if (s.update) {
+      expect(zeroAccumulators(k, { ...s, ...s.update }, s.initial)).toEqual(aIn);
+      expect(stateCommitment(k, { ...s, ...s.update }, 'sIn', s.initial)).toEqual(sIn);
+    }
   });
 });

@@ -9,6 +9,7 @@ import { hashOf } from '../../tensor/plan.js';
 import { VerificationError } from '../../transcript/arith.js';
 import type { Known } from '../known.js';
 import type { Manifest } from '../manifest.js';
+import type { Programs } from '../programs.js';
 import { checkAdapter, checkBase, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from '../recursion/check.js';
 import type { VerificationKey } from '../recursion/keys.js';
 import { epochBatches } from '../recursion/run.js';
@@ -57,8 +58,11 @@ export function baseCommitment(base: Manifest['base'], program: readonly bigint[
 
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
-/** Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. */
-function checkEntered(k: Kernels, f: Known, st: Common): void {
+/**
+ * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. Throws VerificationError. (Values are
+ * opened by every proof that enters the state.)
+ */
+export function checkEntered(k: Kernels, f: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
   const bad = (why: string): never => {
     throw new VerificationError('state entered', why);
   };

@@ -2,9 +2,11 @@ import { smallNumbers } from '../model/base.js';
 import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
 import { adamConstants } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
-import { type Plan, makePlan } from '../tensor/plan.js';
+import { ProgramError } from '../tensor/bounds.js';
+import { sameLayout } from '../tensor/layout.js';
+import { type Plan, makePlan, stateGroup } from '../tensor/plan.js';
 import { stateRate } from '../tensor/state-layout.js';
-import type { Program } from '../tensor/types.js';
+import type { Program, TensorClass } from '../tensor/types.js';
 
 /** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
 export interface BaseShape {
@@ -29,6 +31,33 @@ export function numbersOf(c: RunConfig['numbers']): Numbers {
     ...(preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS),
     ...Object.fromEntries(Object.entries(set).filter(([, v]) => v !== null)),
   };
+}
+
+/** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
+function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
+  const a = from.layouts.get(left),
+    b = to.layouts.get(entered),
+    tree = (p: Plan, c: TensorClass): string => {
+      const g = stateGroup(p)!,
+        t = p.states.findIndex((x) => x.classes.includes(c));
+      return JSON.stringify([
+        g.logHeight,
+        g.logInvRate,
+        p.states[t].classes.map((x) => x.slice(0, 1)),
+        g.trees[t].parts.map((x) => x.used),
+      ]);
+    };
+  if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered))
+    throw new ProgramError(left, `lies otherwise than ${entered}, which is to be the same state`);
+}
+
+/** Checks that every state which a program of a run leaves can be entered by those that follow. `plan`: that of steps or micro-batches, `last`: that of what ends a step. */
+function chained({ plan, last }: { plan: Plan; last: Plan }): void {
+  for (const p of [plan, last]) {
+    linked(last, 'cOut', p, 'cIn');
+    linked(last, 'oOut', p, 'oIn');
+    if (plan !== last) linked(plan, 'aOut', p, 'aIn');
+  }
 }
 
 /** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
@@ -57,7 +86,12 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
       stateRate: stateRate(program.axes['P']),
     },
     plan = makePlan(program, parameters);
-  if (!accumulate) return { program, plan };
-  const u = llamaProgram({ ...options, kind: 'update' });
-  return { program, plan, update: { program: u, plan: makePlan(u, parameters) } };
+  if (!accumulate) {
+    chained({ plan, last: plan });
+    return { program, plan };
+  }
+  const u = llamaProgram({ ...options, kind: 'update' }),
+    last = makePlan(u, parameters);
+  chained({ plan, last });
+  return { program, plan, update: { program: u, plan: last } };
 }

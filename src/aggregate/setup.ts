@@ -18,10 +18,9 @@ import { scheduleRows } from '../policy/schedule.js';
 import { LEAST_BITS, runLedger } from './ledger.js';
 import { MANIFEST_VERSION, type Manifest } from './manifest.js';
 import { numbersOf, programsOf } from './programs.js';
-import { sameLayout } from '../tensor/layout.js';
-import { type Plan, stateGroup } from '../tensor/plan.js';
+import type { Plan } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
-import type { Program, TensorClass } from '../tensor/types.js';
+import type { Program } from '../tensor/types.js';
 
 /** Everything that both trainer and verifier derive from configuration, base and data. */
 export interface Setup {
@@ -54,23 +53,6 @@ export class UnsupportedError extends Error {
 }
 
 const hex = (f: string): string => `sha256:${sha256File(f)}`;
-
-/** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
-function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
-  const a = from.layouts.get(left),
-    b = to.layouts.get(entered),
-    tree = (p: Plan, c: TensorClass): string => {
-      const g = stateGroup(p)!,
-        t = p.states.findIndex((x) => x.classes.includes(c));
-      return JSON.stringify([
-        g.logHeight,
-        g.logInvRate,
-        p.states[t].classes.map((x) => x.slice(0, 1)),
-        g.trees[t].parts.map((x) => x.used),
-      ]);
-    };
-  if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered)) throw new Error(`${left} and ${entered} lie differently`);
-}
 
 /** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
 export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
@@ -126,12 +108,6 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const { ints, bits } = quantizeBase(base.weights);
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
   const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
-  const last = update?.plan ?? plan;
-  for (const p of [plan, last]) {
-    linked(last, 'cOut', p, 'cIn');
-    linked(last, 'oOut', p, 'oIn');
-  }
-  if (update) for (const p of [plan, last]) linked(plan, 'aOut', p, 'aIn');
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
   const list: Setup['batches'][number][] = [],

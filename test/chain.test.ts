@@ -202,3 +202,24 @@ describe('a run whose proofs use BLAKE3', () => {
     expect(() => verifyRun(vk, of('poseidon2'), run, after.C)).toThrow(VerificationError);
   }, 200_000);
 });
+
+describe('runs of accumulated steps, whatever the size of the adapter', () => {
+  // Micro-batches enter s and a and leave a, updates enter both and leave s: 6 and 9 words a parameter, of which only the latter may pass a power of two.
+  it.each([
+    [2, ['q_proj', 'down_proj']],
+    [8, ['q_proj']],
+    [8, ['q_proj', 'v_proj']],
+    [4, ['q_proj', 'o_proj']],
+    [8, ['q_proj', 'k_proj', 'v_proj', 'o_proj']],
+    [7, ['q_proj', 'v_proj']],
+    [8, ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']],
+  ] as const)('rank %i on %j: both programs put their state alike', (r, targets) => {
+    const s = setup(runSchema.parse({ ...config, lora: { ...config.lora, r, targets } }), [1n, 2n, 3n, 4n]),
+      [a, b] = [s.plan, s.update!.plan].map((p) => p.whir.groups[1]);
+    expect([a.logHeight, a.logInvRate, a.trees[0].parts.map((x) => x.used)]).toEqual([
+      b.logHeight,
+      b.logInvRate,
+      b.trees[0].parts.map((x) => x.used),
+    ]);
+  });
+});

@@ -62,7 +62,8 @@ export function stateStack(
     // Commitments to one state must agree between micro, update and step programs: the height depends on the number of parameters alone.
     P = program.axes['P'],
     all = P ? 8 * P : states.reduce((n, s) => n + s.classes.reduce((m, c) => m + cells(c), 0), 0),
-    most = 2 ** Math.max(6, stateShape(all).logColumns);
+    // Where accumulators are, programs hold 6 and 9 words a parameter: twice as many columns are room for both at the height of 8.
+    most = 2 ** (Math.max(6, stateShape(all).logColumns) + (P && layouts.has('aIn') ? 1 : 0));
   for (let h = Math.max(2, stateShape(all).logHeight); ; h++) {
     let offset = 0;
     const trees = states.map(({ classes }) => ({

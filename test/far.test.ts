@@ -23,7 +23,7 @@ describe('a proof in little memory', () => {
       [0.7, 2],
       [0.6, 1],
       [0.57, 1],
-      [0.5, 2],
+      [0.55, 2],
     ] as const) {
       const k = await Kernels.create({ threads, nearBytes: start + Math.floor(all * share), farPage: 512 });
       const p = proveCase(k, c);

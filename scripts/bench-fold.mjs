@@ -17,6 +17,7 @@ import { adamConstants } from '../dist/optim/constants.js';
 import { IntegerReading } from '../dist/tensor/integer.js';
 import { makePlan } from '../dist/tensor/plan.js';
 import { frozenStack, proveProgram } from '../dist/tensor/prove.js';
+import { StateTrees } from '../dist/tensor/state-trees.js';
 import { frozenDigest } from '../dist/tensor/statement.js';
 import { verifyProgram } from '../dist/tensor/verify.js';
 import { RecordingChannel } from '../dist/transcript/index.js';
@@ -69,6 +70,7 @@ const timed = (name, f) => {
   console.log(name, ((performance.now() - t) / 1000).toFixed(2), 's');
   return v;
 };
+const trees = new StateTrees();
 let state = initialState(program, initialMaster(base.shape, 8, TARGETS, 1)),
   stack;
 const steps = rows.map((row, t) => {
@@ -84,6 +86,7 @@ const steps = rows.map((row, t) => {
   stack.digest = frozenDigest(stack.words);
   const out = timed(`step ${t}`, () =>
     proveProgram(k, plan, reading, {
+      trees,
       frozenDigest: stack.digest,
       onPhase: phase,
     }),

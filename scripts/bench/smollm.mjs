@@ -15,6 +15,7 @@ import { makePlan } from '../../dist/tensor/plan.js';
 import { stateRate } from '../../dist/tensor/state-layout.js';
 import { fillStack, proveProgram } from '../../dist/tensor/prove.js';
 import { frozenDigest } from '../../dist/tensor/statement.js';
+import { StateTrees } from '../../dist/tensor/state-trees.js';
 import { tableColumns } from '../../dist/tensor/tables.js';
 import { verifyProgram } from '../../dist/tensor/verify.js';
 import { NativeChannel } from '../../dist/transcript/index.js';
@@ -74,6 +75,7 @@ const batch = {
 const [row] = constantSchedule(1);
 const state = initialState(programs[1], initialMaster(shape, 8, TARGETS, 1), 'C2'),
   count = targetCount(batch, tokens);
+const trees = new StateTrees();
 const k = await Kernels.create({
   threads: Number(values.threads ?? 2),
   ...(values.memory ? { maxBytes: Number(values.memory) * 2 ** 30 } : {}),
@@ -130,6 +132,7 @@ for (const [i, kind] of ['micro', 'update'].entries()) {
   const near = k.mark() - m,
     t0 = performance.now();
   const { proof, statement } = proveProgram(k, plan, reading, {
+    trees,
     frozenDigest: kind === 'micro' ? digest : frozenDigest(new BigInt64Array(0)),
     onPhase: mark,
   });

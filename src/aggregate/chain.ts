@@ -4,6 +4,7 @@ import { type AdapterState, batchInputs, stepInputs } from '../model/step.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
 import { proveProgram } from '../tensor/prove.js';
+import type { StateTrees } from '../tensor/state-trees.js';
 import type { Program } from '../tensor/types.js';
 import { proveMerge } from './merge/prove.js';
 import { manifestWords } from './manifest.js';
@@ -58,7 +59,7 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
   vv: r.read('vv2'),
 });
 
-/** Proves one step from the state before it. */
+/** Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of steps in order. */
 export function proveStep(
   k: Kernels,
   s: Setup,
@@ -66,6 +67,7 @@ export function proveStep(
   state: AdapterState,
   digest: readonly bigint[],
   onPhase?: (p: string) => void,
+  trees?: StateTrees,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
     context = manifestWords(s.manifest);
@@ -73,6 +75,7 @@ export function proveStep(
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
+      ...(trees ? { trees } : {}),
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });
     parts.push({

@@ -60,8 +60,9 @@ const scale = (p: PhaseSeconds, by: number): PhaseSeconds =>
 const plus = (a: PhaseSeconds, b: PhaseSeconds): PhaseSeconds =>
   Object.fromEntries(Object.entries(a).map(([k, v]: [string, number]) => [k, v + b[k as keyof PhaseSeconds]])) as unknown as PhaseSeconds;
 
-/** JSON of one part and of the rest of a packed file's header: states of ten words of twenty digits. */
-const PART_HEADER = 330;
+/** JSON of a part that leaves accumulators, of one that leaves the state (10 and 17 words of twenty digits), and of the rest of a packed file's header. */
+const MICRO_HEADER = 330,
+  STEP_HEADER = 480;
 export const PACK_HEADER = 2500;
 
 /** Predicts a run from its plans' counts and the machine's units. `micros` are the proofs of micro-batches of the whole run, or its steps. */
@@ -79,7 +80,7 @@ export function estimateRun(p: Programs, run: { steps: number; micros: number; p
   const train = all.reading,
     prove = sum(all) + checks + merge,
     proofBytes = 8 * (run.micros * main.words + (update ? run.steps * update.words : 0) + 6 * p.plan.frozenVars + 3),
-    headerBytes = PACK_HEADER + PART_HEADER * (run.micros + (update ? 2 * run.steps : run.steps)),
+    headerBytes = PACK_HEADER + STEP_HEADER * run.steps + (update ? MICRO_HEADER * run.micros : 0),
     journalBytes = (run.steps + 1) * (32 * run.parameters + 300);
   return {
     trainSeconds: train,

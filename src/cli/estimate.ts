@@ -26,6 +26,7 @@ import {
   secondsText,
 } from './common.js';
 import { MemoryError } from './errors.js';
+import { treesBytes } from '../tensor/state-trees.js';
 
 /** Measures the machine for about a second and predicts the whole run. */
 export const predict = (k: Kernels, s: Setup): Estimate => predicted(s, calibrate(k, s.config.proof.hash));
@@ -124,7 +125,7 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
     train = e.trainSeconds + setupSeconds,
     prove = e.proveSeconds + setupSeconds;
   const memory = runMemory(s, limit, k.threads),
-    resident = process.memoryUsage().rss + memory.total,
+    resident = process.memoryUsage().rss + memory.total + treesBytes(s.plan),
     fits = memory.fits && memory.total <= limit;
   return {
     data: {

@@ -10,6 +10,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
+import { StateTrees } from '../tensor/state-trees.js';
 
 /** What a run's proving works on. */
 export interface Work {
@@ -50,6 +51,7 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
   const k = await kernels(o);
   try {
     const frozen = frozenDigestOf(k, s),
+      trees = new StateTrees(),
       m = k.mark();
     c.progress.start(0);
     for (let step = 0; step < steps; step++) {
@@ -62,7 +64,7 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
           c.progress.start(step, prediction.stepSeconds);
         }
         const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
-        p = proveStep(k, s, step, state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps)).proof;
+        p = proveStep(k, s, step, state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps), trees).proof;
         k.release(m);
         writeProof(dir, digest, p);
         made++;

@@ -19,6 +19,7 @@ import { type Context, type ProverOptions, type Result, bytesText, committed, ke
 import { UsageError } from './errors.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
+import { StateTrees } from '../tensor/state-trees.js';
 
 export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
@@ -120,7 +121,8 @@ async function proveFolded(
       start = (): void => c.progress.start((of * done) / all, all / of);
     start();
     requireDisk(dir, (2 * (prediction.diskBytes - prediction.journalBytes)) / s.config.train.steps);
-    const frozen = frozenDigestOf(k, s);
+    const frozen = frozenDigestOf(k, s),
+      trees = new StateTrees();
     const begin = (what: keyof typeof made, text: string): void => {
       phase = (name) => show(`${what === 'step' ? 'prove' : what} ${text}: ${name}`);
       phase('begins');
@@ -141,7 +143,7 @@ async function proveFolded(
       step: (t) => {
         const { state } = stateBefore(w, t);
         const at = fractions(prediction, parts(t));
-        return proveStep(k, s, t, state, frozen, (p) => show(`prove step ${t}: ${p}`, each.step * at(p))).proof;
+        return proveStep(k, s, t, state, frozen, (p) => show(`prove step ${t}: ${p}`, each.step * at(p)), trees).proof;
       },
       watch: {
         begin,

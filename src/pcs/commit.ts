@@ -139,3 +139,30 @@ export function openRows(k: Kernels, o: Oracle, positions: readonly number[], ca
     }
   }
 }
+
+/** The levels of an oracle's tree, outside the kernel's memory. */
+export function saveTree(k: Kernels, o: Oracle): Uint8Array {
+  const sizes = o.levels.map((_, d) => (32 * 2 ** o.columns.logDomain) / 2 ** d),
+    out = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+  let at = 0;
+  o.levels.forEach((p, d) => {
+    out.set(k.u8.subarray(p, p + sizes[d]), at);
+    at += sizes[d];
+  });
+  return out;
+}
+
+/** An oracle whose tree has been made before, for the same columns. */
+export function restoreTree(k: Kernels, columns: Columns, saved: Uint8Array): Oracle {
+  const levels: number[] = [];
+  let at = 0;
+  for (let size = 32 * 2 ** columns.logDomain; size >= 32; size /= 2) {
+    const p = k.alloc(size);
+    k.u8.set(saved.subarray(at, at + size), p);
+    levels.push(p);
+    at += size;
+  }
+  if (at !== saved.length) throw new RangeError(`a tree of ${saved.length} bytes, the columns have one of ${at}`);
+  const top = levels[levels.length - 1] / 8;
+  return { columns, root: [...k.u64.subarray(top, top + 4)], levels };
+}

@@ -4,4 +4,4 @@ export { whirShape } from './rounds.js';
 export { commitColumns, openRows, type Oracle } from './commit.js';
 export { type GroupOpening, commitBase, openWhir } from './prove.js';
 export { type GroupClaim, verifyWhir } from './verify.js';
-export { commitBytes, openBytes } from './commit.js';
+export { commitBytes, openBytes, saveTree } from './commit.js';

@@ -6,7 +6,7 @@ import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
-import { type Columns, type Oracle, SECOND_CODEWORD, capOf, commitColumns, openRows } from './commit.js';
+import { type Columns, type Oracle, SECOND_CODEWORD, capOf, commitColumns, openRows, restoreTree } from './commit.js';
 import type { WhirShape } from './params.js';
 
 /** Domain point of position j: g^rev(j). */
@@ -18,7 +18,7 @@ export function domainPoint(log: number, j: number): bigint {
 
 /**
  * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and with the hash of `params`;
- * keeps the codeword if it fits `keep` bytes.
+ * keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before (saveTree).
  */
 export function commitBase(
   k: Kernels,
@@ -27,14 +27,11 @@ export function commitBase(
   logHeight: number,
   params: { readonly logInvRate: number; readonly hash?: HashName | undefined },
   keep = 0,
+  tree?: Uint8Array,
 ): Oracle {
-  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from };
-  return commitColumns(
-    k,
-    { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false },
-    keep,
-    merkleHash(params.hash ?? 'poseidon2'),
-  );
+  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from },
+    columns: Columns = { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false };
+  return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
 }
 
 /** A claim sum_i w(i) f(i) = value on a group: its trees, the stack f (signed words, the columns of the trees at their offsets), weights w (E, same indices). */

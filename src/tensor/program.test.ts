@@ -8,6 +8,7 @@ import { IntegerReading } from './integer.js';
 import { makePlan } from './plan.js';
 import { frozenStack, proveProgram, scheduleOf } from './prove.js';
 import { frozenDigest, packPublic, packing } from './statement.js';
+import { StateTrees } from './state-trees.js';
 import { verifyProgram } from './verify.js';
 
 const options = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
@@ -80,7 +81,7 @@ function program(seed: number) {
 
 function prove(
   seed: number,
-  o: { tamper?: (r: IntegerReading) => void; hook?: (l: string, w: readonly bigint[]) => readonly bigint[] } = {},
+  o: { tamper?: (r: IntegerReading) => void; hook?: (l: string, w: readonly bigint[]) => readonly bigint[]; trees?: StateTrees } = {},
 ) {
   const m = k.mark(),
     { p, inputs } = program(seed),
@@ -100,7 +101,11 @@ function prove(
   const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
     frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
   const digest = frozenDigest(frozen);
-  const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: digest, ...(o.hook ? { hook: o.hook } : {}) });
+  const { proof, statement } = proveProgram(k, plan, reading, {
+    frozenDigest: digest,
+    ...(o.hook ? { hook: o.hook } : {}),
+    ...(o.trees ? { trees: o.trees } : {}),
+  });
   k.release(m);
   const verify = (pr = proof, st = statement, pl = plan, fr = frozen): void => {
     const ch = new NativeChannel(vk, pr);
@@ -128,6 +133,34 @@ describe('program proofs', () => {
   it('an honest proof verifies', () => {
     const s = prove(1);
     s.verify();
+  });
+  it('is the same with trees that earlier proofs have made, which are found by the words committed', () => {
+    const trees = new StateTrees(),
+      kept: string[] = [],
+      used: string[] = [],
+      [keep, get] = [trees.keep.bind(trees), trees.get.bind(trees)];
+    trees.keep = (kk, key, o) => {
+      kept.push(key);
+      keep(kk, key, o);
+    };
+    trees.get = (key) => {
+      const t = get(key);
+      if (t) used.push(key);
+      return t;
+    };
+    const plain = prove(1);
+    for (let i = 0; i < 2; i++) {
+      const s = prove(1, { trees });
+      expect(s.proof).toEqual(plain.proof);
+      expect(s.statement.roots).toEqual(plain.statement.roots);
+    }
+    expect(used).toEqual(kept.slice(0, 2));
+    // Another state has another tree, whatever is kept.
+    prove(2, { trees }).verify();
+    expect(used).toHaveLength(2);
+    // The oldest go.
+    for (const seed of [3, 4]) prove(seed, { trees });
+    expect(trees.get(kept[0])).toBeUndefined();
   });
   it('rejects other public inputs, roots, frozen data', () => {
     const s = prove(2);

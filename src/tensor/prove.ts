@@ -13,6 +13,7 @@ import { columnsOf, commitment } from './state-commit.js';
 import { fillStack } from './stack.js';
 import type { Statement } from './statement.js';
 import { commitmentLayout } from './state-layout.js';
+import { type StateTrees, treeKey } from './state-trees.js';
 import { type Powers, type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
 import { preamble } from './verify.js';
@@ -49,12 +50,25 @@ const stateParts = (plan: Plan): StackPart[] =>
   });
 
 /** Commits the state tensors of a reading. */
-export function commitState(k: Kernels, plan: Plan, reading: IntegerReading): StateOracles | undefined {
+export function commitState(k: Kernels, plan: Plan, reading: IntegerReading, trees?: StateTrees): StateOracles | undefined {
   const g = stateGroup(plan);
   if (!g) return undefined;
   const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!),
     parameters = { logInvRate: g.logInvRate, hash: hashOf(plan) };
-  const oracles = g.trees.map((t) => commitBase(k, columnsOf(k, stack, g.logHeight, t.parts), usedColumns(t), g.logHeight, parameters));
+  const oracles = g.trees.map((t, n) => {
+    const key = trees && treeKey(k, plan, n, reading),
+      o = commitBase(
+        k,
+        columnsOf(k, stack, g.logHeight, t.parts),
+        usedColumns(t),
+        g.logHeight,
+        parameters,
+        0,
+        key ? trees?.get(key) : undefined,
+      );
+    if (key) trees?.keep(k, key, o);
+    return o;
+  });
   const roots = Object.fromEntries(plan.states.map((_, t) => [plan.states[t].name, commitment(k, plan, t, stack, oracles[t].root)]));
   return { stack, oracles, roots };
 }
@@ -73,6 +87,8 @@ export interface ProveOptions {
   readonly frozenDigest: readonly bigint[];
   /** Context of the statement: digest of a manifest. */
   readonly context?: readonly bigint[];
+  /** Trees that earlier proofs have made and later ones may use. */
+  readonly trees?: StateTrees;
 }
 
 /** Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words and statement. */
@@ -113,7 +129,7 @@ export function proveProgram(
   const address = (name: string): number => reading.ptr.get(name) ?? mult64[plan.multNames.indexOf(name)];
 
   phase('commit');
-  const state = commitState(k, plan, reading);
+  const state = commitState(k, plan, reading, o.trees);
   const publics = new Map<string, BigInt64Array | Int32Array>();
   for (const t of p.tensors)
     if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));

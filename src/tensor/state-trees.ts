@@ -1,0 +1,49 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { type Oracle, saveTree, usedColumns } from '../pcs/index.js';
+import type { IntegerReading } from './integer.js';
+import { type Plan, hashOf, stateGroup } from './plan.js';
+
+/** Trees kept: those that a micro-batch needs, or a step leaves. */
+const KEPT = 3;
+
+/**
+ * Trees of states, by the words committed: what one proof leaves the next one enters, and every micro-batch of a step enters the same adapter. A prover that keeps them makes each tree
+ * once. They live outside the kernel's memory, 64 bytes for each point of the domain.
+ */
+export class StateTrees {
+  readonly #trees = new Map<string, Uint8Array>();
+
+  /** The tree of a state of a reading, if it is among the last ones kept. */
+  get(key: string): Uint8Array | undefined {
+    const tree = this.#trees.get(key);
+    if (tree) this.#touch(key, tree);
+    return tree;
+  }
+  keep(k: Kernels, key: string, o: Oracle): void {
+    if (!this.#trees.has(key)) this.#touch(key, saveTree(k, o));
+    for (const old of this.#trees.keys()) if (this.#trees.size > KEPT) this.#trees.delete(old);
+  }
+  #touch(key: string, tree: Uint8Array): void {
+    this.#trees.delete(key);
+    this.#trees.set(key, tree);
+  }
+}
+
+/** Bytes of the trees kept while a program's proofs are made one after another. */
+export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(plan)?.domain ?? 0);
+
+/** Name of a state's tree: shape of the tree and SHA-256 over the words of its tensors, in the order in which they are laid out. */
+export function treeKey(k: Kernels, plan: Plan, n: number, reading: IntegerReading): string {
+  const g = stateGroup(plan)!,
+    digest = sha256.create();
+  for (const cls of plan.states[n].classes)
+    for (const { tensor } of plan.layouts.get(cls)!.tensors.values()) {
+      if (tensor.aliasOf !== undefined) continue;
+      const at = reading.ptr.get(tensor.name)!,
+        cells = tensor.axes.reduce((m, a) => m * plan.extended.axes[a], 1);
+      digest.update(k.u8.subarray(at, at + 8 * cells));
+    }
+  const shape = [hashOf(plan), g.logHeight, g.logInvRate, usedColumns(g.trees[n]), ...g.trees[n].parts.map((p) => p.used)];
+  return `${plan.states[n].name[0]} ${shape.join(' ')} ${[...digest.digest()].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+}

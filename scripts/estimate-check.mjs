@@ -17,6 +17,7 @@ const { encodePack } = await import('../dist/aggregate/pack.js');
 const { setup } = await import('../dist/aggregate/setup.js');
 const { expectedShapes, writeSafetensors } = await import('../dist/io/index.js');
 const { Kernels } = await import('../dist/kernels/index.js');
+const { StateTrees } = await import('../dist/tensor/state-trees.js');
 const { runSchema } = await import('../dist/policy/runfile.js');
 
 const tiny = fileURLToPath(new URL('../test/data/tiny', import.meta.url)),
@@ -120,7 +121,7 @@ try {
         frozen = frozenOf(k, run).digest;
       k.release(m);
       mark('reading');
-      const p = proveStep(k, run, 0, run.initial, frozen, mark);
+      const p = proveStep(k, run, 0, run.initial, frozen, mark, new StateTrees());
       mark('check');
       const merge = mergeRun(k, run, [p.proof], frozenOf(k, run));
       mark();

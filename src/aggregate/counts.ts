@@ -1,5 +1,6 @@
 import { varsOf } from '../lookup/index.js';
 import { type WhirShape, groupCells, usedColumns } from '../pcs/index.js';
+import type { StateName } from '../tensor/state-layout.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Factor, Plan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
@@ -19,6 +20,8 @@ export interface Counts {
   readonly keyCells: number;
   /** Poseidon2 permutations of all Merkle trees, weighted by the encoding that goes with them. */
   readonly hashes: number;
+  /** Of these, the trees of states entered: adapter and optimiser, accumulators. A prover who has just left them has them (StateTrees). */
+  readonly entered: { readonly s: number; readonly a: number };
   /** Leaves of lookups, leaves of tables, layers of LogUp. */
   readonly lookupLeaves: number;
   readonly tableLeaves: number;
@@ -98,7 +101,11 @@ export function countPlan(plan: Plan): Counts {
   const { groups, rounds } = plan.whir,
     hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + treeHashes(usedColumns(t), g.domain), 0), openingHashes(plan.whir)),
     opened = groups.reduce((n, g) => n + groupCells(g), 0);
-  const frozen = plan.layouts.get('frozen')?.cells ?? 0;
+  const frozen = plan.layouts.get('frozen')?.cells ?? 0,
+    tree = (name: StateName): number => {
+      const n = plan.states.findIndex((t) => t.name === name);
+      return n < 0 ? 0 : treeHashes(usedColumns(groups[1].trees[n]), groups[1].domain);
+    };
   return {
     readingMacs: p.steps.reduce((n, s) => n + exprs(s).reduce((m, e) => m + macs(p, s.axes, e), 0), 0),
     // Every tensor is filled once, every step's box written once.
@@ -116,6 +123,7 @@ export function countPlan(plan: Plan): Counts {
     ),
     keyCells: lookups.reduce((n, c) => n + size(p, c.axes), 0),
     hashes,
+    entered: { s: tree('sIn'), a: tree('aIn') },
     lookupLeaves: lookups.reduce((n, c) => n + size(p, c.axes), 0),
     tableLeaves: plan.tables.reduce((n, t) => n + t.size, 0),
     layers: plan.logup.vars,

@@ -72,7 +72,11 @@ export function estimateRun(p: Programs, run: { steps: number; micros: number; p
   const of = (c: Counts | undefined): PhaseSeconds | undefined => (c ? phases(c, u) : undefined),
     a = of(main)!,
     b = of(update);
-  const all = b ? plus(scale(a, run.micros), scale(b, run.steps)) : scale(a, run.micros);
+  const made = b ? plus(scale(a, run.micros), scale(b, run.steps)) : scale(a, run.micros),
+    // The first state entered and, in every step, accumulators of zero: the other trees of states entered are those that were left before.
+    again = (c: Counts | undefined): number => (c ? c.entered.s + c.entered.a : 0),
+    saved = run.micros * again(main) + (update ? run.steps * (again(update) - main.entered.a) : 0) - main.entered.s,
+    all = { ...made, commit: made.commit - saved * u.hash };
   const check = (c: Counts): number => c.permutations * u.verifierPermutation + c.multiplications * u.verifierMultiplication;
   const checks = run.micros * check(main) + (update ? run.steps * check(update) : 0),
     cells = p.plan.layouts.get('frozen')?.cells ?? 0,

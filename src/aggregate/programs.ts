@@ -1,6 +1,6 @@
 import { smallNumbers } from '../model/base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, llamaProgram } from '../model/llama.js';
-import { adamConstants } from '../optim/constants.js';
+import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, dyadic, llamaProgram } from '../model/llama.js';
+import { HyperparameterError, adamConstants } from '../optim/constants.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { sameLayout } from '../tensor/layout.js';
@@ -63,7 +63,13 @@ function chained({ plan, last }: { plan: Plan; last: Plan }): void {
 /** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
 export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
   const { r, alpha, scaling } = config.lora,
-    accumulate = config.train.batch > config.train.microBatch;
+    accumulate = config.train.batch > config.train.microBatch,
+    factor = scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r;
+  if (dyadic(factor).num === 0n)
+    throw new HyperparameterError(
+      'lora.alpha',
+      `scales the adapter by ${factor.toPrecision(3)}, which rounds to 0 at 10 fraction bits, so that it has no effect: raise it`,
+    );
   const options = {
     shape,
     numbers: numbersOf(config.numbers),
@@ -73,7 +79,7 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
     lora: {
       r,
       targets: TARGETS.filter((t) => config.lora.targets.includes(t)),
-      scaling: scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r,
+      scaling: factor,
     },
     adam: adamConstants(config.train.betas as [number, number], config.train.clip),
   };

@@ -25,7 +25,9 @@ export const ADAMW = {
   alphaFrac: 38,
   alphaBits: 34,
   decayFrac: 28,
+  decayBits: 22,
   epsFrac: 35,
+  epsBits: 36,
   betaBits: 20,
   sigmaBits: 20,
   kappaBits: 24,
@@ -63,8 +65,8 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): voi
   const scalar = (name: string, hi: bigint, frac: number): void =>
     b.tensor(name, [], 'public', { lo: 0n, hi, frac }, { publicKind: 'dense' });
   scalar('alpha', (1n << BigInt(F.alphaBits)) - 1n, F.alphaFrac);
-  scalar('decay', (1n << 22n) - 1n, F.decayFrac);
-  scalar('epsT', (1n << 36n) - 1n, F.epsFrac);
+  scalar('decay', (1n << BigInt(F.decayBits)) - 1n, F.decayFrac);
+  scalar('epsT', (1n << BigInt(F.epsBits)) - 1n, F.epsFrac);
   const vBounds = declareMoments(b);
   // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could not be equal.
   b.witness('master2', P, F.master, { cls: 'oOut' });

@@ -40,7 +40,10 @@ export function adamConstants(betas: readonly [number, number], clip: number): A
   const kappa = roundDiv(one2.num << BigInt(ADAMW.kappaBits), one2.den);
   const sigma = isqrt((one2.num << BigInt(2 * ADAMW.sigmaBits)) / one2.den);
   if (kappa < 16n) throw new HyperparameterError('train.betas[1]', 'closer to 1 than 2^-20 cannot be represented');
-  return { beta1: roundDiv(b1.num << BigInt(ADAMW.betaBits), b1.den), kappa, sigma, clip: (roundDiv(c.num << 34n, c.den) >> 10n) << 10n };
+  const beta1 = roundDiv(b1.num << BigInt(ADAMW.betaBits), b1.den);
+  if (beta1 === 1n << BigInt(ADAMW.betaBits))
+    throw new HyperparameterError('train.betas[0]', 'closer to 1 than 2^-21 rounds to 1, and no gradient would count');
+  return { beta1, kappa, sigma, clip: (roundDiv(c.num << 34n, c.den) >> 10n) << 10n };
 }
 
 /** A row of the schedule as exact reals times 2^96: lr, alpha_t, eps_t, lr * wd. */
@@ -51,7 +54,21 @@ export interface ScheduleRow {
   readonly decay: bigint;
 }
 
-/** The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `parameters` fixes the norm's fraction. */
+/** What has to become smaller, and how much, where a scalar leaves its format. */
+function fits(key: string, what: string, x: bigint, bits: number, frac: number, remedy: string): void {
+  if (x < 1n << BigInt(bits)) return;
+  const value = Number(x) / 2 ** frac,
+    limit = 2 ** (bits - frac);
+  throw new HyperparameterError(
+    key,
+    `${what} is ${value.toPrecision(3)}, the limit is ${limit}: lower it by a factor of ${Math.ceil((10 * value) / limit) / 10}${remedy}`,
+  );
+}
+
+/**
+ * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `parameters` fixes the norm's fraction. Throws HyperparameterError where one leaves its format, which is
+ * told here: as a word of 64 bits a decay of 2^64 would be none.
+ */
 export function scheduleScalars(row: ScheduleRow, count: number, clip: number, parameters: number, step: number): Record<string, bigint> {
   const at = (x: bigint, frac: number): bigint => (x + (1n << BigInt(95 - frac))) >> BigInt(96 - frac);
   const out: Record<string, bigint> = {
@@ -64,13 +81,9 @@ export function scheduleScalars(row: ScheduleRow, count: number, clip: number, p
       'train.epsilon',
       `times sqrt(1 - betas[1]^${step + 1}) is below one unit of 2^-${ADAMW.epsFrac}, so that the divisor could vanish: raise it by a factor of ${row.eps === 0n ? 'any size above 0' : Math.ceil(2 ** (95 - ADAMW.epsFrac) / Number(row.eps))}`,
     );
-  if (out.alpha >= 1n << BigInt(ADAMW.alphaBits)) {
-    const rate = Number(out.alpha) / 2 ** ADAMW.alphaFrac;
-    throw new HyperparameterError(
-      'train.learningRate',
-      `with bias correction the rate of step ${step} is ${rate.toPrecision(3)}, the limit is ${2 ** (ADAMW.alphaBits - ADAMW.alphaFrac)}: lower it by a factor of ${Math.ceil((10 * rate) / 2 ** (ADAMW.alphaBits - ADAMW.alphaFrac)) / 10}, or warm up`,
-    );
-  }
+  fits('train.learningRate', `with bias correction the rate of step ${step}`, out.alpha, ADAMW.alphaBits, ADAMW.alphaFrac, ', or warm up');
+  fits('train.weightDecay', `times the rate of step ${step} it`, out.decay, ADAMW.decayBits, ADAMW.decayFrac, '');
+  fits('train.epsilon', `times sqrt(1 - betas[1]^${step + 1}) it`, out.epsT, ADAMW.epsBits, ADAMW.epsFrac, '');
   if (count < 1) throw new HyperparameterError('data', `step ${step} has no target tokens`);
   if (clip > 0) {
     const c = rational(clip);

@@ -1,5 +1,6 @@
 import canonicalize from 'canonicalize';
 import { InputError } from '../io/errors.js';
+import { utf8 } from '../io/json.js';
 import { VersionError } from '../policy/manifest.js';
 import { fromBytes } from './words.js';
 
@@ -17,7 +18,13 @@ export function headerLine(file: string, b: Uint8Array): { head: Record<string, 
   };
   const nl = b.subarray(0, LIMIT).indexOf(10);
   if (nl < 0) return bad('has no header line');
-  const text = new TextDecoder().decode(b.subarray(0, nl));
+  // Strictly: what a lenient decoder drops or replaces would be a second spelling of one header.
+  let text: string;
+  try {
+    text = utf8(b.subarray(0, nl));
+  } catch {
+    return bad('header is not UTF-8');
+  }
   let head: unknown;
   try {
     head = JSON.parse(text);

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Manifest, difference, manifestDigest, parseManifest } from '../aggregate/manifest.js';
 import { type Setup, setup } from '../aggregate/setup.js';
 import { InputError } from '../io/errors.js';
+import { readJson } from '../io/json.js';
 import { Kernels } from '../kernels/runtime.js';
 import { readRun } from '../policy/runfile.js';
 import { UsageError } from './errors.js';
@@ -50,13 +51,8 @@ export const manifestFile = (run: string): string => join(out(run), 'manifest.js
 
 export function readManifest(run: string): Manifest {
   const file = manifestFile(run);
-  let raw: unknown;
-  try {
-    raw = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`], existsSync(file) ? '' : 'run certune commit');
-  }
-  return parseManifest(file, raw);
+  if (!existsSync(file)) throw new InputError(file, ['cannot be read: it does not exist'], 'run certune commit');
+  return parseManifest(file, readJson(file));
 }
 
 export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
@@ -75,6 +71,15 @@ export function committed(run: string): { s: Setup; digest: string } {
   return { s, digest: manifestDigest(m) };
 }
 
+/**
+ * One line of text, whatever is in it: words of manifests, proofs and files come from anyone, and what would break the line, move a terminal's cursor or reorder letters is written as an
+ * escape, so that none of them can pass for what a command says.
+ */
+export const plain = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+
+/** Bits of soundness, rounded down: 127.96 are not 128. */
+export const bitsText = (bits: number): string => (Math.floor(10 * bits) / 10).toFixed(1);
 export const bytesText = (n: number): string =>
   n < 1e6 ? `${(n / 1e3).toFixed(1)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 2 ** 30).toFixed(2)} GiB`;
 export const secondsText = (s: number): string =>

@@ -29,6 +29,14 @@ worker.on('error', (e: Error & { code?: string }) => {
   );
 });
 
+// A thread that ends without a word has done nothing that could be called done.
+worker.on('exit', () => {
+  if (ended || stopping) return;
+  const message = 'ended without a result';
+  process.stderr.write(`certune: ${message}\n`);
+  end(3, json ? `${JSON.stringify({ error: { code: 'internal', message, exit: 3 } })}\n` : '');
+});
+
 let stopping = false;
 const stop = (signal: string): void => {
   if (ended || stopping) process.exit(130);

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Result } from './common.js';
+import { type Result, plain } from './common.js';
 import { describe } from './errors.js';
 import { commands } from './program.js';
 import { Progress } from './progress.js';
@@ -39,7 +39,7 @@ try {
     if (json) post({ end: d.exit, text: `${JSON.stringify({ error: { code: d.code, message, exit: d.exit, ...d.details } })}\n` });
     else {
       if (!(e instanceof CommanderError))
-        progress.line(`certune: ${d.exit === 1 ? 'NOT VERIFIED: ' : d.exit === 4 ? 'verified, but denied: ' : ''}${message}`, true);
+        progress.line(`certune: ${d.exit === 1 ? 'NOT VERIFIED: ' : d.exit === 4 ? 'verified, but denied: ' : ''}${plain(message)}`, true);
       if (d.exit === 2) post({ err: 'certune --help and certune COMMAND --help list commands and options\n' });
       post({ end: d.exit, text: '' });
     }

@@ -93,6 +93,13 @@ describe('config.json', () => {
     expect(parsed({ ...CONFIG, head_dim: null }).config.shape.headDim).toBe(4);
   });
 
+  it('refuses a folder from which transformers would load an adapter in place of the base', () => {
+    const dir = folder(CONFIG);
+    expect(openBase(dir).files).toEqual(['model.safetensors']);
+    writeFileSync(join(dir, 'adapter_config.json'), '{}');
+    expect(problemsOf(() => openBase(dir)).join()).toMatch(/adapter_config\.json lies beside config\.json/);
+  });
+
   it('reads rope scaling of both generations of files alike', () => {
     const llama3 = { factor: 32, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
     const { rope_theta: _, ...rest } = CONFIG;
@@ -170,6 +177,15 @@ describe('config.json', () => {
     [{ rope_scaling: { type: 'linear', factor: 2, mscale: 3 } }, /unknown keys: mscale/],
     [{ rope_scaling: 3 }, /rope_scaling is not an object/],
     [{ rope_parameters: { rope_theta: 5, rope_type: 'default' } }, /contradicts rope_parameters/],
+    [{ rope_scaling: { rope_theta: 5, rope_type: 'default' } }, /contradicts rope_scaling.rope_theta 5/],
+    [
+      { rope_scaling: { type: 'default' }, rope_parameters: { rope_type: 'yarn', factor: 4 } },
+      /rope_parameters of type yarn is not supported/,
+    ],
+    [
+      { rope_scaling: {}, rope_parameters: { rope_type: 'default', attention_factor: 2 } },
+      /rope_parameters has unknown keys: attention_factor/,
+    ],
     [{ rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.25 } }, /partial_rotary_factor 0.25/],
     [
       { rope_scaling: { type: 'linear', factor: 2 }, rope_parameters: { rope_type: 'linear', factor: 4 } },

@@ -138,10 +138,7 @@ function parseRope(c: Readonly<Record<string, unknown>>, problems: string[]): Ro
   const theta = c['rope_theta'] ?? p['rope_theta'] ?? 10000;
   if (typeof theta !== 'number' || !(theta >= 1 && theta <= 1e12))
     problems.push(`rope_theta ${JSON.stringify(theta)} is not a number from 1 to 10^12`);
-  if (c['rope_theta'] !== undefined && p['rope_theta'] !== undefined && c['rope_theta'] !== p['rope_theta'])
-    problems.push(`rope_theta ${String(c['rope_theta'])} contradicts rope_parameters.rope_theta ${String(p['rope_theta'])}`);
-  const where = isObject(older) ? 'rope_scaling' : 'rope_parameters',
-    type = (x: Record<string, unknown>): string => String(x['rope_type'] ?? x['type'] ?? 'default');
+  const type = (x: Record<string, unknown>): string => String(x['rope_type'] ?? x['type'] ?? 'default');
   if (isObject(older) && isObject(newer) && JSON.stringify(parse(older)) !== JSON.stringify(parse(newer)))
     problems.push('rope_scaling contradicts rope_parameters');
   const base: Rope = { theta: typeof theta === 'number' ? theta : 10000, scaling: { type: 'none' } };
@@ -151,25 +148,32 @@ function parseRope(c: Readonly<Record<string, unknown>>, problems: string[]): Ro
     linear: ['factor'],
     llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
   };
-  const t = type(s);
-  if (!Object.hasOwn(fields, t)) {
-    problems.push(`${where} of type ${t} is not supported (default, linear, llama3 are)`);
-    return base;
-  }
-  if (s['rope_type'] !== undefined && s['type'] !== undefined && s['rope_type'] !== s['type'])
-    problems.push(`${where} has type and rope_type that differ`);
-  if ((s['partial_rotary_factor'] ?? 1) !== 1)
-    problems.push(`${where}.partial_rotary_factor ${String(s['partial_rotary_factor'])} is not supported`);
-  const extra = Object.entries(s).filter(([k, v]) => !known.includes(k) && !fields[t].includes(k) && !neutral(v));
-  if (extra.length) problems.push(`${where} has unknown keys: ${extra.map(([k]) => k).join(', ')}`);
-  const bad = fields[t].filter((k) => !(typeof s[k] === 'number' && Number.isFinite(s[k]) && s[k] >= 2 ** -16 && s[k] <= 2 ** 30));
-  if (bad.length) {
-    problems.push(`${where} of type ${t} needs a positive number at ${bad.join(', ')}`);
-    return base;
-  }
-  if (t === 'llama3' && !(Number(s['high_freq_factor']) > Number(s['low_freq_factor'])))
-    problems.push(`${where}.high_freq_factor must exceed low_freq_factor`);
-  return { ...base, scaling: parse(s) };
+  // Each that is there is checked: releases of transformers differ in which one they follow.
+  const check = (where: string, x: Record<string, unknown>): boolean => {
+    const t = type(x);
+    if (!Object.hasOwn(fields, t)) {
+      problems.push(`${where} of type ${t} is not supported (default, linear, llama3 are)`);
+      return false;
+    }
+    if (x['rope_type'] !== undefined && x['type'] !== undefined && x['rope_type'] !== x['type'])
+      problems.push(`${where} has type and rope_type that differ`);
+    if ((x['rope_theta'] ?? theta) !== theta)
+      problems.push(`rope_theta ${String(theta)} contradicts ${where}.rope_theta ${String(x['rope_theta'])}`);
+    if ((x['partial_rotary_factor'] ?? 1) !== 1)
+      problems.push(`${where}.partial_rotary_factor ${String(x['partial_rotary_factor'])} is not supported`);
+    const extra = Object.entries(x).filter(([k, v]) => !known.includes(k) && !fields[t].includes(k) && !neutral(v));
+    if (extra.length) problems.push(`${where} has unknown keys: ${extra.map(([k]) => k).join(', ')}`);
+    const bad = fields[t].filter((k) => !(typeof x[k] === 'number' && Number.isFinite(x[k]) && x[k] >= 2 ** -16 && x[k] <= 2 ** 30));
+    if (bad.length) {
+      problems.push(`${where} of type ${t} needs a positive number at ${bad.join(', ')}`);
+      return false;
+    }
+    if (t === 'llama3' && !(Number(x['high_freq_factor']) > Number(x['low_freq_factor'])))
+      problems.push(`${where}.high_freq_factor must exceed low_freq_factor`);
+    return true;
+  };
+  const fine = [isObject(newer) ? check('rope_parameters', newer) : true, isObject(older) ? check('rope_scaling', older) : true];
+  return fine.every((x) => x) ? { ...base, scaling: parse(s) } : base;
 }
 
 function parse(s: Record<string, unknown>): Rope['scaling'] {

@@ -64,6 +64,8 @@ export function sha256File(file: string): string {
 export function openBase(dir: string): BaseFolder {
   const problems: string[] = [],
     config = parseConfig(readJson(join(dir, 'config.json')), problems);
+  if (existsSync(join(dir, 'adapter_config.json')))
+    problems.push('adapter_config.json lies beside config.json: transformers would load the adapter that it names, move it away');
   const gen = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json')) : {};
   const eos = ids(gen, 'eos_token_id', problems)[0] ?? config.eos[0];
   if (eos === undefined) problems.push('eos_token_id is missing in config.json and generation_config.json');

@@ -117,6 +117,8 @@ describe('PEFT adapters', () => {
     [{ trainable_token_indices: [1] }, /trainable_token_indices/],
     [{ lora_bias: true }, /lora_bias/],
     [{ use_qalora: true }, /use_qalora/],
+    [{ use_rslora: 'true' }, /use_rslora "true" is not true or false/],
+    [{ init_lora_weights: 'pissa' }, /init_lora_weights "pissa" .*rewrite the base/],
     [{ some_future_option: 3 }, /some_future_option/],
     [{ target_modules: 'all-linear' }, /target_modules "all-linear" is not a list/],
     [{ target_modules: [] }, /names no projection/],

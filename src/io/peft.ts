@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectionSize } from '../model/init.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
 import { ADAMW } from '../optim/adamw.js';
-import { InputError } from './errors.js';
+import { InputError, reason } from './errors.js';
 import { readJson } from './json.js';
 import { moduleOf } from './names.js';
 import { type Tensor, readSafetensors, writeAtomic, writeSafetensors } from './safetensors.js';
@@ -90,6 +90,9 @@ const KNOWN = new Set(
   fan_in_fan_out use_rslora use_dora modules_to_save init_lora_weights megatron_core loftq_config qalora_group_size`.split(/\s+/),
 );
 
+/** Values of init_lora_weights under which PEFT leaves the base as it is; PiSSA, OLoRA, CorDA and LoftQ subtract from it, also where the adapter is loaded. */
+const PLAIN_INIT: readonly unknown[] = [true, false, 'gaussian', 'orthogonal', 'eva'];
+
 /** Whether an option is off: absent, null, false, or an empty list or object. */
 const off = (v: unknown): boolean => v === undefined || v === null || v === false || (typeof v === 'object' && Object.keys(v).length === 0);
 
@@ -102,6 +105,10 @@ export function parseAdapterConfig(c: Readonly<Record<string, unknown>>, problem
   if (!off(c['fan_in_fan_out'])) problems.push('fan_in_fan_out is not supported: the projections are linear layers');
   if ((c['task_type'] ?? 'CAUSAL_LM') !== 'CAUSAL_LM') problems.push(`task_type ${String(c['task_type'])} is not supported (CAUSAL_LM is)`);
   if (!off(c['modules_to_save'])) problems.push('modules_to_save is not supported');
+  if (!PLAIN_INIT.includes(c['init_lora_weights'] ?? true))
+    problems.push(`init_lora_weights ${JSON.stringify(c['init_lora_weights'])} is not supported: PEFT may rewrite the base by it`);
+  if (!['boolean', 'undefined'].includes(typeof (c['use_rslora'] ?? undefined)))
+    problems.push(`use_rslora ${JSON.stringify(c['use_rslora'])} is not true or false`);
   for (const [k, v] of Object.entries(c)) if (!KNOWN.has(k) && k !== 'use_dora' && !off(v)) problems.push(`option ${k} is not supported`);
   const named = c['target_modules'],
     list: unknown[] = Array.isArray(named) ? named : [];
@@ -159,6 +166,24 @@ export function readAdapter(
       members.set(`${t}.${ab}`, all);
     }
   return { meta, members, config };
+}
+
+/** Ends of names of files that hold tensors, for some loader. */
+const TENSORS = /\.(safetensors|bin|pt|pth|ckpt|pkl|gguf|npz|h5|msgpack)$/i;
+
+/**
+ * What lies in an adapter folder besides its configuration, tensors and card: `tensors` are files that some loader reads in place of adapter_model.safetensors or with it (adapter_model.bin,
+ * new_embeddings.safetensors); `others` may change how the adapter is used, as a tokenizer does. Nothing compares either. Throws InputError.
+ */
+export function besideAdapter(dir: string): { tensors: string[]; others: string[] } {
+  let names: string[];
+  try {
+    names = readdirSync(dir, { withFileTypes: true }).map((e) => (e.isDirectory() ? `${e.name}/` : e.name));
+  } catch (e) {
+    throw new InputError(dir, [`cannot be read: ${reason(e)}`]);
+  }
+  const more = names.filter((n) => !/^(adapter_config\.json|adapter_model\.safetensors|README\.md|LICENSE.*|\..*)$/.test(n)).sort();
+  return { tensors: more.filter((n) => TENSORS.test(n)), others: more.filter((n) => !TENSORS.test(n)) };
 }
 
 /**

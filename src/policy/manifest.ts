@@ -157,11 +157,12 @@ export const manifestWords = (m: Manifest): bigint[] =>
     .match(/.{8}/g)!
     .map((x) => BigInt(`0x${x}`));
 
-/** Paths at which two values differ. */
+/** What an object itself has at a key: "__proto__" and "constructor" are keys like any other. */
+const own = (x: object, k: string): unknown => (Object.hasOwn(x, k) ? (x as Record<string, unknown>)[k] : undefined);
+
+/** Paths at which two values differ: a list is no object, and a key that is there is not one that is inherited. */
 export function difference(a: unknown, b: unknown, path = ''): string[] {
-  if (a && b && typeof a === 'object' && typeof b === 'object')
-    return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((k) =>
-      difference((a as Record<string, unknown>)[k], (b as Record<string, unknown>)[k], path ? `${path}.${k}` : k),
-    );
+  if (a && b && typeof a === 'object' && typeof b === 'object' && Array.isArray(a) === Array.isArray(b))
+    return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((k) => difference(own(a, k), own(b, k), path ? `${path}.${k}` : k));
   return a === b ? [] : [path];
 }

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../io/errors.js';
-import { loadBase, openBase, sha256File } from '../io/hf.js';
+import { loadBase, openBase, sha256File, sha256Hex } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { type AdapterState, initialState } from '../model/step.js';
+import { budgetsOf } from '../policy/budgets.js';
 import type { RunConfig } from '../policy/runfile.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Manifest, difference } from './manifest.js';
-import { type Programs, programsOf } from './programs.js';
+import { type Programs, numbersOf, programsOf } from './programs.js';
 import { type Facts, factsOf, initialOf } from './recursion/run.js';
 import { startFrom } from './setup.js';
 
@@ -27,6 +28,25 @@ export function buildable(file: string, m: Manifest): Programs {
   }
 }
 
+/** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
+function contradictions({ config, dataset, preprocessing, base, budgets }: Manifest): string[] {
+  const { train, numbers, sampler, data } = config,
+    sum = (f: (x: Manifest['dataset']['files'][number]) => number): number => dataset.files.reduce((n, x) => n + f(x), 0),
+    declared = (x: { source: string; license: string; language: string }) => ({
+      source: x.source,
+      license: x.license,
+      language: x.language,
+    });
+  return [
+    ...difference(budgets, budgetsOf(numbersOf(numbers), train.sequence, base.shape.vocab), 'budgets'),
+    ...difference(dataset.files.map(declared), data.map(declared), 'dataset.files'),
+    ...(sum((x) => x.kept) === dataset.examples ? [] : ['dataset.examples']),
+    ...(sum((x) => x.rows) === dataset.examples + dataset.dropped ? [] : ['dataset.dropped']),
+    ...(train.template === null || preprocessing.template === `sha256:${sha256Hex(train.template)}` ? [] : ['preprocessing.template']),
+    ...(sampler.shortBatch === 'drop' && dataset.examples < train.batch ? ['config.sampler.shortBatch'] : []),
+  ];
+}
+
 /**
  * Derives what can be derived of a run without its data. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,
  * VerificationError naming all keys of the manifest that the base or the adapter contradicts.
@@ -34,7 +54,9 @@ export function buildable(file: string, m: Manifest): Programs {
 export function known(file: string, m: Manifest, given: { readonly base?: string; readonly from?: string } = {}): Known {
   const programs = buildable(file, m),
     { config } = m,
-    differs: string[] = [];
+    differs: string[] = [],
+    wrong = contradictions(m);
+  if (wrong.length) throw new VerificationError('manifest', `${file}: contradicts itself in ${wrong.join(', ')}`);
   let frozen: Map<string, BigInt64Array> | undefined;
   if (given.base !== undefined) {
     const folder = openBase(given.base),

@@ -96,7 +96,13 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     for (let i = nodes.length - 2; i >= 0; i--) {
       text = `fold ${nodes[i].file}`;
       c.progress.update(text, done, of);
-      node = foldNodes(f, nodes[i].node, node);
+      try {
+        node = foldNodes(f, nodes[i].node, node);
+      } catch (e) {
+        // Lists of losses that do not join: nothing has compared them with the statements yet.
+        if (e instanceof RangeError) throw new InputError(nodes[i].file, [`and what follows it: ${e.message}`], 'prove these ranges again');
+        throw e;
+      }
       k.release(mark);
       done++;
     }

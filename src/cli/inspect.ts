@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { type Ledger, runLedger } from '../aggregate/ledger.js';
-import { type Manifest, manifestDigest } from '../aggregate/manifest.js';
+import { type Manifest, difference, manifestDigest } from '../aggregate/manifest.js';
 import { buildable } from '../aggregate/known.js';
 import type { VerificationKey } from '../aggregate/recursion/keys.js';
 import type { FoldedLedger } from '../aggregate/recursion/ledger.js';
@@ -11,7 +11,7 @@ import { placeText } from '../aggregate/tree/file.js';
 import { digestOf } from '../aggregate/tree/circuits.js';
 import { InputError } from '../io/errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
-import { bytesText, readManifest, type Result } from './common.js';
+import { bitsText, bytesText, manifestFile, plain, readManifest, type Result } from './common.js';
 import { packFile } from './prove.js';
 
 type Status = 'proved' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';
@@ -20,9 +20,12 @@ interface Claim {
   readonly status: Status;
 }
 
-/** What a verified run says of itself, in plain words. */
-export function claimsOf(m: Manifest, kind: AnyProof['kind'] = 'folded'): Claim[] {
-  const { sampler, lora } = m.config,
+/** What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range says it of its steps. */
+export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
+  const { sampler, lora, base } = m.config,
+    range = proof?.kind === 'node' ? proof.node : undefined,
+    inside = range !== undefined && (range.from.step > 0 || range.from.part > 0),
+    called = [...(base.name === null ? [] : [base.name]), ...(base.revision === null ? [] : [`revision ${base.revision}`])],
     order =
       sampler.beacon === ''
         ? 'the order of the data: chosen by the prover, for there is no beacon (salt and row order let a prover try many)'
@@ -33,11 +36,30 @@ export function claimsOf(m: Manifest, kind: AnyProof['kind'] = 'folded'): Claim[
       status: 'proved',
     },
     { what: 'the mean loss of every step', status: 'proved' },
-    { what: 'each step starts from the state that the step before left; the last one is the released adapter', status: 'proved' },
+    {
+      what: `each step starts from the state that the step before left${range ? `, in the range from ${placeText(range.from)} to ${placeText(range.to)}` : '; the last one is the released adapter'}`,
+      status: 'proved',
+    },
+    ...(inside
+      ? [
+          {
+            what: 'the state that the range begins from: any, until it is folded with the ranges before',
+            status: 'not at this stage',
+          } as const,
+        ]
+      : []),
     {
       what: `base weights of ${m.base.digest}, rounded to ${PROJECTION_FRAC} fraction bits (projections), ${BIAS_FRAC} (biases), ${WEIGHT_FRAC} (the others)`,
       status: 'recomputed by the verifier',
     },
+    ...(called.length
+      ? [
+          {
+            what: `what the base is called (${called.join(', ')}), and that loaders which follow that name find the base of this digest`,
+            status: 'declared',
+          } as const,
+        ]
+      : []),
     {
       what:
         lora.from === null ? `initial adapter: A seeded with ${lora.seed}, B = 0, m = v = 0` : `initial adapter: ${lora.from}, m = v = 0`,
@@ -49,9 +71,9 @@ export function claimsOf(m: Manifest, kind: AnyProof['kind'] = 'folded'): Claim[
     { what: order, status: 'declared' },
     { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
-    kind === 'pack'
+    proof && proof.kind !== 'folded'
       ? {
-          what: 'one proof for the whole run: this is a pack, one proof per micro-batch and update, and one merge of their claims on the base',
+          what: `one proof for the whole run: this is ${proof.kind === 'pack' ? 'a pack, one proof per micro-batch and update, and one merge of their claims on the base' : 'a range, certune fold joins ranges'}`,
           status: 'not at this stage',
         }
       : {
@@ -85,13 +107,20 @@ export function inspect(target: string): Result {
     file = folder ? packFile(target) : target,
     proof: AnyProof | undefined = !folder || existsSync(file) ? readProofFile(file) : undefined,
     m = folder ? readManifest(target) : manifestOf(proof!),
-    { config: c } = m,
+    other = proof ? difference(m, manifestOf(proof)) : [];
+  if (other.length)
+    throw new InputError(
+      file,
+      [`is the proof of another manifest than ${manifestFile(target)}: they differ in ${other.join(', ')}`],
+      'inspect the file itself, or restore the manifest',
+    );
+  const { config: c } = m,
     programs = buildable(file, m),
     facts = { manifest: m, rows: [], ...programs },
     key = proof && proof.kind !== 'pack' ? parsePublished(file, (proof.kind === 'folded' ? proof.folded : proof.node).key) : undefined,
     folded = key ? ledgerUnder(file, facts, key) : undefined,
     ledger: Ledger = folded ?? runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
-    claims = claimsOf(m, proof?.kind);
+    claims = claimsOf(m, proof);
   const width = Math.max(...claims.map((x) => x.status.length));
   const text = [
     `manifest ${manifestDigest(m)}`,
@@ -103,20 +132,24 @@ export function inspect(target: string): Result {
     `proof    ${proof ? `${proofText(proof)}; inspect checks none of it: run certune verify` : 'none yet: run certune prove'}`,
     ...(folded ? [`tree     ${treeText(folded, key!)}`] : []),
     '',
+    `what certune verify ${proof ? 'establishes where it accepts the proof' : 'will establish once there is a proof that it accepts'}, and what it does not:`,
     ...claims.map((x) => `${x.status.padEnd(width)}  ${x.what}`),
     '',
     'soundness, bits per round (proofs x rounds):',
-    ...ledger.terms.map((t) => `${t.bits.toFixed(1).padStart(7)}  ${t.kind.padEnd(10)}  ${t.proof}: ${t.name} (${t.proofs} x ${t.rounds})`),
+    ...ledger.terms.map((t) => `${bitsText(t.bits).padStart(7)}  ${t.kind.padEnd(10)}  ${t.proof}: ${t.name} (${t.proofs} x ${t.rounds})`),
     '',
-    `${ledger.roundByRound.toFixed(1).padStart(7)}  total, round by round, of which ${ledger.grinding} are ground in the query rounds. An attacker who evaluates the hash q times, over all`,
-    `         proofs of the run together, succeeds with probability at most q x 2^-${ledger.roundByRound.toFixed(1)}: each evaluation belongs to one round of one proof.`,
-    `${ledger.union.toFixed(1).padStart(7)}  sum of all errors over all rounds of all proofs, for one interactive attempt.`,
-  ].join('\n');
+    `${bitsText(ledger.roundByRound).padStart(7)}  total, round by round, of which ${ledger.grinding} are ground in the query rounds. An attacker who evaluates the hash q times, over all`,
+    `         proofs of the run together, succeeds with probability at most q x 2^-${bitsText(ledger.roundByRound)}: each evaluation belongs to one round of one proof.`,
+    `${bitsText(ledger.union).padStart(7)}  sum of all errors over all rounds of all proofs, for one interactive attempt.`,
+  ]
+    .map(plain)
+    .join('\n');
   return {
     data: {
       manifest: m,
       digest: manifestDigest(m),
       proved: proof !== undefined,
+      verified: false,
       ...(proof ? { kind: proof.kind, bytes: proof.bytes, ...(proof.kind === 'pack' ? {} : { key: keyOf(proof) }) } : {}),
       stepsPerEpoch: epochBatches(m),
       ...(folded ? { leaves: folded.leaves, folds: folded.folds, depth: folded.depth } : {}),

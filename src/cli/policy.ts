@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Ledger } from '../aggregate/ledger.js';
 import type { Manifest } from '../aggregate/manifest.js';
+import { bitsText } from './common.js';
 import { PolicyError, UsageError } from './errors.js';
 
 const require = createRequire(import.meta.url),
@@ -57,17 +58,25 @@ export function parsePolicy(o: PolicyOptions): Policy {
   };
 }
 
+/** What of a run was compared with the thing itself. */
+export interface Seen {
+  readonly base: boolean;
+  readonly data: boolean;
+}
+
 /** Throws PolicyError with every reason for which a verified run is not admitted. Licences are those declared: no proof covers them. */
-export function checkPolicy(p: Policy, m: Manifest, ledger: Ledger, baseChecked = true): void {
+export function checkPolicy(p: Policy, m: Manifest, ledger: Ledger, seen: Seen = { base: true, data: true }): void {
   const reasons: string[] = [];
   if (p.licenses) {
     for (const l of m.dataset.licenses)
       if (!admits(l, p.licenses)) reasons.push(`licence ${l} of the data is not among ${p.licenses.join(', ')}`);
   }
   if (p.beacon && m.config.sampler.beacon === '') reasons.push('the run has no beacon: the prover chose the order of the data');
+  else if (p.beacon && !seen.data)
+    reasons.push('the data were not checked, so that their order need not be the one that follows from the beacon: give --base and --data');
   if (p.bits !== undefined && ledger.roundByRound < p.bits)
-    reasons.push(`${ledger.roundByRound.toFixed(1)} provable bits are fewer than ${p.bits}`);
+    reasons.push(`${bitsText(ledger.roundByRound)} provable bits are fewer than ${p.bits}`);
   if (p.base !== undefined && p.base !== m.base.digest) reasons.push(`the base is ${m.base.digest}, not ${p.base}`);
-  else if (p.base !== undefined && !baseChecked) reasons.push('the base was not checked: give --base');
+  else if (p.base !== undefined && !seen.base) reasons.push('the base was not checked: give --base');
   if (reasons.length) throw new PolicyError(reasons);
 }

@@ -96,7 +96,7 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     )
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
-    .option('--require-beacon', 'deny a run whose order of data the prover chose')
+    .option('--require-beacon', 'deny a run whose order of data the prover chose, or whose data are not checked')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')
     .action((target, o) => done(verify(target, o, c)));

@@ -9,11 +9,13 @@ import { circuitsOf } from '../aggregate/tree/circuits.js';
 import { type GivenKey, originText, trustedKey } from '../aggregate/tree/trust.js';
 import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../aggregate/tree/verify.js';
 import { readJson } from '../io/json.js';
+import { besideAdapter } from '../io/peft.js';
 import { Kernels } from '../kernels/runtime.js';
-import { type Context, type Result, secondsText } from './common.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type Context, type Result, bitsText, plain, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, orderOf, readReleased, setupOf } from './verify.js';
+import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './verify.js';
 
 /** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
 export function parseKey(text: string | undefined): GivenKey | undefined {
@@ -48,6 +50,9 @@ export function verifyFolded(
     ...(o.baseRoot !== undefined && !/^[0-9a-f]{64}$/.test(o.baseRoot)
       ? ['--base-root: give 64 hexadecimal digits, as verify prints them']
       : []),
+    ...(node && o.baseRoot !== undefined
+      ? ['a range has no commitment to the base, and is settled against the base itself: --base-root is for whole runs']
+      : []),
     ...(node && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
     ...(m.config.lora.from !== null && !from && data !== undefined
       ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
@@ -59,6 +64,7 @@ export function verifyFolded(
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     released = dir === undefined ? undefined : readReleased(f, m, dir),
+    beside = dir === undefined ? [] : besideAdapter(dir).others,
     against: Against = {
       known: f,
       ...(s ? { setup: s } : {}),
@@ -83,14 +89,18 @@ export function verifyFolded(
           },
         }),
   });
+  // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.
+  if (node && (made ??= circuits()).digest !== origin.digest)
+    throw new VerificationError('verification key', `the programs of the manifest give ${made.digest}, not ${origin.digest}`);
   const r: FoldedCheck = node ? verifyNodeFile(k, node, (made ??= circuits()), against) : verifyFoldedRun(k, x as FoldedRun, key, against),
     ledger = foldedLedger(f, node ? made!.keys.published : key);
-  checkPolicy(o.policy, m, ledger, r.base === 'checked');
+  checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
   const what = node
     ? r.epoch === undefined
       ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
       : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
     : `${r.to} steps`;
+  const order = orderOf(m, r.data === 'checked');
   const line = (name: string, v: Compared, yes: string, no: string): string =>
     `  ${name}: ${v}${v === 'checked' ? `, ${yes}` : ` (${no})`}`;
   return {
@@ -102,15 +112,16 @@ export function verifyFolded(
       steps: r.to - r.from,
       key: origin,
       bits: ledger.roundByRound,
-      order: orderOf(m),
+      order,
+      ...(beside.length ? { beside } : {}),
       policy: o.policy,
     },
     text: [
-      `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${ledger.roundByRound.toFixed(1)} bits`,
+      `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
       `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
       `  key: ${origin.digest}, ${originText(origin)}`,
       r.base === 'checked'
-        ? `  base: checked, its digest${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
+        ? `  base: checked, its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
         : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
       line(
         'data',
@@ -122,15 +133,20 @@ export function verifyFolded(
         'initial adapter',
         r.initial,
         'as the manifest says',
-        node && r.from > 0 ? 'the range begins later: fold it with those before' : 'give --from DIR',
+        node && r.from > 0
+          ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
+          : 'give --from DIR',
       ),
       line(
         'adapter',
         r.adapter,
-        'it is the last state of the run',
+        r.from > 0 ? 'it is the state that the range leaves' : 'it is the last state of the run',
         node && r.to < m.config.train.steps ? 'the range ends earlier' : 'give --adapter DIR',
       ),
-      `  order of data: ${orderOf(m)}`,
-    ].join('\n'),
+      ...besideText(beside),
+      `  order of data: ${order}`,
+    ]
+      .map(plain)
+      .join('\n'),
   };
 }

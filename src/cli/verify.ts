@@ -8,13 +8,13 @@ import { type Setup, setup } from '../aggregate/setup.js';
 import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.js';
 import { verifyRun } from '../aggregate/verify.js';
 import { InputError } from '../io/errors.js';
-import { adapterConfig, readAdapter } from '../io/peft.js';
+import { adapterConfig, besideAdapter, readAdapter } from '../io/peft.js';
 import { Kernels } from '../kernels/runtime.js';
 import { flattenGroup } from '../model/step.js';
 import { ADAMW } from '../optim/adamw.js';
 import { type RunConfig, readRun } from '../policy/runfile.js';
 import { VerificationError } from '../transcript/arith.js';
-import { type Context, type Result, out, readManifest, saltOf, secondsText } from './common.js';
+import { type Context, type Result, bitsText, out, plain, readManifest, saltOf, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { type Policy, type PolicyOptions, checkPolicy, parsePolicy } from './policy.js';
 import { packFile } from './prove.js';
@@ -73,8 +73,14 @@ export function setupOf(m: Manifest, base: string, data: readonly string[], from
   return s;
 }
 
-export const orderOf = (m: Manifest): string =>
-  m.config.sampler.beacon === '' ? 'chosen by the prover (no beacon)' : 'follows from the declared beacon';
+/** Whose choice the order of the data is. The batches were compared with what the sampler gives only where the data were at hand. */
+export function orderOf(m: Manifest, compared: boolean): string {
+  const { beacon } = m.config.sampler;
+  if (beacon === '') return 'chosen by the prover (no beacon)';
+  return compared
+    ? `follows from the declared beacon ${JSON.stringify(beacon)}`
+    : `said to follow from the beacon ${JSON.stringify(beacon)}, not checked: the data were not`;
+}
 
 /** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
 export function verify(target: string, o: VerifyOptions, c: Context): Result {
@@ -106,6 +112,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
   const s = setupOf(m, base, data, from),
     released = readReleased(s, m, adapterDir),
+    beside = besideAdapter(adapterDir).others,
     steps = s.config.train.steps;
   c.progress.start(0);
   const r = verifyRun(Kernels.single(), s, run, released, (i) => c.progress.update('verify', i + 1, steps)),
@@ -121,23 +128,35 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
       data: 'checked',
       adapter: 'checked',
       bits: ledger.roundByRound,
-      order: orderOf(m),
+      order: orderOf(m, true),
+      ...(beside.length ? { beside } : {}),
       policy,
     },
     text: [
-      `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${ledger.roundByRound.toFixed(1)} bits`,
+      `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
       `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
-      `  order of data: ${orderOf(m)}`,
-    ].join('\n'),
+      ...besideText(beside),
+      `  order of data: ${orderOf(m, true)}`,
+    ]
+      .map(plain)
+      .join('\n'),
   };
 }
 
 export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =>
   runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
 
-/** The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter. Throws InputError, VerificationError. */
+/** What lies in the adapter's folder and was compared with nothing. */
+export const besideText = (beside: readonly string[]): string[] =>
+  beside.length ? [`  beside the adapter, not checked: ${beside.join(', ')}`] : [];
+
+/**
+ * The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter, and no other file of the folder one that a loader could
+ * take tensors from. Throws InputError, VerificationError.
+ */
 export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
   const a = readAdapter(dir, m.base.shape),
+    { tensors } = besideAdapter(dir),
     { lora, base } = m.config,
     limit = 2 ** (ADAMW.C.bits - 1);
   const differs = difference(
@@ -152,6 +171,11 @@ export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Arr
     a.config,
   );
   if (differs.length) throw new VerificationError('released adapter', `adapter_config.json differs in ${differs.join(', ')}`);
+  if (tensors.length)
+    throw new VerificationError(
+      'released adapter',
+      `${dir} holds ${tensors.join(', ')} too, which some loaders read in place of adapter_model.safetensors or with it: move it away`,
+    );
   const members = new Map(
     [...a.members].map(([n, v]) => [
       `C.${n}`,

@@ -63,6 +63,7 @@ describe('whose word a verification key is', () => {
     refuse(beside, { given: { digest }, shipped: [] }, /other programs/, of({ program: { name: 'q' } }));
     refuse(beside, { shipped: [{ name: 'demo', digest }] }, /other programs/, of({ update: { program } }));
     refuse(beside, { given: { digest }, shipped: [] }, /100 bits, the manifest says 128/, of({ config: { proof: { bits: 128 } } }));
+    refuse(beside, { given: { digest }, shipped: [] }, /BLAKE3/, of({ config: { proof: { bits: 100, hash: 'blake3' } } }));
   });
   it('the shape of a key is checked before anything is built from it', () => {
     expect(parsePublished('k', { ...beside })).toEqual(key);

@@ -35,6 +35,8 @@ function digestOfHostile(key: VerificationKey): string {
 function fits(key: VerificationKey, f: Known): void {
   const want = [f.program, ...(f.update ? [f.update.program] : [])].map((p) => digestText(programDigest(p)));
   if (!Array.isArray(key.programs) || key.programs.join() !== want.join()) refuse('is that of other programs than the manifest describes');
+  if (f.config.proof.hash === 'blake3')
+    refuse('is that of a run whose proofs are hashed with BLAKE3, says the manifest: no circuit verifies those');
   if (key.proof?.bits !== f.config.proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${f.config.proof.bits}`);
 }
 

@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import canonicalize from 'canonicalize';
+import { P } from '../../field/goldilocks.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import { HyperparameterError } from '../../optim/constants.js';
 import { settleFrozen } from '../../tensor/deferred.js';
@@ -32,7 +33,7 @@ export interface FoldedCheck {
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
   readonly to: number;
   /** The epoch that it covers exactly. */ readonly epoch?: number;
-  /** Examples and targets so far, at the end of what it covers. */ readonly examples: number;
+  /** Examples and targets of what it covers: those of the steps before a range are its prover's word. */ readonly examples: number;
   readonly targets: number;
   /** Mean loss per target of every step. */ readonly losses: number[];
   readonly proofMs: number;
@@ -123,6 +124,7 @@ function compare(
     );
   const per = epochBatches(f.manifest),
     { frac } = f.program.tensors.find((t) => t.name === 'loss')!,
+    counted = (i: number): number => Number((st.posOut[i] - st.posIn[i] + P) % P),
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
     base: f.frozen ? 'checked' : 'given',
@@ -133,8 +135,8 @@ function compare(
     from,
     to,
     ...(from % per === 0 && to === from + per ? { epoch: from / per } : {}),
-    examples: Number(st.posOut[5]),
-    targets: Number(st.posOut[6]),
+    examples: counted(5),
+    targets: counted(6),
     losses: list.map((l) => Number(l.losses.reduce((p, q) => p + q, 0n)) / 2 ** frac / l.targets),
     linearMs: performance.now() - t0,
   };

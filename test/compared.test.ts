@@ -198,6 +198,9 @@ describe('what is said', () => {
     expect(said(node())).toMatch(/not at this stage: the state that the range begins from/);
     expect(said(node(m, 0))).not.toMatch(/the state that the range begins from/);
     expect(said(node())).not.toMatch(/called/);
+    const blake = { ...m, config: { ...m.config, proof: { ...m.config.proof, hash: 'blake3' as const } } };
+    expect(claimsOf(blake).at(-1)!.what).toMatch(/this is a pack/);
+    expect(claimsOf(m).at(-1)!.what).toMatch(/by one proof of constant size/);
     const named = { ...m, config: { ...m.config, base: { ...m.config.base, name: 'owner/name', revision: 'abc' } } };
     expect(said(node(named))).toMatch(/declared: what the base is called \(owner\/name, revision abc\)/);
   });

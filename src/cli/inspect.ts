@@ -23,6 +23,8 @@ interface Claim {
 /** What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range says it of its steps. */
 export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
   const { sampler, lora, base } = m.config,
+    // No circuit verifies BLAKE3: the proofs of such a run will be packed.
+    kind = proof?.kind ?? (m.config.proof.hash === 'blake3' ? 'pack' : 'folded'),
     range = proof?.kind === 'node' ? proof.node : undefined,
     inside = range !== undefined && (range.from.step > 0 || range.from.part > 0),
     called = [...(base.name === null ? [] : [base.name]), ...(base.revision === null ? [] : [`revision ${base.revision}`])],
@@ -71,9 +73,9 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
     { what: order, status: 'declared' },
     { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
-    proof && proof.kind !== 'folded'
+    kind !== 'folded'
       ? {
-          what: `one proof for the whole run: this is ${proof.kind === 'pack' ? 'a pack, one proof per micro-batch and update, and one merge of their claims on the base' : 'a range, certune fold joins ranges'}`,
+          what: `one proof for the whole run: this is ${kind === 'pack' ? 'a pack, one proof per micro-batch and update, and one merge of their claims on the base' : 'a range, certune fold joins ranges'}`,
           status: 'not at this stage',
         }
       : {

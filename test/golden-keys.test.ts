@@ -19,8 +19,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:8e6ddb0399b8890205736357c558a304589094587ec9e758cb393b5366555802',
   },
   'proof 5, recursion 2': {
-    demo: 'sha256:c89cec28765063bd939ad1187b04270550c728286e43f92660c8b1ebfd092946',
-    stories260k: 'sha256:65927b12688b826beaafa33de05dc5b630bec939d72e5395ab9a7ce4fe51a531',
+    demo: 'sha256:b9ebb2e6900ce05bf1d0b92fad86f1498e413cae8f2836a47c196ab9ed24a8f6',
+    stories260k: 'sha256:15613c3e80f48797fefcb242a7ee98dd93a9b8c12a9990018630a550bb9b19a0',
   },
 };
 

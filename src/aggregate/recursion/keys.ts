@@ -20,6 +20,8 @@ export interface VerificationKey {
   readonly leaves: readonly { readonly kind: string; readonly count: number }[];
   readonly proof: {
     readonly bits: number;
+    /** log2 of inverse rates: of the witness of the program proofs that leaves verify, of leaves and folds, of the end, of the openings. */
+    readonly programRate: number;
     readonly rate: number;
     readonly endRate: number;
     readonly settleRates: readonly number[];
@@ -68,6 +70,7 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
       leaves: c.leaves.map(({ kind, count }) => ({ kind, count })),
       proof: {
         bits,
+        programRate: c.leaves[0].plan.options.rate,
         rate,
         endRate: c.end.plan.options.rate,
         settleRates: [c.end.shape.keyShape, c.end.shape.baseShape, endKeyShape(c.end.plan)].map((x) => x.groups[0].logInvRate),

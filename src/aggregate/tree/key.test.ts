@@ -23,7 +23,7 @@ describe('a key that nobody has checked', () => {
     [1n, 2n, 3n, 4n],
   );
   const heights = (n: number): object => Object.fromEntries(KINDS.map((k) => [k, n])),
-    proof = { bits: 128, rate: 2, endRate: 4, settleRates: [4, 4, 4], grinding: 16 };
+    proof = { bits: 128, programRate: 2, rate: 2, endRate: 4, settleRates: [4, 4, 4], grinding: 16 };
   const ledger = (o: object = {}) => {
     const raw = {
       type: 'certune-key',

@@ -28,6 +28,7 @@ const schema = z.strictObject({
     .max(3),
   proof: z.strictObject({
     bits: count(128),
+    programRate: count(8),
     rate: count(8),
     endRate: count(8),
     settleRates: z.array(count(8)).length(3),

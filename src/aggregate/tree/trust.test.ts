@@ -10,7 +10,7 @@ import { parsePublished } from './key.js';
 import { originText, trustedKey } from './trust.js';
 
 const program = { name: 'p' } as unknown as Program,
-  known = { program, config: { proof: { bits: 100 } } } as unknown as Known,
+  known = { program, config: { proof: { bits: 100, rate: 3 } } } as unknown as Known,
   hex = programDigest(program)
     .map((w) => w.toString(16).padStart(8, '0'))
     .join(''),
@@ -21,7 +21,7 @@ const program = { name: 'p' } as unknown as Program,
     proofVersion: PROOF_VERSION,
     programs: [`sha256:${hex}`],
     leaves: [{ kind: 'step', count: 1 }],
-    proof: { bits: 100, rate: 2, endRate: 4, settleRates: [2, 4, 3], grinding: 16 },
+    proof: { bits: 100, programRate: 3, rate: 2, endRate: 4, settleRates: [2, 4, 3], grinding: 16 },
     heights,
     endHeights: heights,
     baseVars: 19,
@@ -63,6 +63,12 @@ describe('whose word a verification key is', () => {
     refuse(beside, { given: { digest }, shipped: [] }, /other programs/, of({ program: { name: 'q' } }));
     refuse(beside, { shipped: [{ name: 'demo', digest }] }, /other programs/, of({ update: { program } }));
     refuse(beside, { given: { digest }, shipped: [] }, /100 bits, the manifest says 128/, of({ config: { proof: { bits: 128 } } }));
+    refuse(
+      beside,
+      { given: { digest }, shipped: [] },
+      /rate 2\^-3, the manifest says 2\^-2/,
+      of({ config: { proof: { bits: 100, rate: 2 } } }),
+    );
     refuse(beside, { given: { digest }, shipped: [] }, /BLAKE3/, of({ config: { proof: { bits: 100, hash: 'blake3' } } }));
   });
   it('the shape of a key is checked before anything is built from it', () => {

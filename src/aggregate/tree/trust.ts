@@ -38,6 +38,8 @@ function fits(key: VerificationKey, f: Known): void {
   if (f.config.proof.hash === 'blake3')
     refuse('is that of a run whose proofs are hashed with BLAKE3, says the manifest: no circuit verifies those');
   if (key.proof?.bits !== f.config.proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${f.config.proof.bits}`);
+  if (key.proof.programRate !== f.config.proof.rate)
+    refuse(`is one of program proofs at rate 2^-${key.proof.programRate}, the manifest says 2^-${f.config.proof.rate}`);
 }
 
 /**

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RunProof, checkReleased, frozenOf, mergeRun, proveStep, stateCommitment, verifyRun } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
@@ -12,9 +11,9 @@ import { adapterKey, writeAdapter } from '../src/io/peft.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
 import { Kernels } from '../src/kernels/index.js';
 import { unflattenGroup } from '../src/model/step.js';
-import { runSchema } from '../src/policy/runfile.js';
 import { statePoint } from '../src/tensor/statement.js';
 import type { Ext } from '../src/transcript/index.js';
+import { tinyRun } from './tiny-run.js';
 
 /*
  * A state commitment names its adapter by a digest that no circuit checks. These are the provers who make use of that: one who names another adapter than the state has, one who looks for
@@ -31,16 +30,7 @@ vi.mock('../src/pcs/index.js', async (original) => {
   return { ...pcs, commitBase };
 });
 
-const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
-const config = runSchema.parse({
-  version: 1,
-  base: { path: path('tiny') },
-  data: [{ path: path('pairs.jsonl') }],
-  lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
-  train: { steps: 1, batch: 2, microBatch: 2, sequence: 12, learningRate: 0.002, warmup: 0 },
-  proof: { bits: 100 },
-  numbers: { preset: 'small' },
-});
+const config = tinyRun({ steps: 1, batch: 2, microBatch: 2, learningRate: 0.002 });
 // Words of a commitment to adapter and optimiser state: root, digest, point, values.
 const DIGEST = 4,
   POINT = 8,

@@ -1,16 +1,15 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { frozenOf, runStep } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
 import { noFrozen } from '../src/aggregate/state.js';
 import * as E from '../src/field/ext3.js';
 import { Kernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/policy/runfile.js';
 import { proveProgram } from '../src/tensor/prove.js';
 import type { Plan } from '../src/tensor/plan.js';
 import type { Statement } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel, VerificationError } from '../src/transcript/index.js';
+import { tinyRun } from './tiny-run.js';
 
 /*
  * Dishonest provers of state commitments, who lie before anything is absorbed, so that proof and statement are of one mind: a value that the state does not have at its point, for each class in
@@ -31,16 +30,7 @@ vi.mock('../src/tensor/statement.js', async (original) => {
   return { ...statement, statePoint };
 });
 
-const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
-const config = runSchema.parse({
-  version: 1,
-  base: { path: path('tiny') },
-  data: [{ path: path('pairs.jsonl') }],
-  lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
-  train: { steps: 1, batch: 3, microBatch: 2, sequence: 12, warmup: 0 },
-  proof: { bits: 100 },
-  numbers: { preset: 'small' },
-});
+const config = tinyRun({ steps: 1, batch: 3, microBatch: 2 });
 
 describe('what a state commitment says of its state', () => {
   let k: Kernels, s: Setup;

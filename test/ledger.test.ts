@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { countPlan } from '../src/aggregate/counts.js';
 import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/aggregate/ledger.js';
 import { GRINDING, programsOf } from '../src/aggregate/programs.js';
 import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/index.js';
@@ -208,6 +209,17 @@ describe('soundness ledger', () => {
     ]);
     for (const r of [...s.groups, ...s.rounds])
       expect(E - Math.log2((2 * 60.5 ** 5 * 2 ** r.domain) / (3 * 2 ** (-1.5 * r.logInvRate))) - 3).toBeGreaterThan(128);
+  });
+  it.each([
+    [128, 10_000],
+    [100, 8_500],
+  ])('a step of %i bits takes at most %i permutations to verify, for 1 layer and for 30', (bits, most) => {
+    for (const layers of [1, 30]) {
+      const run = config({ train: { batch: 8, microBatch: 8, sequence: 64 }, proof: { bits } }),
+        { plan } = programsOf(run, { shape: { ...shape, layers }, weightBits });
+      expect(countPlan(plan).permutations, `${layers} layers`).toBeLessThanOrEqual(most);
+      expect(Math.min(...programLedger(plan).flatMap((t) => (t.kind === 'proved' ? [t.bits] : [])))).toBeGreaterThanOrEqual(bits);
+    }
   });
   it('no run may have fewer than 100 bits', () => {
     expect(() => config({ proof: { bits: 99 } })).toThrow();

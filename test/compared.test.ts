@@ -18,9 +18,9 @@ import { InputError } from '../src/io/errors.js';
 import { besideAdapter, writeAdapter } from '../src/io/peft.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { scheduleScalars } from '../src/optim/constants.js';
-import { runSchema } from '../src/policy/runfile.js';
 import { scheduleRows } from '../src/policy/schedule.js';
 import { VerificationError } from '../src/transcript/index.js';
+import { tinyRun } from './tiny-run.js';
 
 /* Between an accepted proof and what a command says of it: what was compared must be what the world uses, and nothing is said that was not compared. */
 
@@ -28,18 +28,7 @@ const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.
   home = mkdtempSync(join(tmpdir(), 'certune-compared-')),
   quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
 afterAll(() => rmSync(home, { recursive: true, force: true }));
-const s = setup(
-    runSchema.parse({
-      version: 1,
-      base: { path: data('tiny') },
-      data: [{ path: data('pairs.jsonl'), language: 'fr' }],
-      lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
-      train: { steps: 3, batch: 2, microBatch: 2, sequence: 12, learningRate: 0.002, warmup: 0 },
-      proof: { bits: 100 },
-      numbers: { preset: 'small' },
-    }),
-    [1n, 2n, 3n, 4n],
-  ),
+const s = setup(tinyRun({ steps: 3, batch: 2, microBatch: 2, learningRate: 0.002 }, { language: 'fr' }), [1n, 2n, 3n, 4n]),
   m = s.manifest;
 const sampled = (o: Partial<Manifest['config']['sampler']>): Manifest => ({
   ...m,

@@ -5,6 +5,7 @@ import { GRINDING, programsOf } from '../src/aggregate/programs.js';
 import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { type Plan, stateGroup } from '../src/tensor/plan.js';
+import { STORIES } from './stories.js';
 
 /*
  * The integers that ship (queries, grinding, caps, folds) and every printed term, from formulas written here anew:
@@ -91,18 +92,6 @@ function programBits(plan: Plan, name: string): number | undefined {
   return openingBits(plan.whir, name);
 }
 
-const shape = {
-  layers: 5,
-  hidden: 64,
-  intermediate: 172,
-  kvHeads: 4,
-  groups: 2,
-  headDim: 8,
-  vocab: 512,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
 const weightBits = new Proxy({}, { get: () => 20 }) as Record<string, number>;
 const config = (o: Record<string, unknown>): ReturnType<typeof runSchema.parse> =>
   runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }], ...o });
@@ -154,7 +143,7 @@ describe('soundness ledger', () => {
   });
 
   it.each(cases)('every printed term follows: %s', (_n, c) => {
-    const { plan, update } = programsOf(c, { shape, weightBits });
+    const { plan, update } = programsOf(c, { shape: STORIES, weightBits });
     for (const x of [plan, ...(update ? [update.plan] : [])]) {
       const terms = programLedger(x);
       for (const t of terms) {
@@ -216,7 +205,7 @@ describe('soundness ledger', () => {
   ])('a step of %i bits takes at most %i permutations to verify, for 1 layer and for 30', (bits, most) => {
     for (const layers of [1, 30]) {
       const run = config({ train: { batch: 8, microBatch: 8, sequence: 64 }, proof: { bits } }),
-        { plan } = programsOf(run, { shape: { ...shape, layers }, weightBits });
+        { plan } = programsOf(run, { shape: { ...STORIES, layers }, weightBits });
       expect(countPlan(plan).permutations, `${layers} layers`).toBeLessThanOrEqual(most);
       expect(Math.min(...programLedger(plan).flatMap((t) => (t.kind === 'proved' ? [t.bits] : [])))).toBeGreaterThanOrEqual(bits);
     }

@@ -1,11 +1,10 @@
 import { varsOf } from '../lookup/index.js';
 import { type WhirShape, groupCells, usedColumns } from '../pcs/index.js';
-import type { StateName } from '../tensor/state-layout.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Factor, Plan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
 import { type Statement, packing, publicTensors } from '../tensor/statement.js';
-import { commitmentLayout } from '../tensor/state-layout.js';
+import { type StateName, commitmentLayout } from '../tensor/state-layout.js';
 import type { Expr, Program } from '../tensor/types.js';
 import { verifyProgram } from '../tensor/verify.js';
 import { RecordingChannel, scheduleWords } from '../transcript/schedule.js';

@@ -1,4 +1,4 @@
-import { type GroupSpec, JOHNSON_M, type LedgerTerm, whirLedger } from '../pcs/index.js';
+import { type LedgerTerm, listBits, whirLedger } from '../pcs/index.js';
 import { type Plan, hashOf, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
 
@@ -28,9 +28,6 @@ export interface Ledger {
   readonly grinding: number;
 }
 
-/** log2 of the list size at the Johnson radius of a commitment of rate 2^-r: (m + 1/2)/sqrt(rho). */
-export const listBits = (g: GroupSpec): number => Math.log2(JOHNSON_M + 0.5) + g.logInvRate / 2;
-
 const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, rounds: 1 });
 
 /**
@@ -38,7 +35,7 @@ const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, roun
  * the lists of both stacks: their product is charged to each.
  */
 export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
-  const list = plan.whir.groups.reduce((n, g) => n + listBits(g), 0),
+  const list = plan.whir.groups.reduce((n, g) => n + listBits(g.logInvRate), 0),
     at = (name: string, errors: number, rounds = 1): Omit<RunTerm, 'proof' | 'proofs'> => ({
       name,
       bits: CHALLENGE_BITS - Math.log2(errors) - list,
@@ -72,7 +69,7 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     // another one. Pairs of the list and of it with that adapter, for every tree that is left.
     const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.used))) * 2 ** g.logHeight,
       trees = plan.states.filter((t) => isOut(t.name)).length,
-      list = 2 ** listBits(g);
+      list = 2 ** listBits(g.logInvRate);
     if (trees)
       out.push({
         name: 'state point: one codeword of the list for all proofs that open it, and one adapter',

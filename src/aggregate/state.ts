@@ -1,9 +1,9 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
-import { commitBase, usedColumns } from '../pcs/index.js';
+import { groupCells } from '../pcs/index.js';
 import type { Tiled } from '../sumcheck/index.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
-import { adapterDigest, columnsOf, commitment, partValue } from '../tensor/state-commit.js';
+import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';
 import { fillStack } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { ACC_WORDS, STATE_WORDS, commitmentLayout } from '../tensor/state-layout.js';
@@ -70,18 +70,13 @@ export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
 /** A stack with the tensors of some state, at the places that a plan gives them; released by the caller. */
-function stateStack(
-  k: Kernels,
-  plan: Plan,
-  name: 'sIn' | 'aIn',
-  values: ReadonlyMap<string, BigInt64Array>,
-): { tree: number; stack: Tiled } {
+function stackOf(k: Kernels, plan: Plan, name: 'sIn' | 'aIn', values: ReadonlyMap<string, BigInt64Array>): { tree: number; stack: Tiled } {
   const g = stateGroup(plan)!,
     tree = plan.states.findIndex((t) => t.name === name),
     { classes } = plan.states[tree],
     { parts } = g.trees[tree],
     H = 2 ** g.logHeight,
-    length = Math.max(...parts.map((p) => p.offset + p.used)) * H,
+    length = groupCells({ ...g, trees: [g.trees[tree]] }),
     ptr = k.zeroed(8 * length),
     at = new Map(
       [...values].map(([n, v]) => {
@@ -102,8 +97,7 @@ function stateStack(
 export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
   const { plan } = s,
     m = k.mark(),
-    g = stateGroup(plan)!,
-    { tree, stack } = stateStack(
+    { tree, stack } = stackOf(
       k,
       plan,
       name,
@@ -111,10 +105,7 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
         ? new Map([['acc', new BigInt64Array(state.C.length)]])
         : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]),
     ),
-    { parts } = g.trees[tree],
-    columns = columnsOf(k, stack, g.logHeight, parts),
-    { root } = commitBase(k, columns, usedColumns(g.trees[tree]), g.logHeight, { logInvRate: g.logInvRate, hash: hashOf(plan) }),
-    words = commitment(k, plan, tree, stack, root);
+    words = commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
   k.release(m);
   return words;
 }
@@ -129,7 +120,7 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
   const { plan } = s,
     m = k.mark(),
     g = stateGroup(plan)!,
-    { tree, stack } = stateStack(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+    { tree, stack } = stackOf(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
     at = plan.states[tree].classes.indexOf('cIn'),
     part = g.trees[tree].parts[at],
     { point, value } = commitmentLayout(plan.states[tree]),

@@ -17,6 +17,7 @@ import {
   writeAdapter,
 } from './peft.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
+import { STORIES } from '../../test/stories.js';
 
 const root = mkdtempSync(join(tmpdir(), 'certune-peft-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -229,18 +230,6 @@ describe('PEFT vectors', () => {
 
   const runs = fixture('vectors/lora-adamw-peft');
   it.skipIf(!runs)('names tensors as PEFT does in three runs, and reads its adapters (needs fixtures)', () => {
-    const stories: LlamaShape = {
-      layers: 5,
-      hidden: 64,
-      intermediate: 172,
-      kvHeads: 4,
-      groups: 2,
-      headDim: 8,
-      vocab: 512,
-      tied: true,
-      bias: false,
-      rmsEps: 1e-5,
-    };
     const cases: [string, number, number, Target[]][] = [
       ['all-rank8', 8, 16, [...TARGETS]],
       ['qv-rank4', 4, 8, ['q_proj', 'v_proj']],
@@ -251,7 +240,7 @@ describe('PEFT vectors', () => {
         dir = join(root, name);
       const t = readSafetensors(join(runs!, name, 'adapter_step1.safetensors'));
       expect(new Map([...t].map(([n, x]) => [n, x.shape]).sort() as [string, number[]][])).toEqual(
-        new Map([...adapterShapes(stories, r, targets)].sort()),
+        new Map([...adapterShapes(STORIES, r, targets)].sort()),
       );
       mkdirSync(dir);
       writeFileSync(join(dir, 'adapter_model.safetensors'), bytes);
@@ -259,7 +248,7 @@ describe('PEFT vectors', () => {
         join(dir, 'adapter_config.json'),
         JSON.stringify({ ...adapterConfig({ ...META, r, alpha, targets }), peft_version: '0.21.0' }),
       );
-      const a = readAdapter(dir, stories);
+      const a = readAdapter(dir, STORIES);
       expect(a.meta.targets).toEqual(targets);
       const { master, inexact } = importAdapter(dir, a.members);
       expect(inexact).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-import { JOHNSON_M, type WhirShape, queryBits } from './params.js';
+import { JOHNSON_M, type WhirShape, listBits, queryBits } from './params.js';
 
 /** Bits of a fold of so many columns at rate 2^-r over a domain of 2^domain points: see whirLedger. */
 export function foldBits(r: number, domain: number, columns: number): number {
@@ -26,11 +26,10 @@ export interface LedgerTerm {
  */
 export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], chain = labels[0]): LedgerTerm[] {
   const out: LedgerTerm[] = [],
-    list = (r: number): number => Math.log2((JOHNSON_M + 0.5) / Math.sqrt(2 ** -r)),
     term = (name: string, bits: number, kind: LedgerTerm['kind'] = 'proved'): void => void out.push({ name, bits, kind });
   const oracle = (name: string, o: { columns: number; domain: number; logInvRate: number; queries: number }): void => {
     term(`${name}: folding agreement`, foldBits(o.logInvRate, o.domain, o.columns));
-    term(`${name}: sumcheck over the list`, CHALLENGE - 1 - list(o.logInvRate));
+    term(`${name}: sumcheck over the list`, CHALLENGE - 1 - listBits(o.logInvRate));
     term(`${name}: queries (${o.queries} at rate 2^-${o.logInvRate})`, o.queries * queryBits(o.logInvRate) + s.params.grinding);
   };
   s.groups.forEach((g, i) => oracle(`${labels[i]} round 0`, { ...g, columns: g.logColumns }));
@@ -38,7 +37,7 @@ export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], c
   let claims = s.groups.length + s.groups.reduce((n, g) => n + g.queries, 0);
   s.rounds.forEach((r, i) => {
     const name = `${chain} round ${i + 1}`,
-      l = list(r.logInvRate);
+      l = listBits(r.logInvRate);
     // The claims that this oracle inherits: those before it, its own value out of the domain, one a query.
     term(`${name}: out-of-domain sample`, CHALLENGE - (2 * l - 1) - (r.rows + r.columns));
     term(`${name}: claim batching`, CHALLENGE - l - Math.log2(claims + 1));

@@ -65,6 +65,9 @@ export interface WhirShape {
 /** Multiplicity parameter of the Johnson bound: the list decoding radius is 1 - sqrt(rho)(1 + 1/(2 m)). */
 export const JOHNSON_M = 30;
 
+/** log2 of the list size at the Johnson radius of a commitment of rate 2^-r: (m + 1/2)/sqrt(rho). */
+export const listBits = (r: number): number => Math.log2(JOHNSON_M + 0.5) + r / 2;
+
 /** Bits that one query buys at rate 2^-r: -log2(sqrt(rho) (1 + 1/(2m))). */
 export const queryBits = (r: number): number => r / 2 - Math.log2(1 + 1 / (2 * JOHNSON_M));
 

@@ -2,14 +2,14 @@ import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Keys, type LeafInput, eqTableKernel, proveLogUp } from '../lookup/index.js';
-import { type GroupOpening, type Oracle, type WhirGroup, commitBase, groupCells, openBytes, openWhir, usedColumns } from '../pcs/index.js';
+import { type GroupOpening, type Oracle, type WhirGroup, groupCells, openBytes, openWhir } from '../pcs/index.js';
 import { ProductSumcheck, type SumFactor, type SumTerm, type Tiled, proveBatched } from '../sumcheck/index.js';
 import { type Ext, type MessageHook, ProverChannel } from '../transcript/index.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE, sumcheckBytes } from './memory.js';
 import { type Factor, type LookupTable, type Plan, hashOf, stateGroup, tableFactors, tableTag } from './plan.js';
 import { scheduleOf } from './schedule.js';
-import { columnsOf, commitment } from './state-commit.js';
+import { commitTree, commitment } from './state-commit.js';
 import { fillStack } from './stack.js';
 import type { Statement } from './statement.js';
 import { commitmentLayout } from './state-layout.js';
@@ -53,19 +53,10 @@ const stateParts = (plan: Plan): StackPart[] =>
 export function commitState(k: Kernels, plan: Plan, reading: IntegerReading, trees?: StateTrees): StateOracles | undefined {
   const g = stateGroup(plan);
   if (!g) return undefined;
-  const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!),
-    parameters = { logInvRate: g.logInvRate, hash: hashOf(plan) };
-  const oracles = g.trees.map((t, n) => {
+  const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!);
+  const oracles = g.trees.map((_, n) => {
     const key = trees && treeKey(k, plan, n, reading),
-      o = commitBase(
-        k,
-        columnsOf(k, stack, g.logHeight, t.parts),
-        usedColumns(t),
-        g.logHeight,
-        parameters,
-        0,
-        key ? trees?.get(key) : undefined,
-      );
+      o = commitTree(k, plan, g, n, stack, 0, key ? trees?.get(key) : undefined);
     if (key) trees?.keep(k, key, o);
     return o;
   });
@@ -138,18 +129,10 @@ export function proveProgram(
   const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, hash: hashOf(plan), ...(o.hook ? { hook: o.hook } : {}) });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const [main] = plan.whir.groups,
-    { parts } = main.trees[0],
     stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], groupCells(main), main.logHeight, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword, as does the opening.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0);
-  const oracle = commitBase(
-    k,
-    columnsOf(k, stack, main.logHeight, parts),
-    usedColumns(main.trees[0]),
-    main.logHeight,
-    { logInvRate: main.logInvRate, hash: hashOf(plan) },
-    k.room - Math.max(60 * leaves, openBytes(plan.whir)),
-  );
+  const oracle = commitTree(k, plan, main, 0, stack, k.room - Math.max(60 * leaves, openBytes(plan.whir)));
   ch.sendDigest('root witness', oracle.root);
 
   phase('logup');

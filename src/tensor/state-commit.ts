@@ -1,11 +1,25 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { type WhirGroup, type WhirTree, commitBase } from '../pcs/index.js';
+import { type Oracle, type WhirGroup, type WhirTree, commitBase, usedColumns } from '../pcs/index.js';
 import type { Tiled } from '../sumcheck/index.js';
 import type { Ext } from '../transcript/arith.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
 import { powerSum } from './stack.js';
 import { statePoint } from './statement.js';
 import { isAdapter } from './state-layout.js';
+
+/** Commits tree n of a group whose stack is given: its parts, in turn. `keep` and `tree` as of commitBase. */
+export function commitTree(k: Kernels, plan: Plan, g: WhirGroup, n: number, stack: Tiled, keep = 0, tree?: Uint8Array): Oracle {
+  const t = g.trees[n];
+  return commitBase(
+    k,
+    columnsOf(k, stack, g.logHeight, t.parts),
+    usedColumns(t),
+    g.logHeight,
+    { logInvRate: g.logInvRate, hash: hashOf(plan) },
+    keep,
+    tree,
+  );
+}
 
 /** What commitBase takes: the address of all columns, or a function that writes those of some parts, in turn. */
 export function columnsOf(

@@ -8,12 +8,12 @@ import { readPack } from '../dist/aggregate/pack.js';
 import { setup } from '../dist/aggregate/setup.js';
 import { frozenOf } from '../dist/aggregate/state.js';
 import { checkMerge, checkSteps } from '../dist/aggregate/verify.js';
-import { commitmentLayout } from '../dist/tensor/state-layout.js';
+import { blankStatement } from '../dist/aggregate/counts.js';
+import { scheduleOf } from '../dist/tensor/schedule.js';
 import { Kernels } from '../dist/kernels/index.js';
 import { readRun } from '../dist/policy/runfile.js';
 import { settleFrozen } from '../dist/tensor/deferred.js';
-import { RecordingChannel, VerificationError, messageWords } from '../dist/transcript/index.js';
-import { verifyProgram } from '../dist/tensor/verify.js';
+import { VerificationError, messageWords } from '../dist/transcript/index.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -59,19 +59,10 @@ process.stderr.write(`the honest run verifies in ${honest.toFixed(0)} ms\n`);
 const schedules = new Map();
 function scalarsOf(kind) {
   if (!schedules.has(kind)) {
-    const plan = kind === 'update' ? s.update.plan : s.plan,
-      rec = new RecordingChannel(),
-      publics = new Map();
-    for (const t of plan.program.tensors) {
-      if (t.cls !== 'public' || t.publicKind === 'causal') continue;
-      const cells = t.axes.slice(t.publicKind === 'onehot' ? 1 : 0).reduce((n, a) => n * plan.program.axes[a], 1);
-      publics.set(t.name, t.publicKind === 'onehot' ? new Int32Array(cells) : new BigInt64Array(cells).fill(t.lo > 0n ? t.lo : 0n));
-    }
-    const roots = Object.fromEntries(plan.states.map((t) => [t.name, Array(commitmentLayout(t).words).fill(0n)]));
-    verifyProgram(rec, plan, { roots, frozen: Array(8).fill(0n), publics });
+    const plan = kind === 'update' ? s.update.plan : s.plan;
     const out = [];
     let at = 0;
-    for (const m of rec.schedule) {
+    for (const m of scheduleOf(plan, blankStatement(plan))) {
       const n = messageWords(m);
       if (m.kind === 'ext') for (let i = 0; i < m.count; i++) out.push({ at: at + 3 * i, words: 3 });
       else if (['base', 'digest', 'grind'].includes(m.kind)) for (let i = 0; i < n; i++) out.push({ at: at + i, words: 1 });

@@ -26,7 +26,7 @@ export interface StepProof {
   readonly parts: readonly ProofPart[];
 }
 
-/** State classes that a part leaves. */
+/** States that a part leaves. */
 export const LEFT = { step: ['sOut'], micro: ['aOut'], update: ['sOut'] } as const;
 
 /** Words of each. */

@@ -45,7 +45,7 @@ describe('a run of two accumulated steps', () => {
     }
     released = state.C;
     merge = mergeRun(k, s, proofs, fz);
-  }, 200_000);
+  });
   afterAll(() => k.close());
   const refuse = (ps: readonly StepProof[], set = s, C = released): void =>
     expect(() => verifyRun(vk, set, { steps: ps, merge }, C)).toThrow(VerificationError);
@@ -131,7 +131,7 @@ describe('a run of two accumulated steps', () => {
       sIn = stateCommitment(k, s, 'sIn', s.initial);
     const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, sIn } }));
     expect(() => checkSteps(vk, s, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
-  }, 60_000);
+  });
   it('refuses micro-batches and update of one step that enter different states, though only one of them reads what differs', () => {
     // Another optimiser state: micro-batches do not use it, so that they leave the same accumulators.
     const fz = frozenOf(k, s),
@@ -153,7 +153,7 @@ describe('a run of two accumulated steps', () => {
       [x, y, v],
     ])
       expect(check(parts)).toThrow(VerificationError);
-  }, 60_000);
+  });
   it('refuses a loss in an update, roots left out', () => {
     const [a, b, u] = proofs[0].parts;
     refuse([{ step: 0, parts: [a, b, { ...u, loss: 1n }] }, proofs[1]]);
@@ -184,7 +184,7 @@ describe('a run of two accumulated steps', () => {
         JSON.stringify(v),
       ).toThrow(VerificationError);
     refuse(proofs, setup(config, [1n, 2n, 3n, 5n]));
-  }, 120_000);
+  });
 });
 
 describe('a run whose proofs use BLAKE3', () => {
@@ -200,7 +200,7 @@ describe('a run whose proofs use BLAKE3', () => {
     k.close();
     expect(verifyRun(vk, s, run, after.C).steps).toBe(1);
     expect(() => verifyRun(vk, of('poseidon2'), run, after.C)).toThrow(VerificationError);
-  }, 200_000);
+  });
 });
 
 describe('runs of accumulated steps, whatever the size of the adapter', () => {

@@ -186,7 +186,7 @@ describe('a small run, its step proofs packed', () => {
     expect(certune('prove', again, '--no-fold').status).toBe(0);
     expect(readFileSync(pack(run)).equals(readFileSync(pack(again)))).toBe(true);
     expect(readdirSync(join(run, 'out/proof'))).toEqual(['run.certune']);
-  }, 400_000);
+  });
 
   it('exit 0: verifies as a folder and as one file, and says what it says', () => {
     expect(json(certune('verify', run, '--json'))).toMatchObject({ verified: true, steps: 2 });

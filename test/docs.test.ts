@@ -77,7 +77,7 @@ describe('documents', () => {
         seen++;
         const known = ELSEWHERE.find(([re]) => re.test(c));
         if (!known) {
-          const r = spawnSync(c, { shell: true, cwd: dir, encoding: 'utf8', timeout: 30_000 });
+          const r = spawnSync(c, { shell: true, cwd: dir, encoding: 'utf8', timeout: 600_000 });
           if (r.status !== 0) unknown.push(`${page}: ${c}`);
           continue;
         }

@@ -62,7 +62,7 @@ const proofs = (run: string): string[] =>
     .map((e) => join(e.parentPath, e.name).slice(join(run, 'out/proof/').length))
     .sort();
 
-describe('a folded run', { timeout: 900_000 }, () => {
+describe('a folded run', () => {
   const run = join(home, 'run'),
     other = join(home, 'other'),
     file = join(run, 'out/proof/run.certune'),
@@ -85,7 +85,7 @@ describe('a folded run', { timeout: 900_000 }, () => {
     expect(proofs(run)).toEqual(['epochs/epoch-0000.certune', 'run.certune']);
     expect(ok('prove', run)['proved']).toBe(0);
     key = r['key'] as string;
-  }, 600_000);
+  });
 
   it('ranges proved apart fold to the same statement; files that do not fit are refused by name', () => {
     const [a, b] = [

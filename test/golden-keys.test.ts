@@ -40,7 +40,7 @@ const stories = (base: string) => ({
 });
 const keyOf = (c: object): string => circuitsOf(Kernels.single(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n])).digest;
 
-describe('golden verification keys', { timeout: 300_000 }, () => {
+describe('golden verification keys', () => {
   const now = GOLDEN[`proof ${PROOF_VERSION}, recursion ${RECURSION_VERSION}`];
   it('this version has golden keys, and ships them', () => {
     expect(now, 'a new version needs an entry').toBeDefined();

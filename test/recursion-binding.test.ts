@@ -133,7 +133,7 @@ function updatePlan() {
   return makePlan(b.build(), QUICK);
 }
 
-describe('wires of the circuits of recursion', { timeout: 900_000 }, () => {
+describe('wires of the circuits of recursion', () => {
   // Words that only the comparison with the statement holds (places and chains are hashed or counted, see docs/soundness.md, section 6).
   it('a leaf of steps: every free word is absorbed, hashed or composed, but for these', () => {
     const w = loose((ch) => leafCircuit(ch, cls.run, { kind: 'step', plan, count: 2 }, 1));
@@ -229,7 +229,7 @@ describe('wires of the circuits of recursion', { timeout: 900_000 }, () => {
   });
 });
 
-describe('false statements about a leaf', { timeout: 900_000 }, () => {
+describe('false statements about a leaf', () => {
   it('an honest one is satisfied', () => {
     const { failed, statement } = leaf(run[0]);
     expect(failed).toEqual([]);
@@ -341,7 +341,7 @@ describe('chains and places', () => {
   });
 });
 
-describe('false statements about nodes', { timeout: 900_000 }, () => {
+describe('false statements about nodes', () => {
   it('a circuit that is not there proves anything, and its kind alone refuses it', () => {
     // Under columns of zeros the witness of zeros satisfies every row, and the public words are whatever the prover likes.
     const { statement } = leaf(run[0]),

@@ -35,7 +35,7 @@ const config = runSchema.parse({
   numbers: { preset: 'small' },
 });
 
-describe('a run with accumulated micro-batches as one proof', { timeout: 900_000 }, () => {
+describe('a run with accumulated micro-batches as one proof', () => {
   it('verifies against data, schedule, base and adapter, and against nothing else', async () => {
     const k = await Kernels.create({ threads: 2 }),
       vk = Kernels.single(),

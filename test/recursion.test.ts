@@ -60,7 +60,7 @@ const settle = (words: BigInt64Array, node: NodeProof, key = keys): void => {
 const accept = (n: NodeProof): void => settle(base.words, n);
 const word = (x: readonly bigint[], i = 0): bigint[] => x.map((w, k) => (k === i ? w + 1n : w));
 
-describe('recursion', { timeout: 900_000 }, () => {
+describe('recursion', () => {
   const two = make(cls, keys, TWO, run, 0),
     leaves = [0, 1, 2].map((t) => leaf(run, t)),
     all = proveFold(k, cls, keys, base, [two, leaves[2]]),

@@ -72,7 +72,7 @@ describe('the released adapter', () => {
     k = await Kernels.create({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
     ({ run, C } = prove());
-  }, 120_000);
+  });
   afterAll(() => k.close());
 
   it('is the one of the last state', () => {
@@ -144,5 +144,5 @@ describe('the released adapter', () => {
     expect(left(bad.run).slice(DIGEST, POINT)).toEqual(digestOf(other));
     expect(() => verifyRun(vk, s, bad.run, other)).toThrow(/released adapter.*its value/);
     expect(() => verifyRun(vk, s, bad.run, C)).toThrow(/released adapter.*its digest/);
-  }, 120_000);
+  });
 });

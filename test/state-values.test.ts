@@ -83,5 +83,5 @@ describe('what a state commitment says of its state', () => {
       });
     });
     expect(seen).toEqual(['oIn', 'aOut', 'cIn', 'oIn', 'aIn', 'cOut', 'oOut']);
-  }, 120_000);
+  });
 });

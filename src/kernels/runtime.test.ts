@@ -94,7 +94,7 @@ describe('worker threads', () => {
       const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true }), control = new SharedArrayBuffer(1024);
       const w = new Worker(${JSON.stringify(workerSource)}, { eval: true, workerData: { module: new WebAssembly.Module(Buffer.from('${SHARED}', 'base64')), memory, control, slot: 0, names: [], text: 400, textBytes: 240 } });
       w.once('message', () => { w.unref(); console.log('started'); });`;
-    expect(execFileSync(process.execPath, ['-'], { input: code, timeout: 10_000 }).toString()).toBe('started\n');
+    expect(execFileSync(process.execPath, ['-'], { input: code, timeout: 600_000 }).toString()).toBe('started\n');
   });
   it('are gone after close, the caller still computes', async () => {
     const c = await Kernels.create({ threads: 2 });

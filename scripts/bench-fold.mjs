@@ -8,7 +8,7 @@ import { proveEnd, proveFold, proveLeaf } from '../dist/aggregate/recursion/prov
 import { START, advance, programsDigest } from '../dist/aggregate/recursion/statement.js';
 import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
 import { loadBase } from '../dist/io/index.js';
-import { Kernels } from '../dist/kernels/index.js';
+import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
 import { frozenIntegers, quantizeBase } from '../dist/model/base.js';
 import { initialMaster } from '../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../dist/model/llama.js';
@@ -50,7 +50,7 @@ const batch = {
   mask: Array.from({ length: B }, () => new Uint8Array(S).fill(1)),
 };
 const rows = constantSchedule(2);
-const k = await Kernels.create({ threads: 2 }),
+const k = await threadedKernels({ threads: 2 }),
   phases = {};
 let last,
   at = performance.now(),
@@ -97,7 +97,7 @@ const steps = rows.map((row, t) => {
 });
 const stepPeak = Math.round(k.peakBytes / 2 ** 20);
 k.close();
-const k2 = await Kernels.create({ threads: 2 }),
+const k2 = await threadedKernels({ threads: 2 }),
   zero = Array(10).fill(0n);
 const cls = timed('height class', () =>
     recursionClass({ programs: programsDigest([program]), zeroAcc: zero, baseVars: plan.frozenVars }, [{ kind: 'step', plan, rows: [2] }], {
@@ -128,7 +128,7 @@ const leaves = steps.map((s, t) => {
 const node = timed('fold', () => proveFold(k2, cls, keys, stack, leaves, { onPhase: phase })),
   foldPeak = Math.round(k2.peakBytes / 2 ** 20),
   end = timed('end', () => proveEnd(k2, cls, keys, stack, node, { onPhase: phase })),
-  vk = Kernels.single(),
+  vk = singleKernels(),
   ms = [];
 for (let i = 0; i < 9; i++) {
   const t = performance.now();

@@ -11,7 +11,7 @@ import { recursionOf } from '../dist/aggregate/tree/recursion.js';
 import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
 import { setup } from '../dist/aggregate/setup.js';
 import { frozenOf } from '../dist/aggregate/state.js';
-import { Kernels } from '../dist/kernels/index.js';
+import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
 import { runSchema } from '../dist/policy/runfile.js';
 
 const at = process.argv.indexOf('--keep'),
@@ -34,7 +34,7 @@ const config = runSchema.parse({
   train: { steps: most, batch: 1, microBatch: 1, sequence: 16, learningRate: 0.002, warmup: 0, schedule: 'constant' },
   numbers: { preset: 'small' },
 });
-const k = await Kernels.create({ threads: 2 }),
+const k = await threadedKernels({ threads: 2 }),
   s = setup(config, [1n, 2n, 3n, 4n]),
   circuits = circuitsOf(k, s);
 console.error(
@@ -102,7 +102,7 @@ if (lengths.some((n) => !done(n))) {
   if (lengths.includes(1) && !done(1)) finish(1, whole(prove(0, 1)));
   if (most > 1) prove(0, most);
 }
-const vk = Kernels.single(),
+const vk = singleKernels(),
   rows = [];
 for (const n of lengths) {
   const e = ends.get(n) ?? { statement: [...read(n, 'statement')], proof: read(n, 'proof'), opening: read(n, 'opening') },

@@ -16,7 +16,7 @@ const { frozenOf, mergeRun, proveStep, runStep } = await import('../dist/aggrega
 const { encodePack } = await import('../dist/aggregate/pack.js');
 const { setup } = await import('../dist/aggregate/setup.js');
 const { expectedShapes, writeSafetensors } = await import('../dist/io/index.js');
-const { Kernels } = await import('../dist/kernels/index.js');
+const { threadedKernels } = await import('../dist/kernels/index.js');
 const { StateTrees } = await import('../dist/tensor/state-trees.js');
 const { runSchema } = await import('../dist/policy/runfile.js');
 
@@ -97,7 +97,7 @@ try {
       numbers: { preset: s.numbers },
     });
     const run = setup(config, [1n, 2n, 3n, 4n]),
-      k = await Kernels.create({ threads: cpu ? 1 : 2 }),
+      k = await threadedKernels({ threads: cpu ? 1 : 2 }),
       micros = run.batches.reduce((n, b) => n + b.micro.length, 0);
     const e = estimateRun(run, { steps: 1, micros, parameters: run.program.axes.P }, calibrate(k));
     const timed = (f) => {

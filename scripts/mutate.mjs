@@ -10,7 +10,7 @@ import { frozenOf } from '../dist/aggregate/state.js';
 import { checkMerge, checkSteps } from '../dist/aggregate/verify.js';
 import { blankStatement } from '../dist/aggregate/counts.js';
 import { scheduleOf } from '../dist/tensor/schedule.js';
-import { Kernels } from '../dist/kernels/index.js';
+import { singleKernels } from '../dist/kernels/index.js';
 import { readRun } from '../dist/policy/runfile.js';
 import { settleFrozen } from '../dist/tensor/deferred.js';
 import { VerificationError, messageWords } from '../dist/transcript/index.js';
@@ -35,7 +35,7 @@ const word = () => ((BigInt(rnd(2 ** 32)) << 32n) | BigInt(rnd(2 ** 32))) % P;
 
 const { manifest, run: proof } = readPack(join(run, 'out', 'proof', 'run.certune')),
   s = setup(readRun(run), manifest.dataset.salt.map(BigInt)),
-  k = Kernels.single();
+  k = singleKernels();
 if (manifestWords(s.manifest).join() !== manifestWords(manifest).join())
   throw new Error('base, data or run.yaml are not those of the proof');
 const frozen = frozenOf(k, s);

@@ -1,7 +1,7 @@
 // Token ids and float64 logits of a base with an adapter, for scripts/peft-check.py: node scripts/peft-logits.mjs BASE ADAPTER OUT.json [TEXT...]
 import { writeFileSync } from 'node:fs';
 import { TextCodec, loadBase, readAdapter } from '../dist/io/index.js';
-import { Kernels } from '../dist/kernels/index.js';
+import { singleKernels } from '../dist/kernels/index.js';
 import { Inference } from '../dist/model/generate.js';
 
 const [dir, adapter, out, ...texts] = process.argv.slice(2);
@@ -16,7 +16,7 @@ const front = codec.addsBos === false || base.bos === null ? [] : [base.bos],
   rows = (texts.length ? texts : ['Once upon a time there was a little dog.', 'Le chat dort dans la maison.', '0123456789']).map((t) =>
     [...front, ...codec.encode(t)].slice(0, base.maxPositions),
   );
-const kernels = Kernels.single(),
+const kernels = singleKernels(),
   sequence = Math.max(...rows.map((r) => r.length));
 const model = new Inference(kernels, base, rows.length, sequence, {
   r: meta.r,

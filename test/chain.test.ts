@@ -14,7 +14,7 @@ import { type Setup, setup } from '../src/aggregate/setup.js';
 import { proveMerge } from '../src/aggregate/merge/prove.js';
 import { P } from '../src/field/goldilocks.js';
 import { DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { VerificationError } from '../src/transcript/index.js';
 
@@ -32,9 +32,9 @@ const config = runSchema.parse({
 describe('a run of two accumulated steps', () => {
   let k: Kernels, s: Setup, released: BigInt64Array, merge: BigUint64Array;
   const proofs: StepProof[] = [],
-    vk = Kernels.single();
+    vk = singleKernels();
   beforeAll(async () => {
-    k = await Kernels.create({ threads: 2 });
+    k = await threadedKernels({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
     const fz = frozenOf(k, s);
     let state = s.initial;
@@ -189,8 +189,8 @@ describe('a run of two accumulated steps', () => {
 
 describe('a run whose proofs use BLAKE3', () => {
   it('verifies, and not under Poseidon2', async () => {
-    const k = await Kernels.create({ threads: 2 }),
-      vk = Kernels.single(),
+    const k = await threadedKernels({ threads: 2 }),
+      vk = singleKernels(),
       of = (hash: 'poseidon2' | 'blake3'): Setup =>
         setup({ ...config, train: { ...config.train, steps: 1, batch: 2 }, proof: { ...config.proof, hash } }, [1n, 2n, 3n, 4n]);
     const s = of('blake3'),

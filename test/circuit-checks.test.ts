@@ -12,7 +12,7 @@ import { expose, verifyInCircuit } from '../src/circuit/verifier.js';
 import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
 import { DOMAIN, permute } from '../src/hash/poseidon2.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { verifyLogUp } from '../src/lookup/index.js';
 import type { WhirShape } from '../src/pcs/index.js';
 import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
@@ -37,7 +37,7 @@ import { bump } from './kit.js';
  * Not here: the constraints that make the rows what they are (src/circuit/rows.test.ts), what ties a statement to its wires, epochs and kinds
  * (recursion-binding.test.ts). No checks of a circuit are "canonical word" and "proof length": wires are field elements, and the shape fixes their number.
  */
-const k = Kernels.single(),
+const k = singleKernels(),
   // Few queries suffice: no lie here passes a single one of them.
   FEW = { bits: 9, grinding: 3 },
   OPTIONS = { ...FEW, rate: 2, stateRate: 3 };

@@ -5,7 +5,7 @@ import { violations } from '../src/circuit/check.js';
 import { CIRCUIT_VERSION, fixedColumns } from '../src/circuit/program.js';
 import { circuitKey, proveCircuit } from '../src/circuit/prove.js';
 import { P } from '../src/field/goldilocks.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { ProgramError, checkProgram } from '../src/tensor/bounds.js';
 import { ProgramBuilder, expr, operand, term } from '../src/tensor/builder.js';
 import { makePlan } from '../src/tensor/plan.js';
@@ -15,8 +15,8 @@ import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel, VerificationError, scheduleWords } from '../src/transcript/index.js';
 import { type Case, QUICK, lcg, proveCase, verifyCase } from './kit.js';
 
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 
 /** A small program with state, ids, a mask, a table-free range and a frozen matrix. */
 function tiny(): Case {

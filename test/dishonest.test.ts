@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { P } from '../src/field/goldilocks.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { IntegerReading } from '../src/tensor/integer.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { frozenStack, proveProgram } from '../src/tensor/prove.js';
@@ -18,8 +18,8 @@ import { BATCH, ROW, stepCase } from './llama-case.js';
  * that trace: commitments, multiplicities and Fiat-Shamir are made for the lie. Only the statement is what the verifier derives. Where a
  * lookup's true key has no row, the prover uses the key of the computation that it did.
  */
-const k = Kernels.single({ maxBytes: 2 ** 31 }),
-  vk = Kernels.single();
+const k = singleKernels({ maxBytes: 2 ** 31 }),
+  vk = singleKernels();
 const honest = stepCase(),
   plan = makePlan(honest.program, QUICK);
 const CHECKS = ['LogUp', 'batched sumcheck', 'WHIR', 'frozen', 'Merkle', 'grinding', 'state '];

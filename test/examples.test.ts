@@ -9,7 +9,7 @@ import { evaluate, generate } from '../src/cli/evaluate.js';
 import { Progress } from '../src/cli/progress.js';
 import { TextCodec, loadData } from '../src/io/data.js';
 import { loadBase, readJson } from '../src/io/hf.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { splitWeights } from '../src/model/base.js';
 import { Inference } from '../src/model/generate.js';
 import { unflattenGroup } from '../src/model/step.js';
@@ -83,7 +83,7 @@ describe('files of the demonstration', () => {
       train: { steps: 8, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, schedule: 'constant', warmup: 0 },
       numbers: { preset: 'small' },
     });
-    const k = Kernels.single(),
+    const k = singleKernels(),
       s = setup(config, [1n, 2n, 3n, 4n]),
       spec = { path: path('data/held-out.jsonl'), format: 'auto', source: '', license: '', language: '' },
       held = loadData([spec], s.codec, { sequence: 32, bos: s.base.bos, eos: s.base.eos, appendEos: true }).examples,

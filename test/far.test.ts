@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { large } from './far-program.js';
 import { proveCase, verifyCase } from './kit.js';
 
 describe('a proof in little memory', () => {
   let near: Kernels, vk: Kernels;
   beforeAll(async () => {
-    near = await Kernels.create({ threads: 1 });
-    vk = Kernels.single();
+    near = await threadedKernels({ threads: 1 });
+    vk = singleKernels();
   });
   afterAll(() => near.close());
   it('is the proof with all memory, for any budget and number of threads', async () => {
@@ -25,7 +25,7 @@ describe('a proof in little memory', () => {
       [0.57, 1],
       [0.55, 2],
     ] as const) {
-      const k = await Kernels.create({ threads, nearBytes: start + Math.floor(all * share), farPage: 512 });
+      const k = await threadedKernels({ threads, nearBytes: start + Math.floor(all * share), farPage: 512 });
       const p = proveCase(k, c);
       expect(p.proof, `${share} of ${all} bytes`).toEqual(whole.proof);
       expect(k.far.usedBytes).toBe(0);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../src/model/llama.js';
 import { batchInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
@@ -20,7 +20,7 @@ interface Golden {
 describe.skipIf(!path || !storiesBase)('float reading against the golden values of stories260K (fixture data/stories260k)', () => {
   let k: Kernels;
   beforeAll(() => {
-    k = Kernels.single();
+    k = singleKernels();
   });
   afterAll(() => k.close());
   const golden = (): Golden => JSON.parse(readFileSync(path!, 'utf8'));

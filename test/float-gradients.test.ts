@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { type FloatWeights, ropeTables } from '../src/model/base.js';
 import { projectionSize } from '../src/model/init.js';
 import { type LlamaShape, TARGETS, frozenTensors, llamaProgram, DEFAULT_NUMBERS } from '../src/model/llama.js';
@@ -44,7 +44,7 @@ function uniform(seed: number): () => number {
 describe('gradients of the float reading against finite differences of its loss', () => {
   let k: Kernels;
   beforeAll(() => {
-    k = Kernels.single();
+    k = singleKernels();
   });
   afterAll(() => k.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
 import { batchInputs, targetCount } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
@@ -41,7 +41,7 @@ describe.skipIf(!storiesBase || !peftRuns)(
     let k: Kernels;
     // One thread: fast enough, and steady beside other test files.
     beforeAll(() => {
-      k = Kernels.single();
+      k = singleKernels();
     });
     afterAll(() => k.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../src/optim/reference.js';
@@ -25,7 +25,7 @@ const train = {
 describe('float reading of the update program against AdamW', () => {
   let k: Kernels;
   beforeAll(() => {
-    k = Kernels.single();
+    k = singleKernels();
   });
   afterAll(() => k.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { FloatWeights } from '../src/model/base.js';
 import { Inference, type InferenceAdapter } from '../src/model/generate.js';
 import { axisSizes, projectionSize } from '../src/model/init.js';
@@ -44,7 +44,7 @@ const examples = {
 describe('inference by the float reading', () => {
   let k: Kernels;
   beforeAll(() => {
-    k = Kernels.single();
+    k = singleKernels();
   });
   afterAll(() => k.close());
 

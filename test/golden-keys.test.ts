@@ -4,7 +4,7 @@ import { RECURSION_VERSION } from '../src/aggregate/recursion/class.js';
 import { SHIPPED } from '../src/aggregate/recursion/shipped.js';
 import { circuitsOf } from '../src/aggregate/tree/circuits.js';
 import { setup } from '../src/aggregate/setup.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { fixture } from './fixtures.js';
@@ -38,7 +38,7 @@ const stories = (base: string) => ({
   data: [{ path: example('data/translate.jsonl') }],
   train: { steps: 8, batch: 8, microBatch: 8, sequence: 64 },
 });
-const keyOf = (c: object): string => circuitsOf(Kernels.single(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n])).digest;
+const keyOf = (c: object): string => circuitsOf(singleKernels(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n])).digest;
 
 describe('golden verification keys', () => {
   const now = GOLDEN[`proof ${PROOF_VERSION}, recursion ${RECURSION_VERSION}`];

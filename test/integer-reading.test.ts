@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, threadedKernels } from '../src/kernels/index.js';
 import { frozenIntegers, quantizeBase, smallNumbers } from '../src/model/base.js';
 import { initialMaster, projectionSize } from '../src/model/init.js';
 import { type LlamaShape, TARGETS, llamaProgram } from '../src/model/llama.js';
@@ -96,7 +96,7 @@ function program(kind: 'step' | 'micro' | 'update') {
 describe('the integer reading against a bigint interpreter of the steps', () => {
   let k: Kernels;
   beforeAll(async () => {
-    k = await Kernels.create({ threads: 2 });
+    k = await threadedKernels({ threads: 2 });
   });
   afterAll(() => k.close());
   it.each(['step', 'micro', 'update'] as const)(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { threadedKernels } from '../src/kernels/index.js';
 import { forecastMemory } from '../src/tensor/memory.js';
 import { proveCase } from './kit.js';
 import { large } from './far-program.js';
@@ -11,7 +11,7 @@ describe('forecast of the memory of a proof', () => {
       [64, 64, 32],
       [129, 30, 50],
     ]) {
-      const k = await Kernels.create({ threads: 1 }),
+      const k = await threadedKernels({ threads: 1 }),
         below = k.mark(),
         { plan } = proveCase(k, large(d, o, i)),
         f = forecastMemory(plan, { below });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { frozenIntegers, quantizeBase, type Rope } from '../src/model/base.js';
 import { initialMaster } from '../src/model/init.js';
 import { type LlamaProgramOptions, type LlamaShape, TARGETS, llamaProgram } from '../src/model/llama.js';
@@ -14,8 +14,8 @@ import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel } from '../src/transcript/index.js';
 import { COARSE, randomWeights } from './llama-case.js';
 
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 const weak = { bits: 24, grinding: 2, rate: 2, stateRate: 3 };
 const plain: LlamaShape = {
   layers: 2,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { VerificationError, messageWords } from '../src/transcript/index.js';
 import { type Proved, lcg, proveCase, verifyCase } from './kit.js';
@@ -10,8 +10,8 @@ import { type Kind, randomCase } from './random-case.js';
  * 10,000 mutations of small proofs, six in ten of decoded scalars: never accepted, never an error without a type. A verifier reads as many
  * words as its schedule has, so none can take longer than an honest proof.
  */
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 
 // The first has ranges of 2^16 rows, so that its opening has a round between the first and the last.
 const proofs: Proved[] = (

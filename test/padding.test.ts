@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { evalWeights } from '../src/tensor/claims.js';
 import { forBlock } from '../src/tensor/integer.js';
 import { type Plan, makePlan } from '../src/tensor/plan.js';
@@ -17,8 +17,8 @@ import { randomCase, shape } from './random-case.js';
  * leaves between blocks belongs to no tensor, carries weight zero in every claim and enters nothing. The weights that the verifier
  * evaluates block by block are compared with their definition, cell by cell, over the whole stack.
  */
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 
 /** Cells of each tensor in its stack: tensor cell -> position. Throws when two tensors (but for aliases) share one or a cell has none. */
 function places(plan: Plan, cls: TensorClass): Map<string, Map<number, number>> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { FloatWeights } from '../src/model/base.js';
 import { axisSizes } from '../src/model/init.js';
 import { type LlamaShape, frozenTensors } from '../src/model/llama.js';
@@ -54,7 +54,7 @@ function randomBatch(shape: LlamaShape, sequence: number, next: () => number) {
 describe('pre-training by the float reading', () => {
   let k: Kernels;
   beforeAll(() => {
-    k = Kernels.single();
+    k = singleKernels();
   });
   afterAll(() => k.close());
 

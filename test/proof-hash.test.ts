@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { P } from '../src/field/goldilocks.js';
 import type { HashName } from '../src/hash/index.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { NativeChannel, ProverChannel, RecordingChannel, VerificationError } from '../src/transcript/index.js';
 import { newSponge } from '../src/transcript/sponge.js';
 import { QUICK, lcg, proveCase, verifyCase } from './kit.js';
 import { stepCase } from './llama-case.js';
 
 // A proof level has one hash for its trees and its transcript: what holds for Poseidon2 holds for BLAKE3, and no proof passes for one of the other.
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 const options = (hash: HashName) => ({ ...QUICK, hash });
 const word = fc.bigInt({ min: 0n, max: P - 1n });
 afterAll(() => {

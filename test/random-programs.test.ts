@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { ProgramError } from '../src/tensor/bounds.js';
 import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { type IntegerReading, OverflowError } from '../src/tensor/integer.js';
@@ -13,8 +13,8 @@ import { KINDS, randomCase, shape } from './random-case.js';
  * verified; then one random cell of what the prover chooses is changed and the proof must be refused.
  */
 
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 
 describe('random programs', () => {
   it('prove and verify; one changed cell is refused', () => {

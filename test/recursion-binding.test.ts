@@ -21,7 +21,7 @@ import { CircuitChannel, type RowHook, wire, wireIndex, wireKind } from '../src/
 import { proveCircuit } from '../src/circuit/prove.js';
 import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { evaluateStack, settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
@@ -32,8 +32,8 @@ import { ATTACKED, family } from './attacked-checks.js';
 import { QUICK } from './kit.js';
 import { type Proven, W, proveSteps, stepProgram } from './recursion-case.js';
 
-const k = await Kernels.create({ threads: 2 }),
-  vk = Kernels.single(),
+const k = await threadedKernels({ threads: 2 }),
+  vk = singleKernels(),
   program = stepProgram(),
   plan = makePlan(program, QUICK),
   { steps: run, base } = proveSteps(k, program, plan, 3),

@@ -17,7 +17,7 @@ import { epochBatches, leafRanges, partStatement, runClass } from '../src/aggreg
 import { type EndField, type EndStatement, START } from '../src/aggregate/recursion/statement.js';
 import { type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
 import { setup } from '../src/aggregate/setup.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/policy/runfile.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
@@ -37,8 +37,8 @@ const config = runSchema.parse({
 
 describe('a run with accumulated micro-batches as one proof', () => {
   it('verifies against data, schedule, base and adapter, and against nothing else', async () => {
-    const k = await Kernels.create({ threads: 2 }),
-      vk = Kernels.single(),
+    const k = await threadedKernels({ threads: 2 }),
+      vk = singleKernels(),
       full = setup(config, [1n, 2n, 3n, 4n]);
     // Weak parameters: what is tested is the composition.
     const s = { ...full, plan: makePlan(full.program, QUICK), update: { ...full.update!, plan: makePlan(full.update!.program, QUICK) } };

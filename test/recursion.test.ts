@@ -5,15 +5,15 @@ import type { Before } from '../src/aggregate/recursion/leaf.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
 import { START, advance, programsDigest } from '../src/aggregate/recursion/statement.js';
 import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { QUICK } from './kit.js';
 import { type Proven, proveSteps, stepProgram } from './recursion-case.js';
 
-const k = await Kernels.create({ threads: 2 }),
-  vk = Kernels.single();
+const k = await threadedKernels({ threads: 2 }),
+  vk = singleKernels();
 
 const program = stepProgram(),
   plan = makePlan(program, QUICK),

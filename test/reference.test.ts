@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { frozenIntegers, quantizeBase } from '../src/model/base.js';
 import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
 import { type AdapterState, batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../src/model/step.js';
@@ -13,7 +13,7 @@ import { RUNS, STORIES, STORIES_ROPE, microBatches, peftRuns, readAdapter, readR
 function compare(name: string, snapshots: readonly number[]) {
   const run = readRun(name),
     { ints, bits } = quantizeBase(storiesWeights()),
-    k = Kernels.single();
+    k = singleKernels();
   const sequence = run.batches[0].tokens[0].length,
     batch = run.batches[0].tokens.length / run.microBatches;
   const options = {

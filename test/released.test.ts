@@ -9,7 +9,7 @@ import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
 import { adapterKey, writeAdapter } from '../src/io/peft.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { statePoint } from '../src/tensor/statement.js';
 import type { Ext } from '../src/transcript/index.js';
@@ -56,7 +56,7 @@ function vanishing(z: Ext): bigint[] {
 
 describe('the released adapter', () => {
   let k: Kernels, s: Setup, C: BigInt64Array, run: RunProof;
-  const vk = Kernels.single(),
+  const vk = singleKernels(),
     fz = (): ReturnType<typeof frozenOf> => frozenOf(k, s);
   const left = (r: RunProof): readonly bigint[] => r.steps[0].parts[0].roots['sOut'];
   const prove = (): { run: RunProof; C: BigInt64Array } => {
@@ -69,7 +69,7 @@ describe('the released adapter', () => {
   };
   const digestOf = (C: BigInt64Array): bigint[] => stateCommitment(vk, s, 'sIn', { ...s.initial, C }).slice(DIGEST, POINT);
   beforeAll(async () => {
-    k = await Kernels.create({ threads: 2 });
+    k = await threadedKernels({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
     ({ run, C } = prove());
   });

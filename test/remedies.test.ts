@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { frozenIntegers } from '../src/model/base.js';
 import { initialMaster } from '../src/model/init.js';
 import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
@@ -38,7 +38,7 @@ const program = (numbers: Numbers, gain = 8) =>
 /** One step whose norm gains are all `gain`. */
 function run(numbers: Numbers, gain: number): void {
   const p = program(numbers),
-    k = Kernels.single();
+    k = singleKernels();
   let x = 7;
   const uniform = (): number => {
     x = (Math.imul(x, 1664525) + 1013904223) >>> 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { ProgramError, checkProgram } from '../src/tensor/bounds.js';
 import { ProgramBuilder, expr, operand, term } from '../src/tensor/builder.js';
 import { checkEstablished } from '../src/tensor/established.js';
@@ -7,8 +7,8 @@ import type { Program, TensorSpec } from '../src/tensor/types.js';
 import { NativeChannel, VerificationError } from '../src/transcript/index.js';
 import { bump, proveCase, verifyCase } from './kit.js';
 
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 const byte = { bits: 8, frac: 0 };
 
 describe('strided accesses of two sizes at one slice of rho', () => {

@@ -3,7 +3,7 @@ import { frozenOf, runStep } from '../src/aggregate/chain.js';
 import { type Setup, setup } from '../src/aggregate/setup.js';
 import { noFrozen } from '../src/aggregate/state.js';
 import * as E from '../src/field/ext3.js';
-import { Kernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { proveProgram } from '../src/tensor/prove.js';
 import type { Plan } from '../src/tensor/plan.js';
 import type { Statement } from '../src/tensor/statement.js';
@@ -34,9 +34,9 @@ const config = tinyRun({ steps: 1, batch: 3, microBatch: 2 });
 
 describe('what a state commitment says of its state', () => {
   let k: Kernels, s: Setup;
-  const vk = Kernels.single();
+  const vk = singleKernels();
   beforeAll(async () => {
-    k = await Kernels.create({ threads: 2 });
+    k = await threadedKernels({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
   });
   afterAll(() => k.close());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { P } from '../src/field/goldilocks.js';
-import { Kernels } from '../src/kernels/index.js';
+import { singleKernels } from '../src/kernels/index.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { preamble, verifyProgram } from '../src/tensor/verify.js';
 import { type Channel, type Message, NativeChannel, VerificationError, messageWords } from '../src/transcript/index.js';
@@ -11,8 +11,8 @@ import { randomCase } from './random-case.js';
  * Fiat-Shamir: what is sent in which order, and that all of it but Merkle openings moves the next challenge. Openings are bound by their root
  * instead, which a changed word does not hash to.
  */
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 const c = randomCase({
   sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 },
   kinds: ['quotient', 'lse', 'silu', 'state'],

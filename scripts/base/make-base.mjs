@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TextCodec, expectedShapes, readSafetensors, writeSafetensors } from '../../dist/io/index.js';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { collectWeights, splitWeights } from '../../dist/model/base.js';
 import { Inference } from '../../dist/model/generate.js';
 import { Pretrainer } from '../../dist/model/pretrain.js';
@@ -94,7 +94,7 @@ for (const [name, shape] of [...expectedShapes(SHAPE)].sort()) {
     Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (name.includes('norm') ? 1 : size * gauss())),
   );
 }
-const kernels = Kernels.single(),
+const kernels = singleKernels(),
   codec = new TextCodec(dir),
   saved = join(dir, 'model.safetensors');
 let trainer, reading;

@@ -2,11 +2,11 @@
 // Options: --runs N.
 import { root } from '../../dist/field/goldilocks.js';
 import { blake3Rows, poseidon2Rows } from '../../dist/hash/index.js';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { median, option, say } from './common.mjs';
 
 export default async function kernels(args) {
-  const k = Kernels.single(),
+  const k = singleKernels(),
     runs = option(args, 'runs', 60),
     rows = [],
     f = k.exports;

@@ -3,7 +3,7 @@
 // for linear and far memory together.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels, threadedKernels } from '../../dist/kernels/index.js';
 import { ropeTables } from '../../dist/model/base.js';
 import { initialMaster } from '../../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, frozenTensors, llamaProgram, weightFrac } from '../../dist/model/llama.js';
@@ -76,7 +76,7 @@ const [row] = constantSchedule(1);
 const state = initialState(programs[1], initialMaster(shape, 8, TARGETS, 1), 'C2'),
   count = targetCount(batch, tokens);
 const trees = new StateTrees();
-const k = await Kernels.create({
+const k = await threadedKernels({
   threads: Number(values.threads ?? 2),
   ...(values.memory ? { maxBytes: Number(values.memory) * 2 ** 30 } : {}),
 });
@@ -144,7 +144,7 @@ for (const [i, kind] of ['micro', 'update'].entries()) {
   }
   k.release(m);
   log(`${kind} proved in ${seconds.toFixed(1)} s, ${Math.round(proof.length * 0.008)} kB, peak resident ${status('VmHWM').toFixed(2)} GiB`);
-  const vk = Kernels.single(),
+  const vk = singleKernels(),
     times = [];
   let claim;
   for (let n = 0; n < 5; n++) {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadBase } from '../../dist/io/index.js';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels, threadedKernels } from '../../dist/kernels/index.js';
 import { quantizeBase } from '../../dist/model/base.js';
 import { settleFrozen } from '../../dist/tensor/deferred.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
@@ -20,7 +20,7 @@ export async function proveStep(base, o) {
   const { sequences, tokens, rank, bits = 128, rate = 2, threads = 2, verifyRuns = 7, byKernel = false } = o;
   const program = stepProgram(base, sequences, tokens, rank),
     plan = planOf(program, bits, rate),
-    k = await Kernels.create({ threads }),
+    k = await threadedKernels({ threads }),
     spent = new Map(),
     parallel = k.parallel.bind(k);
   if (byKernel)
@@ -48,7 +48,7 @@ export async function proveStep(base, o) {
       );
     mark();
     const used = process.cpuUsage(cpu);
-    const vk = Kernels.single(),
+    const vk = singleKernels(),
       ptr = vk.alloc(8 * stack.length),
       proofMs = [],
       linearMs = [];

@@ -2,7 +2,7 @@
 // every step, so that differences of loss and gradient are the formats' alone, without the divergence of two trajectories.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { smallNumbers } from '../../dist/model/base.js';
 import { DEFAULT_NUMBERS } from '../../dist/model/llama.js';
 import { explained } from '../../dist/model/remedies.js';
@@ -40,7 +40,7 @@ const mean = (x) => x.reduce((s, v) => s + v, 0) / x.length;
 
 export async function ablation() {
   const model = stories(),
-    k = Kernels.single(),
+    k = singleKernels(),
     file = join(out, 'ablation.json'),
     results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
   for (const [group, name, settings] of SETTINGS) {

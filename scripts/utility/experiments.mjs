@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { decoder } from './decode.mjs';
 import { Pair, fixtures, loadModel, out, save } from './lib.mjs';
 import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './metrics.mjs';
@@ -93,7 +93,7 @@ function generation(model, pair, items, sequence, tokenizer) {
 
 export async function experiments(wanted) {
   selfCheck();
-  const k = Kernels.single(),
+  const k = singleKernels(),
     state = join(out, '../../.utility');
   // Texts after all figures; they need the adapters, so where .utility lacks them the training is repeated.
   for (const [name, seed, texts] of [...ORDER.map((x) => [...x, false]), ...ORDER.map((x) => [...x, true])]) {

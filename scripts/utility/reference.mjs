@@ -1,7 +1,7 @@
 // npm run utility -- reference: docs/utility/reference.md, both readings against the PyTorch and PEFT runs of the fixtures.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { frozenIntegers, quantizeBase, ropeTables } from '../../dist/model/base.js';
 import { DEFAULT_NUMBERS, llamaProgram, weightFrac } from '../../dist/model/llama.js';
 import { batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../../dist/model/step.js';
@@ -269,7 +269,7 @@ const e = (x) => (x === 0 ? '0' : x.toExponential(1)),
 
 export async function reference() {
   const { base } = stories(),
-    k = Kernels.single(),
+    k = singleKernels(),
     runs = [];
   for (const [name, snapshots] of Object.entries(RUNS)) {
     console.log(name);

@@ -1,7 +1,7 @@
 // npm run utility -- stress: where formats overflow or precision fails, what the user sees, and whether the remedy helps.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kernels } from '../../dist/kernels/index.js';
+import { singleKernels } from '../../dist/kernels/index.js';
 import { smallNumbers } from '../../dist/model/base.js';
 import { DEFAULT_NUMBERS, TARGETS } from '../../dist/model/llama.js';
 import { explained } from '../../dist/model/remedies.js';
@@ -59,7 +59,7 @@ export async function stress() {
   for (const [name, settings, change] of CASES) {
     if (rows.some((r) => r[0] === name)) continue;
     // A fresh arena each: a refused case leaves its memory behind.
-    const k = Kernels.single();
+    const k = singleKernels();
     let text,
       pair,
       worst = 0;

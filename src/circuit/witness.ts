@@ -1,4 +1,5 @@
-import { Kernels } from '../kernels/runtime.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';
 import { WIDTH } from '../hash/poseidon2.js';
 import { SBOXES } from './poseidon2.js';
@@ -10,7 +11,7 @@ let made: { k: Kernels; state: number; constants: number } | undefined;
 
 function kernels(): NonNullable<typeof made> {
   if (!made) {
-    const k = Kernels.single(),
+    const k = singleKernels(),
       constants = [...EXTERNAL, ...INTERNAL, ...DIAGONAL];
     made = { k, state: k.alloc(96), constants: k.alloc(8 * constants.length) };
     k.u64.set(constants, made.constants / 8);

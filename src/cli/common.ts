@@ -5,7 +5,8 @@ import { type Manifest, difference, manifestDigest, parseManifest } from '../agg
 import { type Setup, setup } from '../aggregate/setup.js';
 import { InputError } from '../io/errors.js';
 import { readJson } from '../io/json.js';
-import { Kernels } from '../kernels/runtime.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { threadedKernels } from '../kernels/threads.js';
 import { readRun } from '../policy/runfile.js';
 import { UsageError } from './errors.js';
 import type { Progress } from './progress.js';
@@ -45,7 +46,7 @@ export function parseWorkers(text?: string): number {
 }
 
 export const kernels = (o: ProverOptions): Promise<Kernels> =>
-  Kernels.create({ threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) });
+  threadedKernels({ threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) });
 
 export const manifestFile = (run: string): string => join(out(run), 'manifest.json');
 

@@ -1,7 +1,7 @@
 import { TextCodec, loadData } from '../io/data.js';
 import { type BaseModel, loadBase } from '../io/hf.js';
 import { readAdapter } from '../io/peft.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { Inference, type InferenceAdapter } from '../model/generate.js';
 import type { Context, Result } from './common.js';
 import { UsageError } from './errors.js';
@@ -48,7 +48,7 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
   ).examples;
   // No row needs more positions than the longest.
   const longest = rows.reduce((n, x) => Math.max(n, x.tokens.length), 2),
-    kernels = Kernels.single();
+    kernels = singleKernels();
   try {
     const model = new Inference(kernels, base, Math.min(BATCH, rows.length), longest, adapterOf(base, o.adapter));
     let targets = 0,
@@ -96,7 +96,7 @@ export function generate(prompt: string, o: ModelOptions & { tokens?: string; ch
     ids = codec.addsBos === false || base.bos === null || written[0] === base.bos ? written : [base.bos, ...written],
     room = whole('--tokens', o.tokens, 64),
     sequence = sequenceOf(base, o, ids.length + room),
-    kernels = Kernels.single();
+    kernels = singleKernels();
   if (!ids.length) throw new UsageError('the prompt is empty');
   if (ids.length >= sequence) throw new UsageError(`the prompt has ${ids.length} tokens, which leaves no room in ${sequence} positions`);
   try {

@@ -10,7 +10,7 @@ import { type GivenKey, originText, trustedKey } from '../aggregate/tree/trust.j
 import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../aggregate/tree/verify.js';
 import { readJson } from '../io/json.js';
 import { besideAdapter } from '../io/peft.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, bitsText, plain, secondsText } from './common.js';
 import { UsageError } from './errors.js';
@@ -71,7 +71,7 @@ export function verifyFolded(
       ...(released ? { released } : {}),
       ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
     },
-    k = Kernels.single();
+    k = singleKernels();
   const circuits = () => {
     c.progress.line('circuits of the verifier and their keys, from the programs');
     return circuitsOf(k, f);

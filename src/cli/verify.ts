@@ -9,7 +9,7 @@ import { type AnyProof, manifestOf, readProofFile } from '../aggregate/tree/any.
 import { verifyRun } from '../aggregate/verify.js';
 import { InputError } from '../io/errors.js';
 import { adapterConfig, besideAdapter, readAdapter } from '../io/peft.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { flattenGroup } from '../model/step.js';
 import { ADAMW } from '../optim/adamw.js';
 import { type RunConfig, readRun } from '../policy/runfile.js';
@@ -115,7 +115,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
     beside = besideAdapter(adapterDir).others,
     steps = s.config.train.steps;
   c.progress.start(0);
-  const r = verifyRun(Kernels.single(), s, run, released, (i) => c.progress.update('verify', i + 1, steps)),
+  const r = verifyRun(singleKernels(), s, run, released, (i) => c.progress.update('verify', i + 1, steps)),
     ledger = ledgerOf(s, m);
   checkPolicy(policy, m, ledger);
   return {

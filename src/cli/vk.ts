@@ -9,7 +9,7 @@ import { circuitsOf, digestOf } from '../aggregate/tree/circuits.js';
 import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../io/errors.js';
 import { KINDS } from '../circuit/channel.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
 import { packFile } from './prove.js';
@@ -34,7 +34,7 @@ export function vk(target: string, o: { readonly key?: string; readonly output?:
   const given = parseKey(o.key),
     { file, manifest, key } = source(target),
     f = known(file, manifest),
-    k = Kernels.single();
+    k = singleKernels();
   c.progress.line('circuits of the verifier and their columns, from the programs');
   const { cls, keys, digest, seconds } = circuitsOf(k, f),
     names = ['fold', ...cls.leaves.map((l) => `leaf of ${l.count} ${l.kind}${l.count > 1 ? 's' : ''}`), 'end'],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { P } from '../field/goldilocks.js';
-import { Kernels } from '../kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../kernels/index.js';
 import { blake3Rows, type MerkleHash, poseidon2, poseidon2Rows } from './index.js';
 import { blake3, compress, hashWords } from './blake3.js';
 
@@ -75,7 +75,7 @@ it('golden digests', () => {
 describe('row kernels against the definitions', () => {
   let kernels: Kernels[] = [];
   beforeAll(async () => {
-    kernels = [Kernels.single(), await Kernels.create({ threads: 3 })];
+    kernels = [singleKernels(), await threadedKernels({ threads: 3 })];
   });
   afterAll(() => {
     for (const k of kernels) k.close();

@@ -8,13 +8,13 @@ import { P, mod, toSigned } from '../field/goldilocks.js';
 import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';
 import { compress, hashWords, permute } from '../hash/poseidon2.js';
 import type { Ext } from '../transcript/arith.js';
-import { Kernels } from './runtime.js';
+import { singleKernels } from './single.js';
 
 /*
  * Every exported kernel is compared with a reference in bigint (or plain numbers): here, or in the file that the table names. The last test fails
  * for a kernel that is in neither.
  */
-const k = Kernels.single();
+const k = singleKernels();
 const word = fc.oneof(
   fc.bigInt({ min: 0n, max: P - 1n }),
   fc.constantFrom(0n, 1n, P - 1n, P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n),

@@ -5,9 +5,11 @@ import { fixture } from '../../test/fixtures.js';
 import * as E from '../field/ext3.js';
 import * as F from '../field/goldilocks.js';
 import * as p2 from '../hash/poseidon2.js';
-import { Kernels } from './runtime.js';
+import type { Kernels } from './runtime.js';
+import { singleKernels } from './single.js';
+import { threadedKernels } from './threads.js';
 
-const k = Kernels.single();
+const k = singleKernels();
 const edge = fc.oneof(
   fc.bigInt({ min: 0n, max: F.P - 1n }),
   fc.constantFrom(0n, 1n, F.P - 1n, F.P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n, F.P >> 1n),
@@ -134,7 +136,7 @@ describe('worker threads', () => {
   let mt: Kernels;
   afterAll(() => mt?.close());
   it('give the same hashes for any number of threads', async () => {
-    mt = await Kernels.create({ threads: 2 });
+    mt = await threadedKernels({ threads: 2 });
     const rows = 37,
       words = 11;
     const run = (kk: Kernels): bigint[] => {

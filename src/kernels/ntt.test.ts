@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { P, mod, pow, root } from '../field/goldilocks.js';
 import { bitReverse, evaluate, inverseNtt, ntt } from '../field/ntt.js';
-import { Kernels } from './runtime.js';
+import type { Kernels } from './runtime.js';
+import { singleKernels } from './single.js';
+import { threadedKernels } from './threads.js';
 import { nttRows } from './ntt.js';
 
 const word = fc.oneof(fc.bigInt({ min: 0n, max: P - 1n }), fc.constantFrom(0n, 1n, P - 1n, P - 2n, 0xffffffffn));
@@ -26,7 +28,7 @@ describe('reference', () => {
 describe('kernel', () => {
   let all: Kernels[] = [];
   beforeAll(async () => {
-    all = [Kernels.single(), await Kernels.create({ threads: 2 })];
+    all = [singleKernels(), await threadedKernels({ threads: 2 })];
   });
   afterAll(() => {
     for (const k of all) k.close();

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { P, mod } from '../field/goldilocks.js';
 import type { Ext } from '../transcript/arith.js';
-import { Kernels } from './runtime.js';
+import { singleKernels } from './single.js';
 
 // Round polynomials, folds and weighted sums of the provers against their formulas in bigint, on words at the edges of the carries.
-const k = Kernels.single();
+const k = singleKernels();
 const word = fc.oneof(
   fc.bigInt({ min: 0n, max: P - 1n }),
   fc.constantFrom(0n, 1n, P - 1n, P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n, 0xfffffffe00000001n),

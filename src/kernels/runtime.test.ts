@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SHARED } from './generated.js';
-import { KernelError, Kernels, OutOfMemoryError } from './index.js';
+import { WASM } from './generated/shared.js';
+import { KernelError, type Kernels, OutOfMemoryError, singleKernels, threadedKernels } from './index.js';
 import { workerSource } from './worker-source.js';
 
 describe('arena', () => {
   it('aligns, releases, grows and keeps the peak', () => {
-    const k = Kernels.single({ maxBytes: 16 * 2 ** 20 }),
+    const k = singleKernels({ maxBytes: 16 * 2 ** 20 }),
       m = k.mark();
     const a = k.alloc(3),
       b = k.alloc(5, 4096);
@@ -21,8 +21,29 @@ describe('arena', () => {
     expect(k.alloc(3)).toBe(a);
     expect(k.peakBytes).toBe(c + 9 * 2 ** 20);
   });
+  it('gives back what a scope allocated, also where it throws or waits', async () => {
+    const k = singleKernels(),
+      top = k.mark();
+    expect(k.scope(() => k.alloc(100))).toBeGreaterThanOrEqual(top);
+    expect(k.mark()).toBe(top);
+    expect(() =>
+      k.scope(() => {
+        k.alloc(100);
+        throw new RangeError('within');
+      }),
+    ).toThrow('within');
+    expect(k.mark()).toBe(top);
+    const waiting = k.scopeAsync(async () => {
+      k.alloc(100);
+      await Promise.resolve();
+      expect(k.mark()).toBeGreaterThan(top);
+      throw new RangeError('later');
+    });
+    await expect(waiting).rejects.toThrow('later');
+    expect(k.mark()).toBe(top);
+  });
   it('refuses beyond its cap, naming both numbers', () => {
-    const k = Kernels.single({ maxBytes: 5 * 2 ** 20 });
+    const k = singleKernels({ maxBytes: 5 * 2 ** 20 });
     try {
       k.alloc(6 * 2 ** 20);
       expect.unreachable();
@@ -34,7 +55,7 @@ describe('arena', () => {
     expect(k.alloc(2 ** 10)).toBeGreaterThan(0);
   });
   it('round-trips elements of E', () => {
-    const k = Kernels.single(),
+    const k = singleKernels(),
       v = [
         [1n, 2n, 3n],
         [4n, 5n, 0xffffffff00000000n],
@@ -49,7 +70,7 @@ describe('arena', () => {
 describe('worker threads', () => {
   let k: Kernels;
   beforeAll(async () => {
-    k = await Kernels.create({ threads: 3 });
+    k = await threadedKernels({ threads: 3 });
   });
   afterAll(() => k.close());
   it('cover a range once, at multiples of the grain, also after sleeping', async () => {
@@ -92,12 +113,12 @@ describe('worker threads', () => {
   it('do not keep a process alive', () => {
     const code = `const { Worker } = require('node:worker_threads');
       const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true }), control = new SharedArrayBuffer(1024);
-      const w = new Worker(${JSON.stringify(workerSource)}, { eval: true, workerData: { module: new WebAssembly.Module(Buffer.from('${SHARED}', 'base64')), memory, control, slot: 0, names: [], text: 400, textBytes: 240 } });
+      const w = new Worker(${JSON.stringify(workerSource)}, { eval: true, workerData: { module: new WebAssembly.Module(Buffer.from('${WASM}', 'base64')), memory, control, slot: 0, names: [], text: 400, textBytes: 240 } });
       w.once('message', () => { w.unref(); console.log('started'); });`;
     expect(execFileSync(process.execPath, ['-'], { input: code, timeout: 600_000 }).toString()).toBe('started\n');
   });
   it('are gone after close, the caller still computes', async () => {
-    const c = await Kernels.create({ threads: 2 });
+    const c = await threadedKernels({ threads: 2 });
     c.close();
     const p = c.exts([[1n, 0n, 0n]]);
     c.parallel('eadd', 2, 1, () => [p, p, p]);

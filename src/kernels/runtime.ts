@@ -1,6 +1,4 @@
 import { FarMemory } from './far.js';
-import { SHARED, SINGLE } from './generated.js';
-import { workerSource } from './worker-source.js';
 
 /** Linear memory would pass its cap; the message names the numbers. */
 export class OutOfMemoryError extends Error {
@@ -22,45 +20,47 @@ export interface KernelMemory {
 }
 type Fn = (...args: (number | bigint)[]) => number;
 export interface KernelOptions {
-  readonly threads?: number;
   /** Budget of linear and far memory together; default: no limit but the machine's. */ readonly maxBytes?: number;
   /** Cap on linear memory within it, at most 4 GiB - 64 KiB. */ readonly nearBytes?: number;
   /** Bytes of a page of far memory. */ readonly farPage?: number;
 }
 
-const decode = (text: string): Uint8Array<ArrayBuffer> => {
-  const raw = atob(text),
-    out = new Uint8Array(raw.length);
-  for (let k = 0; k < raw.length; k++) out[k] = raw.charCodeAt(k);
-  return out;
-};
-
-// A worker's slot in the control buffer: state, kernel, argument count, length of the error text; arguments; error text.
-const ARGS = 24;
-const TEXT = 16 + ARGS * 16;
-const TEXT_BYTES = 240;
-const SLOT = TEXT + TEXT_BYTES;
 /** Bytes at the start of the arena that belong to one thread. */
-const SCRATCH = 1024;
-const IDLE = 0,
-  RUN = 1;
+export const SCRATCH = 1024;
 /** 4 GiB less a page, so that every end address fits 32 bits. */
 const LIMIT = 4 * 2 ** 30 - PAGE;
 
-/** A kernel trapped or threw in a worker thread. */
-export class KernelError extends Error {
-  constructor(
-    readonly kernel: string,
-    detail: string,
-  ) {
-    super(`kernel ${kernel} failed in a worker: ${detail}`);
-    this.name = 'KernelError';
-  }
+/** Threads that take part in a call: thread 0 is the caller's. */
+export interface Team {
+  readonly threads: number;
+  /** Runs kernel(...lists[t]) in thread t for all t, the caller's among them; returns when all are done, throws if one failed. */
+  run(kernel: string, lists: readonly (readonly (number | bigint)[])[]): void;
+  close(): void;
+}
+
+/** An instance of a module over that memory. */
+export const instantiate = (module: WebAssembly.Module, memory: KernelMemory): WebAssembly.Instance =>
+  new WebAssembly.Instance(module, {
+    env: {
+      memory,
+      abort: () => {
+        throw new Error('kernel aborted');
+      },
+    },
+  });
+
+/** A module from its bytes in base64. */
+export function compile(base64: string): WebAssembly.Module {
+  const raw = atob(base64),
+    bytes = new Uint8Array(raw.length);
+  for (let k = 0; k < raw.length; k++) bytes[k] = raw.charCodeAt(k);
+  return new WebAssembly.Module(bytes);
 }
 
 /**
- * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over worker threads, the caller takes part. Results
- * do not depend on the number of threads. Memory is an arena: `mark` and `release` give back all that was allocated between them.
+ * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over the threads of a team, the caller takes part.
+ * Results do not depend on the number of threads. Memory is an arena: `scope` gives back all that was allocated within it.
+ * Made by `singleKernels` (single.ts) and `threadedKernels` (threads.ts).
  */
 export class Kernels {
   readonly exports: Record<string, Fn>;
@@ -80,11 +80,10 @@ export class Kernels {
     u8: Uint8Array;
     f64: Float64Array;
   };
-  #workers: { terminate(): unknown }[] = [];
-  #control?: SharedArrayBuffer;
-  #names: string[];
+  #team?: Team;
 
-  private constructor(
+  /** `threads`: most that a team will have; each owns SCRATCH bytes at the start of the arena, see `scratch`. */
+  constructor(
     readonly memory: KernelMemory,
     instance: WebAssembly.Instance,
     threads: number,
@@ -94,9 +93,6 @@ export class Kernels {
     this.maxBytes = Math.min(options.nearBytes ?? LIMIT, this.totalBytes, LIMIT);
     this.exports = instance.exports as Record<string, Fn>;
     this.threads = threads;
-    this.#names = Object.keys(instance.exports)
-      .filter((k) => typeof instance.exports[k] === 'function')
-      .sort();
     this.#scratch = Math.ceil((this.exports['heapBase']() >>> 0) / 4096) * 4096;
     this.exports['setScratch'](this.#scratch);
     this.#top = this.#scratch + SCRATCH * threads;
@@ -116,58 +112,18 @@ export class Kernels {
     );
   }
 
-  /** One thread, unshared memory: for verifiers, in Node and in pages. */
-  static single(options: Omit<KernelOptions, 'threads'> = {}): Kernels {
-    const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
-    const module = new WebAssembly.Module(decode(SINGLE));
-    return new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), 1, options);
+  /** Address of the bytes that belong to a thread. */
+  scratch(thread: number): number {
+    return this.#scratch + thread * SCRATCH;
   }
-
-  /** Shared memory and worker threads, for provers. */
-  static async create(options: KernelOptions = {}): Promise<Kernels> {
-    const threads = Math.max(1, Math.floor(options.threads ?? 1));
-    const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536, shared: true });
-    const module = new WebAssembly.Module(decode(SHARED));
-    const k = new Kernels(memory, new WebAssembly.Instance(module, imports(memory)), threads, options);
-    if (threads > 1) await k.#start(module);
-    return k;
+  /** Calls run on this team from now on. */
+  join(team: Team): void {
+    this.#team = team;
   }
-
-  async #start(module: WebAssembly.Module): Promise<void> {
-    const { Worker } = await import('node:worker_threads');
-    this.#control = new SharedArrayBuffer(SLOT * this.threads);
-    const ready: Promise<void>[] = [];
-    for (let t = 1; t < this.threads; t++) {
-      const w = new Worker(workerSource, {
-        eval: true,
-        workerData: {
-          module,
-          memory: this.memory,
-          control: this.#control,
-          slot: t * SLOT,
-          scratch: this.#scratch + t * SCRATCH,
-          names: this.#names,
-          text: TEXT,
-          textBytes: TEXT_BYTES,
-        },
-      });
-      ready.push(
-        new Promise((resolve, reject) => {
-          w.once('message', () => resolve());
-          w.once('error', reject);
-        }),
-      );
-      this.#workers.push(w);
-    }
-    await Promise.all(ready);
-    for (const w of this.#workers) (w as { unref?: () => void }).unref?.();
-  }
-
-  /** Ends the workers; the memory stays usable by the caller's thread alone. */
+  /** Ends the team; the memory stays usable by the caller's thread alone. */
   close(): void {
-    for (const w of this.#workers) void w.terminate();
-    this.#workers = [];
-    this.#control = undefined;
+    this.#team?.close();
+    this.#team = undefined;
   }
 
   #view() {
@@ -226,6 +182,25 @@ export class Kernels {
     this.u8.fill(0, p, p + bytes);
     return p;
   }
+  /** Runs f, then gives back all that it allocated, also where it throws. f is synchronous; see `scopeAsync`. */
+  scope<T>(f: () => T): T {
+    const m = this.#top;
+    try {
+      return f();
+    } finally {
+      this.#top = m;
+    }
+  }
+  /** `scope` of work that waits. Nothing else may allocate meanwhile. */
+  async scopeAsync<T>(f: () => Promise<T>): Promise<T> {
+    const m = this.#top;
+    try {
+      return await f();
+    } finally {
+      this.#top = m;
+    }
+  }
+  /** The arena's end: for what outlives a function; else `scope`. */
   mark(): number {
     return this.#top;
   }
@@ -278,75 +253,14 @@ export class Kernels {
     if (n <= 0) return;
     const units = Math.ceil(n / grain),
       T = Math.min(this.threads, units);
-    if (T <= 1 || !this.#control) {
+    if (T <= 1 || !this.#team) {
       fn(...args(0, n, 0));
       return;
     }
     const cut = (t: number): number => Math.min(n, Math.floor((units * t) / T) * grain);
-    const id = this.#names.indexOf(kernel);
-    const lists = Array.from({ length: T }, (_, t) => args(cut(t), cut(t + 1), t));
-    if (lists.some((a) => a.length > ARGS)) throw new Error('too many kernel arguments');
-    for (let t = 1; t < T; t++) this.#post(t, id, lists[t]);
-    let failure: unknown;
-    try {
-      fn(...lists[0]);
-    } catch (e) {
-      failure = e;
-    }
-    for (let t = 1; t < T; t++) {
-      const text = this.#join(t);
-      if (text !== undefined) failure ??= new KernelError(kernel, text);
-    }
-    if (failure !== undefined) throw failure;
+    this.#team.run(
+      kernel,
+      Array.from({ length: T }, (_, t) => args(cut(t), cut(t + 1), t)),
+    );
   }
-
-  #post(t: number, id: number, a: (number | bigint)[]): void {
-    const c = this.#control!,
-      base = t * SLOT,
-      i32 = new Int32Array(c),
-      f64 = new Float64Array(c),
-      i64 = new BigInt64Array(c);
-    i32[base / 4 + 1] = id;
-    i32[base / 4 + 2] = a.length;
-    a.forEach((x, k) => {
-      const at = (base + 16 + 16 * k) / 8;
-      if (typeof x === 'bigint') {
-        f64[at] = 1;
-        i64[at + 1] = BigInt.asIntN(64, x);
-      } else {
-        f64[at] = 0;
-        f64[at + 1] = x;
-      }
-    });
-    Atomics.store(i32, base / 4, RUN);
-    Atomics.notify(i32, base / 4);
-  }
-
-  /** Waits for worker t; the text of its error if it failed. */
-  #join(t: number): string | undefined {
-    const i32 = new Int32Array(this.#control!),
-      at = (t * SLOT) / 4;
-    for (let spins = 0; ; spins++) {
-      const s = Atomics.load(i32, at);
-      if (s === IDLE) return undefined;
-      if (s !== RUN) {
-        const from = t * SLOT + TEXT,
-          text = new TextDecoder().decode(new Uint8Array(this.#control!).slice(from, from + i32[at + 3]));
-        Atomics.store(i32, at, IDLE);
-        return text;
-      }
-      if (spins > 2_000_000) Atomics.wait(i32, at, RUN, 5);
-    }
-  }
-}
-
-function imports(memory: KernelMemory): WebAssembly.Imports {
-  return {
-    env: {
-      memory,
-      abort: () => {
-        throw new Error('kernel aborted');
-      },
-    },
-  };
 }

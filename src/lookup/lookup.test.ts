@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
 import type { FarBlock } from '../kernels/far.js';
-import { Kernels, OutOfMemoryError } from '../kernels/runtime.js';
+import { OutOfMemoryError } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
+import { threadedKernels } from '../kernels/threads.js';
 import { causal, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import {
   type Channel,
@@ -16,7 +18,7 @@ import {
 } from '../transcript/index.js';
 import { boxIndicator, boxPoint, boxWeight, logUpShape, proveLogUp, verifyLogUp } from './index.js';
 
-const k = Kernels.single();
+const k = singleKernels();
 const rnd = (s: number): (() => number) => {
   let x = (s * 2654435761) >>> 0;
   return () => {
@@ -126,7 +128,7 @@ describe('LogUp-GKR', () => {
     near.check(near.proof);
     for (const threads of [1, 2])
       for (const room of [80, 150, 400]) {
-        const small = await Kernels.create({ threads, nearBytes: k.mark() + 1024 * room, farPage: 1024 });
+        const small = await threadedKernels({ threads, nearBytes: k.mark() + 1024 * room, farPage: 1024 });
         const s = run(11, dims, undefined, small, true);
         expect(s.proof).toEqual(near.proof);
         expect(small.far.peakBytes).toBeGreaterThan(room < 400 ? 4 * 6940 + 100_000 : 4 * 6940);
@@ -136,7 +138,7 @@ describe('LogUp-GKR', () => {
     near.done();
   });
   it('refuses where far memory would pass the budget, naming the number', async () => {
-    const small = Kernels.single({ maxBytes: 2 ** 22 + 2 ** 17, nearBytes: k.mark() + 80 * 1024, farPage: 1024 });
+    const small = singleKernels({ maxBytes: 2 ** 22 + 2 ** 17, nearBytes: k.mark() + 80 * 1024, farPage: 1024 });
     try {
       run(
         11,

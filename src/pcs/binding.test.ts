@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { compress } from '../hash/poseidon2.js';
-import { Kernels } from '../kernels/index.js';
+import { singleKernels } from '../kernels/index.js';
 import {
   type Channel,
   type Digest,
@@ -22,8 +22,8 @@ import { powerExtension, verifyWhir } from './verify.js';
  * enter the next with another. So state commitments carry f(z) at a point drawn after the root: two openings must agree on it, and u1 and
  * u2 do not. (Few queries here; no grinding, whose nonce the attacker varies.)
  */
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 const H = 4,
   COLUMNS = 4,
   CELLS = COLUMNS * 2 ** H,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import {
   type Channel,
   type Elem,
@@ -28,7 +28,7 @@ import {
   whirShape,
 } from './index.js';
 
-const k = Kernels.single();
+const k = singleKernels();
 const rnd = (s: number): (() => bigint) => {
   let x = BigInt(s) * 0x9e3779b97f4a7c15n + 1n;
   return () => {

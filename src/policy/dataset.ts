@@ -1,7 +1,8 @@
 import { P } from '../field/goldilocks.js';
 import { DOMAIN, compress, hashWords } from '../hash/poseidon2.js';
 import { poseidon2Rows } from '../hash/rows.js';
-import { Kernels } from '../kernels/runtime.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 
 /** Version of the leaf's layout below: part of every leaf, named in the manifest. */
 export const LEAF_VERSION = 1;
@@ -66,7 +67,7 @@ const BLOCK = 1 << 20;
 
 /** datasetRoot over datasetLeaf of all examples by the kernels: a microsecond or two for every eight tokens. */
 export function commitDataset(salt: readonly bigint[], examples: readonly LeafData[], kernels?: Kernels): bigint[] {
-  const k = kernels ?? Kernels.single(),
+  const k = kernels ?? singleKernels(),
     depth = treeDepth(examples.length),
     m = k.mark(),
     leaves = k.zeroed(32 * 2 ** depth);

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
-import { Kernels } from '../kernels/index.js';
+import { singleKernels } from '../kernels/index.js';
 import { type Ext, NativeChannel, ProverChannel, RecordingChannel } from '../transcript/index.js';
 import { joinTerms } from './join.js';
 import { type SumFactor, type SumTerm, proveBatched } from './prove.js';
 import { verifyBatched } from './verify.js';
 
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 let seed = 1n;
 const random = (): bigint => {
   seed = (seed * 6364136223846793005n + 1442695040888963407n) & ((1n << 64n) - 1n);

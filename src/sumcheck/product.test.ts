@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import type { Ext } from '../transcript/arith.js';
 import { ProductSumcheck } from './product.js';
 
@@ -17,7 +17,7 @@ const stream = (seed: number): (() => bigint) => {
 describe('product sumcheck', () => {
   /** Messages, and the vectors that are left after `rounds`, of vectors of n entries read in tiles in `room` bytes of linear memory. */
   const run = (n: number, vars: number, rounds: number, room?: number) => {
-    const k = room === undefined ? Kernels.single() : Kernels.single({ nearBytes: Kernels.single().mark() + room, farPage: 512 }),
+    const k = room === undefined ? singleKernels() : singleKernels({ nearBytes: singleKernels().mark() + room, farPage: 512 }),
       r = stream(n),
       f = BigInt64Array.from({ length: n }, () => BigInt.asIntN(64, r()) >> 30n),
       w = BigUint64Array.from({ length: 3 * n }, () => r());

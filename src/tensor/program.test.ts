@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { P } from '../field/goldilocks.js';
 import { NativeChannel, VerificationError } from '../transcript/index.js';
 import { ProgramBuilder, expr, term } from './builder.js';
@@ -12,8 +12,8 @@ import { StateTrees } from './state-trees.js';
 import { verifyProgram } from './verify.js';
 
 const options = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
-const k = Kernels.single(),
-  vk = Kernels.single();
+const k = singleKernels(),
+  vk = singleKernels();
 
 /** A layered program with every relation kind, odd sizes, affine accesses, one-hot, causal and state. */
 function program(seed: number) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expFixed } from '../field/fixedpoint.js';
-import { Kernels } from '../kernels/index.js';
+import { type Kernels, singleKernels, threadedKernels } from '../kernels/index.js';
 import { contractedAxes } from './bounds.js';
 import { ProgramBuilder, expr, operand, realTerm, term } from './builder.js';
 import { FloatReading } from './float.js';
@@ -13,7 +13,7 @@ import type { Access, Expr, Operand, Program, TensorSpec, Term } from './types.j
 
 let mt: Kernels;
 beforeAll(async () => {
-  mt = await Kernels.create({ threads: 2 });
+  mt = await threadedKernels({ threads: 2 });
 });
 afterAll(() => mt.close());
 
@@ -150,7 +150,7 @@ describe('einsum against its definition', () => {
     k.release(m);
   };
   it('small random boxes', () => {
-    const k = Kernels.single();
+    const k = singleKernels();
     for (let seed = 1; seed <= 400; seed++) run(seed, k, false);
   });
   it('larger ones, on two threads', () => {
@@ -181,7 +181,7 @@ describe('einsum against its definition', () => {
     ]);
     for (const other of ['X[d,n]', 'V[n,d]']) {
       const e = expr([term(3, 'W[o,d]', other)], 7n),
-        results = [Kernels.single(), mt].map((k) => {
+        results = [singleKernels(), mt].map((k) => {
           const m = k.mark(),
             v = new Probe(k, p, values).eval(['o', 'n'], e);
           k.release(m);
@@ -310,7 +310,7 @@ describe('steps', () => {
   const values = (x: IntegerReading): Values =>
     new Map(program.tensors.map((t) => [t.name, t.publicKind === 'onehot' ? (x.ids.get(t.name) as Int32Array) : x.read(t.name)]));
   it('every operation by its definition, and every constraint holds', () => {
-    const x = new IntegerReading(Kernels.single(), program, inputs as Values);
+    const x = new IntegerReading(singleKernels(), program, inputs as Values);
     x.run();
     expect(x.violated()).toBeUndefined();
     const v = values(x),
@@ -357,7 +357,7 @@ describe('steps', () => {
       }
   });
   it('give the same cells on two threads', () => {
-    const one = new IntegerReading(Kernels.single(), program, inputs as Values),
+    const one = new IntegerReading(singleKernels(), program, inputs as Values),
       m = mt.mark(),
       two = new IntegerReading(mt, program, inputs as Values);
     one.run();
@@ -368,7 +368,7 @@ describe('steps', () => {
   it('in real numbers: the same from reused inputs and after a second run, with every step reported', () => {
     const real = (x: FloatReading) =>
       new Map(program.tensors.flatMap((t) => (t.publicKind === 'onehot' ? [] : [[t.name, x.read(t.name)] as const])));
-    const one = new FloatReading(Kernels.single(), program, inputs),
+    const one = new FloatReading(singleKernels(), program, inputs),
       m = mt.mark(),
       seen: string[] = [];
     one.run((done, of, at) => {
@@ -408,7 +408,7 @@ describe('steps', () => {
     mt.release(m);
   });
   it('agree with the float reading within rounding', () => {
-    const k = Kernels.single(),
+    const k = singleKernels(),
       x = new IntegerReading(k, program, inputs as Values),
       f = new FloatReading(mt, program, inputs);
     x.run();
@@ -433,7 +433,7 @@ describe('steps', () => {
     expect([...real.read('X')]).toEqual([...f.read('X')]);
   });
   it('refuse missing, short and foreign inputs', () => {
-    const k = Kernels.single(),
+    const k = singleKernels(),
       without = (n: string): Map<string, ReadingInput> => {
         const m = new Map(inputs);
         m.delete(n);
@@ -478,7 +478,7 @@ describe('a value outside its format', () => {
     ['table', 512n, 'look', 512n],
     ['div', -1n, 'y', (1n << 63n) - 1n],
   ] as const)('stops %s with tensor, layer, cell and value', (op, value, subject, reported) => {
-    const r = new IntegerReading(Kernels.single(), make(op), x(7, value));
+    const r = new IntegerReading(singleKernels(), make(op), x(7, value));
     try {
       r.run();
       expect.unreachable();
@@ -499,11 +499,11 @@ describe('a value outside its format', () => {
       ['table', 511n],
       ['div', 1n],
     ] as const)
-      new IntegerReading(Kernels.single(), make(op), x(7, v)).run();
+      new IntegerReading(singleKernels(), make(op), x(7, v)).run();
   });
   it('constraints name the cell that a changed trace violates', () => {
     const p = make('round'),
-      k = Kernels.single(),
+      k = singleKernels(),
       r = new IntegerReading(k, p, x(0, 0n));
     r.run();
     k.i64[r.ptr.get('y')! / 8 + 4] += 1n;
@@ -517,7 +517,7 @@ describe('a value outside its format', () => {
 
 describe('division and roots at the edges of 64 bits', () => {
   it('are exact', () => {
-    const k = Kernels.single(),
+    const k = singleKernels(),
       r = generator(77),
       wide = (): bigint => BigInt.asIntN(63, (BigInt(Math.floor(r() * 2 ** 32)) << 31n) ^ BigInt(Math.floor(r() * 2 ** 32)));
     const n = 4000,

@@ -1,5 +1,6 @@
 import type { HashName } from '../hash/rows.js';
-import { Kernels } from '../kernels/runtime.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import type { Ext } from './arith.js';
 import { type Sponge, newSponge } from './sponge.js';
 import type { Message, Schedule } from './schedule.js';
@@ -30,7 +31,7 @@ export class ProverChannel {
     readonly schedule: Schedule,
     readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName } = {},
   ) {
-    this.#k = Kernels.single();
+    this.#k = singleKernels();
     this.hash = options.hash ?? 'poseidon2';
     this.#sponge = newSponge(this.#k, this.hash);
     this.#buf = this.#k.alloc(65536 * 8);

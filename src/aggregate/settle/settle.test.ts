@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { P } from '../../field/goldilocks.js';
-import { Kernels } from '../../kernels/index.js';
+import { singleKernels } from '../../kernels/index.js';
 import { evaluateStack } from '../../tensor/deferred.js';
 import { type Ext, NativeChannel, VerificationError } from '../../transcript/index.js';
 import { commitStack, proveSettled } from './prove.js';
 import { settleShape } from './shape.js';
 import { verifySettled } from './verify.js';
 
-const k = Kernels.single(),
+const k = singleKernels(),
   params = { bits: 40, grinding: 4 };
 const point = (n: number): Ext[] => Array.from({ length: n }, (_, i) => [BigInt(i * i + 7), BigInt(3 * i + 1), P - BigInt(i + 1)] as const);
 

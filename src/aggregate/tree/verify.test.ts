@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { Kernels } from '../../kernels/index.js';
+import { singleKernels } from '../../kernels/index.js';
 import { runSchema } from '../../policy/runfile.js';
 import type { Manifest } from '../manifest.js';
 import { setup } from '../setup.js';
@@ -33,7 +33,7 @@ describe('commitment to a base in one line', () => {
 
 describe('a state that nobody vouches for', () => {
   const path = (p: string): string => fileURLToPath(new URL(`../../../test/data/${p}`, import.meta.url)),
-    k = Kernels.single();
+    k = singleKernels();
   it.each([
     [2, 'the whole step is one proof'],
     [3, 'micro-batches'],

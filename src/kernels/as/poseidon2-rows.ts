@@ -1,7 +1,7 @@
 // Many permutations: rows of a matrix, levels of a tree, nonces; two at a time.
 import { fsigned } from './field';
-import { poseidon2 } from './poseidon2';
-import { permutePair } from './poseidon2-pair';
+import { poseidon2 } from '../generated/as/poseidon2';
+import { permutePair } from '../generated/as/poseidon2-pair';
 
 /** 1 KiB of the calling thread's own: set once by the runtime. */
 let own: usize = 0;

@@ -1,5 +1,5 @@
 // Duplex sponge at sp: 12 state words, then position (u32 at 96), dirty flag (u32 at 100), squeeze position (u32 at 104).
-import { poseidon2 } from './poseidon2';
+import { poseidon2 } from '../generated/as/poseidon2';
 
 /** Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed again. */
 export function spongeAbsorb(sp: usize, src: usize, n: u32): void {

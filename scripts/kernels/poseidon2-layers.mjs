@@ -1,7 +1,7 @@
 // Constants of Poseidon2 as the generated kernels want them. src/hash/poseidon2-constants.ts is the single source.
 import { readFileSync } from 'node:fs';
 
-const text = readFileSync(new URL('../src/hash/poseidon2-constants.ts', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../src/hash/poseidon2-constants.ts', import.meta.url), 'utf8');
 const pick = (name) =>
   [...text.match(new RegExp(`${name}[^=]*= \\[([\\s\\S]*?)\\];`))[1].matchAll(/0x[0-9a-f]+/g)].map((m) => BigInt(m[0]));
 export const rc = pick('EXTERNAL'),

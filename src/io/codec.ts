@@ -1,7 +1,7 @@
-import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BoundedTemplate, TemplateBudgetError, templateBudget } from './bounded-template.js';
 import { InputError, reason } from './errors.js';
 import { isObject, readJson, utf8 } from './json.js';
 
@@ -13,7 +13,7 @@ export interface Message {
 /** Tokenizer and chat template of a base folder. Throws InputError where one is missing or cannot be used. */
 export class TextCodec {
   readonly #t: Tokenizer;
-  readonly #render?: Template;
+  readonly #render?: BoundedTemplate;
   readonly #special: Record<string, unknown>;
   /** Text of the chat template: that of run.yaml, chat_template.jinja or tokenizer_config.json, in this order. */
   readonly template?: string;
@@ -54,7 +54,7 @@ export class TextCodec {
     if (chat.includes('strftime_now'))
       throw new InputError(where, ['the chat template reads the clock (strftime_now)'], 'set train.template to one that does not');
     try {
-      this.#render = new Template(chat);
+      this.#render = new BoundedTemplate(chat);
     } catch (e) {
       throw new InputError(where, [`the chat template cannot be parsed: ${reason(e)}`], 'set train.template');
     }
@@ -68,12 +68,21 @@ export class TextCodec {
   decode(ids: readonly number[]): string {
     return ids.length ? this.#t.decode([...ids], { skip_special_tokens: true }) : '';
   }
-  /** Text of a conversation; with `generation`, up to where the next assistant turn begins. Throws Error. */
+  /** Text of a conversation; with `generation`, up to where the next assistant turn begins. Throws Error, InputError where the template goes beyond its budget. */
   render(messages: readonly Message[], generation: boolean): string {
     if (!this.#render) throw new Error('the base has no chat template: set train.template, or use prompt and completion');
     try {
-      return this.#render.render({ ...this.#special, messages: messages as unknown[], add_generation_prompt: generation });
+      return this.#render.render(
+        { ...this.#special, messages, add_generation_prompt: generation },
+        templateBudget(
+          messages.length,
+          messages.reduce((n, m) => n + m.content.length, 0),
+        ),
+      );
     } catch (e) {
+      // Of no row in particular: the next one would take as long.
+      if (e instanceof TemplateBudgetError)
+        throw new InputError(this.dir, [`the chat template ${e.message}`], 'set train.template to another one');
       throw new Error(`the chat template refuses the conversation: ${reason(e)}`);
     }
   }

@@ -96,6 +96,7 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
         count.targets += cut.reduce((x, y) => x + y, 0);
         examples.push(e);
       } catch (e) {
+        if (e instanceof InputError) throw e;
         problems.push({ file: d.path, line, message: reason(e) });
       }
     }

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { recursionClass } from '../dist/aggregate/recursion/class.js';
-import { keyDigest, recursionKeys } from '../dist/aggregate/recursion/keys.js';
-import { proveEnd, proveFold, proveLeaf } from '../dist/aggregate/recursion/prove.js';
-import { START, advance, programsDigest } from '../dist/aggregate/recursion/statement.js';
-import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
+import { recursionClass } from '../dist/recursion/class.js';
+import { keyDigest, recursionKeys } from '../dist/recursion/keys.js';
+import { proveEnd, proveFold, proveLeaf } from '../dist/prove/nodes.js';
+import { START, advance, programsDigest } from '../dist/recursion/statement.js';
+import { verifyEnd } from '../dist/verify/nodes.js';
 import { loadBase } from '../dist/io/index.js';
 import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
 import { frozenIntegers, quantizeBase } from '../dist/model/base.js';

@@ -5,14 +5,14 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { proveStep, runStep } from '../dist/aggregate/chain.js';
-import { circuitsOf, endProofOf } from '../dist/aggregate/tree/circuits.js';
-import { recursionOf } from '../dist/aggregate/tree/recursion.js';
-import { verifyEnd } from '../dist/aggregate/recursion/verify.js';
-import { setup } from '../dist/aggregate/setup.js';
-import { frozenOf } from '../dist/aggregate/state.js';
+import { proveStep, runStep } from '../dist/prove/step.js';
+import { circuitsOf, endProofOf } from '../dist/recursion/circuits.js';
+import { recursionOf } from '../dist/prove/recursion.js';
+import { verifyEnd } from '../dist/verify/nodes.js';
+import { setup } from '../dist/setup/run.js';
+import { frozenOf } from '../dist/run/commitments.js';
 import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
-import { runSchema } from '../dist/policy/runfile.js';
+import { runSchema } from '../dist/setup/runfile.js';
 
 const at = process.argv.indexOf('--keep'),
   keep = at > 0 ? process.argv[at + 1] : undefined,

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { smallNumbers } from '../dist/model/base.js';
 import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, PROJECTION_FRAC, ROPE_FRAC, SILU_FRAC, WEIGHT_FRAC } from '../dist/model/llama.js';
 import { ADAMW } from '../dist/optim/adamw.js';
-import { logSumExpBudget } from '../dist/policy/budgets.js';
+import { logSumExpBudget } from '../dist/run/budgets.js';
 import { tableColumns } from '../dist/tensor/tables.js';
 
 const W = 256n,
@@ -213,7 +213,7 @@ const sci = (x) => x.toExponential(2),
 const text = `## Error ledger
 
 Worst errors against real arithmetic on the same operands (\`node scripts/error-ledger.mjs\`; docs/error-ledger.json). *Exhaustive*: every row of the table, against 256-bit products.
-The manifest declares the budgets (src/policy/budgets.ts); a test derives these figures from formulas of its own.
+The manifest declares the budgets (src/run/budgets.ts); a test derives these figures from formulas of its own.
 
 ${table(
   ['operation (fraction)', 'domain', 'worst, units of the last place', 'absolute', 'where, or why'],

@@ -10,15 +10,15 @@ const args = process.argv.slice(2),
   names = args.filter((a) => !a.startsWith('--'));
 if (cpu) performance.now = () => (process.cpuUsage().user + process.cpuUsage().system) / 1000;
 
-const { calibrate } = await import('../dist/aggregate/calibrate.js');
-const { estimateRun, runMemory } = await import('../dist/aggregate/estimate.js');
-const { frozenOf, mergeRun, proveStep, runStep } = await import('../dist/aggregate/chain.js');
-const { encodePack } = await import('../dist/aggregate/pack.js');
-const { setup } = await import('../dist/aggregate/setup.js');
+const { calibrate } = await import('../dist/estimate/calibrate.js');
+const { estimateRun, runMemory } = await import('../dist/estimate/steps.js');
+const { frozenOf, mergeRun, proveStep, runStep } = await import('../dist/prove/step.js');
+const { encodePack } = await import('../dist/artifact/pack.js');
+const { setup } = await import('../dist/setup/run.js');
 const { expectedShapes, writeSafetensors } = await import('../dist/io/index.js');
 const { threadedKernels } = await import('../dist/kernels/index.js');
 const { StateTrees } = await import('../dist/tensor/state-trees.js');
-const { runSchema } = await import('../dist/policy/runfile.js');
+const { runSchema } = await import('../dist/setup/runfile.js');
 
 const tiny = fileURLToPath(new URL('../test/data/tiny', import.meta.url)),
   data = fileURLToPath(new URL('../test/data/pairs.jsonl', import.meta.url)),

@@ -3,15 +3,15 @@
 // many; ends with code 1 if any mutant was accepted or failed without a typed error. Needs `npm run build` and the run's own base and data.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { manifestWords } from '../dist/aggregate/manifest.js';
-import { readPack } from '../dist/aggregate/pack.js';
-import { setup } from '../dist/aggregate/setup.js';
-import { frozenOf } from '../dist/aggregate/state.js';
-import { checkMerge, checkSteps } from '../dist/aggregate/verify.js';
-import { blankStatement } from '../dist/aggregate/counts.js';
+import { manifestWords } from '../dist/run/manifest.js';
+import { readPack } from '../dist/artifact/pack.js';
+import { setup } from '../dist/setup/run.js';
+import { frozenOf } from '../dist/run/commitments.js';
+import { checkMerge, checkSteps } from '../dist/verify/steps.js';
+import { blankStatement } from '../dist/estimate/counts.js';
 import { scheduleOf } from '../dist/tensor/schedule.js';
 import { singleKernels } from '../dist/kernels/index.js';
-import { readRun } from '../dist/policy/runfile.js';
+import { readRun } from '../dist/setup/runfile.js';
 import { settleFrozen } from '../dist/tensor/deferred.js';
 import { VerificationError, messageWords } from '../dist/transcript/index.js';
 

@@ -1,21 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type StepProof,
-  checkMerge,
-  checkSteps,
-  frozenOf,
-  mergeRun,
-  proveStep,
-  stateCommitment,
-  verifyRun,
-} from '../src/aggregate/chain.js';
-import { type Setup, setup } from '../src/aggregate/setup.js';
-import { proveMerge } from '../src/aggregate/merge/prove.js';
+import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, stateCommitment, verifyRun } from '../src/prove/step.js';
+import { type Setup, setup } from '../src/setup/run.js';
+import { proveMerge } from '../src/prove/merge.js';
 import { P } from '../src/field/goldilocks.js';
 import { DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/policy/runfile.js';
+import { runSchema } from '../src/setup/runfile.js';
 import { VerificationError } from '../src/transcript/index.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { mergeClaims } from '../src/aggregate/merge/verify.js';
-import { proveMerge } from '../src/aggregate/merge/prove.js';
-import { unflat } from '../src/aggregate/recursion/wires.js';
-import { type Settled, commitStack, proveSettled } from '../src/aggregate/settle/prove.js';
-import { settleMatrix, settleShape } from '../src/aggregate/settle/shape.js';
-import { verifySettled } from '../src/aggregate/settle/verify.js';
+import { mergeClaims } from '../src/recursion/merge.js';
+import { proveMerge } from '../src/prove/merge.js';
+import { unflat } from '../src/recursion/wires.js';
+import { type Settled, commitStack, proveSettled } from '../src/prove/settle.js';
+import { settleMatrix, settleShape } from '../src/recursion/settle-shape.js';
+import { verifySettled } from '../src/recursion/settle.js';
 import { CircuitChannel, type RowHook } from '../src/circuit/channel.js';
 import { violations } from '../src/circuit/check.js';
 import { circuitCells, circuitProgram, fixedColumns, heightsOf } from '../src/circuit/program.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DiskFullError } from '../src/io/errors.js';
+import { DiskFullError } from '../src/errors.js';
 import { writeAtomic } from '../src/io/safetensors.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url)),

@@ -2,8 +2,8 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { runStep } from '../src/aggregate/chain.js';
-import { setup } from '../src/aggregate/setup.js';
+import { runStep } from '../src/prove/step.js';
+import { setup } from '../src/setup/run.js';
 import { UsageError } from '../src/cli/errors.js';
 import { evaluate, generate } from '../src/cli/evaluate.js';
 import { Progress } from '../src/cli/progress.js';
@@ -14,7 +14,7 @@ import { splitWeights } from '../src/model/base.js';
 import { Inference } from '../src/model/generate.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { ADAMW } from '../src/optim/adamw.js';
-import { runSchema } from '../src/policy/runfile.js';
+import { runSchema } from '../src/setup/runfile.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
 /** A script of scripts/base, which has no types. */

@@ -3,7 +3,7 @@ import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../src/optim/reference.js';
-import { scheduleRows } from '../src/policy/schedule.js';
+import { scheduleRows } from '../src/run/schedule.js';
 import { FloatReading } from '../src/tensor/float.js';
 import type { ReadingInput } from '../src/tensor/reading.js';
 

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { RECURSION_VERSION } from '../src/aggregate/recursion/class.js';
-import { SHIPPED } from '../src/aggregate/recursion/shipped.js';
-import { circuitsOf } from '../src/aggregate/tree/circuits.js';
-import { setup } from '../src/aggregate/setup.js';
+import { RECURSION_VERSION } from '../src/recursion/class.js';
+import { SHIPPED } from '../src/verify/shipped.js';
+import { circuitsOf } from '../src/recursion/circuits.js';
+import { setup } from '../src/setup/run.js';
 import { singleKernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/policy/runfile.js';
+import { runSchema } from '../src/setup/runfile.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { fixture } from './fixtures.js';
 

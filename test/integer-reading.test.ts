@@ -5,7 +5,7 @@ import { initialMaster, projectionSize } from '../src/model/init.js';
 import { type LlamaShape, TARGETS, llamaProgram } from '../src/model/llama.js';
 import { batchInputs, initialState, stepInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
-import { scheduleRows } from '../src/policy/schedule.js';
+import { scheduleRows } from '../src/run/schedule.js';
 import { FloatReading } from '../src/tensor/float.js';
 import { IntegerReading } from '../src/tensor/integer.js';
 import { evaluate, cellsOf, interpret, keysOf } from './interpreter.js';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { countPlan } from '../src/aggregate/counts.js';
-import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/aggregate/ledger.js';
-import { GRINDING, programsOf } from '../src/aggregate/programs.js';
+import { countPlan } from '../src/estimate/counts.js';
+import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/run/ledger.js';
+import { GRINDING, programsOf } from '../src/run/programs.js';
 import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/index.js';
-import { runSchema } from '../src/policy/runfile.js';
+import { runSchema } from '../src/setup/runfile.js';
 import { type Plan, stateGroup } from '../src/tensor/plan.js';
 import { STORIES } from './stories.js';
 

@@ -1,22 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { recursionClass } from '../src/aggregate/recursion/class.js';
-import { endCircuit } from '../src/aggregate/recursion/end.js';
-import { foldCircuit, keyWords, verifyChild } from '../src/aggregate/recursion/fold.js';
-import { recursionKeys } from '../src/aggregate/recursion/keys.js';
-import { type Before, type LeafInput, type LeafShape, leafCircuit } from '../src/aggregate/recursion/leaf.js';
-import { proveEnd, proveLeaf } from '../src/aggregate/recursion/prove.js';
-import {
-  type NodeStatement,
-  START,
-  advance,
-  decode,
-  encode,
-  endLayout,
-  layout,
-  programsDigest,
-} from '../src/aggregate/recursion/statement.js';
-import { nodePublics, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
-import { stackRoot } from '../src/aggregate/settle/prove.js';
+import { recursionClass } from '../src/recursion/class.js';
+import { endCircuit } from '../src/recursion/end.js';
+import { foldCircuit, keyWords, verifyChild } from '../src/recursion/fold.js';
+import { recursionKeys } from '../src/recursion/keys.js';
+import { type Before, type LeafInput, type LeafShape, leafCircuit } from '../src/recursion/leaf.js';
+import { proveEnd, proveLeaf } from '../src/prove/nodes.js';
+import { type NodeStatement, START, advance, decode, encode, endLayout, layout, programsDigest } from '../src/recursion/statement.js';
+import { nodePublics, settleNode, verifyEnd } from '../src/verify/nodes.js';
+import { stackRoot } from '../src/prove/settle.js';
 import { CircuitChannel, type RowHook, wire, wireIndex, wireKind } from '../src/circuit/channel.js';
 import { proveCircuit } from '../src/circuit/prove.js';
 import * as E from '../src/field/ext3.js';

@@ -1,24 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type StepProof, frozenOf, proveStep, stateCommitment, zeroAccumulators } from '../src/aggregate/chain.js';
-import {
-  checkAdapter,
-  checkBase,
-  checkData,
-  checkLosses,
-  checkManifest,
-  checkRange,
-  checkStart,
-} from '../src/aggregate/recursion/check.js';
-import { recursionKeys } from '../src/aggregate/recursion/keys.js';
-import type { Before } from '../src/aggregate/recursion/leaf.js';
-import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
-import { epochBatches, leafRanges, partStatement, runClass } from '../src/aggregate/recursion/run.js';
-import { type EndField, type EndStatement, START } from '../src/aggregate/recursion/statement.js';
-import { type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
-import { setup } from '../src/aggregate/setup.js';
+import { type StepProof, frozenOf, proveStep, stateCommitment, zeroAccumulators } from '../src/prove/step.js';
+import { checkAdapter, checkBase, checkData, checkLosses, checkManifest, checkRange, checkStart } from '../src/verify/compare.js';
+import { recursionKeys } from '../src/recursion/keys.js';
+import type { Before } from '../src/recursion/leaf.js';
+import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
+import { epochBatches, leafRanges, partStatement, runClass } from '../src/recursion/leaves.js';
+import { type EndField, type EndStatement, START } from '../src/recursion/statement.js';
+import { type NodeProof, settleNode, verifyEnd } from '../src/verify/nodes.js';
+import { setup } from '../src/setup/run.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/policy/runfile.js';
+import { runSchema } from '../src/setup/runfile.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { VerificationError } from '../src/transcript/index.js';

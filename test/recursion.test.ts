@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { recursionClass } from '../src/aggregate/recursion/class.js';
-import { keyDigest, recursionKeys } from '../src/aggregate/recursion/keys.js';
-import type { Before } from '../src/aggregate/recursion/leaf.js';
-import { proveEnd, proveFold, proveLeaf } from '../src/aggregate/recursion/prove.js';
-import { START, advance, programsDigest } from '../src/aggregate/recursion/statement.js';
-import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/aggregate/recursion/verify.js';
+import { recursionClass } from '../src/recursion/class.js';
+import { keyDigest, recursionKeys } from '../src/recursion/keys.js';
+import type { Before } from '../src/recursion/leaf.js';
+import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
+import { START, advance, programsDigest } from '../src/recursion/statement.js';
+import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/verify/nodes.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';

@@ -4,7 +4,7 @@ import { frozenIntegers, quantizeBase } from '../src/model/base.js';
 import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
 import { type AdapterState, batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
-import { scheduleRows } from '../src/policy/schedule.js';
+import { scheduleRows } from '../src/run/schedule.js';
 import { IntegerReading } from '../src/tensor/integer.js';
 import type { Program } from '../src/tensor/types.js';
 import { RUNS, STORIES, STORIES_ROPE, microBatches, peftRuns, readAdapter, readRun, storiesBase, storiesWeights } from './stories.js';

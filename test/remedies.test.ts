@@ -6,8 +6,8 @@ import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, frozenTensors,
 import { explained, remedyOf } from '../src/model/remedies.js';
 import { batchInputs, initialState, stepInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
-import { runSchema } from '../src/policy/runfile.js';
-import { scheduleRows } from '../src/policy/schedule.js';
+import { runSchema } from '../src/setup/runfile.js';
+import { scheduleRows } from '../src/run/schedule.js';
 import { IntegerReading, OverflowError } from '../src/tensor/integer.js';
 
 const shape: LlamaShape = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { frozenOf, runStep } from '../src/aggregate/chain.js';
-import { type Setup, setup } from '../src/aggregate/setup.js';
-import { noFrozen } from '../src/aggregate/state.js';
+import { frozenOf, runStep } from '../src/prove/step.js';
+import { type Setup, setup } from '../src/setup/run.js';
+import { noFrozen } from '../src/run/commitments.js';
 import * as E from '../src/field/ext3.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { proveProgram } from '../src/tensor/prove.js';

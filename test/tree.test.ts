@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { readState, sweep, writeState } from '../src/aggregate/files.js';
-import { known } from '../src/aggregate/known.js';
-import { type Manifest, manifestDigest } from '../src/aggregate/manifest.js';
-import { epochBatches } from '../src/aggregate/recursion/run.js';
-import { setup } from '../src/aggregate/setup.js';
-import type { StepProof } from '../src/aggregate/state.js';
-import { readProofFile } from '../src/aggregate/tree/any.js';
+import { readState, sweep, writeState } from '../src/store/journal.js';
+import { known } from '../src/setup/base.js';
+import { type Manifest, manifestDigest } from '../src/run/manifest.js';
+import { epochBatches } from '../src/recursion/leaves.js';
+import { setup } from '../src/setup/run.js';
+import type { StepProof } from '../src/run/commitments.js';
+import { readProofFile } from '../src/store/proof.js';
 import {
   type NodeFile,
   decodeFolded,
@@ -20,12 +20,12 @@ import {
   joinLosses,
   writeFolded,
   writeNode,
-} from '../src/aggregate/tree/file.js';
-import { checkJoin } from '../src/aggregate/tree/join.js';
-import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/aggregate/tree/keep.js';
-import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/aggregate/tree/prove.js';
-import { InputError } from '../src/io/errors.js';
-import { runSchema } from '../src/policy/runfile.js';
+} from '../src/artifact/folded.js';
+import { checkJoin } from '../src/prove/neighbours.js';
+import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/store/nodes.js';
+import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/prove/range.js';
+import { InputError } from '../src/errors.js';
+import { runSchema } from '../src/setup/runfile.js';
 import { ACC_WORDS, STATE_WORDS } from '../src/tensor/state-layout.js';
 import { VerificationError } from '../src/transcript/index.js';
 

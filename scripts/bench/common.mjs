@@ -7,7 +7,7 @@ import { initialMaster } from '../../dist/model/init.js';
 import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
-import { scheduleRows } from '../../dist/policy/schedule.js';
+import { scheduleRows } from '../../dist/run/schedule.js';
 import { makePlan } from '../../dist/tensor/plan.js';
 import { stateRate } from '../../dist/tensor/state-layout.js';
 

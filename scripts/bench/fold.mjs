@@ -1,7 +1,7 @@
 // What verifying a proof inside a circuit takes: permutations of one step proof for one and for thirty layers, rows and cells of the circuits that
 // fold it. Shapes alone, nothing is proven; node scripts/bench-fold.mjs proves two steps and folds them, scripts/bench-run.mjs whole runs.
-import { recursionClass } from '../../dist/aggregate/recursion/class.js';
-import { programsDigest } from '../../dist/aggregate/recursion/statement.js';
+import { recursionClass } from '../../dist/recursion/class.js';
+import { programsDigest } from '../../dist/recursion/statement.js';
 import { BITS, SMOLLM2, STORIES, planOf, say, stepProgram } from './common.mjs';
 import { counts } from './counts.mjs';
 

@@ -9,7 +9,7 @@ import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.j
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../../dist/optim/reference.js';
-import { scheduleRows } from '../../dist/policy/schedule.js';
+import { scheduleRows } from '../../dist/run/schedule.js';
 import { FloatReading } from '../../dist/tensor/float.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
 import { makePlan } from '../../dist/tensor/plan.js';

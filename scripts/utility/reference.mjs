@@ -7,7 +7,7 @@ import { DEFAULT_NUMBERS, llamaProgram, weightFrac } from '../../dist/model/llam
 import { batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../../dist/optim/reference.js';
-import { scheduleRows } from '../../dist/policy/schedule.js';
+import { scheduleRows } from '../../dist/run/schedule.js';
 import { IntegerReading } from '../../dist/tensor/integer.js';
 import { RoundedReading, roundedTensors } from './formats.mjs';
 import { fixtures, out, save, stories } from './lib.mjs';

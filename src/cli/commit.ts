@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { difference, manifestDigest, manifestJson } from '../aggregate/manifest.js';
-import { setup } from '../aggregate/setup.js';
-import { InputError } from '../io/errors.js';
+import { difference, manifestDigest, manifestJson } from '../run/manifest.js';
+import { setup } from '../setup/run.js';
+import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/safetensors.js';
 import { drawSalt } from '../policy/dataset.js';
-import { readRun } from '../policy/runfile.js';
+import { readRun } from '../setup/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
 
 /** Commits base, data and settings: RUN/out/manifest.json. The salt of an earlier commitment is kept. */

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type Manifest, difference, manifestDigest, parseManifest } from '../aggregate/manifest.js';
-import { type Setup, setup } from '../aggregate/setup.js';
-import { InputError } from '../io/errors.js';
+import { type Manifest, difference, manifestDigest, parseManifest } from '../run/manifest.js';
+import { type Setup, setup } from '../setup/run.js';
+import { InputError } from '../errors.js';
 import { readJson } from '../io/json.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { threadedKernels } from '../kernels/threads.js';
-import { readRun } from '../policy/runfile.js';
+import { readRun } from '../setup/runfile.js';
 import { UsageError } from './errors.js';
 import type { Progress } from './progress.js';
 

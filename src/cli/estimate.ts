@@ -1,17 +1,17 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { dirname } from 'node:path';
-import { type Units, calibrate } from '../aggregate/calibrate.js';
-import { type FoldEstimate, estimateFold, foldSeconds } from '../aggregate/estimate-fold.js';
-import { type Estimate, estimateRun, runMemory } from '../aggregate/estimate.js';
-import type { Setup } from '../aggregate/setup.js';
-import { setup } from '../aggregate/setup.js';
-import type { Facts } from '../aggregate/recursion/run.js';
-import type { RecursionClass } from '../aggregate/recursion/class.js';
-import { circuitsOf } from '../aggregate/tree/circuits.js';
-import { DiskFullError } from '../io/errors.js';
+import { type Units, calibrate } from '../estimate/calibrate.js';
+import { type FoldEstimate, estimateFold, foldSeconds } from '../estimate/fold.js';
+import { type Estimate, estimateRun, runMemory } from '../estimate/steps.js';
+import type { Setup } from '../setup/run.js';
+import { setup } from '../setup/run.js';
+import type { Facts } from '../recursion/leaves.js';
+import type { RecursionClass } from '../recursion/class.js';
+import { circuitsOf } from '../recursion/circuits.js';
+import { DiskFullError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { readRun } from '../policy/runfile.js';
+import { readRun } from '../setup/runfile.js';
 import type { MemoryForecast } from '../tensor/memory.js';
 import {
   type ProverOptions,

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { InputError } from '../io/errors.js';
+import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/safetensors.js';
-import { runTemplate } from '../policy/runfile.js';
+import { runTemplate } from '../setup/runfile.js';
 import type { Result } from './common.js';
 
 /** Writes RUN/run.yaml with every key and default; paths become relative to RUN. */

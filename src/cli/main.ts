@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { sweep } from '../aggregate/files.js';
+import { sweep } from '../store/journal.js';
 
 /* The main thread answers signals and writes; the command itself runs in worker.ts. */
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
-import type { Ledger } from '../aggregate/ledger.js';
-import type { Manifest } from '../aggregate/manifest.js';
+import type { Ledger } from '../run/ledger.js';
+import type { Manifest } from '../run/manifest.js';
 import { bitsText } from './common.js';
 import { PolicyError, UsageError } from './errors.js';
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { frozenOf, mergeRun, proveStep } from '../aggregate/chain.js';
-import type { Estimate } from '../aggregate/estimate.js';
-import { dropProofs, orTorn, readProof, readState, writeProof } from '../aggregate/files.js';
-import { writePack } from '../aggregate/pack.js';
-import type { Setup } from '../aggregate/setup.js';
-import type { StepProof } from '../aggregate/state.js';
-import { InputError } from '../io/errors.js';
+import { frozenOf, mergeRun, proveStep } from '../prove/step.js';
+import type { Estimate } from '../estimate/steps.js';
+import { dropProofs, orTorn, readProof, readState, writeProof } from '../store/journal.js';
+import { writePack } from '../artifact/pack.js';
+import type { Setup } from '../setup/run.js';
+import type { StepProof } from '../run/commitments.js';
+import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';

@@ -1,9 +1,9 @@
-import { manifestDigest } from '../aggregate/manifest.js';
+import { manifestDigest } from '../run/manifest.js';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { meanLoss, runStep } from '../aggregate/chain.js';
-import { type Entry, orTorn, readState, sweep, writeState } from '../aggregate/files.js';
-import type { Setup } from '../aggregate/setup.js';
+import { meanLoss, runStep } from '../prove/step.js';
+import { type Entry, orTorn, readState, sweep, writeState } from '../store/journal.js';
+import type { Setup } from '../setup/run.js';
 import { modelCard, writeAdapter } from '../io/peft.js';
 import { unflattenGroup } from '../model/step.js';
 import { OverflowError } from '../tensor/integer.js';

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { DiskFullError, InputError, reason } from './errors.js';
+import { DiskFullError, InputError, reason } from '../errors.js';
 
 /**
  * Writes `parts` one after another beside the target, flushes, renames: a reader sees the old file or the whole new one. Throws

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { quantizeBase } from '../model/base.js';
 import { parseConfig } from './config.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 import { loadBase, openBase } from './hf.js';
 import { expectedShapes } from './names.js';
 import { type Tensor, writeSafetensors } from './safetensors.js';

@@ -2,7 +2,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoundedTemplate, TemplateBudgetError, templateBudget } from './bounded-template.js';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { isObject, readJson, utf8 } from './json.js';
 
 export interface Message {

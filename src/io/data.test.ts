@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { type DataOptions, type DataResult, type DataSpec, TextCodec, loadData } from './data.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 import { MAX_LINE } from './jsonl.js';
 
 const root = mkdtempSync(join(tmpdir(), 'certune-data-'));

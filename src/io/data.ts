@@ -1,5 +1,5 @@
 import type { TextCodec } from './codec.js';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { CONVERTERS, converterOf } from './formats.js';
 import { type LineProblem, readLines } from './jsonl.js';
 

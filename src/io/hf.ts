@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RealWeights, Rope } from '../model/base.js';
 import { type LlamaShape, weightFrac } from '../model/llama.js';
 import { type ModelConfig, ids, parseConfig } from './config.js';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { isObject, readJson } from './json.js';
 import { type Slot, strangeTensor, weightSlots } from './names.js';
 import { SafetensorsFile } from './safetensors.js';

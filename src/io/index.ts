@@ -1,4 +1,4 @@
-export * from './errors.js';
+export * from '../errors.js';
 export * from './safetensors.js';
 export * from './config.js';
 export * from './hf.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 
 /** What JSON.parse accepts and hides: an object that has a key twice, numbers that are no plain naturals. */
 export interface JsonScan {

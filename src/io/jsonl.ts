@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { isObject, scanJson, utf8 } from './json.js';
 
 /** One line of a file that is not what it should be. */

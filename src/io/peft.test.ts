@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
 import { computeCopy } from '../model/init.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 import {
   type AdapterMeta,
   adapterConfig,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { projectionSize } from '../model/init.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
 import { ADAMW } from '../optim/adamw.js';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { readJson } from './json.js';
 import { moduleOf } from './names.js';
 import { type Tensor, readSafetensors, writeAtomic, writeSafetensors } from './safetensors.js';

@@ -1,5 +1,5 @@
 import { type Stats, closeSync, constants, fstatSync, openSync, opendirSync, readSync, statSync } from 'node:fs';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 
 /*
  * The one way in which files are read. A file comes from anyone: it may be a device, a pipe or a folder behind a link, larger than memory, or it may grow while

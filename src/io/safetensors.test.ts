@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { decode } from './dtype.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 import { scanJson } from './json.js';
 import { MAX_HEADER, headerLength, parseHeader, HeaderError } from './safetensors-header.js';
 import { SafetensorsFile, type Tensor, readSafetensors, writeSafetensors } from './safetensors.js';

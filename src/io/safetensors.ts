@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { writeAtomic } from './atomic.js';
 import { decode } from './dtype.js';
-import { InputError, reason } from './errors.js';
+import { InputError, reason } from '../errors.js';
 import { HeaderError, type TensorInfo, WIDTH, headerLength, parseHeader } from './safetensors-header.js';
 
 export { writeAtomic } from './atomic.js';

@@ -1,5 +1,5 @@
 import { blake3 } from '@noble/hashes/blake3.js';
-import { InputError } from '../io/errors.js';
+import { InputError } from '../errors.js';
 
 /** Name and version of the sampler below, for the manifest and its own streams. */
 export const SAMPLER = 'certune/sampler/1';

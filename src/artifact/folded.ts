@@ -1,0 +1,178 @@
+import canonicalize from 'canonicalize';
+import { createHash } from 'node:crypto';
+import { P } from '../field/goldilocks.js';
+import { writeAtomic } from '../io/atomic.js';
+import { InputError } from '../errors.js';
+import { Body, checkHeader, headerLine } from './header.js';
+import { type Manifest, parseManifest } from '../run/manifest.js';
+import { toBytes } from './words.js';
+
+/*
+ * Two files of a folded run, each complete in itself: manifest, published key, losses, statement and proof.
+ *
+ *   certune-node         a node of the tree: a range of the run, an epoch, or one of those that lie beside the run while it is proved
+ *   certune-folded-run   the end: the whole run
+ *
+ * Nothing in them is believed: the reader checks shapes, src/verify/folded.ts the rest.
+ */
+
+/** A place in a run: before part `part` of step `step` (micro-batches in order, then the update); part 0 is where a step begins. */
+export interface Place {
+  readonly step: number;
+  readonly part: number;
+}
+/** Targets and losses of a step that a proof covers: all of its micro-batches, or the first or last ones where the proof begins or ends inside. */
+export interface StepLosses {
+  readonly step: number;
+  readonly targets: number;
+  readonly losses: readonly bigint[];
+}
+/** A proof with its statement as words. */
+export interface Proven {
+  readonly statement: readonly bigint[];
+  readonly proof: BigUint64Array;
+}
+
+/** The end's proof, with the opening of its own columns. */
+export interface Ended extends Proven {
+  readonly opening: BigUint64Array;
+}
+
+/** What both files hold. */
+export interface Sealed {
+  readonly manifest: Manifest;
+  /** Published verification key, as JSON. */ readonly key: Readonly<Record<string, unknown>>;
+  readonly losses: readonly StepLosses[];
+  readonly statement: readonly bigint[];
+  readonly proof: BigUint64Array;
+}
+/** The end of a run: `opening` is that of the end's own columns. */
+export interface FoldedRun extends Sealed {
+  readonly opening: BigUint64Array;
+}
+export interface NodeFile extends Sealed {
+  readonly from: Place;
+  readonly to: Place;
+}
+
+export const NODE_TYPE = 'certune-node';
+export const NODE_VERSION = 2;
+export const FOLDED_TYPE = 'certune-folded-run';
+export const FOLDED_VERSION = 2;
+/** No proof has as many words. */
+const MOST = 2 ** 24;
+
+/** Header and body of both kinds. */
+function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Buffer {
+  const body = Buffer.concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof), toBytes(opening)]),
+    head = {
+      ...fields,
+      manifest: x.manifest,
+      key: x.key,
+      losses: x.losses.map((l) => [l.step, l.targets, ...l.losses.map(String)]),
+      statement: x.statement.length,
+      proof: x.proof.length,
+      sha256: createHash('sha256').update(body).digest('hex'),
+    };
+  return Buffer.concat([Buffer.from(`${canonicalize(head)}\n`), body]);
+}
+export const encodeNode = (x: NodeFile): Buffer =>
+  encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
+export const encodeFolded = (x: FoldedRun): Buffer =>
+  encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: x.opening.length }, x.opening);
+
+const COMMON = ['key', 'losses', 'manifest', 'proof', 'sha256', 'statement'];
+const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
+
+function decode(
+  file: string,
+  b: Uint8Array,
+  type: string,
+  version: number,
+  more: readonly string[],
+): FoldedRun & { head: Record<string, unknown> } {
+  const bad = (why: string): never => {
+    throw new InputError(file, [why], 'not a Certune proof, or a damaged one');
+  };
+  const line = headerLine(file, b),
+    { head } = line;
+  checkHeader(file, line, { type, version, keys: [...COMMON, ...more] });
+  const manifest = parseManifest(file, head['manifest']),
+    { key, losses, statement, proof, opening = 0 } = head;
+  if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
+  if (!size(statement) || !size(proof) || !size(opening)) return bad('malformed lengths');
+  if (!Array.isArray(losses)) return bad('malformed losses');
+  const { steps, batch, microBatch } = manifest.config.train,
+    micros = Math.ceil(batch / Math.min(batch, microBatch));
+  const list = losses.map((l: unknown): StepLosses => {
+    if (!Array.isArray(l) || l.length < 2 || l.length > 2 + micros || !size(l[0]) || !size(l[1]) || l[0] >= steps)
+      return bad('malformed losses');
+    const values = l.slice(2).map((v: unknown) => {
+      if (typeof v !== 'string' || !/^(0|-?[1-9]\d{0,18})$/.test(v) || BigInt.asIntN(64, BigInt(v)) !== BigInt(v))
+        return bad('malformed loss');
+      return BigInt(v);
+    });
+    return { step: l[0], targets: l[1], losses: values };
+  });
+  if (list.some((l, i) => l.step !== list[0].step + i)) return bad('losses are not of steps in order');
+  const body = new Body(file, b, line.body),
+    words = [...body.take(statement)];
+  if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');
+  const out = {
+    manifest,
+    key: key as Record<string, unknown>,
+    losses: list,
+    statement: words,
+    proof: body.take(proof),
+    opening: body.take(opening),
+    head,
+  };
+  body.end();
+  if (createHash('sha256').update(b.subarray(line.body)).digest('hex') !== head['sha256']) return bad('does not match its digest');
+  return out;
+}
+
+const place = (x: unknown): Place | undefined =>
+  Array.isArray(x) && x.length === 2 && x.every(size) ? { step: x[0] as number, part: x[1] as number } : undefined;
+export const before = (a: Place, b: Place): boolean => a.step < b.step || (a.step === b.step && a.part < b.part);
+export const samePlace = (a: Place, b: Place): boolean => a.step === b.step && a.part === b.part;
+/** "3" where step 3 begins, "3.2" before its third part. */
+export const placeText = (p: Place): string => (p.part ? `${p.step}.${p.part}` : `${p.step}`);
+
+/** Reads a node from hostile bytes. Throws InputError, VersionError; verifies nothing. */
+export function decodeNode(file: string, b: Uint8Array): NodeFile {
+  const { head, opening: _, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
+    from = place(head['from']),
+    to = place(head['to']);
+  if (!from || !to || !before(from, to) || to.step > x.manifest.config.train.steps)
+    throw new InputError(file, ['malformed range'], 'not a Certune proof, or a damaged one');
+  return { ...x, from, to };
+}
+
+/** Reads a folded run from hostile bytes. Throws InputError, VersionError; verifies nothing. */
+export function decodeFolded(file: string, b: Uint8Array): FoldedRun {
+  const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, ['opening']);
+  if (x.losses.length !== x.manifest.config.train.steps)
+    throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');
+  return x;
+}
+
+export const writeNode = (file: string, x: NodeFile): number => write(file, encodeNode(x));
+export const writeFolded = (file: string, x: FoldedRun): number => write(file, encodeFolded(x));
+function write(file: string, b: Buffer): number {
+  writeAtomic(file, b);
+  return b.length;
+}
+
+/** Losses of two neighbouring ranges: a step that both cover in part is one entry. Throws RangeError where they are no neighbours. */
+export function joinLosses(a: readonly StepLosses[], b: readonly StepLosses[]): StepLosses[] {
+  const last = a[a.length - 1],
+    [first, ...rest] = b;
+  if (!last || !first) return [...a, ...b];
+  if (last.step === first.step) {
+    if (last.targets !== first.targets) throw new RangeError(`step ${last.step} has ${last.targets} targets and ${first.targets}`);
+    return [...a.slice(0, -1), { ...last, losses: [...last.losses, ...first.losses] }, ...rest];
+  }
+  if (first.step !== last.step + 1) throw new RangeError(`losses of step ${first.step} follow those of step ${last.step}`);
+  return [...a, ...b];
+}

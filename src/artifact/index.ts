@@ -1,0 +1,2 @@
+export * from './folded.js';
+export * from './pack.js';

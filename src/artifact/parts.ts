@@ -1,0 +1,55 @@
+import { P } from '../field/goldilocks.js';
+import { LEFT, LEFT_WORDS, type ProofPart, type StepProof } from '../run/commitments.js';
+
+/** A part's header: state commitments as decimal strings, loss, number of words. */
+export interface PartHeader {
+  readonly kind: ProofPart['kind'];
+  readonly state: Readonly<Record<string, readonly string[]>>;
+  readonly loss: string;
+  readonly words: number;
+}
+
+export const partHeaders = (p: StepProof): PartHeader[] =>
+  p.parts.map((x) => ({
+    kind: x.kind,
+    state: Object.fromEntries(Object.entries(x.roots).map(([c, r]) => [c, r.map(String)])),
+    loss: x.loss.toString(),
+    words: x.proof.length,
+  }));
+
+/** No part of any shape has as many words. */
+const MOST_WORDS = 2 ** 26;
+
+/** Reads hostile part headers; `bad` throws the caller's error, `take` delivers the words of the next part. */
+export function readParts(raw: unknown, bad: (why: string) => never, take: (words: number) => BigUint64Array): ProofPart[] {
+  if (!Array.isArray(raw)) return bad('a step has no parts');
+  return raw.map((x: Record<string, unknown> | null): ProofPart => {
+    if (!x || typeof x !== 'object') return bad('a part is not an object');
+    const kind = x['kind'];
+    if (Object.keys(x).sort().join() !== 'kind,loss,state,words') return bad('a part has other keys than it should');
+    if (kind !== 'step' && kind !== 'micro' && kind !== 'update') return bad('part of unknown kind');
+    const given = x['state'] as Record<string, unknown> | null,
+      words = x['words'],
+      loss = x['loss'];
+    if (typeof words !== 'number' || !Number.isSafeInteger(words) || words < 0 || words > MOST_WORDS)
+      return bad('malformed number of words');
+    if (typeof loss !== 'string' || !/^(0|-?[1-9]\d{0,18})$/.test(loss) || BigInt.asIntN(64, BigInt(loss)) !== BigInt(loss))
+      return bad('malformed loss');
+    if (!given || typeof given !== 'object' || Object.keys(given).sort().join() !== [...LEFT[kind]].sort().join())
+      return bad(`a part of kind ${kind} leaves ${LEFT[kind].join(', ')}`);
+    const roots = Object.fromEntries(
+      LEFT[kind].map((c) => {
+        const r = given[c];
+        if (!Array.isArray(r) || r.length !== LEFT_WORDS[c]) return bad(`malformed state commitment ${c}`);
+        return [
+          c,
+          r.map((y: unknown) => {
+            if (typeof y !== 'string' || !/^(0|[1-9]\d{0,19})$/.test(y) || BigInt(y) >= P) return bad(`word of ${c} is not canonical`);
+            return BigInt(y);
+          }),
+        ];
+      }),
+    );
+    return { kind, roots, loss: BigInt(loss), proof: take(words) };
+  });
+}

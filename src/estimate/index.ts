@@ -1,0 +1,4 @@
+export * from './calibrate.js';
+export * from './counts.js';
+export * from './fold.js';
+export * from './steps.js';

@@ -1,0 +1,142 @@
+import { type Manifest, manifestDigest } from '../run/manifest.js';
+import type { StepProof } from '../run/commitments.js';
+import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
+import { type LeafWork, grow } from './tree.js';
+import { Files } from '../store/nodes.js';
+
+/** A leaf of a range: which parts of which steps it verifies, where it begins and ends. */
+export interface LeafRange {
+  /** Number of its circuit. */ readonly kind: number;
+  readonly parts: readonly { readonly step: number; readonly part: number }[];
+  readonly from: Place;
+  readonly to: Place;
+}
+
+/** The recursion of one run, as the tree uses it: src/prove/recursion.ts binds the real one. */
+export interface Recursion {
+  readonly manifest: Manifest;
+  /** Published verification key, and its digest. */ readonly key: Readonly<Record<string, unknown>>;
+  readonly keyDigest: string;
+  digestOf(key: Readonly<Record<string, unknown>>): string;
+  /** Leaves of the steps from .. to - 1, in order; none straddles an epoch. */ leaves(from: number, to: number): readonly LeafRange[];
+  /** Proves a leaf from the proofs of its steps; the losses are those of its parts. */ leaf(
+    range: LeafRange,
+    steps: readonly StepProof[],
+  ): Proven;
+  fold(left: Proven, right: Proven): Proven;
+  end(node: Proven): Ended;
+  /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
+}
+
+/** Told of work as it goes: what begins, and the phases of it. */
+export interface Watcher {
+  readonly begin?: (what: 'step' | 'leaf' | 'fold' | 'end', text: string) => void;
+  readonly done?: (what: 'step' | 'leaf' | 'fold' | 'end') => void;
+  /** A node over so many steps and leaves was found finished. */
+  readonly found?: (steps: number, leaves: number) => void;
+  /** Of files that are made again. */ readonly again: (e: Error) => void;
+}
+
+/** Leaves with the epochs that they lie in. Throws RangeError where one straddles two. */
+export function leafWork(leaves: readonly LeafRange[], perEpoch: number): LeafWork[] {
+  return leaves.map(({ parts, from, to }) => {
+    const epoch = Math.floor(from.step / perEpoch),
+      end = (epoch + 1) * perEpoch;
+    if (to.step > end || (to.step === end && to.part > 0))
+      throw new RangeError(`a leaf of the steps ${from.step} to ${to.step} straddles two epochs`);
+    return {
+      steps: [...new Set(parts.map((p) => p.step))],
+      epoch,
+      first: from.part === 0 && from.step % perEpoch === 0,
+      last: to.step === end,
+    };
+  });
+}
+
+/** Losses of the parts of a leaf. */
+export function leafLosses(range: LeafRange, proofs: readonly StepProof[], targets: (step: number) => number): StepLosses[] {
+  const out: { step: number; targets: number; losses: bigint[] }[] = [];
+  for (const { step, part } of range.parts) {
+    const p = proofs.find((x) => x.step === step)!.parts[part];
+    if (out[out.length - 1]?.step !== step) out.push({ step, targets: targets(step), losses: [] });
+    if (p.kind !== 'update') out[out.length - 1].losses.push(p.loss);
+  }
+  return out;
+}
+
+export interface RangeOptions {
+  readonly out: string;
+  readonly recursion: Recursion;
+  /** Steps from .. to - 1. */ readonly from: number;
+  readonly to: number;
+  readonly perEpoch: number;
+  /** Proves a step from the journal. */ readonly step: (step: number) => StepProof;
+  readonly targets: (step: number) => number;
+  readonly watch: Watcher;
+  /** Step proofs that are there already. */ readonly steps?: readonly StepProof[];
+}
+
+/** Proves a range of a run as one node; goes on with whatever lies finished under `out`. */
+export function proveRange(o: RangeOptions): NodeFile {
+  const { recursion: r, watch } = o,
+    { manifest, key } = r,
+    ranges = r.leaves(o.from, o.to),
+    places: Place[] = [...ranges.map((x) => x.from), ranges[ranges.length - 1].to],
+    keep = new Files({
+      out: o.out,
+      manifest: manifestDigest(manifest),
+      key: r.keyDigest,
+      keyDigest: (k) => r.digestOf(k),
+      places,
+      check: (n) => r.check(n),
+      again: watch.again,
+      found: (n, t) => watch.found?.(n.to.step - n.from.step, t.to - t.from),
+      ...(o.steps ? { steps: o.steps } : {}),
+    });
+  const made = <T>(what: 'step' | 'leaf' | 'fold', text: string, f: () => T): T => {
+    watch.begin?.(what, text);
+    const x = f();
+    watch.done?.(what);
+    return x;
+  };
+  return grow<StepProof, NodeFile>(
+    leafWork(ranges, o.perEpoch),
+    {
+      step: (s) => made('step', `step ${s}`, () => o.step(s)),
+      leaf: (i, proofs) =>
+        made('leaf', rangeText(places[i], places[i + 1]), () => ({
+          manifest,
+          key,
+          from: places[i],
+          to: places[i + 1],
+          losses: leafLosses(ranges[i], proofs, o.targets),
+          ...r.leaf(ranges[i], proofs),
+        })),
+      fold: (_t, a, b) => made('fold', rangeText(a.from, b.to), () => foldNodes(r, a, b)),
+    },
+    keep,
+  );
+}
+
+/** "step 3" or "steps 3 to 6", the last one included. */
+export function rangeText(from: Place, to: Place): string {
+  const last = to.part ? to.step : to.step - 1;
+  return last === from.step ? `step ${from.step}` : `steps ${from.step} to ${last}`;
+}
+
+export const foldNodes = (r: Pick<Recursion, 'fold' | 'manifest' | 'key'>, a: NodeFile, b: NodeFile): NodeFile => ({
+  manifest: r.manifest,
+  key: r.key,
+  from: a.from,
+  to: b.to,
+  losses: joinLosses(a.losses, b.losses),
+  ...r.fold(a, b),
+});
+
+/** The end proof of a node over the whole run. */
+export const endOf = (r: Pick<Recursion, 'end' | 'manifest' | 'key'>, n: NodeFile): FoldedRun => ({
+  manifest: r.manifest,
+  key: r.key,
+  losses: n.losses,
+  ...r.end(n),
+});

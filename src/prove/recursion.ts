@@ -1,0 +1,108 @@
+import type { Kernels } from '../kernels/runtime.js';
+import type { AdapterState } from '../model/step.js';
+import type { RecursionClass } from '../recursion/class.js';
+import type { Before } from '../recursion/leaf.js';
+import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
+import { type Facts, epochBatches, leafRanges, partPublics, partStatement, stepKinds } from '../recursion/leaves.js';
+import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
+import { verifyNode } from '../verify/nodes.js';
+import type { Setup } from '../setup/run.js';
+import { type StepProof, frozenOf, stateCommitment } from '../run/commitments.js';
+import { type Circuits, digestOf, flat, nodeOf } from '../recursion/circuits.js';
+import type { LeafRange, Recursion } from './range.js';
+
+/** The stack of the base's integers, outside of the kernels' memory. */
+export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): Stack {
+  const m = k.mark(),
+    fz = frozenOf(k, s),
+    base = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
+  k.release(m);
+  return base;
+}
+
+/** What folding takes: circuits and the base. */
+export function folding(
+  k: Kernels,
+  f: Facts,
+  { cls, keys, digest }: Circuits,
+  base: Stack,
+  o: NodeOptions = {},
+): Omit<Recursion, 'leaves' | 'leaf'> {
+  return {
+    manifest: f.manifest,
+    key: { ...keys.published },
+    keyDigest: digest,
+    digestOf,
+    fold: (a, b) => flat(cls, proveFold(k, cls, keys, base, [nodeOf(cls, a), nodeOf(cls, b)], o)),
+    end: (n) => {
+      const { statement, proof, opening } = proveEnd(k, cls, keys, base, nodeOf(cls, n), o);
+      return { statement: encode(statement, endLayout()), proof, opening };
+    },
+    check: (n) => {
+      verifyNode(k, cls, nodeOf(cls, n));
+    },
+  };
+}
+
+/** Leaves of a range of steps with the places where they begin and end. */
+export const placedLeaves = (c: RecursionClass, f: Facts, from: number, to: number): LeafRange[] =>
+  leafRanges(c, f, from, to).map(({ kind, parts }) => {
+    const { step, part } = parts[parts.length - 1],
+      ends = part + 1 === stepKinds(f, step).length;
+    return { kind, parts, from: parts[0], to: ends ? { step: step + 1, part: 0 } : { step, part: part + 1 } };
+  });
+
+/**
+ * The recursion of a run whose data are at hand. `losses` are those of the micro-batches of every step before the end of what is proven; `states` gives the state
+ * before a step.
+ */
+export function recursionOf(
+  k: Kernels,
+  s: Setup,
+  c: Circuits,
+  losses: readonly (readonly bigint[])[],
+  states: (step: number) => AdapterState,
+  o: NodeOptions = {},
+): Recursion {
+  const base = baseStack(k, s),
+    epoch = BigInt(epochBatches(s.manifest)),
+    context = { frozen: base.digest, zeroAcc: c.zeroAcc };
+  // Leaves come in order: the place and the commitments with which the last one ended are at hand for the next.
+  let standing: { readonly at: Standing; readonly step: number; readonly part: number } = { at: START, step: 0, part: 0 },
+    left: { readonly step: number; readonly s: readonly bigint[] } | undefined;
+  const placeAt = (step: number, part: number): Standing => {
+    if (standing.step > step || (standing.step === step && standing.part > part)) standing = { at: START, step: 0, part: 0 };
+    while (standing.step < step || standing.part < part) {
+      const { kind, program, publics } = partPublics(s, standing.step, standing.part, losses[standing.step][standing.part] ?? 0n),
+        at = advance(kind, program, epoch, standing.at, publics),
+        ends = standing.part + 1 === stepKinds(s, standing.step).length;
+      standing = ends ? { at, step: standing.step + 1, part: 0 } : { at, step: standing.step, part: standing.part + 1 };
+    }
+    return standing.at;
+  };
+  const before = ({ step, part }: { step: number; part: number }, proofs: readonly StepProof[]): Before => {
+    const state = left?.step === step ? undefined : states(step);
+    return {
+      place: placeAt(step, part),
+      s: state ? stateCommitment(k, s, 'sIn', state) : left!.s,
+      a: part === 0 ? c.zeroAcc : proofs.find((p) => p.step === step)!.parts[part - 1].roots['aOut'],
+    };
+  };
+  return {
+    ...folding(k, s, c, base, o),
+    leaves: (from, to) => placedLeaves(c.cls, s, from, to),
+    leaf: (r, proofs) => {
+      const start = before(r.from, proofs);
+      let at = start;
+      const parts = r.parts.map(({ step, part }) => {
+        const p = proofs.find((x) => x.step === step)!.parts[part],
+          { statement, after } = partStatement(s, context, at, step, part, p);
+        at = after;
+        return { proof: p.proof, statement };
+      });
+      if (r.to.part === 0) left = { step: r.to.step, s: at.s };
+      else if (left?.step !== r.to.step) left = { step: r.to.step, s: start.s };
+      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset: s.root, epoch }, o));
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import { CircuitChannel, KINDS } from '../circuit/channel.js';
+import { type Circuit, type Heights, circuitProgram, fixedColumns, heightsOf } from '../circuit/program.js';
+import { type Plan, type ProofOptions, hashOf, makePlan } from '../tensor/plan.js';
+import { settleShape } from './settle-shape.js';
+import { END_WEIGHT, type EndShape, endCircuit } from './end.js';
+import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
+import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
+
+/** Version of the circuits of recursion: a change of any fixed column must raise it. */
+export const RECURSION_VERSION = 2;
+
+/** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
+const END_RATE = 4;
+
+/** Most program proofs in one leaf. */
+const MOST = 16;
+
+/** Fold, leaves and end of a run: the nodes share one program (heights, columns, constraints), the end has its own. */
+export interface RecursionClass {
+  readonly plan: Plan;
+  readonly run: RunShape;
+  readonly leaves: readonly LeafShape[];
+  readonly child: ChildShape;
+  /** By kind: the fold, then the leaves. */ readonly circuits: readonly Circuit[];
+  readonly end: { readonly plan: Plan; readonly shape: EndShape; readonly circuit: Circuit };
+  /** Rows in use, by circuit and kind, the end last; permutations are P and M. */ readonly rows: readonly Heights[];
+}
+
+/** One kind of program proof of a run, and the lengths of the rows in which they come (steps of an epoch, micro-batches of a step). */
+export interface LeafWish {
+  readonly kind: LeafShape['kind'];
+  readonly plan: Plan;
+  readonly rows: readonly number[];
+}
+
+const record = (f: (ch: CircuitChannel) => void): CircuitChannel => {
+  const ch = new CircuitChannel();
+  f(ch);
+  return ch;
+};
+const most = (a: Heights, b: Heights): Heights => Object.fromEntries(KINDS.map((k) => [k, Math.max(a[k], b[k])])) as unknown as Heights;
+const fits = (a: Heights, b: Heights): boolean => KINDS.every((k) => a[k] <= b[k]);
+const exact = (ch: CircuitChannel): Heights =>
+  Object.fromEntries(
+    KINDS.map((k) => [k, k === 'S' ? ch.rows.S.from.length : k === 'P' || k === 'M' ? ch.rows[k].out.length : ch.rows[k].value.length]),
+  ) as unknown as Heights;
+
+/** Leaves and folds when rows of these lengths are cut into pieces of `count`, and what is left one by one. */
+const nodes = (rows: readonly number[], count: number): number => 2 * rows.reduce((n, x) => n + Math.floor(x / count) + (x % count), 0) - 1;
+
+/** Committed cells per row of each kind, multiplicities included (docs/protocol.md, section 10): what a node's proof costs grows with them. */
+const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 260, M: 245, U: 2, Q: 3, G: 5 };
+export const nodeCells = (h: Heights): number => KINDS.reduce((n, k) => n + CELLS[k] * h[k], 0);
+
+/**
+ * The height class of a run: the least heights (in the order of this search) that hold a leaf of one program proof of every kind and a fold of two proofs
+ * of that same class; the fold's own rows depend on the heights only through logarithms, so that the search ends after a few rounds. Then so many program proofs
+ * share a leaf that cells per node times number of nodes is least. Poseidon2 only.
+ */
+export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly LeafWish[], options: ProofOptions): RecursionClass {
+  if (wishes.some((w) => hashOf(w.plan) !== 'poseidon2')) throw new RangeError('circuits verify proofs whose hash is Poseidon2');
+  let leaves: LeafShape[] = wishes.map(({ kind, plan }) => ({ kind, plan, count: 1 })),
+    found = search(run, leaves, options);
+  const shared = wishes.flatMap((w, i): LeafShape[] => {
+    let count = 1,
+      cost = nodeCells(found.heights) * nodes(w.rows, 1);
+    for (let n = 2; n <= Math.min(MOST, Math.max(...w.rows)); n++) {
+      const shape = { ...leaves[i], count: n },
+        cells = nodeCells(most(found.heights, heightsOf(record((ch) => leafCircuit(ch, found.run, shape, 1)))));
+      // Every fold pays for what a leaf needs beyond it, in time and in memory.
+      if (cells > 1.25 * nodeCells(found.heights)) break;
+      if (cells * nodes(w.rows, n) >= cost) continue;
+      count = n;
+      cost = cells * nodes(w.rows, n);
+    }
+    return count > 1 ? [{ ...leaves[i], count }] : [];
+  });
+  if (shared.length) {
+    leaves = leaves.flatMap((l) => [...shared.filter((x) => x.kind === l.kind), l]);
+    found = search(run, leaves, options, found.heights);
+  }
+  const { plan, heights, channels } = found,
+    circuits = channels.map((ch) => ({ heights, program: plan.program, fixed: fixedColumns(ch, heights) }));
+  const child: ChildShape = { plan, circuits: circuits.length, baseVars: run.baseVars, keyVars: found.run.keyVars };
+  const main = wishes.find((w) => w.plan.frozenVars > 0)!.plan,
+    shape: EndShape = {
+      ...child,
+      keyShape: settleShape(child.keyVars, leaves.length * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells, options),
+      baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options),
+    };
+  const end = record((ch) => endCircuit(ch, shape)),
+    endHeights = heightsOf(end),
+    circuit = { heights: endHeights, program: circuitProgram(endHeights), fixed: fixedColumns(end, endHeights) };
+  return {
+    plan,
+    run: found.run,
+    leaves,
+    child,
+    circuits,
+    end: { plan: makePlan(circuit.program, endOptions(options)), shape, circuit },
+    rows: [...channels, end].map(exact),
+  };
+}
+
+/** Parameters of the end's own proof. */
+export const endOptions = (o: ProofOptions): ProofOptions => ({ ...o, rate: END_RATE, weight: END_WEIGHT });
+
+function search(
+  shape: Omit<RunShape, 'keyVars'>,
+  leaves: readonly LeafShape[],
+  options: ProofOptions,
+  least?: Heights,
+): { run: RunShape; plan: Plan; heights: Heights; channels: CircuitChannel[] } {
+  let keyVars = 16,
+    heights = least;
+  for (let round = 0; round < 12; round++) {
+    const run: RunShape = { ...shape, keyVars },
+      channels = leaves.map((l, i) => record((ch) => leafCircuit(ch, run, l, i + 1)));
+    for (const ch of channels) heights = heights ? most(heights, heightsOf(ch)) : heightsOf(ch);
+    for (;;) {
+      const now: Heights = heights!,
+        plan = makePlan(circuitProgram(now), options);
+      if (plan.frozenVars + KIND_BITS !== keyVars) {
+        keyVars = plan.frozenVars + KIND_BITS;
+        break;
+      }
+      const fold = record((ch) => foldCircuit(ch, { plan, circuits: leaves.length + 1, baseVars: run.baseVars, keyVars }));
+      heights = most(now, heightsOf(fold));
+      if (fits(heights, now)) return { run, plan, heights, channels: [fold, ...channels] };
+    }
+  }
+  throw new Error('no height class holds its own fold');
+}

@@ -1,0 +1,96 @@
+import type { CircuitChannel } from '../circuit/channel.js';
+import type { Plan } from '../tensor/plan.js';
+import { verifyStatement } from '../tensor/verify.js';
+import type { Elem } from '../transcript/arith.js';
+import { mergeClaims } from './merge.js';
+import { ENTER, type Field, LEAVE, type NodeStatement, SHARED, layout } from './statement.js';
+import { type Claim, flat, hints, publish, unflat } from './wires.js';
+
+/*
+ * Fold: verifies two proofs of the plan of its own height class, each under the circuit that its kind names. Key, programs, context, dataset, frozen digest and
+ * batches in an epoch are the parent's, the right child begins where the left one ends: same wires, nothing to compare. Claims on the frozen
+ * stack are merged (one of each child), and likewise those on the fixed columns: the two that verifying the children leaves and the two they carry.
+ *
+ * The stack of fixed columns is that of every circuit of the class in turn, each padded to 2^(keyVars - 2): kind = 2 b1 + b0 is checked by a split, and
+ * (b1, b0) are the first variables of a claim's point. Slots without a circuit are zero columns, under which a program proves anything: a
+ * kind that no circuit has is refused.
+ */
+
+/** What a fold or an end verifies. */
+export interface ChildShape {
+  readonly plan: Plan;
+  /** Number of circuits in the class: the fold and one to three leaves. */ readonly circuits: number;
+  readonly baseVars: number;
+  readonly keyVars: number;
+}
+export type NodeWires = Record<Field, readonly Elem[]>;
+
+/** Variables that a kind takes in front of a point of the fixed columns. */
+export const KIND_BITS = 2;
+
+/** Verifies a child's proof under the circuit that its kind names; the claim on the fixed columns that this leaves. */
+export function verifyChild(ch: CircuitChannel, s: ChildShape, w: NodeWires, proof?: BigUint64Array): Claim {
+  const zero = ch.constant(0n),
+    words = [...layout(s.baseVars, s.keyVars).keys()].flatMap((f) => [...w[f]]),
+    total = s.plan.program.axes['rowU'];
+  const [b0, b1] = ch.split(w.kind[0], s.circuits > 2 ? KIND_BITS : 1),
+    high = b1 ?? zero;
+  if (s.circuits === 3) ch.assertEqual(ch.mul(b0, high), zero, 'kind');
+  while (words.length < total) words.push(zero);
+  ch.open(proof);
+  const { point, value } = verifyStatement(ch, s.plan, {
+    context: Array<Elem>(8).fill(zero),
+    publics: new Map([['public', words]]),
+    frozen: keyWords(w.key, w.kind[0], zero),
+    roots: {},
+  }).take();
+  ch.finish();
+  // Bits as elements that can be taken apart into words.
+  return { point: [ch.compose(high, zero, zero), ch.compose(b0, zero, zero), ...point], value };
+}
+
+/** Frozen digest of a circuit's program: root of all fixed columns, number of the circuit. */
+export const keyWords = <T>(root: readonly T[], kind: T, zero: T): T[] => [...root, kind, zero, zero, zero];
+
+export interface FoldInput {
+  readonly children: readonly { readonly proof: BigUint64Array; readonly statement: NodeStatement }[];
+  readonly mergeBase: BigUint64Array;
+  readonly mergeColumns: BigUint64Array;
+}
+
+export function foldCircuit(ch: CircuitChannel, s: ChildShape, given?: FoldInput): void {
+  const sizes = layout(s.baseVars, s.keyVars),
+    [L, R] = given?.children.map((c) => c.statement) ?? [],
+    all = [...sizes.keys()];
+  const own = (list: readonly Field[], st?: NodeStatement): NodeWires =>
+    Object.fromEntries(list.map((f) => [f, hints(ch, sizes.get(f)!, st?.[f])])) as unknown as NodeWires;
+  const left = own(all, L),
+    same = Object.fromEntries([...SHARED.map((f) => [f, left[f]] as const), ...ENTER.map((f, i) => [f, left[LEAVE[i]]] as const)]),
+    right = {
+      ...own(
+        all.filter((f) => !(f in same)),
+        R,
+      ),
+      ...same,
+    } as NodeWires;
+  const verified = [left, right].map((w, i) => verifyChild(ch, s, w, given?.children[i].proof));
+  const columns = [...verified, unflat(ch, left.columns), unflat(ch, right.columns)];
+  ch.open(given?.mergeBase);
+  const base = mergeClaims(ch, s.baseVars, left.frozen, [unflat(ch, left.base), unflat(ch, right.base)]);
+  ch.finish();
+  ch.open(given?.mergeColumns);
+  const merged = mergeClaims(ch, s.keyVars, left.key, columns);
+  ch.finish();
+  publish(
+    ch,
+    {
+      ...left,
+      ...Object.fromEntries(LEAVE.map((f) => [f, right[f]])),
+      kind: [ch.constant(0n)],
+      loss: [ch.add(left.loss[0], right.loss[0])],
+      base: flat(ch, base),
+      columns: flat(ch, merged),
+    },
+    sizes,
+  );
+}

@@ -1,0 +1,211 @@
+import { initialMaster } from '../model/init.js';
+import { TARGETS } from '../model/llama.js';
+import { type AdapterState, batchInputs, initialState } from '../model/step.js';
+import { type ScheduleRow, scheduleScalars } from '../optim/constants.js';
+import { scheduleRows } from '../run/schedule.js';
+import type { Plan, ProofOptions } from '../tensor/plan.js';
+import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
+import type { Program } from '../tensor/types.js';
+import { type Manifest, manifestWords } from '../run/manifest.js';
+import { GRINDING, type Programs } from '../run/programs.js';
+import { type Setup, UnsupportedError } from '../setup/run.js';
+import { LEFT, type ProofPart, noFrozen } from '../run/commitments.js';
+import { type RecursionClass, recursionClass } from './class.js';
+import type { Before } from './leaf.js';
+import { type PartKind, type Place, START, advance, programsDigest } from './statement.js';
+
+/** What follows from the manifest alone: neither base nor data. */
+export interface Facts extends Programs {
+  readonly manifest: Manifest;
+  readonly rows: readonly ScheduleRow[];
+}
+
+/** Facts of a run from its programs, which the caller builds: a hostile manifest may describe none. Throws what scheduleRows throws. */
+export const factsOf = (m: Manifest, programs: Programs): Facts => ({
+  ...programs,
+  manifest: m,
+  rows: scheduleRows({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
+});
+
+/** Adapter and optimiser that a run starts from when it imports none: seeded. */
+export const initialOf = (f: Facts): AdapterState =>
+  initialState(
+    f.program,
+    initialMaster(
+      f.manifest.base.shape,
+      f.manifest.config.lora.r,
+      TARGETS.filter((t) => f.manifest.config.lora.targets.includes(t)),
+      f.manifest.config.lora.seed,
+    ),
+  );
+
+/** Batches in an epoch. */
+export function epochBatches({ dataset, config }: Manifest): number {
+  const n = dataset.examples / config.train.batch;
+  return config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n);
+}
+
+/** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
+export function stepKinds(f: Facts, step: number): PartKind[] {
+  if (!f.update) return ['step'];
+  const { batch, microBatch } = f.manifest.config.train,
+    at = (step % epochBatches(f.manifest)) * batch,
+    micros = Math.ceil(Math.min(batch, f.manifest.dataset.examples - at) / Math.min(batch, microBatch));
+  return [...Array<PartKind>(micros).fill('micro'), 'update'];
+}
+
+const programOf = (f: Facts, kind: PartKind): { program: Program; plan: Plan } => (kind === 'update' ? f.update! : f);
+
+/** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
+export function nodeOptions(f: Facts): ProofOptions {
+  return { bits: f.plan.options.bits, grinding: GRINDING, rate: 2, stateRate: 2 };
+}
+
+/**
+ * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes seconds. Throws UnsupportedError
+ * where the run's proofs are hashed with BLAKE3.
+ */
+export function runClass(f: Facts, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(f)): RecursionClass {
+  if (f.plan.options.hash === 'blake3')
+    throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
+  const { steps } = f.manifest.config.train,
+    epoch = epochBatches(f.manifest),
+    shape = { programs: programsDigest([f.program, ...(f.update ? [f.update.program] : [])]), zeroAcc, baseVars: f.plan.frozenVars };
+  if (!f.update) {
+    const whole = Math.floor(steps / epoch);
+    return recursionClass(shape, [{ kind: 'step', plan: f.plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);
+  }
+  const micros = Array.from({ length: Math.min(steps, epoch) }, (_, t) => stepKinds(f, t).length - 1);
+  return recursionClass(
+    shape,
+    [
+      { kind: 'micro', plan: f.plan, rows: micros },
+      { kind: 'update', plan: f.update.plan, rows: [1] },
+    ],
+    options,
+  );
+}
+
+/** One leaf of a run: circuit, and the program proofs that it takes. */
+export interface LeafRange {
+  readonly kind: number;
+  readonly parts: readonly { readonly step: number; readonly part: number }[];
+}
+
+/** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
+export function leafRanges(
+  c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
+  f: Facts,
+  from: number,
+  to: number,
+): LeafRange[] {
+  const epoch = epochBatches(f.manifest),
+    out: LeafRange[] = [];
+  const cut = (kind: PartKind, parts: LeafRange['parts']): void => {
+    const circuits = c.leaves.map((l, i) => ({ ...l, number: i + 1 })).filter((l) => l.kind === kind);
+    for (let at = 0; at < parts.length; ) {
+      const l = circuits.find((x) => x.count <= parts.length - at)!;
+      out.push({ kind: l.number, parts: parts.slice(at, at + l.count) });
+      at += l.count;
+    }
+  };
+  for (let at = from; at < to; ) {
+    const next = f.update ? at + 1 : Math.min(to, (Math.floor(at / epoch) + 1) * epoch);
+    if (f.update) {
+      const micros = stepKinds(f, at).length - 1;
+      cut(
+        'micro',
+        Array.from({ length: micros }, (_, part) => ({ step: at, part })),
+      );
+      cut('update', [{ step: at, part: micros }]);
+    } else
+      cut(
+        'step',
+        Array.from({ length: next - at }, (_, i) => ({ step: at + i, part: 0 })),
+      );
+    at = next;
+  }
+  return out;
+}
+
+/** Public inputs of part `part` of a step; `loss` is that of its micro-batch. */
+export function partPublics(s: Setup, step: number, part: number, loss: bigint): { kind: PartKind; program: Program; publics: Publics } {
+  const kind = stepKinds(s, step)[part],
+    { program } = programOf(s, kind),
+    b = s.batches[step],
+    { train } = s.config,
+    all = new Map<string, BigInt64Array | Int32Array>([
+      ...scalarPublics(s, step, b.targets),
+      ...(kind === 'update'
+        ? []
+        : [
+            ...batchInputs(b.micro[part], Math.min(train.batch, train.microBatch), train.sequence),
+            ['loss', BigInt64Array.of(loss)] as const,
+          ]),
+    ]);
+  return {
+    kind,
+    program,
+    publics: new Map(publicTensors(program).flatMap((t) => (all.has(t.name) ? [[t.name, all.get(t.name)!] as const] : []))),
+  };
+}
+
+/** Scalars of the schedule's row, by name. Throws HyperparameterError. */
+export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
+  Object.entries(scheduleScalars(f.rows[step], targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
+    ([n, v]) => [n, BigInt64Array.of(v)] as const,
+  );
+
+/** What every part's statement needs: digest of the base's stack, commitment of zero accumulators. */
+export interface RunContext {
+  readonly frozen: readonly bigint[];
+  readonly zeroAcc: readonly bigint[];
+}
+
+/** Statement of a part that was proven from `at` on, and where the run stands after it. */
+export function partStatement(
+  s: Setup,
+  { frozen, zeroAcc }: RunContext,
+  at: Before,
+  step: number,
+  part: number,
+  proof: Pick<ProofPart, 'roots' | 'loss'>,
+): { statement: Statement; after: Before } {
+  const { kind, program, publics } = partPublics(s, step, part, proof.loss),
+    entered: Record<string, readonly bigint[]> = {
+      sIn: at.s,
+      ...(kind === 'step' ? {} : { aIn: at.a }),
+    },
+    left = Object.fromEntries(LEFT[kind].map((c) => [c, proof.roots[c]]));
+  return {
+    statement: {
+      context: manifestWords(s.manifest),
+      frozen: kind === 'update' ? noFrozen() : frozen,
+      roots: { ...entered, ...left },
+      publics,
+    },
+    after: {
+      place: advance(kind, program, BigInt(epochBatches(s.manifest)), at.place, publics),
+      s: left['sOut'] ?? at.s,
+      a: kind === 'update' ? zeroAcc : (left['aOut'] ?? at.a),
+    },
+  };
+}
+
+/** One step of the list that travels beside an end proof. */
+export interface StepLosses {
+  /** Target tokens of the step. */ readonly targets: number;
+  /** Loss of every micro-batch, summed over its targets. */ readonly losses: readonly bigint[];
+}
+
+/** Place after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
+export function placeWithData(s: Setup, list: readonly StepLosses[], from = 0, at: Place = START): Place {
+  const epoch = BigInt(epochBatches(s.manifest));
+  list.forEach((x, i) =>
+    stepKinds(s, from + i).forEach((_, part) => {
+      const { kind, program, publics } = partPublics(s, from + i, part, x.losses[part] ?? 0n);
+      at = advance(kind, program, epoch, at, publics);
+    }),
+  );
+  return at;
+}

@@ -1,0 +1,191 @@
+import { P } from '../field/goldilocks.js';
+import { DOMAIN, hashWords } from '../hash/poseidon2.js';
+import { type Publics, packPublic, packing, programDigest, publicTensors } from '../tensor/statement.js';
+import { ACC_WORDS, STATE_WORDS } from '../tensor/state-layout.js';
+import type { Program } from '../tensor/types.js';
+import { VerificationError } from '../transcript/arith.js';
+
+/*
+ * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on,
+ * lead to the states sOut and aOut at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
+ * `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
+ *
+ *   data      h(chain, step, micro, packed tokens, targets and masks)                       per program that has any
+ *   losses    h(chain, step, micro, loss)                                                   per program that has one
+ *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or has scalars
+ *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all
+ *
+ * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and schedule (`advance`).
+ * `end` is the statement of the end node: no claims, but the root of the base's stack.
+ */
+export interface NodeStatement {
+  /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];
+  readonly key: readonly bigint[];
+  readonly program: readonly bigint[];
+  readonly context: readonly bigint[];
+  readonly dataset: readonly bigint[];
+  readonly frozen: readonly bigint[];
+  /** Batches in an epoch. */ readonly epoch: readonly bigint[];
+  readonly posIn: readonly bigint[];
+  readonly posOut: readonly bigint[];
+  readonly sIn: readonly bigint[];
+  readonly aIn: readonly bigint[];
+  readonly sOut: readonly bigint[];
+  readonly aOut: readonly bigint[];
+  readonly dataIn: readonly bigint[];
+  readonly dataOut: readonly bigint[];
+  readonly lossesIn: readonly bigint[];
+  readonly lossesOut: readonly bigint[];
+  readonly scheduleIn: readonly bigint[];
+  readonly scheduleOut: readonly bigint[];
+  readonly loss: readonly bigint[];
+  readonly base: readonly bigint[];
+  readonly columns: readonly bigint[];
+}
+export type Field = keyof NodeStatement;
+
+/** The end node's statement: the claims are settled, `root` is that of the base's stack. */
+export type EndStatement = Omit<NodeStatement, 'kind' | 'base' | 'columns'> & { readonly root: readonly bigint[] };
+export type EndField = keyof EndStatement;
+
+/** The same in every node of a run. */
+export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch'] as const;
+/** Where a node begins, and where it ends: the right child begins where the left one ends. */
+export const ENTER = ['posIn', 'sIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn'] as const;
+export const LEAVE = ['posOut', 'sOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut'] as const;
+
+const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, number])[] = [
+  ['key', 4],
+  ['program', 4],
+  ['context', 8],
+  ['dataset', 4],
+  ['frozen', 8],
+  ['epoch', 1],
+  ['posIn', 7],
+  ['posOut', 7],
+  ['sIn', STATE_WORDS],
+  ['aIn', ACC_WORDS],
+  ['sOut', STATE_WORDS],
+  ['aOut', ACC_WORDS],
+  ['dataIn', 4],
+  ['dataOut', 4],
+  ['lossesIn', 4],
+  ['lossesOut', 4],
+  ['scheduleIn', 4],
+  ['scheduleOut', 4],
+  ['loss', 1],
+];
+
+/** Number of words of every field of a node: points of `baseVars` and `keyVars` elements, then a value. */
+export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, number> {
+  return new Map<Field, number>([['kind', 1], ...COMMON, ['base', 3 * (baseVars + 1)], ['columns', 3 * (keyVars + 1)]]);
+}
+
+/** The same of the end node. */
+export const endLayout = (): ReadonlyMap<EndField, number> => new Map<EndField, number>([...COMMON, ['root', 4]]);
+
+/** Splits the public words of a proof by a layout. Throws VerificationError where there are more or fewer: surplus words would be nobody's. */
+export function decode<F extends string>(words: readonly bigint[], sizes: ReadonlyMap<F, number>): Record<F, readonly bigint[]> {
+  const total = [...sizes.values()].reduce((a, b) => a + b, 0);
+  if (words.length !== total) throw new VerificationError('statement', `${words.length} words, the circuit has ${total}`);
+  let at = 0;
+  return Object.fromEntries(
+    [...sizes].map(([f, n]) => {
+      at += n;
+      return [f, words.slice(at - n, at)];
+    }),
+  ) as unknown as Record<F, readonly bigint[]>;
+}
+
+/** Words of a hostile statement, in order. Throws VerificationError where a field is not so many canonical words. */
+export function encode<F extends string>(s: Readonly<Record<F, unknown>>, sizes: ReadonlyMap<F, number>): bigint[] {
+  return [...sizes].flatMap(([f, n]) => {
+    const w: unknown = s?.[f],
+      // A hole of a sparse array would be passed over by every method: it must not shift the words behind it.
+      words: unknown[] = Array.isArray(w) && w.length === n ? Array.from(w) : [];
+    if (words.length !== n || words.some((x) => typeof x !== 'bigint' || x < 0n || x >= P))
+      throw new VerificationError('statement', `${f} must be ${n} canonical words`);
+    return words as bigint[];
+  });
+}
+
+/** Digest of the run's programs, in the order of the manifest. */
+export const programsDigest = (programs: readonly Program[]): bigint[] => hashWords(DOMAIN.statement, programs.flatMap(programDigest));
+
+/** Kinds of program proofs. */
+export type PartKind = 'step' | 'micro' | 'update';
+
+/** Where a run stands between two program proofs. */
+export interface Place {
+  /** Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all. */
+  readonly pos: readonly bigint[];
+  readonly data: readonly bigint[];
+  readonly losses: readonly bigint[];
+  readonly schedule: readonly bigint[];
+}
+
+/** Before the first step. */
+export const START: Place = {
+  pos: Array<bigint>(7).fill(0n),
+  data: [0n, 0n, 0n, 0n],
+  losses: [0n, 0n, 0n, 0n],
+  schedule: [0n, 0n, 0n, 0n],
+};
+
+/** Public inputs of a program by the chain that takes them up, in the program's order. */
+export function chained(p: Program): { data: string[]; losses: string[]; schedule: string[] } {
+  const out = { data: [] as string[], losses: [] as string[], schedule: [] as string[] };
+  for (const t of publicTensors(p)) out[packing(p, t).bits > 0 ? 'data' : t.name === 'loss' ? 'losses' : 'schedule'].push(t.name);
+  return out;
+}
+
+/** Place after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch. */
+export function advance(kind: PartKind, p: Program, epoch: bigint, at: Place, publics: Publics): Place {
+  const names = chained(p),
+    words = (list: readonly string[]): bigint[] => list.flatMap((n) => packPublic(p, p.tensors.find((t) => t.name === n)!, publics.get(n)));
+  let [step, micro, targets, round, drawn, examples, total] = at.pos;
+  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
+      hashWords(DOMAIN.statement, [...chain, ...rest]),
+    data = names.data.length ? link(at.data, step, micro, ...words(names.data)) : at.data,
+    losses = names.losses.length ? link(at.losses, step, micro, ...words(names.losses)) : at.losses;
+  if (kind !== 'update') {
+    const mask = publics.get('mask'),
+      count = maskCounts(p, mask instanceof BigInt64Array ? mask : new BigInt64Array(0));
+    micro += 1n;
+    targets += count.targets;
+    total += count.targets;
+    examples += count.examples;
+  }
+  const schedule =
+    kind !== 'micro' || names.schedule.length ? link(at.schedule, step, micro, targets, ...words(names.schedule)) : at.schedule;
+  if (kind !== 'micro') {
+    step += 1n;
+    micro = 0n;
+    targets = 0n;
+    drawn += 1n;
+    if (drawn === epoch) {
+      round += 1n;
+      drawn = 0n;
+    }
+  }
+  return { pos: [step, micro, targets, round, drawn, examples, total], data, losses, schedule };
+}
+
+/** Positions that the mask selects, and rows of it that have any. A program without mask has none. */
+export function maskCounts(p: Program, mask: BigInt64Array): { targets: bigint; examples: bigint } {
+  const width = rowWidth(p);
+  let targets = 0n,
+    examples = 0n;
+  for (let at = 0; at < mask.length; at += width) {
+    const n = mask.subarray(at, at + width).reduce((x, y) => x + y, 0n);
+    targets += n;
+    if (n > 0n) examples += 1n;
+  }
+  return { targets, examples };
+}
+
+/** Cells in a row of the mask. */
+export function rowWidth(p: Program): number {
+  const t = p.tensors.find((x) => x.name === 'mask');
+  return t ? p.axes[t.axes[t.axes.length - 1]] : 1;
+}

@@ -1,0 +1,142 @@
+import type { Kernels } from '../kernels/runtime.js';
+import { type AdapterState, unflattenGroup } from '../model/step.js';
+import { groupCells } from '../pcs/index.js';
+import type { Tiled } from '../sumcheck/index.js';
+import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
+import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';
+import { fillStack } from '../tensor/stack.js';
+import { frozenDigest, statePoint } from '../tensor/statement.js';
+import { ACC_WORDS, STATE_WORDS, commitmentLayout } from '../tensor/state-layout.js';
+import { tableColumns } from '../tensor/tables.js';
+import { VerificationError } from '../transcript/arith.js';
+import type { Programs } from './programs.js';
+import type { Setup } from '../setup/run.js';
+
+/** One program proof of a step: words, roots of the state it leaves, loss summed over its targets (0 for an update). */
+export interface ProofPart {
+  readonly kind: 'step' | 'micro' | 'update';
+  readonly proof: BigUint64Array;
+  readonly roots: Readonly<Record<string, readonly bigint[]>>;
+  readonly loss: bigint;
+}
+
+/** One step's proof as it travels: a single 'step', or one 'micro' per micro-batch and an 'update'. */
+export interface StepProof {
+  readonly step: number;
+  readonly parts: readonly ProofPart[];
+}
+
+/** States that a part leaves. */
+export const LEFT = { step: ['sOut'], micro: ['aOut'], update: ['sOut'] } as const;
+
+/** Words of each. */
+export const LEFT_WORDS = { sOut: STATE_WORDS, aOut: ACC_WORDS } as const;
+
+/** A run's proof as it travels: its steps, and the merge of their claims on frozen tensors. */
+export interface RunProof {
+  readonly steps: readonly StepProof[];
+  readonly merge: BigUint64Array;
+}
+
+export interface Frozen {
+  readonly digest: readonly bigint[];
+  readonly ptr: number;
+  readonly cells: number;
+}
+
+/** Mean loss per target of a step. */
+export const meanLoss = (s: Setup, step: number, sum: bigint): number =>
+  Number(sum) / 2 ** s.program.tensors.find((t) => t.name === 'loss')!.frac / s.batches[step].targets;
+
+/** Digest and stack of the frozen integers, weights and tables. */
+export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): { digest: bigint[]; ptr: number; cells: number } {
+  const cells = s.plan.layouts.get('frozen')!.cells,
+    ptr = k.zeroed(8 * cells),
+    m = k.mark(),
+    at = new Map<string, number>();
+  const put = (name: string, v: BigInt64Array): void => {
+    const p = k.alloc(8 * v.length);
+    k.i64.set(v, p / 8);
+    at.set(name, p);
+  };
+  for (const [n, v] of s.frozen) put(n, v);
+  for (const t of s.program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
+  fillStack(k, s.plan, 'frozen', ptr, (n) => at.get(n)!);
+  k.release(m);
+  return { digest: frozenDigest(k.i64.slice(ptr / 8, ptr / 8 + cells)), ptr, cells };
+}
+
+/** Digest of a program without frozen tensors. */
+export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
+
+/** A stack with the tensors of some state, at the places that a plan gives them; released by the caller. */
+function stackOf(k: Kernels, plan: Plan, name: 'sIn' | 'aIn', values: ReadonlyMap<string, BigInt64Array>): { tree: number; stack: Tiled } {
+  const g = stateGroup(plan)!,
+    tree = plan.states.findIndex((t) => t.name === name),
+    { classes } = plan.states[tree],
+    { parts } = g.trees[tree],
+    H = 2 ** g.logHeight,
+    length = groupCells({ ...g, trees: [g.trees[tree]] }),
+    ptr = k.zeroed(8 * length),
+    at = new Map(
+      [...values].map(([n, v]) => {
+        const p = k.alloc(8 * v.length);
+        k.i64.set(v, p / 8);
+        return [n, p] as const;
+      }),
+    );
+  classes.forEach((c, i) => {
+    // A released adapter comes alone.
+    if ([...plan.layouts.get(c)!.tensors.keys()].some((n) => at.has(n)))
+      fillStack(k, plan, c, ptr + 8 * parts[i].offset * H, (n) => at.get(n)!);
+  });
+  return { tree, stack: { length, ptr } };
+}
+
+/** Commitment to a state computed from its tensors: what a verifier does for the initial one. */
+export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
+  const { plan } = s,
+    m = k.mark(),
+    { tree, stack } = stackOf(
+      k,
+      plan,
+      name,
+      name === 'aIn'
+        ? new Map([['acc', new BigInt64Array(state.C.length)]])
+        : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]),
+    ),
+    words = commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
+  k.release(m);
+  return words;
+}
+
+/**
+ * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's own. The point is a hash of root and digest, so that it was
+ * drawn after the state and the adapter that is named here were both fixed: another adapter has the state's value there with probability cells/|E|.
+ */
+export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array): void {
+  const cells = s.program.axes['P'];
+  if (released.length !== cells) throw new VerificationError('released adapter', `${released.length} values instead of ${cells}`);
+  const { plan } = s,
+    m = k.mark(),
+    g = stateGroup(plan)!,
+    { tree, stack } = stackOf(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+    at = plan.states[tree].classes.indexOf('cIn'),
+    part = g.trees[tree].parts[at],
+    { point, value } = commitmentLayout(plan.states[tree]),
+    digest = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
+    z = statePoint([...left.slice(0, 4), ...digest], hashOf(plan)),
+    own = partValue(k, g, stack, part, z);
+  k.release(m);
+  const same = (what: string, from: number, words: readonly bigint[]): void => {
+    if (words.some((w, i) => w !== left[from + i]))
+      throw new VerificationError('released adapter', `${what} is not that of the last state of the run`);
+  };
+  same('its digest', 4, digest);
+  same('its point', point, z);
+  same('its value', value(at), own);
+}
+
+/** Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. */
+export const zeroAccumulators = (k: Kernels, s: Programs, state: AdapterState): bigint[] =>
+  s.update ? stateCommitment(k, s, 'aIn', state) : Array<bigint>(ACC_WORDS).fill(0n);

@@ -1,0 +1,168 @@
+import canonicalize from 'canonicalize';
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { P } from '../field/goldilocks.js';
+import { InputError } from '../errors.js';
+import { LEAF_VERSION } from '../policy/dataset.js';
+import { describeIssues, runSchema } from '../setup/runfile.js';
+import { SAMPLER } from '../policy/sampler.js';
+
+export const MANIFEST_VERSION = 3;
+
+/** An artifact of a version that this release does not read. Exit code 5. */
+export class VersionError extends Error {
+  constructor(
+    readonly file: string,
+    readonly version: unknown,
+    readonly supported: number,
+  ) {
+    super(`${file}: version ${String(version)} is not supported, this release reads version ${supported}`);
+    this.name = 'VersionError';
+  }
+}
+
+const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
+  count = z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 40),
+  id = z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 24),
+  // One check: zod runs a refinement also where a pattern before it has failed.
+  word = z.string().refine((x) => /^(0|[1-9]\d{0,19})$/.test(x) && BigInt(x) < P, 'is not a canonical word'),
+  words = z.array(word).length(4),
+  digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  budget = z
+    .number()
+    .positive()
+    .max(2 ** 32),
+  text = z.string().max(1000),
+  list = z
+    .array(text)
+    .min(1)
+    .max(2 ** 20);
+
+/** A manifest as it may come from anyone: no unknown key, and sizes bounded so that programs derived from it stay constructible. */
+const manifestSchema = z.strictObject({
+  type: z.literal('certune-manifest'),
+  version: z.literal(MANIFEST_VERSION),
+  /** run.yaml with every default, without paths. */
+  config: runSchema.refine(
+    (c) =>
+      c.train.sequence <= 2 ** 20 && c.train.batch <= 2 ** 20 && c.train.steps <= 2 ** 24 && c.lora.r <= 2 ** 16 && c.lora.seed < 2 ** 53,
+    'holds a size beyond all limits',
+  ),
+  base: z.strictObject({
+    digest,
+    shape: z.strictObject({
+      layers: upTo(1024),
+      hidden: upTo(2 ** 17),
+      intermediate: upTo(2 ** 20),
+      kvHeads: upTo(1024),
+      groups: upTo(1024),
+      headDim: upTo(4096),
+      vocab: upTo(2 ** 24),
+      tied: z.boolean(),
+      bias: z.boolean(),
+      rmsEps: z.number().positive(),
+    }),
+    weightBits: z.record(z.string().max(100), upTo(40)),
+  }),
+  dataset: z.strictObject({
+    root: words,
+    salt: words,
+    leaf: z.literal(LEAF_VERSION),
+    examples: upTo(2 ** 31),
+    dropped: count,
+    /** What the ids of the leaves stand for, in this order: declared. */
+    sources: list,
+    licenses: list,
+    languages: list,
+    files: z
+      .array(
+        z.strictObject({
+          digest,
+          source: text,
+          license: text,
+          language: text,
+          converters: z.array(z.string().regex(/^[a-z-]+\/\d+$/)).max(16),
+          rows: count,
+          kept: count,
+        }),
+      )
+      .min(1),
+  }),
+  /** How rows became tokens. */
+  preprocessing: z.strictObject({
+    tokenizer: digest,
+    tokenizerConfig: digest.nullable(),
+    template: digest.nullable(),
+    truncation: z.literal('right'),
+    padding: z.strictObject({ side: z.literal('right'), id: z.literal(0) }),
+    bos: id.nullable(),
+    eos: id,
+  }),
+  sampler: z.literal(SAMPLER),
+  /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */
+  budgets: z.strictObject({
+    round: budget,
+    division: budget,
+    squareRoot: budget,
+    exp: budget,
+    silu: budget,
+    siluDerivative: budget,
+    logSumExpAttention: budget,
+    logSumExpHead: budget,
+  }),
+  program: z.array(z.string().regex(/^(0|[1-9]\d{0,9})$/)).max(16),
+});
+
+/** manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of it. */
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version. */
+export function parseManifest(file: string, raw: unknown): Manifest {
+  const m = raw as Manifest | null;
+  if (m?.type !== 'certune-manifest') throw new InputError(file, ['is not a Certune manifest']);
+  if (m.version !== MANIFEST_VERSION) throw new VersionError(file, m.version, MANIFEST_VERSION);
+  const r = manifestSchema.safeParse(raw);
+  if (!r.success)
+    throw new InputError(file, describeIssues(r.error.issues, 'manifest', raw), 'it was changed or damaged: certune commit writes it anew');
+  // The schema of run.yaml fills in defaults and normal forms; a manifest says everything itself, or its meaning would follow the release
+  // that reads it.
+  const lacks = difference(raw, r.data);
+  if (lacks.length)
+    throw new InputError(
+      file,
+      lacks.map((k) => `${k}: is missing, or not in its normal form`),
+      'a manifest holds every key',
+    );
+  return r.data;
+}
+
+/** Canonical text of a manifest. What its own schema would refuse is never written: throws InputError. */
+export const manifestJson = (m: Manifest): string => canonicalize(parseManifest('manifest.json', m))!;
+
+/** SHA-256 of the canonical manifest: what journals and proofs are bound to. */
+export const manifestDigest = (m: Manifest): string => `sha256:${createHash('sha256').update(manifestJson(m)).digest('hex')}`;
+
+/** The same digest as eight 32-bit words: the context that every step proof absorbs. */
+export const manifestWords = (m: Manifest): bigint[] =>
+  manifestDigest(m)
+    .slice('sha256:'.length)
+    .match(/.{8}/g)!
+    .map((x) => BigInt(`0x${x}`));
+
+/** What an object itself has at a key: "__proto__" and "constructor" are keys like any other. */
+const own = (x: object, k: string): unknown => (Object.hasOwn(x, k) ? (x as Record<string, unknown>)[k] : undefined);
+
+/** Paths at which two values differ: a list is no object, and a key that is there is not one that is inherited. */
+export function difference(a: unknown, b: unknown, path = ''): string[] {
+  if (a && b && typeof a === 'object' && typeof b === 'object' && Array.isArray(a) === Array.isArray(b))
+    return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((k) => difference(own(a, k), own(b, k), path ? `${path}.${k}` : k));
+  return a === b ? [] : [path];
+}

@@ -1,0 +1,103 @@
+import { smallNumbers } from '../model/base.js';
+import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, dyadic, llamaProgram } from '../model/llama.js';
+import { HyperparameterError, adamConstants } from '../optim/constants.js';
+import type { RunConfig } from '../setup/runfile.js';
+import { ProgramError } from '../tensor/bounds.js';
+import { sameLayout } from '../tensor/layout.js';
+import { type Plan, makePlan, stateGroup } from '../tensor/plan.js';
+import { stateRate } from '../tensor/state-layout.js';
+import type { Program, TensorClass } from '../tensor/types.js';
+
+/** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
+export interface BaseShape {
+  readonly shape: LlamaShape;
+  readonly weightBits: WeightBits;
+}
+
+/** With accumulation `program` is the micro program and `update` the other; otherwise `program` is the whole step. */
+export interface Programs {
+  readonly program: Program;
+  readonly plan: Plan;
+  readonly update?: { readonly program: Program; readonly plan: Plan };
+}
+
+/** Bits of work that every query round asks for. */
+export const GRINDING = 16;
+
+/** Formats of a run: the preset's, with what run.yaml sets in their place. */
+export function numbersOf(c: RunConfig['numbers']): Numbers {
+  const { preset, ...set } = c;
+  return {
+    ...(preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS),
+    ...Object.fromEntries(Object.entries(set).filter(([, v]) => v !== null)),
+  };
+}
+
+/** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
+function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
+  const a = from.layouts.get(left),
+    b = to.layouts.get(entered),
+    tree = (p: Plan, c: TensorClass): string => {
+      const g = stateGroup(p)!,
+        t = p.states.findIndex((x) => x.classes.includes(c));
+      return JSON.stringify([
+        g.logHeight,
+        g.logInvRate,
+        p.states[t].classes.map((x) => x.slice(0, 1)),
+        g.trees[t].parts.map((x) => x.used),
+      ]);
+    };
+  if (!a || !b || !sameLayout(a, b) || tree(from, left) !== tree(to, entered))
+    throw new ProgramError(left, `lies otherwise than ${entered}, which is to be the same state`);
+}
+
+/** Checks that every state which a program of a run leaves can be entered by those that follow. `plan`: that of steps or micro-batches, `last`: that of what ends a step. */
+function chained({ plan, last }: { plan: Plan; last: Plan }): void {
+  for (const p of [plan, last]) {
+    linked(last, 'cOut', p, 'cIn');
+    linked(last, 'oOut', p, 'oIn');
+    if (plan !== last) linked(plan, 'aOut', p, 'aIn');
+  }
+}
+
+/** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
+export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
+  const { r, alpha, scaling } = config.lora,
+    accumulate = config.train.batch > config.train.microBatch,
+    factor = scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r;
+  if (dyadic(factor).num === 0n)
+    throw new HyperparameterError(
+      'lora.alpha',
+      `scales the adapter by ${factor.toPrecision(3)}, which rounds to 0 at 10 fraction bits, so that it has no effect: raise it`,
+    );
+  const options = {
+    shape,
+    numbers: numbersOf(config.numbers),
+    weightBits,
+    batch: Math.min(config.train.batch, config.train.microBatch),
+    sequence: config.train.sequence,
+    lora: {
+      r,
+      targets: TARGETS.filter((t) => config.lora.targets.includes(t)),
+      scaling: factor,
+    },
+    adam: adamConstants(config.train.betas as [number, number], config.train.clip),
+  };
+  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
+    parameters = {
+      bits: config.proof.bits,
+      grinding: GRINDING,
+      hash: config.proof.hash,
+      rate: config.proof.rate,
+      stateRate: stateRate(program.axes['P']),
+    },
+    plan = makePlan(program, parameters);
+  if (!accumulate) {
+    chained({ plan, last: plan });
+    return { program, plan };
+  }
+  const u = llamaProgram({ ...options, kind: 'update' }),
+    last = makePlan(u, parameters);
+  chained({ plan, last });
+  return { program, plan, update: { program: u, plan: last } };
+}

@@ -1,0 +1,3 @@
+export * from './base.js';
+export * from './run.js';
+export * from './runfile.js';

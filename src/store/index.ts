@@ -1,0 +1,4 @@
+export * from './journal.js';
+export * from './nodes.js';
+export * from './proof.js';
+export * from './record.js';

@@ -1,0 +1,111 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { InputError } from '../errors.js';
+import { dropProofs, orTorn, readProof, writeProof } from './journal.js';
+import { manifestDigest } from '../run/manifest.js';
+import { ForeignError } from './record.js';
+import type { StepProof } from '../run/commitments.js';
+import { type NodeFile, type Place, before, decodeNode, placeText, samePlace, writeNode } from '../artifact/folded.js';
+import type { Keeper } from '../prove/tree.js';
+import type { TreeNode } from '../prove/tree-shape.js';
+
+/** Where a range of the run is proved, and where the epochs that it finishes are kept, under the out folder. */
+export const nodesFolder = (out: string): string => join(out, 'proof', 'nodes');
+export const epochFile = (out: string, epoch: number): string =>
+  join(out, 'proof', 'epochs', `epoch-${String(epoch).padStart(4, '0')}.certune`);
+export const nodeFile = (out: string, from: Place, to: Place): string =>
+  join(nodesFolder(out), `${placeText(from)}-${placeText(to)}.certune`);
+
+const NAME = /^(\d+)(?:\.(\d+))?-(\d+)(?:\.(\d+))?\.certune$/;
+
+/** Places of the node files of a folder. */
+function* nodesIn(folder: string): Generator<{ file: string; from: Place; to: Place }> {
+  if (!existsSync(folder)) return;
+  for (const f of readdirSync(folder)) {
+    const m = NAME.exec(f);
+    if (m)
+      yield {
+        file: join(folder, f),
+        from: { step: Number(m[1]), part: Number(m[2] ?? 0) },
+        to: { step: Number(m[3]), part: Number(m[4] ?? 0) },
+      };
+  }
+}
+
+/** What a keeper has to know of the run: digests that its files must carry, the place where each leaf begins (and the last one ends). */
+export interface Kept {
+  readonly out: string;
+  readonly manifest: string;
+  readonly key: string;
+  readonly places: readonly Place[];
+  /** Throws where a node that was read does not hold. */ readonly check: (n: NodeFile) => void;
+  readonly found?: (n: NodeFile, t: TreeNode) => void;
+  /** Told of files that are made again because they are torn or do not hold. */ readonly again: (e: Error) => void;
+  readonly keyDigest: (key: Readonly<Record<string, unknown>>) => string;
+  /** Step proofs that lie elsewhere already. */ readonly steps?: readonly StepProof[];
+}
+
+/** Keeps step proofs and nodes as files. A damaged one is made again; one of another manifest or key is refused by name. */
+export class Files implements Keeper<StepProof, NodeFile> {
+  constructor(readonly o: Kept) {}
+  #file(t: TreeNode): string {
+    const { out, places } = this.o;
+    return t.epoch === undefined ? nodeFile(out, places[t.from], places[t.to]) : epochFile(out, t.epoch);
+  }
+  loadStep(step: number): StepProof | undefined {
+    return this.o.steps?.[step] ?? orTorn(() => readProof(this.o.out, this.o.manifest, step), this.o.again);
+  }
+  saveStep(_step: number, p: StepProof): void {
+    writeProof(this.o.out, this.o.manifest, p);
+  }
+  dropSteps(before: number): void {
+    dropProofs(this.o.out, before, this.o.places[0].step);
+  }
+  loadNode(t: TreeNode): NodeFile | undefined {
+    const file = this.#file(t);
+    if (!existsSync(file)) return undefined;
+    let n: NodeFile;
+    try {
+      n = decodeNode(file, readFileSync(file));
+    } catch (e) {
+      if (!(e instanceof InputError)) throw e;
+      this.o.again(e);
+      return undefined;
+    }
+    if (manifestDigest(n.manifest) !== this.o.manifest) throw new ForeignError(file);
+    if (this.o.keyDigest(n.key) !== this.o.key)
+      throw new InputError(
+        file,
+        ['was proved under another verification key: another release of Certune, or other programs'],
+        'delete it to prove this range again',
+      );
+    const { places } = this.o;
+    try {
+      if (!samePlace(n.from, places[t.from]) || !samePlace(n.to, places[t.to]))
+        throw new Error(`is of the range ${placeText(n.from)} to ${placeText(n.to)}`);
+      this.o.check(n);
+      this.o.found?.(n, t);
+      return n;
+    } catch (e) {
+      this.o.again(new InputError(file, [(e as Error).message]));
+      return undefined;
+    }
+  }
+  saveNode(t: TreeNode, n: NodeFile): void {
+    const file = this.#file(t);
+    mkdirSync(dirname(file), { recursive: true });
+    writeNode(file, n);
+  }
+  dropInside(t: TreeNode): void {
+    const { places, out } = this.o,
+      [from, to] = [places[t.from], places[t.to]];
+    for (const x of nodesIn(nodesFolder(out)))
+      if (!before(x.from, from) && !before(to, x.to) && !(t.epoch === undefined && samePlace(x.from, from) && samePlace(x.to, to)))
+        rmSync(x.file, { force: true });
+  }
+}
+
+/** Removes what lay beside a run while it was proved; epochs stay. */
+export function dropNodes(out: string): void {
+  rmSync(nodesFolder(out), { recursive: true, force: true });
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { InputError } from '../errors.js';
+import { writeAtomic } from '../io/safetensors.js';
+import { VersionError } from '../run/manifest.js';
+
+/** A file that was cut short or changed: its digest does not match. What made it makes it again. */
+export class TornError extends InputError {
+  constructor(file: string, why: string) {
+    super(file, [why]);
+    this.name = 'TornError';
+  }
+}
+
+/** A journal or proof of another manifest than the run's. */
+export class ForeignError extends InputError {
+  constructor(file: string) {
+    super(
+      file,
+      ['belongs to another manifest: base, data or settings changed since it was written'],
+      'delete the journal and proof folders beside the manifest to start over, or restore run.yaml and the data',
+    );
+    this.name = 'ForeignError';
+  }
+}
+
+const HEADER = 2 ** 20;
+
+/** Writes one JSON line (type, version, manifest digest, `fields`, SHA-256 of the body) and the body, atomically. */
+export function writeRecord(
+  file: string,
+  type: string,
+  version: number,
+  manifest: string,
+  fields: Record<string, unknown>,
+  body: Uint8Array,
+): void {
+  const head = { type, version, manifest, ...fields, sha256: createHash('sha256').update(body).digest('hex') };
+  writeAtomic(file, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body]));
+}
+
+/** Reads a record. Throws InputError if unreadable, TornError if damaged, VersionError, ForeignError if bound to another manifest. */
+export function readRecord(file: string, type: string, version: number, manifest: string): { head: Record<string, unknown>; body: Buffer } {
+  let b: Buffer;
+  try {
+    b = readFileSync(file);
+  } catch (e) {
+    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
+  }
+  const nl = b.subarray(0, HEADER).indexOf(10);
+  if (nl < 0) throw new TornError(file, 'has no header line');
+  let head: Record<string, unknown> | null;
+  try {
+    head = JSON.parse(b.subarray(0, nl).toString()) as Record<string, unknown> | null;
+  } catch {
+    throw new TornError(file, 'header is not JSON');
+  }
+  if (!head || typeof head !== 'object' || head['type'] !== type) throw new TornError(file, `is not a ${type}`);
+  if (head['version'] !== version) throw new VersionError(file, head['version'], version);
+  if (head['manifest'] !== manifest) throw new ForeignError(file);
+  const body = b.subarray(nl + 1);
+  if (createHash('sha256').update(body).digest('hex') !== head['sha256']) throw new TornError(file, 'does not match its digest');
+  return { head, body };
+}

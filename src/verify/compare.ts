@@ -1,0 +1,141 @@
+import { P } from '../field/goldilocks.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { AdapterState } from '../model/step.js';
+import { DOMAIN, hashWords } from '../hash/poseidon2.js';
+import { packPublic, programDigest } from '../tensor/statement.js';
+import { VerificationError } from '../transcript/arith.js';
+import { manifestWords } from '../run/manifest.js';
+import type { Setup } from '../setup/run.js';
+import { type Frozen, checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import { stackRoot } from '../prove/settle.js';
+import { settleShape } from '../recursion/settle-shape.js';
+import { type Facts, type StepLosses, epochBatches, placeWithData, scalarPublics, stepKinds } from '../recursion/leaves.js';
+import { type EndStatement, type NodeStatement, START, chained, programsDigest } from '../recursion/statement.js';
+
+/*
+ * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base and adapter where the verifier has them: who
+ * lacks one says so.
+ */
+type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
+
+function same(what: string, got: readonly bigint[], want: readonly bigint[]): void {
+  if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
+}
+
+/** Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it names), manifest, dataset root, batches in an epoch. */
+export function checkManifest(f: Facts, st: Common): void {
+  const programs = [f.program, ...(f.update ? [f.update.program] : [])];
+  same('programs that the manifest names', f.manifest.program.map(BigInt), programs.flatMap(programDigest));
+  same('programs', st.program, programsDigest(programs));
+  same('manifest', st.context, manifestWords(f.manifest));
+  same('dataset root', st.dataset, f.manifest.dataset.root.map(BigInt));
+  same('batches in an epoch', st.epoch, [BigInt(epochBatches(f.manifest))]);
+}
+
+/** Position after `steps` whole steps, but for examples and targets, which follow from data. */
+export function placeOf(f: Facts, steps: number): { steps: bigint; epoch: bigint; drawn: bigint } {
+  const e = epochBatches(f.manifest);
+  return { steps: BigInt(steps), epoch: BigInt(Math.floor(steps / e)), drawn: BigInt(steps % e) };
+}
+
+/** Checks that a statement is about steps from .. to - 1, at their place in the epochs, nothing begun at either end. */
+export function checkRange(f: Facts, st: Common, from: number, to: number): void {
+  for (const [pos, n, name] of [
+    [st.posIn, from, 'first step'],
+    [st.posOut, to, 'last step'],
+  ] as const) {
+    const at = placeOf(f, n);
+    same(name, pos.slice(0, 5), [at.steps, 0n, 0n, at.epoch, at.drawn]);
+  }
+}
+
+/** Checks that a statement begins where a run does: nothing done, empty chains. */
+export function checkOrigin(st: Common): void {
+  same('start', st.posIn, START.pos);
+  same('start of the data', st.dataIn, START.data);
+  same('start of the losses', st.lossesIn, START.losses);
+  same('start of the schedule', st.scheduleIn, START.schedule);
+}
+
+/** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
+export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
+  checkOrigin(st);
+  same('initial state', st.sIn, stateCommitment(k, f, 'sIn', initial));
+  same('initial accumulators', st.aIn, zeroAccumulators(k, f, initial));
+}
+
+/** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */
+export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): void {
+  const from = Number(st.posIn[0]),
+    steps = st.posOut[0] - st.posIn[0];
+  if (BigInt(list.length) !== steps) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
+  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
+      hashWords(DOMAIN.statement, [...chain, ...rest]),
+    last = f.update ?? f,
+    names = chained(last.program).schedule,
+    lossOf = f.program.tensors.find((t) => t.name === 'loss')!;
+  // A micro-batch has no scalars but its loss: its share of the targets is no part of any chain.
+  if (f.update && chained(f.program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
+  let [losses, schedule] = [st.lossesIn, st.scheduleIn],
+    sum = 0n,
+    total = st.posIn[6];
+  list.forEach((x, i) => {
+    const step = from + i;
+    const micros = stepKinds(f, step).filter((kind) => kind !== 'update').length;
+    if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
+      throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
+    x.losses.forEach((l, micro) => {
+      // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as they are.
+      if (typeof l !== 'bigint' || l < lossOf.lo || l > lossOf.hi)
+        throw new VerificationError('losses', `step ${step} has a loss outside its format`);
+      losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(f.program, lossOf, BigInt64Array.of(l)));
+      sum += l;
+    });
+    const scalars = new Map(scalarPublics(f, step, x.targets));
+    schedule = link(
+      schedule,
+      BigInt(step),
+      BigInt(micros),
+      BigInt(x.targets),
+      ...names.flatMap((n) => packPublic(last.program, last.program.tensors.find((t) => t.name === n)!, scalars.get(n))),
+    );
+    total += BigInt(x.targets);
+  });
+  same('losses', st.lossesOut, losses);
+  same('schedule and targets', st.scheduleOut, schedule);
+  same('sum of losses', st.loss, [((sum % P) + P) % P]);
+  same('number of targets', [st.posOut[6]], [total]);
+}
+
+/** Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those that sampler and dataset give. */
+export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): void {
+  const from = Number(st.posIn[0]);
+  list.forEach((x, i) => {
+    const step = from + i;
+    if (x.targets !== s.batches[step].targets)
+      throw new VerificationError('targets', `step ${step} has ${s.batches[step].targets}, not ${x.targets}`);
+  });
+  // Losses are no part of the data: those of the steps before do not matter.
+  const start = placeWithData(
+    s,
+    Array.from({ length: from }, (_, t) => ({ targets: s.batches[t].targets, losses: s.batches[t].micro.map(() => 0n) })),
+  );
+  same('data before', st.dataIn, start.data);
+  same('counters before', st.posIn, start.pos);
+  const end = placeWithData(s, list, from, start);
+  same('data', st.dataOut, end.data);
+  same('counters', st.posOut, end.pos);
+}
+
+/** Checks that the base is that of the digest and, for an end, of the commitment. */
+export function checkBase(k: Kernels, f: Facts, st: Common & { readonly root?: readonly bigint[] }, base: Frozen): void {
+  same('digest of the base', st.frozen, base.digest);
+  if (!st.root) return;
+  const shape = settleShape(f.plan.frozenVars, base.cells, f.plan.options);
+  same('commitment to the base', st.root, stackRoot(k, shape, k.i64.slice(base.ptr / 8, base.ptr / 8 + base.cells)));
+}
+
+/** Checks that the adapter released is the one that the last step left. */
+export function checkAdapter(k: Kernels, f: Facts, st: Common, released: BigInt64Array): void {
+  checkReleased(k, f, st.sOut, released);
+}

@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { singleKernels } from '../kernels/index.js';
+import { runSchema } from '../setup/runfile.js';
+import type { Manifest } from '../run/manifest.js';
+import { setup } from '../setup/run.js';
+import { stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import { baseCommitment, checkEntered } from './folded.js';
+
+describe('commitment to a base in one line', () => {
+  it('binds the stack, the programs that read it, and what the manifest says of the base: formats bound the sums, so that no other may be declared', () => {
+    const base = {
+        digest: `sha256:${'a'.repeat(64)}`,
+        shape: { layers: 2, hidden: 8, rmsEps: 1e-5 },
+        weightBits: { 'W.q_proj': 20, E: 18 },
+      } as unknown as Manifest['base'],
+      program = [1n, 2n, 3n, 4n],
+      root = [5n, 6n, 7n, 8n],
+      one = baseCommitment(base, program, root),
+      { weightBits, shape } = base;
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(baseCommitment({ ...base, weightBits: { ...weightBits } }, [...program], [...root])).toBe(one);
+    for (const [what, x] of [
+      ['formats', baseCommitment({ ...base, weightBits: { ...weightBits, 'W.q_proj': 19 } }, program, root)],
+      ['shape', baseCommitment({ ...base, shape: { ...shape, rmsEps: 1e-6 } }, program, root)],
+      ['digest', baseCommitment({ ...base, digest: `sha256:${'b'.repeat(64)}` }, program, root)],
+      ['programs', baseCommitment(base, [1n, 2n, 3n, 5n], root)],
+      ['stack', baseCommitment(base, program, [5n, 6n, 7n, 9n])],
+    ] as const)
+      expect(x, what).not.toBe(one);
+  });
+});
+
+describe('a state that nobody vouches for', () => {
+  const path = (p: string): string => fileURLToPath(new URL(`../../test/data/${p}`, import.meta.url)),
+    k = singleKernels();
+  it.each([
+    [2, 'the whole step is one proof'],
+    [3, 'micro-batches'],
+  ])('batch %i: has the point of its root and digest, and zero accumulators (%s)', (batch) => {
+    const s = setup(
+      runSchema.parse({
+        version: 1,
+        base: { path: path('tiny') },
+        data: [{ path: path('pairs.jsonl') }],
+        lora: { r: 2, alpha: 4, targets: ['q_proj', 'down_proj'] },
+        train: { steps: 1, batch, microBatch: 2, sequence: 12, warmup: 0 },
+        numbers: { preset: 'small' },
+      }),
+      [1n, 2n, 3n, 4n],
+    );
+    const sIn = stateCommitment(k, s, 'sIn', s.initial),
+      aIn = zeroAccumulators(k, s, s.initial);
+    const check = (x: { sIn?: readonly bigint[]; aIn?: readonly bigint[] }) => () => checkEntered(k, s, { sIn, aIn, ...x });
+    expect(check({})).not.toThrow();
+    // Root and digest, and the point that is their hash.
+    for (let at = 0; at < 11; at++)
+      expect(check({ sIn: sIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `sIn ${at}`).toThrow(/another point/);
+    for (let at = 0; at < 10; at++) expect(check({ aIn: aIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `aIn ${at}`).toThrow(/not zero/);
+    // Micro-batches and update mean the same by it.
+    if (s.update) {
+      expect(zeroAccumulators(k, { ...s, ...s.update }, s.initial)).toEqual(aIn);
+      expect(stateCommitment(k, { ...s, ...s.update }, 'sIn', s.initial)).toEqual(sIn);
+    }
+  });
+});

@@ -1,0 +1,166 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import canonicalize from 'canonicalize';
+import { P } from '../field/goldilocks.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { HyperparameterError } from '../optim/constants.js';
+import { settleFrozen } from '../tensor/deferred.js';
+import { statePoint } from '../tensor/statement.js';
+import { commitmentLayout } from '../tensor/state-layout.js';
+import { hashOf } from '../tensor/plan.js';
+import { VerificationError } from '../transcript/arith.js';
+import type { Known } from '../setup/base.js';
+import type { Manifest } from '../run/manifest.js';
+import type { Programs } from '../run/programs.js';
+import { checkAdapter, checkBase, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
+import type { VerificationKey } from '../recursion/keys.js';
+import { epochBatches } from '../recursion/leaves.js';
+import type { EndStatement, NodeStatement } from '../recursion/statement.js';
+import { settleNode, verifyEnd } from './nodes.js';
+import type { Setup } from '../setup/run.js';
+import { frozenOf, zeroAccumulators } from '../run/commitments.js';
+import type { FoldedRun, NodeFile, StepLosses } from '../artifact/folded.js';
+import { type Circuits, endProofOf, nodeOf } from '../recursion/circuits.js';
+
+/** Whether a part of the statement was compared with the thing itself. */
+export type Compared = 'checked' | 'not checked';
+
+export interface FoldedCheck {
+  /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
+  /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */ readonly root?: string;
+  readonly data: Compared;
+  readonly adapter: Compared;
+  /** The state that the run, or the range, begins from. */ readonly initial: Compared;
+  /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
+  readonly to: number;
+  /** The epoch that it covers exactly. */ readonly epoch?: number;
+  /** Examples and targets of what it covers: those of the steps before a range are its prover's word. */ readonly examples: number;
+  readonly targets: number;
+  /** Mean loss per target of every step. */ readonly losses: number[];
+  readonly proofMs: number;
+  readonly linearMs: number;
+}
+
+/** What a proof is compared with, as far as the verifier has it. */
+export interface Against {
+  readonly known: Known;
+  /** Everything that base and data give. */ readonly setup?: Setup;
+  /** Released adapter, in the program's order. */ readonly released?: BigInt64Array;
+  /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
+}
+
+/**
+ * Commitment to a base in one line, 64 hexadecimal digits: SHA-256 over the root of its stack, the digest of the programs that read the stack, and what the manifest says of the base. The root
+ * alone would not do: shape and weight formats bound the programs' sums, and programs say what the words of the stack are, so that a prover could declare others over the same words.
+ */
+export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
+  const all = { base, program: program.map(String), root: root.map(String) };
+  return [...sha256(new TextEncoder().encode(canonicalize(all)!))].map((x) => x.toString(16).padStart(2, '0')).join('');
+}
+
+type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
+
+/**
+ * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. Throws VerificationError. (Values are
+ * opened by every proof that enters the state.)
+ */
+export function checkEntered(k: Kernels, f: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
+  const bad = (why: string): never => {
+    throw new VerificationError('state entered', why);
+  };
+  const { point } = commitmentLayout(f.plan.states[0]);
+  if (statePoint(st.sIn.slice(0, point), hashOf(f.plan)).some((w, i) => w !== st.sIn[point + i]))
+    bad('the commitment has another point than its root prescribes');
+  const none = new BigInt64Array(f.program.axes['P']);
+  if (zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }).some((w, i) => w !== st.aIn[i]))
+    bad('accumulators are not zero where a step begins');
+}
+
+/** Compares a statement that holds with the run. Throws VerificationError naming what differs. */
+function compare(
+  k: Kernels,
+  { known: f, setup, released, root }: Against,
+  st: Common & { readonly root?: readonly bigint[] },
+  list: readonly StepLosses[],
+  from: number,
+  to: number,
+  settle?: (base: { ptr: number; cells: number }) => void,
+): Omit<FoldedCheck, 'proofMs'> {
+  const t0 = performance.now(),
+    { steps } = f.config.train;
+  checkManifest(f, st);
+  checkRange(f, st, from, to);
+  if (list.some((l, i) => l.step !== from + i)) throw new VerificationError('losses', `are not those of the steps from ${from} on`);
+  try {
+    checkLosses(f, st, list);
+  } catch (e) {
+    if (e instanceof HyperparameterError) throw new VerificationError('losses', e.message);
+    throw e;
+  }
+  if (setup) checkData(setup, st, list);
+  const initial = from === 0 && f.initial !== undefined;
+  if (from === 0) checkOrigin(st);
+  if (initial) checkStart(k, f, st, f.initial!);
+  else checkEntered(k, f, st);
+  const ends = to === steps && released !== undefined;
+  if (ends) checkAdapter(k, f, st, released);
+  if (f.frozen) {
+    const m = k.mark();
+    try {
+      const fz = frozenOf(k, { ...f, frozen: f.frozen });
+      checkBase(k, f, st, fz);
+      settle?.(fz);
+    } finally {
+      k.release(m);
+    }
+  }
+  const about = st.root && baseCommitment(f.manifest.base, st.program, st.root);
+  if (about !== undefined && root !== undefined && about !== root)
+    throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);
+  // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
+  if (!f.frozen && root === undefined)
+    throw new VerificationError(
+      'base',
+      `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
+    );
+  const per = epochBatches(f.manifest),
+    { frac } = f.program.tensors.find((t) => t.name === 'loss')!,
+    counted = (i: number): number => Number((st.posOut[i] - st.posIn[i] + P) % P),
+    yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
+  return {
+    base: f.frozen ? 'checked' : 'given',
+    ...(about === undefined ? {} : { root: about }),
+    data: yes(setup),
+    adapter: yes(ends),
+    initial: yes(initial),
+    from,
+    to,
+    ...(from % per === 0 && to === from + per ? { epoch: from / per } : {}),
+    examples: counted(5),
+    targets: counted(6),
+    losses: list.map((l) => Number(l.losses.reduce((p, q) => p + q, 0n)) / 2 ** frac / l.targets),
+    linearMs: performance.now() - t0,
+  };
+}
+
+/** Verifies the end of a run under a key that is trusted, and compares its statement with whatever is at hand. Throws VerificationError. */
+export function verifyFoldedRun(k: Kernels, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
+  const t0 = performance.now(),
+    end = endProofOf(x);
+  verifyEnd(k, key, end);
+  const proofMs = performance.now() - t0;
+  return { ...compare(k, a, end.statement, x.losses, 0, a.known.config.train.steps), proofMs };
+}
+
+/** Verifies a range alone: the claims that it leaves are settled here, for which keys and base are needed. Throws VerificationError. */
+export function verifyNodeFile(k: Kernels, x: NodeFile, circuits: Circuits, a: Against): FoldedCheck {
+  if (!a.known.frozen) throw new Error('a node alone is settled against the base');
+  if (x.from.part || x.to.part) throw new VerificationError('range', 'begins or ends inside a step: fold it with its neighbours first');
+  const t0 = performance.now(),
+    node = nodeOf(circuits.cls, x),
+    claim = settleNode(k, circuits.cls, circuits.keys, node),
+    proofMs = performance.now() - t0;
+  return {
+    ...compare(k, a, node.statement, x.losses, x.from.step, x.to.step, (fz) => settleFrozen(k, fz.ptr, fz.cells, [claim])),
+    proofMs,
+  };
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { KINDS } from '../circuit/channel.js';
+import { InputError } from '../errors.js';
+import { VersionError } from '../run/manifest.js';
+import { describeIssues } from '../setup/runfile.js';
+import { PROOF_VERSION } from '../tensor/statement.js';
+import { RECURSION_VERSION } from '../recursion/class.js';
+import type { VerificationKey } from '../recursion/keys.js';
+import { type FoldedLedger, foldedLedger } from './ledger.js';
+import type { Facts } from '../recursion/leaves.js';
+
+const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
+  root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
+  heights = z.strictObject(Object.fromEntries(KINDS.map((k) => [k, count(2 ** 24)])));
+
+/** A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of them have plans. */
+const schema = z.strictObject({
+  type: z.literal('certune-key'),
+  version: z.literal(RECURSION_VERSION),
+  proofVersion: z.literal(PROOF_VERSION),
+  programs: z
+    .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))
+    .min(1)
+    .max(2),
+  leaves: z
+    .array(z.strictObject({ kind: z.enum(['step', 'micro', 'update']), count: count(64) }))
+    .min(1)
+    .max(3),
+  proof: z.strictObject({
+    bits: count(128),
+    programRate: count(8),
+    rate: count(8),
+    endRate: count(8),
+    settleRates: z.array(count(8)).length(3),
+    grinding: z.number().int().min(0).max(32),
+  }),
+  heights,
+  endHeights: heights,
+  baseVars: count(40),
+  root,
+  endRoot: root,
+});
+
+/** Checks the shape of a key; it is not trusted for that. Throws InputError naming every field, VersionError for another version. */
+export function parsePublished(file: string, raw: unknown): VerificationKey {
+  const k = raw as Partial<VerificationKey> | null;
+  if (k?.type !== 'certune-key') throw new InputError(file, ['holds no certune-key'], 'certune vk -o writes one');
+  if (k.version !== RECURSION_VERSION) throw new VersionError(file, k.version, RECURSION_VERSION);
+  if (k.proofVersion !== PROOF_VERSION) throw new VersionError(file, k.proofVersion, PROOF_VERSION);
+  const r = schema.safeParse(raw);
+  if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'key', raw));
+  return r.data as unknown as VerificationKey;
+}
+
+/** Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none that prove such a run. */
+export function ledgerUnder(file: string, f: Facts, key: VerificationKey): FoldedLedger {
+  try {
+    return foldedLedger(f, key);
+  } catch (e) {
+    throw new InputError(
+      file,
+      [`its key describes no circuits for this run: ${(e as Error).message}`],
+      'not a Certune proof, or a damaged one',
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import { circuitProgram } from '../circuit/program.js';
+import { whirLedger } from '../pcs/index.js';
+import { type Plan, makePlan } from '../tensor/plan.js';
+import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger, programTerms, tagged } from '../run/ledger.js';
+import { settleShape } from '../recursion/settle-shape.js';
+import { KIND_BITS } from '../recursion/fold.js';
+import { endKeyShape } from '../recursion/end.js';
+import type { VerificationKey } from '../recursion/keys.js';
+import { type Facts, leafRanges } from '../recursion/leaves.js';
+import { endPlan } from './nodes.js';
+
+/** A folded run's ledger, and what it is composed of. */
+export interface FoldedLedger extends Ledger {
+  readonly leaves: number;
+  readonly folds: number;
+  /** Levels of proofs verified inside proofs: program proof, leaf, folds of a balanced tree over epochs or worse, end. */
+  readonly depth: number;
+}
+
+const nodePlan = (key: VerificationKey): Plan => {
+  const { bits, rate, grinding } = key.proof;
+  return makePlan(circuitProgram(key.heights), { bits, grinding, rate, stateRate: rate });
+};
+
+const bare = (ts: readonly { name: string; bits: number; kind: RunTerm['kind'] }[]): Omit<RunTerm, 'proof' | 'proofs'>[] =>
+  ts.map((t) => ({ ...t, rounds: 1 }));
+
+/**
+ * Ledger of a folded run. An accepted end yields, by its extractor, the wires of the node it verified and openings of both stacks; that node those of its
+ * children; and so on down to the program proofs. Errors add up over all proofs that this walk meets: program proofs, leaves, folds, merges, openings, end.
+ * Round by round the least term counts, as without folding: every query of an attacker belongs to one round of one of these proofs. The walk itself (an
+ * extractor that runs the one above it again) is argued for constant depth only; beyond it composition is an assumption, as for every recursive proof whose
+ * circuit hashes concretely.
+ */
+export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
+  const node = nodePlan(key),
+    end = endPlan(key),
+    { steps } = f.manifest.config.train,
+    ranges = leafRanges(key, f, 0, steps),
+    leaves = ranges.length,
+    folds = leaves - 1,
+    keyVars = node.frozenVars + KIND_BITS,
+    main = ranges.reduce((n, r) => n + (key.leaves[r.kind - 1].kind === 'update' ? 0 : r.parts.length), 0),
+    most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
+  const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options)));
+  const terms: RunTerm[] = [
+    ...programTerms({ plan: f.plan, update: f.update, steps }, main),
+    ...tagged(programLedger(node), 'leaf or fold', leaves + folds),
+    ...(most > 1 ? tagged(mergeLedger(most, key.baseVars), 'merge of a leaf', leaves) : []),
+    ...(folds ? tagged(mergeLedger(2, key.baseVars), 'merge of base claims', folds) : []),
+    ...(folds ? tagged(mergeLedger(4, keyVars), 'merge of key claims', folds) : []),
+    ...tagged(programLedger(end), 'end', 1),
+    ...tagged(mergeLedger(2, keyVars), 'merge of the end', 1),
+    ...tagged(settle(keyVars, key.leaves.length * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells), 'opening of the columns', 1),
+    ...tagged(settle(key.baseVars, f.plan.layouts.get('frozen')!.cells), 'opening of the base', 1),
+    ...tagged(bare(whirLedger(endKeyShape(end))), "opening of the end's columns", 1),
+    hashTerm(f.plan),
+    {
+      name: 'composition: extraction through a tree of proofs, argued for constant depth',
+      bits: 128,
+      kind: 'assumption',
+      rounds: 1,
+      proof: 'run',
+      proofs: 1,
+    },
+  ];
+  return { ...gather(terms), leaves, folds, depth: 3 + Math.ceil(Math.log2(leaves)) };
+}

@@ -1,0 +1,146 @@
+import { toSigned } from '../field/goldilocks.js';
+import { circuitProgram } from '../circuit/program.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { DetachedClaim, settleFrozen } from '../tensor/deferred.js';
+import { type Plan, makePlan } from '../tensor/plan.js';
+import { scheduleOf } from '../tensor/schedule.js';
+import type { Statement } from '../tensor/statement.js';
+import { verifyProgram } from '../tensor/verify.js';
+import { type Ext, NativeChannel, VerificationError } from '../transcript/index.js';
+import { scheduleWords } from '../transcript/schedule.js';
+import { settleSchedule } from '../recursion/settle-schedule.js';
+import { verifySettled } from '../recursion/settle.js';
+import type { RecursionClass } from '../recursion/class.js';
+import { END_WEIGHT, endKeyShape } from '../recursion/end.js';
+import { keyWords } from '../recursion/fold.js';
+import type { RecursionKeys, VerificationKey } from '../recursion/keys.js';
+import { type EndStatement, type NodeStatement, encode, endLayout, layout } from '../recursion/statement.js';
+
+/** A leaf or fold: its statement and the proof of it. */
+export interface NodeProof {
+  readonly statement: NodeStatement;
+  readonly proof: BigUint64Array;
+}
+
+/** The proof of a whole run or range: statement, proof of the end circuit, opening of the end's own fixed columns. */
+export interface EndProof {
+  readonly statement: EndStatement;
+  readonly proof: BigUint64Array;
+  readonly opening: BigUint64Array;
+}
+
+/** Number that stands for the end where a circuit's is absorbed. */
+export const END_KIND = 4n;
+
+const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]): Statement => {
+  const all = [...words];
+  while (all.length < plan.program.axes['rowU']) all.push(0n);
+  return { roots: {}, frozen, publics: new Map([['public', BigInt64Array.from(all, toSigned)]]) };
+};
+
+/** The statement of the circuit's program that a node's statement is. Throws VerificationError where it is not one. */
+export function nodePublics(c: RecursionClass, s: NodeStatement): Statement {
+  const words = encode(s, layout(c.child.baseVars, c.child.keyVars));
+  // A slot without a circuit is zero columns: under them anything is provable.
+  if (s.kind[0] >= BigInt(c.circuits.length)) throw new VerificationError('statement', 'kind is that of no circuit');
+  return publics(c.plan, words, keyWords(s.key, s.kind[0], 0n));
+}
+
+/** The statement of the end's program that an end's statement is. */
+export const endPublics = (plan: Plan, s: EndStatement, root: readonly bigint[]): Statement =>
+  publics(plan, encode(s, endLayout()), keyWords(root, END_KIND, 0n));
+
+/** A claim's words as elements. */
+export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
+  const all = Array.from({ length: words.length / 3 }, (_, k) => words.slice(3 * k, 3 * k + 3) as unknown as Ext);
+  return new DetachedClaim(plan, all.slice(0, -1), all[all.length - 1]);
+}
+
+function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array): DetachedClaim {
+  const words = scheduleWords(scheduleOf(plan, st));
+  if (proof.length !== words) throw new VerificationError('proof length', `${proof.length} words, the circuit needs ${words}`);
+  const ch = new NativeChannel(k, proof);
+  try {
+    const d = verifyProgram(ch, plan, st);
+    ch.finish();
+    return d.detach(ch);
+  } finally {
+    ch.close();
+  }
+}
+
+/** Verifies a node's proof alone; its statement then holds under the key it names, if the claim returned (on the fixed columns) does. */
+export function verifyNode(k: Kernels, c: RecursionClass, node: NodeProof): DetachedClaim {
+  const { point, value } = verified(k, c.plan, nodePublics(c, node.statement), node.proof),
+    kind = Number(node.statement.kind[0]);
+  return new DetachedClaim(c.plan, [[BigInt(kind >> 1), 0n, 0n], [BigInt(kind & 1), 0n, 0n], ...point], value);
+}
+
+/** Checks claims on a stack by direct evaluation. */
+export function settleNative(k: Kernels, stack: BigInt64Array, claims: readonly DetachedClaim[], check: string, why: string): void {
+  const m = k.mark(),
+    at = k.alloc(8 * stack.length);
+  k.i64.set(stack, at / 8);
+  try {
+    settleFrozen(k, at, stack.length, claims);
+  } catch (e) {
+    if (e instanceof VerificationError) throw new VerificationError(check, why);
+    throw e;
+  } finally {
+    k.release(m);
+  }
+}
+
+/**
+ * Verifies a node by itself against recomputed keys: its key must be theirs, both claims on the fixed columns are evaluated. Returns the one claim that is
+ * left, on the frozen stack (weights and tables) of the statement's digest; the statement holds if it does.
+ */
+export function settleNode(k: Kernels, c: RecursionClass, keys: RecursionKeys, node: NodeProof): DetachedClaim {
+  const own = verifyNode(k, c, node),
+    { key, base, columns } = node.statement;
+  if (key.some((w, i) => w !== keys.root[i]))
+    throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+  settleNative(k, keys.stack, [own, claimOf(c.plan, columns)], 'verification key', 'a claim on the fixed columns does not hold');
+  return claimOf(c.plan, base);
+}
+
+const endPlans = new Map<string, Plan>();
+
+/** The plan of the end circuit, from a key that is trusted: shipped, given or recomputed. */
+export function endPlan(key: VerificationKey): Plan {
+  const id = JSON.stringify([key.endHeights, key.proof]);
+  let plan = endPlans.get(id);
+  if (!plan) {
+    const { bits, endRate, grinding } = key.proof;
+    plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate, weight: END_WEIGHT });
+    endPlans.set(id, plan);
+  }
+  return plan;
+}
+
+/**
+ * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the commitment `root`; whether that,
+ * manifest, states, data and losses are those of a run is for the caller to compare (check.ts). Constant time, whatever the number of steps.
+ */
+export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
+  const plan = endPlan(key),
+    endRoot = key.endRoot.map(BigInt),
+    claim = verified(k, plan, endPublics(plan, end.statement, endRoot), end.proof);
+  if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
+    throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+  const shape = endKeyShape(plan),
+    words = scheduleWords(settleSchedule(shape).schedule);
+  if (end.opening.length !== words) throw new VerificationError('proof length', `${end.opening.length} words, the opening needs ${words}`);
+  const ch = new NativeChannel(k, end.opening);
+  try {
+    verifySettled(
+      ch,
+      shape,
+      endRoot.map((w) => ch.constant(w)),
+      { point: claim.point.map((x) => ch.constant(x)), value: ch.constant(claim.value) },
+    );
+    ch.finish();
+  } finally {
+    ch.close();
+  }
+}

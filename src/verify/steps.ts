@@ -1,0 +1,180 @@
+import type { Kernels } from '../kernels/runtime.js';
+import { batchInputs } from '../model/step.js';
+import { scheduleScalars } from '../optim/constants.js';
+import { type DetachedClaim, settleFrozen } from '../tensor/deferred.js';
+import { type Plan, hashOf } from '../tensor/plan.js';
+import { scheduleOf } from '../tensor/schedule.js';
+import type { Statement } from '../tensor/statement.js';
+import { verifyProgram } from '../tensor/verify.js';
+import { VerificationError } from '../transcript/arith.js';
+import { NativeChannel } from '../transcript/native.js';
+import { scheduleWords } from '../transcript/schedule.js';
+import { mergeable, verifyMerge } from '../recursion/merge.js';
+import { manifestWords } from '../run/manifest.js';
+import type { Setup } from '../setup/run.js';
+import {
+  LEFT,
+  type ProofPart,
+  type RunProof,
+  type StepProof,
+  checkReleased,
+  frozenOf,
+  meanLoss,
+  noFrozen,
+  stateCommitment,
+} from '../run/commitments.js';
+
+export interface RunCheck {
+  readonly steps: number;
+  readonly losses: number[];
+  readonly proofMs: number;
+  readonly linearMs: number;
+}
+
+/** The commitments that a part leaves and no others: what enters comes from the part before, never from the proof. */
+function leftBy(step: number, part: ProofPart): Record<string, readonly bigint[]> {
+  return Object.fromEntries(
+    LEFT[part.kind].map((c) => {
+      const root = part.roots[c];
+      if (!Array.isArray(root)) throw new VerificationError('roots of a part', `step ${step}, ${part.kind} lacks ${c}`);
+      return [c, root as readonly bigint[]];
+    }),
+  );
+}
+
+/** What the steps of a run leave: claims on frozen tensors not yet settled, the last commitment to adapter and optimiser state. */
+export interface ChainCheck {
+  readonly claims: DetachedClaim[];
+  readonly last: readonly bigint[];
+  readonly losses: number[];
+  readonly proofMs: number;
+  readonly linearMs: number;
+}
+
+/**
+ * Verifies every step proof against the batch that the sampler prescribes and the schedule's row, from the initial state, each step's
+ * commitments out being the next one's in. The claims returned are not settled.
+ */
+export function checkSteps(
+  k: Kernels,
+  s: Setup,
+  proofs: readonly StepProof[],
+  frozen: readonly bigint[],
+  onStep?: (step: number) => void,
+): ChainCheck {
+  const t0 = performance.now(),
+    { config, program } = s;
+  if (proofs.length !== config.train.steps)
+    throw new VerificationError('number of steps', `${proofs.length} proofs for ${config.train.steps} steps`);
+  let sIn: readonly bigint[] = stateCommitment(k, s, 'sIn', s.initial);
+  const zeroAcc = s.update ? stateCommitment(k, s, 'aIn', s.initial) : [],
+    context = manifestWords(s.manifest),
+    linearMs = performance.now() - t0,
+    rows = Math.min(config.train.batch, config.train.microBatch);
+  let proofMs = 0;
+  const claims: DetachedClaim[] = [],
+    losses: number[] = [];
+  const one = (step: number, plan: Plan, part: ProofPart, st: Statement): void => {
+    for (const x of plan.program.tensors) {
+      const v = st.publics.get(x.name);
+      if (x.publicKind === 'dense' && v instanceof BigInt64Array)
+        for (const y of v)
+          if (y < x.lo || y > x.hi) throw new VerificationError('public input', `step ${step}: ${x.name} is outside its format`);
+    }
+    const words = scheduleWords(scheduleOf(plan, st));
+    if (part.proof.length !== words)
+      throw new VerificationError('proof length', `step ${step}, ${part.kind}: ${part.proof.length} words, the program needs ${words}`);
+    let ch: NativeChannel | undefined;
+    try {
+      ch = new NativeChannel(k, part.proof, hashOf(plan));
+      const d = verifyProgram(ch, plan, st);
+      ch.finish();
+      if (plan.frozenVars) claims.push(d.detach(ch));
+    } catch (e) {
+      if (e instanceof VerificationError) throw new VerificationError(e.check, `step ${step}, ${part.kind}: ${e.message}`);
+      throw e;
+    } finally {
+      ch?.close();
+    }
+  };
+  proofs.forEach((p, step) => {
+    if (p.step !== step) throw new VerificationError('order of steps', `proof ${step} is of step ${p.step}`);
+    const t = performance.now(),
+      b = s.batches[step],
+      scalars = Object.entries(scheduleScalars(s.rows[step], b.targets, config.train.clip, program.axes['P'], step)).map(
+        ([n, v]) => [n, BigInt64Array.of(v)] as const,
+      );
+    const kinds = s.update ? [...b.micro.map(() => 'micro'), 'update'] : ['step'];
+    if (p.parts.length !== kinds.length || p.parts.some((x, i) => x.kind !== kinds[i]))
+      throw new VerificationError('parts of a step', `step ${step} needs ${kinds.join(', ')}`);
+    let aIn: readonly bigint[] = zeroAcc,
+      sum = 0n;
+    p.parts.forEach((part, i) => {
+      const left = leftBy(step, part);
+      if (part.kind === 'update') {
+        if (part.loss !== 0n) throw new VerificationError('loss of an update', `step ${step}: an update has no loss`);
+        one(step, s.update!.plan, part, { context, roots: { sIn, aIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
+        return;
+      }
+      // Before it becomes a word of 64 bits: the sum takes it as it is.
+      if (typeof part.loss !== 'bigint' || BigInt.asIntN(64, part.loss) !== part.loss)
+        throw new VerificationError('public input', `step ${step}: loss is outside its format`);
+      const publics = new Map<string, BigInt64Array | Int32Array>([
+        ...batchInputs(b.micro[i], rows, config.train.sequence),
+        ...scalars,
+        ['loss', BigInt64Array.of(part.loss)],
+      ]);
+      one(step, s.plan, part, { context, roots: { sIn, ...(s.update ? { aIn } : {}), ...left }, frozen, publics });
+      if (part.kind === 'micro') aIn = left['aOut'];
+      sum += part.loss;
+    });
+    const last = leftBy(step, p.parts[p.parts.length - 1]);
+    sIn = last['sOut'];
+    losses.push(meanLoss(s, step, sum));
+    proofMs += performance.now() - t;
+    onStep?.(step);
+  });
+  return { claims, last: sIn, losses, proofMs, linearMs };
+}
+
+/** Verifies a merge proof; the one claim that remains is still to be settled. */
+export function checkMerge(
+  k: Kernels,
+  plan: Plan,
+  frozen: readonly bigint[],
+  claims: readonly DetachedClaim[],
+  proof: BigUint64Array,
+): DetachedClaim {
+  mergeable(plan, claims);
+  const ch = new NativeChannel(k, proof, hashOf(plan));
+  try {
+    const d = verifyMerge(ch, plan, frozen, claims);
+    ch.finish();
+    return d.detach(ch);
+  } finally {
+    ch.close();
+  }
+}
+
+/**
+ * Verifies a whole run: every step (checkSteps), the last state against the released adapter, the merge of all claims on frozen tensors and,
+ * by one evaluation of the base, the claim that remains.
+ */
+export function verifyRun(k: Kernels, s: Setup, run: RunProof, released: BigInt64Array, onStep?: (step: number) => void): RunCheck {
+  const t0 = performance.now(),
+    fz = frozenOf(k, s),
+    t1 = performance.now(),
+    { claims, last, losses, proofMs, linearMs } = checkSteps(k, s, run.steps, fz.digest, onStep),
+    t2 = performance.now();
+  checkReleased(k, s, last, released);
+  const t3 = performance.now(),
+    merged = checkMerge(k, s.plan, fz.digest, claims, run.merge),
+    t4 = performance.now();
+  settleFrozen(k, fz.ptr, fz.cells, [merged]);
+  return {
+    steps: run.steps.length,
+    losses,
+    proofMs: proofMs + t4 - t3,
+    linearMs: linearMs + (t1 - t0) + (t3 - t2) + performance.now() - t4,
+  };
+}

@@ -1,0 +1,87 @@
+import type { Known } from '../setup/base.js';
+import { type VerificationKey, digestText, keyDigest } from '../recursion/keys.js';
+import { programDigest } from '../tensor/statement.js';
+import { VerificationError } from '../transcript/arith.js';
+
+/** Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the prover's. */
+export type KeyOrigin =
+  | { readonly from: 'recomputed'; readonly digest: string; readonly seconds: number }
+  | { readonly from: 'shipped'; readonly digest: string; readonly name: string }
+  | { readonly from: 'given'; readonly digest: string };
+
+/** A key as its user gave it: its digest, or itself. */
+export type GivenKey = { readonly digest: string } | { readonly key: VerificationKey };
+
+export interface Shipped {
+  readonly name: string;
+  readonly digest: string;
+}
+
+const refuse = (why: string): never => {
+  throw new VerificationError('verification key', why);
+};
+
+/** Digest of whatever lies beside a proof: what is nested too deep for canonical JSON is no key. */
+function digestOfHostile(key: VerificationKey): string {
+  try {
+    return keyDigest(key);
+  } catch (e) {
+    if (e instanceof RangeError) return refuse('the proof holds none that could be written as canonical JSON');
+    throw e;
+  }
+}
+
+/** The parts of a key that a manifest fixes. Throws VerificationError naming those that differ. */
+function fits(key: VerificationKey, f: Known): void {
+  const want = [f.program, ...(f.update ? [f.update.program] : [])].map((p) => digestText(programDigest(p)));
+  if (!Array.isArray(key.programs) || key.programs.join() !== want.join()) refuse('is that of other programs than the manifest describes');
+  if (f.config.proof.hash === 'blake3')
+    refuse('is that of a run whose proofs are hashed with BLAKE3, says the manifest: no circuit verifies those');
+  if (key.proof?.bits !== f.config.proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${f.config.proof.bits}`);
+  if (key.proof.programRate !== f.config.proof.rate)
+    refuse(`is one of program proofs at rate 2^-${key.proof.programRate}, the manifest says 2^-${f.config.proof.rate}`);
+}
+
+/**
+ * The key under which a proof is verified, and whose word it is: given by the user, shipped with the release, or recomputed from the manifest's programs. `published` is the one that lies beside
+ * the proof: it is used only where one of the three has its digest. Throws VerificationError otherwise.
+ */
+export function trustedKey(
+  published: Readonly<Record<string, unknown>>,
+  f: Known,
+  o: {
+    readonly given?: GivenKey;
+    readonly shipped: readonly Shipped[];
+    /** Absent: not to be recomputed. */ readonly recompute?: () => { readonly key: VerificationKey; readonly seconds: number };
+  },
+): { key: VerificationKey; origin: KeyOrigin } {
+  const own = published as unknown as VerificationKey,
+    digest = digestOfHostile(own);
+  if (o.given) {
+    const want = 'key' in o.given ? keyDigest(o.given.key) : o.given.digest;
+    if (want !== digest) refuse(`the proof was made under ${digest}, the key given is ${want}`);
+    fits(own, f);
+    return { key: own, origin: { from: 'given', digest } };
+  }
+  const entry = o.shipped.find((x) => x.digest === digest);
+  if (entry) {
+    fits(own, f);
+    return { key: own, origin: { from: 'shipped', digest, name: entry.name } };
+  }
+  if (!o.recompute)
+    return refuse(
+      `${digest} came with the proof alone: it is the prover's word for what was proved, so nothing is verified. Give it with --key from a source that you trust, or let it be recomputed (without --no-recompute)`,
+    );
+  const { key, seconds } = o.recompute(),
+    recomputed = keyDigest(key);
+  if (recomputed !== digest) refuse(`the proof was made under ${digest}, the programs of the manifest give ${recomputed}`);
+  return { key, origin: { from: 'recomputed', digest, seconds } };
+}
+
+/** The origin in words. */
+export const originText = (o: KeyOrigin): string =>
+  o.from === 'recomputed'
+    ? `recomputed from the programs in ${o.seconds.toFixed(1)} s`
+    : o.from === 'shipped'
+      ? `shipped with this release (${o.name})`
+      : 'given by you';

@@ -32,7 +32,7 @@ interface Lie {
   readonly statement?: readonly string[];
 }
 
-let digest: bigint[], frozen: BigInt64Array;
+let digest: bigint[], frozen: BigInt64Array, run: IntegerReading;
 
 function lie(l: Lie): Proved {
   const m = k.mark(),
@@ -94,9 +94,10 @@ const change =
     s.name === name && 'expr' in s ? ({ ...s, expr: f(s.expr) } as Step) : s;
 
 beforeAll(() => {
+  run = new IntegerReading(k, honest.program, honest.inputs);
+  run.run();
   const m = k.mark(),
-    r = new IntegerReading(k, honest.program, honest.inputs);
-  r.run();
+    r = run;
   const fz = frozenStack(k, plan, (n) => r.ptr.get(n)!);
   frozen = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
   digest = frozenDigest(frozen);
@@ -126,6 +127,28 @@ describe('dishonest trainers', () => {
       refused({ trace: first(s.out.tensor, -1n) });
     });
     it.each(['rinv', 'quo', 'clipC'])('takes the quotient %s one too high', (t) => refused({ trace: first(t, 1n) }));
+    const larger = honest.program.steps.find((x) => x.op === 'max')!,
+      { a: x, b: y } = larger as Extract<Step, { op: 'max' }>,
+      value = (e: Expr): bigint => run.read(e.terms[0].operands[0].tensor)[0];
+    it.each([
+      ['the smaller of the two', () => (value(x) < value(y) ? x : y)],
+      ['one more than the larger', () => ({ ...(value(x) < value(y) ? y : x), constant: 1n })],
+      ['a value between the two', () => ({ terms: [], constant: (value(x) + value(y)) / 2n })],
+    ] as const)('takes %s for the maximum', (_, of) => {
+      expect(value(x)).not.toBe(value(y));
+      refused({ steps: (s) => (s.op === 'max' ? { ...s, a: of(), b: of() } : s) });
+    });
+    it.each([
+      ['halves that sum to the value', 1n << 30n, -1n],
+      ['a lower half of its own', 1n, 0n],
+    ])('splits the second moment into %s', (_, low, high) => {
+      refused({
+        trace: (r) => {
+          first('v0', low)(r);
+          first('v1', high)(r);
+        },
+      });
+    });
     it('log-sum-exp one unit off, with the weights that belong to it', () => refused({ trace: first('MH', 1n) }));
     it('probabilities of another row of the table', () => refused({ trace: first('ph1', 1n) }));
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { unflattenGroup } from '../src/model/step.js';
-import { ProgramBuilder, expr, operand, term } from '../src/tensor/builder.js';
+import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import { type Case, lcg } from './kit.js';
 
 /** Relations of a random program. */
@@ -15,6 +15,8 @@ export const KINDS = [
   'silu',
   'sqrt',
   'quotient',
+  'max',
+  'split',
   'lse',
   'causal',
   'state',
@@ -38,6 +40,7 @@ export const shape = fc.record({
 export type Shape = typeof shape extends fc.Arbitrary<infer T> ? T : never;
 
 const OUT = { bits: 9, frac: 0 };
+const root = { bits: 13, frac: 0, signed: false };
 
 /** Shift that brings an expression into OUT whatever its operands are. */
 function shiftFor(b: ProgramBuilder, axes: string[], e: ReturnType<typeof expr>): number {
@@ -83,17 +86,37 @@ function relation(b: ProgramBuilder, kind: Kind, n: number, rnd: (n: number) => 
       b.lookup(name, ['d', ...tok], 'silu:3:4:4', expr([term(1, `${name}.x[d,b,i]`)]), [`${name}.y[d,b,i]`, `${name}.dy[d,b,i]`]);
       break;
     case 'sqrt':
-      b.sqrt(name, tok, 13, 0, expr([term(1, 'X[0,d,b,i]', 'X[0,d,b,i]')], rnd(9)));
+      b.sqrt(name, tok, root, expr([term(1, 'X[0,d,b,i]', 'X[0,d,b,i]')], rnd(9)));
       break;
     case 'quotient':
-      b.sqrt(`${name}.n`, [], 13, 0, expr([term(1, 'W[l,o,d]', 'W[l,o,d]')]));
+      b.sqrt(`${name}.n`, [], root, expr([term(1, 'W[l,o,d]', 'W[l,o,d]')]));
       b.div(name, ['l', 'o'], { bits: 18, frac: 0 }, expr([term(coef(), 'A[l,o]')], 1000n), expr([term(1, `${name}.n`)], 1n), 14, {
         frac: 0,
       });
       break;
+    case 'max':
+      b.max(name, ['d', ...tok], OUT, [
+        ['Even', b.value('X[0,d,b,i]')],
+        ['Odd', b.value('X[1,d,b,i]').minus(b.value('rate'))],
+      ]);
+      break;
+    case 'split':
+      b.witness(`${name}.x`, tok, { bits: 8, frac: 0, signed: false });
+      b.round(`${name}.x`, tok, expr([term(1, 'S[b,i]')], 32), 0);
+      b.split(`${name}.x`, 4, `${name}.low`, `${name}.high`);
+      break;
     case 'lse':
     case 'causal':
-      lse(b, name, kind === 'causal');
+      b.tensor(`${name}.s`, ['b', 'i', 'j'], 'witness', { lo: -63n, hi: 63n, frac: 2 });
+      b.round(`${name}.s`, ['b', 'i', 'j'], expr([term(1, 'S[b,i]', 'S[b,j]')]), 4);
+      b.logSumExp(`${name}.M`, tok, {
+        format: { bits: 6, frac: 2 },
+        scores: `${name}.s`,
+        over: 'j',
+        weights: `${name}.p`,
+        table: 'exp:2:4',
+        ...(kind === 'causal' ? { causal: { mask: 'causal', axes: ['i', 'j'] as const } } : {}),
+      });
       break;
     case 'state':
       if (n) break;
@@ -104,33 +127,6 @@ function relation(b: ProgramBuilder, kind: Kind, n: number, rnd: (n: number) => 
       b.step('members', [], { op: 'unflatten', group: 'C2' });
       break;
   }
-}
-
-/** M pinned by sum T[M - s] <= 16 < sum T[M - 1 - s] over j, all cells or those of the causal mask. */
-function lse(b: ProgramBuilder, name: string, causal: boolean): void {
-  const box = ['b', 'i', 'j'],
-    at = (x: string): string => `${name}.${x}[b,i,j]`,
-    m = `${name}.M[b,i]`,
-    mask = causal ? ['causal[i,j]'] : [];
-  b.tensor(`${name}.s`, box, 'witness', { lo: -63n, hi: 63n, frac: 2 });
-  b.round(`${name}.s`, box, expr([term(1, 'S[b,i]', 'S[b,j]')]), 4);
-  b.witness(`${name}.M`, ['b', 'i'], { bits: 6, frac: 2 });
-  b.step(`${name}.M`, ['b', 'i'], {
-    op: 'lse',
-    out: operand(m),
-    scores: operand(at('s')),
-    over: ['j'],
-    ...(causal ? { causal: ['i', 'j'] as const } : {}),
-    table: 'exp:2:4',
-    target: 16n,
-  });
-  b.inFormat(`${name}.M`, { bits: 6, frac: 2 });
-  b.tensor(`${name}.p1`, box, 'witness', { lo: 0n, hi: 16n, frac: 4 });
-  b.tensor(`${name}.p2`, box, 'witness', { lo: 0n, hi: 40n, frac: 4 });
-  const key = expr([term(1, ...mask, m), term(-1, ...mask, at('s')), ...(causal ? [term(-31, ...mask)] : [])], causal ? 31n : 0n);
-  b.lookup(`${name}.exp`, box, 'exp:2:4', key, [at('p1'), at('p2')]);
-  b.range(`${name}.lower`, ['b', 'i'], expr([term(-1, at('p1'))], 16n), 4);
-  b.range(`${name}.upper`, ['b', 'i'], expr([term(1, at('p2'))], -17n), 4);
 }
 
 /** Program and inputs of a shape. */

@@ -5,7 +5,8 @@ import { expr, realTerm, term } from '../tensor/builder.js';
 import { FloatReading } from '../tensor/float.js';
 import type { Program, Step, TensorSpec, Term } from '../tensor/types.js';
 import { type FloatWeights, type Rope, ropeTables } from './base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, freeBits, llamaProgram, projectionOf } from './llama.js';
+import { llamaProgram } from './llama.js';
+import { DEFAULT_NUMBERS, type LlamaShape, PROJECTIONS, TARGETS, freeBits } from './shape.js';
 import { type Batch, batchInputs, targetCount } from './step.js';
 
 /**
@@ -41,7 +42,7 @@ export function fullGradientProgram(shape: LlamaShape, batch: number, sequence: 
   if (!shape.tied) gradient('head', ['vocab', 'd'], head);
   gradient('gamma', ['s', 'd'], [product(1, 'dN[s,d,b,i]', 'Xn[s,d,b,i]')]);
   for (const t of TARGETS) {
-    const p = projectionOf(t),
+    const p = PROJECTIONS[t],
       out = ['l', ...p.out];
     gradient(`W.${t}`, [...out, ...p.in], [product(1, p.dy, p.x)]);
     if (shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) gradient(`bias.${t}`, out, [product(1, p.dy)]);

@@ -1,5 +1,5 @@
 import { ProgramError } from '../tensor/bounds.js';
-import { type ProgramBuilder, expr, term } from '../tensor/builder.js';
+import { Fixed, type Format, type ProgramBuilder, bounds } from '../tensor/builder.js';
 
 /**
  * AdamW with bias correction, decoupled decay and global-norm clipping, in exact integers, over the flat axis P of all adapter
@@ -9,7 +9,8 @@ import { type ProgramBuilder, expr, term } from '../tensor/builder.js';
  * Formats (fraction): g 24 (sum over targets), c 24, c g 30, gs = sqrt(1-b2) c g 30, m 34, v 60, sqrt v 31, denominator 35,
  * quotient 20, master 30, C 20. A gradient of 1e-6 has gs = 240 units of 2^-30 and v = 57,600 units of 2^-60.
  *
- * Every line is a Round, Zero, sqrt or div of the builder, each with a unique witness for given inputs.
+ * Every line is a relation of the builder, each with a unique witness for given inputs. Values carry their fractions, so that the shifts
+ * follow from the formats below.
  */
 export const ADAMW = {
   g: { bits: 36, frac: 24 },
@@ -31,27 +32,37 @@ export const ADAMW = {
   betaBits: 20,
   sigmaBits: 20,
   kappaBits: 24,
+  clipFrac: 34,
 } as const;
 
-/** Integer constants of one run: beta1 and 1 - beta1 sum to 2^20 exactly; sigma = sqrt(1 - beta2); kappa = (1 - beta2) 2^24. */
+/**
+ * Integer constants of one run, at betaBits, kappaBits, sigmaBits and clipFrac fraction bits: beta1, which sums to one with 1 - beta1 exactly;
+ * kappa = 1 - beta2; sigma = sqrt(1 - beta2); clip, a multiple of 2^10, or 0n for none.
+ */
 export interface AdamConstants {
   readonly beta1: bigint;
   readonly kappa: bigint;
-  readonly sigma: bigint /** clip * 2^34 (multiple of 2^10), or 0n for none */;
+  readonly sigma: bigint;
   readonly clip: bigint;
 }
 
 /** Names of the public scalars of one step, in the order of the schedule row. */
 export const SCHEDULE_SCALARS = ['alpha', 'decay', 'epsT', 'clipN', 'clipC'] as const;
 
-/** Declares the optimiser state that is entered: master copy and both moments over P. Returns the bounds of the second moment. */
-export function declareMoments(b: ProgramBuilder): { lo: bigint; hi: bigint; frac: number } {
-  const P = ['P'],
-    vBounds = { lo: 0n, hi: (1n << BigInt(ADAMW.vBits)) - 1n, frac: ADAMW.vFrac };
+const P = ['P'];
+/** The second moment, nonnegative. */
+const V: Format = { bits: ADAMW.vBits, frac: ADAMW.vFrac, signed: false };
+
+/** Declares the optimiser state that is entered: master copy and both moments over P. */
+export function declareMoments(b: ProgramBuilder): void {
   b.witness('master', P, ADAMW.master, { cls: 'oIn' });
   b.witness('mm', P, ADAMW.m, { cls: 'oIn' });
-  b.tensor('vv', P, 'oIn', vBounds);
-  return vBounds;
+  b.witness('vv', P, V, { cls: 'oIn' });
+}
+
+/** Declares a public scalar of the schedule, nonnegative. */
+function scalar(b: ProgramBuilder, name: string, bits: number, frac: number): void {
+  b.tensor(name, [], 'public', bounds({ bits, frac, signed: false }), { publicKind: 'dense' });
 }
 
 /**
@@ -59,83 +70,78 @@ export function declareMoments(b: ProgramBuilder): { lo: bigint; hi: bigint; fra
  * over P and expects the C' alias `C2` over P to exist.
  */
 export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants): void {
-  const P = ['P'],
-    n = b.axes['P'];
-  const F = ADAMW;
-  const scalar = (name: string, hi: bigint, frac: number): void =>
-    b.tensor(name, [], 'public', { lo: 0n, hi, frac }, { publicKind: 'dense' });
-  scalar('alpha', (1n << BigInt(F.alphaBits)) - 1n, F.alphaFrac);
-  scalar('decay', (1n << BigInt(F.decayBits)) - 1n, F.decayFrac);
-  scalar('epsT', (1n << BigInt(F.epsBits)) - 1n, F.epsFrac);
-  const vBounds = declareMoments(b);
+  scalar(b, 'alpha', ADAMW.alphaBits, ADAMW.alphaFrac);
+  scalar(b, 'decay', ADAMW.decayBits, ADAMW.decayFrac);
+  scalar(b, 'epsT', ADAMW.epsBits, ADAMW.epsFrac);
+  declareMoments(b);
   // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could not be equal.
-  b.witness('master2', P, F.master, { cls: 'oOut' });
-  b.witness('mm2', P, F.m, { cls: 'oOut' });
-  b.tensor('vv2', P, 'oOut', vBounds);
+  b.witness('master2', P, ADAMW.master, { cls: 'oOut' });
+  b.witness('mm2', P, ADAMW.m, { cls: 'oOut' });
+  b.witness('vv2', P, V, { cls: 'oOut' });
   b.phase = 'post';
+  clipFactor(b, g, k);
+  b.rounded('cg', P, ADAMW.cg, b.value('clipC').times(b.value(`${g}[P]`)));
+  moments(b, k);
+  newWeights(b);
+}
 
-  // Clip factor c: one division by max(norm, clip N), which is min(1/N, clip/norm). Without clipping c is the public 1/N.
-  if (k.clip > 0n) {
-    const bits = Math.min(22, 31 - Math.ceil(Math.log2(n + 1) / 2));
-    const frac = clipFraction(n);
-    if (bits < 12) throw new ProgramError('clip', `${n} parameters are too many for one norm`);
-    scalar('clipN', (1n << 31n) - 1n, frac);
-    b.rounded('gn', P, { bits, frac }, expr([term(1, `${g}[P]`)]), F.g.frac - frac);
-    b.sqrt('norm', [], 31, frac, expr([term(1, 'gn[P]', 'gn[P]')]));
-    // den = max(norm, clipN): at least both, and (den - norm)(den - clipN) = 0 in a field, hence equal to one of them.
-    b.witness('den', [], { bits: 31, frac, signed: false });
-    b.step('den', [], { op: 'max', out: { tensor: 'den', access: [] }, a: expr([term(1, 'norm')]), b: expr([term(1, 'clipN')]) });
-    b.inFormat('den', { bits: 31, frac, signed: false });
-    b.range('den.overNorm', [], expr([term(1, 'den'), term(-1, 'norm')]), 31);
-    b.range('den.overClip', [], expr([term(1, 'den'), term(-1, 'clipN')]), 31);
-    b.zero('den.oneOf', [], expr([term(1, 'den', 'den'), term(-1, 'den', 'norm'), term(-1, 'den', 'clipN'), term(1, 'norm', 'clipN')]));
-    b.div(
-      'clipC',
-      [],
-      { bits: F.c + 1, frac: F.c, signed: false },
-      expr([], k.clip << BigInt(F.c + frac - 34)),
-      expr([term(1, 'den')]),
-      31,
-      { frac },
-    );
-  } else {
-    b.tensor('clipC', [], 'public', { lo: 0n, hi: 1n << BigInt(F.c), frac: F.c }, { publicKind: 'dense' });
+/** The factor c = min(1/N, clip/norm) on gradients: one division of clip by max(norm, clip N). Without clipping c is the public 1/N. */
+function clipFactor(b: ProgramBuilder, g: string, k: AdamConstants): void {
+  const { c } = ADAMW;
+  if (k.clip === 0n) {
+    b.tensor('clipC', [], 'public', { lo: 0n, hi: 1n << BigInt(c), frac: c }, { publicKind: 'dense' });
+    return;
   }
-  b.rounded('cg', P, F.cg, expr([term(1, 'clipC', `${g}[P]`)]), F.c + F.g.frac - F.cg.frac);
-  b.rounded('gs', P, F.gs, expr([term(k.sigma, 'cg[P]')]), F.sigmaBits);
+  const n = b.axes['P'],
+    bits = Math.min(22, 31 - Math.ceil(Math.log2(n + 1) / 2)),
+    norm: Format = { bits: 31, frac: clipFraction(n), signed: false };
+  if (bits < 12) throw new ProgramError('clip', `${n} parameters are too many for one norm`);
+  scalar(b, 'clipN', norm.bits, norm.frac);
+  b.rounded('gn', P, { bits, frac: norm.frac }, b.value(`${g}[P]`));
+  const gn = b.value('gn[P]');
+  b.sqrt('norm', [], norm, gn.times(gn));
+  b.max('den', [], norm, [
+    ['Norm', b.value('norm')],
+    ['Clip', b.value('clipN')],
+  ]);
+  // The constant is a multiple of what is shifted away.
+  const frac = c + norm.frac,
+    clip = Fixed.constant(k.clip >> BigInt(ADAMW.clipFrac - frac), frac);
+  b.div('clipC', [], { bits: c + 1, frac: c, signed: false }, clip, b.value('den'), norm.bits);
+}
 
-  // m' = round(beta1 m + (1 - beta1) c g)
-  b.round(
-    'mm2',
-    P,
-    expr([term(k.beta1, 'mm[P]'), term(((1n << BigInt(F.betaBits)) - k.beta1) << BigInt(F.m.frac - F.cg.frac), 'cg[P]')]),
-    F.betaBits,
-  );
+/** m' = beta1 m + (1 - beta1) c g and v' = v - (1 - beta2) v + gs^2 with gs = sqrt(1 - beta2) c g. */
+function moments(b: ProgramBuilder, k: AdamConstants): void {
+  const F = ADAMW,
+    beta1 = Fixed.constant(k.beta1, F.betaBits),
+    rest1 = Fixed.constant((1n << BigInt(F.betaBits)) - k.beta1, F.betaBits),
+    kappa = Fixed.constant(k.kappa, F.kappaBits),
+    [mm, vv, cg] = ['mm[P]', 'vv[P]', 'cg[P]'].map((x) => b.value(x));
+  b.rounded('gs', P, F.gs, Fixed.constant(k.sigma, F.sigmaBits).times(cg));
+  b.round('mm2', P, beta1.times(mm).plus(rest1.times(cg)));
   b.inFormat('mm2', F.m);
 
-  // v' = v - kappa v1 2^6 - round(kappa v0 / 2^24) + gs^2 with v = v1 2^30 + v0: the product kappa v is taken in two halves.
-  const half = { bits: 30, frac: F.vFrac, signed: false } as const;
-  for (const [name, shift] of [
-    ['v0', 0],
-    ['v1', 30],
-  ] as const) {
-    b.witness(name, P, { ...half, frac: F.vFrac - shift });
-    b.step(name, P, { op: 'limb', out: { tensor: name, access: [{ axis: 'P' }] }, expr: expr([term(1, 'vv[P]')]), shift, bits: 30 });
-    b.inFormat(name, half);
-  }
-  b.zero('vv.split', P, expr([term(1, 'vv[P]'), term(-1, 'v0[P]'), term(-(1n << 30n), 'v1[P]')]));
-  b.rounded('vd', P, half, expr([term(k.kappa, 'v0[P]')]), F.kappaBits);
-  b.round('vv2', P, expr([term(1, 'vv[P]'), term(-(k.kappa << 6n), 'v1[P]'), term(-1, 'vd[P]'), term(1, 'gs[P]', 'gs[P]')]), 0);
-  b.inFormat('vv2', { bits: F.vBits, frac: F.vFrac, signed: false });
-  b.sqrt('sv', P, 31, 31, expr([term(4, 'vv2[P]')]));
+  // The product kappa v is taken in two halves, v = v1 2^30 + v0: that of the higher one is exact, that of the lower one is rounded.
+  const half = F.vBits / 2;
+  b.split('vv', half, 'v0', 'v1');
+  b.rounded('vd', P, { bits: half, frac: F.vFrac, signed: false }, kappa.times(b.value('v0[P]')));
+  const gs = b.value('gs[P]');
+  b.round('vv2', P, vv.minus(kappa.times(b.value('v1[P]')), b.value('vd[P]')).plus(gs.times(gs)));
+  b.inFormat('vv2', V);
+}
 
-  // q = floor(m' 2^21 / (16 sqrt v + eps_t))
-  b.div('quo', P, F.q, expr([term(1n << 21n, 'mm2[P]')]), expr([term(16, 'sv[P]'), term(1, 'epsT')]), 37, { frac: F.epsFrac });
-
-  // master' = master - round(alpha_t q + lr wd master), C' = round(master')
-  b.round('master2', P, expr([term(-1, 'alpha', 'quo[P]'), term(-1, 'decay', 'master[P]')]), F.decayFrac, { base: 'master[P]' });
+/** master' = master - alpha_t m' / (sqrt v' + eps_t) - lr wd master, and the compute copy C' = round(master'). */
+function newWeights(b: ProgramBuilder): void {
+  const F = ADAMW,
+    root: Format = { bits: 31, frac: 31, signed: false };
+  b.sqrt('sv', P, root, b.value('vv2[P]').atLeast(2 * root.frac));
+  const den = b.value('sv[P]').atLeast(F.epsFrac).plus(b.value('epsT'));
+  b.div('quo', P, F.q, b.value('mm2[P]').atLeast(F.q.frac + den.frac), den, 37);
+  const step = b.value('alpha').times(b.value('quo[P]')),
+    decay = b.value('decay').times(b.value('master[P]'));
+  b.round('master2', P, step.plus(decay).negated(), { base: 'master[P]' });
   b.inFormat('master2', F.master);
-  b.round('C2', P, expr([term(1, 'master2[P]')]), F.master.frac - F.C.frac);
+  b.round('C2', P, b.value('master2[P]'));
   b.inFormat('C2', F.C);
 }
 

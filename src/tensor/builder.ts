@@ -1,76 +1,42 @@
 import { ProgramError, checkProgram, exprInterval } from './bounds.js';
 import { checkEstablished } from './established.js';
-import type {
-  Access,
-  Constraint,
-  Expr,
-  Operand,
-  Phase,
-  Program,
-  PublicKind,
-  Step,
-  StepOp,
-  TableSpec,
-  TensorClass,
-  TensorSpec,
-  Term,
-} from './types.js';
+import { expr, operand, term, text } from './expr.js';
+import { Fixed, type Format, bounds } from './fixed.js';
+import { div } from './relations/div.js';
+import { type LogSumExp, logSumExp } from './relations/lse.js';
+import type { Lowering } from './relations/lowering.js';
+import { type Max, max } from './relations/max.js';
+import { range } from './relations/range.js';
+import { round } from './relations/round.js';
+import { split } from './relations/split.js';
+import { sqrt } from './relations/sqrt.js';
+import { lookup, tabulate } from './relations/table.js';
+import { zero } from './relations/zero.js';
+import type { Constraint, Expr, Phase, Program, PublicKind, Step, StepOp, TableSpec, TensorClass, TensorSpec } from './types.js';
 
-/** Parses `X[2*l+1,d,b,i]`: accesses are `axis`, `k*axis`, `axis+k`, `k*axis+m` or a fixed index. */
-export function operand(text: string): Operand {
-  const m = /^([^[\]]+)(?:\[(.*)\])?$/.exec(text);
-  if (!m) throw new Error(`cannot parse operand ${text}`);
-  const access: Access[] = (m[2] ?? '')
-    .split(',')
-    .filter((s) => s !== '')
-    .map((s) => {
-      const a = /^(?:(\d+)\*)?([a-zA-Z]\w*)(?:\+(\d+))?$/.exec(s.trim());
-      if (a) {
-        const stride = a[1] ? Number(a[1]) : 1,
-          offset = a[3] ? Number(a[3]) : 0;
-        return stride === 1 && offset === 0 ? { axis: a[2] } : { axis: a[2], stride, offset };
-      }
-      if (/^\d+$/.test(s.trim())) return { index: Number(s) };
-      throw new Error(`cannot parse access ${s} in ${text}`);
-    });
-  return { tensor: m[1], access };
+export { expr, operand, realTerm, term } from './expr.js';
+export { Fixed, type Format, bounds } from './fixed.js';
+
+/** An expression in integers, or a formula that carries its fraction. */
+export type Value = Expr | Fixed;
+const integers = (v: Value): Expr => (v instanceof Fixed ? v.expr : v);
+
+/** Where a Round writes, if not into the tensor of its own name, and what it is added to: operands. */
+export interface RoundOptions {
+  readonly out?: string;
+  readonly base?: string;
 }
-
-/** coef * product of operands. */
-export function term(coef: bigint | number, ...operands: string[]): Term {
-  return { coef: BigInt(coef), operands: operands.map(operand) };
+/** `out`: an operand of a tensor declared elsewhere. `outFirst`: see the relation. */
+export interface RootOptions {
+  readonly out?: string;
+  readonly outFirst?: boolean;
 }
-
-/** The same with the exact real factor of which coef is the rounding; the float reading uses it. */
-export function realTerm(coef: bigint, real: number, ...operands: string[]): Term {
-  return { coef, operands: operands.map(operand), real };
-}
-
-export function expr(terms: readonly Term[], constant: bigint | number = 0n, real?: number): Expr {
-  return { constant: BigInt(constant), terms, ...(real === undefined ? {} : { real }) };
-}
-
-const scale = (e: Expr, k: bigint): Expr => ({
-  constant: e.constant * k,
-  terms: e.terms.map((t) => ({ coef: t.coef * k, operands: t.operands })),
-});
-const plus = (a: Expr, b: Expr): Expr => ({ constant: a.constant + b.constant, terms: [...a.terms, ...b.terms] });
-
-/** A fixed-point format: `bits` in all, `frac` of them fraction. */
-export interface Format {
-  readonly bits: number;
-  readonly frac: number;
-  readonly signed?: boolean;
-}
-
-/** Text of an operand's axes, for building the output of a relation. */
-const text = (name: string, axes: readonly string[]): string => (axes.length ? `${name}[${axes.join(',')}]` : name);
 
 /**
- * Builds a program relation by relation. Each method lowers one relation kind of the design to range, lookup and zero constraints
- * and adds the step that computes its witness; the argument for uniqueness stands at the method.
+ * Builds a program relation by relation. What a relation says, why its witness is unique and how it is lowered stands in its file under
+ * relations/. Formulas are either integer expressions with the shift or the fraction beside them, or values (Fixed) that carry their fraction.
  */
-export class ProgramBuilder {
+export class ProgramBuilder implements Lowering {
   readonly axes: Record<string, number> = {};
   readonly tensors: TensorSpec[] = [];
   readonly tables: TableSpec[] = [];
@@ -78,6 +44,7 @@ export class ProgramBuilder {
   readonly steps: Step[] = [];
   phase: Phase = 'pre';
   #names = new Map<string, TensorSpec>();
+  #half: 'both' | 'witness' | 'constraints' = 'both';
 
   constructor(
     readonly name: string,
@@ -117,8 +84,49 @@ export class ProgramBuilder {
     this.tensor(name, axes, cls, bounds(f), rest);
   }
 
+  like(name: string, axes: readonly string[], other: string): void {
+    const { lo, hi, frac } = this.spec(other);
+    this.tensor(name, axes, 'witness', { lo, hi, frac });
+  }
+
+  /** An operand, `X[2*l,d,b,i]`, with the fraction of its tensor. */
+  value(cell: string): Fixed {
+    return Fixed.operand(cell, this.spec(operand(cell).tensor).frac);
+  }
+
+  /**
+   * Relations over a whole axis whose witness is computed in slices, as layers follow each other: the steps of each slice alone, and the
+   * constraints of the whole alone. The same relations are to be called in both, so that what is proven is what is computed.
+   */
+  witnessOnly(relations: () => void): void {
+    this.#only('witness', relations);
+  }
+  constraintsOnly(relations: () => void): void {
+    this.#only('constraints', relations);
+  }
+  #only(half: 'both' | 'witness' | 'constraints', relations: () => void): void {
+    const before = this.#half;
+    this.#half = half;
+    try {
+      relations();
+    } finally {
+      this.#half = before;
+    }
+  }
+
   step(name: string, axes: readonly string[], op: StepOp): void {
-    this.steps.push({ ...op, name, axes, phase: this.phase } as Step);
+    if (this.#half !== 'constraints') this.steps.push({ ...op, name, axes, phase: this.phase } as Step);
+  }
+  constrain(c: Constraint): void {
+    if (this.#half !== 'witness') this.constraints.push(c);
+  }
+
+  /** Copies the members of a group to its alias, or back. */
+  flatten(group: string): void {
+    this.step(group, [], { op: 'flatten', group });
+  }
+  unflatten(group: string): void {
+    this.step(`${group}.members`, [], { op: 'unflatten', group });
   }
 
   table(spec: TableSpec, columns: readonly { lo: bigint; hi: bigint; frac: number }[]): void {
@@ -126,24 +134,16 @@ export class ProgramBuilder {
     this.tables.push(spec);
     spec.columns.forEach((c, k) => this.tensor(c, [spec.axis], 'frozen', columns[k]));
   }
+  tableSpec(name: string): TableSpec {
+    const t = this.tables.find((x) => x.name === name);
+    if (!t) throw new ProgramError(name, 'unknown table');
+    return t;
+  }
 
-  /**
-   * 0 <= e < 2^bits. Up to rangeBits: one lookup. Otherwise limbs h_1.. of rangeBits bits are committed, each looked up, and
-   * e - sum h_k 2^(k rangeBits) is looked up in the lowest range. Unique: the digits of an integer in base 2^rangeBits are, and no
-   * sum can wrap because checkProgram bounds every lookup's expression below p.
-   */
-  range(name: string, axes: readonly string[], e: Expr, bits: number): void {
-    const w = this.rangeBits;
-    let low = e;
-    for (let k = 1; k * w < bits; k++) {
-      const b = Math.min(w, bits - k * w);
-      const limb = `${name}.limb${k}`;
-      this.tensor(limb, axes, 'witness', { lo: 0n, hi: (1n << BigInt(b)) - 1n, frac: 0 });
-      this.step(limb, axes, { op: 'limb', out: operand(text(limb, axes)), expr: e, shift: k * w, bits: b });
-      this.constraints.push({ kind: 'range', name: limb, axes, expr: expr([term(1, text(limb, axes))]), bits: b });
-      low = plus(low, expr([term(-(1n << BigInt(k * w)), text(limb, axes))]));
-    }
-    this.constraints.push({ kind: 'range', name, axes, expr: low, bits: Math.min(w, bits) });
+  /** 0 <= e < 2^bits (relations/range.ts). Limbs belong to the constraint, their steps with it. */
+  range(name: string, axes: readonly string[], e: Value, bits: number): void {
+    if (this.#half === 'witness') return;
+    this.#only('both', () => range(this, this.rangeBits, name, axes, integers(e), bits));
   }
 
   /** A committed tensor lies within its declared format. */
@@ -152,81 +152,96 @@ export class ProgramBuilder {
     this.range(`${name}.range`, axes, expr([term(1, text(name, axes))], f.signed === false ? 0n : 1n << BigInt(f.bits - 1)), f.bits);
   }
 
-  /** e = 0 on every cell. */
-  zero(name: string, axes: readonly string[], e: Expr): void {
-    this.constraints.push({ kind: 'zero', name, axes, expr: e });
+  /** e = 0 on every cell (relations/zero.ts). */
+  zero(name: string, axes: readonly string[], e: Value): void {
+    zero(this, name, axes, integers(e));
   }
 
-  /**
-   * out = base + round(e / 2^shift), ties upward: 0 <= e + 2^(shift-1) - 2^shift (out - base) < 2^shift. For a given e exactly one
-   * integer satisfies this; out is an integer below p because it is range-checked by inFormat. With shift 0: out = base + e.
-   */
-  round(name: string, axes: readonly string[], e: Expr, shift: number, options: { out?: string; base?: string } = {}): void {
-    if (shift < 0) throw new ProgramError(name, 'negative shift');
-    const out = options.out ?? text(name, axes);
-    const y = [term(-1, out), ...(options.base ? [term(1, options.base)] : [])];
-    this.step(name, axes, { op: 'round', out: operand(out), ...(options.base ? { base: operand(options.base) } : {}), expr: e, shift });
-    if (shift === 0) this.zero(`${name}.eq`, axes, plus(e, expr(y)));
-    else this.range(`${name}.rem`, axes, plus(plus(e, expr([], 1n << BigInt(shift - 1))), scale(expr(y), 1n << BigInt(shift))), shift);
+  /** out = base + round(e / 2^shift), ties upward (relations/round.ts). A value is rounded to the fraction of the output. */
+  round(name: string, axes: readonly string[], e: Fixed, options?: RoundOptions): void;
+  round(name: string, axes: readonly string[], e: Expr, shift: number, options?: RoundOptions): void;
+  round(name: string, axes: readonly string[], e: Value, x?: number | RoundOptions, y?: RoundOptions): void {
+    const options = (typeof x === 'number' ? y : x) ?? {},
+      out = options.out ?? text(name, axes),
+      at = (cell: string): number => this.spec(operand(cell).tensor).frac;
+    if (options.base && at(options.base) !== at(out))
+      throw new ProgramError(name, `base ${options.base} has another fraction than the output`);
+    const shift = typeof x === 'number' ? x : (e as Fixed).frac - at(out);
+    round(this, name, axes, { out, ...(options.base ? { base: options.base } : {}), expr: integers(e), shift });
   }
 
   /** Declares a witness, rounds into it and proves its format. */
-  rounded(
+  rounded(name: string, axes: readonly string[], f: Format, e: Fixed): void;
+  rounded(name: string, axes: readonly string[], f: Format, e: Expr, shift: number): void;
+  rounded(name: string, axes: readonly string[], f: Format, e: Value, shift?: number): void {
+    this.witness(name, axes, f);
+    if (e instanceof Fixed) this.round(name, axes, e);
+    else this.round(name, axes, e, shift!);
+    this.inFormat(name, f);
+  }
+
+  /** Outputs of a table at a key, into tensors declared elsewhere: operands (relations/table.ts). */
+  lookup(name: string, axes: readonly string[], table: string, key: Value, outs: readonly string[]): void {
+    lookup(this, name, axes, table, integers(key), outs);
+  }
+  /** Declares witnesses with the bounds of the table's columns and looks them up. */
+  tabulate(name: string, axes: readonly string[], table: string, key: Value, outs: readonly string[]): void {
+    tabulate(this, name, axes, table, integers(key), outs);
+  }
+
+  /** out = floor(sqrt(e)), e < 2^62 (relations/sqrt.ts). The root of a value has half its fraction. */
+  sqrt(name: string, axes: readonly string[], format: Format, e: Value, options: RootOptions = {}): void {
+    if (e instanceof Fixed && e.frac !== 2 * format.frac) throw new ProgramError(name, `root of ${e.frac} fraction bits at ${format.frac}`);
+    const { out, ...rest } = this.#output(name, axes, format, options);
+    sqrt(this, name, axes, { out, format, expr: integers(e), ...rest });
+  }
+
+  /** out = floor(num / den), den > 0 of at most denBits bits (relations/div.ts). `frac` of the divisor is that of a value. */
+  div(
     name: string,
     axes: readonly string[],
-    f: Format,
-    e: Expr,
-    shift: number,
-    extra: { group?: string; cls?: TensorClass } = {},
+    format: Format,
+    num: Value,
+    den: Value,
+    denBits: number,
+    options: RootOptions & { readonly frac?: number } = {},
   ): void {
-    this.witness(name, axes, f, extra);
-    this.round(name, axes, e, shift);
-    this.inFormat(name, f);
+    const { frac, ...root } = options;
+    if (num instanceof Fixed && den instanceof Fixed && num.frac !== format.frac + den.frac)
+      throw new ProgramError(name, `quotient of ${num.frac} by ${den.frac} fraction bits at ${format.frac}`);
+    const denFrac = den instanceof Fixed ? den.frac : frac;
+    if (denFrac === undefined) throw new ProgramError(name, 'the fraction of the divisor is missing');
+    const { out, ...rest } = this.#output(name, axes, format, root);
+    div(this, name, axes, { out, format, num: integers(num), den: integers(den), denBits, denFrac, ...rest });
   }
 
-  /** Outputs of a table at a key: the tuple (key, out_1, ...) is a row. The table has one row per key, so outputs are unique. */
-  lookup(name: string, axes: readonly string[], table: string, key: Expr, outs: readonly string[]): void {
-    this.step(name, axes, { op: 'table', outs: outs.map(operand), table, key });
-    this.constraints.push({ kind: 'lookup', name, axes, table, exprs: [key, ...outs.map((o) => expr([term(1, o)]))] });
+  /** out = max(x, y) (relations/max.ts): the two values by name, at the fraction of the output. */
+  max(name: string, axes: readonly string[], format: Format, of: Max['of']): void {
+    for (const [, v] of of)
+      if (v.frac !== format.frac) throw new ProgramError(name, `maximum of ${v.frac} fraction bits at ${format.frac}`);
+    const { out } = this.#output(name, axes, format, {});
+    max(this, name, axes, { out, format, of });
   }
 
-  /**
-   * out = floor(sqrt(e)), e < 2^62: 0 <= e - out^2 and 0 <= out^2 + 2 out - e, both below 2^(bits+1), out in [0, 2^bits).
-   * Exactly one integer out >= 0 has out^2 <= e < (out + 1)^2.
-   */
-  sqrt(name: string, axes: readonly string[], bits: number, frac: number, e: Expr): void {
-    const out = text(name, axes);
-    this.witness(name, axes, { bits, frac, signed: false });
-    this.step(name, axes, { op: 'sqrt', out: operand(out), expr: e });
-    this.inFormat(name, { bits, frac, signed: false });
-    this.range(`${name}.lower`, axes, plus(e, expr([term(-1, out, out)])), bits + 1);
-    this.range(`${name}.upper`, axes, plus(scale(e, -1n), expr([term(1, out, out), term(2, out)])), bits + 1);
+  /** Declares the low and the high half of a tensor below 2^(2 bits) (relations/split.ts). */
+  split(value: string, bits: number, low: string, high: string): void {
+    split(this, value, bits, low, high);
   }
 
-  /**
-   * out = floor(num / den), den > 0 of at most denBits bits: 0 <= num - out den and 0 <= den - 1 - (num - out den). Unique
-   * because quotient and remainder are; den is a linear form of one operand plus a constant or a public operand.
-   */
-  div(name: string, axes: readonly string[], f: Format, num: Expr, den: Expr, denBits: number, extra: { frac: number }): void {
-    const out = text(name, axes);
-    this.witness(name, axes, f);
-    this.step(name, axes, { op: 'div', out: operand(out), num, den, shift: 0, frac: extra.frac } as unknown as StepOp);
-    this.inFormat(name, f);
-    const prod: Expr = {
-      constant: 0n,
-      terms: [
-        ...den.terms.map((t) => ({ coef: t.coef, operands: [...t.operands, operand(out)] })),
-        ...(den.constant ? [term(den.constant, out)] : []),
-      ],
-    };
-    const rem = plus(num, scale(prod, -1n));
-    this.range(`${name}.rem`, axes, rem, denBits);
-    this.range(`${name}.gap`, axes, plus(plus(den, expr([], -1n)), scale(rem, -1n)), denBits);
+  /** Log-sum-exp of scores along an axis, with the softmax weights (relations/lse.ts). */
+  logSumExp(name: string, axes: readonly string[], r: LogSumExp): void {
+    logSumExp(this, name, axes, r);
+  }
+
+  /** The output of a relation: its own tensor, declared here, or an operand of one declared elsewhere. */
+  #output(name: string, axes: readonly string[], format: Format, o: RootOptions): { out: string; outFirst?: boolean } {
+    if (o.out === undefined) this.witness(name, axes, format);
+    return { out: o.out ?? text(name, axes), ...(o.outFirst ? { outFirst: true } : {}) };
   }
 
   /** Interval of an expression, for choosing shifts. */
-  interval(axes: readonly string[], e: Expr): { lo: bigint; hi: bigint } {
-    return exprInterval(this.axes, this.#names, axes, e);
+  interval(axes: readonly string[], e: Value): { lo: bigint; hi: bigint } {
+    return exprInterval(this.axes, this.#names, axes, integers(e));
   }
 
   build(): Program {
@@ -245,12 +260,4 @@ export class ProgramBuilder {
     checkEstablished(program);
     return program;
   }
-}
-
-/** Inclusive integer bounds of a format. */
-export function bounds(f: Format): { lo: bigint; hi: bigint; frac: number } {
-  const n = BigInt(f.bits);
-  return f.signed === false
-    ? { lo: 0n, hi: (1n << n) - 1n, frac: f.frac }
-    : { lo: -(1n << (n - 1n)), hi: (1n << (n - 1n)) - 1n, frac: f.frac };
 }

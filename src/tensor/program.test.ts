@@ -47,7 +47,7 @@ function program(seed: number) {
   b.tensor('p1', ['b', 'i'], 'witness', { lo: 0n, hi: 16n, frac: 4 });
   b.tensor('p2', ['b', 'i'], 'witness', { lo: 0n, hi: 40n, frac: 4 });
   b.lookup('soft', ['b', 'i'], 'exp:2:4', expr([term(3, 'mask[b,i]')], 2n), ['p1[b,i]', 'p2[b,i]']);
-  b.sqrt('norm', [], 12, 0, expr([term(1, 'X[6,d,b,i]', 'X[6,d,b,i]')]));
+  b.sqrt('norm', [], { bits: 12, frac: 0, signed: false }, expr([term(1, 'X[6,d,b,i]', 'X[6,d,b,i]')]));
   b.div('quot', ['l', 'o'], { bits: 14, frac: 0 }, expr([term(7, 'A[l,o]'), term(1, 'rate')], 1000n), expr([term(1, 'norm')], 1n), 14, {
     frac: 0,
   });

@@ -257,7 +257,7 @@ function everything(): { program: Program; inputs: Map<string, ReadingInput> } {
   });
   b.phase = 'mid';
   b.inFormat('X', X);
-  b.sqrt('norm', ['i'], 24, 12, expr([term(1, 'X[3,d,i]', 'X[3,d,i]')], 1n << 20n));
+  b.sqrt('norm', ['i'], { bits: 24, frac: 12, signed: false }, expr([term(1, 'X[3,d,i]', 'X[3,d,i]')], 1n << 20n));
   b.div(
     'quot',
     ['d', 'i'],

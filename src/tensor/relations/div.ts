@@ -1,0 +1,37 @@
+/**
+ * Quotient: out = floor(num / den) for den > 0 of at most denBits bits.
+ *
+ * Lowering: with the remainder rem = num - den out, 0 <= rem ("NAME.rem") and 0 <= den - 1 - rem ("NAME.gap"), both of denBits bits.
+ *
+ * Unique: quotient and remainder of a positive divisor are. den is a linear form, so that den out stays a product of two operands.
+ *
+ * Witness: the integer quotient, rounded down. Attack: "takes the quotient %s one too high".
+ */
+import { expr, operand, plus, scale, timesOperand } from '../expr.js';
+import type { Format } from '../fixed.js';
+import type { Expr } from '../types.js';
+import type { Lowering } from './lowering.js';
+
+export interface Div {
+  /** The output as an operand. */
+  readonly out: string;
+  readonly format: Format;
+  readonly num: Expr;
+  readonly den: Expr;
+  readonly denBits: number;
+  /** Fraction of the divisor, for the float reading. */
+  readonly denFrac: number;
+  /** The product comes first in "NAME.gap". The order of terms is part of a program's digest and means nothing else. */
+  readonly outFirst?: boolean;
+}
+
+export function div(b: Lowering, name: string, axes: readonly string[], r: Div): void {
+  const out = operand(r.out),
+    rem = plus(r.num, scale(timesOperand(r.den, out), -1n)),
+    most = plus(r.den, expr([], -1n)),
+    negative = scale(rem, -1n);
+  b.step(name, axes, { op: 'div', out, num: r.num, den: r.den, shift: 0, frac: r.denFrac });
+  b.inFormat(out.tensor, r.format);
+  b.range(`${name}.rem`, axes, rem, r.denBits);
+  b.range(`${name}.gap`, axes, r.outFirst ? plus(negative, most) : plus(most, negative), r.denBits);
+}

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Stats, closeSync, constants, fstatSync, lstatSync, openSync, readSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError, reason } from '../io/errors.js';
+import { InputError, reason } from '../errors.js';
 import { VerificationError } from './errors.js';
 import { ALWAYS_IGNORED, type Listing, MODEL_SIG, byCodePoint, isIgnored } from './oms.js';
 

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { InputError, reason } from '../io/errors.js';
+import { InputError, reason } from '../errors.js';
 import { MAX_BUNDLE } from './bundle.js';
 import { fromBase64 } from './bytes.js';
 import { IN_TOTO, pae, parseEnvelope } from './dsse.js';

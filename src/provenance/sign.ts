@@ -1,7 +1,7 @@
 import { type KeyObject, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { InputError, reason } from '../io/errors.js';
+import { InputError, reason } from '../errors.js';
 import { bundleJson } from './bundle.js';
 import { toBase64, toHex, toUtf8 } from './bytes.js';
 import { type Envelope, IN_TOTO, pae, verifyEnvelope } from './dsse.js';

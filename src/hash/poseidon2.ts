@@ -42,7 +42,28 @@ export function permute(state: readonly bigint[]): bigint[] {
 }
 
 /** Domains in the capacity's first word. */
-export const DOMAIN = { leaf: 1n, node: 2n, transcript: 3n, data: 4n, statement: 5n, dataRoot: 6n, salt: 7n, work: 8n, state: 9n } as const;
+export const DOMAIN = {
+  leaf: 1n,
+  node: 2n,
+  transcript: 3n,
+  data: 4n,
+  statement: 5n,
+  dataRoot: 6n,
+  salt: 7n,
+  work: 8n,
+  state: 9n,
+  content: 10n,
+  row: 11n,
+  class: 12n,
+  key: 13n,
+  sampler: 14n,
+  policy: 15n,
+  counters: 16n,
+  quotas: 17n,
+  beacon: 18n,
+  schedule: 19n,
+  strata: 20n,
+} as const;
 
 /**
  * Fixed-length hash: state (0 x 8, domain, number of words, 0, 0); blocks of eight words overwrite the rate, one permutation each;

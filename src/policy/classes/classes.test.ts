@@ -1,0 +1,245 @@
+import { describe, expect, it } from 'vitest';
+import { createRequire } from 'node:module';
+import { InputError } from '../../errors.js';
+import { ALL_PUBLIC, beaconWords, orderSeed, publicKey } from '../order/keys.js';
+import { Order, type OrderConfig } from '../order/steps.js';
+import { stratify } from '../order/strata.js';
+import { commitmentDigest } from '../commitment.js';
+import { checkFeasible, simulate } from '../simulate.js';
+import { tablePath, tableRoot } from '../table.js';
+import { compress } from '../../hash/poseidon2.js';
+import { SPDX_LIST, admitted, allowList } from './expression.js';
+import { type ClassFacts, type Predicate, predicateSchema, satisfied } from './predicate.js';
+import { FREE, MOST_COUNT, checkQuotas, count, countersDigest, quotasDigest, violation, zeroCounters } from './quotas.js';
+import { type Bin, ClassList, checkEligible, classDepth, classLevels, classRows } from './table.js';
+
+const facts = (c: Partial<ClassFacts> = {}): ClassFacts => ({ source: 'books', license: 'MIT', language: 'en', tags: [], ...c });
+const problems = (f: () => unknown): string => {
+  try {
+    f();
+  } catch (e) {
+    expect(e).toBeInstanceOf(InputError);
+    return (e as InputError).problems.join('; ');
+  }
+  throw new Error('accepted');
+};
+
+describe('licence expressions', () => {
+  it('are admitted branch by branch, letter by letter', () => {
+    const allow = allowList(['MIT', 'Apache-2.0', 'GPL-2.0-only WITH Classpath-exception-2.0', 'LicenseRef-mine', 'LGPL-2.1+']);
+    for (const x of [
+      'MIT',
+      'MIT OR GPL-3.0-only',
+      'GPL-3.0-only OR (MIT AND Apache-2.0)',
+      'MIT AND Apache-2.0',
+      'GPL-2.0-only WITH Classpath-exception-2.0',
+      'LicenseRef-mine',
+      'LGPL-2.1+',
+    ])
+      expect(admitted(x, allow), x).toBe(true);
+    for (const x of [
+      'GPL-3.0-only',
+      'MIT AND GPL-3.0-only',
+      'GPL-2.0-only',
+      'LGPL-2.1',
+      'LicenseRef-unknown',
+      'LicenseRef-MINE',
+      'MIT OR',
+      '',
+      'NOASSERTION',
+    ])
+      expect(admitted(x, allow), x).toBe(false);
+    expect(() => allowList(['MIT OR Apache-2.0'])).toThrow('one by one');
+    expect(() => allowList(['no licence'])).toThrow('not an SPDX licence');
+  });
+  it('are read against the pinned list', () => {
+    const { version } = createRequire(import.meta.url)('spdx-license-ids/package.json') as { version: string };
+    expect(SPDX_LIST).toBe(`spdx-license-ids/${version}`);
+  });
+});
+
+describe('predicates', () => {
+  const english: Predicate = { language: ['en'] };
+  it('are all, any and not of tests', () => {
+    const p = predicateSchema.parse({ all: [{ language: ['en', 'fr'] }, { not: { any: [{ tag: ['toxic'] }, { source: ['web'] }] } }] });
+    expect(satisfied(p, facts({ language: 'en-GB' }))).toBe(true);
+    expect(satisfied(p, facts({ language: 'FR' }))).toBe(true);
+    expect(satisfied(p, facts({ language: 'enm' }))).toBe(false);
+    expect(satisfied(p, facts({ tags: ['toxic'] }))).toBe(false);
+    expect(satisfied(p, facts({ source: 'web' }))).toBe(false);
+    expect(satisfied({ license: ['MIT'] }, facts({ license: 'MIT OR GPL-3.0-only' }))).toBe(true);
+  });
+  it('from a stranger are bounded and exact', () => {
+    let deep: object = english;
+    for (let i = 0; i < 20; i++) deep = { not: deep };
+    for (const bad of [
+      deep,
+      {},
+      { all: [] },
+      { language: [] },
+      { any: [english], not: english },
+      { license: ['MIT OR Apache-2.0'] },
+      { license: ['MIT', 'MIT'] },
+      { lang: ['en'] },
+      { all: Array(1001).fill(english) },
+      null,
+      'en',
+    ])
+      expect(predicateSchema.safeParse(bad).success, JSON.stringify(bad)).toBe(false);
+    let ring: { not?: object } = {};
+    ring.not = ring;
+    expect(predicateSchema.safeParse(ring).success).toBe(false);
+    ring = {};
+  });
+});
+
+describe('class table', () => {
+  const bins: Bin[] = [
+    { name: 'english', where: { language: ['en'] } },
+    { name: 'open', where: { license: ['MIT'] } },
+  ];
+  const list = new ClassList(),
+    numbers = [
+      facts(),
+      facts({ language: 'fr', license: 'LicenseRef-unknown' }),
+      facts({ tags: ['b', 'a', 'a'] }),
+      facts({ tags: ['a', 'b'] }),
+      facts(),
+    ].map((c) => list.number(c));
+  it('numbers classes in order of appearance, tags as a set', () => {
+    expect(numbers).toEqual([0, 1, 2, 2, 0]);
+    expect([1, 16, 17, 257].map(classDepth)).toEqual([4, 4, 8, 12]);
+    const full = new ClassList();
+    for (let i = 0; i < 4096; i++) full.number(facts({ source: `${i}` }));
+    expect(problems(() => full.number(facts({ source: 'x' })))).toContain('4096');
+  });
+  it('holds bins and eligibility, and refuses to commit what is not eligible', () => {
+    const rows = classRows(list.list, bins, { licenses: ['MIT'] });
+    expect(rows).toEqual([
+      { bins: 3n, eligible: true },
+      { bins: 0n, eligible: false },
+      { bins: 3n, eligible: true },
+    ]);
+    expect(problems(() => checkEligible(list.list, rows))).toContain('source books: licence LicenseRef-unknown');
+    checkEligible(list.list, classRows(list.list, bins, null));
+    expect(problems(() => classRows(list.list, Array<Bin>(63).fill(bins[0]), null))).toContain('62');
+  });
+  it('opens every row, and another bit is another root', () => {
+    const rows = classRows(list.list, bins, null),
+      levels = classLevels(rows, 4);
+    for (let at = 0; at < 3; at++) {
+      let d = levels[0][at];
+      tablePath(levels, at).forEach((s, l) => {
+        d = (at >> l) & 1 ? compress(s, d) : compress(d, s);
+      });
+      expect(d).toEqual(tableRoot(levels));
+    }
+    expect(tableRoot(levels).map(String)).toMatchInlineSnapshot(`
+      [
+        "9706549156329788522",
+        "8448072691423645437",
+        "3759690208517511903",
+        "2952286849726204506",
+      ]
+    `);
+    const changed = rows.map((r, i) => (i === 1 ? { ...r, bins: 1n } : r));
+    expect(tableRoot(classLevels(changed, 4))).not.toEqual(tableRoot(levels));
+    expect(tableRoot(classLevels([], 4))).not.toEqual(tableRoot(levels));
+  });
+});
+
+describe('quotas', () => {
+  const quota = (min: number, max: number) => ({ ...FREE, examples: { min, max } });
+  it('are ordered numbers of 32 bits', () => {
+    checkQuotas(['a'], [FREE]);
+    expect(problems(() => checkQuotas(['a'], [quota(3, 2)]))).toContain('quota of a');
+    expect(problems(() => checkQuotas(['a'], [quota(0, MOST_COUNT + 1)]))).toContain('32');
+    expect(problems(() => checkQuotas(['a'], [quota(0.5, 1)]))).toContain('whole');
+  });
+  it('count examples and targets by bin; maxima always, minima at an end', () => {
+    let c = zeroCounters(2);
+    c = count(c, 1n, 5);
+    c = count(c, 3n, 7);
+    expect(c).toMatchObject({ examples: [2, 1], targets: [12, 7], allTargets: 12 });
+    expect(violation([quota(3, 9), FREE], c, false)).toBeUndefined();
+    expect(violation([quota(3, 9), FREE], c, true)).toEqual({ bin: 0, kind: 'examples', limit: 'min', count: 2, bound: 3 });
+    expect(violation([FREE, { ...FREE, targets: { min: 0, max: 6 } }], c, false)).toEqual({
+      bin: 1,
+      kind: 'targets',
+      limit: 'max',
+      count: 7,
+      bound: 6,
+    });
+    expect(countersDigest(c).map(String)).toMatchInlineSnapshot(`
+      [
+        "11947414223648595154",
+        "8640125031894300605",
+        "8737316023363973250",
+        "13998110363358331673",
+      ]
+    `);
+    expect(countersDigest(c, [1n, 2n, 3n, 4n])).not.toEqual(countersDigest(c));
+    expect(quotasDigest([quota(3, 9), FREE]).map(String)).toMatchInlineSnapshot(`
+      [
+        "5988413844656890742",
+        "1491051527570956182",
+        "871939070860959880",
+        "11110968400730034568",
+      ]
+    `);
+    expect(quotasDigest([])).toEqual([0n, 0n, 0n, 0n]);
+  });
+
+  const order = (c: Partial<OrderConfig> = {}): OrderConfig => ({
+    rows: 40,
+    epochExamples: 20,
+    batch: 8,
+    shortBatch: 'keep',
+    replacement: false,
+    modes: ALL_PUBLIC,
+    keys: { public: publicKey('k') },
+    seed: orderSeed(Array<bigint>(8).fill(1n), beaconWords(null)),
+    ...c,
+  });
+  const classes = [
+      { bins: 1n, eligible: true },
+      { bins: 2n, eligible: true },
+    ],
+    rows = { classes: Array.from({ length: 40 }, (_, i) => (i < 30 ? 0 : 1)), targets: Array<number>(40).fill(3) };
+  it('are simulated over all epochs before training: epoch, step, bin, count, limit', () => {
+    const { epochs, breach } = simulate(new Order(order()), 7, rows, classes, [FREE, FREE]);
+    expect(breach).toBeUndefined();
+    expect(epochs.map((e) => [e.epoch, e.whole, e.counters.examples.reduce((x, y) => x + y, 0), e.counters.allTargets])).toEqual([
+      [0, true, 20, 60],
+      [1, true, 20, 60],
+      [2, false, 8, 24],
+    ]);
+    expect(problems(() => checkFeasible(order(), 7, rows, classes, ['en', 'fr'], [FREE, quota(0, 3)]))).toMatch(
+      /^policy\.bins: epoch \d+, step \d+: bin fr has \d+ examples, the most allowed in an epoch is 3$/,
+    );
+    expect(problems(() => checkFeasible(order(), 7, rows, classes, ['en', 'fr'], [quota(20, 20), FREE]))).toMatch(
+      /^policy\.bins: epoch 0, step 2: bin en has \d+ examples, the least allowed in an epoch is 20$/,
+    );
+    // An epoch that the run does not end owes no minimum.
+    expect(checkFeasible(order(), 2, rows, classes, ['en', 'fr'], [quota(20, 20), FREE])).toHaveLength(1);
+  });
+  it('hold by construction where their bins are strata', () => {
+    const strata = stratify([
+      { name: 'en', rows: 30, perEpoch: 13 },
+      { name: 'fr', rows: 10, perEpoch: 7 },
+    ]);
+    const epochs = checkFeasible(order({ strata }), 30, rows, classes, ['en', 'fr'], [quota(13, 13), quota(7, 7)]);
+    expect(epochs).toHaveLength(10);
+  });
+});
+
+describe('digest before the beacon', () => {
+  it('is that of the manifest without the value, and of everything else in it', () => {
+    const m = { dataset: { root: ['1'] }, sampler: { key: 'c', beacon: { round: 5, value: null as string | null } } },
+      d = commitmentDigest(m);
+    expect(commitmentDigest({ ...m, sampler: { ...m.sampler, beacon: { round: 5, value: 'late' } } })).toEqual(d);
+    expect(commitmentDigest({ ...m, sampler: { ...m.sampler, beacon: { round: 6, value: null } } })).not.toEqual(d);
+    expect(commitmentDigest({ ...m, sampler: { ...m.sampler, key: 'd' } })).not.toEqual(d);
+    expect(commitmentDigest({ ...m, dataset: { root: ['2'] } })).not.toEqual(d);
+  });
+});

@@ -1,0 +1,77 @@
+import { DOMAIN } from '../../hash/poseidon2.js';
+import { InputError } from '../../errors.js';
+import { tableLevels } from '../table.js';
+import { type OrderShape, orderShape, quotientBound } from './radices.js';
+
+/*
+ * Strata partition the rows of a dataset; every epoch draws exactly n_c rows of stratum c, at places that a permutation of all n = sum n_c
+ * draws gives, and uses a stratum's rows evenly: pass by pass each once, over epochs too. The tree is sorted by stratum: rows [o_c, o_c + N_c).
+ *
+ *   u = sigma_e(k), s_c <= u < s_c + n_c, j = u - s_c;   e n_c + j = pass N_c + i, 0 <= i < N_c;   row = o_c + sigma_(c, pass)(i)
+ */
+
+/** What a run declares of a stratum. */
+export interface StratumPlan {
+  readonly name: string;
+  /** Rows of the dataset. */ readonly rows: number;
+  /** Draws per epoch. */ readonly perEpoch: number;
+}
+
+export interface Stratum extends StratumPlan {
+  /** First place of the epoch before the outer permutation. */ readonly start: number;
+  /** First row in the tree. */ readonly offset: number;
+  readonly shape: OrderShape;
+  /** Most passes that one epoch touches. */ readonly passes: number;
+}
+
+const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
+
+/**
+ * Most passes over N rows that an epoch of n draws touches. Epoch e begins at e n mod N, a multiple of g = gcd(n, N) up to N - g, so that the
+ * draws left over, (n - 1) mod N, cross another boundary in some epoch exactly where they are g or more.
+ */
+export const passesTouched = (n: number, N: number): number => Math.floor((n - 1) / N) + 1 + ((n - 1) % N >= gcd(n, N) ? 1 : 0);
+
+/** Most strata of a run. */
+export const MOST_STRATA = 256;
+
+/** Places of all strata. Throws InputError for one without rows or draws. */
+export function stratify(plans: readonly StratumPlan[]): Stratum[] {
+  const problems: string[] = [];
+  if (plans.length > MOST_STRATA) problems.push(`sampler.strata: ${plans.length} strata, at most ${MOST_STRATA} are supported`);
+  plans.forEach((p, k) => {
+    if (p.rows < 1) problems.push(`sampler.strata[${k}]: no row of the data belongs to ${p.name}`);
+    if (!Number.isSafeInteger(p.perEpoch) || p.perEpoch < 1) problems.push(`sampler.strata[${k}].perEpoch: must be at least 1`);
+  });
+  if (problems.length) throw new InputError('run.yaml', problems);
+  const shapes = plans.map((p) => orderShape(p.rows)),
+    // One circuit permutes the rows of any stratum: all have the rounds of the one that needs most.
+    rounds = Math.max(...shapes.map((s) => s.rounds));
+  let start = 0,
+    offset = 0;
+  return plans.map((p, k) => {
+    const s = { ...p, start, offset, shape: { ...shapes[k], rounds }, passes: passesTouched(p.perEpoch, p.rows) };
+    start += p.perEpoch;
+    offset += p.rows;
+    return s;
+  });
+}
+
+/** Walks that the rows of one batch may need at most: over a pass each value from N_c on is met at most once. */
+export const innerWalks = (strata: readonly Stratum[]): number => strata.reduce((n, s) => n + s.shape.excess * s.passes, 0);
+
+/** Words of a stratum in the table that the circuit opens. */
+export const stratumWords = (s: Stratum): bigint[] => [
+  BigInt(s.start),
+  BigInt(s.perEpoch),
+  BigInt(s.rows),
+  BigInt(s.offset),
+  BigInt(s.shape.a),
+  BigInt(s.shape.b),
+  quotientBound(s.shape.a),
+  quotientBound(s.shape.b),
+];
+
+/** Levels of the strata's table. */
+export const strataLevels = (strata: readonly Stratum[], depth: number): bigint[][][] =>
+  tableLevels(DOMAIN.strata, strata.map(stratumWords), depth);

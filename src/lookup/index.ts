@@ -1,3 +1,6 @@
 export * from './shape.js';
 export { verifyLogUp, type LogUpClaims } from './verify.js';
-export { logUpMemory, proveLogUp, eqTableKernel, type Keys, type LeafInput } from './prove.js';
+export { eqTableKernel } from './eq.js';
+export { logUpMemory } from './layers.js';
+export type { Keys, LeafInput } from './leaves.js';
+export { proveLogUp } from './prove.js';

@@ -16,6 +16,42 @@ export interface Group {
   readonly table: boolean;
 }
 
+export const product = (x: readonly number[]): number => x.reduce((a, b) => a * b, 1);
+
+/** Cells of a group's layer: rows of `len` cells along `axis`, the axes behind it being bound. */
+export interface LayerShape {
+  readonly rows: number;
+  readonly len: number;
+  readonly axis: number;
+}
+
+export function leafShape(g: Group): LayerShape {
+  const axis = g.dims.length - 1;
+  return { rows: product(g.dims.slice(0, axis)), len: g.dims[axis], axis };
+}
+
+/** Variables of the current axis that a fold of `height` variables has bound. */
+export function folded(g: Group, height: number): number {
+  let left = height;
+  for (let a = g.dims.length - 1; a >= 0; a--) {
+    if (left <= g.axisVars[a]) return left;
+    left -= g.axisVars[a];
+  }
+  return left;
+}
+
+/** Axes of size one have no variables: they are passed over. */
+export function skipUnit<T extends LayerShape>(g: Group, l: T, done: number): T {
+  let cur = l,
+    d = done;
+  while (cur.axis > 0 && d >= g.axisVars[cur.axis]) {
+    const axis = cur.axis - 1;
+    cur = { ...cur, axis, len: g.dims[axis], rows: cur.rows / g.dims[axis] };
+    d = 0;
+  }
+  return cur;
+}
+
 interface Part {
   readonly dims: readonly number[];
   readonly axisVars: readonly number[];
@@ -28,7 +64,7 @@ interface Part {
  * of the same leaf array, so the sum is the same and the prover alone knows of the cut.
  */
 export function cut(p: Part, limit: number): Part[] {
-  const cells = p.dims.reduce((x, y) => x * y, 1),
+  const cells = product(p.dims),
     axis = p.axisVars.findIndex((v) => v > 0);
   if (cells <= limit || axis < 0) return [p];
   const rest = cells / p.dims[axis],
@@ -64,7 +100,7 @@ export function groupBoxes(shape: LogUpShape, limit: number): Group[] {
   const out: Group[] = [];
   for (const list of by.values()) {
     const { dims, axisVars } = list[0].part,
-      each = Math.max(1, Math.floor(limit / dims.reduce((x, y) => x * y, 1)));
+      each = Math.max(1, Math.floor(limit / product(dims)));
     for (let i = 0; i < list.length; i += each) {
       const members = list.slice(i, i + each);
       out.push({

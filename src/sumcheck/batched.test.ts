@@ -4,7 +4,8 @@ import { mod } from '../field/goldilocks.js';
 import { singleKernels } from '../kernels/index.js';
 import { type Ext, NativeChannel, ProverChannel, RecordingChannel } from '../transcript/index.js';
 import { joinTerms } from './join.js';
-import { type SumFactor, type SumTerm, proveBatched } from './prove.js';
+import { proveBatched } from './prove.js';
+import type { SumFactor, SumTerm } from './terms.js';
 import { verifyBatched } from './verify.js';
 
 const k = singleKernels(),

@@ -2,7 +2,7 @@ import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
-import type { SumFactor, SumTerm } from './prove.js';
+import type { SumFactor, SumTerm } from './terms.js';
 
 /** A box of so many cells per cell of the factor that differs, and at least so many cells, is worth joining. */
 const RATIO = 64,
@@ -70,12 +70,7 @@ export function joinTerms(
 function read(k: Kernels, f: SumFactor, dims: readonly number[]): Ext[] {
   const n = dims.reduce((x, y) => x * y, 1),
     { words } = f;
-  if (!words) {
-    const m = k.mark(),
-      v = k.readExts(f.make!(), n);
-    k.release(m);
-    return v;
-  }
+  if (!words) return k.scope(() => k.readExts(f.make!(), n));
   return Array.from({ length: n }, (_, c) => {
     let at = words.ptr / 8,
       rest = c;

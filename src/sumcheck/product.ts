@@ -183,39 +183,46 @@ export class ProductSumcheck {
       0,
     );
     if (!must && bytes + t * TILE_BYTES + 1024 > k.room) return false;
-    const to = sides.map((s) => (r === undefined && s.ptr !== undefined ? s.ptr : k.alloc((s.base && r === undefined ? 8 : 24) * up))),
-      m = k.mark(),
-      raw = k.alloc(48 * t);
+    const to = sides.map((s) => (r === undefined && s.ptr !== undefined ? s.ptr : k.alloc((s.base && r === undefined ? 8 : 24) * up)));
     if (r !== undefined) k.writeExt(this.#challenge, r);
-    sides.forEach((s, i) => {
-      if (r === undefined && s.ptr !== undefined) return;
-      const size = s.base ? 8 : 24;
-      for (let at = 0; at < n; at += t) {
-        const here = Math.min(t, n - at);
-        if (r === undefined) this.#read(s, to[i] + size * at, at, here, log);
-        else {
-          const nhi = Math.max(0, Math.min(here, s.n - folded - at));
-          this.#read(s, raw, at, here, log);
-          this.#read(s, raw + size * t, folded + at, nhi, log);
-          this.#fold(to[i] + 24 * at, raw, s.base, t, t + nhi, here);
-        }
-      }
-      if (s.far) k.far.free(s.far);
-      s.far = s.fill = undefined;
-      if (r !== undefined) s.base = false;
-      s.ptr = to[i];
-      s.n = n;
+    k.scope(() => {
+      const raw = k.alloc(48 * t);
+      sides.forEach((s, i) => {
+        if (r !== undefined) this.#foldTo(to[i], raw, s, n, folded, log);
+        else if (s.ptr === undefined)
+          for (let at = 0; at < n; at += t) this.#read(s, to[i] + (s.base ? 8 : 24) * at, at, Math.min(t, n - at), log);
+        else return;
+        if (s.far) k.far.free(s.far);
+        s.far = s.fill = undefined;
+        if (r !== undefined) s.base = false;
+        s.ptr = to[i];
+        s.n = n;
+      });
     });
-    k.release(m);
     this.#pending = undefined;
     this.#end = own ? k.mark() : undefined;
     return true;
   }
 
+  /** The first n entries of a side, folded at the challenge, to `dst`: tile by tile over `raw`, the high half from `folded` on. */
+  #foldTo(dst: number, raw: number, s: Side, n: number, folded: number, log: number): void {
+    const t = 2 ** log,
+      size = s.base ? 8 : 24;
+    for (let at = 0; at < n; at += t) {
+      const here = Math.min(t, n - at),
+        nhi = Math.max(0, Math.min(here, s.n - folded - at));
+      this.#read(s, raw, at, here, log);
+      this.#read(s, raw + size * t, folded + at, nhi, log);
+      this.#fold(dst + 24 * at, raw, s.base, t, t + nhi, here);
+    }
+  }
+
   /** One pass over tiles: pending fold, message, store. */
   #pass(): [Ext, Ext] {
+    return this.k.scope(() => this.#tiles());
+  }
+  #tiles(): [Ext, Ext] {
     const { k } = this,
-      m = k.mark(),
       log = this.#tileLog(),
       t = 2 ** log,
       f = this.#f,
@@ -267,7 +274,6 @@ export class ProductSumcheck {
         s.n = n;
       });
     this.#pending = undefined;
-    k.release(m);
     return [s0, s2];
   }
 }

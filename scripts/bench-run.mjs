@@ -6,13 +6,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { proveStep, runStep } from '../dist/prove/step.js';
-import { circuitsOf, endProofOf } from '../dist/recursion/circuits.js';
+import { circuitsOf } from '../dist/recursion/circuits.js';
+import { endProofOf } from '../dist/recursion/node-words.js';
 import { recursionOf } from '../dist/prove/recursion.js';
 import { verifyEnd } from '../dist/verify/nodes.js';
 import { setup } from '../dist/setup/run.js';
 import { frozenOf } from '../dist/run/commitments.js';
 import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
-import { runSchema } from '../dist/setup/runfile.js';
+import { runSchema } from '../dist/run/schema.js';
 
 const at = process.argv.indexOf('--keep'),
   keep = at > 0 ? process.argv[at + 1] : undefined,

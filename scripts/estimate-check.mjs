@@ -12,13 +12,14 @@ if (cpu) performance.now = () => (process.cpuUsage().user + process.cpuUsage().s
 
 const { calibrate } = await import('../dist/estimate/calibrate.js');
 const { estimateRun, runMemory } = await import('../dist/estimate/steps.js');
-const { frozenOf, mergeRun, proveStep, runStep } = await import('../dist/prove/step.js');
+const { mergeRun, proveStep, runStep } = await import('../dist/prove/step.js');
+const { frozenOf } = await import('../dist/run/commitments.js');
 const { encodePack } = await import('../dist/artifact/pack.js');
 const { setup } = await import('../dist/setup/run.js');
 const { expectedShapes, writeSafetensors } = await import('../dist/io/index.js');
 const { threadedKernels } = await import('../dist/kernels/index.js');
 const { StateTrees } = await import('../dist/tensor/state-trees.js');
-const { runSchema } = await import('../dist/setup/runfile.js');
+const { runSchema } = await import('../dist/run/schema.js');
 
 const tiny = fileURLToPath(new URL('../test/data/tiny', import.meta.url)),
   data = fileURLToPath(new URL('../test/data/pairs.jsonl', import.meta.url)),

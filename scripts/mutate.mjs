@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { manifestWords } from '../dist/run/manifest.js';
-import { readPack } from '../dist/artifact/pack.js';
+import { readPack } from '../dist/store/proof.js';
 import { setup } from '../dist/setup/run.js';
 import { frozenOf } from '../dist/run/commitments.js';
 import { checkMerge, checkSteps } from '../dist/verify/steps.js';

@@ -30,3 +30,23 @@ export class DiskFullError extends Error {
 }
 /** Text of anything thrown, for the end of a sentence. */
 export const reason = (e: unknown): string => (e instanceof Error ? e.message : String(e));
+
+/** A configuration that this release cannot prove: all reasons at once. */
+export class UnsupportedError extends Error {
+  constructor(readonly reasons: readonly string[]) {
+    super(reasons.join('; '));
+    this.name = 'UnsupportedError';
+  }
+}
+
+/** An artifact of a version that this release does not read. Exit code 5. */
+export class VersionError extends Error {
+  constructor(
+    readonly file: string,
+    readonly version: unknown,
+    readonly supported: number,
+  ) {
+    super(`${file}: version ${String(version)} is not supported, this release reads version ${supported}`);
+    this.name = 'VersionError';
+  }
+}

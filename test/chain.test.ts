@@ -1,12 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type StepProof, checkMerge, checkSteps, frozenOf, mergeRun, proveStep, stateCommitment, verifyRun } from '../src/prove/step.js';
-import { type Setup, setup } from '../src/setup/run.js';
+import { mergeRun, proveStep } from '../src/prove/step.js';
+import type { StepProof } from '../src/run/parts.js';
+import { checkMerge, checkSteps, verifyRun } from '../src/verify/steps.js';
+import { frozenOf, stateCommitment } from '../src/run/commitments.js';
+import type { Setup } from '../src/run/inputs.js';
+import { setup } from '../src/setup/run.js';
 import { proveMerge } from '../src/prove/merge.js';
 import { P } from '../src/field/goldilocks.js';
 import { DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { runSchema } from '../src/run/schema.js';
 import { VerificationError } from '../src/transcript/index.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));

@@ -14,7 +14,7 @@ import { splitWeights } from '../src/model/base.js';
 import { Inference } from '../src/model/generate.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { ADAMW } from '../src/optim/adamw.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { runSchema } from '../src/run/schema.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
 /** A script of scripts/base, which has no types. */

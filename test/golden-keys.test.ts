@@ -5,7 +5,7 @@ import { SHIPPED } from '../src/verify/shipped.js';
 import { circuitsOf } from '../src/recursion/circuits.js';
 import { setup } from '../src/setup/run.js';
 import { singleKernels } from '../src/kernels/index.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { runSchema } from '../src/run/schema.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { fixture } from './fixtures.js';
 

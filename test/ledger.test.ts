@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { countPlan } from '../src/estimate/counts.js';
 import { CHALLENGE_BITS, LEAST_BITS, mergeLedger, programLedger, runLedger } from '../src/run/ledger.js';
 import { GRINDING, programsOf } from '../src/run/programs.js';
-import { JOHNSON_M, type WhirShape, whirShape } from '../src/pcs/index.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { type WhirShape, JOHNSON_M, whirShape } from '../src/pcs/index.js';
+import { runSchema } from '../src/run/schema.js';
 import { type Plan, stateGroup } from '../src/tensor/plan.js';
 import { STORIES } from './stories.js';
 

@@ -7,8 +7,8 @@ import { type Before, type LeafInput, type LeafShape, leafCircuit } from '../src
 import { proveEnd, proveLeaf } from '../src/prove/nodes.js';
 import { type NodeStatement, START, advance, decode, encode, endLayout, layout, programsDigest } from '../src/recursion/statement.js';
 import { nodePublics, settleNode, verifyEnd } from '../src/verify/nodes.js';
-import { stackRoot } from '../src/prove/settle.js';
-import { CircuitChannel, type RowHook, wire, wireIndex, wireKind } from '../src/circuit/channel.js';
+import { stackRoot } from '../src/recursion/commit.js';
+import { type RowHook, CircuitChannel, wire, wireIndex, wireKind } from '../src/circuit/channel.js';
 import { proveCircuit } from '../src/circuit/prove.js';
 import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';

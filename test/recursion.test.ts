@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { recursionClass } from '../src/recursion/class.js';
-import { keyDigest, recursionKeys } from '../src/recursion/keys.js';
+import { keyDigest } from '../src/recursion/key.js';
+import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before } from '../src/recursion/leaf.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
 import { START, advance, programsDigest } from '../src/recursion/statement.js';
-import { type EndProof, type NodeProof, settleNode, verifyEnd } from '../src/verify/nodes.js';
+import type { EndProof, NodeProof } from '../src/recursion/node-words.js';
+import { settleNode, verifyEnd } from '../src/verify/nodes.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { singleKernels } from '../src/kernels/index.js';
 import { frozenIntegers } from '../src/model/base.js';
 import { initialMaster } from '../src/model/init.js';
-import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
+import { type LlamaShape, type Numbers, DEFAULT_NUMBERS, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
 import { explained, remedyOf } from '../src/model/remedies.js';
 import { batchInputs, initialState, stepInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { runSchema } from '../src/run/schema.js';
 import { scheduleRows } from '../src/run/schedule.js';
 import { IntegerReading, OverflowError } from '../src/tensor/integer.js';
 

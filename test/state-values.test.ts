@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { frozenOf, runStep } from '../src/prove/step.js';
-import { type Setup, setup } from '../src/setup/run.js';
-import { noFrozen } from '../src/run/commitments.js';
+import { frozenOf, noFrozen } from '../src/run/commitments.js';
+import { runStep } from '../src/prove/step.js';
+import type { Setup } from '../src/run/inputs.js';
+import { setup } from '../src/setup/run.js';
 import * as E from '../src/field/ext3.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { proveProgram } from '../src/tensor/prove.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readProof, readState, writeProof } from '../src/store/journal.js';
 import { manifestDigest } from '../src/run/manifest.js';
-import { readPack } from '../src/artifact/pack.js';
+import { readPack } from '../src/store/proof.js';
 import { commit } from '../src/cli/commit.js';
 import { describe as describeError } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { type RunConfig, runSchema } from '../src/setup/runfile.js';
+import { type RunConfig, runSchema } from '../src/run/schema.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 

@@ -7,25 +7,16 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { readState, sweep, writeState } from '../src/store/journal.js';
 import { known } from '../src/setup/base.js';
 import { type Manifest, manifestDigest } from '../src/run/manifest.js';
-import { epochBatches } from '../src/recursion/leaves.js';
+import { epochBatches } from '../src/run/facts.js';
 import { setup } from '../src/setup/run.js';
-import type { StepProof } from '../src/run/commitments.js';
-import { readProofFile } from '../src/store/proof.js';
-import {
-  type NodeFile,
-  decodeFolded,
-  decodeNode,
-  encodeFolded,
-  encodeNode,
-  joinLosses,
-  writeFolded,
-  writeNode,
-} from '../src/artifact/folded.js';
+import type { StepProof } from '../src/run/parts.js';
+import { readProofFile, writeFolded, writeNode } from '../src/store/proof.js';
+import { type NodeFile, decodeFolded, decodeNode, encodeFolded, encodeNode, joinLosses } from '../src/artifact/folded.js';
 import { checkJoin } from '../src/prove/neighbours.js';
 import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/store/nodes.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/prove/range.js';
 import { InputError } from '../src/errors.js';
-import { runSchema } from '../src/setup/runfile.js';
+import { runSchema } from '../src/run/schema.js';
 import { ACC_WORDS, STATE_WORDS } from '../src/tensor/state-layout.js';
 import { VerificationError } from '../src/transcript/index.js';
 

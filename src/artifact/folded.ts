@@ -1,7 +1,6 @@
 import canonicalize from 'canonicalize';
 import { createHash } from 'node:crypto';
 import { P } from '../field/goldilocks.js';
-import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../errors.js';
 import { Body, checkHeader, headerLine } from './header.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
@@ -155,13 +154,6 @@ export function decodeFolded(file: string, b: Uint8Array): FoldedRun {
   if (x.losses.length !== x.manifest.config.train.steps)
     throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');
   return x;
-}
-
-export const writeNode = (file: string, x: NodeFile): number => write(file, encodeNode(x));
-export const writeFolded = (file: string, x: FoldedRun): number => write(file, encodeFolded(x));
-function write(file: string, b: Buffer): number {
-  writeAtomic(file, b);
-  return b.length;
 }
 
 /** Losses of two neighbouring ranges: a step that both cover in part is one entry. Throws RangeError where they are no neighbours. */

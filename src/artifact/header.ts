@@ -1,7 +1,6 @@
 import canonicalize from 'canonicalize';
-import { InputError } from '../errors.js';
-import { utf8 } from '../io/json.js';
-import { VersionError } from '../run/manifest.js';
+import { InputError, VersionError } from '../errors.js';
+import { utf8 } from '../io/json-text.js';
 import { fromBytes } from './words.js';
 
 /*

@@ -1,10 +1,8 @@
 import canonicalize from 'canonicalize';
-import { readFileSync, statSync } from 'node:fs';
 import { InputError } from '../errors.js';
-import { writeAtomic } from '../io/safetensors.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
 import { partHeaders, readParts } from './parts.js';
-import type { RunProof } from '../run/commitments.js';
+import type { RunProof } from '../run/parts.js';
 import { Body, checkHeader, headerLine } from './header.js';
 import { toBytes } from './words.js';
 
@@ -18,7 +16,7 @@ export const PACK_VERSION = 2;
 /** File name extension of a packed run. */
 export const PACK_NAME = 'run.certune';
 
-const FILE_LIMIT = 2 ** 31 - 1;
+export const FILE_LIMIT = 2 ** 31 - 1;
 
 export interface Pack {
   readonly manifest: Manifest;
@@ -59,22 +57,3 @@ export function decodePack(file: string, b: Uint8Array): Pack {
   body.end();
   return { manifest, run };
 }
-
-export function writePack(file: string, p: Pack): number {
-  const b = encodePack(p);
-  writeAtomic(file, b);
-  return b.length;
-}
-
-/** Bytes of a proof file. Throws InputError. */
-export function proofBytes(file: string): Buffer {
-  try {
-    if (statSync(file).size > FILE_LIMIT) throw new Error('is larger than 2 GiB');
-    return readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
-}
-
-/** Reads a packed run. Throws InputError, VersionError. */
-export const readPack = (file: string): Pack => decodePack(file, proofBytes(file));

@@ -1,5 +1,5 @@
 import { P } from '../field/goldilocks.js';
-import { LEFT, LEFT_WORDS, type ProofPart, type StepProof } from '../run/commitments.js';
+import { type ProofPart, type StepProof, LEFT, LEFT_WORDS } from '../run/parts.js';
 
 /** A part's header: state commitments as decimal strings, loss, number of words. */
 export interface PartHeader {

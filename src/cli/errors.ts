@@ -1,7 +1,5 @@
 import { CommanderError } from 'commander';
-import { VersionError } from '../run/manifest.js';
-import { UnsupportedError } from '../setup/run.js';
-import { DiskFullError, InputError } from '../errors.js';
+import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
 import { QuantizationError } from '../model/base.js';
 import { HyperparameterError } from '../optim/constants.js';

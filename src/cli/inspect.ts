@@ -1,17 +1,16 @@
 import { existsSync, statSync } from 'node:fs';
 import { type Ledger, runLedger } from '../run/ledger.js';
 import { type Manifest, difference, manifestDigest } from '../run/manifest.js';
-import { buildable } from '../setup/base.js';
-import type { VerificationKey } from '../recursion/keys.js';
+import { buildable, epochBatches } from '../run/facts.js';
+import type { VerificationKey } from '../recursion/key.js';
 import type { FoldedLedger } from '../verify/ledger.js';
-import { epochBatches } from '../recursion/leaves.js';
 import { ledgerUnder, parsePublished } from '../verify/key.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 import { placeText } from '../artifact/folded.js';
 import { digestOf } from '../recursion/circuits.js';
 import { InputError } from '../errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
-import { bitsText, bytesText, manifestFile, plain, readManifest, type Result } from './common.js';
+import { type Result, bitsText, bytesText, manifestFile, plain, readManifest } from './common.js';
 import { packFile } from './prove.js';
 
 type Status = 'proved' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { frozenOf, mergeRun, proveStep } from '../prove/step.js';
+import { frozenOf } from '../run/commitments.js';
+import { mergeRun, proveStep } from '../prove/step.js';
 import type { Estimate } from '../estimate/steps.js';
 import { dropProofs, orTorn, readProof, readState, writeProof } from '../store/journal.js';
-import { writePack } from '../artifact/pack.js';
-import type { Setup } from '../setup/run.js';
-import type { StepProof } from '../run/commitments.js';
+import { writePack } from '../store/proof.js';
+import type { Setup } from '../run/inputs.js';
+import type { StepProof } from '../run/parts.js';
 import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';

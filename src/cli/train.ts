@@ -1,9 +1,10 @@
 import { manifestDigest } from '../run/manifest.js';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { meanLoss, runStep } from '../prove/step.js';
+import { meanLoss } from '../run/commitments.js';
+import { runStep } from '../prove/step.js';
 import { type Entry, orTorn, readState, sweep, writeState } from '../store/journal.js';
-import type { Setup } from '../setup/run.js';
+import type { Setup } from '../run/inputs.js';
 import { modelCard, writeAdapter } from '../io/peft.js';
 import { unflattenGroup } from '../model/step.js';
 import { OverflowError } from '../tensor/integer.js';

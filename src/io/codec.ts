@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoundedTemplate, TemplateBudgetError, templateBudget } from './bounded-template.js';
 import { InputError, reason } from '../errors.js';
-import { isObject, readJson, utf8 } from './json.js';
+import { isObject, utf8 } from './json-text.js';
+import { readJson } from './json.js';
 
 export interface Message {
   readonly role: string;

@@ -1,6 +1,6 @@
 import type { Rope } from '../model/base.js';
 import type { LlamaShape } from '../model/llama.js';
-import { isObject } from './json.js';
+import { isObject } from './json-text.js';
 
 /** What config.json says, as far as Certune needs it. */
 export interface ModelConfig {

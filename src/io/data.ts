@@ -4,7 +4,8 @@ import { CONVERTERS, converterOf } from './formats.js';
 import { type LineProblem, readLines } from './jsonl.js';
 
 export { TextCodec } from './codec.js';
-export { CONVERTERS, FORMATS } from './formats.js';
+export { CONVERTERS } from './formats.js';
+export { FORMATS } from './format-names.js';
 
 /** One example: token ids and targets (mask[i] = 1: token i is predicted from i - 1). */
 export interface Example {

@@ -1,5 +1,6 @@
 import type { Message, TextCodec } from './codec.js';
-import { isObject } from './json.js';
+import { isObject } from './json-text.js';
+import { FORMATS } from './format-names.js';
 
 /** A piece of a row: tokenised apart, all of it a target or none; `turn` marks an assistant turn of a conversation. */
 export interface Part {
@@ -71,9 +72,6 @@ export const CONVERTERS: Readonly<Record<string, Converter>> = {
   },
   text: { version: 1, field: 'text', parts: (row) => [{ text: text(row, 'text'), target: true }] },
 };
-
-/** Names for run.yaml. */
-export const FORMATS = ['auto', 'messages', 'prompt-completion', 'alpaca', 'sharegpt', 'text'] as const;
 
 /** The converter of a row: the named one, or for `auto` the only one whose field the row has. Throws Error. */
 export function converterOf(row: Row, format: string): string {

@@ -5,9 +5,11 @@ import type { RealWeights, Rope } from '../model/base.js';
 import { type LlamaShape, weightFrac } from '../model/llama.js';
 import { type ModelConfig, ids, parseConfig } from './config.js';
 import { InputError, reason } from '../errors.js';
-import { isObject, readJson } from './json.js';
+import { isObject } from './json-text.js';
+import { readJson } from './json.js';
 import { type Slot, strangeTensor, weightSlots } from './names.js';
 import { SafetensorsFile } from './safetensors.js';
+import { sha256Hex } from '../hash/sha256.js';
 
 export { readJson } from './json.js';
 export { expectedShapes } from './names.js';
@@ -37,9 +39,6 @@ export interface BaseFolder {
   readonly files: readonly string[];
   readonly slots: ReadonlyMap<string, Slot>;
 }
-
-/** SHA-256 of bytes, in hex. */
-export const sha256Hex = (b: Uint8Array | string): string => createHash('sha256').update(b).digest('hex');
 
 /** SHA-256 of a file, in hex, without holding it in memory. Throws InputError. */
 export function sha256File(file: string): string {

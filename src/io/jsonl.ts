@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { InputError, reason } from '../errors.js';
-import { isObject, scanJson, utf8 } from './json.js';
+import { isObject, scanJson, utf8 } from './json-text.js';
 
 /** One line of a file that is not what it should be. */
 export interface LineProblem {

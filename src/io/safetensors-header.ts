@@ -1,4 +1,4 @@
-import { isObject, scanJson, utf8 } from './json.js';
+import { isObject, scanJson, utf8 } from './json-text.js';
 
 /** Bytes per element. F64 occurs in adapters and test vectors; bases are F32, F16 or BF16. */
 export const WIDTH = { F64: 8, F32: 4, F16: 2, BF16: 2 } as const;

@@ -6,9 +6,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { decode } from './dtype.js';
 import { InputError } from '../errors.js';
-import { scanJson } from './json.js';
+import { scanJson } from './json-text.js';
 import { MAX_HEADER, headerLength, parseHeader, HeaderError } from './safetensors-header.js';
-import { SafetensorsFile, type Tensor, readSafetensors, writeSafetensors } from './safetensors.js';
+import { type Tensor, SafetensorsFile, readSafetensors, writeSafetensors } from './safetensors.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'certune-safetensors-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));

@@ -3,9 +3,7 @@ import { DOMAIN, compress, hashWords } from '../hash/poseidon2.js';
 import { poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
-
-/** Version of the leaf's layout below: part of every leaf, named in the manifest. */
-export const LEAF_VERSION = 1;
+import { LEAF_VERSION } from '../run/schema.js';
 
 /** An example as the tree holds it. Ids count from 0 in the manifest's lists of sources, licences and languages; tags are words of the user. */
 export interface LeafData {

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { P } from '../field/goldilocks.js';
-import { InputError } from '../errors.js';
+import { InputError, VersionError } from '../errors.js';
 import { DEFAULT_NUMBERS } from '../model/llama.js';
 import { budgetsOf } from '../run/budgets.js';
 import { type LeafData, commitDataset, datasetLeaf, datasetRoot, drawSalt, leafSalt } from './dataset.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
-import { difference, manifestDigest, manifestJson, parseManifest, type Manifest, VersionError } from '../run/manifest.js';
-import { parseRun, runSchema, runTemplate } from '../setup/runfile.js';
+import { type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
+import { parseRun, runTemplate } from '../setup/runfile.js';
+import { runSchema } from '../run/schema.js';
 import { type SamplerConfig, batches } from './sampler.js';
 
 const take = (c: Partial<SamplerConfig>, n: number): { epoch: number; indices: number[] }[] => {

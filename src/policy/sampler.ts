@@ -1,8 +1,6 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { InputError } from '../errors.js';
-
-/** Name and version of the sampler below, for the manifest and its own streams. */
-export const SAMPLER = 'certune/sampler/1';
+import { SAMPLER } from '../run/schema.js';
 
 export interface SamplerConfig {
   readonly key: string;

@@ -10,14 +10,16 @@ import { verifyProgram } from '../tensor/verify.js';
 import { NativeChannel } from '../transcript/index.js';
 import { proveMerge } from './merge.js';
 import { verifyMerge } from '../recursion/merge.js';
-import { type Settled, commitStack, proveSettled } from './settle.js';
+import { type Settled, commitStack } from '../recursion/commit.js';
+import { proveSettled } from './settle.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { endCircuit, endKeyShape } from '../recursion/end.js';
 import { foldCircuit, keyWords } from '../recursion/fold.js';
 import type { RecursionKeys } from '../recursion/keys.js';
 import { type Before, leafCircuit } from '../recursion/leaf.js';
 import { type EndStatement, type NodeStatement, decode, endLayout, layout } from '../recursion/statement.js';
-import { END_KIND, type EndProof, type NodeProof, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
+import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
+import type { EndProof, NodeProof } from '../recursion/node-words.js';
 
 /** The frozen stack and its digest. */
 export interface Stack {

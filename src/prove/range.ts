@@ -1,5 +1,5 @@
 import { type Manifest, manifestDigest } from '../run/manifest.js';
-import type { StepProof } from '../run/commitments.js';
+import type { StepProof } from '../run/parts.js';
 import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
 import { type LeafWork, grow } from './tree.js';
 import { Files } from '../store/nodes.js';

@@ -3,12 +3,15 @@ import type { AdapterState } from '../model/step.js';
 import type { RecursionClass } from '../recursion/class.js';
 import type { Before } from '../recursion/leaf.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
-import { type Facts, epochBatches, leafRanges, partPublics, partStatement, stepKinds } from '../recursion/leaves.js';
+import { type Facts, epochBatches, stepKinds } from '../run/facts.js';
+import { leafRanges, partPublics, partStatement } from '../recursion/leaves.js';
 import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
 import { verifyNode } from '../verify/nodes.js';
-import type { Setup } from '../setup/run.js';
-import { type StepProof, frozenOf, stateCommitment } from '../run/commitments.js';
-import { type Circuits, digestOf, flat, nodeOf } from '../recursion/circuits.js';
+import type { Setup } from '../run/inputs.js';
+import type { StepProof } from '../run/parts.js';
+import { frozenOf, stateCommitment } from '../run/commitments.js';
+import { type Circuits, digestOf } from '../recursion/circuits.js';
+import { flat, nodeOf } from '../recursion/node-words.js';
 import type { LeafRange, Recursion } from './range.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */

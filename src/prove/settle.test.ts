@@ -3,7 +3,8 @@ import { P } from '../field/goldilocks.js';
 import { singleKernels } from '../kernels/index.js';
 import { evaluateStack } from '../tensor/deferred.js';
 import { type Ext, NativeChannel, VerificationError } from '../transcript/index.js';
-import { commitStack, proveSettled } from './settle.js';
+import { commitStack } from '../recursion/commit.js';
+import { proveSettled } from './settle.js';
 import { settleShape } from '../recursion/settle-shape.js';
 import { verifySettled } from '../recursion/settle.js';
 

@@ -8,12 +8,10 @@ import type { StateTrees } from '../tensor/state-trees.js';
 import type { Program } from '../tensor/types.js';
 import { proveMerge } from './merge.js';
 import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../setup/run.js';
-import { type Frozen, LEFT, type ProofPart, type StepProof, noFrozen } from '../run/commitments.js';
+import type { Setup } from '../run/inputs.js';
+import { type Frozen, type ProofPart, type StepProof, LEFT } from '../run/parts.js';
+import { noFrozen } from '../run/commitments.js';
 import { checkSteps } from '../verify/steps.js';
-
-export * from '../run/commitments.js';
-export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from '../verify/steps.js';
 
 /** Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
 export function runStep(

@@ -1,38 +1,10 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import canonicalize from 'canonicalize';
-import type { Heights } from '../circuit/program.js';
 import { circuitKey } from '../circuit/prove.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
-import { stackRoot } from '../prove/settle.js';
-import { RECURSION_VERSION, type RecursionClass } from './class.js';
+import { stackRoot } from './commit.js';
+import { type RecursionClass, RECURSION_VERSION } from './class.js';
 import { endKeyShape } from './end.js';
-
-/**
- * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is made, and the roots of the fixed columns. Its
- * digest is the verification key in one line. `programs` and `leaves` say of what the circuits are made.
- */
-export interface VerificationKey {
-  readonly type: 'certune-key';
-  readonly version: number;
-  readonly proofVersion: number;
-  readonly programs: readonly string[];
-  readonly leaves: readonly { readonly kind: string; readonly count: number }[];
-  readonly proof: {
-    readonly bits: number;
-    /** log2 of inverse rates: of the witness of the program proofs that leaves verify, of leaves and folds, of the end, of the openings. */
-    readonly programRate: number;
-    readonly rate: number;
-    readonly endRate: number;
-    readonly settleRates: readonly number[];
-    readonly grinding: number;
-  };
-  readonly heights: Heights;
-  readonly endHeights: Heights;
-  readonly baseVars: number;
-  readonly root: readonly string[];
-  readonly endRoot: readonly string[];
-}
+import { type VerificationKey, digestText } from './key.js';
 
 /** Verification keys of a class: stacks of fixed columns and their roots. */
 export interface RecursionKeys {
@@ -42,9 +14,6 @@ export interface RecursionKeys {
   /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */ readonly digests: readonly string[];
   readonly published: VerificationKey;
 }
-
-/** A SHA-256 digest given as eight words of 32 bits. */
-export const digestText = (words: readonly bigint[]): string => `sha256:${words.map((w) => w.toString(16).padStart(8, '0')).join('')}`;
 
 /** Columns and keys of a class: a few seconds. */
 export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
@@ -84,9 +53,3 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
     },
   };
 }
-
-/** The key in one line: SHA-256 of its canonical JSON. */
-export const keyDigest = (key: VerificationKey): string => {
-  const d = sha256(new TextEncoder().encode(canonicalize(key)!));
-  return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
-};

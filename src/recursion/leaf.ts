@@ -8,7 +8,8 @@ import type { Program } from '../tensor/types.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
-import { type NodeStatement, type PartKind, type Place, chained, layout, rowWidth } from './statement.js';
+import { type NodeStatement, type Place, chained, layout, rowWidth } from './statement.js';
+import type { PartKind } from '../run/parts.js';
 import { type Claim, constants, flat, hints, publish, trivial } from './wires.js';
 
 /*

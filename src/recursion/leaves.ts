@@ -1,60 +1,17 @@
-import { initialMaster } from '../model/init.js';
-import { TARGETS } from '../model/llama.js';
-import { type AdapterState, batchInputs, initialState } from '../model/step.js';
-import { type ScheduleRow, scheduleScalars } from '../optim/constants.js';
-import { scheduleRows } from '../run/schedule.js';
-import type { Plan, ProofOptions } from '../tensor/plan.js';
+import { batchInputs } from '../model/step.js';
+import type { ProofOptions } from '../tensor/plan.js';
 import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
-import { type Manifest, manifestWords } from '../run/manifest.js';
-import { GRINDING, type Programs } from '../run/programs.js';
-import { type Setup, UnsupportedError } from '../setup/run.js';
-import { LEFT, type ProofPart, noFrozen } from '../run/commitments.js';
+import { manifestWords } from '../run/manifest.js';
+import { GRINDING } from '../run/programs.js';
+import type { Setup } from '../run/inputs.js';
+import { UnsupportedError } from '../errors.js';
+import { type ProofPart, type PartKind, LEFT } from '../run/parts.js';
+import { noFrozen } from '../run/commitments.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import type { Before } from './leaf.js';
-import { type PartKind, type Place, START, advance, programsDigest } from './statement.js';
-
-/** What follows from the manifest alone: neither base nor data. */
-export interface Facts extends Programs {
-  readonly manifest: Manifest;
-  readonly rows: readonly ScheduleRow[];
-}
-
-/** Facts of a run from its programs, which the caller builds: a hostile manifest may describe none. Throws what scheduleRows throws. */
-export const factsOf = (m: Manifest, programs: Programs): Facts => ({
-  ...programs,
-  manifest: m,
-  rows: scheduleRows({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
-});
-
-/** Adapter and optimiser that a run starts from when it imports none: seeded. */
-export const initialOf = (f: Facts): AdapterState =>
-  initialState(
-    f.program,
-    initialMaster(
-      f.manifest.base.shape,
-      f.manifest.config.lora.r,
-      TARGETS.filter((t) => f.manifest.config.lora.targets.includes(t)),
-      f.manifest.config.lora.seed,
-    ),
-  );
-
-/** Batches in an epoch. */
-export function epochBatches({ dataset, config }: Manifest): number {
-  const n = dataset.examples / config.train.batch;
-  return config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n);
-}
-
-/** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
-export function stepKinds(f: Facts, step: number): PartKind[] {
-  if (!f.update) return ['step'];
-  const { batch, microBatch } = f.manifest.config.train,
-    at = (step % epochBatches(f.manifest)) * batch,
-    micros = Math.ceil(Math.min(batch, f.manifest.dataset.examples - at) / Math.min(batch, microBatch));
-  return [...Array<PartKind>(micros).fill('micro'), 'update'];
-}
-
-const programOf = (f: Facts, kind: PartKind): { program: Program; plan: Plan } => (kind === 'update' ? f.update! : f);
+import { type Place, START, advance, programsDigest } from './statement.js';
+import { type Facts, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
 export function nodeOptions(f: Facts): ProofOptions {
@@ -149,12 +106,6 @@ export function partPublics(s: Setup, step: number, part: number, loss: bigint):
     publics: new Map(publicTensors(program).flatMap((t) => (all.has(t.name) ? [[t.name, all.get(t.name)!] as const] : []))),
   };
 }
-
-/** Scalars of the schedule's row, by name. Throws HyperparameterError. */
-export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
-  Object.entries(scheduleScalars(f.rows[step], targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
-    ([n, v]) => [n, BigInt64Array.of(v)] as const,
-  );
 
 /** What every part's statement needs: digest of the base's stack, commitment of zero accumulators. */
 export interface RunContext {

@@ -4,6 +4,7 @@ import { type Publics, packPublic, packing, programDigest, publicTensors } from 
 import { ACC_WORDS, STATE_WORDS } from '../tensor/state-layout.js';
 import type { Program } from '../tensor/types.js';
 import { VerificationError } from '../transcript/arith.js';
+import type { PartKind } from '../run/parts.js';
 
 /*
  * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on,
@@ -111,9 +112,6 @@ export function encode<F extends string>(s: Readonly<Record<F, unknown>>, sizes:
 
 /** Digest of the run's programs, in the order of the manifest. */
 export const programsDigest = (programs: readonly Program[]): bigint[] => hashWords(DOMAIN.statement, programs.flatMap(programDigest));
-
-/** Kinds of program proofs. */
-export type PartKind = 'step' | 'micro' | 'update';
 
 /** Where a run stands between two program proofs. */
 export interface Place {

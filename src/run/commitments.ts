@@ -6,43 +6,11 @@ import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';
 import { fillStack } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
-import { ACC_WORDS, STATE_WORDS, commitmentLayout } from '../tensor/state-layout.js';
+import { ACC_WORDS, commitmentLayout } from '../tensor/state-layout.js';
 import { tableColumns } from '../tensor/tables.js';
 import { VerificationError } from '../transcript/arith.js';
 import type { Programs } from './programs.js';
-import type { Setup } from '../setup/run.js';
-
-/** One program proof of a step: words, roots of the state it leaves, loss summed over its targets (0 for an update). */
-export interface ProofPart {
-  readonly kind: 'step' | 'micro' | 'update';
-  readonly proof: BigUint64Array;
-  readonly roots: Readonly<Record<string, readonly bigint[]>>;
-  readonly loss: bigint;
-}
-
-/** One step's proof as it travels: a single 'step', or one 'micro' per micro-batch and an 'update'. */
-export interface StepProof {
-  readonly step: number;
-  readonly parts: readonly ProofPart[];
-}
-
-/** States that a part leaves. */
-export const LEFT = { step: ['sOut'], micro: ['aOut'], update: ['sOut'] } as const;
-
-/** Words of each. */
-export const LEFT_WORDS = { sOut: STATE_WORDS, aOut: ACC_WORDS } as const;
-
-/** A run's proof as it travels: its steps, and the merge of their claims on frozen tensors. */
-export interface RunProof {
-  readonly steps: readonly StepProof[];
-  readonly merge: BigUint64Array;
-}
-
-export interface Frozen {
-  readonly digest: readonly bigint[];
-  readonly ptr: number;
-  readonly cells: number;
-}
+import type { Setup } from './inputs.js';
 
 /** Mean loss per target of a step. */
 export const meanLoss = (s: Setup, step: number, sum: bigint): number =>

@@ -2,24 +2,10 @@ import canonicalize from 'canonicalize';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { P } from '../field/goldilocks.js';
-import { InputError } from '../errors.js';
-import { LEAF_VERSION } from '../policy/dataset.js';
-import { describeIssues, runSchema } from '../setup/runfile.js';
-import { SAMPLER } from '../policy/sampler.js';
+import { InputError, VersionError } from '../errors.js';
+import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
 
 export const MANIFEST_VERSION = 3;
-
-/** An artifact of a version that this release does not read. Exit code 5. */
-export class VersionError extends Error {
-  constructor(
-    readonly file: string,
-    readonly version: unknown,
-    readonly supported: number,
-  ) {
-    super(`${file}: version ${String(version)} is not supported, this release reads version ${supported}`);
-    this.name = 'VersionError';
-  }
-}
 
 const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
   count = z

@@ -1,7 +1,7 @@
 import { smallNumbers } from '../model/base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, type Numbers, TARGETS, type WeightBits, dyadic, llamaProgram } from '../model/llama.js';
+import { type LlamaShape, type Numbers, type WeightBits, DEFAULT_NUMBERS, TARGETS, dyadic, llamaProgram } from '../model/llama.js';
 import { HyperparameterError, adamConstants } from '../optim/constants.js';
-import type { RunConfig } from '../setup/runfile.js';
+import type { RunConfig } from './schema.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { sameLayout } from '../tensor/layout.js';
 import { type Plan, makePlan, stateGroup } from '../tensor/plan.js';

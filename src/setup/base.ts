@@ -1,51 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../errors.js';
-import { loadBase, openBase, sha256File, sha256Hex } from '../io/hf.js';
+import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { type AdapterState, initialState } from '../model/step.js';
-import { budgetsOf } from '../run/budgets.js';
-import type { RunConfig } from './runfile.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Manifest, difference } from '../run/manifest.js';
-import { type Programs, numbersOf, programsOf } from '../run/programs.js';
-import { type Facts, factsOf, initialOf } from '../recursion/leaves.js';
+import { type Known, factsOf, initialOf, buildable, contradictions } from '../run/facts.js';
 import { startFrom } from './run.js';
-
-/** What follows from a manifest alone, and from the base and the adapter that a run began from where they are at hand. */
-export interface Known extends Facts {
-  readonly config: RunConfig;
-  /** Integers of the base: only where it was given. */ readonly frozen?: Map<string, BigInt64Array>;
-  /** Unknown where the run began from an adapter that was not given. */ readonly initial?: AdapterState;
-}
-
-/** Programs of a manifest that nobody has checked. Throws InputError where they cannot be built. */
-export function buildable(file: string, m: Manifest): Programs {
-  try {
-    return programsOf(m.config, m.base);
-  } catch (e) {
-    throw new InputError(file, [`its manifest describes no program that can be built: ${(e as Error).message}`]);
-  }
-}
-
-/** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
-function contradictions({ config, dataset, preprocessing, base, budgets }: Manifest): string[] {
-  const { train, numbers, sampler, data } = config,
-    sum = (f: (x: Manifest['dataset']['files'][number]) => number): number => dataset.files.reduce((n, x) => n + f(x), 0),
-    declared = (x: { source: string; license: string; language: string }) => ({
-      source: x.source,
-      license: x.license,
-      language: x.language,
-    });
-  return [
-    ...difference(budgets, budgetsOf(numbersOf(numbers), train.sequence, base.shape.vocab), 'budgets'),
-    ...difference(dataset.files.map(declared), data.map(declared), 'dataset.files'),
-    ...(sum((x) => x.kept) === dataset.examples ? [] : ['dataset.examples']),
-    ...(sum((x) => x.rows) === dataset.examples + dataset.dropped ? [] : ['dataset.dropped']),
-    ...(train.template === null || preprocessing.template === `sha256:${sha256Hex(train.template)}` ? [] : ['preprocessing.template']),
-    ...(sampler.shortBatch === 'drop' && dataset.examples < train.batch ? ['config.sampler.shortBatch'] : []),
-  ];
-}
 
 /**
  * Derives what can be derived of a run without its data. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,

@@ -1,56 +1,28 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DataResult, TextCodec, loadData } from '../io/data.js';
-import { type BaseModel, loadBase, openBase, sha256File, sha256Hex } from '../io/hf.js';
+import { TextCodec, loadData } from '../io/data.js';
+import { loadBase, openBase, sha256File } from '../io/hf.js';
+import { sha256Hex } from '../hash/sha256.js';
 import { importAdapter, readAdapter } from '../io/peft.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { type LlamaShape, TARGETS } from '../model/llama.js';
-import { type AdapterState, type Batch, initialState, targetCount } from '../model/step.js';
-import type { ScheduleRow } from '../optim/constants.js';
+import { type Batch, initialState, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';
-import { LEAF_VERSION, commitDataset } from '../policy/dataset.js';
+import { type RunConfig, LEAF_VERSION, SAMPLER } from '../run/schema.js';
+import { commitDataset } from '../policy/dataset.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
-import type { RunConfig } from './runfile.js';
-import { SAMPLER, batches } from '../policy/sampler.js';
+import { batches } from '../policy/sampler.js';
 import { scheduleRows } from '../run/schedule.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
-import { MANIFEST_VERSION, type Manifest } from '../run/manifest.js';
+import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
 import { numbersOf, programsOf } from '../run/programs.js';
-import type { Plan } from '../tensor/plan.js';
 import { programDigest } from '../tensor/statement.js';
-import type { Program } from '../tensor/types.js';
-
-/** Everything that both trainer and verifier derive from configuration, base and data. */
-export interface Setup {
-  readonly config: RunConfig;
-  readonly base: BaseModel;
-  readonly data: DataResult;
-  readonly program: Program;
-  readonly plan: Plan;
-  /** With accumulation `program` is the micro program and this the update; otherwise `program` is the whole step. */
-  readonly update?: { readonly program: Program; readonly plan: Plan };
-  readonly frozen: Map<string, BigInt64Array>;
-  readonly rows: ScheduleRow[];
-  readonly batches: { epoch: number; indices: number[]; micro: Batch[]; targets: number }[];
-  readonly root: bigint[];
-  readonly initial: AdapterState;
-  readonly codec: TextCodec;
-  readonly manifest: Manifest;
-  /** Values of lora.from that were no multiples of 2^-30. */
-  readonly inexact?: number;
-}
+import { UnsupportedError } from '../errors.js';
+import type { Setup } from '../run/inputs.js';
 
 export { type Manifest, manifestJson } from '../run/manifest.js';
-
-/** A configuration that this release cannot prove: all reasons at once. */
-export class UnsupportedError extends Error {
-  constructor(readonly reasons: readonly string[]) {
-    super(reasons.join('; '));
-    this.name = 'UnsupportedError';
-  }
-}
 
 const hex = (f: string): string => `sha256:${sha256File(f)}`;
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { AdapterState } from '../model/step.js';
 import { partHeaders, readParts } from '../artifact/parts.js';
 import { TornError, readRecord, writeRecord } from './record.js';
-import type { StepProof } from '../run/commitments.js';
+import type { StepProof } from '../run/parts.js';
 import { fromBytes, toBytes } from '../artifact/words.js';
 
 /*

@@ -4,8 +4,9 @@ import { InputError } from '../errors.js';
 import { dropProofs, orTorn, readProof, writeProof } from './journal.js';
 import { manifestDigest } from '../run/manifest.js';
 import { ForeignError } from './record.js';
-import type { StepProof } from '../run/commitments.js';
-import { type NodeFile, type Place, before, decodeNode, placeText, samePlace, writeNode } from '../artifact/folded.js';
+import type { StepProof } from '../run/parts.js';
+import { type NodeFile, type Place, before, decodeNode, placeText, samePlace } from '../artifact/folded.js';
+import { writeNode } from './proof.js';
 import type { Keeper } from '../prove/tree.js';
 import type { TreeNode } from '../prove/tree-shape.js';
 

@@ -1,7 +1,18 @@
 import { InputError } from '../errors.js';
 import { headerLine } from '../artifact/header.js';
-import { PACK_TYPE, type Pack, decodePack, proofBytes } from '../artifact/pack.js';
-import { FOLDED_TYPE, type FoldedRun, NODE_TYPE, type NodeFile, decodeFolded, decodeNode } from '../artifact/folded.js';
+import { type Pack, PACK_TYPE, decodePack, encodePack, FILE_LIMIT } from '../artifact/pack.js';
+import {
+  type FoldedRun,
+  type NodeFile,
+  FOLDED_TYPE,
+  NODE_TYPE,
+  decodeFolded,
+  decodeNode,
+  encodeNode,
+  encodeFolded,
+} from '../artifact/folded.js';
+import { writeAtomic } from '../io/safetensors.js';
+import { statSync, readFileSync } from 'node:fs';
 
 /** A proof file of any kind. */
 export type AnyProof =
@@ -31,3 +42,31 @@ export function readProofFile(file: string): AnyProof {
 
 export const manifestOf = (p: AnyProof): Pack['manifest'] =>
   p.kind === 'pack' ? p.pack.manifest : p.kind === 'folded' ? p.folded.manifest : p.node.manifest;
+
+export const writeNode = (file: string, x: NodeFile): number => write(file, encodeNode(x));
+
+export const writeFolded = (file: string, x: FoldedRun): number => write(file, encodeFolded(x));
+
+function write(file: string, b: Buffer): number {
+  writeAtomic(file, b);
+  return b.length;
+}
+
+export function writePack(file: string, p: Pack): number {
+  const b = encodePack(p);
+  writeAtomic(file, b);
+  return b.length;
+}
+
+/** Bytes of a proof file. Throws InputError. */
+export function proofBytes(file: string): Buffer {
+  try {
+    if (statSync(file).size > FILE_LIMIT) throw new Error('is larger than 2 GiB');
+    return readFileSync(file);
+  } catch (e) {
+    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
+  }
+}
+
+/** Reads a packed run. Throws InputError, VersionError. */
+export const readPack = (file: string): Pack => decodePack(file, proofBytes(file));

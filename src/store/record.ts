@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { InputError } from '../errors.js';
+import { InputError, VersionError } from '../errors.js';
 import { writeAtomic } from '../io/safetensors.js';
-import { VersionError } from '../run/manifest.js';
 
 /** A file that was cut short or changed: its digest does not match. What made it makes it again. */
 export class TornError extends InputError {

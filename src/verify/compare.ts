@@ -5,20 +5,19 @@ import { DOMAIN, hashWords } from '../hash/poseidon2.js';
 import { packPublic, programDigest } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../setup/run.js';
-import { type Frozen, checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
-import { stackRoot } from '../prove/settle.js';
-import { settleShape } from '../recursion/settle-shape.js';
-import { type Facts, type StepLosses, epochBatches, placeWithData, scalarPublics, stepKinds } from '../recursion/leaves.js';
+import type { Setup } from '../run/inputs.js';
+import { checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import { type Facts, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
+import { type StepLosses, placeWithData } from '../recursion/leaves.js';
 import { type EndStatement, type NodeStatement, START, chained, programsDigest } from '../recursion/statement.js';
 
 /*
  * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base and adapter where the verifier has them: who
  * lacks one says so.
  */
-type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
+export type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
-function same(what: string, got: readonly bigint[], want: readonly bigint[]): void {
+export function same(what: string, got: readonly bigint[], want: readonly bigint[]): void {
   if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
 }
 
@@ -125,14 +124,6 @@ export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): vo
   const end = placeWithData(s, list, from, start);
   same('data', st.dataOut, end.data);
   same('counters', st.posOut, end.pos);
-}
-
-/** Checks that the base is that of the digest and, for an end, of the commitment. */
-export function checkBase(k: Kernels, f: Facts, st: Common & { readonly root?: readonly bigint[] }, base: Frozen): void {
-  same('digest of the base', st.frozen, base.digest);
-  if (!st.root) return;
-  const shape = settleShape(f.plan.frozenVars, base.cells, f.plan.options);
-  same('commitment to the base', st.root, stackRoot(k, shape, k.i64.slice(base.ptr / 8, base.ptr / 8 + base.cells)));
 }
 
 /** Checks that the adapter released is the one that the last step left. */

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { singleKernels } from '../kernels/index.js';
-import { runSchema } from '../setup/runfile.js';
+import { runSchema } from '../run/schema.js';
 import type { Manifest } from '../run/manifest.js';
 import { setup } from '../setup/run.js';
 import { stateCommitment, zeroAccumulators } from '../run/commitments.js';

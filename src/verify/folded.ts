@@ -8,18 +8,19 @@ import { statePoint } from '../tensor/statement.js';
 import { commitmentLayout } from '../tensor/state-layout.js';
 import { hashOf } from '../tensor/plan.js';
 import { VerificationError } from '../transcript/arith.js';
-import type { Known } from '../setup/base.js';
+import { type Known, epochBatches } from '../run/facts.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
-import { checkAdapter, checkBase, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
-import type { VerificationKey } from '../recursion/keys.js';
-import { epochBatches } from '../recursion/leaves.js';
+import { checkAdapter, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
+import { checkBase } from './base.js';
+import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { settleNode, verifyEnd } from './nodes.js';
-import type { Setup } from '../setup/run.js';
+import type { Setup } from '../run/inputs.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
 import type { FoldedRun, NodeFile, StepLosses } from '../artifact/folded.js';
-import { type Circuits, endProofOf, nodeOf } from '../recursion/circuits.js';
+import type { Circuits } from '../recursion/circuits.js';
+import { endProofOf, nodeOf } from '../recursion/node-words.js';
 
 /** Whether a part of the statement was compared with the thing itself. */
 export type Compared = 'checked' | 'not checked';

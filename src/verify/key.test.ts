@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { KINDS } from '../circuit/channel.js';
 import { InputError } from '../errors.js';
-import { runSchema } from '../setup/runfile.js';
+import { runSchema } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
 import { RECURSION_VERSION } from '../recursion/class.js';
 import { setup } from '../setup/run.js';

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { KINDS } from '../circuit/channel.js';
-import { InputError } from '../errors.js';
-import { VersionError } from '../run/manifest.js';
-import { describeIssues } from '../setup/runfile.js';
+import { InputError, VersionError } from '../errors.js';
+import { describeIssues } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
 import { RECURSION_VERSION } from '../recursion/class.js';
-import type { VerificationKey } from '../recursion/keys.js';
+import type { VerificationKey } from '../recursion/key.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
-import type { Facts } from '../recursion/leaves.js';
+import type { Facts } from '../run/facts.js';
 
 const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),

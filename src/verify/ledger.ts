@@ -5,8 +5,9 @@ import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger
 import { settleShape } from '../recursion/settle-shape.js';
 import { KIND_BITS } from '../recursion/fold.js';
 import { endKeyShape } from '../recursion/end.js';
-import type { VerificationKey } from '../recursion/keys.js';
-import { type Facts, leafRanges } from '../recursion/leaves.js';
+import type { VerificationKey } from '../recursion/key.js';
+import type { Facts } from '../run/facts.js';
+import { leafRanges } from '../recursion/leaves.js';
 import { endPlan } from './nodes.js';
 
 /** A folded run's ledger, and what it is composed of. */

@@ -13,21 +13,10 @@ import { verifySettled } from '../recursion/settle.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { END_WEIGHT, endKeyShape } from '../recursion/end.js';
 import { keyWords } from '../recursion/fold.js';
-import type { RecursionKeys, VerificationKey } from '../recursion/keys.js';
+import type { RecursionKeys } from '../recursion/keys.js';
+import type { VerificationKey } from '../recursion/key.js';
 import { type EndStatement, type NodeStatement, encode, endLayout, layout } from '../recursion/statement.js';
-
-/** A leaf or fold: its statement and the proof of it. */
-export interface NodeProof {
-  readonly statement: NodeStatement;
-  readonly proof: BigUint64Array;
-}
-
-/** The proof of a whole run or range: statement, proof of the end circuit, opening of the end's own fixed columns. */
-export interface EndProof {
-  readonly statement: EndStatement;
-  readonly proof: BigUint64Array;
-  readonly opening: BigUint64Array;
-}
+import type { NodeProof, EndProof } from '../recursion/node-words.js';
 
 /** Number that stands for the end where a circuit's is absorbed. */
 export const END_KIND = 4n;

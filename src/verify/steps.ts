@@ -11,18 +11,9 @@ import { NativeChannel } from '../transcript/native.js';
 import { scheduleWords } from '../transcript/schedule.js';
 import { mergeable, verifyMerge } from '../recursion/merge.js';
 import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../setup/run.js';
-import {
-  LEFT,
-  type ProofPart,
-  type RunProof,
-  type StepProof,
-  checkReleased,
-  frozenOf,
-  meanLoss,
-  noFrozen,
-  stateCommitment,
-} from '../run/commitments.js';
+import type { Setup } from '../run/inputs.js';
+import { type ProofPart, type RunProof, type StepProof, LEFT } from '../run/parts.js';
+import { checkReleased, frozenOf, meanLoss, noFrozen, stateCommitment } from '../run/commitments.js';
 
 export interface RunCheck {
   readonly steps: number;

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { RECURSION_VERSION } from '../recursion/class.js';
-import type { VerificationKey } from '../recursion/keys.js';
-import { keyDigest } from '../recursion/keys.js';
+import { type VerificationKey, keyDigest } from '../recursion/key.js';
 import { VerificationError } from '../transcript/arith.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
-import type { Known } from '../setup/base.js';
+import type { Known } from '../run/facts.js';
 import { parsePublished } from './key.js';
 import { originText, trustedKey } from './trust.js';
 

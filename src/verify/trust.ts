@@ -1,5 +1,5 @@
-import type { Known } from '../setup/base.js';
-import { type VerificationKey, digestText, keyDigest } from '../recursion/keys.js';
+import type { Known } from '../run/facts.js';
+import { type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
 import { programDigest } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 

@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { reason } from '../errors.js';
+import { FORMATS } from '../io/format-names.js';
+import { normalLicense } from './license.js';
+import { normalLanguage } from './language.js';
+import { TARGETS } from '../model/llama.js';
+import { closest } from './suggest.js';
+
+/** Version of the layout of the data set's leaves (policy/dataset.ts): part of every leaf, named in the manifest. */
+export const LEAF_VERSION = 1;
+
+/** Name and version of the sampler (policy/sampler.ts), for the manifest and its own streams. */
+export const SAMPLER = 'certune/sampler/1';
+
+/** A text in the normal form that `f` gives it; what f throws is the problem. */
+const normal = (f: (x: string) => string) =>
+  z.string().transform((x, ctx) => {
+    try {
+      return f(x);
+    } catch (e) {
+      ctx.addIssue({ code: 'custom', message: reason(e), input: x });
+      return z.NEVER;
+    }
+  });
+
+const path = z.string().min(1).max(4096),
+  name = z.string().min(1).max(1000);
+
+/** A format of docs/numbers.md in place of the preset's. */
+const override = (least: number, most: number) => z.number().int().min(least).max(most).nullable().default(null);
+
+/** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
+export const runSchema = z.strictObject({
+  version: z.literal(1),
+  base: z.strictObject({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
+  data: z
+    .array(
+      z.strictObject({
+        path: z.string().max(4096),
+        format: z.enum(FORMATS).default('auto'),
+        source: name.default('unknown'),
+        license: normal(normalLicense).default('LicenseRef-unknown'),
+        language: normal(normalLanguage).default('und'),
+      }),
+    )
+    .min(1),
+  lora: z
+    .strictObject({
+      r: z.number().int().min(1).default(8),
+      alpha: z.number().positive().default(16),
+      targets: z
+        .array(z.enum(TARGETS))
+        .min(1)
+        .refine((x) => new Set(x).size === x.length, 'names a projection twice')
+        .default([...TARGETS]),
+      scaling: z.enum(['lora', 'rslora']).default('lora'),
+      seed: z.number().int().nonnegative().default(0),
+      from: path.nullable().default(null),
+    })
+    .prefault({}),
+  train: z
+    .strictObject({
+      steps: z.number().int().min(1).default(100),
+      batch: z.number().int().min(1).default(8),
+      microBatch: z.number().int().min(1).default(8),
+      sequence: z.number().int().min(2).default(256),
+      truncation: z.literal('right').default('right'),
+      template: z.string().max(100_000).nullable().default(null),
+      eos: z.boolean().default(true),
+      learningRate: z.number().positive().default(2e-4),
+      schedule: z.enum(['constant', 'linear', 'cosine']).default('cosine'),
+      warmup: z.number().min(0).default(0.03),
+      betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
+      epsilon: z.number().positive().default(1e-8),
+      weightDecay: z.number().min(0).default(0.05),
+      clip: z.number().min(0).default(1),
+    })
+    .refine((t) => t.warmup < 1 || (Number.isInteger(t.warmup) && t.warmup <= t.steps), {
+      path: ['warmup'],
+      message: 'is a fraction below 1 or a whole number of steps, at most train.steps',
+    })
+    .prefault({}),
+  sampler: z
+    .strictObject({
+      mode: z.literal('public').default('public'),
+      key: z.string().max(1000).default('certune'),
+      beacon: z.string().max(1000).default(''),
+      replacement: z.boolean().default(false),
+      shortBatch: z.enum(['keep', 'drop']).default('keep'),
+    })
+    .prefault({}),
+  proof: z
+    .strictObject({
+      bits: z.number().int().min(100).max(128).default(128),
+      hash: z.enum(['poseidon2', 'blake3']).default('poseidon2'),
+      rate: z.number().int().min(1).max(4).default(2),
+    })
+    .prefault({}),
+  numbers: z
+    .strictObject({
+      preset: z.enum(['default', 'small']).default('default'),
+      xBits: override(20, 30),
+      actBits: override(16, 28),
+      actFrac: override(6, 16),
+      gradFrac: override(6, 16),
+      scoreFrac: override(6, 14),
+      headFrac: override(6, 16),
+      expBits: override(12, 22),
+      siluBits: override(12, 22),
+      siluFrac: override(6, 14),
+    })
+    .prefault({}),
+});
+
+export type RunConfig = z.infer<typeof runSchema>;
+
+/** Keys of other trainers that have no counterpart here, and what to do about them. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  dropout: 'dropout above 0 is not supported: leave the key out',
+  dora: 'DoRA is not supported: leave the key out',
+  usedora: 'DoRA is not supported: leave the key out',
+  userslora: 'write lora.scaling: rslora',
+  bias: 'trained biases are not supported: leave the key out',
+  modulestosave: 'only projections are adapted: leave the key out',
+  optimizer: 'the optimizer is AdamW: leave the key out',
+  packing: 'packing is not supported: leave the key out',
+  fp16: 'training is in exact integers: leave the key out',
+  bf16: 'training is in exact integers: leave the key out',
+  loadin4bit: 'quantised bases are not supported: leave the key out',
+  loadin8bit: 'quantised bases are not supported: leave the key out',
+  epochs: 'write train.steps: epochs follow from steps, batch and data',
+  gradientaccumulationsteps: 'write train.batch and a smaller train.microBatch',
+};
+
+/** Keys that the schema has at a path, from a configuration in which all are present. */
+function keysAt(at: readonly PropertyKey[]): string[] {
+  let here: unknown = runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] });
+  for (const k of at) here = (here as Record<PropertyKey, unknown> | undefined)?.[typeof k === 'number' ? 0 : k];
+  return here && typeof here === 'object' ? Object.keys(here) : [];
+}
+
+/** The schema's issues as sentences with the key's path and the nearest name that exists. */
+export function describeIssues(issues: readonly z.core.$ZodIssue[], whole: string, raw: unknown): string[] {
+  return issues.flatMap((i) => {
+    const at = i.path
+      .map((k) => (typeof k === 'number' ? `[${k}]` : String(k)))
+      .join('.')
+      .replaceAll('.[', '[');
+    if (i.code === 'unrecognized_keys')
+      return i.keys.map((k) => {
+        const foreign = FOREIGN[k.toLowerCase().replace(/[-_]/g, '')],
+          near = closest(k, keysAt(i.path));
+        return `${at ? `${at}.` : ''}${k}: unknown key${foreign !== undefined ? `, ${foreign}` : near === undefined ? '' : `, did you mean ${near}?`}`;
+      });
+    let given = raw;
+    for (const k of i.path) given = (given as Record<PropertyKey, unknown> | null | undefined)?.[k];
+    const near = i.code === 'invalid_value' && typeof given === 'string' ? closest(given, i.values.map(String)) : undefined;
+    return [
+      `${at || whole}: ${given === undefined && i.code === 'invalid_type' ? 'is missing' : i.message}${near === undefined ? '' : `, did you mean ${near}?`}`,
+    ];
+  });
+}

@@ -315,9 +315,9 @@ export class CircuitChannel implements Channel {
   bits64(word: Elem): Elem[] {
     return this.#split(word, 0n, 'bits');
   }
-  split(word: Elem, n: number): Elem[] {
+  split(word: Elem, n: number, check = 'split'): Elem[] {
     if (n > 62) throw new RangeError('at most 62 bits of a word are split');
-    return this.#split(word, ALL ^ ((1n << BigInt(n)) - 1n), 'split').slice(0, n);
+    return this.#split(word, ALL ^ ((1n << BigInt(n)) - 1n), check).slice(0, n);
   }
 
   #permute(from: readonly Elem[]): Elem[] {
@@ -427,12 +427,12 @@ export class CircuitChannel implements Channel {
       leaf = this.#take(words, label).map((x) => this.word(x)),
       path = this.#take(4 * depth, label);
     let digest = this.hash(DOMAIN.leaf, leaf);
-    for (let d = 0; d < depth; d++) digest = this.#level(digest, bits[d], path.slice(4 * d, 4 * d + 4));
+    for (let d = 0; d < depth; d++) digest = this.level(digest, bits[d], path.slice(4 * d, 4 * d + 4));
     this.#inCap(digest, cap, bits.slice(depth));
     return leaf;
   }
   /** One Merkle level: bit = 0: current node left of its sibling; bit = 1: right. */
-  #level(current: readonly Elem[], bit: Elem, sibling: readonly bigint[]): Elem[] {
+  level(current: readonly Elem[], bit: Elem, sibling: readonly bigint[]): Elem[] {
     const r = this.rows.M;
     r.from.push(...current, bit);
     let out = NONE,

@@ -17,7 +17,8 @@ import { batchInputs, initialState, stepInputs, targetCount } from '../dist/mode
 import { adamConstants } from '../dist/optim/constants.js';
 import { IntegerReading } from '../dist/tensor/integer.js';
 import { makePlan } from '../dist/tensor/plan.js';
-import { frozenStack, proveProgram } from '../dist/tensor/prove.js';
+import { proveProgram } from '../dist/tensor/prove.js';
+import { frozenStack } from '../dist/tensor/state-commit.js';
 import { StateTrees } from '../dist/tensor/state-trees.js';
 import { frozenDigest } from '../dist/tensor/statement.js';
 import { verifyProgram } from '../dist/tensor/verify.js';

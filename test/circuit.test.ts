@@ -9,7 +9,7 @@ import { singleKernels } from '../src/kernels/index.js';
 import { ProgramError, checkProgram } from '../src/tensor/bounds.js';
 import { ProgramBuilder, expr, operand, term } from '../src/tensor/builder.js';
 import { makePlan } from '../src/tensor/plan.js';
-import { scheduleOf } from '../src/tensor/prove.js';
+import { scheduleOf } from '../src/tensor/schedule.js';
 import { PROOF_VERSION, frozenDigest } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel, VerificationError, scheduleWords } from '../src/transcript/index.js';

@@ -1,6 +1,7 @@
 // What a verifier spends, counted by running it on a recording channel: no proof is needed, the shape of the program decides.
 import { blankStatement } from '../../dist/estimate/counts.js';
-import { PublicValues, evalPublic, verifyStatement } from '../../dist/tensor/verify.js';
+import { PublicValues, evalPublic } from '../../dist/tensor/public-values.js';
+import { verifyStatement } from '../../dist/tensor/verify.js';
 import { statementElems } from '../../dist/tensor/statement.js';
 import { RecordingChannel } from '../../dist/transcript/index.js';
 

@@ -1,7 +1,8 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
-import { type ProveOptions, frozenStack, proveProgram } from '../tensor/prove.js';
+import { type ProveOptions, proveProgram } from '../tensor/prove.js';
+import { frozenStack } from '../tensor/state-commit.js';
 import { type Statement, frozenDigest } from '../tensor/statement.js';
 
 /** Fixed columns as the frozen stack of the circuit's plan, and its digest: the verification key. */

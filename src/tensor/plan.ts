@@ -67,6 +67,9 @@ export type LookupTable =
 /** Tag of table i in the keys: segments of one memory share one. */
 export const tableTag = (t: LookupTable, i: number): number => (t.kind === 'segment' ? t.first : i);
 
+/** Component 0 of a tuple has weight 1, component i weight beta^(i+1), given powers of beta; beta itself carries the table's tag. */
+export const componentWeight = <T>(betas: readonly T[], i: number): T => betas[i === 0 ? 0 : i + 1];
+
 const tableName = (t: LookupTable): string => (t.kind === 'range' ? `range:${t.bits}` : t.kind === 'table' ? t.spec.name : t.segment.name);
 
 /** Claims that the leaf layer leaves on table i: its multiplicities (column -1) and its committed columns at the point of its box. */

@@ -1,11 +1,15 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { type Oracle, type WhirGroup, type WhirTree, commitBase, usedColumns } from '../pcs/index.js';
+import { type Oracle, type WhirGroup, type WhirTree, commitBase, groupCells, usedColumns } from '../pcs/index.js';
 import type { Tiled } from '../sumcheck/index.js';
 import type { Ext } from '../transcript/arith.js';
+import type { IntegerReading } from './integer.js';
+import { STACK_SHARE } from './memory.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
-import { powerSum } from './stack.js';
+import { fillStack, powerSum } from './stack.js';
 import { statePoint } from './statement.js';
 import { isAdapter } from './state-layout.js';
+import { type StateTrees, treeKey } from './state-trees.js';
+import { type StackPart, stackTiles } from './tiles.js';
 
 /** Commits tree n of a group whose stack is given: its parts, in turn. `keep` and `tree` as of commitBase. */
 export function commitTree(k: Kernels, plan: Plan, g: WhirGroup, n: number, stack: Tiled, keep = 0, tree?: Uint8Array): Oracle {
@@ -57,10 +61,7 @@ export function commitment(k: Kernels, plan: Plan, tree: number, stack: Tiled, r
  * an adapter that is named afterwards and differs has another value there.
  */
 export function adapterDigest(k: Kernels, plan: Plan, columns: ReturnType<typeof columnsOf>, used: number): bigint[] {
-  const m = k.mark(),
-    { root } = commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) });
-  k.release(m);
-  return root;
+  return k.scope(() => commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) }).root);
 }
 
 /** sum_i z^i f(i) over one part of a tree: powers of one block, then Horner over blocks. */
@@ -74,4 +75,57 @@ export function partValue(k: Kernels, g: WhirGroup, stack: Tiled, p: { used: num
     z,
     g.logHeight,
   );
+}
+
+/** A committed state: trees over one stack, near or read in tiles from the tensors, and the words of their commitments by name. */
+export interface StateOracles {
+  readonly stack: Tiled;
+  readonly oracles: readonly Oracle[];
+  readonly roots: Record<string, bigint[]>;
+}
+
+/** The stack of some classes: near if that leaves room, else in tiles. */
+export function stackOf(
+  k: Kernels,
+  plan: Plan,
+  parts: readonly StackPart[],
+  cells: number,
+  logHeight: number,
+  address: (n: string) => number,
+): Tiled {
+  const tiles = { ...stackTiles(k, plan, parts, cells, address), maxLog: logHeight };
+  if (8 * cells > STACK_SHARE * k.room) return tiles;
+  const ptr = k.zeroed(8 * cells);
+  for (const { cls, at } of parts) fillStack(k, plan, cls, ptr + 8 * at, address);
+  return { length: cells, ptr };
+}
+
+/** Parts of the stack of all state: every class of every tree. */
+export const stateParts = (plan: Plan): StackPart[] =>
+  plan.states.flatMap(({ classes }, t) => {
+    const g = stateGroup(plan)!;
+    return classes.map((cls, i) => ({ cls, at: g.trees[t].parts[i].offset * 2 ** g.logHeight }));
+  });
+
+/** Commits the state tensors of a reading. */
+export function commitState(k: Kernels, plan: Plan, reading: IntegerReading, trees?: StateTrees): StateOracles | undefined {
+  const g = stateGroup(plan);
+  if (!g) return undefined;
+  const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!);
+  const oracles = g.trees.map((_, n) => {
+    const key = trees && treeKey(k, plan, n, reading),
+      o = commitTree(k, plan, g, n, stack, 0, key ? trees?.get(key) : undefined);
+    if (key) trees?.keep(k, key, o);
+    return o;
+  });
+  const roots = Object.fromEntries(plan.states.map((_, t) => [plan.states[t].name, commitment(k, plan, t, stack, oracles[t].root)]));
+  return { stack, oracles, roots };
+}
+
+/** Frozen stack of a plan from the integers of its tensors. */
+export function frozenStack(k: Kernels, plan: Plan, address: (name: string) => number): { ptr: number; cells: number } {
+  const cells = plan.layouts.get('frozen')?.cells ?? 0,
+    ptr = k.zeroed(8 * Math.max(1, cells));
+  if (cells) fillStack(k, plan, 'frozen', ptr, address);
+  return { ptr, cells };
 }

@@ -1,7 +1,8 @@
-import { root as rootOfUnity } from '../field/goldilocks.js';
-import { type MerkleHash, poseidon2Rows } from '../hash/rows.js';
-import type { WhirShape } from './params.js';
+import { type HashName, type MerkleHash, poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { nttTwiddles } from '../kernels/ntt.js';
+import { merkleHash } from '../transcript/sponge.js';
+import type { WhirShape } from './params.js';
 
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
 export interface Columns {
@@ -32,21 +33,39 @@ export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash
     codeword = 8 * m * words <= keep ? k.alloc(8 * m * words) : undefined;
   const levels: number[] = [];
   for (let d = c.logDomain; d >= 0; d--) levels.push(k.alloc(32 * 2 ** d));
-  const mark = k.mark();
-  const tw = twiddles(k, c.logDomain),
-    rows = hash.rows(k, m, words),
-    buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
-  for (let w = 0; w < words; w += 8) {
-    const n = Math.min(8, words - w),
-      chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
-    encodeWords(k, c, tw, chunk, w, n);
-    rows.absorb(chunk, n, 8 * m);
-  }
-  rows.finish(levels[0]);
-  k.release(mark);
+  k.scope(() => {
+    const tw = nttTwiddles(k, c.logDomain),
+      rows = hash.rows(k, m, words),
+      buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
+    for (let w = 0; w < words; w += 8) {
+      const n = Math.min(8, words - w),
+        chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
+      encodeWords(k, c, tw, chunk, w, n);
+      rows.absorb(chunk, n, 8 * m);
+    }
+    rows.finish(levels[0]);
+  });
   for (let d = 1; d < levels.length; d++) hash.merkleLevel(k, levels[d], levels[d - 1], m / 2 ** d);
   const top = levels[levels.length - 1] / 8;
   return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels, ...(codeword === undefined ? {} : { codeword }) };
+}
+
+/**
+ * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and with the hash of `params`;
+ * keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before (saveTree).
+ */
+export function commitBase(
+  k: Kernels,
+  from: number | NonNullable<Columns['fill']>,
+  used: number,
+  logHeight: number,
+  params: { readonly logInvRate: number; readonly hash?: HashName | undefined },
+  keep = 0,
+  tree?: Uint8Array,
+): Oracle {
+  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from },
+    columns: Columns = { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false };
+  return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
 }
 
 /** Near bytes of commitColumns: those that stay (levels, the codeword if `keep` allows it) and those of the work. */
@@ -76,25 +95,19 @@ export function openBytes(s: WhirShape): number {
 /** Most bytes of a later oracle's codeword that are kept. */
 export const SECOND_CODEWORD = 2 ** 27;
 
-function twiddles(k: Kernels, log: number): number {
-  const tw = k.alloc(8 * 2 ** Math.max(log, 1));
-  k.exports['nttTwiddles'](tw, log, BigInt.asIntN(64, rootOfUnity(log)));
-  return tw;
-}
-
 /** Encodes words [from, from + n) of every leaf to dst, column-major. */
 function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: number, n: number): void {
-  const height = 2 ** c.logHeight,
-    m = k.mark();
-  let src = c.ptr,
-    first = from;
-  if (c.fill) {
-    src = k.alloc(8 * height * n);
-    first = 0;
-    c.fill(src, from, n);
-  }
-  k.parallel('nttWords', n, 1, (lo, hi) => [dst, src, first, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
-  k.release(m);
+  const height = 2 ** c.logHeight;
+  k.scope(() => {
+    let src = c.ptr,
+      first = from;
+    if (c.fill) {
+      src = k.alloc(8 * height * n);
+      first = 0;
+      c.fill(src, from, n);
+    }
+    k.parallel('nttWords', n, 1, (lo, hi) => [dst, src, first, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
+  });
 }
 
 /** The 2^levels nodes that lie `levels` below the root. */
@@ -103,22 +116,11 @@ export function capOf(k: Kernels, o: Oracle, levels: number): bigint[] {
   return [...k.u64.subarray(at, at + 4 * 2 ** levels)];
 }
 
-/** Leaf words and path (up to the cap) of each position. Re-encodes, eight words at a time. */
+/** Leaf words and path (up to the cap) of each position. */
 export function openRows(k: Kernels, o: Oracle, positions: readonly number[], cap: number): bigint[][] {
   const c = o.columns,
-    m = 2 ** c.logDomain,
-    words = c.used * (c.ext ? 3 : 1),
-    mark = k.mark();
-  const kept = o.codeword,
-    rows: bigint[][] = positions.map(() => []);
-  if (kept !== undefined) {
-    const u = k.u64;
-    positions.forEach((p, q) => {
-      for (let w = 0; w < words; w++) rows[q].push(u[kept / 8 + w * m + p]);
-    });
-  } else encodeAgain();
-  k.release(mark);
-  const u = k.u64;
+    rows = leafWords(k, o, positions),
+    u = k.u64;
   positions.forEach((p, q) => {
     for (let d = 0; d < c.logDomain - cap; d++) {
       const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1);
@@ -126,18 +128,32 @@ export function openRows(k: Kernels, o: Oracle, positions: readonly number[], ca
     }
   });
   return rows;
-  function encodeAgain(): void {
-    const tw = twiddles(k, c.logDomain),
-      chunk = k.alloc(8 * m * Math.min(8, words));
-    for (let w = 0; w < words; w += 8) {
-      const n = Math.min(8, words - w);
-      encodeWords(k, c, tw, chunk, w, n);
-      const u = k.u64;
-      positions.forEach((p, q) => {
-        for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]);
-      });
-    }
-  }
+}
+
+/** Rows of the codeword; if that was not kept it is encoded again, eight words at a time. */
+function leafWords(k: Kernels, o: Oracle, positions: readonly number[]): bigint[][] {
+  const c = o.columns,
+    m = 2 ** c.logDomain,
+    words = c.used * (c.ext ? 3 : 1),
+    rows: bigint[][] = positions.map(() => []);
+  const take = (chunk: number, n: number): void => {
+    const u = k.u64;
+    positions.forEach((p, q) => {
+      for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]);
+    });
+  };
+  if (o.codeword !== undefined) take(o.codeword, words);
+  else
+    k.scope(() => {
+      const tw = nttTwiddles(k, c.logDomain),
+        chunk = k.alloc(8 * m * Math.min(8, words));
+      for (let w = 0; w < words; w += 8) {
+        const n = Math.min(8, words - w);
+        encodeWords(k, c, tw, chunk, w, n);
+        take(chunk, n);
+      }
+    });
+  return rows;
 }
 
 /** The levels of an oracle's tree, outside the kernel's memory. */

@@ -1,38 +1,16 @@
 import * as E from '../field/ext3.js';
-import { pow, root as rootOfUnity } from '../field/goldilocks.js';
-import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
-import { merkleHash } from '../transcript/sponge.js';
+import { proveRound } from '../sumcheck/prove-round.js';
+import { quadratic } from '../sumcheck/round.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
-import { type Columns, type Oracle, SECOND_CODEWORD, capOf, commitColumns, openRows, restoreTree } from './commit.js';
-import type { WhirShape } from './params.js';
+import { merkleHash } from '../transcript/sponge.js';
+import { type Oracle, SECOND_CODEWORD, commitColumns } from './commit.js';
+import type { WhirRound, WhirShape } from './params.js';
+import { type Answer, type Opened, queryRows } from './prove-queries.js';
 
-/** Domain point of position j: g^rev(j). */
-export function domainPoint(log: number, j: number): bigint {
-  let rev = 0;
-  for (let k = 0; k < log; k++) if ((j >>> k) & 1) rev += 2 ** (log - 1 - k);
-  return pow(rootOfUnity(log), BigInt(rev));
-}
-
-/**
- * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and with the hash of `params`;
- * keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before (saveTree).
- */
-export function commitBase(
-  k: Kernels,
-  from: number | NonNullable<Columns['fill']>,
-  used: number,
-  logHeight: number,
-  params: { readonly logInvRate: number; readonly hash?: HashName | undefined },
-  keep = 0,
-  tree?: Uint8Array,
-): Oracle {
-  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from },
-    columns: Columns = { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false };
-  return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
-}
+const ROUND = quadratic<Ext>();
 
 /** A claim sum_i w(i) f(i) = value on a group: its trees, the stack f (signed words, the columns of the trees at their offsets), weights w (E, same indices). */
 export interface GroupOpening {
@@ -42,155 +20,186 @@ export interface GroupOpening {
   readonly value: Ext;
 }
 
-/** Proves one claim on each group. Destroys weights that are near. */
-export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims: readonly GroupOpening[]): void {
-  const { groups } = shape;
-  const round = (label: string, sum: ProductSumcheck, now: Ext): { now: Ext; r: Ext } => {
-    const [s0, s2] = sum.message();
-    ch.sendExt(`${label} sumcheck`, [s0, s2]);
-    const r = ch.sample(`${label} r`),
-      s1 = E.sub(E.sub(now, E.add(s0, s0)), s2);
-    sum.bind(r);
-    return { r, now: E.add(s0, E.mul(r, E.add(s1, E.mul(r, s2)))) };
-  };
-  /** Positions, and what their rows fold to; the rows are sent. */
-  const query = (
-    label: string,
-    o: { queries: number; domain: number; cap: number },
-    trees: readonly (readonly { used: number; offset: number }[])[],
-    oracles: readonly Oracle[],
-    challenges: readonly Ext[],
-  ): { xs: bigint[]; values: Ext[] } => {
-    const positions = Array.from({ length: o.queries }, () => ch.sampleIndex(`${label} query`, o.domain)),
-      rows = oracles.map((t) => openRows(k, t, positions, o.cap)),
-      eq = columnWeights(challenges);
-    for (const t of oracles) ch.cap(`${label} cap`, capOf(k, t, o.cap));
-    positions.forEach((_, q) => oracles.forEach((t, i) => ch.opening(`${label} row`, rows[i][q], t.columns.logDomain - o.cap)));
-    const values = positions.map((_, q) => {
-      let v: Ext = E.ZERO;
-      oracles.forEach((t, i) => {
-        let at = 0;
-        for (const { used, offset } of trees[i])
-          for (let j = 0; j < used; j++) {
-            const leaf: Ext = t.columns.ext ? [rows[i][q][at], rows[i][q][at + 1], rows[i][q][at + 2]] : [rows[i][q][at], 0n, 0n];
-            v = E.add(v, E.mul(eq[offset + j], leaf));
-            at += t.columns.ext ? 3 : 1;
-          }
-      });
-      return v;
-    });
-    return { values, xs: positions.map((p) => domainPoint(o.domain, p)) };
-  };
-
-  const folded = claims.map((c, i) => {
-    const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight),
-      challenges: Ext[] = [];
-    let now = c.value;
-    for (let v = 0; v < groups[i].logColumns; v++) {
-      const next = round(`whir 0${groups.length > 1 ? ` ${i}` : ''}`, sum, now);
-      now = next.now;
-      challenges.push(next.r);
-    }
-    return { now, challenges, ...sum.near() };
-  });
-  // The folded vectors in one; a vector of its own where there are several.
-  const joined = groups.length > 1 ? { f: k.zeroed(24 * shape.cells), w: k.zeroed(24 * shape.cells) } : folded[0];
-  const join = (to: number, from: number, n: number, coefficient: Ext): void => {
-    const c = k.exts([coefficient]);
-    k.parallel('addOuterCells', n, 2048, (lo, hi) => [to, c, from, lo, hi]);
-  };
-  if (groups.length > 1) folded.forEach(({ f, n }, i) => k.u8.copyWithin(joined.f + 24 * groups[i].at, f, f + 24 * n));
-  const sum = new ProductSumcheck(k, { length: shape.cells, ptr: joined.f, ext: true }, { length: shape.cells, ptr: joined.w }, shape.vars);
-  let now = folded[0].now,
-    previous: readonly Oracle[] = [];
-  for (let i = 0; i <= shape.rounds.length; i++) {
-    const label = `whir ${i}`,
-      last = i > 0 ? shape.rounds[i - 1] : undefined,
-      next = shape.rounds[i],
-      challenges: Ext[] = [];
-    if (last)
-      for (let v = 0; v < last.columns; v++) {
-        const step = round(label, sum, now);
-        now = step.now;
-        challenges.push(step.r);
-      }
-    const cur = i > 0 ? sum.near() : { f: joined.f, w: joined.w, n: shape.cells };
-    let committed: Oracle | undefined,
-      y: Ext = E.ZERO,
-      z: Ext = E.ZERO;
-    if (next) {
-      // The committed vector is opened later, after `cur` has been folded in place; its last column is filled up with zeros.
-      const kept = k.zeroed(24 * next.used * 2 ** next.rows);
-      k.u8.copyWithin(kept, cur.f, cur.f + 24 * cur.n);
-      committed = commitColumns(
-        k,
-        { ptr: kept, used: next.used, logHeight: next.rows, logDomain: next.domain, ext: true },
-        SECOND_CODEWORD,
-        merkleHash(ch.hash),
-      );
-      ch.sendDigest(`${label} root`, committed.root);
-      z = ch.sample(`${label} z`);
-      const zp = k.exts([z]),
-        o = k.alloc(24);
-      k.exports['hornerExt'](o, cur.f, zp, cur.n);
-      y = k.readExt(o);
-      ch.sendExt(`${label} ood`, [y]);
-    } else ch.sendExt('whir final', k.readExts(cur.f, cur.n));
-    ch.grind(`${label} work`, shape.params.grinding);
-    const answers = last
-      ? [{ ...query(label, last, [[{ used: last.used, offset: 0 }]], previous, challenges), at: 0, n: cur.n }]
-      : groups.map((g, n) => ({
-          ...query(
-            groups.length > 1 ? `${label} ${n}` : label,
-            g,
-            g.trees.map((t) => t.parts),
-            claims[n].oracles,
-            folded[n].challenges,
-          ),
-          at: g.at,
-          n: folded[n].n,
-        }));
-    if (next || (!last && groups.length > 1)) {
-      const gamma = ch.sample(`${label} gamma`);
-      let g: Ext = E.ONE;
-      if (!last && groups.length > 1)
-        folded.forEach((part, n) => {
-          if (n > 0) {
-            g = E.mul(g, gamma);
-            now = E.add(now, E.mul(g, part.now));
-          }
-          join(joined.w + 24 * groups[n].at, part.w, part.n, g);
-        });
-      if (committed) {
-        g = E.mul(g, gamma);
-        now = E.add(now, E.mul(g, y));
-        k.exports['addPowersExt'](cur.w, k.exts([z]), k.exts([g]), cur.n);
-        for (const { xs, values, at, n } of answers) {
-          const gs = values.map((v) => {
-            g = E.mul(g, gamma);
-            now = E.add(now, E.mul(g, v));
-            return g;
-          });
-          const px = k.alloc(8 * xs.length),
-            pg = k.exts(gs),
-            scratch = k.alloc(24 * xs.length * k.threads);
-          k.u64.set(xs, px / 8);
-          k.parallel('addPowers', n, 64, (lo, hi, t) => [cur.w + 24 * at, px, pg, xs.length, scratch + 24 * xs.length * t, lo, hi]);
-        }
-      }
-    }
-    if (committed) previous = [committed];
-  }
-  while (sum.vars > 0) now = round('whir end', sum, now).now;
+/** A claim after some rounds of sumcheck, and their challenges. */
+interface Folded {
+  readonly now: Ext;
+  readonly challenges: readonly Ext[];
 }
 
-/** eq(r, c) for all columns c, first variable most significant. */
-export function columnWeights(r: readonly Ext[]): Ext[] {
-  let out: Ext[] = [E.ONE];
-  for (const x of r)
-    out = out.flatMap((v) => {
-      const hi = E.mul(v, x);
-      return [E.sub(v, hi), hi];
+/** A group folded to a vector f with weights w. */
+interface FoldedGroup extends Folded {
+  readonly f: number;
+  readonly w: number;
+  readonly n: number;
+}
+
+/** Answers to the queries on a vector of n entries that begins at `at` of the current one. */
+interface Answers {
+  readonly list: readonly Answer[];
+  readonly at: number;
+  readonly n: number;
+}
+
+/** The oracle of a round, and its value y at a point z outside the domain. */
+interface NextOracle {
+  readonly oracle: Oracle;
+  readonly z: Ext;
+  readonly y: Ext;
+}
+
+/** Proves one claim on each group. Destroys weights that are near. */
+export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims: readonly GroupOpening[]): void {
+  const { groups, rounds } = shape;
+  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins theirs.
+  const folded = claims.map((c, i): FoldedGroup => {
+      const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight);
+      return { ...fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, sum, c.value), ...sum.near() };
+    }),
+    joined = new JoinedClaims(k, shape, folded);
+  let oracle: NextOracle | undefined;
+  for (let i = 0; i <= rounds.length; i++) {
+    const label = `whir ${i}`,
+      last = i > 0 ? rounds[i - 1] : undefined,
+      challenges = last ? joined.fold(ch, label, last.columns) : [],
+      cur = joined.current(),
+      next = rounds[i] && commitNext(k, ch, label, rounds[i], cur);
+    if (!next) ch.sendExt('whir final', k.readExts(cur.f, cur.n));
+    ch.grind(`${label} work`, shape.params.grinding);
+    const answers =
+      last && oracle
+        ? [{ list: queryRows(k, ch, label, later(last, oracle, challenges)), at: 0, n: cur.n }]
+        : queryGroups(k, ch, shape, claims, folded);
+    if (next || (!last && groups.length > 1)) joined.join(ch.sample(`${label} gamma`), !last, next, answers);
+    oracle = next;
+  }
+  joined.fold(ch, 'whir end', shape.final);
+}
+
+/** Rounds of sumcheck over so many variables. */
+function fold(ch: ProverChannel, label: string, variables: number, sum: ProductSumcheck, claim: Ext): Folded {
+  const challenges: Ext[] = [];
+  let now = claim;
+  for (let v = 0; v < variables; v++) {
+    const round = proveRound(ch, { message: `${label} sumcheck`, challenge: `${label} r` }, ROUND, now, sum.message());
+    sum.bind(round.r);
+    now = round.claim;
+    challenges.push(round.r);
+  }
+  return { now, challenges };
+}
+
+/** Commits the vector of n entries at f as the next oracle. It is opened later, after f has been folded in place; its last column is filled up with zeros. */
+function commitNext(k: Kernels, ch: ProverChannel, label: string, next: WhirRound, { f, n }: { f: number; n: number }): NextOracle {
+  const ptr = k.zeroed(24 * next.used * 2 ** next.rows);
+  k.u8.copyWithin(ptr, f, f + 24 * n);
+  const columns = { ptr, used: next.used, logHeight: next.rows, logDomain: next.domain, ext: true },
+    oracle = commitColumns(k, columns, SECOND_CODEWORD, merkleHash(ch.hash));
+  ch.sendDigest(`${label} root`, oracle.root);
+  const z = ch.sample(`${label} z`),
+    y = k.scope(() => {
+      const at = k.exts([z]),
+        out = k.alloc(24);
+      k.exports['hornerExt'](out, f, at, n);
+      return k.readExt(out);
     });
-  return out;
+  ch.sendExt(`${label} ood`, [y]);
+  return { oracle, z, y };
+}
+
+const later = (r: WhirRound, { oracle }: NextOracle, challenges: readonly Ext[]): Opened => ({
+  ...r,
+  trees: [[{ used: r.used, offset: 0 }]],
+  oracles: [oracle],
+  challenges,
+});
+
+/** Queries of the groups, in order. */
+function queryGroups(
+  k: Kernels,
+  ch: ProverChannel,
+  { groups }: WhirShape,
+  claims: readonly GroupOpening[],
+  folded: readonly FoldedGroup[],
+): Answers[] {
+  return groups.map((g, n) => {
+    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), oracles: claims[n].oracles, challenges: folded[n].challenges };
+    return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), at: g.at, n: folded[n].n };
+  });
+}
+
+/** The claims on the current vector, joined by powers of a challenge a round: the vector and the weights of their sum. */
+class JoinedClaims {
+  #now: Ext;
+  readonly #sum: ProductSumcheck;
+  #current: { f: number; w: number; n: number };
+
+  /** The folded vectors in one; a vector of its own where there are several. */
+  constructor(
+    readonly k: Kernels,
+    readonly shape: WhirShape,
+    readonly folded: readonly FoldedGroup[],
+  ) {
+    const { cells, groups, vars } = shape,
+      { f, w } = groups.length > 1 ? { f: k.zeroed(24 * cells), w: k.zeroed(24 * cells) } : folded[0];
+    if (groups.length > 1) folded.forEach((g, i) => k.u8.copyWithin(f + 24 * groups[i].at, g.f, g.f + 24 * g.n));
+    this.#now = folded[0].now;
+    this.#current = { f, w, n: cells };
+    this.#sum = new ProductSumcheck(k, { length: cells, ptr: f, ext: true }, { length: cells, ptr: w }, vars);
+  }
+
+  /** Rounds of sumcheck over the next variables; their challenges. */
+  fold(ch: ProverChannel, label: string, variables: number): readonly Ext[] {
+    const { now, challenges } = fold(ch, label, variables, this.#sum, this.#now);
+    this.#now = now;
+    this.#current = this.#sum.near();
+    return challenges;
+  }
+  current(): { f: number; w: number; n: number } {
+    return this.#current;
+  }
+
+  /** Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain, the answers. */
+  join(gamma: Ext, first: boolean, next: NextOracle | undefined, answers: readonly Answers[]): void {
+    const { k } = this,
+      { w, n } = this.#current;
+    let g: Ext = E.ONE;
+    const add = (value: Ext): Ext => {
+      g = E.mul(g, gamma);
+      this.#now = E.add(this.#now, E.mul(g, value));
+      return g;
+    };
+    if (first && this.folded.length > 1)
+      this.folded.forEach((part, i) => {
+        const coefficient = i ? add(part.now) : g,
+          at = w + 24 * this.shape.groups[i].at;
+        k.scope(() => {
+          const c = k.exts([coefficient]);
+          k.parallel('addOuterCells', part.n, 2048, (lo, hi) => [at, c, part.w, lo, hi]);
+        });
+      });
+    if (!next) return;
+    k.scope(() => k.exports['addPowersExt'](w, k.exts([next.z]), k.exts([add(next.y)]), n));
+    for (const a of answers)
+      this.#addPowers(
+        w + 24 * a.at,
+        a.n,
+        a.list,
+        a.list.map(({ value }) => add(value)),
+      );
+  }
+  /** Adds the weights x^i of claims, each times its coefficient. */
+  #addPowers(to: number, n: number, list: readonly Answer[], coefficients: readonly Ext[]): void {
+    const { k } = this,
+      q = list.length;
+    k.scope(() => {
+      const px = k.alloc(8 * q),
+        pg = k.exts(coefficients),
+        scratch = k.alloc(24 * q * k.threads);
+      k.u64.set(
+        list.map(({ x }) => x),
+        px / 8,
+      );
+      k.parallel('addPowers', n, 64, (lo, hi, t) => [to, px, pg, q, scratch + 24 * q * t, lo, hi]);
+    });
+  }
 }

@@ -1,7 +1,8 @@
-import { root as rootOfUnity, pow } from '../field/goldilocks.js';
-import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
 import { eqAt, eqTable } from '../poly/eq.js';
-import type { WhirShape } from './params.js';
+import { quadratic, verifyRound } from '../sumcheck/round.js';
+import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
+import type { WhirRound, WhirShape } from './params.js';
+import { type Answer, type Opened, queryRows } from './queries.js';
 
 /*
  * Opening of groups of committed stacks (docs/protocol.md, section 7).
@@ -24,30 +25,6 @@ interface PowerClaim {
   readonly coefficient: Elem;
   /** Where its variables begin among those of the chain. */
   readonly from: number;
-}
-
-const steps = new Map<number, readonly bigint[]>();
-
-/** g^(2^(log - 1 - k)) - 1 for k < log, with g of order 2^log. */
-function domainSteps(log: number): readonly bigint[] {
-  let known = steps.get(log);
-  if (!known) {
-    const g = rootOfUnity(log);
-    known = Array.from({ length: log }, (_, k) => pow(g, 1n << BigInt(log - 1 - k)) - 1n);
-    steps.set(log, known);
-  }
-  return known;
-}
-
-/** g^rev(j) from the bits of j, least significant first: bit k selects the factor g^(2^(log - 1 - k)). */
-function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
-  const f = domainSteps(bits.length),
-    one = ch.constant(1n);
-  let x = one;
-  bits.forEach((b, k) => {
-    x = ch.mul(x, ch.mulAdd(b, ch.constant(f[k]), one));
-  });
-  return x;
 }
 
 /** prod over bits k of (1 - p_k + p_k x^(2^k)), p most significant first. */
@@ -79,160 +56,177 @@ export interface GroupClaim {
   readonly weights: (point: Elem[]) => Elem;
 }
 
-/** Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by name on the channel. */
-export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
-  const { groups, vars } = shape;
-  if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))
-    throw new Error('one claim per group, one root per tree');
-  const point: Elem[] = [],
-    powers: PowerClaim[] = [],
-    zero = ch.constant(0n);
-  /** One round of the sumcheck of `now`: the next claim and the challenge. */
-  const round = (label: string, now: Elem): { now: Elem; r: Elem } => {
-    const [s0, s2] = ch.read(`${label} sumcheck`, 2),
-      r = ch.sample(`${label} r`);
-    const s1 = ch.sub(ch.sub(now, ch.add(s0, s0)), s2);
-    return { r, now: ch.mulAdd(r, ch.mulAdd(r, s2, s1), s0) };
-  };
-  /** What the rows of some trees fold to at queried positions, and the positions as points of the domain. */
-  const query = (
-    label: string,
-    o: { queries: number; domain: number; cap: number },
-    trees: readonly (readonly { used: number; offset: number }[])[],
-    roots: readonly Digest[],
-    challenges: readonly Elem[],
-    words: 1 | 3,
-  ): { x: Elem; value: Elem }[] => {
-    const positions = Array.from({ length: o.queries }, () => ch.sampleBits(`${label} query`, o.domain)),
-      eq = eqTable(ch, challenges),
-      caps = roots.map((rt) => ch.merkleCap(`${label} cap`, rt, o.cap));
-    return positions.map((bits) => {
-      let value = zero;
-      caps.forEach((cap, t) => {
-        const leaf = ch.merkleOpen(`${label} row`, cap, bits, words * trees[t].reduce((n, p) => n + p.used, 0));
-        let at = 0;
-        for (const { used, offset } of trees[t])
-          for (let j = 0; j < used; j++) {
-            value = ch.mulAdd(eq[offset + j], words === 3 ? compose(ch, leaf, at) : leaf[at], value);
-            at += words;
-          }
-      });
-      return { x: domainPoint(ch, bits), value };
-    });
-  };
+const ROUND = quadratic<Elem>();
 
-  // Every group by itself, down to a vector of its height.
-  const folded = claims.map((c, i) => {
-    const challenges: Elem[] = [];
-    let now = c.value;
-    for (let v = 0; v < groups[i].logColumns; v++) {
-      const next = round(`whir 0${groups.length > 1 ? ` ${i}` : ''}`, now);
-      now = next.now;
-      challenges.push(next.r);
-    }
-    return { now, challenges };
-  });
-  // The vectors are parts of the next one, whose claim joins theirs.
-  const own = groups.map((): PowerClaim[] => []),
-    coefficients = [ch.constant(1n)];
-  let now = folded[0].now,
-    final: Elem[] = [],
-    roots: readonly Digest[] = [];
-  for (let i = 0; i <= shape.rounds.length; i++) {
-    const label = `whir ${i}`,
-      last = i > 0 ? shape.rounds[i - 1] : undefined,
-      next = shape.rounds[i];
-    const challenges: Elem[] = [];
-    if (last)
-      for (let v = 0; v < last.columns; v++) {
-        const step = round(label, now);
-        now = step.now;
-        challenges.push(step.r);
-        point.push(step.r);
-      }
-    let z: Elem | undefined, y: Elem | undefined, root: Digest | undefined;
-    if (next) {
-      root = ch.readDigest(`${label} root`);
-      z = ch.sample(`${label} z`);
-      [y] = ch.read(`${label} ood`, 1);
-    } else final = ch.read('whir final', last ? 2 ** last.rows : shape.cells);
-    ch.grind(`${label} work`, shape.params.grinding);
-    const answers = last
-      ? [{ list: query(label, last, [[{ used: last.used, offset: 0 }]], roots, challenges, 3), group: undefined }]
-      : groups.map((g, n) => ({
-          list: query(
-            groups.length > 1 ? `${label} ${n}` : label,
-            g,
-            g.trees.map((t) => t.parts),
-            claims[n].roots,
-            folded[n].challenges,
-            1,
-          ),
-          group: n as number | undefined,
-        }));
-    if (next || (!last && groups.length > 1)) {
-      // One challenge joins all claims on the next vector; where it is sent in clear, those of the groups alone.
-      const gamma = ch.sample(`${label} gamma`),
-        from = point.length;
-      let g = coefficients[0];
-      if (!last)
-        for (const f of folded.slice(1)) {
-          g = ch.mul(g, gamma);
-          coefficients.push(g);
-          now = ch.mulAdd(g, f.now, now);
-        }
-      if (z !== undefined && y !== undefined) {
-        g = ch.mul(g, gamma);
-        now = ch.mulAdd(g, y, now);
-        // The vector ends with its last part: its powers of z are those of the parts, each from where it begins.
-        if (last) powers.push({ x: z, coefficient: g, from });
-        else groups.forEach((o, n) => own[n].push({ x: z!, coefficient: ch.mul(g, powerOf(ch, z!, o.at)), from }));
-        for (const { list, group } of answers)
-          for (const { x, value } of list) {
-            g = ch.mul(g, gamma);
-            now = ch.mulAdd(g, value, now);
-            (group === undefined ? powers : own[group]).push({ x, coefficient: g, from });
-          }
-      }
-    }
-    if (!next)
-      // The last vector is known: its encoding must agree with every answer.
-      for (const { list, group } of answers) {
-        const known = group === undefined ? final : final.slice(groups[group].at, groups[group].at + 2 ** groups[group].logHeight);
-        for (const { x, value } of list) {
-          let acc = known[known.length - 1];
-          for (let k = known.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, known[k]);
-          ch.assertEqual(acc, value, 'WHIR final vector');
-        }
-      }
-    if (root) roots = [root];
-  }
-  const start = point.length;
-  for (let k = 0; k < shape.final; k++) {
-    const step = round('whir end', now);
-    now = step.now;
-    point.push(step.r);
-  }
-  const eq = eqTable(ch, point.slice(start));
-  let value = zero;
-  final.forEach((v, k) => {
-    value = ch.mulAdd(eq[k], v, value);
-  });
-  const sum = (list: readonly PowerClaim[], skip: number, start: Elem): Elem =>
-    list.reduce((s, p) => ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from + skip)), s), start);
-  // A group's weights stand at its part of the vector: eq of the leading variables at the part's number.
-  const weight = claims.reduce(
-    (s, c, i) => {
-      const bits = vars - groups[i].logHeight,
-        inside = ch.mul(coefficients[i], c.weights([...folded[i].challenges, ...point.slice(bits)]));
-      return ch.mulAdd(eqAt(ch, point.slice(0, bits), groups[i].at / 2 ** groups[i].logHeight), sum(own[i], bits, inside), s);
-    },
-    sum(powers, 0, zero),
-  );
-  ch.assertEqual(ch.mul(value, weight), now, 'WHIR final sum');
+/** A claim after some rounds of sumcheck, and their challenges. */
+interface Folded {
+  readonly now: Elem;
+  readonly challenges: readonly Elem[];
 }
 
-/** c0 + c1 x + c2 x^2 from three base elements. */
-export function compose(ch: Channel, leaf: readonly Elem[], at: number): Elem {
-  return ch.compose(leaf[at], leaf[at + 1], leaf[at + 2]);
+/** Answers to the queries on a group, or on a later oracle. */
+interface Answers {
+  readonly list: readonly Answer[];
+  readonly group: number | undefined;
+}
+
+/** The oracle of a round: its root, and its value y at a point z outside the domain. */
+interface NextOracle {
+  readonly root: Digest;
+  readonly z: Elem;
+  readonly y: Elem;
+}
+
+/** Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by name on the channel. */
+export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
+  const { groups, rounds } = shape;
+  if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))
+    throw new Error('one claim per group, one root per tree');
+  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins theirs.
+  const folded = claims.map((c, i) => fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, c.value)),
+    joined = new JoinedClaims(ch, shape, folded);
+  let final: readonly Elem[] = [],
+    oracle: NextOracle | undefined;
+  for (let i = 0; i <= rounds.length; i++) {
+    const label = `whir ${i}`,
+      last = i > 0 ? rounds[i - 1] : undefined,
+      challenges = last ? joined.fold(label, last.columns) : [],
+      next = rounds[i] && readOracle(ch, label);
+    if (!next) final = ch.read('whir final', last ? 2 ** last.rows : shape.cells);
+    ch.grind(`${label} work`, shape.params.grinding);
+    const answers =
+      last && oracle
+        ? [{ list: queryRows(ch, label, later(last, oracle, challenges)), group: undefined }]
+        : queryGroups(ch, shape, claims, folded);
+    // One challenge joins all claims on the next vector; where it is sent in clear, those of the groups alone.
+    if (next || (!last && groups.length > 1)) joined.join(ch.sample(`${label} gamma`), !last, next, answers);
+    if (!next) compareFinal(ch, shape, final, answers);
+    oracle = next;
+  }
+  const challenges = joined.fold('whir end', shape.final),
+    value = weightedSum(ch, eqTable(ch, challenges), final);
+  ch.assertEqual(ch.mul(value, joined.weight(claims)), joined.now, 'WHIR final sum');
+}
+
+/** Rounds of sumcheck over so many variables. */
+function fold(ch: Channel, label: string, variables: number, claim: Elem): Folded {
+  const challenges: Elem[] = [];
+  let now = claim;
+  for (let v = 0; v < variables; v++) {
+    const round = verifyRound(ch, { message: `${label} sumcheck`, challenge: `${label} r` }, ROUND, now);
+    now = round.claim;
+    challenges.push(round.r);
+  }
+  return { now, challenges };
+}
+
+function readOracle(ch: Channel, label: string): NextOracle {
+  const root = ch.readDigest(`${label} root`),
+    z = ch.sample(`${label} z`),
+    [y] = ch.read(`${label} ood`, 1);
+  return { root, z, y };
+}
+
+const later = (r: WhirRound, { root }: NextOracle, challenges: readonly Elem[]): Opened => ({
+  ...r,
+  trees: [[{ used: r.used, offset: 0 }]],
+  roots: [root],
+  challenges,
+  words: 3,
+});
+
+/** Queries of the groups, in order. */
+function queryGroups(ch: Channel, { groups }: WhirShape, claims: readonly GroupClaim[], folded: readonly Folded[]): Answers[] {
+  return groups.map((g, n) => {
+    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), roots: claims[n].roots, challenges: folded[n].challenges, words: 1 };
+    return { list: queryRows(ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), group: n };
+  });
+}
+
+/** The last vector is known: its encoding must agree with every answer. */
+function compareFinal(ch: Channel, { groups }: WhirShape, final: readonly Elem[], answers: readonly Answers[]): void {
+  for (const { list, group } of answers) {
+    const known = group === undefined ? final : final.slice(groups[group].at, groups[group].at + 2 ** groups[group].logHeight);
+    for (const { x, value } of list) {
+      let acc = known[known.length - 1];
+      for (let k = known.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, known[k]);
+      ch.assertEqual(acc, value, 'WHIR final vector');
+    }
+  }
+}
+
+function weightedSum(ch: Channel, weights: readonly Elem[], values: readonly Elem[]): Elem {
+  let sum = ch.constant(0n);
+  values.forEach((v, k) => {
+    sum = ch.mulAdd(weights[k], v, sum);
+  });
+  return sum;
+}
+
+/** The claims on the current vector, joined by powers of a challenge a round, and the point at which it is bound. */
+class JoinedClaims {
+  now: Elem;
+  readonly #point: Elem[] = [];
+  /** Claims on the whole vector, and on the part of a group. */
+  readonly #whole: PowerClaim[] = [];
+  readonly #own: readonly PowerClaim[][];
+  /** Of the claims that the groups came with. */
+  readonly #coefficients: Elem[];
+
+  constructor(
+    readonly ch: Channel,
+    readonly shape: WhirShape,
+    readonly folded: readonly Folded[],
+  ) {
+    this.now = folded[0].now;
+    this.#own = shape.groups.map(() => []);
+    this.#coefficients = [ch.constant(1n)];
+  }
+
+  /** Rounds of sumcheck over the next variables; their challenges. */
+  fold(label: string, variables: number): readonly Elem[] {
+    const { now, challenges } = fold(this.ch, label, variables, this.now);
+    this.now = now;
+    this.#point.push(...challenges);
+    return challenges;
+  }
+
+  /** Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain, the answers. */
+  join(gamma: Elem, first: boolean, next: NextOracle | undefined, answers: readonly Answers[]): void {
+    const { ch } = this,
+      from = this.#point.length;
+    let g = this.#coefficients[0];
+    const add = (value: Elem): Elem => {
+      g = ch.mul(g, gamma);
+      this.now = ch.mulAdd(g, value, this.now);
+      return g;
+    };
+    if (first) for (const f of this.folded.slice(1)) this.#coefficients.push(add(f.now));
+    if (!next) return;
+    const { z, y } = next,
+      coefficient = add(y);
+    // The vector ends with its last part: its powers of z are those of the parts, each from where it begins.
+    if (!first) this.#whole.push({ x: z, coefficient, from });
+    else this.shape.groups.forEach((o, n) => this.#own[n].push({ x: z, coefficient: ch.mul(coefficient, powerOf(ch, z, o.at)), from }));
+    for (const { list, group } of answers)
+      for (const { x, value } of list) (group === undefined ? this.#whole : this.#own[group]).push({ x, coefficient: add(value), from });
+  }
+
+  /** The weight of all joined claims at the point. */
+  weight(claims: readonly GroupClaim[]): Elem {
+    const { ch, folded } = this,
+      { groups, vars } = this.shape,
+      point = this.#point;
+    const sum = (list: readonly PowerClaim[], skip: number, start: Elem): Elem =>
+      list.reduce((s, p) => ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from + skip)), s), start);
+    // A group's weights stand at its part of the vector: eq of the leading variables at the part's number.
+    return claims.reduce(
+      (s, c, i) => {
+        const bits = vars - groups[i].logHeight,
+          inside = ch.mul(this.#coefficients[i], c.weights([...folded[i].challenges, ...point.slice(bits)]));
+        return ch.mulAdd(eqAt(ch, point.slice(0, bits), groups[i].at / 2 ** groups[i].logHeight), sum(this.#own[i], bits, inside), s);
+      },
+      sum(this.#whole, 0, ch.constant(0n)),
+    );
+  }
 }

@@ -3,8 +3,8 @@
  * docs/protocol.md. Written once for native handles and circuit wires: the order of operations is part of a circuit's key.
  */
 import { DOMAIN } from '../hash/poseidon2.js';
-import { type GroupClaim, verifyWhir } from '../pcs/index.js';
-import { compose, powerExtension } from '../pcs/verify.js';
+import { compose } from '../pcs/queries.js';
+import { type GroupClaim, powerExtension, verifyWhir } from '../pcs/verify.js';
 import { eqAt } from '../poly/eq.js';
 import type { Channel, Digest, Elem } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';

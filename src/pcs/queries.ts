@@ -1,0 +1,72 @@
+/** Queries of an opening, the verifier's side: positions, rows under a cap, and what they fold to. */
+import { pow, root as rootOfUnity } from '../field/goldilocks.js';
+import { eqTable } from '../poly/eq.js';
+import type { Channel, Digest, Elem } from '../transcript/arith.js';
+
+/** An oracle that is queried: its shape, its trees with their roots, and the challenges that its columns are folded at. */
+export interface Opened {
+  readonly queries: number;
+  readonly domain: number;
+  readonly cap: number;
+  readonly trees: readonly (readonly { readonly used: number; readonly offset: number }[])[];
+  readonly roots: readonly Digest[];
+  readonly challenges: readonly Elem[];
+  /** Words of an entry: base elements or elements of E. */
+  readonly words: 1 | 3;
+}
+
+/** A queried position as a point of the domain, and the value to which its row folds: a claim sum_i x^i f(i) = value. */
+export interface Answer {
+  readonly x: Elem;
+  readonly value: Elem;
+}
+
+/** Draws positions, reads their rows and checks them against the trees. */
+export function queryRows(ch: Channel, label: string, o: Opened): Answer[] {
+  const positions = Array.from({ length: o.queries }, () => ch.sampleBits(`${label} query`, o.domain)),
+    eq = eqTable(ch, o.challenges),
+    caps = o.roots.map((root) => ch.merkleCap(`${label} cap`, root, o.cap)),
+    zero = ch.constant(0n);
+  return positions.map((bits) => {
+    let value = zero;
+    caps.forEach((cap, t) => {
+      const leaf = ch.merkleOpen(`${label} row`, cap, bits, o.words * o.trees[t].reduce((n, p) => n + p.used, 0));
+      let at = 0;
+      for (const { used, offset } of o.trees[t])
+        for (let j = 0; j < used; j++) {
+          value = ch.mulAdd(eq[offset + j], o.words === 3 ? compose(ch, leaf, at) : leaf[at], value);
+          at += o.words;
+        }
+    });
+    return { x: domainPoint(ch, bits), value };
+  });
+}
+
+/** c0 + c1 x + c2 x^2 from three base elements. */
+export function compose(ch: Channel, leaf: readonly Elem[], at: number): Elem {
+  return ch.compose(leaf[at], leaf[at + 1], leaf[at + 2]);
+}
+
+const steps = new Map<number, readonly bigint[]>();
+
+/** g^(2^(log - 1 - k)) - 1 for k < log, with g of order 2^log. */
+function domainSteps(log: number): readonly bigint[] {
+  let known = steps.get(log);
+  if (!known) {
+    const g = rootOfUnity(log);
+    known = Array.from({ length: log }, (_, k) => pow(g, 1n << BigInt(log - 1 - k)) - 1n);
+    steps.set(log, known);
+  }
+  return known;
+}
+
+/** g^rev(j) from the bits of j, least significant first: bit k selects the factor g^(2^(log - 1 - k)). */
+function domainPoint(ch: Channel, bits: readonly Elem[]): Elem {
+  const f = domainSteps(bits.length),
+    one = ch.constant(1n);
+  let x = one;
+  bits.forEach((b, k) => {
+    x = ch.mul(x, ch.mulAdd(b, ch.constant(f[k]), one));
+  });
+  return x;
+}

@@ -1,87 +1,12 @@
 import * as E from '../field/ext3.js';
 import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
-import { type Channel, type Digest, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
+import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDigest, asExt } from '../transcript/arith.js';
 import { TRANSCRIPT_VERSION } from '../transcript/sponge.js';
+import { type CircuitRows, type Kind, OUTPUTS, type RowHook, RowIndex, SPAN, following, wire, wireIndex, wireKind } from './rows.js';
 import { permuted } from './witness.js';
 
-/**
- * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed (E from three words), fused
- * (a b + c), bit (64 of a word), permutation (12 words), Merkle level (4 words), public word. Q asserts equality, G that a digest is in a cap.
- */
-export const KINDS = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G'] as const;
-export type Kind = (typeof KINDS)[number];
-
-/** Wires that a row of a kind writes. */
-export const OUTPUTS: Readonly<Record<Kind, number>> = { K: 1, W: 1, H: 1, E: 1, F: 1, S: 64, P: 12, M: 4, U: 1, Q: 0, G: 0 };
-
-/** Wires of a kind. */
-export const SPAN = 2 ** 40;
-const FIRST = Object.fromEntries(KINDS.map((k, i) => [k, i * SPAN])) as Record<Kind, number>;
-/** A wire: kind and output number (row * outputs + lane). */
-export const wire = (kind: Kind, index: number): Elem => (FIRST[kind] + index) as Elem;
-export const wireKind = (e: Elem): Kind => KINDS[Math.floor(e / SPAN)];
-export const wireIndex = (e: Elem): number => e % SPAN;
-
-/** Rows by kind: wires read, and values (absent when built from the shape). */
-export interface CircuitRows {
-  readonly K: { readonly value: Ext[] };
-  readonly W: { readonly value: bigint[] };
-  readonly H: { readonly value: Ext[] };
-  readonly U: { readonly value: bigint[] };
-  readonly E: { readonly from: Elem[]; readonly value: Ext[] };
-  readonly F: { readonly from: Elem[]; readonly value: Ext[] };
-  readonly Q: { readonly from: Elem[]; readonly value: Ext[] };
-  /** Word, bits that must be zero, and the word's integer. */
-  readonly S: { readonly from: Elem[]; readonly dead: bigint[]; readonly value: bigint[] };
-  readonly P: { readonly from: Elem[]; readonly input: bigint[][]; readonly out: bigint[][] };
-  /** Current digest (four), direction bit; input after the swap. */
-  readonly M: { readonly from: Elem[]; readonly input: bigint[][]; readonly bit: bigint[]; readonly out: bigint[][] };
-  /** Digest (four), index; first word of the cap. */
-  readonly G: { readonly from: Elem[]; readonly base: Elem[]; readonly index: bigint[]; readonly value: bigint[][] };
-}
-
-/** Hook of a dishonest prover in tests: may change the values of a row before anything reads them. */
-export type RowHook = (kind: Kind, row: number, rows: CircuitRows) => void;
-
 const ALL = (1n << 64n) - 1n;
-
-const mix = (h: number, e: Elem): number => Math.imul(h ^ (e | 0) ^ ((e / SPAN) << 26), 0x9e3779b1) ^ (h >>> 15);
-/** Wires e, e + 1, ... */
-function following(e: Elem, n: number): Elem[] {
-  const out = new Array<Elem>(n);
-  for (let k = 0; k < n; k++) out[k] = (e + k) as Elem;
-  return out;
-}
-
-/** Rows by the three wires that each reads: open addressing over row numbers. */
-class RowIndex {
-  #slots = new Int32Array(2 ** 12);
-  constructor(readonly from: readonly Elem[]) {}
-  /** The row that reads these wires, or -1; then a row with them is to be pushed, as number from.length / 3. */
-  row(a: Elem, b: Elem, c: Elem): number {
-    const n = this.from.length / 3;
-    if (2 * n > this.#slots.length) {
-      this.#slots = new Int32Array(2 * this.#slots.length);
-      for (let r = 0; r < n; r++) this.#slots[this.#find(this.from[3 * r], this.from[3 * r + 1], this.from[3 * r + 2])] = r + 1;
-    }
-    const at = this.#find(a, b, c),
-      r = this.#slots[at];
-    if (r) return r - 1;
-    this.#slots[at] = n + 1;
-    return -1;
-  }
-  /** Slot of a row, or the free one that it would take. */
-  #find(a: Elem, b: Elem, c: Elem): number {
-    const { from } = this,
-      mask = this.#slots.length - 1;
-    let h = mix(mix(mix(0, a), b), c);
-    for (h = (h ^ (h >>> 16)) & mask; ; h = (h + 1) & mask) {
-      const r = this.#slots[h] - 1;
-      if (r < 0 || (from[3 * r] === a && from[3 * r + 1] === b && from[3 * r + 2] === c)) return h;
-    }
-  }
-}
 
 /** Values of a row without a witness. */
 const NONE: bigint[] = [];
@@ -254,11 +179,14 @@ export class CircuitChannel implements Channel {
     r.from.push(a, b, c);
     this.checks.E.push('base element');
     if (this.#live && at.some((e) => this.value(e)[1] !== 0n || this.value(e)[2] !== 0n)) this.#fail('base element');
-    return this.#push('E', r.value.push(at.map((e) => baseOf(this.value(e))) as unknown as Ext));
+    return this.#push('E', r.value.push(asExt(at.map((e) => baseOf(this.value(e))))));
   }
   coordinates(a: Elem): readonly [Elem, Elem, Elem] {
     const k = wireIndex(a);
-    if (wireKind(a) === 'E') return this.rows.E.from.slice(3 * k, 3 * k + 3) as unknown as readonly [Elem, Elem, Elem];
+    if (wireKind(a) === 'E') {
+      const { from } = this.rows.E;
+      return [from[3 * k], from[3 * k + 1], from[3 * k + 2]];
+    }
     const c = this.#constOf(a),
       [x, y, z] = this.value(a).map((w) => (c ? this.constant(w) : this.word(w)));
     this.assertEqual(this.compose(x, y, z), a, 'coordinates');
@@ -392,7 +320,7 @@ export class CircuitChannel implements Channel {
     return Array.from({ length: n }, (_, k) => this.compose(w[3 * k], w[3 * k + 1], w[3 * k + 2]));
   }
   readDigest(label: string): Digest {
-    return this.readBase(label, 4) as unknown as Digest;
+    return asDigest(this.readBase(label, 4));
   }
   sample(_label: string): Elem {
     const [a, b, c] = this.#squeeze(3);
@@ -412,7 +340,7 @@ export class CircuitChannel implements Channel {
   }
   merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
     const words = this.#take(4 * 2 ** levels, label).map((x) => this.word(x));
-    const nodes = Array.from({ length: 2 ** levels }, (_, k) => words.slice(4 * k, 4 * k + 4) as unknown as Digest);
+    const nodes = Array.from({ length: 2 ** levels }, (_, k) => asDigest(words, 4 * k));
     let level: readonly (readonly Elem[])[] = nodes;
     while (level.length > 1) {
       const up: Elem[][] = [];

@@ -1,3 +1,6 @@
-export { CircuitChannel, KINDS, type Kind } from './channel.js';
-export { type Circuit, type Heights, circuitCells, circuitProgram, compileCircuit, fixedColumns, heightsOf } from './program.js';
+export { CircuitChannel } from './channel.js';
+export { type Circuit, circuitCells, compileCircuit, fixedColumns } from './columns.js';
+export { type Heights, heightsOf } from './heights.js';
+export { circuitProgram } from './program.js';
+export { KINDS, type Kind } from './rows.js';
 export { statementWires, verifyInCircuit } from './verifier.js';

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { P, mod, toSigned } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { Digest } from '../transcript/arith.js';
-import { CircuitChannel, type RowHook } from './channel.js';
+import { CircuitChannel } from './channel.js';
 import { violations } from './check.js';
 import { permutationForms, permutationWitness } from './poseidon2.js';
-import { circuitCells, compileCircuit } from './program.js';
+import { circuitCells, compileCircuit } from './columns.js';
+import type { RowHook } from './rows.js';
 import { expose } from './verifier.js';
 
 /** What the statement says besides what the circuit computes. */

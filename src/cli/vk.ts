@@ -8,7 +8,7 @@ import { manifestOf, readProofFile } from '../store/proof.js';
 import { circuitsOf, digestOf } from '../recursion/circuits.js';
 import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../errors.js';
-import { KINDS } from '../circuit/channel.js';
+import { KINDS } from '../circuit/rows.js';
 import { singleKernels } from '../kernels/single.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';

@@ -1,5 +1,5 @@
-import { KINDS } from '../circuit/channel.js';
-import type { Heights } from '../circuit/program.js';
+import type { Heights } from '../circuit/heights.js';
+import { KINDS } from '../circuit/rows.js';
 import { type WhirShape, commitBytes } from '../pcs/index.js';
 import { forecastMemory } from '../tensor/memory.js';
 import type { Plan } from '../tensor/plan.js';

@@ -1,5 +1,5 @@
 import { CircuitChannel } from '../circuit/channel.js';
-import { type Circuit, circuitCells } from '../circuit/program.js';
+import { type Circuit, circuitCells } from '../circuit/columns.js';
 import { proveCircuit } from '../circuit/prove.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';

@@ -1,5 +1,8 @@
-import { CircuitChannel, KINDS } from '../circuit/channel.js';
-import { type Circuit, type Heights, circuitProgram, fixedColumns, heightsOf } from '../circuit/program.js';
+import { CircuitChannel } from '../circuit/channel.js';
+import { type Circuit, fixedColumns } from '../circuit/columns.js';
+import { type Heights, heightsOf, highest } from '../circuit/heights.js';
+import { circuitProgram } from '../circuit/program.js';
+import { KINDS, byKind, rowCount } from '../circuit/rows.js';
 import { type Plan, type ProofOptions, hashOf, makePlan } from '../tensor/plan.js';
 import { settleShape } from './settle-shape.js';
 import { END_WEIGHT, type EndShape, endCircuit } from './end.js';
@@ -38,12 +41,8 @@ const record = (f: (ch: CircuitChannel) => void): CircuitChannel => {
   f(ch);
   return ch;
 };
-const most = (a: Heights, b: Heights): Heights => Object.fromEntries(KINDS.map((k) => [k, Math.max(a[k], b[k])])) as unknown as Heights;
 const fits = (a: Heights, b: Heights): boolean => KINDS.every((k) => a[k] <= b[k]);
-const exact = (ch: CircuitChannel): Heights =>
-  Object.fromEntries(
-    KINDS.map((k) => [k, k === 'S' ? ch.rows.S.from.length : k === 'P' || k === 'M' ? ch.rows[k].out.length : ch.rows[k].value.length]),
-  ) as unknown as Heights;
+const exact = (ch: CircuitChannel): Heights => byKind((k) => rowCount(ch.rows, k));
 
 /** Leaves and folds when rows of these lengths are cut into pieces of `count`, and what is left one by one. */
 const nodes = (rows: readonly number[], count: number): number => 2 * rows.reduce((n, x) => n + Math.floor(x / count) + (x % count), 0) - 1;
@@ -66,7 +65,7 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
       cost = nodeCells(found.heights) * nodes(w.rows, 1);
     for (let n = 2; n <= Math.min(MOST, Math.max(...w.rows)); n++) {
       const shape = { ...leaves[i], count: n },
-        cells = nodeCells(most(found.heights, heightsOf(record((ch) => leafCircuit(ch, found.run, shape, 1)))));
+        cells = nodeCells(highest(found.heights, heightsOf(record((ch) => leafCircuit(ch, found.run, shape, 1)))));
       // Every fold pays for what a leaf needs beyond it, in time and in memory.
       if (cells > 1.25 * nodeCells(found.heights)) break;
       if (cells * nodes(w.rows, n) >= cost) continue;
@@ -116,7 +115,7 @@ function search(
   for (let round = 0; round < 12; round++) {
     const run: RunShape = { ...shape, keyVars },
       channels = leaves.map((l, i) => record((ch) => leafCircuit(ch, run, l, i + 1)));
-    for (const ch of channels) heights = heights ? most(heights, heightsOf(ch)) : heightsOf(ch);
+    for (const ch of channels) heights = heights ? highest(heights, heightsOf(ch)) : heightsOf(ch);
     for (;;) {
       const now: Heights = heights!,
         plan = makePlan(circuitProgram(now), options);
@@ -125,7 +124,7 @@ function search(
         break;
       }
       const fold = record((ch) => foldCircuit(ch, { plan, circuits: leaves.length + 1, baseVars: run.baseVars, keyVars }));
-      heights = most(now, heightsOf(fold));
+      heights = highest(now, heightsOf(fold));
       if (fits(heights, now)) return { run, plan, heights, channels: [fold, ...channels] };
     }
   }

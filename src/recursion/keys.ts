@@ -1,4 +1,4 @@
-import { circuitKey } from '../circuit/prove.js';
+import { circuitKey } from '../circuit/key.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import { stackRoot } from './commit.js';

@@ -13,6 +13,12 @@ export type Ext = readonly [bigint, bigint, bigint];
 /** A commitment root: four base elements. */
 export type Digest = readonly [Elem, Elem, Elem, Elem];
 
+/** The four handles of a digest, from `at` on. */
+export const asDigest = (e: readonly Elem[], at = 0): Digest => [e[at], e[at + 1], e[at + 2], e[at + 3]];
+
+/** The three words of an element of E, from `at` on. */
+export const asExt = (words: readonly bigint[], at = 0): Ext => [words[at], words[at + 1], words[at + 2]];
+
 /** Arithmetic on handles. */
 export interface Arith {
   constant(value: bigint | Ext): Elem;

@@ -2,7 +2,7 @@ import { P } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type Channel, type Digest, type Elem, type Ext, VerificationError } from './arith.js';
+import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDigest } from './arith.js';
 import { type Sponge, merkleHash, newSponge } from './sponge.js';
 
 /**
@@ -174,7 +174,7 @@ export class NativeChannel implements Channel {
     return this.#embed(p, n);
   }
   readDigest(label: string): Digest {
-    return this.readBase(label, 4) as unknown as Digest;
+    return asDigest(this.readBase(label, 4));
   }
   hash(domain: bigint, words: readonly Elem[]): Elem[] {
     return this.#hash
@@ -218,7 +218,7 @@ export class NativeChannel implements Channel {
     const u = this.#k.u64;
     for (let k = 0; k < 4; k++) if (u[src / 8 + k] !== u[root[k] / 8]) throw new VerificationError('Merkle cap', label);
     const nodes = this.#embed(words, 4 * n);
-    return Array.from({ length: n }, (_, k) => nodes.slice(4 * k, 4 * k + 4) as unknown as Digest);
+    return Array.from({ length: n }, (_, k) => asDigest(nodes, 4 * k));
   }
   /** Root of a path, by the definitions of the hash. */
   #path(leaf: number, words: number, path: number, depth: number, index: number): bigint[] {

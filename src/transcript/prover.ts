@@ -1,7 +1,7 @@
 import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
-import type { Ext } from './arith.js';
+import { type Ext, asExt } from './arith.js';
 import { type Sponge, newSponge } from './sponge.js';
 import type { Message, Schedule } from './schedule.js';
 
@@ -79,7 +79,7 @@ export class ProverChannel {
   }
   sample(label: string): Ext {
     this.#expect({ label, kind: 'sample', count: 1 });
-    return this.#squeeze(3) as unknown as Ext;
+    return asExt(this.#squeeze(3));
   }
   sampleIndex(label: string, bits: number): number {
     this.#expect({ label, kind: 'bits', count: bits });

@@ -1,4 +1,4 @@
-import type { Arith, Channel, Digest, Elem, Ext } from './arith.js';
+import { type Arith, type Channel, type Digest, type Elem, type Ext, asDigest } from './arith.js';
 
 /** One message of a protocol: what it is called, what it carries, how many. */
 export interface Message {
@@ -104,7 +104,7 @@ export class RecordingChannel implements Channel {
   readDigest(label: string): Digest {
     this.#absorb(4);
     this.schedule.push({ label, kind: 'digest', count: 1 });
-    return this.#many(4) as unknown as Digest;
+    return asDigest(this.#many(4));
   }
   hash(_domain: bigint, words: readonly Elem[]): Elem[] {
     this.permutations += Math.ceil(words.length / 8);
@@ -128,7 +128,7 @@ export class RecordingChannel implements Channel {
   merkleCap(label: string, _root: Digest, levels: number): readonly Digest[] {
     this.permutations += 2 ** levels - 1;
     this.schedule.push({ label, kind: 'cap', count: 2 ** levels, depth: levels });
-    return Array<Digest>(2 ** levels).fill(this.#many(4) as unknown as Digest);
+    return Array<Digest>(2 ** levels).fill(asDigest(this.#many(4)));
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
     const depth = bits.length - Math.log2(cap.length);

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { KINDS } from '../circuit/channel.js';
+import { KINDS } from '../circuit/rows.js';
 import { InputError } from '../errors.js';
 import { runSchema } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';

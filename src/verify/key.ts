@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { KINDS } from '../circuit/channel.js';
+import { KINDS } from '../circuit/rows.js';
 import { InputError, VersionError } from '../errors.js';
 import { describeIssues } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';

@@ -1,0 +1,17 @@
+import { type CircuitRows, type Kind, byKind, rowCount } from './rows.js';
+
+/** Number of rows of every kind: what the program of a circuit depends on. */
+export type Heights = Readonly<Record<Kind, number>>;
+
+/** A count with at most four binary digits: a tensor of so many rows has few blocks. */
+function roundUp(n: number): number {
+  const unit = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, n))) - 3);
+  return Math.ceil(Math.max(1, n) / unit) * unit;
+}
+
+/** Heights that hold the rows of a channel, at least `least`. W has four spare words for the rows that fill G. */
+export const heightsOf = (ch: { readonly rows: CircuitRows }, least?: Heights): Heights =>
+  byKind((k) => Math.max(least?.[k] ?? 0, roundUp(rowCount(ch.rows, k) + (k === 'W' ? 4 : 0))));
+
+/** Heights that hold what either holds. */
+export const highest = (a: Heights, b: Heights): Heights => byKind((k) => Math.max(a[k], b[k]));

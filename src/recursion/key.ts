@@ -1,4 +1,4 @@
-import type { Heights } from '../circuit/program.js';
+import type { Heights } from '../circuit/heights.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import canonicalize from 'canonicalize';
 

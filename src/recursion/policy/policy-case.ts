@@ -1,5 +1,6 @@
 /** A small data set, its policy, and the policy part of a leaf without program proofs: for tests. */
-import { CircuitChannel, type RowHook } from '../../circuit/channel.js';
+import { CircuitChannel } from '../../circuit/channel.js';
+import type { RowHook } from '../../circuit/rows.js';
 import { inv } from '../../field/goldilocks.js';
 import { type Bin, classRows } from '../../policy/classes/table.js';
 import type { ClassFacts } from '../../policy/classes/predicate.js';

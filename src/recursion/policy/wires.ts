@@ -1,5 +1,5 @@
 import type { CircuitChannel } from '../../circuit/channel.js';
-import { wireIndex } from '../../circuit/channel.js';
+import { wireIndex } from '../../circuit/rows.js';
 import type { Elem } from '../../transcript/arith.js';
 
 /**

@@ -1,10 +1,11 @@
 import { Tokenizer } from '@huggingface/tokenizers';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoundedTemplate, TemplateBudgetError, templateBudget } from './bounded-template.js';
 import { InputError, reason } from '../errors.js';
-import { isObject, utf8 } from './json-text.js';
+import { isObject } from './json-text.js';
 import { readJson } from './json.js';
+import { readText } from './read-file.js';
 
 export interface Message {
   readonly role: string;
@@ -30,8 +31,8 @@ export class TextCodec {
   ) {
     const file = join(dir, 'tokenizer.json');
     if (!existsSync(file)) throw new InputError(file, ['is missing'], 'save the tokenizer in its fast form, tokenizer.json');
-    const config = existsSync(join(dir, 'tokenizer_config.json')) ? readJson(join(dir, 'tokenizer_config.json')) : {},
-      json = readJson(file);
+    const config = existsSync(join(dir, 'tokenizer_config.json')) ? readJson(join(dir, 'tokenizer_config.json'), 'tokenizer') : {},
+      json = readJson(file, 'tokenizer');
     try {
       this.#t = new Tokenizer(json, config);
     } catch (e) {
@@ -92,13 +93,7 @@ export class TextCodec {
 /** chat_template.jinja, or chat_template of tokenizer_config.json: a text or a list of named texts of which `default` is taken. */
 function baseTemplate(dir: string, config: Record<string, unknown>): string | undefined {
   const file = join(dir, 'chat_template.jinja');
-  if (existsSync(file)) {
-    try {
-      return utf8(readFileSync(file));
-    } catch (e) {
-      throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-    }
-  }
+  if (existsSync(file)) return readText(file, 'template');
   const v = config['chat_template'] ?? undefined;
   if (v === undefined || typeof v === 'string') return v;
   const named = Array.isArray(v) ? v.find((x) => isObject(x) && x['name'] === 'default') : undefined;

@@ -1,4 +1,5 @@
 import type { Rope } from '../model/base.js';
+import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import type { LlamaShape } from '../model/llama.js';
 import { isObject } from './json-text.js';
 
@@ -29,8 +30,8 @@ const HARMLESS = new Set(
 const neutral = (v: unknown): boolean =>
   v === null || v === false || v === 0 || v === '' || (typeof v === 'object' && Object.keys(v as object).length === 0);
 
-/** Largest size of any axis: far above any model, far below what overflows. */
-const MAX_SIZE = 2 ** 24;
+/** Positions that a base may be made for: more than a run can use. */
+const MOST_POSITIONS = 2 ** 30;
 
 /** Checks config.json; everything that is missing, malformed or unsupported goes to `problems`, and then the result is not to be used. */
 export function parseConfig(c: Readonly<Record<string, unknown>>, problems: string[]): ModelConfig {
@@ -45,24 +46,26 @@ export function parseConfig(c: Readonly<Record<string, unknown>>, problems: stri
   if (type !== undefined && arch !== undefined && type !== (qwen ? 'qwen2' : 'llama'))
     problems.push(`model_type ${String(type)} does not belong to ${String(arch)}`);
 
-  const size = (k: string, dflt?: number): number => {
+  const size = (k: string, most: number, dflt?: number): number => {
     const v = c[k] ?? dflt;
-    if (typeof v !== 'number' || !Number.isInteger(v) || v < 1 || v > MAX_SIZE) {
-      problems.push(`${k} is ${v === undefined ? 'missing' : `${JSON.stringify(v)}, not an integer from 1 to 2^24`}`);
+    if (typeof v !== 'number' || !Number.isInteger(v) || v < 1 || v > most) {
+      problems.push(`${k} is ${v === undefined ? 'missing' : `${JSON.stringify(v)}, not an integer from 1 to ${most}`}`);
       return 2;
     }
     return v;
   };
-  const hidden = size('hidden_size'),
-    heads = size('num_attention_heads'),
-    kvHeads = size('num_key_value_heads', heads);
+  const hidden = size('hidden_size', SHAPE_LIMITS.hidden),
+    heads = size('num_attention_heads', SHAPE_LIMITS.kvHeads * SHAPE_LIMITS.groups),
+    kvHeads = size('num_key_value_heads', SHAPE_LIMITS.kvHeads, heads);
   if (heads % kvHeads) problems.push(`num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`);
   if ((c['head_dim'] ?? null) === null && hidden % heads)
     problems.push(`hidden_size ${hidden} is not a multiple of num_attention_heads ${heads}, and head_dim is not given`);
-  const headDim = size('head_dim', Math.max(1, Math.floor(hidden / heads)));
+  if (heads / kvHeads > SHAPE_LIMITS.groups)
+    problems.push(`num_attention_heads ${heads} is more than ${SHAPE_LIMITS.groups} times num_key_value_heads`);
+  const headDim = size('head_dim', SHAPE_LIMITS.headDim, Math.max(1, Math.floor(hidden / heads)));
   if (headDim % 2) problems.push(`head_dim ${headDim} is odd: rotary embeddings pair its halves`);
   const eps = c['rms_norm_eps'] ?? 1e-6;
-  if (typeof eps !== 'number' || !(eps >= 2 ** -40 && eps < 1))
+  if (typeof eps !== 'number' || !(eps >= RMS_EPS[0] && eps < RMS_EPS[1]))
     problems.push(`rms_norm_eps ${JSON.stringify(eps)} is not a number from 2^-40 to 1`);
 
   const want = (k: string, ok: (v: unknown) => boolean, message: string): void => {
@@ -92,17 +95,17 @@ export function parseConfig(c: Readonly<Record<string, unknown>>, problems: stri
     if (!HARMLESS.has(k) && k !== 'quantization_config' && !neutral(v))
       problems.push(`key ${k} = ${JSON.stringify(v).slice(0, 60)} is unknown: it may change the model`);
 
-  const maxPositions = size('max_position_embeddings', 2048);
+  const maxPositions = size('max_position_embeddings', MOST_POSITIONS, 2048);
   return {
     architecture: qwen ? 'Qwen2ForCausalLM' : 'LlamaForCausalLM',
     shape: {
-      layers: size('num_hidden_layers'),
+      layers: size('num_hidden_layers', SHAPE_LIMITS.layers),
       hidden,
-      intermediate: size('intermediate_size'),
+      intermediate: size('intermediate_size', SHAPE_LIMITS.intermediate),
       kvHeads,
       groups: Math.max(1, Math.floor(heads / kvHeads)),
       headDim,
-      vocab: size('vocab_size'),
+      vocab: size('vocab_size', SHAPE_LIMITS.vocab),
       tied: c['tie_word_embeddings'] === true,
       bias: qwen,
       rmsEps: typeof eps === 'number' ? eps : 1e-6,

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealWeights, Rope } from '../model/base.js';
 import { type LlamaShape, weightFrac } from '../model/llama.js';
 import { type ModelConfig, ids, parseConfig } from './config.js';
-import { InputError, reason } from '../errors.js';
+import { InputError } from '../errors.js';
 import { isObject } from './json-text.js';
 import { readJson } from './json.js';
 import { type Slot, strangeTensor, weightSlots } from './names.js';
+import { type FileKind, withFile } from './read-file.js';
 import { SafetensorsFile } from './safetensors.js';
 import { sha256Hex } from '../hash/sha256.js';
 
@@ -40,20 +41,14 @@ export interface BaseFolder {
   readonly slots: ReadonlyMap<string, Slot>;
 }
 
-/** SHA-256 of a file, in hex, without holding it in memory. Throws InputError. */
-export function sha256File(file: string): string {
-  const h = createHash('sha256'),
-    b = new Uint8Array(4 << 20);
-  let fd: number | undefined;
-  try {
-    fd = openSync(file, 'r');
-    for (let n = readSync(fd, b); n > 0; n = readSync(fd, b)) h.update(b.subarray(0, n));
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-  return h.digest('hex');
+/** SHA-256 of a file of a kind, in hex, without holding it in memory. Throws InputError. */
+export function sha256File(file: string, kind: FileKind): string {
+  return withFile(file, kind, (f) => {
+    const h = createHash('sha256'),
+      b = new Uint8Array(4 << 20);
+    for (let n = f.some(b, 0), at = n; n > 0; n = f.some(b, at), at += n) h.update(b.subarray(0, n));
+    return h.digest('hex');
+  });
 }
 
 /**
@@ -62,10 +57,10 @@ export function sha256File(file: string): string {
  */
 export function openBase(dir: string): BaseFolder {
   const problems: string[] = [],
-    config = parseConfig(readJson(join(dir, 'config.json')), problems);
+    config = parseConfig(readJson(join(dir, 'config.json'), 'config'), problems);
   if (existsSync(join(dir, 'adapter_config.json')))
     problems.push('adapter_config.json lies beside config.json: transformers would load the adapter that it names, move it away');
-  const gen = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json')) : {};
+  const gen = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json'), 'config') : {};
   const eos = ids(gen, 'eos_token_id', problems)[0] ?? config.eos[0];
   if (eos === undefined) problems.push('eos_token_id is missing in config.json and generation_config.json');
   const configured = problems.length === 0,
@@ -106,7 +101,7 @@ function openWeights(
   if (existsSync(index)) {
     if (existsSync(join(dir, 'model.safetensors')))
       problems.push('model.safetensors and model.safetensors.index.json are both there: delete one');
-    const m = readJson(index)['weight_map'];
+    const m = readJson(index, 'index')['weight_map'];
     if (!isObject(m) || !Object.values(m).every((f) => typeof f === 'string' && /^[\w.-]+\.safetensors$/.test(f) && !f.startsWith('.'))) {
       problems.push('model.safetensors.index.json: weight_map does not map names to files of this folder');
       return { files: [], tensors };
@@ -173,7 +168,9 @@ export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseM
     if (at >= 0) problems.push(`lm_head.weight differs from the embeddings at ${at}, although tie_word_embeddings is true`);
   }
   if (problems.length) throw new InputError(dir, problems, 'these weights cannot be represented');
-  const digest = sha256Hex(['config.json', ...files].map((f) => `${sha256File(join(dir, f))}  ${f}\n`).join(''));
+  const digest = sha256Hex(
+    ['config.json', ...files].map((f) => `${sha256File(join(dir, f), f === 'config.json' ? 'config' : 'weights')}  ${f}\n`).join(''),
+  );
   return {
     dir,
     shape: config.shape,

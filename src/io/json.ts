@@ -1,24 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { InputError, reason } from '../errors.js';
-import { scanJson, utf8, isObject } from './json-text.js';
+import { parseJson } from './json-bounds.js';
+import { isObject, scanJson } from './json-text.js';
+import { type FileKind, readText } from './read-file.js';
 
-/** Reads a JSON object from a file: UTF-8, no key twice. Throws InputError. */
-export function readJson(file: string): Record<string, unknown> {
-  let bytes: Uint8Array, text: string, value: unknown;
+/** Reads a JSON object from a file of a kind: UTF-8, within the bounds of size, depth and number of values, no key twice. Throws InputError. */
+export function readJson(file: string, kind: FileKind): Record<string, unknown> {
+  const text = readText(file, kind);
+  let value: unknown;
   try {
-    bytes = readFileSync(file);
+    value = parseJson(text);
   } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-  }
-  try {
-    text = utf8(bytes);
-  } catch {
-    throw new InputError(file, ['is not UTF-8']);
-  }
-  try {
-    value = JSON.parse(text);
-  } catch (e) {
-    throw new InputError(file, [`is not JSON: ${reason(e)}`]);
+    throw new InputError(file, [reason(e)]);
   }
   if (!isObject(value)) throw new InputError(file, ['is not a JSON object']);
   const { duplicates } = scanJson(text);

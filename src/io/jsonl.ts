@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import { InputError, reason } from '../errors.js';
+import { parseJson } from './json-bounds.js';
 import { isObject, scanJson, utf8 } from './json-text.js';
+import { OpenFile } from './read-file.js';
 
 /** One line of a file that is not what it should be. */
 export interface LineProblem {
@@ -15,12 +15,7 @@ const CHUNK = 4 << 20;
 
 /** Lines of a file as bytes, numbered from 1, without their line feed; undefined for a line that is too long. Throws InputError. */
 function* lines(file: string): Generator<[number, Uint8Array | undefined]> {
-  let fd: number;
-  try {
-    fd = openSync(file, 'r');
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-  }
+  const f = new OpenFile(file, 'data');
   try {
     const chunk = new Uint8Array(CHUNK);
     let parts: Uint8Array[] = [],
@@ -36,14 +31,10 @@ function* lines(file: string): Generator<[number, Uint8Array | undefined]> {
       length += b.length;
       if (length <= MAX_LINE) parts.push(b.slice());
     };
-    for (;;) {
-      let got: number;
-      try {
-        got = readSync(fd, chunk);
-      } catch (e) {
-        throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-      }
+    for (let read = 0; ; ) {
+      const got = f.some(chunk, read);
       if (!got) break;
+      read += got;
       let from = 0;
       for (let at = chunk.indexOf(10); at >= 0 && at < got; at = chunk.indexOf(10, from)) {
         add(chunk.subarray(from, at));
@@ -54,7 +45,7 @@ function* lines(file: string): Generator<[number, Uint8Array | undefined]> {
     }
     if (length) yield [n, line()];
   } finally {
-    closeSync(fd);
+    f.close();
   }
 }
 
@@ -79,9 +70,9 @@ export function* readLines(file: string, problems: LineProblem[]): Generator<[nu
     if (line === 1 && text.startsWith('\ufeff')) text = text.slice(1);
     if (text.trim() === '') continue;
     try {
-      row = JSON.parse(text);
-    } catch {
-      bad(line === 1 && text.trim() === '[' ? 'begins a JSON array: write one object a line instead' : 'is not JSON');
+      row = parseJson(text);
+    } catch (e) {
+      bad(line === 1 && text.trim() === '[' ? 'begins a JSON array: write one object a line instead' : (e as Error).message);
       continue;
     }
     if (!isObject(row)) {

@@ -1,12 +1,13 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectionSize } from '../model/init.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
 import { ADAMW } from '../optim/adamw.js';
-import { InputError, reason } from '../errors.js';
+import { InputError } from '../errors.js';
 import { readJson } from './json.js';
 import { moduleOf } from './names.js';
-import { type Tensor, readSafetensors, writeAtomic, writeSafetensors } from './safetensors.js';
+import { listFolder } from './read-file.js';
+import { SafetensorsFile, type Tensor, writeAtomic, writeSafetensors } from './safetensors.js';
 
 /** PEFT's name of an adapter tensor, without the adapter's own name, as it saves it. */
 export const adapterKey = (layer: number, t: Target, ab: 'A' | 'B'): string =>
@@ -140,31 +141,38 @@ export function readAdapter(
   shape: LlamaShape,
 ): { meta: AdapterMeta; members: Map<string, Float64Array>; config: Record<string, unknown> } {
   const problems: string[] = [],
-    config = readJson(join(dir, 'adapter_config.json')),
+    config = readJson(join(dir, 'adapter_config.json'), 'config'),
     meta = parseAdapterConfig(config, problems),
     members = new Map<string, Float64Array>();
   if (problems.length) throw new InputError(join(dir, 'adapter_config.json'), problems);
   const file = join(dir, 'adapter_model.safetensors'),
-    tensors = readSafetensors(file),
-    want = adapterShapes(shape, meta.r, meta.targets);
-  for (const [name, s] of want) {
-    const x = tensors.get(name);
-    if (!x) problems.push(`tensor ${name} is missing`);
-    else if (x.shape.join() !== s.join()) problems.push(`tensor ${name} has shape [${x.shape.join()}], expected [${s.join()}]`);
-    else {
-      const at = x.data.findIndex((v) => !Number.isFinite(v));
-      if (at >= 0) problems.push(`tensor ${name}[${at}] is ${x.data[at]}`);
+    want = adapterShapes(shape, meta.r, meta.targets),
+    open = new SafetensorsFile(file);
+  try {
+    // Names and shapes first: what is not part of the adapter is not read.
+    for (const [name, s] of want) {
+      const x = open.tensors.get(name);
+      if (!x) problems.push(`tensor ${name} is missing`);
+      else if (x.shape.join() !== s.join()) problems.push(`tensor ${name} has shape [${x.shape.join()}], expected [${s.join()}]`);
     }
+    for (const k of open.tensors.keys()) if (!want.has(k)) problems.push(`tensor ${k} is unexpected`);
+    if (problems.length) throw new InputError(file, problems);
+    for (const t of meta.targets)
+      for (const ab of ['A', 'B'] as const) {
+        const [x, y] = want.get(adapterKey(0, t, ab))!,
+          all = new Float64Array(shape.layers * x * y);
+        for (let l = 0; l < shape.layers; l++) {
+          const name = adapterKey(l, t, ab);
+          open.readInto(name, all, l * x * y);
+          const at = all.subarray(l * x * y, (l + 1) * x * y).findIndex((v) => !Number.isFinite(v));
+          if (at >= 0) problems.push(`tensor ${name}[${at}] is ${all[l * x * y + at]}`);
+        }
+        members.set(`${t}.${ab}`, all);
+      }
+  } finally {
+    open.close();
   }
-  for (const k of tensors.keys()) if (!want.has(k)) problems.push(`tensor ${k} is unexpected`);
   if (problems.length) throw new InputError(file, problems);
-  for (const t of meta.targets)
-    for (const ab of ['A', 'B'] as const) {
-      const [x, y] = want.get(adapterKey(0, t, ab))!,
-        all = new Float64Array(shape.layers * x * y);
-      for (let l = 0; l < shape.layers; l++) all.set(tensors.get(adapterKey(l, t, ab))!.data, l * x * y);
-      members.set(`${t}.${ab}`, all);
-    }
   return { meta, members, config };
 }
 
@@ -176,13 +184,9 @@ const TENSORS = /\.(safetensors|bin|pt|pth|ckpt|pkl|gguf|npz|h5|msgpack)$/i;
  * new_embeddings.safetensors); `others` may change how the adapter is used, as a tokenizer does. Nothing compares either. Throws InputError.
  */
 export function besideAdapter(dir: string): { tensors: string[]; others: string[] } {
-  let names: string[];
-  try {
-    names = readdirSync(dir, { withFileTypes: true }).map((e) => (e.isDirectory() ? `${e.name}/` : e.name));
-  } catch (e) {
-    throw new InputError(dir, [`cannot be read: ${reason(e)}`]);
-  }
-  const more = names.filter((n) => !/^(adapter_config\.json|adapter_model\.safetensors|README\.md|LICENSE.*|\..*)$/.test(n)).sort();
+  const more = listFolder(dir)
+    .filter((n) => !/^(adapter_config\.json|adapter_model\.safetensors|README\.md|LICENSE.*|\..*)$/.test(n))
+    .sort();
   return { tensors: more.filter((n) => TENSORS.test(n)), others: more.filter((n) => !TENSORS.test(n)) };
 }
 

@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { writeAtomic } from './atomic.js';
 import { decode } from './dtype.js';
-import { InputError, reason } from '../errors.js';
+import { InputError } from '../errors.js';
+import { OpenFile } from './read-file.js';
 import { HeaderError, type TensorInfo, WIDTH, headerLength, parseHeader } from './safetensors-header.js';
 
 export { writeAtomic } from './atomic.js';
@@ -21,25 +21,20 @@ const CHUNK = 8 << 20;
 export class SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly #fd: number;
+  readonly #open: OpenFile;
 
   constructor(readonly file: string) {
+    const f = new OpenFile(file, 'weights');
+    this.#open = f;
     try {
-      this.#fd = openSync(file, 'r');
-    } catch (e) {
-      throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-    }
-    try {
-      const s = fstatSync(this.#fd);
-      if (!s.isFile()) throw new InputError(file, ['is not a file']);
-      const n = headerLength(this.#bytes(0, Math.min(8, s.size)), s.size),
-        h = parseHeader(this.#bytes(8, n), s.size);
+      const n = headerLength(f.bytes(0, Math.min(8, f.size)), f.size),
+        h = parseHeader(f.bytes(8, n), f.size);
       this.tensors = h.tensors;
       this.metadata = h.metadata;
     } catch (e) {
-      closeSync(this.#fd);
-      if (e instanceof InputError) throw e;
-      throw new InputError(file, e instanceof HeaderError ? e.problems : [`cannot be read: ${reason(e)}`], 'not a valid safetensors file');
+      f.close();
+      if (e instanceof HeaderError) throw new InputError(file, e.problems, 'not a valid safetensors file');
+      throw e;
     }
   }
 
@@ -49,7 +44,7 @@ export class SafetensorsFile {
     if (!t) throw new InputError(this.file, [`has no tensor ${name}`]);
     if (t.dtype === 'F64' && dst instanceof Float32Array) throw new InputError(this.file, [`tensor ${name} is F64`]);
     const w = WIDTH[t.dtype];
-    for (let o = 0; o < t.bytes; o += CHUNK) decode(t.dtype, this.#bytes(t.start + o, Math.min(CHUNK, t.bytes - o)), dst, at + o / w);
+    for (let o = 0; o < t.bytes; o += CHUNK) decode(t.dtype, this.#open.bytes(t.start + o, Math.min(CHUNK, t.bytes - o)), dst, at + o / w);
   }
 
   /** A tensor as Float32Array, or as Float64Array where it is F64. */
@@ -63,23 +58,7 @@ export class SafetensorsFile {
   }
 
   close(): void {
-    closeSync(this.#fd);
-  }
-
-  #bytes(from: number, n: number): Uint8Array<ArrayBuffer> {
-    const b = new Uint8Array(n);
-    let o = 0;
-    while (o < n) {
-      let got: number;
-      try {
-        got = readSync(this.#fd, b, o, n - o, from + o);
-      } catch (e) {
-        throw new InputError(this.file, [`cannot be read: ${reason(e)}`]);
-      }
-      if (!got) throw new InputError(this.file, ['ends while it is being read']);
-      o += got;
-    }
-    return b;
+    this.#open.close();
   }
 }
 

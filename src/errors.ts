@@ -1,6 +1,13 @@
 /** So many problems are spelled out in the message; `problems` holds all of them. */
 const SHOWN = 20;
 
+/** So many characters of a problem are spelled out: what a file holds may be as long as the file. */
+const CLIP = 1000;
+
+/** The beginning of a text, and how much there is of it where it is longer. */
+export const clip = (text: string, most = CLIP): string =>
+  text.length <= most ? text : `${text.slice(0, most)}... (${text.length} characters)`;
+
 /** Unreadable or malformed input: names file, key or tensor and the way out. Exit code 3. */
 export class InputError extends Error {
   constructor(
@@ -8,7 +15,10 @@ export class InputError extends Error {
     readonly problems: readonly string[],
     readonly remedy = '',
   ) {
-    const shown = problems.slice(0, SHOWN).join('; '),
+    const shown = problems
+        .slice(0, SHOWN)
+        .map((p) => clip(p))
+        .join('; '),
       rest = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
     super(`${file}: ${shown}${rest}${remedy ? ` (${remedy})` : ''}`);
     this.name = 'InputError';
@@ -45,8 +55,9 @@ export class VersionError extends Error {
     readonly file: string,
     readonly version: unknown,
     readonly supported: number,
+    readonly remedy = 'use the release of Certune that wrote it',
   ) {
-    super(`${file}: version ${String(version)} is not supported, this release reads version ${supported}`);
+    super(`${file}: version ${clip(String(version), 40)} is not supported, this release reads version ${supported} (${remedy})`);
     this.name = 'VersionError';
   }
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DiskFullError } from '../src/errors.js';
 import { writeAtomic } from '../src/io/safetensors.js';
+import { resealed } from './seal.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
   bin = join(root, 'bin/certune.js'),
@@ -233,7 +234,7 @@ describe('a small run, its step proofs packed', () => {
       head = all.subarray(0, nl).toString();
     const write = (h: string, body: Uint8Array = all.subarray(nl + 1)): string[] => {
       const f = join(home, 'forged.certune');
-      writeFileSync(f, Buffer.concat([Buffer.from(`${h}\n`), body]));
+      writeFileSync(f, resealed(h, body));
       return ['verify', f, ...target().slice(2)];
     };
     fails(1, write(head.replace('"learningRate":0.003', '"learningRate":0.002')), /step 0/);
@@ -245,6 +246,14 @@ describe('a small run, its step proofs packed', () => {
       body[at] ^= 1;
       fails(1, write(head, body), /./);
     }
+    const torn = Buffer.from(all);
+    torn[all.length - 100] ^= 1;
+    writeFileSync(join(home, 'torn.certune'), torn);
+    fails(
+      3,
+      ['verify', join(home, 'torn.certune'), ...target().slice(2)],
+      /does not match its digest .*certune prove --no-fold makes it again/,
+    );
     // Exit 3 and 5: malformed before anything is verified.
     fails(3, write(head, all.subarray(nl + 1, all.length - 8)), /shorter than its header/);
     fails(3, write(head, Buffer.concat([all.subarray(nl + 1), Buffer.alloc(8)])), /8 bytes too many/);

@@ -50,7 +50,7 @@ describe('files of the demonstration', () => {
     expect(rows('translate.jsonl')).toEqual(want.translate);
     expect(rows('chat.jsonl')).toEqual(want.chat);
     expect(rows('held-out.jsonl')).toEqual(want.heldOut);
-    expect(readJson(join(path('base'), 'tokenizer.json'))).toEqual(trainTokenizer(tokenizerText(want.reserved), 768));
+    expect(readJson(join(path('base'), 'tokenizer.json'), 'tokenizer')).toEqual(trainTokenizer(tokenizerText(want.reserved), 768));
   });
 
   it('no sentence of the held-out rows is in the rows to train on', () => {

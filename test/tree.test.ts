@@ -19,6 +19,7 @@ import { InputError } from '../src/errors.js';
 import { runSchema } from '../src/run/schema.js';
 import { ACC_WORDS, STATE_WORDS } from '../src/tensor/state-layout.js';
 import { VerificationError } from '../src/transcript/index.js';
+import { resealed } from './seal.js';
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const config = runSchema.parse({
@@ -245,8 +246,7 @@ describe('files of a tree', () => {
       folded = endOf(fake(), range(fake())),
       split = (b: Buffer): [string, Buffer] => [b.subarray(0, b.indexOf(10)).toString(), b.subarray(b.indexOf(10) + 1)];
     const [head, body] = split(encodeNode(node)),
-      bad = (h: string, b: Buffer, why: RegExp): void =>
-        expect(() => decodeNode('x', Buffer.concat([Buffer.from(`${h}\n`), b]))).toThrow(why);
+      bad = (h: string, b: Buffer, why: RegExp): void => expect(() => decodeNode('x', resealed(h, b))).toThrow(why);
     expect(decodeNode('x', encodeNode(node))).toEqual(node);
     expect(decodeFolded('x', encodeFolded(folded))).toEqual(folded);
     bad(head.replace('{', '{ '), body, /not canonical/);
@@ -261,12 +261,19 @@ describe('files of a tree', () => {
       /malformed loss/,
     );
     bad(head, Buffer.concat([Buffer.alloc(8, 255), body.subarray(8)]), /not canonical/);
-    bad(head.replace('certune-node","version":2', 'certune-node","version":1'), body, /version 1 is not supported/);
+    bad(head.replace('certune-node","version":3', 'certune-node","version":1'), body, /version 1 is not supported/);
     bad(head.replace('"certune-node"', '"certune-folded-run"'), body, /is not a certune-node/);
     const [h] = split(encodeFolded(folded));
-    expect(() =>
-      decodeFolded('x', Buffer.concat([Buffer.from(`${h.replace(/,\[10,[^\]]*\]/, '')}\n`), split(encodeFolded(folded))[1]])),
-    ).toThrow(/losses of 11 steps/);
+    expect(() => decodeFolded('x', resealed(h.replace(/,\[10,[^\]]*\]/, ''), split(encodeFolded(folded))[1]))).toThrow(
+      /losses of 11 steps/,
+    );
+    // Without new digests every change of header or body is an accident that is known for one.
+    const whole = encodeNode(node);
+    for (const at of [whole.indexOf('"steps":') + 9, whole.indexOf('"losses":') + 14, whole.length - 3]) {
+      const torn = Buffer.from(whole);
+      torn[at] ^= 1;
+      expect(() => decodeNode('x', torn)).toThrow(/does not match its digest|not canonical/);
+    }
     const file = join(root, 'other.certune');
     writeFileSync(file, '{"type":"something"}\n');
     expect(() => readProofFile(file)).toThrow(/none of certune-run-proof, certune-folded-run, certune-node/);

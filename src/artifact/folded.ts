@@ -1,8 +1,7 @@
-import canonicalize from 'canonicalize';
-import { createHash } from 'node:crypto';
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
-import { Body, checkHeader, headerLine } from './header.js';
+import { type Source, inMemory } from '../io/source.js';
+import { Body, checkHeader, headerLine, sealedHeader } from './header.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
 import { toBytes } from './words.js';
 
@@ -55,11 +54,12 @@ export interface NodeFile extends Sealed {
 }
 
 export const NODE_TYPE = 'certune-node';
-export const NODE_VERSION = 2;
+export const NODE_VERSION = 3;
 export const FOLDED_TYPE = 'certune-folded-run';
-export const FOLDED_VERSION = 2;
-/** No proof has as many words. */
-const MOST = 2 ** 24;
+export const FOLDED_VERSION = 3;
+/** No number of a header is as large, and no proof has as many words as the second. */
+const MOST = 2 ** 24,
+  MOST_WORDS = 2 ** 21;
 
 /** Header and body of both kinds. */
 function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Buffer {
@@ -71,33 +71,45 @@ function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Ar
       losses: x.losses.map((l) => [l.step, l.targets, ...l.losses.map(String)]),
       statement: x.statement.length,
       proof: x.proof.length,
-      sha256: createHash('sha256').update(body).digest('hex'),
     };
-  return Buffer.concat([Buffer.from(`${canonicalize(head)}\n`), body]);
+  return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);
 }
 export const encodeNode = (x: NodeFile): Buffer =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
 export const encodeFolded = (x: FoldedRun): Buffer =>
   encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: x.opening.length }, x.opening);
 
-const COMMON = ['key', 'losses', 'manifest', 'proof', 'sha256', 'statement'];
+const COMMON = ['key', 'losses', 'manifest', 'proof', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
 
 function decode(
   file: string,
-  b: Uint8Array,
+  b: Uint8Array | Source,
   type: string,
   version: number,
   more: readonly string[],
 ): FoldedRun & { head: Record<string, unknown> } {
   const bad = (why: string): never => {
-    throw new InputError(file, [why], 'not a Certune proof, or a damaged one');
+    throw new InputError(file, [why], 'not a Certune proof, or a damaged one: certune prove makes it again from the run that it is of');
   };
-  const line = headerLine(file, b),
-    { head } = line;
-  checkHeader(file, line, { type, version, keys: [...COMMON, ...more] });
-  const manifest = parseManifest(file, head['manifest']),
-    { key, losses, statement, proof, opening = 0 } = head;
+  const source = b instanceof Uint8Array ? inMemory(b) : b,
+    line = headerLine(file, source),
+    { head } = line,
+    { key, losses, statement, proof, opening = 0 } = head,
+    length = [statement, proof, opening].reduce<number>((n, x) => n + (size(x) ? x : 0), 0);
+  // Lengths before the digest over what they are lengths of: more than a proof can have is not read.
+  if ([statement, proof, opening].some((x) => size(x) && x > MOST_WORDS)) return bad('malformed lengths');
+  checkHeader(file, line, {
+    type,
+    version,
+    keys: [...COMMON, ...more],
+    words: () => {
+      if (line.body + 8 * length > source.size) return bad('is shorter than its header says');
+      if (line.body + 8 * length < source.size) return bad(`has ${source.size - line.body - 8 * length} bytes too many`);
+      return source.bytes(line.body, 8 * length);
+    },
+  });
+  const manifest = parseManifest(file, head['manifest']);
   if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
   if (!size(statement) || !size(proof) || !size(opening)) return bad('malformed lengths');
   if (!Array.isArray(losses)) return bad('malformed losses');
@@ -114,7 +126,7 @@ function decode(
     return { step: l[0], targets: l[1], losses: values };
   });
   if (list.some((l, i) => l.step !== list[0].step + i)) return bad('losses are not of steps in order');
-  const body = new Body(file, b, line.body),
+  const body = new Body(file, source, line.body),
     words = [...body.take(statement)];
   if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');
   const out = {
@@ -127,7 +139,6 @@ function decode(
     head,
   };
   body.end();
-  if (createHash('sha256').update(b.subarray(line.body)).digest('hex') !== head['sha256']) return bad('does not match its digest');
   return out;
 }
 
@@ -139,7 +150,7 @@ export const samePlace = (a: Place, b: Place): boolean => a.step === b.step && a
 export const placeText = (p: Place): string => (p.part ? `${p.step}.${p.part}` : `${p.step}`);
 
 /** Reads a node from hostile bytes. Throws InputError, VersionError; verifies nothing. */
-export function decodeNode(file: string, b: Uint8Array): NodeFile {
+export function decodeNode(file: string, b: Uint8Array | Source): NodeFile {
   const { head, opening: _, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
     from = place(head['from']),
     to = place(head['to']);
@@ -149,7 +160,7 @@ export function decodeNode(file: string, b: Uint8Array): NodeFile {
 }
 
 /** Reads a folded run from hostile bytes. Throws InputError, VersionError; verifies nothing. */
-export function decodeFolded(file: string, b: Uint8Array): FoldedRun {
+export function decodeFolded(file: string, b: Uint8Array | Source): FoldedRun {
   const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, ['opening']);
   if (x.losses.length !== x.manifest.config.train.steps)
     throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');

@@ -1,59 +1,102 @@
 import canonicalize from 'canonicalize';
+import { createHash } from 'node:crypto';
 import { InputError, VersionError } from '../errors.js';
+import { type JsonBounds, parseJson } from '../io/json-bounds.js';
 import { utf8 } from '../io/json-text.js';
+import type { Source } from '../io/source.js';
 import { fromBytes } from './words.js';
 
 /*
  * Proof files begin with one line of canonical JSON, a newline follows, then words of eight bytes, little-endian, all of whose numbers are in the line: one
- * thing has one spelling.
+ * thing has one spelling. The line's `sha256` is that of its other fields and of what they do not hold themselves, so that a damaged file is known for one.
  */
 
-const LIMIT = 2 ** 28;
+/** Longest header: that of a run with as many proofs as one may have takes less. */
+export const MOST_HEADER = 2 ** 25;
+/** Values of a header, keys included: three for each loss of a run with as many proofs as one may have, and what else there is. */
+const BOUNDS: JsonBounds = { depth: 16, values: 2 ** 22 };
+const PIECE = 2 ** 16;
 
-/** The header line of a proof file and what it says, unchecked but for its being a JSON object. Throws InputError. */
-export function headerLine(file: string, b: Uint8Array): { head: Record<string, unknown>; text: string; body: number } {
-  const bad = (why: string): never => {
-    throw new InputError(file, [why], 'not a Certune proof, or a damaged one');
-  };
-  const nl = b.subarray(0, LIMIT).indexOf(10);
-  if (nl < 0) return bad('has no header line');
-  // Strictly: what a lenient decoder drops or replaces would be a second spelling of one header.
-  let text: string;
-  try {
-    text = utf8(b.subarray(0, nl));
-  } catch {
-    return bad('header is not UTF-8');
-  }
-  let head: unknown;
-  try {
-    head = JSON.parse(text);
-  } catch {
-    return bad('header is not JSON');
-  }
-  if (!head || typeof head !== 'object' || Array.isArray(head)) return bad('header is not a JSON object');
-  return { head: head as Record<string, unknown>, text, body: nl + 1 };
+const damaged = (file: string, why: string): never => {
+  throw new InputError(file, [why], 'not a Certune proof, or a damaged one: certune prove makes it again from the run that it is of');
+};
+
+export interface HeaderLine {
+  readonly head: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  /** Where the words begin. */ readonly body: number;
 }
 
-/** Type, version and keys of a header, and that it is spelled canonically. Throws InputError, VersionError. */
+/** The header line of a proof file and what it says, unchecked but for its being a JSON object. Throws InputError. */
+export function headerLine(file: string, b: Source): HeaderLine {
+  const most = Math.min(b.size, MOST_HEADER);
+  let at = -1,
+    read: Uint8Array = new Uint8Array(0);
+  for (let n = PIECE; at < 0 && read.length < most; n *= 4) {
+    const before = read.length;
+    read = b.bytes(0, Math.min(n, most));
+    at = read.indexOf(10, before);
+  }
+  if (at < 0) return damaged(file, 'has no header line');
+  // Strictly: what a lenient decoder drops or replaces would be a second spelling of one header.
+  let text: string, head: unknown;
+  try {
+    text = utf8(read.subarray(0, at));
+  } catch {
+    return damaged(file, 'header is not UTF-8');
+  }
+  try {
+    head = parseJson(text, BOUNDS);
+  } catch (e) {
+    return damaged(file, `header ${(e as Error).message}`);
+  }
+  if (!head || typeof head !== 'object' || Array.isArray(head)) return damaged(file, 'header is not a JSON object');
+  return { head: head as Record<string, unknown>, text, body: at + 1 };
+}
+
+/** Canonical text of some fields. */
+const textOf = (fields: ReadonlyMap<string, string>): string =>
+  `{${[...fields.keys()]
+    .sort()
+    .map((k) => `${JSON.stringify(k)}:${fields.get(k)!}`)
+    .join()}}`;
+
+const sealOf = (rest: ReadonlyMap<string, string>, words: Uint8Array): string =>
+  createHash('sha256')
+    .update(`${textOf(rest)}\n`)
+    .update(words)
+    .digest('hex');
+
+/** Header line of the fields with their `sha256`; `words` is what follows, or nothing where the fields hold its digests. */
+export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: Uint8Array = new Uint8Array(0)): string {
+  const all = new Map(Object.entries(fields).map(([k, v]) => [k, canonicalize(v)!]));
+  all.delete('sha256');
+  const seal = sealOf(all, words);
+  return `${textOf(all.set('sha256', JSON.stringify(seal)))}\n`;
+}
+
+/** Type, version and keys of a header, that it is spelled canonically, and its digest over its other fields and `words`. Throws InputError, VersionError. */
 export function checkHeader(
   file: string,
-  { head, text }: { head: Record<string, unknown>; text: string },
-  want: { type: string; version: number; keys: readonly string[] },
+  { head, text }: HeaderLine,
+  want: { type: string; version: number; keys: readonly string[]; words?: () => Uint8Array },
 ): void {
-  const bad = (why: string): never => {
-    throw new InputError(file, [why], 'not a Certune proof, or a damaged one');
-  };
-  if (head['type'] !== want.type) bad(`is not a ${want.type}`);
+  if (head['type'] !== want.type) damaged(file, `is not a ${want.type}`);
   if (head['version'] !== want.version) throw new VersionError(file, head['version'], want.version);
-  if (Object.keys(head).sort().join() !== ['type', 'version', ...want.keys].sort().join()) bad('header has other keys than it should');
-  // Also refuses duplicate keys and numbers in another spelling.
-  let canonical: string | undefined;
-  try {
-    canonical = canonicalize(head);
-  } catch {
-    canonical = undefined;
+  if (Object.keys(head).sort().join() !== ['type', 'version', 'sha256', ...want.keys].sort().join())
+    damaged(file, 'header has other keys than it should');
+  const all = new Map<string, string>();
+  for (const [k, v] of Object.entries(head)) {
+    try {
+      all.set(k, canonicalize(v)!);
+    } catch {
+      damaged(file, 'header is not canonical JSON');
+    }
   }
-  if (canonical !== text) bad('header is not canonical JSON');
+  // Also refuses duplicate keys and numbers in another spelling.
+  if (textOf(all) !== text) damaged(file, 'header is not canonical JSON');
+  all.delete('sha256');
+  if (sealOf(all, want.words?.() ?? new Uint8Array(0)) !== head['sha256']) damaged(file, 'does not match its digest');
 }
 
 /** Takes words from the body, in order; `end` requires that none is left. */
@@ -61,21 +104,23 @@ export class Body {
   #at: number;
   constructor(
     readonly file: string,
-    readonly bytes: Uint8Array,
+    readonly source: Source,
     at: number,
   ) {
     this.#at = at;
   }
-  #bad(why: string): never {
-    throw new InputError(this.file, [why], 'not a Certune proof, or a damaged one');
+  /** Where so many words lie. Throws InputError where the file ends before. */
+  place(words: number): number {
+    const at = this.#at;
+    if (at + 8 * words > this.source.size) damaged(this.file, 'is shorter than its header says');
+    this.#at += 8 * words;
+    return at;
   }
   take(words: number): BigUint64Array {
-    if (this.#at + 8 * words > this.bytes.length) this.#bad('is shorter than its header says');
-    const v = fromBytes(this.bytes, this.#at, words);
-    this.#at += 8 * words;
-    return v;
+    const at = this.place(words);
+    return fromBytes(this.source.bytes(at, 8 * words), 0, words);
   }
   end(): void {
-    if (this.#at !== this.bytes.length) this.#bad(`has ${this.bytes.length - this.#at} bytes too many`);
+    if (this.#at !== this.source.size) damaged(this.file, `has ${this.source.size - this.#at} bytes too many`);
   }
 }

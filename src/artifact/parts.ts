@@ -20,10 +20,14 @@ export const partHeaders = (p: StepProof): PartHeader[] =>
 /** No part of any shape has as many words. */
 const MOST_WORDS = 2 ** 26;
 
-/** Reads hostile part headers; `bad` throws the caller's error, `take` delivers the words of the next part. */
-export function readParts(raw: unknown, bad: (why: string) => never, take: (words: number) => BigUint64Array): ProofPart[] {
+/** Reads hostile part headers; `bad` throws the caller's error, `take` gives what stands for the words of the next part, whose number in the step it is told. */
+export function readParts<T>(
+  raw: unknown,
+  bad: (why: string) => never,
+  take: (words: number, part: number) => T,
+): (Omit<ProofPart, 'proof'> & { readonly words: T })[] {
   if (!Array.isArray(raw)) return bad('a step has no parts');
-  return raw.map((x: Record<string, unknown> | null): ProofPart => {
+  return raw.map((x: Record<string, unknown> | null, part) => {
     if (!x || typeof x !== 'object') return bad('a part is not an object');
     const kind = x['kind'];
     if (Object.keys(x).sort().join() !== 'kind,loss,state,words') return bad('a part has other keys than it should');
@@ -50,6 +54,6 @@ export function readParts(raw: unknown, bad: (why: string) => never, take: (word
         ];
       }),
     );
-    return { kind, roots, loss: BigInt(loss), proof: take(words) };
+    return { kind, roots, loss: BigInt(loss), words: take(words, part) };
   });
 }

@@ -7,6 +7,7 @@ import { writeAtomic } from '../io/safetensors.js';
 import { drawSalt } from '../policy/dataset.js';
 import { readRun } from '../setup/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
+import { plain } from './escape.js';
 
 /** Commits base, data and settings: RUN/out/manifest.json. The salt of an earlier commitment is kept. */
 export function commit(run: string, c: Context): Result {
@@ -43,6 +44,8 @@ export function commit(run: string, c: Context): Result {
       dropped,
       conflicts,
     },
-    text: `${examples.length} examples committed (${dropped.length} dropped, ${conflicts.length} conflicts of declarations), manifest ${file}`,
+    text: plain(
+      `${examples.length} examples committed (${dropped.length} dropped, ${conflicts.length} conflicts of declarations), manifest ${file}`,
+    ),
   };
 }

@@ -12,6 +12,8 @@ import { readRun } from '../setup/runfile.js';
 import { UsageError } from './errors.js';
 import type { Progress } from './progress.js';
 
+export { plain } from './escape.js';
+
 /** What a command gives back: `data` for --json, `text` for people. */
 export interface Result {
   readonly data: Record<string, unknown>;
@@ -54,7 +56,7 @@ export const manifestFile = (run: string): string => join(out(run), 'manifest.js
 export function readManifest(run: string): Manifest {
   const file = manifestFile(run);
   if (!existsSync(file)) throw new InputError(file, ['cannot be read: it does not exist'], 'run certune commit');
-  return parseManifest(file, readJson(file));
+  return parseManifest(file, readJson(file, 'manifest'));
 }
 
 export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
@@ -72,13 +74,6 @@ export function committed(run: string): { s: Setup; digest: string } {
     );
   return { s, digest: manifestDigest(m) };
 }
-
-/**
- * One line of text, whatever is in it: words of manifests, proofs and files come from anyone, and what would break the line, move a terminal's cursor or reorder letters is written as an
- * escape, so that none of them can pass for what a command says.
- */
-export const plain = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
 
 /** Bits of soundness, rounded down: 127.96 are not 128. */
 export const bitsText = (bits: number): string => (Math.floor(10 * bits) / 10).toFixed(1);

@@ -5,6 +5,7 @@ import { singleKernels } from '../kernels/single.js';
 import { Inference, type InferenceAdapter } from '../model/generate.js';
 import type { Context, Result } from './common.js';
 import { UsageError } from './errors.js';
+import { plain } from './escape.js';
 
 export interface ModelOptions {
   readonly model: string;
@@ -79,7 +80,9 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
       text: [
         `loss ${loss.toFixed(4)} nats a token over ${targets} tokens of ${rows.length} rows, exactly right ${right} (${NOT_PROVED})`,
         ...samples.slice(0, shown).map((x) => `  ${JSON.stringify(x.prompt)} -> ${JSON.stringify(x.completion)}`),
-      ].join('\n'),
+      ]
+        .map(plain)
+        .join('\n'),
     };
   } finally {
     kernels.close();

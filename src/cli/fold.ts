@@ -14,6 +14,7 @@ import { type Context, type ProverOptions, type Result, bytesText, kernels, seco
 import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
 import { wholeRun } from './prove.js';
+import { plain } from './escape.js';
 
 export interface FoldOptions extends ProverOptions {
   readonly base?: string;
@@ -112,7 +113,9 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     const seconds = (performance.now() - t0) / 1000;
     return {
       data: { ranges: nodes.length, from: first.from.step, to: last.to.step, whole, file, bytes, key: f.keyDigest, seconds },
-      text: `folded ${nodes.length} ranges into ${whole ? `the proof of the whole run, ${manifest.config.train.steps} steps` : `steps ${first.from.step} to ${last.to.step - 1}`}: ${file}, ${bytesText(bytes)}, in ${secondsText(seconds)}`,
+      text: plain(
+        `folded ${nodes.length} ranges into ${whole ? `the proof of the whole run, ${manifest.config.train.steps} steps` : `steps ${first.from.step} to ${last.to.step - 1}`}: ${file}, ${bytesText(bytes)}, in ${secondsText(seconds)}`,
+      ),
     };
   } finally {
     k.close();

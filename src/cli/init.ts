@@ -4,6 +4,7 @@ import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/safetensors.js';
 import { runTemplate } from '../setup/runfile.js';
 import type { Result } from './common.js';
+import { plain } from './escape.js';
 
 /** Writes RUN/run.yaml with every key and default; paths become relative to RUN. */
 export function init(run: string, o: { model: string; data: string[] }): Result {
@@ -21,5 +22,5 @@ export function init(run: string, o: { model: string; data: string[] }): Result 
   }
   const rel = (p: string): string => relative(resolve(run), resolve(p)) || '.';
   writeAtomic(file, runTemplate(rel(o.model), o.data.map(rel)));
-  return { data: { file }, text: `wrote ${file}\nnext: look through it, then certune run ${run}` };
+  return { data: { file }, text: `wrote ${plain(file)}\nnext: look through it, then certune run ${plain(run)}` };
 }

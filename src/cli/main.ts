@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import { jsonLine, lines } from './escape.js';
 import { sweep } from '../store/journal.js';
+import { dropLock } from '../store/lock.js';
 
 /* The main thread answers signals and writes; the command itself runs in worker.ts. */
 
@@ -22,10 +24,10 @@ worker.on('message', (m: { out?: string; err?: string; end?: number; text?: stri
 worker.on('error', (e: Error & { code?: string }) => {
   const memory = e.code === 'ERR_WORKER_OUT_OF_MEMORY',
     message = memory ? 'not enough memory for JavaScript objects: set NODE_OPTIONS=--max-old-space-size (MiB)' : (e.stack ?? e.message);
-  process.stderr.write(`certune: ${message}\n`);
+  process.stderr.write(`certune: ${lines(message)}\n`);
   end(
     memory ? 6 : 3,
-    json ? `${JSON.stringify({ error: { code: memory ? 'out-of-memory' : 'internal', message, exit: memory ? 6 : 3 } })}\n` : '',
+    json ? `${jsonLine({ error: { code: memory ? 'out-of-memory' : 'internal', message, exit: memory ? 6 : 3 } })}\n` : '',
   );
 });
 
@@ -43,7 +45,10 @@ const stop = (signal: string): void => {
   stopping = true;
   const message = `interrupted (${signal}); finished steps are kept and nothing is half written: run the same command again to go on`;
   const leave = (): void => {
-    for (const d of new Set(dirs)) sweep(d, process.pid);
+    for (const d of new Set(dirs)) {
+      sweep(d, process.pid);
+      dropLock(d, process.pid);
+    }
     if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'interrupted', message, exit: 130 } })}\n`);
     process.stderr.write(`\ncertune: ${message}\n`, () => process.exit(130));
   };

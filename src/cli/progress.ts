@@ -1,4 +1,5 @@
 import { secondsText } from './common.js';
+import { plain } from './escape.js';
 
 export interface ProgressOptions {
   readonly tty: boolean;
@@ -37,7 +38,8 @@ export class Progress {
     this.#last = -Infinity;
   }
   /** `done` of `of` units are done, fractions allowed. */
-  update(text: string, done: number, of: number): void {
+  update(what: string, done: number, of: number): void {
+    const text = plain(what);
     const now = this.#now(),
       end = done >= of;
     if (done > this.#done) {
@@ -63,7 +65,7 @@ export class Progress {
   /** A line of its own; `always`: also where progress is not wanted. */
   line(text: string, always = false): void {
     if (this.o.quiet && !always) return;
-    this.o.write(`${this.#open ? '\r\x1b[K' : ''}${text}\n`);
+    this.o.write(`${this.#open ? '\r\x1b[K' : ''}${plain(text)}\n`);
     this.#open = false;
   }
 }

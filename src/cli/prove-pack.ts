@@ -12,6 +12,7 @@ import type { AdapterState } from '../model/step.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
+import { plain } from './escape.js';
 
 /** What a run's proving works on. */
 export interface Work {
@@ -88,7 +89,9 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
         peakBytes: k.peakBytes + k.far.peakBytes,
         residentBytes: 1024 * process.resourceUsage().maxRSS,
       },
-      text: `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+      text: plain(
+        `proved ${made} of ${steps} steps${made < steps ? ` (${steps - made} found finished)` : ''} in ${secondsText(seconds)}: ${file}, ${bytesText(size)}; kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+      ),
     };
   } finally {
     k.close();

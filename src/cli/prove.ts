@@ -20,6 +20,7 @@ import { UsageError } from './errors.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
 import { StateTrees } from '../tensor/state-trees.js';
+import { plain } from './escape.js';
 
 export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
@@ -72,7 +73,7 @@ export async function prove(run: string, o: ProveOptions, c: Context): Promise<R
       const what = range ? `steps ${range.from} to ${range.to - 1}` : `all ${steps} steps`;
       return {
         data: { steps, proved: 0, file, kind: p.kind },
-        text: `${what} are proved already: ${file}${p.kind === 'folded' && o.fold === false ? ' (folded)' : ''}`,
+        text: plain(`${what} are proved already: ${file}${p.kind === 'folded' && o.fold === false ? ' (folded)' : ''}`),
       };
     }
   }
@@ -177,7 +178,9 @@ async function proveFolded(
         peakBytes: k.peakBytes + k.far.peakBytes,
         residentBytes: 1024 * process.resourceUsage().maxRSS,
       },
-      text: `proved ${what} in ${secondsText(seconds)}: ${file}, ${bytesText(size)} (${leaves} leaves, ${leaves - 1} folds${found}); kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+      text: plain(
+        `proved ${what} in ${secondsText(seconds)}: ${file}, ${bytesText(size)} (${leaves} leaves, ${leaves - 1} folds${found}); kernel memory peak ${bytesText(k.peakBytes + k.far.peakBytes)}`,
+      ),
     };
   } finally {
     k.close();

@@ -9,7 +9,7 @@ export async function runAll(run: string, o: ProveOptions, c: Context): Promise<
   const parts: [string, Result][] = [];
   const add = (name: string, r: Result): void => {
     parts.push([name, r]);
-    c.progress.line(r.text);
+    for (const line of r.text.split('\n')) c.progress.line(line);
   };
   add('commit', commit(run, c));
   add('train', await train(run, o, c));

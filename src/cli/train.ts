@@ -11,6 +11,7 @@ import { OverflowError } from '../tensor/integer.js';
 import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
 import { requireDisk } from './estimate.js';
 import { TrainingStoppedError } from './errors.js';
+import { plain } from './escape.js';
 
 /** Trains in exact integers. The journal holds the state before every step: after an interruption training goes on where it stood. */
 export async function train(run: string, o: ProverOptions, c: Context): Promise<Result> {
@@ -59,7 +60,9 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
   const adapter = join(dir, 'adapter');
   return {
     data: { losses, found, adapter },
-    text: `trained ${steps} steps${found ? ` (${found} found in the journal)` : ''}, loss ${losses[0].toFixed(4)} -> ${losses[steps - 1].toFixed(4)}; adapter in ${adapter}`,
+    text: plain(
+      `trained ${steps} steps${found ? ` (${found} found in the journal)` : ''}, loss ${losses[0].toFixed(4)} -> ${losses[steps - 1].toFixed(4)}; adapter in ${adapter}`,
+    ),
   };
 }
 

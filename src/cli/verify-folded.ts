@@ -25,7 +25,7 @@ export function parseKey(text: string | undefined): GivenKey | undefined {
     return { digest: text };
   }
   if (!existsSync(text)) throw new UsageError(`--key: "${text}" is neither sha256:... nor a file`);
-  return { key: parsePublished(text, readJson(text)) };
+  return { key: parsePublished(text, readJson(text, 'key')) };
 }
 
 /** Verifies a folded run, or a range of one, against whatever is at hand. */

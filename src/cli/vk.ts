@@ -14,6 +14,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
 import { packFile } from './prove.js';
 import { parseKey } from './verify-folded.js';
+import { plain } from './escape.js';
 
 /** The manifest of a run or of a proof, and the key that lies beside the proof, if it is folded. */
 function source(target: string): { file: string; manifest: Manifest; key?: Readonly<Record<string, unknown>> } {
@@ -80,6 +81,8 @@ export function vk(target: string, o: { readonly key?: string; readonly output?:
       ),
       ...compared.map((x) => `  ${x}`),
       ...(o.output === undefined ? [] : [`  written to ${o.output}`]),
-    ].join('\n'),
+    ]
+      .map(plain)
+      .join('\n'),
   };
 }

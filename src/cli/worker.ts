@@ -1,7 +1,8 @@
 import { CommanderError } from 'commander';
 import { parentPort, workerData } from 'node:worker_threads';
-import { type Result, plain } from './common.js';
+import type { Result } from './common.js';
 import { describe } from './errors.js';
+import { jsonLine, lines, plain } from './escape.js';
 import { commands } from './program.js';
 import { Progress } from './progress.js';
 
@@ -25,24 +26,24 @@ for (const x of [program, ...program.commands])
       printed += t;
     },
     writeErr: (err) => {
-      if (!json) post({ err });
+      if (!json) post({ err: lines(err) });
     },
   });
 try {
   await program.parseAsync(argv, { from: 'user' });
-  post({ end: 0, text: result ? (json ? JSON.stringify(result.data) : result.text) + '\n' : printed });
+  post({ end: 0, text: result ? `${json ? jsonLine(result.data) : lines(result.text)}\n` : lines(printed) });
 } catch (e) {
-  if (e instanceof CommanderError && e.exitCode === 0) post({ end: 0, text: printed });
+  if (e instanceof CommanderError && e.exitCode === 0) post({ end: 0, text: lines(printed) });
   else {
     const d = describe(e);
     const message = d.message.replace(/^error: /, '');
-    if (json) post({ end: d.exit, text: `${JSON.stringify({ error: { code: d.code, message, exit: d.exit, ...d.details } })}\n` });
+    if (json) post({ end: d.exit, text: `${jsonLine({ error: { code: d.code, message, exit: d.exit, ...d.details } })}\n` });
     else {
       if (!(e instanceof CommanderError))
         progress.line(`certune: ${d.exit === 1 ? 'NOT VERIFIED: ' : d.exit === 4 ? 'verified, but denied: ' : ''}${plain(message)}`, true);
       if (d.exit === 2) post({ err: 'certune --help and certune COMMAND --help list commands and options\n' });
       post({ end: d.exit, text: '' });
     }
-    if (process.env['CERTUNE_DEBUG'] || d.code === 'internal') post({ err: `${(e as Error).stack}\n` });
+    if (process.env['CERTUNE_DEBUG'] || d.code === 'internal') post({ err: lines(`${(e as Error).stack}\n`) });
   }
 }

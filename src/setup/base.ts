@@ -24,7 +24,7 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
       base = loadBase(given.base, folder),
       { ints, bits } = quantizeBase(base.weights),
       digest = (name: string): string | null =>
-        existsSync(join(given.base!, name)) ? `sha256:${sha256File(join(given.base!, name))}` : null,
+        existsSync(join(given.base!, name)) ? `sha256:${sha256File(join(given.base!, name), 'tokenizer')}` : null,
       { tokenizer, tokenizerConfig, eos } = m.preprocessing;
     differs.push(
       ...difference(
@@ -44,7 +44,8 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
   let initial: AdapterState | undefined;
   if (config.lora.from === null) initial = initialOf(facts);
   else if (given.from !== undefined) {
-    if (`sha256:${sha256File(join(given.from, 'adapter_model.safetensors'))}` !== config.lora.from) differs.push('config.lora.from');
+    if (`sha256:${sha256File(join(given.from, 'adapter_model.safetensors'), 'weights')}` !== config.lora.from)
+      differs.push('config.lora.from');
     else initial = initialState(programs.program, startFrom(given.from, config.lora, m.base.shape).master);
   }
   if (differs.length) throw new VerificationError('manifest', `differs from what base and adapter give: ${differs.join(', ')}`);

@@ -4,6 +4,7 @@ import { TextCodec, loadData } from '../io/data.js';
 import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { importAdapter, readAdapter } from '../io/peft.js';
+import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { type LlamaShape, TARGETS } from '../model/llama.js';
@@ -24,7 +25,7 @@ import type { Setup } from '../run/inputs.js';
 
 export { type Manifest, manifestJson } from '../run/manifest.js';
 
-const hex = (f: string): string => `sha256:${sha256File(f)}`;
+const hex = (f: string, kind: FileKind): string => `sha256:${sha256File(f, kind)}`;
 
 /** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
 export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
@@ -104,7 +105,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     ...config,
     base: { ...config.base, path: '' },
     data: config.data.map((d) => ({ ...d, path: '' })),
-    lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`) },
+    lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`, 'weights') },
   };
   const manifest: Manifest = {
     type: 'certune-manifest',
@@ -121,7 +122,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       licenses: [...licenses.keys()],
       languages: [...languages.keys()],
       files: config.data.map((d, i) => ({
-        digest: hex(d.path),
+        digest: hex(d.path, 'data'),
         source: d.source,
         license: d.license,
         language: d.language,
@@ -131,9 +132,9 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       })),
     },
     preprocessing: {
-      tokenizer: hex(join(config.base.path, 'tokenizer.json')),
+      tokenizer: hex(join(config.base.path, 'tokenizer.json'), 'tokenizer'),
       tokenizerConfig: existsSync(join(config.base.path, 'tokenizer_config.json'))
-        ? hex(join(config.base.path, 'tokenizer_config.json'))
+        ? hex(join(config.base.path, 'tokenizer_config.json'), 'tokenizer')
         : null,
       template: codec.template === undefined ? null : `sha256:${sha256Hex(codec.template)}`,
       truncation: 'right',

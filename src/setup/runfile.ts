@@ -1,25 +1,36 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { InputError, reason } from '../errors.js';
+import { JSON_DEPTH } from '../io/json-bounds.js';
 import { FORMATS } from '../io/format-names.js';
+import { readText } from '../io/read-file.js';
 import { TARGETS } from '../model/llama.js';
 import { type RunConfig, runSchema, describeIssues } from '../run/schema.js';
+
+/** Throws RangeError where a value is nested deeper than a JSON file may be. */
+function checkDepth(x: unknown, left = JSON_DEPTH): void {
+  if (left === 0) throw new RangeError('depth');
+  if (x && typeof x === 'object') for (const y of Object.values(x)) checkDepth(y, left - 1);
+}
 
 /** Checks the text of a run.yaml. Lists every problem at once: keys twice, unknown, of the wrong type, out of range. Throws InputError. */
 export function parseRun(file: string, text: string): RunConfig {
   let raw: unknown;
-  const doc = parseDocument(text.replace(/^\ufeff/, ''), { prettyErrors: true, uniqueKeys: true, logLevel: 'error', stringKeys: true });
-  const errors = [...doc.errors, ...doc.warnings];
-  if (errors.length)
-    throw new InputError(
-      file,
-      errors.map((e) => e.message.split('\n')[0].replace(/:$/, '')),
-    );
   try {
+    const doc = parseDocument(text.replace(/^\ufeff/, ''), { prettyErrors: true, uniqueKeys: true, logLevel: 'error', stringKeys: true }),
+      errors = [...doc.errors, ...doc.warnings];
+    if (errors.length)
+      throw new InputError(
+        file,
+        errors.map((e) => e.message.split('\n')[0].replace(/:$/, '')),
+      );
     raw = doc.toJS({ maxAliasCount: 100 });
+    // What follows walks through it by calling itself.
+    checkDepth(raw);
   } catch (e) {
-    throw new InputError(file, [reason(e)]);
+    if (e instanceof InputError) throw e;
+    throw new InputError(file, [e instanceof RangeError ? `is nested deeper than ${JSON_DEPTH} levels` : reason(e)]);
   }
   const r = runSchema.safeParse(raw);
   if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'file', raw));
@@ -30,13 +41,7 @@ export function parseRun(file: string, text: string): RunConfig {
 export function readRun(run: string): RunConfig {
   const file = join(run, 'run.yaml');
   if (!existsSync(file)) throw new InputError(file, ['is missing'], 'create it with certune init');
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-  }
-  const c = parseRun(file, text),
+  const c = parseRun(file, readText(file, 'run.yaml')),
     at = (p: string): string => (isAbsolute(p) ? p : resolve(run, p));
   return {
     ...c,

@@ -47,7 +47,7 @@ export function readProof(out: string, manifest: string, step: number): StepProo
     return v;
   });
   if (at !== body.length) bad('length does not match its header');
-  return { step, parts };
+  return { step, parts: parts.map(({ words, ...x }) => ({ ...x, proof: words })) };
 }
 
 /** Deletes the proofs of single steps, of all or of those from .. before - 1. */

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
+import { inFile } from '../io/source.js';
 import { dropProofs, orTorn, readProof, writeProof } from './journal.js';
 import { manifestDigest } from '../run/manifest.js';
 import { ForeignError } from './record.js';
@@ -67,7 +68,7 @@ export class Files implements Keeper<StepProof, NodeFile> {
     if (!existsSync(file)) return undefined;
     let n: NodeFile;
     try {
-      n = decodeNode(file, readFileSync(file));
+      n = decodeNode(file, inFile(file));
     } catch (e) {
       if (!(e instanceof InputError)) throw e;
       this.o.again(e);

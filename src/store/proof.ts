@@ -1,6 +1,6 @@
 import { InputError } from '../errors.js';
 import { headerLine } from '../artifact/header.js';
-import { type Pack, PACK_TYPE, decodePack, encodePack, FILE_LIMIT } from '../artifact/pack.js';
+import { type Pack, PACK_TYPE, decodePack, encodePack } from '../artifact/pack.js';
 import {
   type FoldedRun,
   type NodeFile,
@@ -12,7 +12,7 @@ import {
   encodeFolded,
 } from '../artifact/folded.js';
 import { writeAtomic } from '../io/safetensors.js';
-import { statSync, readFileSync } from 'node:fs';
+import { inFile } from '../io/source.js';
 
 /** A proof file of any kind. */
 export type AnyProof =
@@ -22,8 +22,8 @@ export type AnyProof =
 
 /** Reads a proof file of whatever kind it says it is. Throws InputError, VersionError; verifies nothing. */
 export function readProofFile(file: string): AnyProof {
-  const b = proofBytes(file),
-    bytes = b.length;
+  const b = inFile(file),
+    bytes = b.size;
   switch (headerLine(file, b).head['type']) {
     case PACK_TYPE:
       return { kind: 'pack', bytes, pack: decodePack(file, b) };
@@ -58,15 +58,5 @@ export function writePack(file: string, p: Pack): number {
   return b.length;
 }
 
-/** Bytes of a proof file. Throws InputError. */
-export function proofBytes(file: string): Buffer {
-  try {
-    if (statSync(file).size > FILE_LIMIT) throw new Error('is larger than 2 GiB');
-    return readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
-}
-
 /** Reads a packed run. Throws InputError, VersionError. */
-export const readPack = (file: string): Pack => decodePack(file, proofBytes(file));
+export const readPack = (file: string): Pack => decodePack(file, inFile(file));

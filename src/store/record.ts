@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { InputError, VersionError } from '../errors.js';
+import { parseJson } from '../io/json-bounds.js';
+import { utf8 } from '../io/json-text.js';
+import { readBytes } from '../io/read-file.js';
 import { writeAtomic } from '../io/safetensors.js';
 
 /** A file that was cut short or changed: its digest does not match. What made it makes it again. */
@@ -39,18 +41,18 @@ export function writeRecord(
 }
 
 /** Reads a record. Throws InputError if unreadable, TornError if damaged, VersionError, ForeignError if bound to another manifest. */
-export function readRecord(file: string, type: string, version: number, manifest: string): { head: Record<string, unknown>; body: Buffer } {
-  let b: Buffer;
-  try {
-    b = readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
+export function readRecord(
+  file: string,
+  type: string,
+  version: number,
+  manifest: string,
+): { head: Record<string, unknown>; body: Uint8Array } {
+  const b = readBytes(file, 'journal');
   const nl = b.subarray(0, HEADER).indexOf(10);
   if (nl < 0) throw new TornError(file, 'has no header line');
   let head: Record<string, unknown> | null;
   try {
-    head = JSON.parse(b.subarray(0, nl).toString()) as Record<string, unknown> | null;
+    head = parseJson(utf8(b.subarray(0, nl))) as Record<string, unknown> | null;
   } catch {
     throw new TornError(file, 'header is not JSON');
   }

@@ -150,8 +150,8 @@ describe('PEFT adapters', () => {
     writeSafetensors(file, t);
     expect(problemsOf(() => readAdapter(dir, SHAPE))).toEqual([
       `tensor ${name(0, 'A')} is missing`,
-      `tensor ${name(0, 'B')}[4] is NaN`,
       `tensor ${name(1, 'A')} has shape [2,12], expected [3,12]`,
+      `tensor ${name(0, 'B')}[4] is NaN`,
       'tensor base_model.model.lm_head.weight is unexpected',
     ]);
   });

@@ -149,26 +149,25 @@ export function readAdapter(
     want = adapterShapes(shape, meta.r, meta.targets),
     open = new SafetensorsFile(file);
   try {
-    // Names and shapes first: what is not part of the adapter is not read.
-    for (const [name, s] of want) {
-      const x = open.tensors.get(name);
-      if (!x) problems.push(`tensor ${name} is missing`);
-      else if (x.shape.join() !== s.join()) problems.push(`tensor ${name} has shape [${x.shape.join()}], expected [${s.join()}]`);
-    }
-    for (const k of open.tensors.keys()) if (!want.has(k)) problems.push(`tensor ${k} is unexpected`);
-    if (problems.length) throw new InputError(file, problems);
     for (const t of meta.targets)
       for (const ab of ['A', 'B'] as const) {
         const [x, y] = want.get(adapterKey(0, t, ab))!,
           all = new Float64Array(shape.layers * x * y);
         for (let l = 0; l < shape.layers; l++) {
-          const name = adapterKey(l, t, ab);
+          const name = adapterKey(l, t, ab),
+            shape = open.tensors.get(name)?.shape.join();
+          // What is not part of the adapter is not read.
+          if (shape !== `${x},${y}`) {
+            problems.push(shape === undefined ? `tensor ${name} is missing` : `tensor ${name} has shape [${shape}], expected [${x},${y}]`);
+            continue;
+          }
           open.readInto(name, all, l * x * y);
           const at = all.subarray(l * x * y, (l + 1) * x * y).findIndex((v) => !Number.isFinite(v));
           if (at >= 0) problems.push(`tensor ${name}[${at}] is ${all[l * x * y + at]}`);
         }
         members.set(`${t}.${ab}`, all);
       }
+    for (const k of open.tensors.keys()) if (!want.has(k)) problems.push(`tensor ${k} is unexpected`);
   } finally {
     open.close();
   }

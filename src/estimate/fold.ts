@@ -9,7 +9,7 @@ import { PACK_HEADER, phaseSum } from './steps.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { endKeyShape } from '../recursion/end.js';
 import { type Facts, epochBatches } from '../run/facts.js';
-import { leafRanges } from '../recursion/leaves.js';
+import { leafCounts } from '../recursion/leaves.js';
 import { settleMatrix } from '../recursion/settle-shape.js';
 import { settleSchedule } from '../recursion/settle-schedule.js';
 import { scheduleWords } from '../transcript/schedule.js';
@@ -90,8 +90,8 @@ export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
  */
 export function estimateFold(f: Facts, c: RecursionClass, each: FoldSeconds, machine: { limit: number; threads: number }): FoldEstimate {
   const { steps } = f.manifest.config.train,
-    ranges = leafRanges(c, f, 0, steps),
-    leaves = ranges.length,
+    counts = leafCounts(c, f, steps).leaves,
+    leaves = counts.reduce((a, b) => a + b, 0),
     near = Math.min(4 * 2 ** 30 - 65536, machine.limit),
     of = (plan: Plan) => forecastMemory(plan, { nearBytes: near, threads: machine.threads }),
     node = of(c.plan),
@@ -107,7 +107,7 @@ export function estimateFold(f: Facts, c: RecursionClass, each: FoldSeconds, mac
   return {
     leaves,
     folds: leaves - 1,
-    shapes: c.leaves.map(({ kind, count }, i) => ({ kind, count, leaves: ranges.filter((r) => r.kind === i + 1).length })),
+    shapes: c.leaves.map(({ kind, count }, i) => ({ kind, count, leaves: counts[i] })),
     seconds: leaves * each.leaf + (leaves - 1) * each.fold + each.end,
     each,
     nodeMemory: node.total,

@@ -28,3 +28,6 @@ export const MOST_PARAMETERS = 2 ** 30;
 
 /** Most weights of a base: a trillion. */
 export const MOST_WEIGHTS = 2 ** 40;
+
+/** Most tokens of one program proof, and most attention scores of one layer of it. */
+export const MOST_CELLS = { tokens: 2 ** 24, scores: 2 ** 40 } as const;

@@ -18,8 +18,7 @@ export interface Circuits {
 /** Circuits of a run and their keys: a few seconds. Throws UnsupportedError where the run cannot be folded. */
 export function circuitsOf(k: Kernels, f: Facts): Circuits {
   const t0 = performance.now(),
-    none = new BigInt64Array(f.program.axes['P']),
-    zeroAcc = zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }),
+    zeroAcc = zeroAccumulators(f),
     cls = runClass(f, zeroAcc),
     keys = recursionKeys(k, cls);
   return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };

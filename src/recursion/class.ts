@@ -63,7 +63,7 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
   const shared = wishes.flatMap((w, i): LeafShape[] => {
     let count = 1,
       cost = nodeCells(found.heights) * nodes(w.rows, 1);
-    for (let n = 2; n <= Math.min(MOST, Math.max(...w.rows)); n++) {
+    for (let n = 2; n <= w.rows.reduce((a, x) => Math.max(a, Math.min(MOST, x)), 0); n++) {
       const shape = { ...leaves[i], count: n },
         cells = nodeCells(highest(found.heights, heightsOf(record((ch) => leafCircuit(ch, found.run, shape, 1)))));
       // Every fold pays for what a leaf needs beyond it, in time and in memory.

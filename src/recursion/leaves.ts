@@ -85,6 +85,41 @@ export function leafRanges(
   return out;
 }
 
+/** How many leaves of each circuit the steps 0 .. to - 1 have, and how many proofs with a batch they read: counted, not listed, for a file may say that there are a million. */
+export function leafCounts(
+  c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
+  f: Facts,
+  to: number,
+): { readonly leaves: readonly number[]; readonly main: number } {
+  const out = c.leaves.map(() => 0);
+  let main = 0;
+  const cut = (kind: PartKind, parts: number, times: number): void => {
+    let left = parts;
+    c.leaves.forEach((l, i) => {
+      if (l.kind !== kind) return;
+      out[i] += times * Math.floor(left / l.count);
+      left %= l.count;
+    });
+    if (left) throw new RangeError(`no leaf holds one ${kind}`);
+    if (kind !== 'update') main += times * parts;
+  };
+  const epoch = epochBatches(f.manifest),
+    whole = Math.floor(to / epoch),
+    rest = to % epoch;
+  if (!f.update) {
+    if (whole) cut('step', epoch, whole);
+    if (rest) cut('step', rest, 1);
+    return { leaves: out, main };
+  }
+  // All batches of an epoch are whole ones but the last.
+  const full = stepKinds(f, 0).length - 1,
+    last = stepKinds(f, epoch - 1).length - 1;
+  cut('micro', full, to - whole);
+  cut('micro', last, whole);
+  cut('update', 1, to);
+  return { leaves: out, main };
+}
+
 /** Public inputs of part `part` of a step; `loss` is that of its micro-batch. */
 export function partPublics(s: Setup, step: number, part: number, loss: bigint): { kind: PartKind; program: Program; publics: Publics } {
   const kind = stepKinds(s, step)[part],

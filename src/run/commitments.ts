@@ -1,6 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
-import { groupCells } from '../pcs/index.js';
+import { DOMAIN } from '../hash/poseidon2.js';
+import { groupCells, usedColumns } from '../pcs/index.js';
 import type { Tiled } from '../sumcheck/index.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';
@@ -9,6 +10,7 @@ import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { ACC_WORDS, commitmentLayout } from '../tensor/state-layout.js';
 import { tableColumns } from '../tensor/tables.js';
 import { VerificationError } from '../transcript/arith.js';
+import { merkleHash } from '../transcript/sponge.js';
 import type { Programs } from './programs.js';
 import type { Setup } from './inputs.js';
 
@@ -105,6 +107,17 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
   same('its value', value(at), own);
 }
 
-/** Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. */
-export const zeroAccumulators = (k: Kernels, s: Programs, state: AdapterState): bigint[] =>
-  s.update ? stateCommitment(k, s, 'aIn', state) : Array<bigint>(ACC_WORDS).fill(0n);
+/**
+ * Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. All rows of the codeword of zero are one row, and all nodes of a level of its tree are
+ * one node: it takes as long as the tree is deep, however many parameters there are.
+ */
+export function zeroAccumulators(s: Programs): bigint[] {
+  if (!s.update) return Array<bigint>(ACC_WORDS).fill(0n);
+  const g = stateGroup(s.plan)!,
+    tree = s.plan.states.findIndex((t) => t.name === 'aIn'),
+    hash = merkleHash(hashOf(s.plan));
+  let root = hash.hashWords(DOMAIN.leaf, Array<bigint>(usedColumns(g.trees[tree])).fill(0n));
+  for (let level = 0; level < g.logHeight + g.logInvRate; level++) root = hash.compress(root, root);
+  const z = statePoint(root, hashOf(s.plan));
+  return [...root, ...z, ...g.trees[tree].parts.flatMap(() => [0n, 0n, 0n])];
+}

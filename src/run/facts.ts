@@ -1,7 +1,7 @@
 import { type Programs, programsOf, numbersOf } from './programs.js';
 import { type Manifest, difference } from './manifest.js';
-import { type ScheduleRow, scheduleScalars } from '../optim/constants.js';
-import { scheduleRows } from './schedule.js';
+import { scheduleScalars } from '../optim/constants.js';
+import { type ScheduleRows, lazySchedule } from './schedule.js';
 import { type AdapterState, initialState } from '../model/step.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
@@ -16,14 +16,14 @@ import { sha256Hex } from '../hash/sha256.js';
 /** What follows from the manifest alone: neither base nor data. */
 export interface Facts extends Programs {
   readonly manifest: Manifest;
-  readonly rows: readonly ScheduleRow[];
+  readonly rows: ScheduleRows;
 }
 
 /** Facts of a run from its programs, which the caller builds: a hostile manifest may describe none. Throws what scheduleRows throws. */
 export const factsOf = (m: Manifest, programs: Programs): Facts => ({
   ...programs,
   manifest: m,
-  rows: scheduleRows({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
+  rows: lazySchedule({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
 });
 
 /** Adapter and optimiser that a run starts from when it imports none: seeded. */
@@ -57,7 +57,7 @@ export const programOf = (f: Facts, kind: PartKind): { program: Program; plan: P
 
 /** Scalars of the schedule's row, by name. Throws HyperparameterError. */
 export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
-  Object.entries(scheduleScalars(f.rows[step], targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
+  Object.entries(scheduleScalars(f.rows.at(step)!, targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
     ([n, v]) => [n, BigInt64Array.of(v)] as const,
   );
 

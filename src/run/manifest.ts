@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
+import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
+import { beyondBudget } from './size.js';
 import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
 
 export const MANIFEST_VERSION = 3;
@@ -37,24 +39,20 @@ const manifestSchema = z.strictObject({
   type: z.literal('certune-manifest'),
   version: z.literal(MANIFEST_VERSION),
   /** run.yaml with every default, without paths. */
-  config: runSchema.refine(
-    (c) =>
-      c.train.sequence <= 2 ** 20 && c.train.batch <= 2 ** 20 && c.train.steps <= 2 ** 24 && c.lora.r <= 2 ** 16 && c.lora.seed < 2 ** 53,
-    'holds a size beyond all limits',
-  ),
+  config: runSchema,
   base: z.strictObject({
     digest,
     shape: z.strictObject({
-      layers: upTo(1024),
-      hidden: upTo(2 ** 17),
-      intermediate: upTo(2 ** 20),
-      kvHeads: upTo(1024),
-      groups: upTo(1024),
-      headDim: upTo(4096),
-      vocab: upTo(2 ** 24),
+      layers: upTo(SHAPE_LIMITS.layers),
+      hidden: upTo(SHAPE_LIMITS.hidden),
+      intermediate: upTo(SHAPE_LIMITS.intermediate),
+      kvHeads: upTo(SHAPE_LIMITS.kvHeads),
+      groups: upTo(SHAPE_LIMITS.groups),
+      headDim: upTo(SHAPE_LIMITS.headDim).refine((n) => n % 2 === 0, 'is odd: rotary embeddings pair its halves'),
+      vocab: upTo(SHAPE_LIMITS.vocab),
       tied: z.boolean(),
       bias: z.boolean(),
-      rmsEps: z.number().positive(),
+      rmsEps: z.number().min(RMS_EPS[0]).lt(RMS_EPS[1]),
     }),
     weightBits: z.record(z.string().max(100), upTo(40)),
   }),
@@ -110,6 +108,9 @@ const manifestSchema = z.strictObject({
 /** manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of it. */
 export type Manifest = z.output<typeof manifestSchema>;
 
+/** So many problems are described: a hostile file may have as many as it has values. */
+const MOST_ISSUES = 100;
+
 /** Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version. */
 export function parseManifest(file: string, raw: unknown): Manifest {
   const m = raw as Manifest | null;
@@ -117,7 +118,16 @@ export function parseManifest(file: string, raw: unknown): Manifest {
   if (m.version !== MANIFEST_VERSION) throw new VersionError(file, m.version, MANIFEST_VERSION);
   const r = manifestSchema.safeParse(raw);
   if (!r.success)
-    throw new InputError(file, describeIssues(r.error.issues, 'manifest', raw), 'it was changed or damaged: certune commit writes it anew');
+    throw new InputError(
+      file,
+      describeIssues(r.error.issues.slice(0, MOST_ISSUES), 'manifest', raw),
+      'it was changed or damaged: certune commit writes it anew',
+    );
+  const { config, dataset } = r.data,
+    beyond = beyondBudget(config, r.data.base.shape, dataset.examples);
+  if (config.sampler.shortBatch === 'drop' && dataset.examples < config.train.batch)
+    beyond.push('config.sampler.shortBatch: drop leaves no batch at all');
+  if (beyond.length) throw new InputError(file, beyond, 'no run of this size can be proved');
   // The schema of run.yaml fills in defaults and normal forms; a manifest says everything itself, or its meaning would follow the release
   // that reads it.
   const lacks = difference(raw, r.data);

@@ -25,14 +25,38 @@ export const warmupSteps = (c: ScheduleConfig): number => (c.warmup < 1 ? Math.c
  * Rows of the schedule, values times 2^96: lr(s) = peak (s + 1)/w for s < w, then constant, linear to zero, or
  * peak (1 + cos(pi (s - w)/(S - w)))/2; alpha = lr sqrt(1 - b2^t)/(1 - b1^t), eps = epsilon sqrt(1 - b2^t), decay = lr wd, t = s + 1.
  */
-export function scheduleRows(c: ScheduleConfig): ScheduleRow[] {
+export const scheduleRows = (c: ScheduleConfig): ScheduleRow[] => [...rowsOf(c)];
+
+/** Rows by number of step. */
+export interface ScheduleRows {
+  /** Undefined where there is no such step. */ at(step: number): ScheduleRow | undefined;
+}
+
+/** The same rows, each made when it or a later one is asked for: a file may say that there are a million. Throws HyperparameterError, here and not later. */
+export function lazySchedule(c: ScheduleConfig): ScheduleRows {
+  const rows = rowsOf(c),
+    made: ScheduleRow[] = [];
+  const more = (): boolean => {
+    const next = rows.next();
+    if (!next.done) made.push(next.value);
+    return !next.done;
+  };
+  more();
+  return {
+    at(step) {
+      while (made.length <= step && more());
+      return made[step];
+    },
+  };
+}
+
+function* rowsOf(c: ScheduleConfig): Generator<ScheduleRow, void> {
   const peak = fix(c.learningRate),
     w = warmupSteps(c),
     b1 = fix(c.betas[0]),
     b2 = fix(c.betas[1]),
     eps = fix(c.epsilon),
-    wd = fix(c.weightDecay),
-    out: ScheduleRow[] = [];
+    wd = fix(c.weightDecay);
   let p1 = ONE,
     p2 = ONE;
   for (let s = 0; s < c.steps; s++) {
@@ -43,7 +67,6 @@ export function scheduleRows(c: ScheduleConfig): ScheduleRow[] {
     else if (c.schedule === 'linear') lr = (peak * BigInt(c.steps - s)) / BigInt(c.steps - w);
     else if (c.schedule === 'cosine') lr = mul(peak, (ONE + cosFixed((piFixed(96) * BigInt(s - w)) / BigInt(c.steps - w), 96)) >> 1n);
     const root = isqrt((ONE - p2) << 96n);
-    out.push({ lr, alpha: (mul(lr, root) << 96n) / (ONE - p1), eps: mul(eps, root), decay: mul(lr, wd) });
+    yield { lr, alpha: (mul(lr, root) << 96n) / (ONE - p1), eps: mul(eps, root), decay: mul(lr, wd) };
   }
-  return out;
 }

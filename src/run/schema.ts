@@ -4,6 +4,7 @@ import { FORMATS } from '../io/format-names.js';
 import { normalLicense } from './license.js';
 import { normalLanguage } from './language.js';
 import { TARGETS } from '../model/llama.js';
+import { RUN_LIMITS } from '../model/limits.js';
 import { closest } from './suggest.js';
 
 /** Version of the layout of the data set's leaves (policy/dataset.ts): part of every leaf, named in the manifest. */
@@ -46,7 +47,7 @@ export const runSchema = z.strictObject({
     .min(1),
   lora: z
     .strictObject({
-      r: z.number().int().min(1).default(8),
+      r: z.number().int().min(1).max(RUN_LIMITS.rank).default(8),
       alpha: z.number().positive().default(16),
       targets: z
         .array(z.enum(TARGETS))
@@ -54,16 +55,16 @@ export const runSchema = z.strictObject({
         .refine((x) => new Set(x).size === x.length, 'names a projection twice')
         .default([...TARGETS]),
       scaling: z.enum(['lora', 'rslora']).default('lora'),
-      seed: z.number().int().nonnegative().default(0),
+      seed: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).default(0),
       from: path.nullable().default(null),
     })
     .prefault({}),
   train: z
     .strictObject({
-      steps: z.number().int().min(1).default(100),
-      batch: z.number().int().min(1).default(8),
-      microBatch: z.number().int().min(1).default(8),
-      sequence: z.number().int().min(2).default(256),
+      steps: z.number().int().min(1).max(RUN_LIMITS.steps).default(100),
+      batch: z.number().int().min(1).max(RUN_LIMITS.batch).default(8),
+      microBatch: z.number().int().min(1).max(RUN_LIMITS.batch).default(8),
+      sequence: z.number().int().min(2).max(RUN_LIMITS.sequence).default(256),
       truncation: z.literal('right').default('right'),
       template: z.string().max(100_000).nullable().default(null),
       eos: z.boolean().default(true),

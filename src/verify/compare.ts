@@ -60,7 +60,7 @@ export function checkOrigin(st: Common): void {
 export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
   checkOrigin(st);
   same('initial state', st.sIn, stateCommitment(k, f, 'sIn', initial));
-  same('initial accumulators', st.aIn, zeroAccumulators(k, f, initial));
+  same('initial accumulators', st.aIn, zeroAccumulators(f));
 }
 
 /** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */

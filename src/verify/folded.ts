@@ -64,16 +64,14 @@ type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof Node
  * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. Throws VerificationError. (Values are
  * opened by every proof that enters the state.)
  */
-export function checkEntered(k: Kernels, f: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
+export function checkEntered(f: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
   const bad = (why: string): never => {
     throw new VerificationError('state entered', why);
   };
   const { point } = commitmentLayout(f.plan.states[0]);
   if (statePoint(st.sIn.slice(0, point), hashOf(f.plan)).some((w, i) => w !== st.sIn[point + i]))
     bad('the commitment has another point than its root prescribes');
-  const none = new BigInt64Array(f.program.axes['P']);
-  if (zeroAccumulators(k, f, { C: none, master: none, mm: none, vv: none }).some((w, i) => w !== st.aIn[i]))
-    bad('accumulators are not zero where a step begins');
+  if (zeroAccumulators(f).some((w, i) => w !== st.aIn[i])) bad('accumulators are not zero where a step begins');
 }
 
 /** Compares a statement that holds with the run. Throws VerificationError naming what differs. */
@@ -101,7 +99,7 @@ function compare(
   const initial = from === 0 && f.initial !== undefined;
   if (from === 0) checkOrigin(st);
   if (initial) checkStart(k, f, st, f.initial!);
-  else checkEntered(k, f, st);
+  else checkEntered(f, st);
   const ends = to === steps && released !== undefined;
   if (ends) checkAdapter(k, f, st, released);
   if (f.frozen) {

@@ -7,7 +7,7 @@ import { KIND_BITS } from '../recursion/fold.js';
 import { endKeyShape } from '../recursion/end.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { Facts } from '../run/facts.js';
-import { leafRanges } from '../recursion/leaves.js';
+import { leafCounts } from '../recursion/leaves.js';
 import { endPlan } from './nodes.js';
 
 /** A folded run's ledger, and what it is composed of. */
@@ -37,11 +37,11 @@ export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
   const node = nodePlan(key),
     end = endPlan(key),
     { steps } = f.manifest.config.train,
-    ranges = leafRanges(key, f, 0, steps),
-    leaves = ranges.length,
+    counts = leafCounts(key, f, steps),
+    leaves = counts.leaves.reduce((a, b) => a + b, 0),
     folds = leaves - 1,
     keyVars = node.frozenVars + KIND_BITS,
-    main = ranges.reduce((n, r) => n + (key.leaves[r.kind - 1].kind === 'update' ? 0 : r.parts.length), 0),
+    { main } = counts,
     most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
   const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options)));
   const terms: RunTerm[] = [

@@ -31,10 +31,7 @@ export function stateBefore({ s, digest, dir }: Work, step: number): { state: Ad
 
 /** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */
 export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
-  const m = k.mark(),
-    { digest } = frozenOf(k, s);
-  k.release(m);
-  return digest;
+  return k.scope(() => frozenOf(k, s).digest);
 }
 
 /**
@@ -53,8 +50,7 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
   const k = await kernels(o);
   try {
     const frozen = frozenDigestOf(k, s),
-      trees = new StateTrees(),
-      m = k.mark();
+      trees = new StateTrees();
     c.progress.start(0);
     for (let step = 0; step < steps; step++) {
       let p = orTorn(() => readProof(dir, digest, step), again);
@@ -66,8 +62,8 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
           c.progress.start(step, prediction.stepSeconds);
         }
         const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
-        p = proveStep(k, s, step, state, frozen, (phase) => c.progress.update(`prove: ${phase}`, step + done(phase), steps), trees).proof;
-        k.release(m);
+        const phase = (name: string): void => c.progress.update(`prove: ${name}`, step + done(name), steps);
+        p = k.scope(() => proveStep(k, s, step, state, frozen, phase, trees).proof);
         writeProof(dir, digest, p);
         made++;
       }

@@ -6,7 +6,7 @@ import { commitBase, openWhir, verifyWhir, whirShape } from '../pcs/index.js';
 import { proveBatched, verifyBatched } from '../sumcheck/index.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Program, TensorSpec } from '../tensor/types.js';
-import { type Digest, NativeChannel, ProverChannel, RecordingChannel, type Schedule } from '../transcript/index.js';
+import { NativeChannel, ProverChannel, RecordingChannel, type Schedule, asDigest } from '../transcript/index.js';
 
 /** Seconds of one unit of each of the counts, on this machine with these threads. */
 export interface Units {
@@ -37,14 +37,14 @@ function leastOf<T>(k: Kernels, runs: number, prepare: () => T, f: (x: T) => voi
   let best = Number.POSITIVE_INFINITY,
     spent = 0;
   for (let i = 0; i < runs || (spent < LONG_ENOUGH && i < 64); i++) {
-    const m = k.mark(),
-      x = prepare(),
-      t = performance.now();
-    f(x);
-    const took = performance.now() - t;
+    const took = k.scope(() => {
+      const x = prepare(),
+        t = performance.now();
+      f(x);
+      return performance.now() - t;
+    });
     best = Math.min(best, took);
     spent += took;
-    k.release(m);
   }
   return best / 1000;
 }
@@ -142,9 +142,7 @@ export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
     root = oracle.root;
   const verify = (ch: RecordingChannel | NativeChannel): void => {
     ch.publicWords('root', root);
-    verifyWhir(ch, shape, [
-      { roots: [root.map((x) => ch.constant(x)) as unknown as Digest], value: ch.constant(0n), weights: () => ch.constant(0n) },
-    ]);
+    verifyWhir(ch, shape, [{ roots: [asDigest(root.map((x) => ch.constant(x)))], value: ch.constant(0n), weights: () => ch.constant(0n) }]);
   };
   const rec = new RecordingChannel();
   verify(rec);

@@ -56,10 +56,10 @@ export const poseidon2Rows: MerkleHash = {
     };
   },
   merkleLevel(k, dst, src, pairs) {
-    const m = k.mark(),
-      scratch = k.alloc(128 * k.threads);
-    k.parallel('p2Level', pairs, 64, (lo, hi, t) => [dst, src, scratch + 128 * t, lo, hi]);
-    k.release(m);
+    k.scope(() => {
+      const scratch = k.alloc(128 * k.threads);
+      k.parallel('p2Level', pairs, 64, (lo, hi, t) => [dst, src, scratch + 128 * t, lo, hi]);
+    });
   },
 };
 
@@ -95,9 +95,9 @@ export const blake3Rows: MerkleHash = {
     };
   },
   merkleLevel(k, dst, src, pairs) {
-    const m = k.mark(),
-      scratch = k.alloc(512 * k.threads);
-    k.parallel('b3Level', pairs, 256, (lo, hi, t) => [dst, src, poseidon2.DOMAIN.node, scratch + 512 * t, lo, hi]);
-    k.release(m);
+    k.scope(() => {
+      const scratch = k.alloc(512 * k.threads);
+      k.parallel('b3Level', pairs, 256, (lo, hi, t) => [dst, src, poseidon2.DOMAIN.node, scratch + 512 * t, lo, hi]);
+    });
   },
 };

@@ -26,10 +26,10 @@ export function nttTwiddles(k: Kernels, log: number): number {
  */
 export function nttRows(k: Kernels, dst: number, input: NttInput, log: number, order: 'natural' | 'reversed' = 'natural'): void {
   if (input.height > 2 ** log) throw new RangeError(`${input.height} coefficients over 2^${log} points`);
-  const m = k.mark(),
-    tw = nttTwiddles(k, log),
-    { src, words, height, group = 1, signed = false } = input;
-  k.parallel('nttWords', words, 1, (lo, hi) => [dst, src, 0, group, height, signed ? 1 : 0, 0, log, tw, lo, hi]);
-  if (order === 'natural') k.parallel('bitReverse', words, 1, (lo, hi) => [dst, log, lo, hi]);
-  k.release(m);
+  const { src, words, height, group = 1, signed = false } = input;
+  k.scope(() => {
+    const tw = nttTwiddles(k, log);
+    k.parallel('nttWords', words, 1, (lo, hi) => [dst, src, 0, group, height, signed ? 1 : 0, 0, log, tw, lo, hi]);
+    if (order === 'natural') k.parallel('bitReverse', words, 1, (lo, hi) => [dst, log, lo, hi]);
+  });
 }

@@ -66,9 +66,13 @@ const BLOCK = 1 << 20;
 /** datasetRoot over datasetLeaf of all examples by the kernels: a microsecond or two for every eight tokens. */
 export function commitDataset(salt: readonly bigint[], examples: readonly LeafData[], kernels?: Kernels): bigint[] {
   const k = kernels ?? singleKernels(),
-    depth = treeDepth(examples.length),
-    m = k.mark(),
-    leaves = k.zeroed(32 * 2 ** depth);
+    depth = treeDepth(examples.length);
+  return k.scope(() => top(leavesRoot(k, salt, examples, depth), examples.length, depth));
+}
+
+/** Root of the tree over the leaves of all examples. */
+function leavesRoot(k: Kernels, salt: readonly bigint[], examples: readonly LeafData[], depth: number): bigint[] {
+  const leaves = k.zeroed(32 * 2 ** depth);
   // Rows of one length are hashed together.
   const byLength = new Map<number, number[]>();
   examples.forEach((e, i) => {
@@ -83,25 +87,25 @@ export function commitDataset(salt: readonly bigint[], examples: readonly LeafDa
   });
   for (const [words, list] of byLength)
     for (let from = 0; from < list.length; from += Math.max(1, Math.floor(BLOCK / words))) {
-      const part = list.slice(from, from + Math.max(1, Math.floor(BLOCK / words))),
-        inner = k.mark();
-      const digests = hashRows(k, DOMAIN.data, words, part.length, (j, at) => {
-        const i = part[j];
-        for (let w = 0; w < 4; w++) k.u64[at + w] = k.u64[salts / 8 + 4 * i + w];
-        const e = examples[i],
-          f = facts(e);
-        k.u64.set(f, at + 4);
-        // Words below 2^32 through their lower halves: all supported machines are little-endian, as WebAssembly is.
-        const u32 = k.u32;
-        for (let t = 0, o = 2 * (at + 4 + f.length); t < e.tokens.length; t++, o += 2) {
-          u32[o] = 2 * e.tokens[t] + e.mask[t];
-          u32[o + 1] = 0;
-        }
+      const part = list.slice(from, from + Math.max(1, Math.floor(BLOCK / words)));
+      k.scope(() => {
+        const digests = hashRows(k, DOMAIN.data, words, part.length, (j, at) => {
+          const i = part[j];
+          for (let w = 0; w < 4; w++) k.u64[at + w] = k.u64[salts / 8 + 4 * i + w];
+          const e = examples[i],
+            f = facts(e);
+          k.u64.set(f, at + 4);
+          // Words below 2^32 through their lower halves: all supported machines are little-endian, as WebAssembly is.
+          const u32 = k.u32;
+          for (let t = 0, o = 2 * (at + 4 + f.length); t < e.tokens.length; t++, o += 2) {
+            u32[o] = 2 * e.tokens[t] + e.mask[t];
+            u32[o + 1] = 0;
+          }
+        });
+        part.forEach((i, j) => {
+          for (let w = 0; w < 4; w++) k.u64[leaves / 8 + 4 * i + w] = k.u64[digests / 8 + 4 * j + w];
+        });
       });
-      part.forEach((i, j) => {
-        for (let w = 0; w < 4; w++) k.u64[leaves / 8 + 4 * i + w] = k.u64[digests / 8 + 4 * j + w];
-      });
-      k.release(inner);
     }
   let level = leaves;
   for (let n = 2 ** depth; n > 1; n /= 2) {
@@ -109,20 +113,18 @@ export function commitDataset(salt: readonly bigint[], examples: readonly LeafDa
     poseidon2Rows.merkleLevel(k, next, level, n / 2);
     level = next;
   }
-  const root = [...k.u64.slice(level / 8, level / 8 + 4)];
-  k.release(m);
-  return top(root, examples.length, depth);
+  return [...k.u64.slice(level / 8, level / 8 + 4)];
 }
 
 /** Digests of rows of equal length, filled one by one at the word index given; returns their pointer. */
 function hashRows(k: Kernels, domain: bigint, words: number, rows: number, fill: (row: number, at: number) => void): number {
-  const dst = k.alloc(32 * rows),
-    m = k.mark(),
-    src = k.alloc(8 * words * rows);
-  for (let j = 0; j < rows; j++) fill(j, src / 8 + j * words);
-  const h = poseidon2Rows.rows(k, rows, words, domain);
-  for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
-  h.finish(dst);
-  k.release(m);
+  const dst = k.alloc(32 * rows);
+  k.scope(() => {
+    const src = k.alloc(8 * words * rows);
+    for (let j = 0; j < rows; j++) fill(j, src / 8 + j * words);
+    const h = poseidon2Rows.rows(k, rows, words, domain);
+    for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
+    h.finish(dst);
+  });
   return dst;
 }

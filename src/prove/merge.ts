@@ -1,9 +1,14 @@
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { eqTableKernel } from '../lookup/eq.js';
+import { columnWeights } from '../pcs/prove-queries.js';
+import { MERGE_ROUND, claimHandles, mergeClaims, mergePreamble, mergeable } from '../recursion/merge.js';
+import { ProductSumcheck } from '../sumcheck/product.js';
+import { proveRound } from '../sumcheck/prove-round.js';
+import { quadratic } from '../sumcheck/round.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { type Plan, hashOf } from '../tensor/plan.js';
 import { type Ext, type MessageHook, ProverChannel, RecordingChannel } from '../transcript/index.js';
-import { claimHandles, mergeClaims, mergePreamble, mergeable } from '../recursion/merge.js';
 
 /** Rows into which the stack is cut: the first variables are summed over arrays of this many entries per claim, in plain arithmetic. */
 const ROWS = 7;
@@ -38,33 +43,55 @@ export function proveMerge(
   hook?: MessageHook,
 ): BigUint64Array {
   mergeable(plan, claims);
-  const start = k.mark(),
-    n = plan.frozenVars,
-    high = Math.min(ROWS, n - 1),
-    low = n - high,
-    C = 2 ** low,
-    rows = Math.ceil(cells / C);
   const ch = new ProverChannel(mergeSchedule(plan, claims, frozen).schedule, { grinder: k, hash: hashOf(plan), ...(hook ? { hook } : {}) });
-  for (const w of mergePreamble(n, frozen, claims)) ch.publicWords(w.label, w.words);
+  for (const w of mergePreamble(plan.frozenVars, frozen, claims)) ch.publicWords(w.label, w.words);
   const gamma = ch.sample('merge gamma'),
     powers: Ext[] = [E.ONE];
   while (powers.length < claims.length) powers.push(E.mul(powers[powers.length - 1], gamma));
+  k.scope(() => {
+    const high = Math.min(ROWS, plan.frozenVars - 1),
+      low = plan.frozenVars - high,
+      cut = { ptr: stack, cells, columns: 2 ** low },
+      sum = claims.reduce<Ext>((s, c, i) => E.add(s, E.mul(powers[i], c.value)), E.ZERO),
+      first = bindFirst(k, ch, cut, claims, powers, high, sum),
+      value = bindRest(k, ch, cut, claims, first, high, low);
+    ch.sendExt('merge value', [value]);
+  });
+  return ch.words();
+}
 
-  // First variables: per claim eq over rows, and the stack's rows summed against eq of the low variables.
-  const eqLow = (z: readonly Ext[]): number => {
-    const d = k.alloc(24 * (C + 1));
-    k.exports['eqTrunc'](d, k.exts(z), z.length, C, k.alloc(64));
-    return d;
-  };
+/** A stack of signed words as rows of so many columns. */
+interface Cut {
+  readonly ptr: number;
+  readonly cells: number;
+  readonly columns: number;
+}
+
+/** What the first variables leave: the challenges, the claim, and for every claim its power times eq of its point there. */
+interface First {
+  readonly r: readonly Ext[];
+  readonly claim: Ext;
+  readonly weights: readonly Ext[];
+}
+
+/** Rounds of the first variables: per claim eq over rows, and the stack's rows summed against eq of the low variables. */
+function bindFirst(
+  k: Kernels,
+  ch: ProverChannel,
+  cut: Cut,
+  claims: readonly DetachedClaim[],
+  powers: readonly Ext[],
+  high: number,
+  sum: Ext,
+): First {
   const sides = claims.map((c) => {
-    const m = k.mark(),
-      f = rowSums(k, stack, cells, C, rows, eqLow(c.point.slice(high))),
-      w = eqRows(c.point.slice(0, high));
+    const f = k.scope(() => rowSums(k, cut, eqTableKernel(k, c.point.slice(high), cut.columns))),
+      w = columnWeights(c.point.slice(0, high));
     while (f.length < w.length) f.push(E.ZERO);
-    k.release(m);
     return { f, w };
   });
   const r: Ext[] = [];
+  let claim = sum;
   for (let v = high; v > 0; v--) {
     const half = 2 ** (v - 1);
     let s0: Ext = E.ZERO,
@@ -79,62 +106,45 @@ export function proveMerge(
       s0 = E.add(s0, E.mul(powers[c], a));
       s2 = E.add(s2, E.mul(powers[c], b));
     });
-    ch.sendExt('merge sumcheck', [s0, s2]);
-    const x = ch.sample('merge r');
-    r.push(x);
+    const round = proveRound(ch, MERGE_ROUND, quadratic(), claim, [s0, s2]);
+    r.push(round.r);
+    claim = round.claim;
     for (const { f, w } of sides)
       for (const a of [f, w]) {
-        for (let i = 0; i < half; i++) a[i] = E.add(a[i], E.mul(x, E.sub(a[i + half], a[i])));
+        for (let i = 0; i < half; i++) a[i] = E.add(a[i], E.mul(round.r, E.sub(a[i + half], a[i])));
         a.length = half;
       }
   }
-  // The others: the stack bound at r, and W restricted to it.
-  const f = k.zeroed(24 * C);
-  bindRows(k, f, stack, cells, C, eqRows(r));
-  const w = k.zeroed(24 * C);
-  claims.forEach((c, i) => {
-    const m = k.mark(),
-      t = eqLow(c.point.slice(high)),
-      by = k.exts([E.mul(powers[i], sides[i].w[0])]);
-    k.parallel('addOuterCells', C, 4096, (lo, hi) => [w, by, t, lo, hi]);
-    k.release(m);
-  });
-  const out = k.alloc(64 * k.threads),
-    at = k.alloc(24);
-  for (let v = low; v > 0; v--) {
-    const half = 2 ** (v - 1);
-    k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', half, 1024, (lo, hi, t) => [out + 64 * t, f, 0, w, half, half, lo, hi]);
-    let s0: Ext = E.ZERO,
-      s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) {
-      s0 = E.add(s0, k.readExt(out + 64 * t));
-      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
-    }
-    ch.sendExt('merge sumcheck', [s0, s2]);
-    k.writeExt(at, ch.sample('merge r'));
-    k.parallel('foldHalves', half, 1024, (lo, hi) => [f, f, 0, half, half, at, lo, hi]);
-    k.parallel('foldHalves', half, 1024, (lo, hi) => [w, w, 0, half, half, at, lo, hi]);
-  }
-  ch.sendExt('merge value', [k.readExt(f)]);
-  k.release(start);
-  return ch.words();
+  return { r, claim, weights: sides.map(({ w }, i) => E.mul(powers[i], w[0])) };
 }
 
-/** eq(z, i) for all i, first variable most significant. */
-function eqRows(z: readonly Ext[]): Ext[] {
-  let out: Ext[] = [E.ONE];
-  for (const x of z)
-    out = out.flatMap((v) => {
-      const hi = E.mul(v, x);
-      return [E.sub(v, hi), hi];
-    });
-  return out;
+/** Rounds of the other variables: the stack bound at the first challenges, and the joint weights restricted to them. Returns the stack's value. */
+function bindRest(k: Kernels, ch: ProverChannel, cut: Cut, claims: readonly DetachedClaim[], first: First, high: number, low: number): Ext {
+  const length = cut.columns,
+    f = k.zeroed(24 * length),
+    w = k.zeroed(24 * length);
+  k.scope(() => bindRows(k, f, cut, columnWeights(first.r)));
+  claims.forEach((c, i) =>
+    k.scope(() => {
+      const t = eqTableKernel(k, c.point.slice(high), length),
+        by = k.exts([first.weights[i]]);
+      k.parallel('addOuterCells', length, 4096, (lo, hi) => [w, by, t, lo, hi]);
+    }),
+  );
+  const sum = new ProductSumcheck(k, { length, ptr: f, ext: true }, { length, ptr: w }, low);
+  let { claim } = first;
+  for (let v = 0; v < low; v++) {
+    const round = proveRound(ch, MERGE_ROUND, quadratic(), claim, sum.message());
+    claim = round.claim;
+    sum.bind(round.r);
+  }
+  return k.readExt(sum.near().f);
 }
 
 /** sum_lo f[row C + lo] e[lo] of every row; the last row may be short. */
-function rowSums(k: Kernels, f: number, cells: number, C: number, rows: number, e: number): Ext[] {
-  const dst = k.zeroed(24 * rows),
+function rowSums(k: Kernels, { ptr: f, cells, columns: C }: Cut, e: number): Ext[] {
+  const rows = Math.ceil(cells / C),
+    dst = k.zeroed(24 * rows),
     desc = k.alloc(64),
     idx = k.alloc(64 * k.threads),
     full = Math.floor(cells / C);
@@ -145,7 +155,7 @@ function rowSums(k: Kernels, f: number, cells: number, C: number, rows: number, 
 }
 
 /** dst[lo] += sum_row e[row] f[row C + lo]. */
-function bindRows(k: Kernels, dst: number, f: number, cells: number, C: number, e: readonly Ext[]): void {
+function bindRows(k: Kernels, dst: number, { ptr: f, cells, columns: C }: Cut, e: readonly Ext[]): void {
   const w = k.exts(e),
     desc = k.alloc(64),
     idx = k.alloc(64 * k.threads),

@@ -17,7 +17,7 @@ import { endCircuit, endKeyShape } from '../recursion/end.js';
 import { foldCircuit, keyWords } from '../recursion/fold.js';
 import type { RecursionKeys } from '../recursion/keys.js';
 import { type Before, leafCircuit } from '../recursion/leaf.js';
-import { type EndStatement, type NodeStatement, decode, endLayout, layout } from '../recursion/statement.js';
+import { type EndStatement, decode, endLayout, layout } from '../recursion/statement.js';
 import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
 
@@ -59,12 +59,11 @@ function prove(
 }
 
 function withStack<T>(k: Kernels, words: BigInt64Array, f: (ptr: number) => T): T {
-  const m = k.mark(),
-    at = k.alloc(8 * words.length);
-  k.i64.set(words, at / 8);
-  const out = f(at);
-  k.release(m);
-  return out;
+  return k.scope(() => {
+    const at = k.alloc(8 * words.length);
+    k.i64.set(words, at / 8);
+    return f(at);
+  });
 }
 
 const merge = (
@@ -84,7 +83,7 @@ function node(
   run: (ch: CircuitChannel) => void,
 ): NodeProof {
   const { proof, words } = prove(k, c.plan, c.circuits[kind], keyWords(keys.root, BigInt(kind), 0n), o, run);
-  return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) as unknown as NodeStatement };
+  return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) };
 }
 
 /** Proves leaf `kind` (1, 2, 3: the class's leaves in order) from its program proofs. Throws Error naming the first check that fails. */
@@ -155,12 +154,8 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
   } finally {
     ch.close();
   }
-  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T): T => {
-    const m = k.mark(),
-      out = f(commitStack(k, shape, words));
-    k.release(m);
-    return out;
-  };
+  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T): T =>
+    k.scope(() => f(commitStack(k, shape, words)));
   o.onPhase?.('settle');
   const openColumns = opened(keyShape, keys.stack, (s) => proveSettled(k, s, columns)),
     { root, openBase } = opened(baseShape, base.words, (s) => ({
@@ -171,7 +166,7 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
     endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
   );
   o.onPhase?.('columns');
-  const statement = decode(words, endLayout()) as unknown as EndStatement,
+  const statement: EndStatement = decode(words, endLayout()),
     own = new NativeChannel(k, proof);
   let claim: DetachedClaim;
   try {

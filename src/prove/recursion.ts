@@ -16,11 +16,10 @@ import type { LeafRange, Recursion } from './range.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */
 export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): Stack {
-  const m = k.mark(),
-    fz = frozenOf(k, s),
-    base = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
-  k.release(m);
-  return base;
+  return k.scope(() => {
+    const fz = frozenOf(k, s);
+    return { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
+  });
 }
 
 /** What folding takes: circuits and the base. */

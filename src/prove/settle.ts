@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
+import { eqTableKernel } from '../lookup/eq.js';
 import { openWhir } from '../pcs/index.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { ProverChannel } from '../transcript/index.js';
@@ -9,16 +10,15 @@ import type { Settled } from '../recursion/commit.js';
 
 /** Proves a claim on a committed stack (relation: verify.ts). */
 export function proveSettled(k: Kernels, s: Settled, claim: Pick<DetachedClaim, 'point' | 'value'>): BigUint64Array {
-  const m = k.mark(),
-    { cells } = settleMatrix(s.shape),
+  const { cells } = settleMatrix(s.shape),
     ch = new ProverChannel(settleSchedule(s.shape).schedule, { grinder: k });
   const words = [...claim.point, claim.value].flatMap((x) => [...x]);
   for (const w of settlePreamble(s.shape, (x) => x, s.oracle.root, words)) ch.publicWords(w.label, w.words);
-  const weights = k.alloc(24 * (cells + 1));
-  k.exports['eqTrunc'](weights, k.exts(claim.point), claim.point.length, cells, k.alloc(64));
-  openWhir(k, ch, s.shape, [
-    { oracles: [s.oracle], f: { length: cells, ptr: s.ptr }, w: { length: cells, ptr: weights }, value: claim.value },
-  ]);
-  k.release(m);
+  k.scope(() => {
+    const weights = eqTableKernel(k, claim.point, cells);
+    openWhir(k, ch, s.shape, [
+      { oracles: [s.oracle], f: { length: cells, ptr: s.ptr }, w: { length: cells, ptr: weights }, value: claim.value },
+    ]);
+  });
   return ch.words();
 }

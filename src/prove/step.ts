@@ -28,18 +28,15 @@ export function runStep(
     after: AdapterState | undefined;
   const losses: bigint[] = [];
   const go = (kind: ProofPart['kind'], program: Program, plan: Plan, publics: ReturnType<typeof batchInputs>): void => {
-    const m = k.mark(),
-      r = new IntegerReading(
-        k,
-        program,
-        stepInputs(program, s.frozen, state, publics, s.rows[step], b.targets, config.train.clip, step, acc),
-      );
-    r.run();
-    if (kind !== 'update') losses.push(r.read('loss')[0]);
-    each?.(kind, plan, r);
-    if (kind === 'micro') acc = r.read('acc2');
-    else after = stateAfter(r);
-    k.release(m);
+    k.scope(() => {
+      const inputs = stepInputs(program, s.frozen, state, publics, s.rows[step], b.targets, config.train.clip, step, acc),
+        r = new IntegerReading(k, program, inputs);
+      r.run();
+      if (kind !== 'update') losses.push(r.read('loss')[0]);
+      each?.(kind, plan, r);
+      if (kind === 'micro') acc = r.read('acc2');
+      else after = stateAfter(r);
+    });
   };
   try {
     for (const mb of b.micro) go(s.update ? 'micro' : 'step', s.program, s.plan, batchInputs(mb, rows, config.train.sequence));

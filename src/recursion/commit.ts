@@ -20,8 +20,5 @@ export function commitStack(k: Kernels, shape: WhirShape, words: BigInt64Array):
 
 /** Root of a stack, without keeping anything. */
 export function stackRoot(k: Kernels, shape: WhirShape, words: BigInt64Array): bigint[] {
-  const m = k.mark(),
-    { root } = commitStack(k, shape, words).oracle;
-  k.release(m);
-  return root;
+  return k.scope(() => commitStack(k, shape, words).oracle.root);
 }

@@ -5,7 +5,7 @@ import { mergeClaims } from './merge.js';
 import { settleShape } from './settle-shape.js';
 import { verifySettled } from './settle.js';
 import { type ChildShape, verifyChild, type NodeWires } from './fold.js';
-import { type NodeStatement, endLayout, layout } from './statement.js';
+import { type NodeStatement, endLayout, layout, recordOf } from './statement.js';
 import { hints, publish, unflat } from './wires.js';
 
 /*
@@ -33,9 +33,8 @@ export interface EndInput {
 }
 
 export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): void {
-  const w = Object.fromEntries(
-    [...layout(s.baseVars, s.keyVars)].map(([f, n]) => [f, hints(ch, n, given?.node.statement[f])]),
-  ) as unknown as NodeWires;
+  const sizes = layout(s.baseVars, s.keyVars),
+    w: NodeWires = recordOf(sizes.keys(), (f) => hints(ch, sizes.get(f)!, given?.node.statement[f]));
   const own = verifyChild(ch, s, w, given?.node.proof),
     root = hints(ch, 4, given?.root);
   ch.open(given?.merge);

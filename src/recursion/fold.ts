@@ -3,7 +3,7 @@ import type { Plan } from '../tensor/plan.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
-import { ENTER, type Field, LEAVE, type NodeStatement, SHARED, layout } from './statement.js';
+import { ENTER, type Field, LEAVE, type NodeStatement, SHARED, layout, recordOf } from './statement.js';
 import { type Claim, flat, hints, publish, unflat } from './wires.js';
 
 /*
@@ -62,8 +62,7 @@ export function foldCircuit(ch: CircuitChannel, s: ChildShape, given?: FoldInput
   const sizes = layout(s.baseVars, s.keyVars),
     [L, R] = given?.children.map((c) => c.statement) ?? [],
     all = [...sizes.keys()];
-  const own = (list: readonly Field[], st?: NodeStatement): NodeWires =>
-    Object.fromEntries(list.map((f) => [f, hints(ch, sizes.get(f)!, st?.[f])])) as unknown as NodeWires;
+  const own = (list: readonly Field[], st?: NodeStatement): NodeWires => recordOf(list, (f) => hints(ch, sizes.get(f)!, st?.[f]));
   const left = own(all, L),
     same = Object.fromEntries([...SHARED.map((f) => [f, left[f]] as const), ...ENTER.map((f, i) => [f, left[LEAVE[i]]] as const)]),
     right = {

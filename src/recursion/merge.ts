@@ -1,4 +1,5 @@
 import { eqEval } from '../poly/eq.js';
+import { quadratic, verifyRound } from '../sumcheck/round.js';
 import { DeferredClaim, type DetachedClaim } from '../tensor/deferred.js';
 import type { Plan } from '../tensor/plan.js';
 import { type Channel, type Elem, VerificationError } from '../transcript/arith.js';
@@ -9,6 +10,9 @@ import { type Channel, type Elem, VerificationError } from '../transcript/arith.
  * and a sumcheck of n rounds, first variable first, leaves W(r) f(r). The prover sends f(r) = v; the verifier computes W(r) itself and
  * returns f(r) = v, still to be settled. A false claim survives with probability at most k/|E| + 2 n/|E|.
  */
+
+/** Labels of a round. */
+export const MERGE_ROUND = { message: 'merge sumcheck', challenge: 'merge r' };
 
 /** Version of merge proofs. */
 export const MERGE_VERSION = 1;
@@ -71,10 +75,9 @@ export function mergeClaims(
   });
   const r: Elem[] = [];
   for (let k = 0; k < vars; k++) {
-    const [s0, s2] = ch.read('merge sumcheck', 2),
-      x = ch.sample('merge r');
-    r.push(x);
-    now = ch.mulAdd(x, ch.mulAdd(x, s2, ch.sub(ch.sub(now, ch.add(s0, s0)), s2)), s0);
+    const round = verifyRound(ch, MERGE_ROUND, quadratic(), now);
+    r.push(round.r);
+    now = round.claim;
   }
   const [value] = ch.read('merge value', 1);
   let weight = ch.constant(0n);

@@ -22,12 +22,12 @@ export const flat = (c: RecursionClass, n: NodeProof): Proven => ({ statement: e
 
 /** A node as it lies in a file. Throws VerificationError where its statement is too short or too long. */
 export const nodeOf = (c: RecursionClass, n: Proven): NodeProof => ({
-  statement: decode(n.statement, nodeLayout(c)) as unknown as NodeStatement,
+  statement: decode(n.statement, nodeLayout(c)),
   proof: n.proof,
 });
 
 export const endProofOf = (x: Ended): EndProof => ({
-  statement: decode(x.statement, endLayout()) as unknown as EndProof['statement'],
+  statement: decode(x.statement, endLayout()),
   proof: x.proof,
   opening: x.opening,
 });

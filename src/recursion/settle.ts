@@ -1,6 +1,6 @@
 import { type WhirShape, verifyWhir } from '../pcs/index.js';
 import { eqEval, eqLess } from '../poly/eq.js';
-import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import { type Channel, type Elem, asDigest } from '../transcript/arith.js';
 import { settleMatrix } from './settle-shape.js';
 
 /*
@@ -44,7 +44,7 @@ export function verifySettled(
   const { used, logColumns: c } = settleMatrix(shape);
   verifyWhir(ch, shape, [
     {
-      roots: [root as unknown as Digest],
+      roots: [asDigest(root)],
       value: claim.value,
       weights: (pt) => ch.mul(eqLess(ch, claim.point.slice(0, c), pt.slice(0, c), used), eqEval(ch, claim.point.slice(c), pt.slice(c))),
     },

@@ -85,17 +85,23 @@ export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, nu
 /** The same of the end node. */
 export const endLayout = (): ReadonlyMap<EndField, number> => new Map<EndField, number>([...COMMON, ['root', 4]]);
 
+/** A record with these keys, made in their order. */
+export function recordOf<F extends string, T>(keys: Iterable<F>, of: (key: F) => T): Record<F, T> {
+  const out: Partial<Record<F, T>> = {};
+  for (const f of keys) out[f] = of(f);
+  return out as Record<F, T>;
+}
+
 /** Splits the public words of a proof by a layout. Throws VerificationError where there are more or fewer: surplus words would be nobody's. */
 export function decode<F extends string>(words: readonly bigint[], sizes: ReadonlyMap<F, number>): Record<F, readonly bigint[]> {
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
   if (words.length !== total) throw new VerificationError('statement', `${words.length} words, the circuit has ${total}`);
   let at = 0;
-  return Object.fromEntries(
-    [...sizes].map(([f, n]) => {
-      at += n;
-      return [f, words.slice(at - n, at)];
-    }),
-  ) as unknown as Record<F, readonly bigint[]>;
+  return recordOf(sizes.keys(), (f) => {
+    const from = at;
+    at += sizes.get(f)!;
+    return words.slice(from, at);
+  });
 }
 
 /** Words of a hostile statement, in order. Throws VerificationError where a field is not so many canonical words. */

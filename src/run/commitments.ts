@@ -21,18 +21,18 @@ export const meanLoss = (s: Setup, step: number, sum: bigint): number =>
 /** Digest and stack of the frozen integers, weights and tables. */
 export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): { digest: bigint[]; ptr: number; cells: number } {
   const cells = s.plan.layouts.get('frozen')!.cells,
-    ptr = k.zeroed(8 * cells),
-    m = k.mark(),
-    at = new Map<string, number>();
-  const put = (name: string, v: BigInt64Array): void => {
-    const p = k.alloc(8 * v.length);
-    k.i64.set(v, p / 8);
-    at.set(name, p);
-  };
-  for (const [n, v] of s.frozen) put(n, v);
-  for (const t of s.program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
-  fillStack(k, s.plan, 'frozen', ptr, (n) => at.get(n)!);
-  k.release(m);
+    ptr = k.zeroed(8 * cells);
+  k.scope(() => {
+    const at = new Map<string, number>();
+    const put = (name: string, v: BigInt64Array): void => {
+      const p = k.alloc(8 * v.length);
+      k.i64.set(v, p / 8);
+      at.set(name, p);
+    };
+    for (const [n, v] of s.frozen) put(n, v);
+    for (const t of s.program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
+    fillStack(k, s.plan, 'frozen', ptr, (n) => at.get(n)!);
+  });
   return { digest: frozenDigest(k.i64.slice(ptr / 8, ptr / 8 + cells)), ptr, cells };
 }
 
@@ -66,18 +66,14 @@ function stackOf(k: Kernels, plan: Plan, name: 'sIn' | 'aIn', values: ReadonlyMa
 /** Commitment to a state computed from its tensors: what a verifier does for the initial one. */
 export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
   const { plan } = s,
-    m = k.mark(),
-    { tree, stack } = stackOf(
-      k,
-      plan,
-      name,
+    values =
       name === 'aIn'
         ? new Map([['acc', new BigInt64Array(state.C.length)]])
-        : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]),
-    ),
-    words = commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
-  k.release(m);
-  return words;
+        : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]);
+  return k.scope(() => {
+    const { tree, stack } = stackOf(k, plan, name, values);
+    return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
+  });
 }
 
 /**
@@ -88,16 +84,17 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
   const cells = s.program.axes['P'];
   if (released.length !== cells) throw new VerificationError('released adapter', `${released.length} values instead of ${cells}`);
   const { plan } = s,
-    m = k.mark(),
     g = stateGroup(plan)!,
-    { tree, stack } = stackOf(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+    tree = plan.states.findIndex((t) => t.name === 'sIn'),
     at = plan.states[tree].classes.indexOf('cIn'),
-    part = g.trees[tree].parts[at],
     { point, value } = commitmentLayout(plan.states[tree]),
-    digest = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
-    z = statePoint([...left.slice(0, 4), ...digest], hashOf(plan)),
-    own = partValue(k, g, stack, part, z);
-  k.release(m);
+    { digest, z, own } = k.scope(() => {
+      const { stack } = stackOf(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+        part = g.trees[tree].parts[at],
+        its = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
+        z = statePoint([...left.slice(0, 4), ...its], hashOf(plan));
+      return { digest: its, z, own: partValue(k, g, stack, part, z) };
+    });
   const same = (what: string, from: number, words: readonly bigint[]): void => {
     if (words.some((w, i) => w !== left[from + i]))
       throw new VerificationError('released adapter', `${what} is not that of the last state of the run`);

@@ -55,22 +55,20 @@ class Poseidon2Sponge implements Sponge {
   }
   search(g: Kernels, bits: number): bigint {
     this.#f['spongeFlush'](this.#sp);
-    const m = g.mark(),
-      state = g.alloc(96),
-      out = g.zeroed(64 * g.threads);
-    g.u64.set(this.k.u64.subarray(this.#sp / 8, this.#sp / 8 + 12), state / 8);
-    for (let from = 0; from < NO_NONCE; from += BATCH * g.threads) {
-      const base = from;
-      g.parallel('p2GrindTo', g.threads, 1, (lo, hi, t) => [state, 0, out + 64 * t, bits, base + lo * BATCH, base + hi * BATCH]);
-      for (let t = 0; t < g.threads; t++) {
-        const n = g.u32[(out + 64 * t) / 4];
-        if (n) {
-          g.release(m);
-          return BigInt(n - 1);
+    return g.scope(() => {
+      const state = g.alloc(96),
+        out = g.zeroed(64 * g.threads);
+      g.u64.set(this.k.u64.subarray(this.#sp / 8, this.#sp / 8 + 12), state / 8);
+      for (let from = 0; from < NO_NONCE; from += BATCH * g.threads) {
+        const base = from;
+        g.parallel('p2GrindTo', g.threads, 1, (lo, hi, t) => [state, 0, out + 64 * t, bits, base + lo * BATCH, base + hi * BATCH]);
+        for (let t = 0; t < g.threads; t++) {
+          const n = g.u32[(out + 64 * t) / 4];
+          if (n) return BigInt(n - 1);
         }
       }
-    }
-    throw new Error('no nonce found');
+      throw new Error('no nonce found');
+    });
   }
 }
 
@@ -117,23 +115,20 @@ class Blake3Sponge implements Sponge {
   }
   search(g: Kernels, bits: number): bigint {
     this.#flush();
-    const m = g.mark(),
-      n = BATCH,
-      src = g.zeroed(64 * n),
-      dst = g.alloc(32 * n),
-      scratch = g.alloc(512 * g.threads),
-      mask = (1n << BigInt(bits)) - 1n;
-    for (let j = 0; j < n; j++) g.u64.set(this.#state, src / 8 + 8 * j);
-    for (let from = 0; from < NO_NONCE; from += n) {
-      for (let j = 0; j < n; j++) g.u64[src / 8 + 8 * j + 4] = BigInt(from + j);
-      g.parallel('b3Level', n, 256, (lo, hi, t) => [dst, src, DOMAIN.work, scratch + 512 * t, lo, hi]);
-      for (let j = 0; j < n; j++)
-        if ((g.u64[dst / 8 + 4 * j] & mask) === 0n) {
-          g.release(m);
-          return BigInt(from + j);
-        }
-    }
-    throw new Error('no nonce found');
+    return g.scope(() => {
+      const n = BATCH,
+        src = g.zeroed(64 * n),
+        dst = g.alloc(32 * n),
+        scratch = g.alloc(512 * g.threads),
+        mask = (1n << BigInt(bits)) - 1n;
+      for (let j = 0; j < n; j++) g.u64.set(this.#state, src / 8 + 8 * j);
+      for (let from = 0; from < NO_NONCE; from += n) {
+        for (let j = 0; j < n; j++) g.u64[src / 8 + 8 * j + 4] = BigInt(from + j);
+        g.parallel('b3Level', n, 256, (lo, hi, t) => [dst, src, DOMAIN.work, scratch + 512 * t, lo, hi]);
+        for (let j = 0; j < n; j++) if ((g.u64[dst / 8 + 4 * j] & mask) === 0n) return BigInt(from + j);
+      }
+      throw new Error('no nonce found');
+    });
   }
 }
 

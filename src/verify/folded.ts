@@ -103,14 +103,12 @@ function compare(
   const ends = to === steps && released !== undefined;
   if (ends) checkAdapter(k, f, st, released);
   if (f.frozen) {
-    const m = k.mark();
-    try {
-      const fz = frozenOf(k, { ...f, frozen: f.frozen });
+    const { frozen } = f;
+    k.scope(() => {
+      const fz = frozenOf(k, { ...f, frozen });
       checkBase(k, f, st, fz);
       settle?.(fz);
-    } finally {
-      k.release(m);
-    }
+    });
   }
   const about = st.root && baseCommitment(f.manifest.base, st.program, st.root);
   if (about !== undefined && root !== undefined && about !== root)

@@ -6,7 +6,7 @@ import { type Plan, makePlan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
 import type { Statement } from '../tensor/statement.js';
 import { verifyProgram } from '../tensor/verify.js';
-import { type Ext, NativeChannel, VerificationError } from '../transcript/index.js';
+import { NativeChannel, VerificationError, asExt } from '../transcript/index.js';
 import { scheduleWords } from '../transcript/schedule.js';
 import { settleSchedule } from '../recursion/settle-schedule.js';
 import { verifySettled } from '../recursion/settle.js';
@@ -41,7 +41,7 @@ export const endPublics = (plan: Plan, s: EndStatement, root: readonly bigint[])
 
 /** A claim's words as elements. */
 export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
-  const all = Array.from({ length: words.length / 3 }, (_, k) => words.slice(3 * k, 3 * k + 3) as unknown as Ext);
+  const all = Array.from({ length: words.length / 3 }, (_, k) => asExt(words, 3 * k));
   return new DetachedClaim(plan, all.slice(0, -1), all[all.length - 1]);
 }
 
@@ -67,16 +67,15 @@ export function verifyNode(k: Kernels, c: RecursionClass, node: NodeProof): Deta
 
 /** Checks claims on a stack by direct evaluation. */
 export function settleNative(k: Kernels, stack: BigInt64Array, claims: readonly DetachedClaim[], check: string, why: string): void {
-  const m = k.mark(),
-    at = k.alloc(8 * stack.length);
-  k.i64.set(stack, at / 8);
   try {
-    settleFrozen(k, at, stack.length, claims);
+    k.scope(() => {
+      const at = k.alloc(8 * stack.length);
+      k.i64.set(stack, at / 8);
+      settleFrozen(k, at, stack.length, claims);
+    });
   } catch (e) {
     if (e instanceof VerificationError) throw new VerificationError(check, why);
     throw e;
-  } finally {
-    k.release(m);
   }
 }
 

@@ -43,28 +43,28 @@ export class Permutation {
   /** Values of the round functions mod the radix that they move, all by the kernels. */
   #all(k: Kernels): void {
     const { a, b, rounds } = this.shape,
-      m = k.mark(),
-      count = Math.ceil(rounds / 2) * b + Math.floor(rounds / 2) * a,
-      src = k.alloc(48 * count),
-      dst = k.alloc(32 * count);
-    let at = src / 8;
-    for (let t = 0; t < rounds; t++)
-      for (let x = 0; x < (t % 2 ? a : b); x++, at += 6) {
-        for (let w = 0; w < 4; w++) k.u64[at + w] = this.key[w];
-        k.u64[at + 4] = BigInt(t);
-        k.u64[at + 5] = BigInt(x);
+      count = Math.ceil(rounds / 2) * b + Math.floor(rounds / 2) * a;
+    k.scope(() => {
+      const src = k.alloc(48 * count),
+        dst = k.alloc(32 * count);
+      let at = src / 8;
+      for (let t = 0; t < rounds; t++)
+        for (let x = 0; x < (t % 2 ? a : b); x++, at += 6) {
+          for (let w = 0; w < 4; w++) k.u64[at + w] = this.key[w];
+          k.u64[at + 4] = BigInt(t);
+          k.u64[at + 5] = BigInt(x);
+        }
+      const h = poseidon2Rows.rows(k, count, 6, DOMAIN.sampler);
+      h.absorb(src, 6, 8, 48);
+      h.finish(dst);
+      at = dst / 8;
+      for (let t = 0; t < rounds; t++) {
+        const moved = new Float64Array(t % 2 ? a : b),
+          mod = BigInt(t % 2 ? b : a);
+        for (let x = 0; x < moved.length; x++, at += 4) moved[x] = Number((k.u64[at] & LOW) % mod);
+        this.#moved[t] = moved;
       }
-    const h = poseidon2Rows.rows(k, count, 6, DOMAIN.sampler);
-    h.absorb(src, 6, 8, 48);
-    h.finish(dst);
-    at = dst / 8;
-    for (let t = 0; t < rounds; t++) {
-      const moved = new Float64Array(t % 2 ? a : b),
-        mod = BigInt(t % 2 ? b : a);
-      for (let x = 0; x < moved.length; x++, at += 4) moved[x] = Number((k.u64[at] & LOW) % mod);
-      this.#moved[t] = moved;
-    }
-    k.release(m);
+    });
   }
 
   #round(t: number, x: number): number {

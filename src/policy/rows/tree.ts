@@ -83,34 +83,34 @@ export class RowTree {
       n = facts.length,
       first = this.#contents;
     if (n === 0) return;
-    const m = k.mark(),
-      // Numbers below 2^32 go through the lower halves of words that are zero.
-      salts = this.#hash(DOMAIN.salt, 5, n, (u64, u32, at, j) => {
-        for (let w = 0; w < 4; w++) u64[at + w] = this.secret[w];
-        u32[2 * at + 8] = first + j;
-        u32[2 * at + 9] = 0;
-      }),
-      contents = this.#hash(DOMAIN.content, this.#words, n, (u64, _, at, j) => {
-        u64.set(words.subarray(j * this.#words, (j + 1) * this.#words), at);
-        u64.copyWithin(at, salts / 8 + 4 * j, salts / 8 + 4 * j + 4);
-      }),
-      rows = this.#hash(DOMAIN.row, 8, n, (u64, u32, at, j) => {
-        u64.copyWithin(at, contents / 8 + 4 * j, contents / 8 + 4 * j + 4);
-        const f = facts[j],
-          o = 2 * at + 8;
-        u32.fill(0, o, o + 8);
-        u32[o] = f.class;
-        u32[o + 2] = f.targets;
-        u32[o + 4] = f.length;
-        u32[o + 6] = ROW_VERSION;
-      });
-    if (4 * this.#count > this.#digests.length) {
-      const larger = new BigUint64Array(Math.max(4 * this.#count, 2 * this.#digests.length));
-      larger.set(this.#digests);
-      this.#digests = larger;
-    }
-    this.#digests.set(k.u64.subarray(rows / 8, rows / 8 + 4 * n), 4 * first);
-    k.release(m);
+    k.scope(() => {
+      const // Numbers below 2^32 go through the lower halves of words that are zero.
+        salts = this.#hash(DOMAIN.salt, 5, n, (u64, u32, at, j) => {
+          for (let w = 0; w < 4; w++) u64[at + w] = this.secret[w];
+          u32[2 * at + 8] = first + j;
+          u32[2 * at + 9] = 0;
+        }),
+        contents = this.#hash(DOMAIN.content, this.#words, n, (u64, _, at, j) => {
+          u64.set(words.subarray(j * this.#words, (j + 1) * this.#words), at);
+          u64.copyWithin(at, salts / 8 + 4 * j, salts / 8 + 4 * j + 4);
+        }),
+        rows = this.#hash(DOMAIN.row, 8, n, (u64, u32, at, j) => {
+          u64.copyWithin(at, contents / 8 + 4 * j, contents / 8 + 4 * j + 4);
+          const f = facts[j],
+            o = 2 * at + 8;
+          u32.fill(0, o, o + 8);
+          u32[o] = f.class;
+          u32[o + 2] = f.targets;
+          u32[o + 4] = f.length;
+          u32[o + 6] = ROW_VERSION;
+        });
+      if (4 * this.#count > this.#digests.length) {
+        const larger = new BigUint64Array(Math.max(4 * this.#count, 2 * this.#digests.length));
+        larger.set(this.#digests);
+        this.#digests = larger;
+      }
+      this.#digests.set(k.u64.subarray(rows / 8, rows / 8 + 4 * n), 4 * first);
+    });
     this.#contents = this.#count;
     facts.length = 0;
   }
@@ -118,15 +118,15 @@ export class RowTree {
   /** Digests of n rows of so many words; pointer to them. */
   #hash(domain: bigint, words: number, n: number, fill: Fill): number {
     const k = this.kernels,
-      dst = k.alloc(32 * n),
-      m = k.mark(),
-      src = k.alloc(8 * words * n);
-    const { u64, u32 } = k;
-    for (let j = 0; j < n; j++) fill(u64, u32, src / 8 + words * j, j);
-    const h = poseidon2Rows.rows(k, n, words, domain);
-    for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
-    h.finish(dst);
-    k.release(m);
+      dst = k.alloc(32 * n);
+    k.scope(() => {
+      const src = k.alloc(8 * words * n),
+        { u64, u32 } = k;
+      for (let j = 0; j < n; j++) fill(u64, u32, src / 8 + words * j, j);
+      const h = poseidon2Rows.rows(k, n, words, domain);
+      for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
+      h.finish(dst);
+    });
     return dst;
   }
 
@@ -144,15 +144,15 @@ export class RowTree {
         up = new BigUint64Array(4 * nodes);
       for (let from = 0; from < nodes; from += pairs) {
         const n = Math.min(pairs, nodes - from),
-          m = k.mark(),
-          src = k.alloc(64 * n),
-          dst = k.alloc(32 * n),
           part = level.subarray(8 * from, 8 * (from + n));
-        k.u64.set(part, src / 8);
-        if (part.length < 8 * n) k.u64.set([...emptyNode(d)], src / 8 + part.length);
-        poseidon2Rows.merkleLevel(k, dst, src, n);
-        up.set(k.u64.subarray(dst / 8, dst / 8 + 4 * n), 4 * from);
-        k.release(m);
+        k.scope(() => {
+          const src = k.alloc(64 * n),
+            dst = k.alloc(32 * n);
+          k.u64.set(part, src / 8);
+          if (part.length < 8 * n) k.u64.set([...emptyNode(d)], src / 8 + part.length);
+          poseidon2Rows.merkleLevel(k, dst, src, n);
+          up.set(k.u64.subarray(dst / 8, dst / 8 + 4 * n), 4 * from);
+        });
       }
       levels.push(up);
     }

@@ -47,9 +47,11 @@ export function settleFrozen(k: Kernels, stack: number, cells: number, claims: r
 }
 
 /** Extension of a stack of signed words at a point (most significant variable first). */
-export function evaluateStack(k: Kernels, stack: number, cells: number, point: readonly Ext[]): Ext {
-  const m = k.mark(),
-    half = Math.floor(point.length / 2),
+export const evaluateStack = (k: Kernels, stack: number, cells: number, point: readonly Ext[]): Ext =>
+  k.scope(() => sumOfCells(k, stack, cells, point));
+
+function sumOfCells(k: Kernels, stack: number, cells: number, point: readonly Ext[]): Ext {
+  const half = Math.floor(point.length / 2),
     low = point.length - half,
     n = 2 ** low,
     rows = Math.ceil(cells / n);
@@ -71,6 +73,5 @@ export function evaluateStack(k: Kernels, stack: number, cells: number, point: r
   if (rows > full) k.exports['project'](dst, stack, lo, desc, idx, 0, cells - full * n, full, rows);
   let sum: Ext = E.ZERO;
   for (let r = 0; r < rows; r++) sum = E.add(sum, E.mul(k.readExt(dst + 24 * r), k.readExt(hi + 24 * r)));
-  k.release(m);
   return sum;
 }

@@ -12,8 +12,6 @@ export interface Box {
   readonly scan?: string;
 }
 
-/** Cells i64 or f64. */
-
 /** One kernel call, less the addresses that move with the scan index. */
 export interface TermPlan {
   readonly desc: number;
@@ -102,6 +100,72 @@ function fuse(dims: readonly Dim[]): Dim[] {
     else out.push(d);
   }
   return out;
+}
+
+/** An operand where it lies. */
+type Placed = View & { readonly ptr: number };
+
+/** A one-hot operand: its ids, where its positions begin, byte strides of accumulator and operands along its values. */
+interface Selection {
+  readonly source: HotOperand['source'];
+  readonly base: number;
+  readonly strides: readonly [number, number, number];
+  readonly scatter: boolean;
+}
+
+/** A product's operands and dimensions, as written. */
+interface Loops {
+  readonly a: Placed;
+  readonly b: Placed;
+  readonly out: readonly Dim[];
+  readonly con: readonly Dim[];
+  readonly onehot?: Selection;
+}
+
+/** The same as a kernel runs it: rows, contracted dimensions and one inner run. */
+interface Ordered {
+  readonly a: Placed;
+  readonly b: Placed;
+  readonly rows: Dim[];
+  readonly con: Dim[];
+  readonly inner: Dim;
+  /** 0: a value a row; 1, 2: along a row of one or both operands; 3: a dot product. */
+  readonly kind: number;
+  readonly onehot?: Selection;
+}
+
+/** Whether the positions of a one-hot move along some of the dimensions. */
+const moves = (dims: readonly Dim[]): boolean => dims.some((d) => d.s[3] !== 0);
+
+/** Chooses the inner run: consecutive cells of the accumulator, else a dot product of consecutive cells, else single values. */
+function order(l: Loops): Ordered {
+  const { a, b, onehot } = l,
+    hot = onehot === undefined ? {} : { onehot },
+    none: Dim = { size: 1, s: [8, 0, 0, 0] };
+  if (onehot?.scatter) return { a, b, rows: fuse([...l.out, ...l.con]), con: [], inner: none, kind: 0, ...hot };
+  const rows = fuse(l.out),
+    con = fuse(l.con),
+    last = rows.at(-1),
+    stream = (d: Dim): boolean => (d.s[1] === 8 || d.s[1] === 0) && (d.s[2] === 8 || d.s[2] === 0) && d.s[3] === 0,
+    dots = con.findIndex((d) => stream(d) && d.s[1] + d.s[2] > 0 && d.size > 1);
+  let inner = none,
+    kind = 0;
+  if (!onehot && last && last.s[0] === 8 && stream(last) && last.s[1] + last.s[2] > 0 && (last.size >= 4 || dots < 0)) {
+    inner = last;
+    rows.pop();
+    kind = inner.s[1] && inner.s[2] ? 2 : 1;
+  } else if (!onehot && dots >= 0) {
+    inner = con[dots];
+    con.splice(dots, 1);
+    kind = 3;
+  } else if (last && last.s[3] === 0) {
+    inner = last;
+    rows.pop();
+  }
+  // A run along one operand alone is along the second.
+  if ((kind !== 1 && kind !== 3) || inner.s[2] !== 0) return { a, b, rows, con, inner, kind, ...hot };
+  const turn = (d: Dim): Dim => ({ size: d.size, s: [d.s[0], d.s[2], d.s[1], d.s[3]] });
+  return { a: b, b: a, rows: rows.map(turn), con: con.map(turn), inner: turn(inner), kind, ...hot };
 }
 
 /**
@@ -197,109 +261,89 @@ export class Einsum {
     return { plan: { ...plan, out: ptr }, operand, third: ops[3 - x - y] };
   }
 
+  /** Plans the product of at most two dense operands and a one-hot one: tables of offsets, and the kernel that runs over them. */
   #two(box: Box, factor: number, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): TermPlan {
-    const outAxes = this.axesOf(box),
-      accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
-    const views = ops.map((o) => ({ ptr: (o.source as { ptr: number }).ptr, ...viewOf(o.source.sizes, o.access, 8, box.scan) }));
-    while (views.length < 2) views.unshift({ ptr: this.#one, strides: new Map(), base: 0, scan: 0 });
-    let [A, B] = views;
-    const vocab = hot ? (hot.access[0] as { axis: string }).axis : undefined;
-    // Positions of the one-hot; a fixed scan axis moves through its ids, so tables are rebuilt per scan index (see `evaluate`).
-    const pos = hot ? viewOf(hot.source.sizes.slice(1), hot.access.slice(1), 1, box.scan) : undefined;
-    if (pos?.scan) throw new Error('a one-hot operand along the scan axis is not supported');
-    const used = new Set([...A.strides.keys(), ...B.strides.keys(), ...(pos?.strides.keys() ?? []), ...(vocab ? [vocab] : [])]);
-    const dim = (axis: string, acc: number): Dim => ({
-      size: this.sizes[axis],
-      s: [acc, A.strides.get(axis) ?? 0, B.strides.get(axis) ?? 0, pos?.strides.get(axis) ?? 0],
-    });
-    const out = outAxes.flatMap((a, k) => (a === vocab ? [] : [dim(a, accStrides[k] * 8)]));
-    const con = [...used].filter((a) => !outAxes.includes(a) && a !== vocab).map((a) => dim(a, 0));
-    const vAcc = vocab && outAxes.includes(vocab) ? accStrides[outAxes.indexOf(vocab)] * 8 : 0;
-    const vA = vocab ? (A.strides.get(vocab) ?? 0) : 0,
-      vB = vocab ? (B.strides.get(vocab) ?? 0) : 0;
-    const posIn = (ds: Dim[]) => ds.some((d) => d.s[3] !== 0);
-    // Scatter: the output cell depends on the id, or ids depend on rows and contracted indices at once.
-    const scatter = hot !== undefined && (vAcc !== 0 || (posIn(out) && posIn(con)));
-
-    let rowsD = fuse(out),
-      conD = fuse(con),
-      inner: Dim = { size: 1, s: [8, 0, 0, 0] },
-      kind = 0;
-    const swap = () => {
-      [A, B] = [B, A];
-      const turn = (d: Dim): Dim => ({ size: d.size, s: [d.s[0], d.s[2], d.s[1], d.s[3]] });
-      rowsD = rowsD.map(turn);
-      conD = conD.map(turn);
-      inner = turn(inner);
-    };
-    if (scatter) {
-      rowsD = fuse([...out, ...con]);
-      conD = [];
-    } else {
-      const last = rowsD.at(-1);
-      const stream = (d: Dim): boolean => (d.s[1] === 8 || d.s[1] === 0) && (d.s[2] === 8 || d.s[2] === 0) && d.s[3] === 0;
-      const idLess = !hot;
-      const dots = conD.findIndex((d) => stream(d) && d.s[1] + d.s[2] > 0 && d.size > 1);
-      if (idLess && last && last.s[0] === 8 && stream(last) && last.s[1] + last.s[2] > 0 && (last.size >= 4 || dots < 0)) {
-        inner = last;
-        rowsD.pop();
-        kind = inner.s[1] && inner.s[2] ? 2 : 1;
-        if (kind === 1 && inner.s[2] === 0) swap();
-      } else if (idLess && dots >= 0) {
-        inner = conD[dots];
-        conD.splice(dots, 1);
-        kind = 3;
-        if (inner.s[2] === 0) swap();
-      } else if (last && last.s[3] === 0) {
-        inner = last;
-        rowsD.pop();
-      }
-    }
-    const rows = product(rowsD.map((d) => d.size)),
-      K = product(conD.map((d) => d.size));
-    const rowAcc = this.#table(rowsD, 0),
-      rowA = this.#table(rowsD, 1),
-      rowB = this.#table(rowsD, 2),
-      kA = this.#table(conD, 1),
-      kB = this.#table(conD, 2);
-    if (hot) {
-      const inRows = scatter || posIn(rowsD) || !posIn(conD);
-      const ds = inRows ? rowsD : conD,
-        ids = this.#table(ds, 3),
-        n = product(ds.map((d) => d.size)),
-        u = this.kernels.u32;
-      const ta = inRows ? rowA : kA,
-        tb = inRows ? rowB : kB;
-      for (let k = 0; k < n; k++) {
-        const id = hot.source.ids[pos!.base + u[ids / 4 + k]];
-        if (id >= hot.source.sizes[0]) throw new RangeError(`one-hot id ${id} outside its axis of ${hot.source.sizes[0]}`);
-        if (id < 0) {
-          u[ta / 4 + k] = SKIP;
-          u[tb / 4 + k] = SKIP;
-          continue;
-        }
-        u[ta / 4 + k] += id * vA;
-        u[tb / 4 + k] += id * vB;
-        if (scatter) u[rowAcc / 4 + k] += id * vAcc;
-      }
-    }
-    const desc = this.kernels.alloc(80),
-      u = this.kernels.u32;
-    u.set([0, 0, 0, rowAcc, rowA, rowB, K, kA, kB, inner.size, inner.s[0], inner.s[1], inner.s[2], kind, 0, 0], desc / 4);
+    const loops = order(this.#loops(box, ops, hot)),
+      { a, b, rows, con, inner, kind, onehot } = loops,
+      scatter = onehot?.scatter ?? false,
+      tables = {
+        rowAcc: this.#table(rows, 0),
+        rowA: this.#table(rows, 1),
+        rowB: this.#table(rows, 2),
+        kA: this.#table(con, 1),
+        kB: this.#table(con, 2),
+      },
+      K = product(con.map((d) => d.size));
+    if (onehot) this.#select(onehot, loops, tables);
+    const { rowAcc, rowA, rowB, kA, kB } = tables,
+      desc = this.kernels.alloc(80);
+    this.kernels.u32.set([0, 0, 0, rowAcc, rowA, rowB, K, kA, kB, inner.size, inner.s[0], inner.s[1], inner.s[2], kind, 0, 0], desc / 4);
     return {
       desc,
-      rows,
+      rows: product(rows.map((d) => d.size)),
       n: inner.size,
       K,
       kind,
-      a: A.ptr + A.base,
-      aScan: A.scan,
-      b: B.ptr + B.base,
-      bScan: B.scan,
+      a: a.ptr + a.base,
+      aScan: a.scan,
+      b: b.ptr + b.base,
+      bScan: b.scan,
       covers: !scatter,
       serial: scatter,
       factor,
     };
+  }
+
+  /** The dimensions of a product: those of the accumulator and the contracted ones, without that of a one-hot's values. */
+  #loops(box: Box, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): Loops {
+    const outAxes = this.axesOf(box),
+      accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
+    const views: Placed[] = ops.map((o) => ({
+      ptr: (o.source as { ptr: number }).ptr,
+      ...viewOf(o.source.sizes, o.access, 8, box.scan),
+    }));
+    while (views.length < 2) views.unshift({ ptr: this.#one, strides: new Map(), base: 0, scan: 0 });
+    const [a, b] = views,
+      vocab = hot ? (hot.access[0] as { axis: string }).axis : undefined,
+      // Positions of the one-hot; a fixed scan axis moves through its ids, so tables are rebuilt per scan index (see `evaluate`).
+      pos = hot ? viewOf(hot.source.sizes.slice(1), hot.access.slice(1), 1, box.scan) : undefined;
+    if (pos?.scan) throw new Error('a one-hot operand along the scan axis is not supported');
+    const used = new Set([...a.strides.keys(), ...b.strides.keys(), ...(pos?.strides.keys() ?? []), ...(vocab ? [vocab] : [])]);
+    const dim = (axis: string, acc: number): Dim => ({
+      size: this.sizes[axis],
+      s: [acc, a.strides.get(axis) ?? 0, b.strides.get(axis) ?? 0, pos?.strides.get(axis) ?? 0],
+    });
+    const out = outAxes.flatMap((x, k) => (x === vocab ? [] : [dim(x, accStrides[k] * 8)])),
+      con = [...used].filter((x) => !outAxes.includes(x) && x !== vocab).map((x) => dim(x, 0));
+    if (!hot || !pos || !vocab) return { a, b, out, con };
+    const acc = outAxes.includes(vocab) ? accStrides[outAxes.indexOf(vocab)] * 8 : 0,
+      strides = [acc, a.strides.get(vocab) ?? 0, b.strides.get(vocab) ?? 0] as const,
+      // The output cell depends on the id, or ids depend on rows and contracted indices at once.
+      scatter = acc !== 0 || (moves(out) && moves(con));
+    return { a, b, out, con, onehot: { source: hot.source, base: pos.base, strides, scatter } };
+  }
+
+  /** Moves offsets by the ids of the one-hot's positions; positions without an id are skipped. */
+  #select(o: Selection, l: Ordered, tables: { rowAcc: number; rowA: number; rowB: number; kA: number; kB: number }): void {
+    const inRows = o.scatter || moves(l.rows) || !moves(l.con),
+      dims = inRows ? l.rows : l.con,
+      ids = this.#table(dims, 3),
+      n = product(dims.map((d) => d.size)),
+      u = this.kernels.u32,
+      [ta, tb] = inRows ? [tables.rowA, tables.rowB] : [tables.kA, tables.kB],
+      [vAcc, vA, vB] = o.strides;
+    for (let k = 0; k < n; k++) {
+      const id = o.source.ids[o.base + u[ids / 4 + k]];
+      if (id >= o.source.sizes[0]) throw new RangeError(`one-hot id ${id} outside its axis of ${o.source.sizes[0]}`);
+      if (id < 0) {
+        u[ta / 4 + k] = SKIP;
+        u[tb / 4 + k] = SKIP;
+        continue;
+      }
+      u[ta / 4 + k] += id * vA;
+      u[tb / 4 + k] += id * vB;
+      if (o.scatter) u[tables.rowAcc / 4 + k] += id * vAcc;
+    }
   }
 
   /** Offsets of all index combinations of the dimensions, last fastest. */

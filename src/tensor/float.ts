@@ -186,8 +186,10 @@ export class FloatReading extends Reading {
   }
 
   #store(box: Box, at: number, out: Operand, acc: number, base?: Operand): void {
+    this.kernels.scope(() => this.#scatter(box, at, out, acc, base));
+  }
+  #scatter(box: Box, at: number, out: Operand, acc: number, base?: Operand): void {
     const es = this.einsum,
-      m = this.kernels.mark(),
       cells = es.cells(box);
     const shapes = [out, ...(base ? [base] : [])].map((o) => ({ sizes: this.sizesOf(o.tensor), access: o.access }));
     const n = es.run(box, shapes),
@@ -209,6 +211,5 @@ export class FloatReading extends Reading {
       nlo,
       nhi,
     ]);
-    this.kernels.release(m);
   }
 }

@@ -287,9 +287,11 @@ export class IntegerReading {
   }
 
   #step(s: Step, layer?: number): void {
-    const m = this.k.mark(),
-      l = layer !== undefined && s.axes.includes(this.program.scan) ? layer : undefined;
+    const l = layer !== undefined && s.axes.includes(this.program.scan) ? layer : undefined;
     if (layer !== undefined && l === undefined && layer !== (s.phase === 'fwd' ? 0 : this.size(this.program.scan) - 1)) return;
+    this.k.scope(() => this.#compute(s, l));
+  }
+  #compute(s: Step, l?: number): void {
     switch (s.op) {
       case 'round': {
         const v = this.eval(s.axes, s.expr, l);
@@ -352,7 +354,6 @@ export class IntegerReading {
         this.#regroup(s.group, s.op === 'flatten');
         break;
     }
-    this.k.release(m);
   }
 
   /** Copies a group's members to its alias in stack order, or back. */
@@ -379,18 +380,19 @@ export class IntegerReading {
   keys(c: Exclude<Constraint, { kind: 'zero' }>): { ptr: number; n: number } {
     const expr = c.kind === 'range' ? c.expr : c.exprs[0],
       n = c.axes.reduce((m, a) => m * this.size(a), 1),
-      dst = this.k.alloc(4 * n);
-    const t = c.kind === 'lookup' ? this.program.tables.find((x) => x.name === c.table)! : undefined,
-      m = this.k.mark();
-    const v = this.eval(c.axes, expr),
+      dst = this.k.alloc(4 * n),
+      t = c.kind === 'lookup' ? this.program.tables.find((x) => x.name === c.table) : undefined,
       lo = t?.lo ?? 0n,
       size = t ? BigInt(t.size) : c.kind === 'lookup' ? 1n << 31n : 1n << BigInt(c.bits);
-    this.k.u32[this.#err / 4] = 0;
-    this.k.parallel('keysOut', n, 4096, (a, b) => [dst, v.ptr, lo, size, this.#err, a, b]);
-    const e = this.k.u32[this.#err / 4];
-    const bad = e ? this.k.i64[v.ptr / 8 + e - 1] : 0n;
-    this.k.release(m);
-    if (e) throw new OverflowError(c.name, `constraint ${c.name}`, this.#cell(c.axes, e - 1), bad, [lo, lo + size - 1n]);
+    this.k.scope(() => {
+      const v = this.eval(c.axes, expr);
+      this.k.u32[this.#err / 4] = 0;
+      this.k.parallel('keysOut', n, 4096, (a, b) => [dst, v.ptr, lo, size, this.#err, a, b]);
+      const e = this.k.u32[this.#err / 4];
+      if (!e) return;
+      const bad = this.k.i64[v.ptr / 8 + e - 1];
+      throw new OverflowError(c.name, `constraint ${c.name}`, this.#cell(c.axes, e - 1), bad, [lo, lo + size - 1n]);
+    });
     return { ptr: dst, n };
   }
 
@@ -398,12 +400,12 @@ export class IntegerReading {
   violated(): string | undefined {
     for (const c of this.program.constraints) {
       if (c.kind !== 'zero') continue;
-      const m = this.k.mark(),
-        v = this.eval(c.axes, c.expr);
-      this.k.u32[this.#err / 4] = 0;
-      this.k.exports['allZero'](v.ptr, this.#err, v.n);
-      const e = this.k.u32[this.#err / 4];
-      this.k.release(m);
+      const e = this.k.scope(() => {
+        const v = this.eval(c.axes, c.expr);
+        this.k.u32[this.#err / 4] = 0;
+        this.k.exports['allZero'](v.ptr, this.#err, v.n);
+        return this.k.u32[this.#err / 4];
+      });
       if (e) return `${c.name} at ${JSON.stringify(this.#cell(c.axes, e - 1))}`;
     }
     return undefined;

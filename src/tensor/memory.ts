@@ -54,6 +54,17 @@ export interface MemoryForecast {
   readonly fits: boolean;
 }
 
+/** A product sumcheck over n cells: weights and first halves near if there is room, else halves in far memory until they fit. */
+function folding(n: number, vars: number, near: boolean, room: number): PhaseMemory {
+  const half = Math.min(n, 2 ** (vars - 1)),
+    whole = 24 * n + 24 * half + (near ? 0 : 8 * n);
+  if (whole <= room) return { near: whole, far: 0 };
+  let left = half,
+    far = 0;
+  for (; 48 * left > room; left = Math.ceil(left / 2)) far = Math.max(far, 48 * left);
+  return { near: 48 * left, far };
+}
+
 /** Static data and tables of the kernels below the arena. */
 const HEAP = 2 ** 20 / 4;
 
@@ -114,14 +125,10 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   if (all <= room()) phase('sumcheck', all);
   else phase('sumcheck', Math.min(room(), folded + 96 * largest), Math.max(0, folded + 96 * largest - room()));
   // Openings: weights and folded stack, then the first folded vector, committed.
-  const tables = (): number => 24 * Math.max(0, ...Object.values(plan.extended.axes)),
+  const tables = 24 * Math.max(0, ...Object.values(plan.extended.axes)),
     halves = (n: number, vars: number, near: boolean): PhaseMemory => {
-      const whole = 24 * n + 24 * Math.min(n, 2 ** (vars - 1)) + (near ? 0 : 8 * n);
-      if (whole <= room()) return { near: whole + tables(), far: 0 };
-      let left = Math.min(n, 2 ** (vars - 1)),
-        most = 0;
-      for (; 48 * left > room(); left = Math.ceil(left / 2)) most = Math.max(most, 48 * left);
-      return { near: 48 * left + tables(), far: most };
+      const h = folding(n, vars, near, room());
+      return { near: h.near + tables, far: h.far };
     };
   const frozen = plan.layouts.get('frozen');
   if (frozen) {
@@ -137,7 +144,7 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
     kept += 48 * 2 ** g.logHeight;
     if (!at.codeword) again = Math.max(again, 8 * 2 ** g.domain * (1 + Math.min(8, ...g.trees.map(usedColumns))));
   }
-  phase('open', tables() + openBytes(plan.whir) + again);
+  phase('open', tables + openBytes(plan.whir) + again);
   const near = Math.max(...Object.values(phases).map((x) => x.near)),
     most = Math.max(...Object.values(phases).map((x) => x.far));
   return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most, fits: near <= cap };

@@ -9,11 +9,13 @@ import {
   COMMIT_CLASSES,
   type Access,
   type Constraint,
+  type Operand,
   type Program,
   type Segment,
   type TableSpec,
   type TensorClass,
   type TensorSpec,
+  type Term,
 } from './types.js';
 
 /** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */
@@ -122,7 +124,8 @@ export interface Plan {
   readonly boxOf: ReadonlyMap<number, number>;
   readonly tableBox: number;
   readonly logup: LogUpShape;
-  /** Table index of a range or lookup constraint. */ readonly tableOf: ReadonlyMap<number, number>;
+  /** Table index of a range or lookup constraint. */
+  readonly tableOf: ReadonlyMap<number, number>;
   readonly multNames: readonly string[];
   readonly extended: Program;
   readonly layouts: ReadonlyMap<TensorClass, StackLayout>;
@@ -158,145 +161,173 @@ function slices(
 /** The group of the state, if there is one. */
 export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups[1];
 
-const segmentAxes = (t: LookupTable): readonly string[] | undefined => (t.kind === 'segment' ? t.segment.axes : undefined);
-
-export function makePlan(program: Program, options: ProofOptions): Plan {
-  const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
-  const tables: LookupTable[] = [
-    ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
-    ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size })),
-  ];
-  const memories = new Map<string, number>();
+/** All tables of a program: its ranges by width, its public tables, the segments of its memories; and the table of a lookup. */
+function lookupTables(program: Program): { tables: LookupTable[]; tableOf: (c: Exclude<Constraint, { kind: 'zero' }>) => number } {
+  const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b),
+    tables: LookupTable[] = [
+      ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
+      ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size })),
+    ],
+    byName = new Map(program.tables.map((t, i) => [t.name, bits.length + i]));
   for (const m of program.memories ?? []) {
     const first = tables.length,
-      sizes = m.segments.map((s) => s.axes.map((a) => varsOf(program.axes[a])));
-    const size = (v: readonly number[]): number => 2 ** v.reduce((x, y) => x + y, 0),
+      sizes = m.segments.map((s) => s.axes.map((a) => varsOf(program.axes[a]))),
+      size = (v: readonly number[]): number => 2 ** v.reduce((x, y) => x + y, 0),
       rows = sizes.reduce((n, v) => n + size(v), 0);
     let lo = 0;
-    memories.set(m.name, first);
+    byName.set(m.name, first);
     m.segments.forEach((segment, k) => {
       tables.push({ kind: 'segment', segment, lo, size: size(sizes[k]), axisVars: sizes[k], first, rows });
       lo += size(sizes[k]);
     });
   }
-  const lookups: number[] = [],
+  return { tables, tableOf: (c) => (c.kind === 'range' ? bits.indexOf(c.bits) : byName.get(c.table)!) };
+}
+
+/** The lookup argument: a box for every range and lookup constraint, then one for every table. */
+type LookupPlan = Pick<Plan, 'tables' | 'lookups' | 'boxOf' | 'tableOf' | 'tableBox' | 'logup'>;
+
+function planLookups(program: Program): LookupPlan {
+  const { tables, tableOf: of } = lookupTables(program),
+    lookups: number[] = [],
     boxOf = new Map<number, number>(),
     tableOf = new Map<number, number>();
+  let zeros = 0;
   program.constraints.forEach((c, j) => {
-    if (c.kind === 'zero') return;
+    if (c.kind === 'zero') {
+      zeros = Math.max(
+        zeros,
+        c.axes.reduce((n, a) => n + varsOf(program.axes[a]), 0),
+      );
+      return;
+    }
     boxOf.set(j, lookups.length);
     lookups.push(j);
-    const t =
-      c.kind === 'range'
-        ? bits.indexOf(c.bits)
-        : (memories.get(c.table) ?? bits.length + program.tables.findIndex((x) => x.name === c.table));
-    tableOf.set(j, t);
+    tableOf.set(j, of(c));
   });
-  const zeros = program.constraints.map((c) => (c.kind === 'zero' ? c.axes.reduce((n, a) => n + varsOf(program.axes[a]), 0) : 0));
+  const boxes = lookups.map((j) => {
+    const { name, axes } = program.constraints[j];
+    return { name, dims: axes.map((a) => program.axes[a]), kind: 'lookup' as const };
+  });
   const logup = logUpShape(
-    [
-      ...lookups.map((j) => ({
-        name: program.constraints[j].name,
-        dims: program.constraints[j].axes.map((a) => program.axes[a]),
-        kind: 'lookup' as const,
-      })),
-      ...tables.map((t) => ({ name: tableName(t), dims: [t.size], kind: 'table' as const })),
-    ],
-    program.field ? Math.max(...zeros) : 0,
+    [...boxes, ...tables.map((t) => ({ name: tableName(t), dims: [t.size], kind: 'table' as const }))],
+    program.field ? zeros : 0,
   );
-  const tableBox = lookups.length;
-  const multNames = tables.map((t) => `mult:${tableName(t)}`);
-  const extended: Program = {
-    ...program,
-    axes: { ...program.axes, ...Object.fromEntries(tables.flatMap((t, i) => (t.kind === 'segment' ? [] : [[multNames[i], t.size]]))) },
-    tensors: [
-      ...program.tensors,
-      ...multNames.map(
-        (name, i): TensorSpec => ({ name, axes: segmentAxes(tables[i]) ?? [name], cls: 'witness', lo: 0n, hi: (1n << 32n) - 1n, frac: 0 }),
-      ),
-    ],
+  return { tables, lookups, boxOf, tableOf, tableBox: lookups.length, logup };
+}
+
+/** The program with the multiplicities of its tables, which are committed with the witness. */
+function withMultiplicities(program: Program, tables: readonly LookupTable[]): { multNames: string[]; extended: Program } {
+  const multNames = tables.map((t) => `mult:${tableName(t)}`),
+    ownAxes = tables.flatMap((t, i) => (t.kind === 'segment' ? [] : [[multNames[i], t.size] as const])),
+    hi = (1n << 32n) - 1n,
+    mult = tables.map((t, i): TensorSpec => {
+      const axes = t.kind === 'segment' ? t.segment.axes : [multNames[i]];
+      return { name: multNames[i], axes, cls: 'witness', lo: 0n, hi, frac: 0 };
+    });
+  return {
+    multNames,
+    extended: { ...program, axes: { ...program.axes, ...Object.fromEntries(ownAxes) }, tensors: [...program.tensors, ...mult] },
   };
-  const layouts = new Map<TensorClass, StackLayout>();
+}
+
+/** Terms, factors and the axes that the batched sumcheck needs, in a fixed global order: that of the program's axes. */
+function planTerms(program: Program, lookup: LookupPlan, extended: Program): Pick<Plan, 'terms' | 'factors' | 'axes'> {
+  const specs = new Map(extended.tensors.map((t) => [t.name, t])),
+    factors: Factor[] = [],
+    index = new Map<string, number>(),
+    terms: PlannedTerm[] = [],
+    used = new Set<string>(),
+    order = Object.keys(program.axes);
+  const factorOf = (o: Operand, slots: readonly Slot[]): number => {
+    const key = `${o.tensor}|${JSON.stringify(slots)}`;
+    let id = index.get(key);
+    if (id === undefined) {
+      id = factors.push({ key, tensor: specs.get(o.tensor)!, slots }) - 1;
+      index.set(key, id);
+    }
+    return id;
+  };
+  program.constraints.forEach((c, constraint) => {
+    const at = slices(lookup, program, constraint, c);
+    (c.kind === 'lookup' ? c.exprs : [c.expr]).forEach((e, component) => {
+      for (const t of e.terms) {
+        const { free, shared, slot } = roles(program, c, t, at),
+          ids = t.operands.map((o) => factorOf(o, o.access.map(slot))),
+          own = new Set([...shared.map((s) => s.axis), ...contractedAxes(c.axes, t)]),
+          axes = order.filter((a) => own.has(a));
+        for (const a of axes) used.add(a);
+        terms.push({ constraint, component, coef: t.coef, free, shared, axes, factors: ids });
+      }
+    });
+  });
+  const axes = order.filter((a) => used.has(a)).map((axis) => ({ axis, size: program.axes[axis], vars: varsOf(program.axes[axis]) }));
+  return { terms, factors, axes };
+}
+
+/**
+ * What each axis of the constraint is to a term: free where no operand has it, projected at rho where one has, and summed with a factor of eq
+ * where several do. Contracted axes are summed as they are.
+ */
+function roles(
+  program: Program,
+  c: Constraint,
+  t: Term,
+  at: readonly { from: number; to: number }[],
+): Pick<PlannedTerm, 'free' | 'shared'> & { slot: (a: Access) => Slot } {
+  const uses = (a: string): number => t.operands.filter((o) => o.access.some((x) => 'axis' in x && x.axis === a)).length,
+    free: PlannedTerm['free'][number][] = [],
+    shared: PlannedTerm['shared'][number][] = [],
+    projected = new Map<string, { from: number; to: number }>();
+  c.axes.forEach((a, n) => {
+    const u = uses(a);
+    if (u === 0) free.push({ ...at[n], size: program.axes[a] });
+    else if (u === 1) projected.set(a, at[n]);
+    else shared.push({ axis: a, ...at[n] });
+  });
+  const slot = (a: Access): Slot => {
+    if ('index' in a) return { kind: 'index', index: a.index };
+    const p = projected.get(a.axis),
+      rest = { size: program.axes[a.axis], stride: a.stride ?? 1, offset: a.offset ?? 0 };
+    return p ? { kind: 'rho', ...p, ...rest } : { kind: 'axis', axis: a.axis, ...rest };
+  };
+  return { free, shared, slot };
+}
+
+/** The openings: of the witness, and of all states as a second group. */
+function planOpenings(
+  program: Program,
+  options: ProofOptions,
+  layouts: ReadonlyMap<TensorClass, StackLayout>,
+): Pick<Plan, 'whir' | 'states' | 'frozenVars'> {
+  const { used, ...main } = stackShape(layouts.get('witness')!.cells),
+    groups: GroupSpec[] = [{ ...main, logInvRate: options.rate, trees: [{ parts: [{ used, offset: 0 }] }] }],
+    states = STATES.flatMap((name): StateTree[] => {
+      const classes = stateClasses(name).filter((c) => layouts.has(c));
+      return classes.length ? [{ name, classes }] : [];
+    }),
+    frozen = layouts.get('frozen');
+  if (states.length) groups.push(stateStack(program, layouts, states, options.stateRate));
+  return { whir: whirShape(options, groups), states, frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0 };
+}
+
+/** Everything about the proofs of a program that follows from it and the parameters. */
+export function makePlan(program: Program, options: ProofOptions): Plan {
+  const lookup = planLookups(program),
+    { multNames, extended } = withMultiplicities(program, lookup.tables),
+    layouts = new Map<TensorClass, StackLayout>();
   for (const cls of COMMIT_CLASSES) {
     const l = layoutClass(extended, cls);
     if (l.cells) layouts.set(cls, l);
   }
-  const specs = new Map(extended.tensors.map((t) => [t.name, t]));
-
-  // Terms, factors and the axes that the batched sumcheck needs, in a fixed global order: that of the program's axes.
-  const factors: Factor[] = [],
-    index = new Map<string, number>(),
-    terms: PlannedTerm[] = [],
-    used = new Set<string>();
-  const order = Object.keys(program.axes);
-  program.constraints.forEach((c, j) => {
-    const at = slices({ logup, boxOf }, program, j, c);
-    const exprs = c.kind === 'lookup' ? c.exprs : [c.expr];
-    exprs.forEach((e, component) =>
-      e.terms.forEach((t) => {
-        const uses = (a: string): number => t.operands.filter((o) => o.access.some((x) => 'axis' in x && x.axis === a)).length;
-        const free: PlannedTerm['free'][number][] = [],
-          shared: PlannedTerm['shared'][number][] = [],
-          projected = new Map<string, { from: number; to: number }>();
-        c.axes.forEach((a, n) => {
-          const u = uses(a);
-          if (u === 0) free.push({ ...at[n], size: program.axes[a] });
-          else if (u === 1) projected.set(a, at[n]);
-          else shared.push({ axis: a, ...at[n] });
-        });
-        const slot = (a: Access): Slot => {
-          if ('index' in a) return { kind: 'index', index: a.index };
-          const p = projected.get(a.axis),
-            rest = { size: program.axes[a.axis], stride: a.stride ?? 1, offset: a.offset ?? 0 };
-          return p ? { kind: 'rho', ...p, ...rest } : { kind: 'axis', axis: a.axis, ...rest };
-        };
-        const ids = t.operands.map((o) => {
-          const slots = o.access.map(slot),
-            key = `${o.tensor}|${JSON.stringify(slots)}`;
-          let id = index.get(key);
-          if (id === undefined) {
-            id = factors.length;
-            index.set(key, id);
-            factors.push({ key, tensor: specs.get(o.tensor)!, slots });
-          }
-          return id;
-        });
-        const axes = [...new Set([...shared.map((s) => s.axis), ...contractedAxes(c.axes, t)])].sort(
-          (x, y) => order.indexOf(x) - order.indexOf(y),
-        );
-        for (const a of axes) used.add(a);
-        terms.push({ constraint: j, component, coef: t.coef, free, shared, axes, factors: ids });
-      }),
-    );
-  });
-  const axes = order.filter((a) => used.has(a)).map((axis) => ({ axis, size: program.axes[axis], vars: varsOf(program.axes[axis]) }));
-
-  const { used: columns, ...main } = stackShape(layouts.get('witness')!.cells),
-    groups: GroupSpec[] = [{ ...main, logInvRate: options.rate, trees: [{ parts: [{ used: columns, offset: 0 }] }] }];
-  const states = STATES.flatMap((name): StateTree[] => {
-    const classes = stateClasses(name).filter((c) => layouts.has(c));
-    return classes.length ? [{ name, classes }] : [];
-  });
-  if (states.length) groups.push(stateStack(program, layouts, states, options.stateRate));
-  const whir = whirShape(options, groups);
-  const frozen = layouts.get('frozen');
   return {
     program,
     options,
-    tables,
-    lookups,
-    boxOf,
-    tableBox,
-    logup,
-    tableOf,
+    ...lookup,
     multNames,
     extended,
     layouts,
-    axes,
-    factors,
-    terms,
-    whir,
-    states,
-    frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0,
+    ...planTerms(program, lookup, extended),
+    ...planOpenings(program, options, layouts),
   };
 }

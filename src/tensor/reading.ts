@@ -161,15 +161,13 @@ export abstract class Reading {
       const start = performance.now(),
         mine = steps.filter((s) => s.phase === phase);
       const go = (s: Step, at: number | undefined): void => {
-        const m = this.kernels.mark();
         const last = at === undefined || at === (phase === 'bwd' ? 0 : layers - 1) || !s.axes.includes(scan);
         if (s.op === 'flatten' || s.op === 'unflatten') this.#copy(s.group, s.op === 'flatten');
         else {
           this.#current = this.#plans.get(s);
-          this.step(s, this.#box(s), at ?? 0);
+          this.kernels.scope(() => this.step(s, this.#box(s), at ?? 0));
           this.#current = undefined;
         }
-        this.kernels.release(m);
         if (last) progress?.(++done, total, { phase, step: s.name });
       };
       if (phase === 'fwd' || phase === 'bwd') {

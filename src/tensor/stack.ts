@@ -21,10 +21,10 @@ export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: numbe
     const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
       src = address(tensor.name);
     for (const b of blocks) {
-      const m = k.mark(),
-        desc = blockDesc(k, sizes, b);
-      k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
-      k.release(m);
+      k.scope(() => {
+        const desc = blockDesc(k, sizes, b);
+        k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
+      });
     }
   }
 }
@@ -37,15 +37,16 @@ export function zeroExts(k: Kernels, n: number): number {
 }
 
 /** sum_i z^i f(i) over `cells` signed words, near at f or written by f in tiles of at most 2^maxLog: powers of one block, then Horner over blocks. */
-export function powerSum(
+export const powerSum = (
   k: Kernels,
   f: number | ((dst: number, from: number, log: number) => void),
   cells: number,
   z: Ext,
   maxLog = 16,
-): Ext {
-  const m = k.mark(),
-    log = Math.min(16, maxLog),
+): Ext => k.scope(() => sumPowers(k, f, cells, z, maxLog));
+
+function sumPowers(k: Kernels, f: Parameters<typeof powerSum>[1], cells: number, z: Ext, maxLog: number): Ext {
+  const log = Math.min(16, maxLog),
     block = typeof f === 'number' ? Math.min(cells, 65536) : 2 ** log,
     tile = typeof f === 'number' ? 0 : k.alloc(8 * block),
     w = zeroExts(k, block),
@@ -63,6 +64,5 @@ export function powerSum(
     sum = E.mul(sum, jump);
     for (let th = 0; th < k.threads; th++) sum = E.add(sum, k.readExt(out + 64 * th));
   }
-  k.release(m);
   return sum;
 }

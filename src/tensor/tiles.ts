@@ -88,12 +88,12 @@ export function stackTiles(
     fill(dst, from, log) {
       k.parallel('fillI64', 2 ** log, 65536, (lo, hi) => [dst, 0n, lo, hi]);
       for (const p of find(from, log)) {
-        const m = k.mark(),
-          { block, to } = inTile(p, from, log),
-          desc = blockDesc(k, p.sizes, block),
+        const { block, to } = inTile(p, from, log),
           src = address(p.tensor);
-        k.parallel('blockCopy', 2 ** block.log, 4096, (lo, hi) => [dst + 8 * to, src, 8, desc, lo, hi]);
-        k.release(m);
+        k.scope(() => {
+          const desc = blockDesc(k, p.sizes, block);
+          k.parallel('blockCopy', 2 ** block.log, 4096, (lo, hi) => [dst + 8 * to, src, 8, desc, lo, hi]);
+        });
       }
     },
   };
@@ -131,85 +131,104 @@ export function weightTiles(
     for (const c of claims.get(cls) ?? []) byTensor.set(c.factor.tensor.name, [...(byTensor.get(c.factor.tensor.name) ?? []), c]);
   const list = placed(plan, parts, true).filter((p) => byTensor.has(p.tensor)),
     find = byTile(list),
-    tables = new Map<string, number>();
-  /** Weights along one axis of a tensor. */
-  const along = (s: Exclude<Slot, { kind: 'index' }>, size: number): number => {
-    const key = `${s.kind === 'rho' ? `${s.from}-${s.to}` : s.axis}:${s.size}:${s.stride}:${s.offset}:${size}`;
-    let v = tables.get(key);
-    if (v === undefined) {
-      const point = s.kind === 'rho' ? rho.slice(s.from, s.to) : points.get(s.axis)!;
-      if (s.stride === 1 && s.offset === 0 && s.size === size) v = eqTableKernel(k, point, s.size);
-      else {
-        v = k.zeroed(24 * (size + 1));
-        const m = k.mark(),
-          tab = eqTableKernel(k, point, s.size);
-        for (let i = 0; i < s.size; i++) k.writeExt(v + 24 * (s.stride * i + s.offset), k.readExt(tab + 24 * i));
-        k.release(m);
+    weights = new Weights(k, rho, points);
+  for (const p of list) for (const c of byTensor.get(p.tensor)!) weights.prepare(c, p.sizes);
+  return {
+    length,
+    fill(dst, from, log) {
+      k.parallel('zeroExt', 2 ** log, 65536, (lo, hi) => [dst, lo, hi]);
+      for (const p of find(from, log)) {
+        const { block, to } = inTile(p, from, log);
+        for (const c of byTensor.get(p.tensor)!) weights.add(dst + 24 * to, p.sizes, block, c);
       }
-      tables.set(key, v);
-    }
-    return v;
+      for (const w of powers) addPowers(k, dst, from, from + 2 ** log, w);
+    },
   };
-  for (const p of list)
-    for (const c of byTensor.get(p.tensor)!)
-      c.factor.slots.forEach((s, d) => {
-        if (s.kind !== 'index') along(s, p.sizes[d]);
+}
+
+/** Adds powers to the cells [from, end) at dst that they share. */
+function addPowers(k: Kernels, dst: number, from: number, end: number, w: Powers): void {
+  const lo = Math.max(from, w.at),
+    hi = Math.min(end, w.at + w.length);
+  if (lo >= hi) return;
+  k.scope(() => {
+    const first = E.mul(w.coefficient, E.pow(w.z, BigInt(lo - w.at)));
+    k.exports['addPowersExt'](dst + 24 * (lo - from), k.exts([w.z]), k.exts([first]), hi - lo);
+  });
+}
+
+/** Weights of claims along the axes of their tensors, each table made once. */
+class Weights {
+  readonly #tables = new Map<string, number>();
+  readonly #one: number;
+  constructor(
+    readonly k: Kernels,
+    readonly rho: readonly Ext[],
+    readonly points: ReadonlyMap<string, Ext[]>,
+  ) {
+    this.#one = k.exts([E.ONE]);
+  }
+
+  /** Makes the tables of a claim on a tensor of these sizes. All are made before anything is added, as they outlive it. */
+  prepare(c: Claim, sizes: readonly number[]): void {
+    c.factor.slots.forEach((s, d) => {
+      if (s.kind !== 'index') this.#along(s, sizes[d]);
+    });
+  }
+
+  /** Weights along one axis of a tensor. */
+  #along(s: Exclude<Slot, { kind: 'index' }>, size: number): number {
+    const { k } = this,
+      key = `${s.kind === 'rho' ? `${s.from}-${s.to}` : s.axis}:${s.size}:${s.stride}:${s.offset}:${size}`,
+      old = this.#tables.get(key);
+    if (old !== undefined) return old;
+    const point = s.kind === 'rho' ? this.rho.slice(s.from, s.to) : this.points.get(s.axis)!;
+    let v: number;
+    if (s.stride === 1 && s.offset === 0 && s.size === size) v = eqTableKernel(k, point, s.size);
+    else {
+      v = k.zeroed(24 * (size + 1));
+      k.scope(() => {
+        const tab = eqTableKernel(k, point, s.size);
+        for (let i = 0; i < s.size; i++) k.writeExt(v + 24 * (s.stride * i + s.offset), k.readExt(tab + 24 * i));
       });
-  const one = k.exts([E.ONE]);
-  const add = (dst: number, p: Placed, b: Block, c: Claim): void => {
-    for (const [d, s] of c.factor.slots.entries())
-      if (s.kind === 'index' && (s.index < b.starts[d] || s.index >= b.starts[d] + 2 ** b.logs[d])) return;
-    const m = k.mark(),
-      vector = (d: number): number => {
-        const s = c.factor.slots[d];
-        if (s.kind !== 'index') return along(s, p.sizes[d]) + 24 * b.starts[d];
+    }
+    this.#tables.set(key, v);
+    return v;
+  }
+
+  /** Adds the weights of a claim on a block at dst: the outer product over the axes of its pieces of their weights. */
+  add(dst: number, sizes: readonly number[], b: Block, c: Claim): void {
+    const { k } = this,
+      { slots } = c.factor;
+    if (slots.some((s, d) => s.kind === 'index' && (s.index < b.starts[d] || s.index >= b.starts[d] + 2 ** b.logs[d]))) return;
+    const one = this.#one;
+    k.scope(() => {
+      const vector = (d: number): number => {
+        const s = slots[d];
+        if (s.kind !== 'index') return this.#along(s, sizes[d]) + 24 * b.starts[d];
         if (b.logs[d] === 0) return one;
         const v = k.zeroed(24 * 2 ** b.logs[d]);
         k.writeExt(v + 24 * (s.index - b.starts[d]), E.ONE);
         return v;
       };
-    let rows = k.exts([c.coefficient]),
-      count = 1;
-    const D = p.sizes.length;
-    for (let d = 0; d + 1 < D; d++) {
-      const len = 2 ** b.logs[d],
-        v = vector(d);
-      if (len === 1 && v === one) continue;
-      const out = k.alloc(24 * count * len),
-        src = rows;
-      k.parallel('outer', count, Math.max(1, Math.ceil(1024 / len)), (lo, hi) => [out, src, v, len, lo, hi]);
-      rows = out;
-      count *= len;
-    }
-    const last = D ? vector(D - 1) : one,
-      len = D ? 2 ** b.logs[D - 1] : 1;
-    // One long row is split over threads by treating its cells as rows of one.
-    if (count === 1 && len > 4096) k.parallel('addOuterCells', len, 2048, (lo, hi) => [dst, rows, last, lo, hi]);
-    else k.parallel('addOuter', count, Math.max(1, Math.ceil(2048 / len)), (lo, hi) => [dst, rows, last, len, lo, hi]);
-    k.release(m);
-  };
-  return {
-    length,
-    fill(dst, from, log) {
-      const end = from + 2 ** log;
-      k.parallel('zeroExt', 2 ** log, 65536, (lo, hi) => [dst, lo, hi]);
-      for (const p of find(from, log)) {
-        const { block, to } = inTile(p, from, log);
-        for (const c of byTensor.get(p.tensor)!) add(dst + 24 * to, p, block, c);
+      let rows = k.exts([c.coefficient]),
+        count = 1;
+      const D = sizes.length;
+      for (let d = 0; d + 1 < D; d++) {
+        const len = 2 ** b.logs[d],
+          v = vector(d);
+        if (len === 1 && v === one) continue;
+        const out = k.alloc(24 * count * len),
+          src = rows;
+        k.parallel('outer', count, Math.max(1, Math.ceil(1024 / len)), (lo, hi) => [out, src, v, len, lo, hi]);
+        rows = out;
+        count *= len;
       }
-      for (const w of powers) {
-        const lo = Math.max(from, w.at),
-          hi = Math.min(end, w.at + w.length);
-        if (lo >= hi) continue;
-        const m = k.mark();
-        k.exports['addPowersExt'](
-          dst + 24 * (lo - from),
-          k.exts([w.z]),
-          k.exts([E.mul(w.coefficient, E.pow(w.z, BigInt(lo - w.at)))]),
-          hi - lo,
-        );
-        k.release(m);
-      }
-    },
-  };
+      const last = D ? vector(D - 1) : one,
+        len = D ? 2 ** b.logs[D - 1] : 1;
+      // One long row is split over threads by treating its cells as rows of one.
+      if (count === 1 && len > 4096) k.parallel('addOuterCells', len, 2048, (lo, hi) => [dst, rows, last, lo, hi]);
+      else k.parallel('addOuter', count, Math.max(1, Math.ceil(2048 / len)), (lo, hi) => [dst, rows, last, len, lo, hi]);
+    });
+  }
 }

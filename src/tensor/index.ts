@@ -5,6 +5,7 @@ export { type Plan, type ProofOptions, makePlan } from './plan.js';
 export { type Publics, PROOF_VERSION, type Statement, frozenDigest, programDigest, programJson, statePoint } from './statement.js';
 export { DeferredClaim, DetachedClaim, evaluateStack, settleFrozen } from './deferred.js';
 export { scheduleOf } from './schedule.js';
+export { tableColumns } from './tables.js';
 export { verifyProgram } from './verify.js';
 export { type ProveOptions, proveProgram } from './prove.js';
 export { IntegerReading, OverflowError } from './integer.js';

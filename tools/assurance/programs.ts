@@ -1,6 +1,107 @@
-/** What the checks take from the package: the one file here that imports it. */
-import { runSchema } from 'certune';
+/**
+ * What the checks take from the package: programs as JSON and the integers of tables. This is the one file here that
+ * imports it, and nothing but the package's entries.
+ */
+import { type RunConfig, programsOf, runSchema } from 'certune';
+import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from 'certune/model';
+import { type Program, programJson, tableColumns } from 'certune/tensor';
+import { type RawProgram, type TableFacts, tableFacts } from './data.js';
 
 /** A run's configuration with everything that is not said at its default. */
-export const configuration = (o: Record<string, unknown>): ReturnType<typeof runSchema.parse> =>
+export const configuration = (o: Record<string, unknown>): RunConfig =>
   runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }], ...o });
+
+/** Two layers, every relation; the widths are no powers of two. */
+const TINY: LlamaShape = {
+  layers: 2,
+  hidden: 6,
+  intermediate: 5,
+  kvHeads: 1,
+  groups: 2,
+  headDim: 2,
+  vocab: 7,
+  tied: true,
+  bias: false,
+  rmsEps: 1e-5,
+};
+const UNTIED: LlamaShape = { ...TINY, tied: false, bias: true, hidden: 7, vocab: 11 };
+/** The shape of stories260k. */
+export const STORIES: LlamaShape = {
+  layers: 5,
+  hidden: 64,
+  intermediate: 172,
+  kvHeads: 4,
+  groups: 2,
+  headDim: 8,
+  vocab: 512,
+  tied: true,
+  bias: false,
+  rmsEps: 1e-5,
+};
+
+export const weightBits = (shape: LlamaShape, bits: number): Record<string, number> =>
+  Object.fromEntries(frozenTensors(shape).map((t) => [t.name, bits]));
+
+/** Tables of 2^12 rows, so that wide numbers have several limbs. */
+const COARSE = { expBits: 12, siluBits: 12, siluFrac: 8, scoreFrac: 7, headFrac: 7, xBits: 24 };
+
+const tiny = (shape: LlamaShape, clip: number, batch = 2): Program[] => {
+  const c = configuration({
+      lora: { r: 2 },
+      train: { batch, microBatch: 2, sequence: 4, clip },
+      numbers: { preset: 'small', ...COARSE },
+    }),
+    made = programsOf(c, { shape, weightBits: weightBits(shape, 17) });
+  return [made.program, ...(made.update ? [made.update.program] : [])];
+};
+const stories = (preset: string): Program[] => {
+  const c = configuration({
+    train: { batch: preset === 'small' ? 2 : 8, microBatch: preset === 'small' ? 2 : 8, sequence: preset === 'small' ? 12 : 64 },
+    numbers: { preset },
+  });
+  return [programsOf(c, { shape: STORIES, weightBits: weightBits(STORIES, 20) }).program];
+};
+const evaluation = (): Program =>
+  llamaProgram({
+    shape: TINY,
+    numbers: DEFAULT_NUMBERS,
+    weightBits: weightBits(TINY, 17),
+    batch: 2,
+    sequence: 4,
+    lora: { r: 2, targets: [...TARGETS], scaling: 2 },
+    adam: { beta1: 0n, kappa: 0n, sigma: 0n, clip: 0n },
+    kind: 'eval',
+  });
+
+/** Every kind of program in the shapes that differ. */
+const PROGRAMS: Readonly<Record<string, () => Program>> = {
+  step: () => tiny(TINY, 0.5)[0],
+  'step, no clipping': () => tiny(TINY, 0)[0],
+  micro: () => tiny(TINY, 0.5, 4)[0],
+  update: () => tiny(TINY, 0.5, 4)[1],
+  'update, no clipping': () => tiny(TINY, 0, 4)[1],
+  eval: evaluation,
+  'step, untied, biases': () => tiny(UNTIED, 0.5)[0],
+  'step of stories260k': () => stories('default')[0],
+  'step of stories260k, small preset': () => stories('small')[0],
+};
+export const PROGRAM_NAMES: readonly string[] = Object.keys(PROGRAMS);
+
+/** The canonical JSON of a program, the same whose digest names it. */
+export function programOf(name: string): RawProgram {
+  const make = PROGRAMS[name];
+  if (!make) throw new RangeError(`no program "${name}"`);
+  return JSON.parse(programJson(make())) as RawProgram;
+}
+
+const tables = new Map<string, TableFacts>();
+/** Facts about the integers of a table, as every program has them. */
+export function factsOf(table: { name: string; lo: bigint; size: number }): TableFacts {
+  const key = `${table.name}/${table.lo}/${table.size}`;
+  let facts = tables.get(key);
+  if (!facts) {
+    facts = tableFacts(tableColumns({ ...table, axis: '', columns: [] }));
+    tables.set(key, facts);
+  }
+  return facts;
+}

@@ -3,8 +3,11 @@
  * imports it, and nothing but the package's entries.
  */
 import { type RunConfig, programsOf, runSchema } from 'certune';
+import { CircuitChannel, circuitProgram, fixedColumns, heightsOf } from 'certune/circuit';
+import { poseidon2 } from 'certune/hash';
 import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from 'certune/model';
 import { type Program, programJson, tableColumns } from 'certune/tensor';
+import type { CircuitData } from './circuit.js';
 import { type RawProgram, type TableFacts, tableFacts } from './data.js';
 
 /** A run's configuration with everything that is not said at its default. */
@@ -104,4 +107,16 @@ export function factsOf(table: { name: string; lo: bigint; size: number }): Tabl
     tables.set(key, facts);
   }
   return facts;
+}
+
+/** The verifier's circuit: the program of its rows, with the numbers that are the same in every row. */
+export function circuit(): CircuitData {
+  const ch = new CircuitChannel(),
+    heights = heightsOf(ch),
+    program = JSON.parse(programJson(circuitProgram(heights))) as RawProgram,
+    fixed = fixedColumns(ch, heights),
+    constants = new Map<string, readonly bigint[]>();
+  for (const t of program.tensors)
+    if (!t.axes.some((a) => /^row/.test(a)) && fixed.has(t.name)) constants.set(t.name, [...fixed.get(t.name)!]);
+  return { program, constants, permute: poseidon2.permute, node: poseidon2.DOMAIN.node };
 }

@@ -120,9 +120,14 @@ export interface RawConstraint {
   exprs?: RawExpr[];
 }
 
+/** Public tensors that say what was computed. Their values are given; that no other values fit is checked as for what the prover chooses. */
+export const PUBLISHED: ReadonlySet<string> = new Set(['loss']);
+
 /** Tensors that the prover chooses, those of a state that is entered, and those that a statement or a commitment fixes. */
 export const isChosen = (t: Tensor): boolean => ['witness', 'cOut', 'oOut', 'aOut'].includes(t.cls);
 export const isEntered = (t: Tensor): boolean => ['cIn', 'oIn', 'aIn'].includes(t.cls);
+/** Tensors whose cells must have one value each. */
+export const isComputed = (t: Tensor): boolean => isChosen(t) || (t.cls === 'public' && PUBLISHED.has(t.name));
 export const isGiven = (t: Tensor): boolean => t.cls === 'frozen' || t.cls === 'public';
 
 /** Every cell of a public tensor of a kind is zero or one. */

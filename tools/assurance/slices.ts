@@ -3,7 +3,7 @@
  * "given what was computed before" is a statement about slices: a tensor is cut along every axis that some constraint
  * enters at an index, an offset or a stride, and along the axes that run there.
  */
-import { type Component, DataError, type Operand, type Program, type Tensor, isChosen, isWhole, membersOf } from './data.js';
+import { type Component, DataError, type Operand, type Program, type Tensor, isComputed, isWhole, membersOf } from './data.js';
 
 /** Values of the axes along which a constraint is cut. */
 export type Place = ReadonlyMap<string, number>;
@@ -37,7 +37,7 @@ export class Slices {
     const facts: Fact[] = [],
       uses = new Map<string, Fact[]>(),
       tensorOf = new Map<string, Tensor>();
-    for (const t of program.tensors.values()) if (isChosen(t)) for (const n of this.nodesOf(t)) tensorOf.set(n, t);
+    for (const t of program.tensors.values()) if (isComputed(t)) for (const n of this.nodesOf(t)) tensorOf.set(n, t);
     for (const constraint of program.constraints)
       for (const place of this.#places(constraint.axes, constraint.components))
         for (const component of constraint.components) {
@@ -94,7 +94,7 @@ export class Slices {
   }
 
   #nodesOfComponent(c: Component, place: Place): string[] {
-    return c.terms.flatMap((t) => t.operands.flatMap((o) => (isChosen(o.tensor) ? this.touched(o, place) : [])));
+    return c.terms.flatMap((t) => t.operands.flatMap((o) => (isComputed(o.tensor) ? this.touched(o, place) : [])));
   }
 
   /** The places of a constraint: all values of those of its axes that meet a cut axis of a tensor. */
@@ -114,7 +114,7 @@ export class Slices {
     const out: { alias: string[]; members: string[] }[] = [];
     for (const t of this.program.tensors.values()) {
       const members = membersOf(t, this.program.tensors);
-      if (isChosen(t) && members.length) out.push({ alias: this.nodesOf(t), members: members.flatMap((m) => this.nodesOf(m)) });
+      if (isComputed(t) && members.length) out.push({ alias: this.nodesOf(t), members: members.flatMap((m) => this.nodesOf(m)) });
     }
     return out;
   }
@@ -129,7 +129,7 @@ function cutAxes(p: Program): Set<string> {
       for (const { operands } of terms)
         for (const o of operands)
           for (const [k, a] of o.access.entries()) {
-            if (!isChosen(o.tensor)) continue;
+            if (!isComputed(o.tensor)) continue;
             if (a.axis !== undefined) pairs.push([o.tensor.axes[k], a.axis]);
             if (!isWhole(p, o.tensor, a, k)) cut.add(o.tensor.axes[k]);
           }

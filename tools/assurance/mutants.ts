@@ -1,0 +1,142 @@
+/**
+ * Is the validator sharp? Programs with one thing wrong, each of which must be found, and by the check that is named: a format
+ * that nothing implies, an identity that wraps, a slice with two values. `at` is the tensor or constraint; of slices the first
+ * in the order in which the whole program determines them.
+ */
+import { type RawConstraint, type RawProgram, type RawTensor, exprsOf } from './data.js';
+import type { Failure } from './formats.js';
+
+export interface Mutant {
+  readonly name: string;
+  readonly change: (p: RawProgram) => void;
+  readonly check: Failure['check'];
+  readonly at: string;
+}
+
+/** A mutant that does not apply to its program is a failure of its own. */
+class MutantError extends Error {}
+
+const constraint = (p: RawProgram, name: string): RawConstraint => {
+  const c = p.constraints.find((x) => x.name === name);
+  if (!c) throw new MutantError(`no constraint ${name}`);
+  return c;
+};
+const tensor = (p: RawProgram, name: string): RawTensor => {
+  const t = p.tensors.find((x) => x.name === name);
+  if (!t) throw new MutantError(`no tensor ${name}`);
+  return t;
+};
+
+/** The constraint and the limbs of its range are left out. */
+const without = (name: string, check: Failure['check'], at: string): Mutant => ({
+  name: `without ${name}`,
+  check,
+  at,
+  change: (p) => void p.constraints.splice(p.constraints.indexOf(constraint(p, name)), 1),
+});
+/** The range, or its highest limb, is so many bits wider. */
+const wider = (name: string, check: Failure['check'], at: string, bits = 2): Mutant => ({
+  name: `${name} ${bits} bits wider`,
+  check,
+  at,
+  change: (p) => void (constraint(p, name).bits! += bits),
+});
+/** The coefficient of the k-th term is doubled. */
+const doubled = (name: string, k: number, check: Failure['check'], at: string, component = 0): Mutant => ({
+  name: `${name}, term ${k} times two`,
+  check,
+  at,
+  change: (p) => {
+    const t = exprsOf(constraint(p, name))[component].terms[k];
+    t.coef = String(2n * BigInt(t.coef));
+  },
+});
+/** A term loses a factor. */
+const unmasked = (name: string, k: number, factor: string, check: Failure['check'], at: string): Mutant => ({
+  name: `${name}, term ${k} without ${factor}`,
+  check,
+  at,
+  change: (p) => {
+    const { operands } = exprsOf(constraint(p, name))[0].terms[k],
+      i = operands.findIndex((o) => o.tensor === factor);
+    if (i < 0) throw new MutantError(`${name} has no factor ${factor} in term ${k}`);
+    operands.splice(i, 1);
+  },
+});
+const declared = (name: string, what: 'half' | 'twice', check: Failure['check'], at: string): Mutant => ({
+  name: `${name} declared ${what} as wide`,
+  check,
+  at,
+  change: (p) => {
+    const t = tensor(p, name),
+      [lo, hi] = [BigInt(t.lo), BigInt(t.hi)];
+    t.lo = String(what === 'half' ? lo / 2n : 2n * lo);
+    t.hi = String(what === 'half' ? hi / 2n : 2n * hi + 1n);
+  },
+});
+const elsewhere = (name: string, table: string, check: Failure['check'], at: string): Mutant => ({
+  name: `${name} in another table`,
+  check,
+  at,
+  change: (p) => {
+    const other = p.tables.find((t) => t.name.startsWith(table) && t.name !== constraint(p, name).table);
+    if (!other) throw new MutantError(`no other table ${table}`);
+    constraint(p, name).table = other.name;
+  },
+});
+
+/** Mutants by program. */
+export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
+  update: [
+    without('master2.rem', 'unique', 'master2'),
+    without('master2.range', 'format', 'master2'),
+    wider('master2.rem', 'unique', 'master2'),
+    without('cg.rem', 'unique', 'cg'),
+    without('gn.rem', 'unique', 'gn'),
+    without('norm.lower', 'unique', 'norm'),
+    without('norm.upper', 'unique', 'norm'),
+    without('den.oneOf', 'unique', 'den'),
+    without('clipC.gap', 'unique', 'clipC'),
+    without('clipC.rem', 'unique', 'clipC'),
+    without('vv.split', 'state', 'vv'),
+    without('v0.range', 'format', 'v0'),
+    without('vv2.eq', 'unique', 'vv2'),
+    without('sv.upper', 'unique', 'sv'),
+    without('quo.gap', 'unique', 'quo'),
+    doubled('quo.gap', 4, 'unique', 'quo'),
+    doubled('sv.upper', 1, 'unique', 'sv'),
+    without('mm2.rem', 'unique', 'mm2'),
+    without('C2.rem', 'unique', 'C2'),
+    declared('quo', 'half', 'format', 'quo'),
+    declared('master2', 'half', 'format', 'master2'),
+  ],
+  micro: [
+    without('acc2.eq', 'unique', 'acc2'),
+    without('acc2.range', 'format', 'acc2'),
+    without('du.q_proj.rem', 'unique', 'du.q_proj'),
+    wider('delta.rem', 'unique', 'delta'),
+    declared('dS', 'half', 'format', 'dS'),
+    declared('acc2', 'half', 'format', 'acc2'),
+  ],
+  step: [
+    without('p.exp', 'format', 's'),
+    without('M.upper', 'unique', 'M'),
+    without('M.lower', 'unique', 'M'),
+    doubled('M.upper', 0, 'unique', 'M'),
+    without('rn.lower', 'unique', 'rn'),
+    without('rn.upper', 'unique', 'rn'),
+    without('rinv.gap', 'unique', 'rinv'),
+    without('rinv.rem', 'unique', 'rinv'),
+    without('X.attn.rem', 'unique', 'X'),
+    without('g.range', 'format', 'g'),
+    without('s.rem', 'unique', 's'),
+    without('loss.eq', 'unique', 'loss'),
+    without('silu', 'format', 'gate'),
+    unmasked('p.exp', 1, 'causal', 'format', 's'),
+    elsewhere('silu', 'exp', 'format', 'gate'),
+    elsewhere('p.exp', 'exp', 'format', 'p1'),
+    declared('Xn', 'half', 'format', 'Xn'),
+    wider('N.rem', 'unique', 'N'),
+    doubled('qr.range', 1, 'format', 'qr'),
+  ],
+};

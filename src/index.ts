@@ -28,6 +28,7 @@ export { setup } from './setup/run.js';
 export { readRun } from './setup/runfile.js';
 export { type AnyProof, readPack, readProofFile, writePack } from './store/proof.js';
 export { VerificationError } from './transcript/arith.js';
+export { type FoldedLedger, foldedLedger } from './verify/ledger.js';
 export { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './verify/folded.js';
 export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from './verify/steps.js';
 export { type KeyOrigin, trustedKey } from './verify/trust.js';

@@ -5,8 +5,10 @@ import { exceptionsOf } from './exceptions.js';
 import { isCubicField, isPrime, seventhPowerIsInjective } from './field.js';
 import type { Failure } from './formats.js';
 import { LEMMAS } from './lemmas.js';
-import { MUTANTS, type Mutant } from './mutants.js';
+import { type LedgerCase, challengeBits, checkLedger } from './ledger.js';
+import { MUTANTS, type Mutant, ROW_MUTANTS } from './mutants.js';
 import { PROGRAM_NAMES, circuit, factsOf, programOf } from './programs.js';
+import { ledgers } from './runs.js';
 import type { Solver } from './smt.js';
 import { type Verdict, validate } from './validate.js';
 
@@ -40,6 +42,47 @@ async function rows(solver: Solver): Promise<Outcome> {
   return {
     failures,
     lines: [`${data.program.constraints.length} constraints of all kinds of rows; p prime, x^7 a permutation, E a field`],
+  };
+}
+
+/** Circuits with one thing wrong. */
+async function rowMutants(solver: Solver): Promise<Outcome> {
+  const failures: Failure[] = [],
+    lines: string[] = [];
+  for (const m of ROW_MUTANTS) {
+    const data = circuit(),
+      changed = { ...data, constants: new Map(data.constants) };
+    m.change(changed);
+    const found = (await checkCircuit(changed, solver)).find((f) => f.at.startsWith(m.at) && (!f.asked || f.asked.answer === 'sat'));
+    if (!found) failures.push({ check: 'row', at: `rows: ${m.name}`, why: `is not found at ${m.at}` });
+    lines.push(`${m.name} -- ${found ? `${found.at} ${found.why}` : 'NOT FOUND'}`);
+  }
+  return { failures, lines };
+}
+
+/** Ledgers, and ledgers with one thing wrong. */
+function ledger(): Outcome {
+  const cases = ledgers(),
+    checked = cases.map(checkLedger),
+    failures = checked.flatMap((c) => c.failures),
+    [first] = cases,
+    change = (f: (t: LedgerCase['printed']['terms'][number]) => object | undefined): LedgerCase => ({
+      ...first,
+      printed: { ...first.printed, terms: first.printed.terms.flatMap((t) => (f(t) ? [{ ...t, ...f(t) }] : [])) },
+    }),
+    isLast = (t: { name: string }): boolean => t.name.startsWith('merge: sumcheck'),
+    wrong: readonly (readonly [string, LedgerCase])[] = [
+      ['a term too high by 2^-24', change((t) => (isLast(t) ? { bits: t.bits + 2 ** -24 } : {}))],
+      ['a term left out', change((t) => (isLast(t) ? undefined : {}))],
+      ['rounds left out', change((t) => (isLast(t) ? { rounds: 1 } : {}))],
+      ['proofs left out', change((t) => (t.name.startsWith('LogUp: sum') ? { proofs: 1 } : {}))],
+      ['union too high', { ...first, printed: { ...first.printed, union: first.printed.union + 2 ** -24 } }],
+    ];
+  for (const [name, c] of wrong)
+    if (!checkLedger(c).failures.length) failures.push({ check: 'ledger', at: `ledger with ${name}`, why: 'the mutant is not found' });
+  return {
+    failures,
+    lines: [`log2 |E| = ${challengeBits()}, rounded down`, ...checked.map((c) => c.line), `${wrong.length} ledgers with one thing wrong`],
   };
 }
 
@@ -85,6 +128,8 @@ export type Job = (solver: Solver) => Promise<Outcome>;
 export const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
   ...Object.keys(MUTANTS).map((n): [string, Job] => [`mutants of ${n}`, (s) => mutants(n, s)]),
   ...PROGRAM_NAMES.map((n): [string, Job] => [`program ${n}`, (s) => program(n, s)]),
+  ['mutants of rows', rowMutants],
+  ['ledger', () => Promise.resolve(ledger())],
   ['rows', rows],
   ['lemmas', lemmas],
 ]);

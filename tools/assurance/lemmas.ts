@@ -1,6 +1,6 @@
 /**
  * Lemmas of docs/soundness.md, sections 1 and 2, with symbolic widths. Each has a blunted twin, loosened by one, that
- * must be satisfiable: a lemma that held for want of a model would otherwise pass. `row` is its row of the tables there.
+ * must be satisfiable: a lemma that held for want of a model would otherwise pass.
  */
 import { P, assertion, integers } from './smt.js';
 
@@ -52,13 +52,14 @@ const dropped = (slack: number): string =>
     `(not (and (<= 0 e) (< e (- (+ B (* W H)) ${slack}))))`,
   );
 
-/** Two halves below 2^bits of the second moment. */
-const halves = (top: string): string =>
+/** Two pairs of digits of v in base B. */
+const split = (top: string): string =>
   question(
-    ['v', 'a', 'b', 'c', 'd'],
-    ...['a', 'b', 'c', 'd'].map((x) => `(and (<= 0 ${x}) (${top} ${x} ${1n << 30n}))`),
-    `(= v (+ a (* ${1n << 30n} b)))`,
-    `(= v (+ c (* ${1n << 30n} d)))`,
+    ['v', 'B', 'a', 'b', 'c', 'd'],
+    '(>= B 1)',
+    ...['a', 'b', 'c', 'd'].map((x) => `(and (<= 0 ${x}) (${top} ${x} B))`),
+    '(= v (+ a (* B b)))',
+    '(= v (+ c (* B d)))',
     differ(['a', 'c'], ['b', 'd']),
   );
 
@@ -156,7 +157,7 @@ export const LEMMAS: readonly Lemma[] = [
   },
   { name: 'limbs', text: limb('<'), twin: limb('<=') },
   { name: 'limbs, left out', text: dropped(0), twin: dropped(1) },
-  { name: 'halves of the second moment', text: halves('<'), twin: halves('<=') },
+  { name: 'split', text: split('<'), twin: split('<=') },
   { name: 'sqrt', text: root(0), twin: root(1) },
   { name: 'div', text: quotient(1), twin: quotient(0) },
   {

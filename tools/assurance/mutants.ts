@@ -132,7 +132,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
     without('s.rem', 'unique', 's'),
     without('loss.eq', 'unique', 'loss'),
     without('silu', 'format', 'gate'),
-    unmasked('p.exp', 1, 'causal', 'format', 's'),
+    unmasked('p.exp', 1, 'causal', 'unique', 'M'),
     elsewhere('silu', 'exp', 'format', 'gate'),
     elsewhere('p.exp', 'exp', 'format', 'p1'),
     declared('Xn', 'half', 'format', 'Xn'),
@@ -140,3 +140,60 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
     doubled('qr.range', 1, 'format', 'qr'),
   ],
 };
+
+/** A circuit with one thing wrong. `at` begins what is reported. */
+export interface RowMutant {
+  readonly name: string;
+  readonly change: (c: { program: RawProgram; constants: Map<string, readonly bigint[]> }) => void;
+  readonly at: string;
+}
+
+const rowWithout = (name: string, at: string): RowMutant => ({
+  name: `without ${name}`,
+  at,
+  change: ({ program }) => void program.constraints.splice(program.constraints.indexOf(constraint(program, name)), 1),
+});
+const number = (name: string, at: string, change: (x: readonly bigint[]) => bigint[]): RowMutant => ({
+  name: `other numbers in ${name}`,
+  at,
+  change: ({ constants }) => {
+    const x = constants.get(name);
+    if (!x) throw new MutantError(`no numbers ${name}`);
+    constants.set(name, change(x));
+  },
+});
+
+export const ROW_MUTANTS: readonly RowMutant[] = [
+  rowWithout('E', 'E['),
+  rowWithout('F', 'F['),
+  rowWithout('F.read', 'F.v['),
+  rowWithout('Q', 'rowQ'),
+  rowWithout('S.bit', 'S['),
+  rowWithout('S.dead', 'S['),
+  rowWithout('S.lo', 'S.lo'),
+  rowWithout('S.word', 'S.word'),
+  rowWithout('S.canonical', 'S.canonical'),
+  rowWithout('P.cube', 'P'),
+  rowWithout('P.round', 'P'),
+  rowWithout('P.in', 'P'),
+  rowWithout('M.in', 'M.in'),
+  rowWithout('M.bit', 'M.bit'),
+  rowWithout('M.capacity', 'M.capacity'),
+  rowWithout('M.out', 'M['),
+  rowWithout('U', 'U'),
+  rowWithout('G.digest', 'rowG'),
+  rowWithout('G.index', 'rowG'),
+  rowWithout('G.cap', 'rowG'),
+  number('out.B', 'P', (x) => x.map((v, k) => (k === 7 ? v + 1n : v))),
+  number('powers', 'S.lo', (x) => x.map((v, k) => (k === 3 ? x[2] : v))),
+  number('capacity', 'M.capacity', (x) => x.map((v) => v + 1n)),
+  number('G.lane', 'rowG', (x) => x.map(() => 0n)),
+  {
+    name: 'a kind of row without an entry',
+    at: 'rowX',
+    change: ({ program }) => {
+      program.axes['rowX'] = 1;
+      program.tensors.push({ name: 'X', axes: ['rowX'], cls: 'witness', lo: '0', hi: '0' });
+    },
+  },
+];

@@ -1,11 +1,11 @@
 /**
- * What the checks take from the package: programs as JSON and the integers of tables. This is the one file here that
- * imports it, and nothing but the package's entries.
+ * What the checks of programs take from the package: programs as JSON and the integers of tables. This file and runs.ts
+ * alone import it, and nothing but its entries.
  */
 import { type RunConfig, programsOf, runSchema } from 'certune';
 import { CircuitChannel, circuitProgram, fixedColumns, heightsOf } from 'certune/circuit';
 import { poseidon2 } from 'certune/hash';
-import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from 'certune/model';
+import { DEFAULT_NUMBERS, type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from 'certune/model';
 import { type Program, programJson, tableColumns } from 'certune/tensor';
 import type { CircuitData } from './circuit.js';
 import { type RawProgram, type TableFacts, tableFacts } from './data.js';
@@ -76,14 +76,18 @@ const evaluation = (): Program =>
     kind: 'eval',
   });
 
-/** Every kind of program in the shapes that differ. */
-const PROGRAMS: Readonly<Record<string, () => Program>> = {
+/** The kinds of programs that there are: one without an entry does not compile. */
+const KINDS: Readonly<Record<LlamaProgramOptions['kind'], () => Program>> = {
   step: () => tiny(TINY, 0.5)[0],
-  'step, no clipping': () => tiny(TINY, 0)[0],
   micro: () => tiny(TINY, 0.5, 4)[0],
   update: () => tiny(TINY, 0.5, 4)[1],
-  'update, no clipping': () => tiny(TINY, 0, 4)[1],
   eval: evaluation,
+};
+/** Every kind of program, and the shapes that differ. */
+const PROGRAMS: Readonly<Record<string, () => Program>> = {
+  ...KINDS,
+  'step, no clipping': () => tiny(TINY, 0)[0],
+  'update, no clipping': () => tiny(TINY, 0, 4)[1],
   'step, untied, biases': () => tiny(UNTIED, 0.5)[0],
   'step of stories260k': () => stories('default')[0],
   'step of stories260k, small preset': () => stories('small')[0],

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { EXCEPTIONS } from '../tools/assurance/exceptions.js';
 
 /*
- * What the checks of tools/assurance rest on: that they do not use the code which they check, and that what they except is
- * established where the list says. The checks themselves are npm run assurance.
+ * What the checks of tools/assurance rest on: that they do not use the code which they check, and that what they except
+ * is established where the list says. The checks themselves are npm run assurance.
  */
 const root = fileURLToPath(new URL('..', import.meta.url)),
   tools = join(root, 'tools/assurance');

@@ -1,7 +1,7 @@
 /**
- * The rows of the verifier's circuit: outputs are functions of the wires read, or free by name. See rows.ts for how a row's
- * polynomials are extracted. Linear steps are exact elimination mod p; the bits of a word and the equality of wires are
- * questions to the solver.
+ * The rows of the verifier's circuit: outputs are functions of the wires read, or free by name. See rows.ts for how a
+ * row's polynomials are extracted. Linear steps are exact elimination mod p; the bits of a word and the equality of
+ * wires are questions to the solver.
  */
 import type { RawProgram } from './data.js';
 import { determined, mod, solve } from './field.js';
@@ -81,8 +81,8 @@ function memory(c: Context, unique: ReadonlySet<string>): void {
 }
 
 /**
- * Cells that equations and reads determine. Each round takes the equations in which open cells occur linearly with a number
- * as coefficient; elimination tells which of them have one solution.
+ * Cells that equations and reads determine. Each round takes the equations in which open cells occur linearly with a
+ * number as coefficient; elimination tells which of them have one solution.
  */
 function determine(equations: readonly Equation[], row: Row, given: ReadonlySet<string>): Set<string> {
   const known = new Set([...row.fixed, ...row.public, ...given]);
@@ -115,8 +115,8 @@ const termOf = (p: Polynomial, name: (cell: string) => string): string =>
   sum([...p].map(([m, x]) => (m === '' ? lit(x) : times(x, m.includes('*') ? `(* ${m.split('*').map(name).join(' ')})` : name(m)))));
 
 /**
- * Rows that compare wires. Q: both wires have the same three columns. G: word l of the digest is word l of the entry that the
- * index wire selects, and none of these wires has further columns.
+ * Rows that compare wires. Q: both wires have the same three columns. G: word l of the digest is word l of the entry
+ * that the index wire selects, and none of these wires has further columns.
  */
 async function wiresEqual(c: Context, row: Row): Promise<ReadonlySet<string>> {
   const known = determine(row.equations, row, new Set()),
@@ -153,7 +153,10 @@ async function wiresEqual(c: Context, row: Row): Promise<ReadonlySet<string>> {
 
 const HALF = 1n << 32n;
 
-/** Bits of a word: boolean, zero where dead, their sum the word, and of the two representatives below 2^64 the one below p. */
+/**
+ * Bits of a word: boolean, zero where dead, their sum the word, and of the two representatives below 2^64 the one
+ * below p.
+ */
 async function wordBits(c: Context, row: Row): Promise<ReadonlySet<string>> {
   const bits = Array.from({ length: 64 }, (_, k) => `S[${k}]`),
     equation = (p: Polynomial): boolean => row.equations.some((e) => isSame(e.zero, p)),
@@ -221,7 +224,10 @@ async function halfOf(c: Context, row: Row, half: string, bits: readonly string[
   ]);
 }
 
-/** lo q = 0 with q a constant other than zero at hi = 2^32 - 1: then lo is zero. With that a word has one pair of halves. */
+/**
+ * lo q = 0 with q a constant other than zero at hi = 2^32 - 1: then lo is zero. With that a word has one pair of
+ * halves.
+ */
 async function canonical(c: Context, row: Row, ask: Ask): Promise<void> {
   const others = new Set(['S.lo', 'S.hi', 'S.inv']),
     e = row.equations.find(
@@ -327,8 +333,8 @@ function substitute(p: Polynomial, cell: string, number: bigint): Polynomial {
 }
 
 /**
- * M: for either bit the four wires read are the current node's lanes, the capacity is that of a node, and given the four words
- * of the sibling, which are free, everything follows. The bit is a wire that an S row made boolean.
+ * M: for either bit the four wires read are the current node's lanes, the capacity is that of a node, and given the
+ * four words of the sibling, which are free, everything follows. The bit is a wire that an S row made boolean.
  */
 async function merkleLevel(c: Context, row: Row): Promise<ReadonlySet<string>> {
   let known: ReadonlySet<string> | undefined;

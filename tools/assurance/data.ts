@@ -36,7 +36,9 @@ export interface Term {
   readonly over: readonly string[];
 }
 
-/** One expression of a constraint and the integers that it may be: those of a range, zero, keys or entries of a table. */
+/**
+ * One expression of a constraint and the integers that it may be: those of a range, zero, keys or entries of a table.
+ */
 export interface Component extends Interval {
   readonly constraint: Constraint;
   readonly index: number;
@@ -120,10 +122,15 @@ export interface RawConstraint {
   exprs?: RawExpr[];
 }
 
-/** Public tensors that say what was computed. Their values are given; that no other values fit is checked as for what the prover chooses. */
+/**
+ * Public tensors that say what was computed. Their values are given; that no other values fit is checked as for what
+ * the prover chooses.
+ */
 export const PUBLISHED: ReadonlySet<string> = new Set(['loss']);
 
-/** Tensors that the prover chooses, those of a state that is entered, and those that a statement or a commitment fixes. */
+/**
+ * Tensors that the prover chooses, those of a state that is entered, and those that a statement or a commitment fixes.
+ */
 export const isChosen = (t: Tensor): boolean => ['witness', 'cOut', 'oOut', 'aOut'].includes(t.cls);
 export const isEntered = (t: Tensor): boolean => ['cIn', 'oIn', 'aIn'].includes(t.cls);
 /** Tensors whose cells must have one value each. */

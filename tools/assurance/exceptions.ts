@@ -1,6 +1,6 @@
 /**
- * Formats of a state entered that a program does not imply. Each is established by something else, which the reason names;
- * a program that implies one of them, or leaves another open, fails. test/assurance.test.ts reads the places.
+ * Formats of a state entered that a program does not imply. Each is established by something else, which the reason
+ * names; a program that implies one of them, or leaves another open, fails. test/assurance.test.ts reads the places.
  */
 export interface Exception {
   readonly tensor: string;

@@ -13,7 +13,10 @@ export function power(base: bigint, exponent: bigint, modulus = P): bigint {
   return out;
 }
 
-/** Columns of `rows` that the equations rows * x = known determine, by Gauss-Jordan elimination: those with a pivot row of their own. */
+/**
+ * Columns of `rows` that the equations rows * x = known determine, by Gauss-Jordan elimination: those with a pivot row
+ * of their own.
+ */
 export function determined(rows: readonly (readonly bigint[])[]): { rank: number; columns: number[] } {
   const a = rows.map((r) => r.map(mod)),
     width = a[0]?.length ?? 0,
@@ -80,8 +83,9 @@ const multiply = (times: Table, a: readonly bigint[], b: readonly bigint[]): big
   times.map((t) => mod(t.reduce((s, r, k) => r.reduce((x, c, l) => x + c * a[k] * b[l], s), 0n)));
 
 /**
- * Whether the structure constants are those of a field of p^3 elements: commutative and associative on the basis 1, x, y with
- * unit 1, y = x^2, and x^3 = c0 + c1 x + c2 x^2 a polynomial without a root, which for a cubic means irreducible.
+ * Whether the structure constants are those of a field of p^3 elements: commutative and associative on the basis 1, x,
+ * y with unit 1, y = x^2, and x^3 = c0 + c1 x + c2 x^2 a polynomial without a root, which for a cubic means
+ * irreducible.
  */
 export function isCubicField(times: Table): boolean {
   const basis = [0, 1, 2].map((i) => [0, 1, 2].map((j) => (i === j ? 1n : 0n))),

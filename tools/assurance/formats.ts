@@ -144,7 +144,9 @@ function formatQuestion(p: Program, formats: Formats, c: Component, t: Tensor): 
   return { text, ...(mask.length ? { mask } : {}) };
 }
 
-/** Learns formats until nothing changes. `attempts` collects, tensor by tensor, the last question that was not a proof. */
+/**
+ * Learns formats until nothing changes. `attempts` collects, tensor by tensor, the last question that was not a proof.
+ */
 async function learn(p: Program, solver: Solver, formats: Map<string, Known>, attempts: Map<string, Asked>): Promise<void> {
   for (let changed = true; changed; ) {
     changed = false;
@@ -259,7 +261,10 @@ export async function checkWrap(p: Program, solver: Solver, formats: Formats): P
   return { lifted, failures };
 }
 
-/** The one tensor in format under a mask that the component names without it: the component is read where the mask is one. */
+/**
+ * The one tensor in format under a mask that the component names without it: the component is read where the mask is
+ * one.
+ */
 export function bareOf(formats: Formats, c: Component): string | undefined {
   for (const t of c.terms)
     for (const o of t.operands) {

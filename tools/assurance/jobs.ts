@@ -114,7 +114,10 @@ async function mutants(name: string, solver: Solver): Promise<Outcome> {
   return { failures, lines };
 }
 
-/** What a report names: of open slices the first that the whole program determines, else what the mutant names if it is there. */
+/**
+ * What a report names: of open slices the first that the whole program determines, else what the mutant names if it is
+ * there.
+ */
 function firstFailure(v: Verdict, order: readonly string[], m: Mutant): Failure | undefined {
   const named = v.failures.find((f) => f.check === m.check && f.check !== 'unique' && f.at === m.at);
   if (named) return named;

@@ -1,7 +1,7 @@
 /**
- * The soundness ledger again: every printed term from the formulas of docs/soundness.md, sections 3 and 4, in exact rationals
- * with every error rounded up. A printed number of bits must not be above what is left of it, nor may a term, a round or a
- * proof be missing.
+ * The soundness ledger again: every printed term from the formulas of docs/soundness.md, sections 3 and 4, in exact
+ * rationals with every error rounded up. A printed number of bits must not be above what is left of it, nor may a
+ * term, a round or a proof be missing.
  */
 import type { Failure } from './formats.js';
 import { type Rational, LOG_BITS, add, bitsOf, div, halfPower, log2Floor, mul, pow, rational, unitsOf } from './rational.js';
@@ -113,7 +113,9 @@ export function openingTerms(s: OpeningData): Term[] {
   return out;
 }
 
-/** Terms of a program's proof: what holds before the openings is charged once for every pair of codewords of the lists. */
+/**
+ * Terms of a program's proof: what holds before the openings is charged once for every pair of codewords of the lists.
+ */
 export function programTerms(p: PlanData): Term[] {
   const { constraints, tables, memories } = p.program,
     lists = p.whir.groups.reduce((x, g) => mul(x, list(g.logInvRate)), rational(1n)),
@@ -145,7 +147,10 @@ export function programTerms(p: PlanData): Term[] {
   return [...out, ...(state ? [state] : []), ...openingTerms(p.whir)];
 }
 
-/** Two codewords of the state's list, or one and the adapter of the digest, agree at a random point in some class that is left. */
+/**
+ * Two codewords of the state's list, or one and the adapter of the digest, agree at a random point in some class that
+ * is left.
+ */
 function statePoint(p: PlanData): Term | undefined {
   const g = p.whir.groups[1],
     left = p.states.filter((s) => s.name.endsWith('Out')).length;
@@ -173,7 +178,10 @@ export interface LedgerCase {
   };
 }
 
-/** What doubles may add in an expression of a few operations on numbers up to 2^8: far below every digit that is printed. */
+/**
+ * What doubles may add in an expression of a few operations on numbers up to 2^8: far below every digit that is
+ * printed.
+ */
 const SLACK = 1n << BigInt(LOG_BITS - 40);
 /** How much less than the truth may be printed. */
 const LOOSE = 1n << BigInt(LOG_BITS - 20);

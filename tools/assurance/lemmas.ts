@@ -41,7 +41,9 @@ const limb = (top: string): string =>
     '(< b d)',
   );
 
-/** e = e' + the sum of limbs: without a limb in [0, H] that is taken away W-fold, e lies in the range and H W above it. */
+/**
+ * e = e' + the sum of limbs: without a limb in [0, H] that is taken away W-fold, e lies in the range and H W above it.
+ */
 const dropped = (slack: number): string =>
   question(
     ['e', 'h', 'H', 'W', 'B'],
@@ -195,7 +197,10 @@ function sums(top: string): string {
   );
 }
 
-/** S of the cells so far are one, and h is the next: the sum R of what they select, in [m, M] or nothing, passes the hull. */
+/**
+ * S of the cells so far are one, and h is the next: the sum R of what they select, in [m, M] or nothing, passes the
+ * hull.
+ */
 function selected(most: string): string {
   return question(
     ['S', 'h', 'R', 't', 'm', 'M'],

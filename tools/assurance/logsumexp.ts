@@ -1,12 +1,12 @@
 /**
- * The least M with sum_j T[M - s_j] <= c. M is looked up in a box that is larger than its own, and the entries are summed,
- * so that no fact about one cell determines it. Three steps instead:
+ * The least M with sum_j T[M - s_j] <= c. M is looked up in a box that is larger than its own, and the entries are
+ * summed, so that no fact about one cell determines it. Three steps instead:
  *
- * 1. Rows of the table, checked one by one: the first column A never rises, the second is B(d) = A(d - 1), and where keys
- *    may be excluded both are zero in the last row.
+ * 1. Rows of the table, checked one by one: the first column A never rises, the second is B(d) = A(d - 1), and where
+ *    keys may be excluded both are zero in the last row.
  * 2. One cell: for M < N and any s, an excluded key or not, both keys in the table: B(key of N) <= A(key of M).
- * 3. Sums: by 2 the sum of B at N is at most that of A at M (lemma: sums keep an order); by their ranges the first is above
- *    c and the second is not. So there are no two M. The entries follow, as they are columns at a known key.
+ * 3. Sums: by 2 the sum of B at N is at most that of A at M (lemma: sums keep an order); by their ranges the first is
+ *    above c and the second is not. So there are no two M. The entries follow, as they are columns at a known key.
  */
 import type { Component, Operand, Term } from './data.js';
 import { bareOf, underMask } from './formats.js';
@@ -101,7 +101,10 @@ async function oneCell(d: Determination, f: Fact, m: Operand): Promise<boolean> 
   return (await d.solver.ask('log-sum-exp, cell', text)).answer === 'unsat';
 }
 
-/** A term of the key without M: an unknown, which the same factors may take away. Empty where it has other factors of M's. */
+/**
+ * A term of the key without M: an unknown, which the same factors may take away. Empty where it has other factors of
+ * M's.
+ */
 function known(t: Term, factors: readonly Operand[], names: string[]): string {
   const carried = factors.every((f) =>
     t.operands.some((o) => underMask({ ...t, operands: [o] }, f, [{ tensor: f.tensor.name, at: f.access.map((_, k) => k) }])),

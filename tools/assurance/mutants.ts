@@ -1,7 +1,7 @@
 /**
- * Is the validator sharp? Programs with one thing wrong, each of which must be found, and by the check that is named: a format
- * that nothing implies, an identity that wraps, a slice with two values. `at` is the tensor or constraint; of slices the first
- * in the order in which the whole program determines them.
+ * Is the validator sharp? Programs with one thing wrong, each of which must be found, and by the check that is named:
+ * a format that nothing implies, an identity that wraps, a slice with two values. `at` is the tensor or constraint; of
+ * slices the first in the order in which the whole program determines them.
  */
 import { type RawConstraint, type RawProgram, type RawTensor, exprsOf } from './data.js';
 import type { Failure } from './formats.js';

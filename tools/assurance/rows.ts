@@ -1,7 +1,7 @@
 /**
- * Rows of the verifier's circuit, from its program alone: every constraint becomes, at one row, polynomials mod p in the
- * row's cells, with the numbers of the fixed tables filled in. A wire is a function of its address, because the memory's
- * keys are consecutive; a read of fewer columns says that the others are zero.
+ * Rows of the verifier's circuit, from its program alone: every constraint becomes, at one row, polynomials mod p in
+ * the row's cells, with the numbers of the fixed tables filled in. A wire is a function of its address, because the
+ * memory's keys are consecutive; a read of fewer columns says that the others are zero.
  */
 import { DataError, type RawConstraint, type RawExpr, type RawOperand, type RawProgram, exprsOf } from './data.js';
 import { mod } from './field.js';

@@ -1,7 +1,7 @@
 /**
- * Slices of tensors, and the facts that a program states about them. Layers follow one another inside one tensor, so that
- * "given what was computed before" is a statement about slices: a tensor is cut along every axis that some constraint
- * enters at an index, an offset or a stride, and along the axes that run there.
+ * Slices of tensors, and the facts that a program states about them. Layers follow one another inside one tensor, so
+ * that "given what was computed before" is a statement about slices: a tensor is cut along every axis that some
+ * constraint enters at an index, an offset or a stride, and along the axes that run there.
  */
 import { type Component, DataError, type Operand, type Program, type Tensor, isComputed, isWhole, membersOf } from './data.js';
 
@@ -75,7 +75,10 @@ export class Slices {
     return out.map((p) => t.name + p);
   }
 
-  /** The operand's cell at a place, as text: equal texts are equal cells wherever the remaining axes have the same values. */
+  /**
+   * The operand's cell at a place, as text: equal texts are equal cells wherever the remaining axes have the same
+   * values.
+   */
   keyOf(o: Operand, place: Place): string {
     const parts = o.access.map((a) => {
       if (a.axis === undefined) return String(a.offset);

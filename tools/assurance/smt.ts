@@ -1,6 +1,7 @@
 /**
- * Questions to a solver. A question is SMT-LIB text whose satisfying assignments are counterexamples, so that `unsat` alone
- * is a proof; satisfiable, undecided and broken questions are all failures, and differ only in what the report says.
+ * Questions to a solver. A question is SMT-LIB text whose satisfying assignments are counterexamples, so that `unsat`
+ * alone is a proof; satisfiable, undecided and broken questions are all failures, and differ only in what the report
+ * says.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -32,8 +33,8 @@ export class SolverError extends Error {
 }
 
 /**
- * Work that one question may take, in the solver's own units: the same on every machine, however busy. The slowest proof
- * of the suite takes a third of it. The clock only ends what hangs.
+ * Work that one question may take, in the solver's own units: the same on every machine, however busy. The slowest
+ * proof of the suite takes a third of it. The clock only ends what hangs.
  */
 const RESOURCES = 20_000_000,
   WALL_MS = 300_000;
@@ -96,7 +97,10 @@ export class Solver {
     return asked;
   }
 
-  /** fromString is synchronous in its text; eval_smtlib2_string is not, a worker reads the text after the call has returned. */
+  /**
+   * fromString is synchronous in its text; eval_smtlib2_string is not, a worker reads the text after the call has
+   * returned.
+   */
   async #z3(text: string): Promise<Answer> {
     const solver = new this.#context.Solver();
     solver.set('rlimit', RESOURCES);

@@ -1,10 +1,11 @@
 /**
  * (b) At most one value for every slice, given the slices before it.
  *
- * Two copies of a slice's cell, both in format, both satisfying the facts about it, with equal values in everything that
- * is already determined: if they cannot differ, the cell has at most one value. Facts are about integers here, (a) has
- * shown that they are. What is known enters as unknowns that both copies share; a sum over axes is one of them. Other
- * slices that are still open may occur linearly, as limbs do: then the fact is weakened to what it says without them.
+ * Two copies of a slice's cell, both in format, both satisfying the facts about it, with equal values in everything
+ * that is already determined: if they cannot differ, the cell has at most one value. Facts are about integers here,
+ * (a) has shown that they are. What is known enters as unknowns that both copies share; a sum over axes is one of
+ * them. Other slices that are still open may occur linearly, as limbs do: then the fact is weakened to what it says
+ * without them.
  */
 import type { Component, Program, Term } from './data.js';
 import { type Failure, type Formats, type Known, bareOf, underMask } from './formats.js';
@@ -77,7 +78,10 @@ export class Determination {
     }
   }
 
-  /** One slice from the facts in which nothing else is open but limbs; else limbs together. Returns what was determined. */
+  /**
+   * One slice from the facts in which nothing else is open but limbs; else limbs together. Returns what was
+   * determined.
+   */
   async #single(n: string): Promise<string[]> {
     const alone = await this.#group([n]);
     if (alone.length) return alone;
@@ -125,8 +129,8 @@ export class Determination {
   }
 
   /**
-   * A fact about the group alone, or undefined. Other open slices must occur linearly, and are taken out: the rest then lies
-   * in the target less what they can add.
+   * A fact about the group alone, or undefined. Other open slices must occur linearly, and are taken out: the rest
+   * then lies in the target less what they can add.
    */
   async #without(f: Fact, group: ReadonlySet<string>): Promise<Used | undefined> {
     const c = f.component;
@@ -173,7 +177,10 @@ export class Determination {
     return (await this.solver.ask('limbs', text.join('\n'))).answer === 'unsat';
   }
 
-  /** Whether two copies of the group's cells cannot differ. Products of known cells are first one unknown each: then the question is linear. */
+  /**
+   * Whether two copies of the group's cells cannot differ. Products of known cells are first one unknown each: then
+   * the question is linear.
+   */
   async #ask(group: ReadonlySet<string>, used: readonly Used[]): Promise<boolean> {
     const linear = new Question(this, group, used, true),
       asked = await this.solver.ask('unique', linear.text);
@@ -226,7 +233,10 @@ export class Determination {
     return out;
   }
 
-  /** A use of a slice that is determined where a mask is one alone: under that mask, in the very fact that determines it, or in a range of its own. */
+  /**
+   * A use of a slice that is determined where a mask is one alone: under that mask, in the very fact that determines
+   * it, or in a range of its own.
+   */
   #harmless(f: Fact, n: string, masked: string): boolean {
     if (this.#bare.get(f.component) === masked || f.nodes.size === 1) return true;
     const mask = this.formats.get(masked)!.mask!;

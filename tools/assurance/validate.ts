@@ -12,8 +12,8 @@ export interface Verdict {
 }
 
 /**
- * Checks a program. `excepted`: tensors of the state entered whose format something else establishes. What does not hold over
- * the integers cannot be argued about further, so that each check runs only if those before it pass.
+ * Checks a program. `excepted`: tensors of the state entered whose format something else establishes. What does not
+ * hold over the integers cannot be argued about further, so that each check runs only if those before it pass.
  */
 export async function validate(p: Program, solver: Solver, excepted: readonly string[]): Promise<Verdict> {
   const bounded = [...p.tensors.values()].filter((t) => isChosen(t) || isEntered(t)).length,

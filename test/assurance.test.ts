@@ -12,7 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url)),
   tools = join(root, 'tools/assurance');
 
 /** Modules that a file names, types included. */
-const imports = (file: string): string[] => [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((m) => m[1]);
+const imports = (file: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\(|^import )'([^']+)'/gm)].map((m) => m[1]);
 
 /** Everything that a file of tools/assurance reaches by relative imports. */
 function reached(file: string, seen = new Set<string>()): Set<string> {

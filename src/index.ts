@@ -9,7 +9,7 @@ export { type Units, calibrate } from './estimate/calibrate.js';
 export { type Counts, countPlan } from './estimate/counts.js';
 export { type FoldEstimate, estimateFold, foldSeconds } from './estimate/fold.js';
 export { type Estimate, estimateRun, runMemory } from './estimate/steps.js';
-export { Kernels, OutOfMemoryError } from './kernels/index.js';
+export { type Kernels, OutOfMemoryError, singleKernels, threadedKernels } from './kernels/index.js';
 export { type Recursion, proveRange } from './prove/range.js';
 export { baseStack, folding, recursionOf } from './prove/recursion.js';
 export { mergeRun, proveStep, runStep } from './prove/step.js';

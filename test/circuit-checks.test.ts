@@ -27,7 +27,8 @@ import { type StateName, commitmentLayout } from '../src/tensor/state-layout.js'
 import { proveProgram } from '../src/tensor/prove.js';
 import { frozenStack } from '../src/tensor/state-commit.js';
 import { type Statement, frozenDigest, packing, publicTensors } from '../src/tensor/statement.js';
-import { type Elem, type Ext, type MessageHook, ProverChannel } from '../src/transcript/index.js';
+import type { Elem, Ext } from '../src/transcript/index.js';
+import { type MessageHook, ProverChannel } from '../src/transcript/prover.js';
 import { merkleHash } from '../src/transcript/sponge.js';
 import { ATTACKED, family } from './attacked-checks.js';
 import { bump } from './kit.js';

@@ -7,7 +7,8 @@ import { frozenStack } from '../src/tensor/state-commit.js';
 import { type Statement, frozenDigest } from '../src/tensor/statement.js';
 import type { Program } from '../src/tensor/types.js';
 import { verifyProgram } from '../src/tensor/verify.js';
-import { type MessageHook, NativeChannel } from '../src/transcript/index.js';
+import { NativeChannel } from '../src/transcript/index.js';
+import type { MessageHook } from '../src/transcript/prover.js';
 
 /** Parameters that are quick to prove and strong enough that no forgery of a test passes by luck. */
 export const QUICK: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };

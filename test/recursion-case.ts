@@ -6,7 +6,7 @@ import { proveProgram } from '../src/tensor/prove.js';
 import { frozenStack } from '../src/tensor/state-commit.js';
 import { type Statement, frozenDigest } from '../src/tensor/statement.js';
 import type { Program } from '../src/tensor/types.js';
-import type { MessageHook } from '../src/transcript/index.js';
+import type { MessageHook } from '../src/transcript/prover.js';
 
 /** A step in small: two states that move on, ids and mask, a loss. */
 export function stepProgram(name = 'step'): Program {

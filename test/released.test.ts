@@ -25,8 +25,8 @@ import { tinyRun } from './tiny-run.js';
  */
 const forged = vi.hoisted(() => ({ pair: undefined as { of: string; as: bigint[] } | undefined }));
 // The digest of an adapter is the root of a tree: that of one adapter is replaced.
-vi.mock('../src/pcs/index.js', async (original) => {
-  const pcs = await original<typeof import('../src/pcs/index.js')>();
+vi.mock('../src/pcs/commit.js', async (original) => {
+  const pcs = await original<typeof import('../src/pcs/commit.js')>();
   const commitBase: typeof pcs.commitBase = (...a) => {
     const o = pcs.commitBase(...a);
     return forged.pair?.of === o.root.join() ? { ...o, root: forged.pair.as } : o;

@@ -1,12 +1,18 @@
 import * as E from '../field/ext3.js';
 import type { HashName } from '../hash/index.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type LeafInput, logUpShape, proveLogUp, verifyLogUp } from '../lookup/index.js';
-import { commitBase, openWhir, verifyWhir, whirShape } from '../pcs/index.js';
-import { proveBatched, verifyBatched } from '../sumcheck/index.js';
+import { logUpShape, verifyLogUp } from '../lookup/index.js';
+import type { LeafInput } from '../lookup/leaves.js';
+import { proveLogUp } from '../lookup/prove.js';
+import { verifyWhir, whirShape } from '../pcs/index.js';
+import { commitBase } from '../pcs/commit.js';
+import { openWhir } from '../pcs/prove.js';
+import { verifyBatched } from '../sumcheck/index.js';
+import { proveBatched } from '../sumcheck/prove.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Program, TensorSpec } from '../tensor/types.js';
-import { NativeChannel, ProverChannel, RecordingChannel, type Schedule, asDigest } from '../transcript/index.js';
+import { NativeChannel, RecordingChannel, type Schedule, asDigest } from '../transcript/index.js';
+import { ProverChannel } from '../transcript/prover.js';
 
 /** Seconds of one unit of each of the counts, on this machine with these threads. */
 export interface Units {

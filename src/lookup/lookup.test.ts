@@ -7,16 +7,10 @@ import { OutOfMemoryError } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
 import { threadedKernels } from '../kernels/threads.js';
 import { causal, eqLess, eqTable, lessThan } from '../poly/eq.js';
-import {
-  type Channel,
-  type Elem,
-  type Ext,
-  NativeChannel,
-  ProverChannel,
-  RecordingChannel,
-  VerificationError,
-} from '../transcript/index.js';
-import { boxIndicator, boxPoint, boxWeight, logUpShape, proveLogUp, verifyLogUp } from './index.js';
+import { type Channel, type Elem, type Ext, NativeChannel, RecordingChannel, VerificationError } from '../transcript/index.js';
+import { ProverChannel } from '../transcript/prover.js';
+import { boxIndicator, boxPoint, boxWeight, logUpShape, verifyLogUp } from './index.js';
+import { proveLogUp } from './prove.js';
 
 const k = singleKernels();
 const rnd = (s: number): (() => number) => {

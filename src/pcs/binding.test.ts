@@ -2,15 +2,8 @@ import { describe, expect, it } from 'vitest';
 import * as E from '../field/ext3.js';
 import { compress } from '../hash/poseidon2.js';
 import { singleKernels } from '../kernels/index.js';
-import {
-  type Channel,
-  type Digest,
-  type Ext,
-  NativeChannel,
-  ProverChannel,
-  RecordingChannel,
-  VerificationError,
-} from '../transcript/index.js';
+import { type Channel, type Digest, type Ext, NativeChannel, RecordingChannel, VerificationError } from '../transcript/index.js';
+import { ProverChannel } from '../transcript/prover.js';
 import { type Columns, type Oracle, commitColumns } from './commit.js';
 import { whirShape } from './index.js';
 import { openWhir } from './prove.js';

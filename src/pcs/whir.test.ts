@@ -8,25 +8,15 @@ import {
   type Elem,
   type Ext,
   NativeChannel,
-  ProverChannel,
   RecordingChannel,
   VerificationError,
   scheduleWords,
 } from '../transcript/index.js';
+import { ProverChannel } from '../transcript/prover.js';
 import { eqTable } from '../poly/eq.js';
 import { type Columns, commitColumns } from './commit.js';
-import {
-  type GroupOpening,
-  type GroupSpec,
-  type WhirShape,
-  groupCells,
-  openPermutations,
-  openWhir,
-  usedColumns,
-  verifyWhir,
-  whirLedger,
-  whirShape,
-} from './index.js';
+import { type GroupSpec, type WhirShape, groupCells, openPermutations, usedColumns, verifyWhir, whirLedger, whirShape } from './index.js';
+import { type GroupOpening, openWhir } from './prove.js';
 
 const k = singleKernels();
 const rnd = (s: number): (() => bigint) => {

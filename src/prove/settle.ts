@@ -1,8 +1,8 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { eqTableKernel } from '../lookup/eq.js';
-import { openWhir } from '../pcs/index.js';
+import { openWhir } from '../pcs/prove.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
-import { ProverChannel } from '../transcript/index.js';
+import { ProverChannel } from '../transcript/prover.js';
 import { settleMatrix } from '../recursion/settle-shape.js';
 import { settleSchedule } from '../recursion/settle-schedule.js';
 import { settlePreamble } from '../recursion/settle.js';

@@ -1,4 +1,5 @@
-import { type WhirShape, type Oracle, commitBase } from '../pcs/index.js';
+import type { WhirShape } from '../pcs/index.js';
+import { type Oracle, commitBase } from '../pcs/commit.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { settleMatrix } from './settle-shape.js';
 

@@ -1,5 +1,6 @@
-import { logUpMemory } from '../lookup/index.js';
-import { type WhirGroup, commitBytes, groupCells, openBytes, usedColumns } from '../pcs/index.js';
+import { logUpMemory } from '../lookup/layers.js';
+import { type WhirGroup, groupCells, usedColumns } from '../pcs/index.js';
+import { commitBytes, openBytes } from '../pcs/commit.js';
 import { type Plan, stateGroup } from './plan.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);

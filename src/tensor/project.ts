@@ -1,8 +1,8 @@
 /** Arrays of factors over their sumcheck axes: the other axes are summed against eq at their slices of rho. */
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/index.js';
-import type { SumFactor } from '../sumcheck/index.js';
+import { eqTableKernel } from '../lookup/eq.js';
+import type { SumFactor } from '../sumcheck/terms.js';
 import type { Ext } from '../transcript/arith.js';
 import type { IntegerReading } from './integer.js';
 import type { Factor, Plan } from './plan.js';

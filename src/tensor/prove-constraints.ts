@@ -2,9 +2,11 @@
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/index.js';
-import { type SumFactor, type SumTerm, proveBatched } from '../sumcheck/index.js';
-import type { Ext, ProverChannel } from '../transcript/index.js';
+import { eqTableKernel } from '../lookup/eq.js';
+import type { SumFactor, SumTerm } from '../sumcheck/terms.js';
+import { proveBatched } from '../sumcheck/prove.js';
+import type { Ext } from '../transcript/index.js';
+import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { sumcheckBytes } from './memory.js';
 import { type Plan, componentWeight } from './plan.js';

@@ -1,8 +1,10 @@
 /** Lookups, prover's side: keys and multiplicities, then LogUp-GKR down to its leaves, and the claims on tables. */
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type Keys, type LeafInput, proveLogUp } from '../lookup/index.js';
-import type { Ext, ProverChannel } from '../transcript/index.js';
+import type { Keys, LeafInput } from '../lookup/leaves.js';
+import { proveLogUp } from '../lookup/prove.js';
+import type { Ext } from '../transcript/index.js';
+import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE } from './memory.js';
 import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';

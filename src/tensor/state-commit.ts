@@ -1,6 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { type Oracle, type WhirGroup, type WhirTree, commitBase, groupCells, usedColumns } from '../pcs/index.js';
-import type { Tiled } from '../sumcheck/index.js';
+import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/index.js';
+import { type Oracle, commitBase } from '../pcs/commit.js';
+import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE } from './memory.js';

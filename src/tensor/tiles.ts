@@ -1,7 +1,7 @@
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/index.js';
-import type { Tiled } from '../sumcheck/index.js';
+import { eqTableKernel } from '../lookup/eq.js';
+import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { Block } from './layout.js';
 import type { Factor, Plan, Slot } from './plan.js';

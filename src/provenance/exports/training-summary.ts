@@ -1,5 +1,5 @@
 import { manifestDigest } from '../../run/manifest.js';
-import { type ExportFacts, hubName, positions, unique } from './facts.js';
+import { type ExportFacts, hubName, positions } from './facts.js';
 import { escaped } from './hf-card.js';
 
 /*
@@ -32,8 +32,9 @@ function sizeRange(tokens: number): string {
 function general(f: ExportFacts): SummarySection[] {
   const { manifest: m } = f,
     tokens = f.targets ?? positions(f),
-    languages = unique(m.dataset.languages);
+    languages = m.dataset.languages;
   return [
+    { id: '0', name: '(head)', fields: open('Version of the Summary', 'Last update', 'Link to previous versions') },
     {
       id: '1.1',
       name: 'Provider identification',
@@ -73,10 +74,9 @@ function general(f: ExportFacts): SummarySection[] {
 }
 
 function sources(f: ExportFacts): SummarySection[] {
-  const { files } = f.manifest.dataset,
-    hub = files.filter((d) => hubName(d.source)),
-    rest = files.filter((d) => !hubName(d.source) && d.source !== 'unknown'),
-    list = (xs: typeof files): string[] => xs.map((d) => `${d.source}, licence ${d.license}, language ${d.language}, ${d.digest}`);
+  const { files, sources: names, licenses } = f.manifest.dataset,
+    hub = names.filter(hubName),
+    rest = names.filter((x) => !hubName(x) && x !== 'unknown');
   return [
     {
       id: '2.1',
@@ -85,7 +85,7 @@ function sources(f: ExportFacts): SummarySection[] {
         ...open('Used? yes/no', 'Modality(ies)'),
         // That a name has the form of the hub's does not make the data set public or large.
         hub.length
-          ? given('Data sets whose declared source has the form of a public hub', 'declared', list(hub))
+          ? given('Sources that have the form of names on a public hub', 'declared', hub)
           : open('List of large publicly available datasets')[0],
         ...open('General description of other publicly available datasets not listed above', 'Additional comments (optional)'),
       ],
@@ -139,9 +139,13 @@ function sources(f: ExportFacts): SummarySection[] {
       name: 'Other sources of data',
       fields: [
         ...open('Used? yes/no'),
-        rest.length
-          ? given('Declared sources that have no form of a public hub', 'declared', list(rest))
-          : open('Narrative description')[0],
+        rest.length ? given('Sources that have no such form', 'declared', rest) : open('Narrative description')[0],
+        given('Licences of the rows of all sources', 'declared', licenses),
+        given(
+          'Data files by digest',
+          'checkable',
+          files.map((d) => d.digest),
+        ),
       ],
     },
   ];

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
+import type { RuleVerdict } from '../provenance/policy.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
 import { QuantizationError } from '../model/base.js';
 import { HyperparameterError } from '../optim/constants.js';
@@ -17,7 +18,10 @@ export class UsageError extends Error {
 
 /** A run that is verified but that the caller's policy does not admit: all reasons at once. Exit code 4. */
 export class PolicyError extends Error {
-  constructor(readonly reasons: readonly string[]) {
+  constructor(
+    readonly reasons: readonly string[],
+    /** The verdict of every rule of a policy file. */ readonly rules?: readonly RuleVerdict[],
+  ) {
     super(reasons.join('; '));
     this.name = 'PolicyError';
   }
@@ -64,7 +68,8 @@ export function describe(e: unknown): Described {
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
   if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
   if (e instanceof QuantizationError) return as(3, 'unreadable', { tensor: e.tensor });
-  if (e instanceof PolicyError) return as(4, 'policy-denied', { verified: true, reasons: e.reasons });
+  if (e instanceof PolicyError)
+    return as(4, 'policy-denied', { verified: true, reasons: e.reasons, ...(e.rules ? { rules: e.rules } : {}) });
   if (e instanceof VersionError) return as(5, 'unsupported-version', { file: e.file, version: e.version, supported: e.supported });
   if (e instanceof OutOfMemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.cap });
   if (e instanceof MemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.available });

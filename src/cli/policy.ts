@@ -22,7 +22,8 @@ export interface Policy {
   readonly base?: string;
 }
 
-const admits = (expression: string, approved: readonly string[]): boolean => {
+/** Whether a licence expression is satisfied by a list of SPDX identifiers; a LicenseRef is compared as it is. */
+export const admits = (expression: string, approved: readonly string[]): boolean => {
   if (approved.includes(expression)) return true;
   try {
     return satisfies(

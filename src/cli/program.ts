@@ -4,13 +4,15 @@ import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
 import { evaluate, generate } from './evaluate.js';
+import { exportRun } from './export.js';
 import { fold } from './fold.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
 import { prove } from './prove.js';
 import { runAll } from './run.js';
+import { signRelease } from './sign.js';
 import { train } from './train.js';
-import { verify } from './verify.js';
+import { verifyRelease } from './verify-release.js';
 import { vk } from './vk.js';
 
 const list = (v: string, all: string[] = []): string[] => [...all, v];
@@ -99,7 +101,32 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--require-beacon', 'deny a run whose order of data the prover chose, or whose data are not checked')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')
-    .action((target, o) => done(verify(target, o, c)));
+    .option('--signer <file>', 'public key that the release must be signed with; repeatable', list)
+    .option('--trusted-root <file>', 'trusted_root.json for log entries and certificates: the only root that is believed')
+    .option('--identity <name>', 'whom a short-lived certificate must name, compared whole')
+    .option('--issuer <uri>', 'who must have vouched for that name')
+    .option('--policy <file>', 'deny what a policy file does not admit: every rule is judged, what cannot be judged is denied')
+    .option('--emit-svr <file>', 'write a signed summary of what was evaluated')
+    .option('--svr-key <file>', "the verifier's private key, for --emit-svr")
+    .option('--verifier-id <uri>', 'what the verifier is called, for --emit-svr')
+    .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
+    .action(async (target, o) => done(await verifyRelease(target, o, c)));
+  command(
+    'sign <release>',
+    'sign a release, offline: run.sigstore.json (in-toto, DSSE) and model.sig (OpenSSF Model Signing); verifies nothing',
+    'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem\ncertune sign release --key key.pem',
+  )
+    .requiredOption('--key <file>', 'private key: PEM, ECDSA on P-256; its passphrase in CERTUNE_KEY_PASSPHRASE')
+    .option('--pae <dir>', 'write pae.bin, sig.der and key.pub, for openssl dgst -verify')
+    .action((release, o) => done(signRelease(release, o)));
+  command(
+    'export <target>',
+    'write a document about a run: CycloneDX 1.7, a model card, a draft of the training-content summary; verifies nothing',
+    'certune export my-run --format cyclonedx -o bom.cdx.json\ncertune export my-run --format training-summary -o summary.md',
+  )
+    .requiredOption('--format <name>', 'cyclonedx, hf-card or training-summary')
+    .option('-o, --output <file>', 'where it goes (default: standard output)')
+    .action((target, o) => done(exportRun(target, o)));
   command(
     'vk <target>',
     "compute the verification key from the manifest's programs, without base or data, and compare it with the proof's and the shipped ones",

@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { offlineOnly, parseBundle } from '../provenance/bundle.js';
+import { IN_TOTO, verifyEnvelope } from '../provenance/dsse.js';
+import { type PublicKey, keyDigest, parsePublicKey } from '../provenance/ecdsa.js';
+import { listFolder } from '../provenance/folder.js';
+import { type Identity, type KeylessOptions, readRoot, verifyKeyless } from '../provenance/keyless.js';
+import { ALWAYS_IGNORED, MODEL_SIG, compareModel, parseModel, verifyModelSignature } from '../provenance/oms.js';
+import { PREDICATE_TYPE, comparePredicate } from '../provenance/predicate.js';
+import { type Subject, compareFiles, fileSubjects, parseStatement } from '../provenance/statement.js';
+import { readProofFile } from '../store/proof.js';
+import { VerificationError } from '../transcript/arith.js';
+import { createHash } from 'node:crypto';
+import { type Release, SIGNED, checkManifestFile, factsOfProof, readBytes, readText } from './release.js';
+
+/** Who may have signed, as the verifier says it. */
+export interface SignerOptions {
+  /** Files of public keys. */ readonly signer: readonly string[];
+  /** trusted_root.json, the only root that is believed. */ readonly root?: string;
+  readonly identity?: Identity;
+}
+
+/** A release whose signature and files were verified. */
+export interface Signed {
+  /** Digest of the key that signed; none for a short-lived certificate. */ readonly keys: readonly string[];
+  readonly identity?: Identity & { readonly trustedRoot: string };
+  readonly subjects: readonly Subject[];
+  readonly text: string;
+}
+
+/** A verified statement: its bytes, and under which of the keys. */
+interface Opened {
+  readonly payload: Uint8Array;
+  readonly key?: PublicKey;
+  readonly logged: number;
+}
+
+/** Verifies a bundle under the verifier's keys, without a root or with one, or under an identity. */
+async function open(file: string, keys: readonly PublicKey[], o: SignerOptions): Promise<Opened> {
+  const bytes = readBytes(file);
+  if (o.root === undefined) {
+    const b = parseBundle(bytes, file);
+    offlineOnly(b, file);
+    return { key: verifyEnvelope(b.envelope, keys, IN_TOTO, file), payload: b.envelope.payload, logged: 0 };
+  }
+  const root = readRoot(o.root),
+    check = (signer: KeylessOptions['signer']): ReturnType<typeof verifyKeyless> => verifyKeyless(bytes, file, { root, signer });
+  if (o.identity) return { ...payloadOf(await check(o.identity), file) };
+  let last: unknown;
+  for (const key of keys)
+    try {
+      return { ...payloadOf(await check({ keys: [key] }), file), key };
+    } catch (e) {
+      last = e;
+    }
+  throw last;
+}
+
+function payloadOf(r: Awaited<ReturnType<typeof verifyKeyless>>, file: string): { payload: Uint8Array; logged: number } {
+  if (!r.payload) throw new InputError(file, ['signs a file as a whole: a statement in a DSSE envelope is read']);
+  return { payload: r.payload, logged: r.logEntries };
+}
+
+/**
+ * Verifies the signatures of a release and compares every file with them, and the statement with what the proof file says of itself. The proof is
+ * not verified here. Throws VerificationError, InputError, VersionError.
+ */
+export async function verifySigned(release: Release, o: SignerOptions): Promise<Signed> {
+  const file = join(release.dir, SIGNED),
+    model = join(release.dir, MODEL_SIG),
+    keys = o.signer.map((f) => parsePublicKey(readText(f), f));
+  if (!existsSync(file)) throw new InputError(file, ['does not exist: the release is not signed'], 'certune sign RELEASE --key key.pem');
+  const opened = await open(file, keys, o),
+    s = parseStatement(opened.payload, file);
+  if (s.predicateType !== PREDICATE_TYPE)
+    throw new VerificationError(
+      'predicate type',
+      `${file} has the predicate type ${JSON.stringify(s.predicateType.slice(0, 200))}, not ${PREDICATE_TYPE}`,
+    );
+  const subjects = fileSubjects(s, file),
+    there = listFolder(release.dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED]);
+  compareFiles(release.dir, subjects, there.files);
+  let also = '';
+  if (existsSync(model)) {
+    const signed =
+      o.root === undefined
+        ? verifyModelSignature(readBytes(model), keys, model).model
+        : parseModel((await open(model, keys, o)).payload, model);
+    compareModel(signed, listFolder(release.dir, signed.ignored), model);
+    also = `, ${MODEL_SIG} over ${signed.files.length} files`;
+  }
+  const facts = factsOfProof(release.proof, readProofFile(release.proof));
+  checkManifestFile(release, facts.manifest);
+  comparePredicate(s.predicate, facts, file);
+  const by = opened.key ? `the key ${keyDigest(opened.key)}` : `${o.identity!.identity} (${o.identity!.issuer})`;
+  return {
+    keys: opened.key ? [keyDigest(opened.key)] : [],
+    ...(o.identity && o.root !== undefined
+      ? { identity: { ...o.identity, trustedRoot: `sha256:${createHash('sha256').update(readRoot(o.root)).digest('hex')}` } }
+      : {}),
+    subjects,
+    text: `${by}: ${subjects.length} files${also}; ${opened.logged ? `${opened.logged} log entries under the trusted root` : 'not in a log'}`,
+  };
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { InputError } from '../errors.js';
+import { writeAtomic } from '../io/atomic.js';
+import { type Result, type Context, plain } from './common.js';
+import { PolicyError, UsageError } from './errors.js';
+import { judgePolicy } from './judge.js';
+import { type Signed, verifySigned } from './signed.js';
+import { type RuleVerdict, type VerifierPolicy, admitted, parsePolicyFile } from '../provenance/policy.js';
+import { bundleJson } from '../provenance/bundle.js';
+import { keyDigest } from '../provenance/ecdsa.js';
+import { hashFile } from '../provenance/folder.js';
+import { cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
+import { svrStatement } from '../provenance/svr.js';
+import { type Release, SIGNED, isRelease, openRelease, readBytes } from './release.js';
+import { type VerifyOptions, verify } from './verify.js';
+
+export interface ReleaseOptions extends VerifyOptions {
+  /** Public keys of whom the release may be signed by. */ readonly signer?: string[];
+  readonly trustedRoot?: string;
+  readonly identity?: string;
+  readonly issuer?: string;
+  /** A verifier's policy. */ readonly policy?: string;
+  /** Where the verifier's own summary goes, its key and its name. */
+  readonly emitSvr?: string;
+  readonly svrKey?: string;
+  readonly verifierId?: string;
+  /** Time of the verification, if not now. */ readonly at?: string;
+}
+
+const MARK: Readonly<Record<RuleVerdict['verdict'], string>> = {
+  passed: 'passed       ',
+  denied: 'DENIED       ',
+  'not evaluated': 'NOT EVALUATED',
+};
+
+/** Options that cannot be meant, before anything is read. */
+function checkOptions(o: ReleaseOptions): void {
+  const wrong = [
+    ...(o.emitSvr !== undefined && (o.svrKey === undefined || o.verifierId === undefined)
+      ? ['--emit-svr: give --svr-key KEY (your own) and --verifier-id URI']
+      : []),
+    ...(o.emitSvr === undefined && (o.svrKey !== undefined || o.verifierId !== undefined)
+      ? ['--svr-key and --verifier-id are for --emit-svr']
+      : []),
+    ...((o.identity === undefined) !== (o.issuer === undefined) ? ['--identity and --issuer go together'] : []),
+    ...(o.trustedRoot !== undefined && o.identity === undefined && !o.signer?.length
+      ? ['--trusted-root: give --identity and --issuer, or --signer: a root alone says nothing of who signed']
+      : []),
+    ...(o.identity !== undefined && o.trustedRoot === undefined ? ['--identity: give --trusted-root FILE'] : []),
+    ...(o.identity !== undefined && o.signer?.length ? ['--signer and --identity are two ways of signing: give one'] : []),
+  ];
+  if (wrong.length) throw new UsageError(wrong.join('; '));
+}
+
+/** Seconds since 1970 of --at, or now. Throws UsageError. */
+function timeOf(at: string | undefined): number {
+  if (at === undefined) return Math.floor(Date.now() / 1000);
+  const t = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(at) ? Date.parse(at) : Number.NaN;
+  if (!Number.isFinite(t)) throw new UsageError(`--at: "${at}" is no time such as 2026-11-28T12:00:00Z`);
+  return t / 1000;
+}
+
+/**
+ * Verifies a run, a release or a proof file: first the signature and every signed file, which is cheap, then the proof, then the policy. Throws VerificationError,
+ * InputError, VersionError, UsageError; PolicyError with the verdict of every rule.
+ */
+export async function verifyRelease(target: string, o: ReleaseOptions, c: Context): Promise<Result> {
+  checkOptions(o);
+  const now = timeOf(o.at),
+    policy = o.policy === undefined ? undefined : { file: o.policy, bytes: readBytes(o.policy) },
+    rules: VerifierPolicy | undefined = policy && parsePolicyFile(policy.bytes, policy.file),
+    svrKey = o.svrKey === undefined ? undefined : readSigningKey(o.svrKey),
+    release: Release | undefined = isRelease(target) ? openRelease(target) : undefined,
+    asked = Boolean(o.signer?.length) || o.identity !== undefined;
+  if (asked && !release)
+    throw new InputError(target, ['is no release: a folder with run.certune in it'], 'certune sign makes a signed one');
+  let signed: Signed | undefined;
+  if (asked && release) {
+    signed = await verifySigned(release, {
+      signer: o.signer ?? [],
+      ...(o.trustedRoot === undefined ? {} : { root: o.trustedRoot }),
+      ...(o.identity === undefined ? {} : { identity: { identity: o.identity, issuer: o.issuer! } }),
+    });
+    if (svrKey && signed.keys.includes(keyDigest(svrKey.public)))
+      throw new UsageError('--svr-key is the key that signed the release: a verifier signs with its own');
+    c.progress.line(`signed: ${signed.text}`);
+  }
+  const result = verify(
+      release?.proof ?? target,
+      { ...o, ...(o.adapter === undefined && release?.adapter !== undefined ? { adapter: release.adapter } : {}) },
+      c,
+    ),
+    { signer: _s, policy: _p, ...rest } = o,
+    verdicts = rules && judgePolicy(rules, { target, release, result, signed, now, options: rest }),
+    lines = (verdicts ?? []).map((v) => `  ${MARK[v.verdict]}  ${v.rule}: ${v.reason}`);
+  if (verdicts && !admitted(verdicts)) {
+    for (const l of lines) c.progress.line(plain(l), true);
+    const bad = verdicts.filter((v) => v.verdict !== 'passed');
+    throw new PolicyError(
+      bad.map((v) => `${v.rule} ${v.verdict === 'denied' ? 'is denied' : 'could not be evaluated, which counts as denied'}: ${v.reason}`),
+      verdicts,
+    );
+  }
+  const said = [
+    ...(signed
+      ? [`  signed by ${signed.text}`]
+      : release && existsSync(join(release.dir, SIGNED))
+        ? ['  signed: not checked (give --signer key.pub)']
+        : []),
+    ...(verdicts ? [`policy ${o.policy}: ${verdicts.length} rules, all passed`, ...lines] : []),
+  ];
+  let svr: string | undefined;
+  if (o.emitSvr !== undefined && svrKey) {
+    svr = o.emitSvr;
+    const d = result.data,
+      payload = svrStatement({
+        subjects: signed?.subjects ?? [{ name: basename(release?.proof ?? target), sha256: hashFile(release?.proof ?? proofOf(target)) }],
+        verifier: o.verifierId!,
+        ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
+        time: 1000 * now,
+        verified: {
+          training: d['verified'] === true && (d['kind'] === 'run' || d['kind'] === 'pack'),
+          soundness: d['bits'] as number,
+          base: d['base'] === 'checked',
+          data: d['data'] === 'checked',
+          adapter: d['adapter'] === 'checked',
+          signed: signed !== undefined,
+          attested: [],
+          ...(verdicts ? { policy: verdicts } : {}),
+        },
+      });
+    writeAtomic(svr, bundleJson(signStatement(payload, svrKey), cosignHint(svrKey.public)));
+    said.push(`wrote ${svr}, signed by the verifier's key ${keyDigest(svrKey.public)}`);
+  }
+  return {
+    data: {
+      ...result.data,
+      ...(signed ? { signed: { by: signed.keys, ...(signed.identity ? signed.identity : {}), files: signed.subjects.length } } : {}),
+      ...(verdicts ? { rules: verdicts } : {}),
+      ...(svr === undefined ? {} : { svr }),
+    },
+    text: [result.text, ...said.map(plain)].join('\n'),
+  };
+}
+
+/** The proof file of a run's folder, or the file itself. */
+const proofOf = (target: string): string => {
+  const inRun = join(target, 'out', 'proof', 'run.certune');
+  return existsSync(inRun) ? inRun : target;
+};

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { PACK_NAME } from '../artifact/pack.js';
@@ -101,24 +101,6 @@ function ofRun(run: string): Release {
 export function checkManifestFile(release: Release, m: Manifest): void {
   const file = join(release.dir, 'manifest.json');
   if (!existsSync(file)) return;
-  const differs = difference(parseManifest(file, readJson(file)), m);
+  const differs = difference(parseManifest(file, readJson(file, 'manifest')), m);
   if (differs.length) throw new VerificationError('manifest', `${file} differs from the proof's: ${differs.join(', ')}`);
-}
-
-/** Text of a file. Throws InputError. */
-export function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
-}
-
-/** Bytes of a file. Throws InputError. */
-export function readBytes(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${(e as Error).message}`]);
-  }
 }

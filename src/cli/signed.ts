@@ -5,14 +5,15 @@ import { offlineOnly, parseBundle } from '../provenance/bundle.js';
 import { IN_TOTO, verifyEnvelope } from '../provenance/dsse.js';
 import { type PublicKey, keyDigest, parsePublicKey } from '../provenance/ecdsa.js';
 import { listFolder } from '../provenance/folder.js';
-import { type Identity, type KeylessOptions, readRoot, verifyKeyless } from '../provenance/keyless.js';
+import { type Identity, type KeylessOptions, verifyKeyless } from '../provenance/keyless.js';
 import { ALWAYS_IGNORED, MODEL_SIG, compareModel, parseModel, verifyModelSignature } from '../provenance/oms.js';
 import { PREDICATE_TYPE, comparePredicate } from '../provenance/predicate.js';
 import { type Subject, compareFiles, fileSubjects, parseStatement } from '../provenance/statement.js';
 import { readProofFile } from '../store/proof.js';
 import { VerificationError } from '../transcript/arith.js';
 import { createHash } from 'node:crypto';
-import { type Release, SIGNED, checkManifestFile, factsOfProof, readBytes, readText } from './release.js';
+import { readBytes, readText } from '../io/read-file.js';
+import { type Release, SIGNED, checkManifestFile, factsOfProof } from './release.js';
 
 /** Who may have signed, as the verifier says it. */
 export interface SignerOptions {
@@ -38,13 +39,13 @@ interface Opened {
 
 /** Verifies a bundle under the verifier's keys, without a root or with one, or under an identity. */
 async function open(file: string, keys: readonly PublicKey[], o: SignerOptions): Promise<Opened> {
-  const bytes = readBytes(file);
+  const bytes = readBytes(file, 'envelope');
   if (o.root === undefined) {
     const b = parseBundle(bytes, file);
     offlineOnly(b, file);
     return { key: verifyEnvelope(b.envelope, keys, IN_TOTO, file), payload: b.envelope.payload, logged: 0 };
   }
-  const root = readRoot(o.root),
+  const root = readBytes(o.root, 'envelope'),
     check = (signer: KeylessOptions['signer']): ReturnType<typeof verifyKeyless> => verifyKeyless(bytes, file, { root, signer });
   if (o.identity) return { ...payloadOf(await check(o.identity), file) };
   let last: unknown;
@@ -69,7 +70,7 @@ function payloadOf(r: Awaited<ReturnType<typeof verifyKeyless>>, file: string): 
 export async function verifySigned(release: Release, o: SignerOptions): Promise<Signed> {
   const file = join(release.dir, SIGNED),
     model = join(release.dir, MODEL_SIG),
-    keys = o.signer.map((f) => parsePublicKey(readText(f), f));
+    keys = o.signer.map((f) => parsePublicKey(readText(f, 'key'), f));
   if (!existsSync(file)) throw new InputError(file, ['does not exist: the release is not signed'], 'certune sign RELEASE --key key.pem');
   const opened = await open(file, keys, o),
     s = parseStatement(opened.payload, file);
@@ -85,7 +86,7 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
   if (existsSync(model)) {
     const signed =
       o.root === undefined
-        ? verifyModelSignature(readBytes(model), keys, model).model
+        ? verifyModelSignature(readBytes(model, 'envelope'), keys, model).model
         : parseModel((await open(model, keys, o)).payload, model);
     compareModel(signed, listFolder(release.dir, signed.ignored), model);
     also = `, ${MODEL_SIG} over ${signed.files.length} files`;
@@ -97,7 +98,7 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
   return {
     keys: opened.key ? [keyDigest(opened.key)] : [],
     ...(o.identity && o.root !== undefined
-      ? { identity: { ...o.identity, trustedRoot: `sha256:${createHash('sha256').update(readRoot(o.root)).digest('hex')}` } }
+      ? { identity: { ...o.identity, trustedRoot: `sha256:${createHash('sha256').update(readBytes(o.root, 'envelope')).digest('hex')}` } }
       : {}),
     subjects,
     text: `${by}: ${subjects.length} files${also}; ${opened.logged ? `${opened.logged} log entries under the trusted root` : 'not in a log'}`,

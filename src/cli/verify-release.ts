@@ -13,7 +13,8 @@ import { keyDigest } from '../provenance/ecdsa.js';
 import { hashFile } from '../provenance/folder.js';
 import { cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
 import { svrStatement } from '../provenance/svr.js';
-import { type Release, SIGNED, isRelease, openRelease, readBytes } from './release.js';
+import { readBytes } from '../io/read-file.js';
+import { type Release, SIGNED, isRelease, openRelease } from './release.js';
 import { type VerifyOptions, verify } from './verify.js';
 
 export interface ReleaseOptions extends VerifyOptions {
@@ -69,7 +70,7 @@ function timeOf(at: string | undefined): number {
 export async function verifyRelease(target: string, o: ReleaseOptions, c: Context): Promise<Result> {
   checkOptions(o);
   const now = timeOf(o.at),
-    policy = o.policy === undefined ? undefined : { file: o.policy, bytes: readBytes(o.policy) },
+    policy = o.policy === undefined ? undefined : { file: o.policy, bytes: readBytes(o.policy, 'policy') },
     rules: VerifierPolicy | undefined = policy && parsePolicyFile(policy.bytes, policy.file),
     svrKey = o.svrKey === undefined ? undefined : readSigningKey(o.svrKey),
     release: Release | undefined = isRelease(target) ? openRelease(target) : undefined,

@@ -17,6 +17,8 @@ export const MOST_BYTES = {
   tokenizer: 64 * MIB,
   template: MIB,
   key: MIB,
+  envelope: 8 * MIB,
+  policy: MIB,
   card: MIB,
   lock: 2 ** 16,
   proof: 2 ** 31 - 1,

@@ -11,7 +11,7 @@ import { ALWAYS_IGNORED, type Listing, MODEL_SIG, byCodePoint, isIgnored } from 
 export function hashFile(file: string): string {
   let fd: number;
   try {
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (e) {
     if ((e as { code?: string }).code === 'ELOOP') throw new VerificationError('signed files', `${file} is a symbolic link`);
     throw new InputError(file, [`cannot be read: ${reason(e)}`]);

@@ -1,11 +1,10 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { InputError, reason } from '../errors.js';
+import { reason } from '../errors.js';
 import { MAX_BUNDLE } from './bundle.js';
 import { fromBase64 } from './bytes.js';
 import { IN_TOTO, pae, parseEnvelope } from './dsse.js';
 import type { PublicKey } from './ecdsa.js';
-import { VerificationError } from './errors.js';
+import { InputError, VerificationError } from './errors.js';
 import { type Json, type JsonObject, Members, isJsonObject, parseJson } from './json.js';
 
 /*
@@ -60,15 +59,6 @@ const strict = (bytes: Uint8Array, where: string): JsonObject => {
   const v = parseJson(bytes, where, { bytes: MAX_BUNDLE, numbers: 'all' });
   return isJsonObject(v) ? v : Members.of(v, where).fail('', 'is no object');
 };
-
-/** Bytes of a file, for --trusted-root. */
-export function readRoot(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`]);
-  }
-}
 
 /**
  * Verifies a bundle of version 0.1 to 0.3: certificate or key, at least one log entry, at least one signed time, the signature, the identity.

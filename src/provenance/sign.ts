@@ -1,7 +1,7 @@
 import { type KeyObject, createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { InputError, reason } from '../errors.js';
+import { InputError } from '../errors.js';
+import { readText } from '../io/read-file.js';
 import { bundleJson } from './bundle.js';
 import { toBase64, toHex, toUtf8 } from './bytes.js';
 import { type Envelope, IN_TOTO, pae, verifyEnvelope } from './dsse.js';
@@ -24,12 +24,8 @@ export const PASSPHRASE = 'CERTUNE_KEY_PASSPHRASE';
  */
 export function readSigningKey(file: string, passphrase = process.env[PASSPHRASE]): SigningKey {
   const make = 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem';
-  let text: string, key: KeyObject;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (e) {
-    throw new InputError(file, [`cannot be read: ${reason(e)}`], make);
-  }
+  const text = readText(file, 'key');
+  let key: KeyObject;
   if (/BEGIN ENCRYPTED (SIGSTORE|COSIGN) PRIVATE KEY/.test(text))
     throw new InputError(
       file,

@@ -60,7 +60,7 @@ describe('hyper-parameters', () => {
         })[0],
         3,
         1,
-        100,
+        { parameters: 100, momentFrac: 62 },
         0,
       );
     expect(at({})).not.toThrow();

@@ -150,6 +150,16 @@ describe('dishonest trainers', () => {
         },
       });
     });
+    const digitsOf = honest.program.steps.filter((s) => s.op === 'digits').map((s) => [s.name, s] as const);
+    it.each(digitsOf)('splits %s into other digits', (_, s) => {
+      refused({
+        trace: (r) => {
+          first(s.low.tensor, 1n << BigInt(s.bits))(r);
+          first(s.high.tensor, -1n)(r);
+        },
+      });
+      refused({ trace: first(s.low.tensor, 1n) });
+    });
     it('log-sum-exp one unit off, with the weights that belong to it', () => refused({ trace: first('MH', 1n) }));
     it('probabilities of another row of the table', () => refused({ trace: first('ph1', 1n) }));
   });
@@ -220,6 +230,47 @@ describe('dishonest trainers', () => {
         ['vv', ['vv']],
       ] as const)
         refused({ inputs: stepCase({ state: (s) => ({ ...s, [key]: doubled(s[key]) }) }).inputs, statement: names });
+    });
+    /** A cell mod p as the signed integer of least magnitude. */
+    const signed = (x: bigint): bigint => (x > P / 2n ? x - P : x);
+    /** A state outside its format with which another new value leaves a remainder in its range: each solves the Round mod p. */
+    const states = [
+      {
+        entered: 'master',
+        left: 'master2',
+        solve: (r: IntegerReading, y: bigint): bigint => {
+          const e = (t: string): bigint => r.read(t)[0],
+            half = 1n << 27n,
+            moved = -e('alpha') * e('quo') - e('decay') * e('C');
+          // 0 <= moved + half - 2^28 (y - x) < 2^28: any remainder will do.
+          return y + (7n - moved - half) * inverse(1n << 28n);
+        },
+      },
+      {
+        entered: 'mm',
+        left: 'mm2',
+        solve: (r: IntegerReading, y: bigint): bigint => {
+          const round = honest.program.steps.find((s) => s.name === 'mm2') as Extract<Step, { op: 'round' }>,
+            by = (t: string): bigint => round.expr.terms.find((x) => x.operands[0].tensor === t)!.coef;
+          return (7n + (y << 20n) - (1n << 19n) - by('cg') * r.read('cg')[0]) * inverse(by('mm'));
+        },
+      },
+    ] as const;
+    const inverse = (x: bigint): bigint => {
+      let out = 1n;
+      for (let b = x % P, e = P - 2n; e > 0n; e >>= 1n, b = (b * b) % P) if (e & 1n) out = (out * b) % P;
+      return out;
+    };
+    it.each(states)('enters a $entered outside its format, which leaves a value of the prover’s choice', ({ entered, left, solve }) => {
+      const chosen = run.read(left)[0] + 1n,
+        x = signed(((solve(run, chosen) % P) + P) % P);
+      expect(x < -(1n << 40n) || x > 1n << 40n, 'lies outside').toBe(true);
+      refused({
+        trace: (r) => {
+          k.i64[r.ptr.get(entered)! / 8] = x;
+          k.i64[r.ptr.get(left)! / 8] = chosen;
+        },
+      });
     });
     it.each(['W.q_proj', 'E', 'gamma', 'ropeK', 'exp:7:24.e1'])('changes an entry of %s', (name) => {
       const r = new IntegerReading(k, honest.program, honest.inputs),

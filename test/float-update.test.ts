@@ -62,7 +62,11 @@ describe('float reading of the update program against AdamW', () => {
           ...(clip ? { clipN: clip * count } : { clipC: 1 / count }),
         };
       const publics = Object.entries(scalars).map(([name, v]) => [name, Float64Array.of(v)] as [string, ReadingInput]);
-      const r = new FloatReading(k, program, new Map<string, ReadingInput>([...Object.entries(now), ['acc', acc], ...publics]));
+      const r = new FloatReading(
+        k,
+        program,
+        new Map<string, ReadingInput>([...Object.entries(now), ['C', now.master], ['acc', acc], ...publics]),
+      );
       r.run();
       now = { master: r.read('master2'), mm: r.read('mm2'), vv: r.read('vv2') };
       k.release(m);

@@ -51,7 +51,7 @@ export function evaluate(p: Program, values: Values, axes: readonly string[], e:
 const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n === b > 0n || a % b === 0n ? a / b : a / b - 1n);
 function isqrt(x: bigint): bigint {
   let lo = 0n,
-    hi = 1n << 32n;
+    hi = 1n << 64n;
   while (hi - lo > 1n) {
     const mid = (lo + hi) >> 1n;
     if (mid * mid <= x) lo = mid;
@@ -100,9 +100,18 @@ export function interpret(p: Program, inputs: Values): Values {
           (s.base ? read(p, values, s.base, c) : 0n) + ((at(s.expr, c) + (s.shift ? 1n << BigInt(s.shift - 1) : 0n)) >> BigInt(s.shift)),
         );
       else if (s.op === 'limb') put(s.out, c, (at(s.expr, c) >> BigInt(s.shift)) & ((1n << BigInt(s.bits)) - 1n));
-      else if (s.op === 'sqrt') put(s.out, c, isqrt(at(s.expr, c)));
-      else if (s.op === 'div') put(s.out, c, floorDiv(at(s.num, c) << BigInt(s.shift), at(s.den, c)));
-      else if (s.op === 'max') {
+      else if (s.op === 'digits') {
+        const y = (at(s.expr, c) + (s.shift ? 1n << BigInt(s.shift - 1) : 0n)) >> BigInt(s.shift);
+        put(s.low, c, y & ((1n << BigInt(s.bits)) - 1n));
+        put(s.high, c, y >> BigInt(s.bits));
+      } else if (s.op === 'sqrt') {
+        const x = at(s.expr, c) + (s.high ? at(s.high.expr, c) << BigInt(s.high.shift) : 0n),
+          r = isqrt(x);
+        put(s.out, c, s.nearest && r * (r + 1n) <= x ? r + 1n : r);
+      } else if (s.op === 'div') {
+        const num = at(s.num, c) + (s.high ? at(s.high.expr, c) << BigInt(s.high.shift) : 0n);
+        put(s.out, c, floorDiv(num << BigInt(s.shift), at(s.den, c)));
+      } else if (s.op === 'max') {
         const [a, b] = [at(s.a, c), at(s.b, c)];
         put(s.out, c, a > b ? a : b);
       } else if (s.op === 'table') {

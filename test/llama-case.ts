@@ -19,6 +19,7 @@ export const COARSE = {
   expBits: 12,
   siluBits: 12,
   siluFrac: 8,
+  momentFrac: 60,
 };
 export const TINY: LlamaShape = {
   layers: 2,
@@ -36,7 +37,13 @@ export const BATCH: Batch = {
   tokens: [Int32Array.of(1, 3, 5, 2), Int32Array.of(1, 6, 4)],
   mask: [Uint8Array.of(0, 0, 1, 1), Uint8Array.of(0, 1, 1)],
 };
-export const ROW = { lr: 0n, alpha: (1n << 96n) / 500n, eps: (1n << 96n) / 400_000_000n, decay: (1n << 96n) / 10_000n };
+export const ROW = {
+  lr: 0n,
+  alpha: (1n << 96n) / 500n,
+  eps: (1n << 96n) / 400_000_000n,
+  decay: (1n << 96n) / 10_000n,
+  peak: { alpha: 1n << 90n, decay: 1n << 80n },
+};
 
 /** Weights of a model by program name: norms near one, the others uniform within `scale`. */
 export function randomWeights(shape: LlamaShape, uniform: () => number, scale = 0.5): Map<string, Float64Array> {

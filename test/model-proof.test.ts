@@ -82,7 +82,13 @@ function proveOne(
         v.forEach((_, i) => {
           v[i] = BigInt(Math.round(uniform() * 2 ** 26));
         });
-  const row = { lr: 0n, alpha: (1n << 96n) / 500n, eps: (1n << 96n) / 400_000_000n, decay: (1n << 96n) / 100_000n };
+  const row = {
+    lr: 0n,
+    alpha: (1n << 96n) / 500n,
+    eps: (1n << 96n) / 400_000_000n,
+    decay: (1n << 96n) / 100_000n,
+    peak: { alpha: 1n << 90n, decay: 1n << 80n },
+  };
   const publics = kind === 'update' ? new Map<string, BigInt64Array | Int32Array>() : batchInputs(batch, B, S);
   let inputs: Map<string, BigInt64Array | Int32Array>;
   if (kind === 'update' || kind === 'eval' || kind === 'micro') {

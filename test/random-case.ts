@@ -95,10 +95,7 @@ function relation(b: ProgramBuilder, kind: Kind, n: number, rnd: (n: number) => 
       });
       break;
     case 'max':
-      b.max(name, ['d', ...tok], OUT, [
-        ['Even', b.value('X[0,d,b,i]')],
-        ['Odd', b.value('X[1,d,b,i]').minus(b.value('rate'))],
-      ]);
+      b.max(name, ['d', ...tok], OUT, [b.value('X[0,d,b,i]'), b.value('X[1,d,b,i]').minus(b.value('rate'))]);
       break;
     case 'split':
       b.witness(`${name}.x`, tok, { bits: 8, frac: 0, signed: false });

@@ -4,6 +4,21 @@
  */
 const G = 32;
 
+/** Decimal text of a finite number as an exact fraction: what the user wrote, not its binary neighbour. Throws RangeError. */
+export function rational(x: number): { num: bigint; den: bigint } {
+  const m = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(String(x));
+  if (!m) throw new RangeError(`${x} is not a finite decimal`);
+  let num = BigInt(m[2] + (m[3] ?? '')),
+    den = 1n;
+  const e = Number(m[4] ?? 0) - (m[3]?.length ?? 0);
+  if (e >= 0) num *= 10n ** BigInt(e);
+  else den = 10n ** BigInt(-e);
+  return { num: m[1] ? -num : num, den };
+}
+
+/** a / b to the nearest integer, ties upward, for b > 0. */
+export const roundDiv = (a: bigint, b: bigint): bigint => floorDiv(2n * a + b, 2n * b);
+
 /** Floor square root. */
 export function isqrt(x: bigint): bigint {
   if (x < 0n) throw new RangeError('square root of a negative number');
@@ -14,6 +29,13 @@ export function isqrt(x: bigint): bigint {
     if (y >= r) return r;
     r = y;
   }
+}
+
+/** Quotient rounded down, for a positive divisor. Throws RangeError for another. */
+export function floorDiv(a: bigint, b: bigint): bigint {
+  if (b <= 0n) throw new RangeError('division by a number that is not positive');
+  const q = a / b;
+  return q * b > a ? q - 1n : q;
 }
 
 /** sqrt of an integer, `bits` fraction bits. */

@@ -156,6 +156,9 @@ describe('kernels against bigint', () => {
         p = put(abs);
         call('ewSqrt', p, 0, 6);
         get(p, 6).forEach((r, i) => expect(r >= 0n && r * r <= abs[i] && (r + 1n) * (r + 1n) > abs[i]).toBe(true));
+        const floors = get(p, 6);
+        call('ewNearestRoot', p, put(abs), 0, 6);
+        get(p, 6).forEach((r, i) => expect(r - floors[i] <= 1n && r * (r - 1n) <= abs[i] && abs[i] < r * (r + 1n)).toBe(true));
         p = fresh();
         const den = b.map((x) => (x < 0n ? -x : x) + 1n);
         call('ewDiv', p, put(den), 0, 6);

@@ -3,7 +3,18 @@ import { ADAMW } from '../optim/adamw.js';
 import type { Fixed, Format, ProgramBuilder } from '../tensor/builder.js';
 import { headOf } from './forward.js';
 import { type Slice, rmsNormBackward, slicesOf } from './norm.js';
-import { type LlamaProgramOptions, PROJECTIONS, RESIDUAL_FRAC, TOK, type Target, adapterAxes, gradients, idx, scalingOf } from './shape.js';
+import {
+  type LlamaProgramOptions,
+  PROJECTIONS,
+  RESIDUAL_FRAC,
+  TOK,
+  type Target,
+  adapterAxes,
+  gradients,
+  idx,
+  scaled,
+  scalingOf,
+} from './shape.js';
 
 /** Format of the residual stream's gradient and of an adapter's inner gradient. */
 const G: Format = { bits: 24, frac: RESIDUAL_FRAC };
@@ -85,19 +96,24 @@ function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.round('dN.even', ['l', 'd', ...TOK], inputGradient(b, o, inputs), { out: 'dN[2*l,d,b,i]' });
 }
 
-/** du = B^T dY without the scaling, finely for the gradient of A, and a copy at the fraction of gradients for that of the input. */
+/**
+ * du = B^T dY, finely for the gradient of A; sdu, the same times the inner factor of the scaling; and a copy at the fraction of gradients for that of
+ * the input.
+ */
 function down(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): void {
   if (!o.lora.targets.includes(t)) return;
   const p = PROJECTIONS[t],
     rank = ['l', 'r', ...TOK];
   b.rounded(`du.${t}`, rank, DU, b.value(idx(`C.${t}.B`, ['l', ...p.out, 'r'])).times(b.value(p.dy)));
-  b.rounded(`duc.${t}`, rank, gradients(o.numbers), b.value(idx(`du.${t}`, rank)));
+  const { inner } = scalingOf(o);
+  if (inner) b.rounded(`sdu.${t}`, rank, DU, inner.times(b.value(idx(`du.${t}`, rank))));
+  b.rounded(`duc.${t}`, rank, gradients(o.numbers), b.value(idx(scaled(o, `du.${t}`), rank)));
 }
 
 /** Gradient with respect to the common input of projections: sum W^T dY + scaling A^T du. */
 function inputGradient(b: ProgramBuilder, o: LlamaProgramOptions, targets: readonly Target[]): Fixed {
   const lora = targets.filter((t) => o.lora.targets.includes(t)),
-    scaling = scalingOf(o),
+    scaling = scalingOf(o).outer,
     extra = lora.length ? scaling.frac : 0,
     adapter = ADAMW.C.frac + o.numbers.gradFrac + extra;
   const base = targets.map((t) => {
@@ -114,9 +130,9 @@ function inputGradient(b: ProgramBuilder, o: LlamaProgramOptions, targets: reado
   return first.atLeast(adapter).plus(...rest);
 }
 
-/** gB = scaling sum_t dY u, gA = scaling sum_t du x, sums over the tokens of the micro-batch; `g` is their flat alias. */
+/** gB = scaling sum_t dY u, gA = scaling sum_t du x (su and sdu where the scaling has an inner factor), sums over the tokens of the micro-batch; `g` is their flat alias. */
 function adapterGradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
-  const scaling = scalingOf(o),
+  const scaling = scalingOf(o).outer,
     rank = ['l', 'r', ...TOK];
   b.phase = 'post';
   for (const t of o.lora.targets) {
@@ -126,8 +142,8 @@ function adapterGradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
     b.witness(`g.${t}.B`, axes.B, ADAMW.g, { group: 'g' });
     const gradient = (name: string, box: string[], left: string, right: string): void =>
       b.round(name, box, scaling.times(b.value(left), b.value(right)).atLeast(ADAMW.g.frac));
-    gradient(`g.${t}.A`, axes.A, idx(`du.${t}`, rank), p.x);
-    gradient(`g.${t}.B`, axes.B, p.dy, idx(`u.${t}`, rank));
+    gradient(`g.${t}.A`, axes.A, idx(scaled(o, `du.${t}`), rank), p.x);
+    gradient(`g.${t}.B`, axes.B, p.dy, idx(scaled(o, `u.${t}`), rank));
   }
   b.witness('g', ['P'], ADAMW.g, { aliasOf: 'g' });
 }

@@ -203,5 +203,6 @@ export function smallNumbers(): Numbers {
     expBits: 16,
     siluBits: 16,
     siluFrac: 11,
+    momentFrac: 60,
   };
 }

@@ -11,6 +11,7 @@ import {
   activations,
   idx,
   logitTable,
+  scaled,
   scalingOf,
   scoreTable,
   siluTable,
@@ -45,21 +46,26 @@ export function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   head(b, o);
 }
 
-/** W x + scaling B u (+ bias), at the fraction of B u in all projections; u = round(A x) has the fraction of x. */
+/**
+ * W x + scaling B u (+ bias), at the fraction of B u in all projections; u = round(A x) has the fraction of x, and so has su, u times the inner factor
+ * of the scaling.
+ */
 function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): Fixed {
   const p = PROJECTIONS[t],
     x = b.value(p.x),
     lora = o.lora.targets.includes(t),
     scaling = scalingOf(o),
     out = ['l', ...p.out],
-    frac = ADAMW.C.frac + x.frac + (lora ? scaling.frac : 0);
+    frac = ADAMW.C.frac + x.frac + (lora ? scaling.outer.frac : 0);
   const parts = [b.value(idx(`W.${t}`, [...out, ...p.in])).times(x)];
   if (o.shape.bias && (t === 'q_proj' || t === 'k_proj' || t === 'v_proj')) parts.push(b.value(idx(`bias.${t}`, out)));
   if (lora) {
     const rank = ['l', 'r', ...TOK],
       u = b.value(idx(`C.${t}.A`, ['l', 'r', ...p.in])).times(x);
     b.rounded(`u.${t}`, rank, { bits: o.numbers.actBits, frac: x.frac }, u);
-    parts.push(scaling.times(b.value(idx(`C.${t}.B`, [...out, 'r'])), b.value(idx(`u.${t}`, rank))));
+    if (scaling.inner)
+      b.rounded(`su.${t}`, rank, { bits: o.numbers.actBits, frac: x.frac }, scaling.inner.times(b.value(idx(`u.${t}`, rank))));
+    parts.push(scaling.outer.times(b.value(idx(`C.${t}.B`, [...out, 'r'])), b.value(idx(scaled(o, `u.${t}`), rank))));
   }
   return parts[0].atLeast(frac).plus(...parts.slice(1));
 }

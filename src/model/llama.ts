@@ -36,19 +36,22 @@ export function llamaProgram(o: LlamaProgramOptions): Program {
   }
   if (o.kind === 'step' || o.kind === 'update') declareAdapter(b, o, 'C2', 'cOut', ADAMW.C);
   if (o.kind === 'step') {
-    flattenGradient(b);
-    adamwUpdate(b, 'g', o.adam);
+    b.phase = 'post';
+    b.flatten('g');
+    adamwUpdate(b, 'g', o.adam, o.numbers.momentFrac);
   }
   if (o.kind === 'update') {
     // Adapter and optimiser state are one commitment, which both programs of a step enter whole.
     declareAdapter(b, o, 'C', 'cIn', ADAMW.C);
     b.tensor('acc', ['P'], 'aIn', bounds(ADAMW.g));
-    adamwUpdate(b, 'acc', o.adam);
+    adamwUpdate(b, 'acc', o.adam, o.numbers.momentFrac);
   }
   if (o.kind === 'step' || o.kind === 'update') b.unflatten('C2');
   if (o.kind === 'micro') {
-    declareMoments(b);
-    flattenGradient(b);
+    declareMoments(b, o.numbers.momentFrac);
+    b.phase = 'post';
+    b.flatten('g');
+    b.inFormat('g', ADAMW.g);
     b.tensor('acc', ['P'], 'aIn', bounds(ADAMW.g));
     b.witness('acc2', ['P'], ADAMW.g, { cls: 'aOut' });
     b.round('acc2', ['P'], b.value('acc[P]').plus(b.value('g[P]')));
@@ -112,11 +115,4 @@ function declareAdapter(b: ProgramBuilder, o: LlamaProgramOptions, group: string
     b.tensor(`${group}.${t}.B`, ax.B, cls, bounds(f), { group });
   }
   b.tensor(group, ['P'], cls, bounds(f), { aliasOf: group });
-}
-
-/** The flat gradient of all adapters, whose range bounds its members. */
-function flattenGradient(b: ProgramBuilder): void {
-  b.phase = 'post';
-  b.flatten('g');
-  b.inFormat('g', ADAMW.g);
 }

@@ -1,5 +1,5 @@
 /** RMSNorm over the half-block axis s, forward and backward. Both are written once, for a slice of that axis or for the whole. */
-import { isqrt } from '../field/fixedpoint.js';
+import { isqrt, rational } from '../field/fixedpoint.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { Fixed, type Format, type ProgramBuilder } from '../tensor/builder.js';
 import { type LlamaProgramOptions, RESIDUAL_FRAC, TOK, activations, gradients } from './shape.js';
@@ -60,12 +60,14 @@ export function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (slice: Slic
     { hidden, rmsEps } = o.shape,
     { xBits } = o.numbers,
     D = BigInt(hidden);
-  // The root is taken of 2^k times the sum: 2^k (D 2^(2 xBits - 2) + eps) < 2^62, k even so that fractions stay whole.
-  const dBits = Math.ceil(Math.log2(hidden + 1)),
-    k = Math.floor((61 - dBits - 2 * (xBits - 1)) / 2) * 2;
-  if (k < 0) throw new ProgramError('rmsnorm', `width ${hidden} with a residual of ${xBits} bits passes 62 bits: lower numbers.xBits`);
+  // The root is taken of 2^k (sum X^2 + D eps) < 2^62, k even so that fractions stay whole.
+  const { num, den } = rational(rmsEps),
+    most = (D << BigInt(2 * (xBits - 1))) + ((num * D) << BigInt(2 * RESIDUAL_FRAC)) / den + 1n,
+    k = Math.floor((62 - most.toString(2).length) / 2) * 2;
+  if (k < 0)
+    throw new ProgramError('rmsnorm', `width ${hidden} with a residual of ${xBits} bits passes 62 bits: lower numbers.xBits by ${-k / 2}`);
   const frac = 2 * RESIDUAL_FRAC + k,
-    eps = (BigInt(Math.round(rmsEps * 2 ** 40)) * D * (1n << BigInt(frac))) / (1n << 40n),
+    eps = (2n * ((num * D) << BigInt(frac)) + den) / (2n * den),
     rn: Format = { bits: 31, frac: frac / 2, signed: false },
     rootFrac = RINV.frac + rn.frac,
     // sqrt(D), exactly floored.
@@ -100,18 +102,17 @@ export function rmsNormBackward(b: ProgramBuilder, o: LlamaProgramOptions): (sli
     { hidden } = o.shape,
     // One value per row enters every cell of it, so that its rounding is common to them and does not average out.
     cn: Format = { bits: 28, frac: grad.frac + 4 },
-    frac = 16,
-    inverse = BigInt(Math.round(2 ** frac / hidden));
+    // <dXn, Xn> is divided by D itself: 1/D in binary digits would be off by the same part of it everywhere.
+    spare = o.numbers.actFrac - 4,
+    width = Fixed.constant(BigInt(hidden) << BigInt(spare), spare),
+    widthBits = (BigInt(hidden) << BigInt(spare)).toString(2).length;
   for (const name of ['dN', 'dXn', 'w']) b.witness(name, ['s', 'd', ...TOK], grad);
   b.witness('cn', ['s', ...TOK], cn);
   return (slice) => {
-    const at = new At(b, slice),
-      // The real value belongs to the steps: a constraint is in integers.
-      mean = Fixed.constant(inverse, frac, ...(slice.name === 'whole' ? [] : [1 / hidden]));
+    const at = new At(b, slice);
     b.round(at.named('dXn'), at.cell, at.value('dN').times(b.value(`gamma[${slice.at},d]`)), { out: at.of('dXn') });
     b.inFormat('dXn', grad);
-    b.round(at.named('cn'), at.row, mean.times(at.value('dXn'), at.value('Xn')), { out: at.of('cn') });
-    b.inFormat('cn', cn);
+    b.div(at.named('cn'), at.row, cn, at.value('dXn').times(at.value('Xn')), width, widthBits, { out: at.of('cn'), nearest: true });
     b.round(at.named('w'), at.cell, at.value('dXn').minus(at.value('cn').times(at.value('Xn'))), { out: at.of('w') });
     b.inFormat('w', grad);
   };

@@ -14,7 +14,7 @@ const REMEDIES: readonly [RegExp, string][] = [
     'logits of one row lie too far apart: lower numbers.headFrac by at least {n}, or raise numbers.expBits (a table twice as large)',
   ],
   [
-    /^(Xn|N|u\..*|q|k|v|qr|kr|ctx|up|h)$/,
+    /^(Xn|N|s?u\..*|q|k|v|qr|kr|ctx|up|h)$/,
     'an activation is too large: lower numbers.actFrac by at least {n} (free), or raise numbers.actBits (more lookups)',
   ],
   [
@@ -29,9 +29,17 @@ const REMEDIES: readonly [RegExp, string][] = [
     /^G$/,
     'the gradient of the residual stream passed 512: shorten train.sequence, or lower train.learningRate if it has grown during the run',
   ],
-  [/^du\./, 'the gradient of an adapter input passed 128: lower train.learningRate, or lora.alpha'],
-  [/^(g|g\..*|acc|acc2|gn|norm|den)$/, 'gradients are summed over the targets of a step: lower train.batch or train.sequence'],
-  [/^(cg|gs|clipC|mm2|vv2|v0|v1|sv|vd)$/, 'a gradient after clipping passed its format: set train.clip to 1 or lower'],
+  [/^s?du\./, 'the gradient of an adapter input passed 128: lower train.learningRate, or lora.alpha'],
+  [/^((g|acc|norm|den)(\..*)?|acc2)$/, 'gradients are summed over the targets of a step: lower train.batch or train.sequence'],
+  [/^((cg|cgl|gs|clipC)(\..*)?|mm2)$/, 'a gradient after clipping passed its format: set train.clip to 1 or lower'],
+  [
+    /^(vv2|v0|v1|sv|vd)$/,
+    'the second moment of a gradient passed its format: lower numbers.momentFrac by 2 (free, for four times the range), or train.clip',
+  ],
+  [
+    /^(C|master|mm)$/,
+    'the state that the step enters is outside its format: it is none that training left, go on from an intact run (train.steps)',
+  ],
   [/^quo$/, 'the normalised update passed 32: lower train.betas[1] (betas[1] = 0.999 or less keeps it below)'],
   [/^(master2|C2)$/, 'an adapter weight passed 8 in magnitude: lower train.learningRate'],
 ];

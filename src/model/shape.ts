@@ -1,5 +1,6 @@
 /** The shape of a Llama-family model and of its adapter, and the number formats: what forward and backward pass have in common. */
 import type { AdamConstants } from '../optim/adamw.js';
+import { ProgramError } from '../tensor/bounds.js';
 import { Fixed, type Format } from '../tensor/fixed.js';
 
 /** The seven projections in the order in which their adapters are laid out. */
@@ -33,6 +34,8 @@ export interface Numbers {
   readonly expBits: number;
   /** SiLU domain. */ readonly siluBits: number;
   readonly siluFrac: number;
+  /** Fraction of AdamW's second moment, even: two lower widen its range by four and halve the least gradient that it resolves. */
+  readonly momentFrac: number;
 }
 export const DEFAULT_NUMBERS: Numbers = {
   rangeBits: 20,
@@ -45,6 +48,7 @@ export const DEFAULT_NUMBERS: Numbers = {
   expBits: 20,
   siluBits: 20,
   siluFrac: 12,
+  momentFrac: 60,
 };
 
 /** Bits (sign included) of each kind of frozen tensor at its fraction (weightFrac), from the base's largest entries. */
@@ -95,16 +99,34 @@ export interface LlamaProgramOptions {
   readonly kind: 'step' | 'micro' | 'update' | 'eval';
 }
 
-/** Scaling as num / 2^shift: exact when it is dyadic with at most 10 fraction bits, otherwise rounded (the manifest declares it). */
-export function dyadic(x: number): { num: bigint; shift: number } {
-  for (let s = 0; s <= 10; s++) if (Number.isInteger(x * 2 ** s)) return { num: BigInt(x * 2 ** s), shift: s };
-  return { num: BigInt(Math.round(x * 1024)), shift: 10 };
+/** Fraction bits of the rounded part of a scaling; what it is off by is at most 2^-20 of itself. */
+export const SCALING_FRAC = 20;
+
+/**
+ * The scaling of the adapter as inner outer. A multiple of 2^-10 is exact and outer alone. Any other is inner in (1/2, 1], rounded to 20 fraction
+ * bits, times a power of two: relative to itself, so that alpha / r of 1/600 is as exact as one of 4/3. The inner factor is applied to u = A x and to
+ * B^T dY by a rounding of its own. Throws ProgramError for a scaling that no format holds.
+ */
+export function scalingOf(o: Pick<LlamaProgramOptions, 'lora'>): { readonly inner?: Fixed; readonly outer: Fixed } {
+  const { inner, shift, num } = scalingParts(o.lora.scaling);
+  return {
+    ...(inner === undefined ? {} : { inner: Fixed.constant(inner, SCALING_FRAC, o.lora.scaling / (Number(num) * 2 ** -shift)) }),
+    outer: Fixed.constant(num, shift),
+  };
 }
 
-/** The scaling of the adapter as a value that knows what it rounds. */
-export function scalingOf(o: Pick<LlamaProgramOptions, 'lora'>): Fixed {
-  const { num, shift } = dyadic(o.lora.scaling);
-  return Fixed.constant(num, shift, o.lora.scaling);
+/** Name of u or du with the inner factor of the scaling, if it has one. */
+export const scaled = (o: Pick<LlamaProgramOptions, 'lora'>, name: string): string =>
+  scalingParts(o.lora.scaling).inner === undefined ? name : `s${name}`;
+
+/** The same in integers: x = inner 2^-20 num 2^-shift, without inner where that is exact. */
+export function scalingParts(x: number): { readonly inner?: bigint; readonly num: bigint; readonly shift: number } {
+  for (let s = 0; s <= 10; s++) if (Number.isInteger(x * 2 ** s)) return { num: BigInt(x * 2 ** s), shift: s };
+  const power = Math.ceil(Math.log2(x)),
+    inner = BigInt(Math.round((x / 2 ** power) * 2 ** SCALING_FRAC));
+  if (!(power >= -10 && power <= 12))
+    throw new ProgramError('lora.alpha', `scales the adapter by ${x.toPrecision(3)}, outside [2^-10, 2^12]: change lora.alpha or lora.r`);
+  return { inner, num: 1n << BigInt(Math.max(0, power)), shift: Math.max(0, -power) };
 }
 
 /** The token axes, with which every activation ends: sequence and position. */

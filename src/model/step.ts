@@ -3,6 +3,7 @@ import { forBlock } from '../tensor/integer.js';
 import { layoutClass } from '../tensor/layout.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 import { computeCopy } from './init.js';
+import { DEFAULT_NUMBERS } from './shape.js';
 
 /** State between steps, flat over P in stack order: compute copy, master copy, moments. */
 export interface AdapterState {
@@ -101,6 +102,12 @@ export function batchInputs(b: Batch, batch: number, sequence: number): Map<stri
 export const targetCount = (b: Batch, sequence: number): number =>
   b.mask.reduce((n, m) => n + m.subarray(1, sequence).reduce((x, y) => x + y, 0), 0);
 
+/** What of a program decides the formats of its scalars. */
+export const scalarFormats = (program: Program): { parameters: number; momentFrac: number } => ({
+  parameters: program.axes['P'],
+  momentFrac: program.tensors.find((t) => t.name === 'vv')?.frac ?? DEFAULT_NUMBERS.momentFrac,
+});
+
 /** All inputs of a program of any kind: those of the named values that it has. `count` is the number of targets in the whole batch. */
 export function stepInputs(
   program: Program,
@@ -127,6 +134,6 @@ export function stepInputs(
   put('mm', state.mm);
   put('vv', state.vv);
   if (acc) put('acc', acc);
-  for (const [n, v] of Object.entries(scheduleScalars(row, count, clip, program.axes['P'], step))) put(n, BigInt64Array.of(v));
+  for (const [n, v] of Object.entries(scheduleScalars(row, count, clip, scalarFormats(program), step))) put(n, BigInt64Array.of(v));
   return inputs;
 }

@@ -1,5 +1,5 @@
-import { isqrt } from '../field/fixedpoint.js';
-import { ADAMW, type AdamConstants, clipFraction } from './adamw.js';
+import { isqrt, rational, roundDiv } from '../field/fixedpoint.js';
+import { ADAMW, type AdamConstants, digitBits, momentFormats } from './adamw.js';
 
 /** A hyper-parameter that the integer formats cannot represent. */
 export class HyperparameterError extends Error {
@@ -12,19 +12,28 @@ export class HyperparameterError extends Error {
   }
 }
 
-/** Decimal text of a number as an exact fraction: what the user wrote, not its binary neighbour. */
-export function rational(x: number): { num: bigint; den: bigint } {
-  const m = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(String(x));
-  if (!m) throw new HyperparameterError(String(x), 'not a finite decimal');
-  let num = BigInt(m[2] + (m[3] ?? '')),
-    den = 1n;
-  const e = Number(m[4] ?? 0) - (m[3]?.length ?? 0);
-  if (e >= 0) num *= 10n ** BigInt(e);
-  else den = 10n ** BigInt(-e);
-  return { num: m[1] ? -num : num, den };
-}
+/**
+ * Greatest relative error that rounding a real constant of the optimiser to its integer may have; a larger one is refused by name. The manifest
+ * declares them. Rate and decay are compared with the largest that the run has, so that the first steps of a warm-up and the last of a cosine may be
+ * coarser: what all steps together move is what the budget bounds.
+ */
+export const CONSTANT_BUDGETS = {
+  /** beta1 and 1 - beta1, 1 - beta2, sqrt(1 - beta2). */
+  betas: 2 ** -10,
+  /** alpha_t, the rate with bias correction; lr times weight decay. */
+  rate: 2 ** -10,
+  decay: 2 ** -8,
+  /** eps_t, which matters only where sqrt v is as small. */
+  epsilon: 2 ** -4,
+  /** clip times targets. */
+  clip: 2 ** -16,
+} as const;
 
-const roundDiv = (a: bigint, b: bigint): bigint => (2n * a + b) / (2n * b);
+/** Relative error of an integer for the real num / den, which is not zero. */
+function relativeError(integer: bigint, num: bigint, den: bigint): number {
+  const off = integer * den - num;
+  return Number(((off < 0n ? -off : off) << 64n) / (num < 0n ? -num : num)) / 2 ** 64;
+}
 
 /** Integer constants of AdamW from the manifest's decimals. Formulas in src/optim/adamw.ts. */
 export function adamConstants(betas: readonly [number, number], clip: number): AdamConstants {
@@ -36,14 +45,24 @@ export function adamConstants(betas: readonly [number, number], clip: number): A
     ['betas[1]', b2],
   ] as const)
     if (b.num < 0n || b.num >= b.den) throw new HyperparameterError(`train.${k}`, 'must be in [0, 1)');
-  const one2 = { num: b2.den - b2.num, den: b2.den };
-  const kappa = roundDiv(one2.num << BigInt(ADAMW.kappaBits), one2.den);
-  const sigma = isqrt((one2.num << BigInt(2 * ADAMW.sigmaBits)) / one2.den);
-  if (kappa < 16n) throw new HyperparameterError('train.betas[1]', 'closer to 1 than 2^-20 cannot be represented');
-  const beta1 = roundDiv(b1.num << BigInt(ADAMW.betaBits), b1.den);
-  if (beta1 === 1n << BigInt(ADAMW.betaBits))
-    throw new HyperparameterError('train.betas[0]', 'closer to 1 than 2^-21 rounds to 1, and no gradient would count');
-  return { beta1, kappa, sigma, clip: (roundDiv(c.num << 34n, c.den) >> 10n) << 10n };
+  const at = (x: { num: bigint; den: bigint }, bits: number): bigint => roundDiv(x.num << BigInt(bits), x.den),
+    rest = (x: { num: bigint; den: bigint }): { num: bigint; den: bigint } => ({ num: x.den - x.num, den: x.den });
+  const beta1 = at(b1, ADAMW.betaBits),
+    kappa = at(rest(b2), ADAMW.kappaBits),
+    // sqrt(1 - beta2) to nearest: the floor of the root with one bit more, plus one, halved.
+    sigma = (isqrt((rest(b2).num << BigInt(2 * ADAMW.sigmaBits + 2)) / b2.den) + 1n) >> 1n;
+  const within = (key: string, integer: bigint, bits: number, x: { num: bigint; den: bigint }): void => {
+    if (x.num !== 0n && relativeError(integer, x.num << BigInt(bits), x.den) > CONSTANT_BUDGETS.betas)
+      throw new HyperparameterError(
+        key,
+        `1 minus it is off by more than ${CONSTANT_BUDGETS.betas} of itself in units of 2^-${bits}: take one further from ${x === b1 ? 0 : 1}`,
+      );
+  };
+  within('train.betas[0]', beta1, ADAMW.betaBits, b1);
+  within('train.betas[0]', (1n << BigInt(ADAMW.betaBits)) - beta1, ADAMW.betaBits, rest(b1));
+  within('train.betas[1]', kappa, ADAMW.kappaBits, rest(b2));
+  within('train.betas[1]', sigma * sigma, 2 * ADAMW.sigmaBits, rest(b2));
+  return { beta1, kappa, sigma, clip: at(c, ADAMW.clipFrac) };
 }
 
 /** A row of the schedule as exact reals times 2^96: lr, alpha_t, eps_t, lr * wd. */
@@ -52,6 +71,8 @@ export interface ScheduleRow {
   readonly alpha: bigint;
   readonly eps: bigint;
   readonly decay: bigint;
+  /** What the errors of rounding are compared with: the run's peak rate, and that times the decay. */
+  readonly peak: { readonly alpha: bigint; readonly decay: bigint };
 }
 
 /** What has to become smaller, and how much, where a scalar leaves its format. */
@@ -66,30 +87,65 @@ function fits(key: string, what: string, x: bigint, bits: number, frac: number, 
 }
 
 /**
- * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `parameters` fixes the norm's fraction. Throws HyperparameterError where one leaves its format, which is
- * told here: as a word of 64 bits a decay of 2^64 would be none.
+ * The public scalars of one update that the schedule gives. Throws HyperparameterError where one leaves its format, or is rounded by more than its
+ * budget: as a word of 64 bits a decay of 2^64 would be none.
  */
-export function scheduleScalars(row: ScheduleRow, count: number, clip: number, parameters: number, step: number): Record<string, bigint> {
-  const at = (x: bigint, frac: number): bigint => (x + (1n << BigInt(95 - frac))) >> BigInt(96 - frac);
-  const out: Record<string, bigint> = {
-    alpha: at(row.alpha, ADAMW.alphaFrac),
-    decay: at(row.decay, ADAMW.decayFrac),
-    epsT: at(row.eps, ADAMW.epsFrac),
-  };
+function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<'alpha' | 'decay' | 'epsT', bigint> {
+  const { denFrac } = momentFormats(momentFrac),
+    at = (x: bigint, frac: number): bigint => (x + (1n << BigInt(95 - frac))) >> BigInt(96 - frac),
+    out = { alpha: at(row.alpha, ADAMW.alphaFrac), decay: at(row.decay, ADAMW.decayFrac), epsT: at(row.eps, denFrac) };
   if (out.epsT < 1n)
     throw new HyperparameterError(
       'train.epsilon',
-      `times sqrt(1 - betas[1]^${step + 1}) is below one unit of 2^-${ADAMW.epsFrac}, so that the divisor could vanish: raise it by a factor of ${row.eps === 0n ? 'any size above 0' : Math.ceil(2 ** (95 - ADAMW.epsFrac) / Number(row.eps))}`,
+      `times sqrt(1 - betas[1]^${step + 1}) is below one unit of 2^-${denFrac}, so that the divisor could vanish: raise it by a factor of ${row.eps === 0n ? 'any size above 0' : Math.ceil(2 ** (95 - denFrac) / Number(row.eps))}`,
     );
+  const exact = (key: string, what: string, integer: bigint, real: bigint, peak: bigint, frac: number, budget: number): void => {
+    const off = (integer << BigInt(96 - frac)) - real,
+      size = off < 0n ? -off : off;
+    if (real === 0n || Number(size) <= budget * Number(real > peak ? real : peak)) return;
+    throw new HyperparameterError(
+      key,
+      `${what} ${(Number(real) / 2 ** 96).toPrecision(3)} of step ${step} ${integer === 0n ? 'rounds to zero' : `would be off by ${(Number(size) / Number(real)).toPrecision(2)} of itself, more than ${budget}`}: in units of 2^-${frac} it is too small, raise it or set it to zero`,
+    );
+  };
+  exact('train.learningRate', 'the rate', out.alpha, row.alpha, row.peak.alpha, ADAMW.alphaFrac, CONSTANT_BUDGETS.rate);
+  exact('train.weightDecay', 'rate times decay', out.decay, row.decay, row.peak.decay, ADAMW.decayFrac, CONSTANT_BUDGETS.decay);
+  exact('train.epsilon', 'epsilon', out.epsT, row.eps, row.eps, denFrac, CONSTANT_BUDGETS.epsilon);
   fits('train.learningRate', `with bias correction the rate of step ${step}`, out.alpha, ADAMW.alphaBits, ADAMW.alphaFrac, ', or warm up');
   fits('train.weightDecay', `times the rate of step ${step} it`, out.decay, ADAMW.decayBits, ADAMW.decayFrac, '');
-  fits('train.epsilon', `times sqrt(1 - betas[1]^${step + 1}) it`, out.epsT, ADAMW.epsBits, ADAMW.epsFrac, '');
+  fits('train.epsilon', `times sqrt(1 - betas[1]^${step + 1}) it`, out.epsT, ADAMW.epsBits, denFrac, '');
+  return out;
+}
+
+/**
+ * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `count` is the number of targets of the step, `parameters` and
+ * `momentFrac` decide formats. Throws HyperparameterError.
+ */
+export function scheduleScalars(
+  row: ScheduleRow,
+  count: number,
+  clip: number,
+  o: { readonly parameters: number; readonly momentFrac: number },
+  step: number,
+): Record<string, bigint> {
   if (count < 1) throw new HyperparameterError('data', `step ${step} has no target tokens`);
-  if (clip > 0) {
-    const c = rational(clip);
-    out.clipN = roundDiv((c.num * BigInt(count)) << BigInt(clipFraction(parameters)), c.den);
-    if (out.clipN >= 1n << 31n || out.clipN < 1n)
-      throw new HyperparameterError('train.clip', `clip times ${count} targets does not fit 31 bits`);
-  } else out.clipC = (1n << BigInt(ADAMW.c)) / BigInt(count);
+  const out: Record<string, bigint> = rowScalars(row, o.momentFrac, step),
+    targets = BigInt(count) << BigInt(ADAMW.g.frac);
+  if (clip === 0) {
+    out.clipC = roundDiv(1n << BigInt(2 * digitBits(o.parameters) - 1), BigInt(count));
+    return out;
+  }
+  const c = rational(clip);
+  out.clipN = roundDiv(c.num * targets, c.den);
+  if (out.clipN >= 1n << BigInt(ADAMW.clipNBits))
+    throw new HyperparameterError(
+      'train.clip',
+      `clip times the ${count} targets of step ${step} is ${clip * count}, the limit is ${2 ** (ADAMW.clipNBits - ADAMW.g.frac)}: lower it, or train.batch`,
+    );
+  if (relativeError(out.clipN, c.num * targets, c.den) > CONSTANT_BUDGETS.clip)
+    throw new HyperparameterError(
+      'train.clip',
+      `clip times the ${count} targets of step ${step} is ${(clip * count).toPrecision(3)}, below what 2^-${ADAMW.g.frac} resolves: raise it, or set it to 0 for none`,
+    );
   return out;
 }

@@ -407,7 +407,7 @@ describe('manifest', () => {
     zero = ['0', '0', '0', '0'];
   const good: Manifest = {
     type: 'certune-manifest',
-    version: 3,
+    version: 4,
     config: runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] }),
     base: {
       digest: sha,
@@ -435,6 +435,7 @@ describe('manifest', () => {
       eos: 2,
     },
     sampler: 'certune/sampler/1',
+    scaling: { numerator: 2, shift: 0 },
     budgets: budgetsOf(DEFAULT_NUMBERS, 256, 3),
     program: ['1'],
   };

@@ -10,7 +10,7 @@ import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
 import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
 
 /** Version of the circuits of recursion: a change of any fixed column must raise it. */
-export const RECURSION_VERSION = 2;
+export const RECURSION_VERSION = 3;
 
 /** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
 const END_RATE = 4;

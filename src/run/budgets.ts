@@ -1,7 +1,11 @@
-import { ATTN_FRAC, HEAD_FRAC, type Numbers } from '../model/llama.js';
+import { ATTN_FRAC, HEAD_FRAC, type Numbers, SCALING_FRAC } from '../model/llama.js';
+import { CONSTANT_BUDGETS } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
 
-/** Worst error of each kind of operation against real arithmetic on the same operands, in units of the last place of its result: declared. */
+/**
+ * Worst error of each kind of operation against real arithmetic on the same operands, in units of the last place of its result, and of each kind of
+ * constant, relative to itself: declared.
+ */
 export interface Budgets {
   /** Rounding to nearest: half a unit, reached at every tie. */
   readonly round: number;
@@ -15,6 +19,13 @@ export interface Budgets {
   /** M against log-sum-exp, in units of the scores: logSumExpBudget. */
   readonly logSumExpAttention: number;
   readonly logSumExpHead: number;
+  /** Real constants rounded once: relative errors (CONSTANT_BUDGETS), and that of the adapter's scaling. */
+  readonly betas: number;
+  readonly rate: number;
+  readonly decay: number;
+  readonly epsilon: number;
+  readonly clip: number;
+  readonly scaling: number;
 }
 
 /**
@@ -38,4 +49,6 @@ export const budgetsOf = (n: Numbers, sequence: number, vocab: number): Budgets 
   siluDerivative: 0.5,
   logSumExpAttention: logSumExpBudget(sequence, n.scoreFrac, ATTN_FRAC),
   logSumExpHead: logSumExpBudget(vocab, n.headFrac, HEAD_FRAC),
+  ...CONSTANT_BUDGETS,
+  scaling: 2 ** -SCALING_FRAC,
 });

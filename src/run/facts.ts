@@ -1,8 +1,8 @@
-import { type Programs, programsOf, numbersOf } from './programs.js';
+import { type Programs, programsOf, numbersOf, scalingFactor } from './programs.js';
 import { type Manifest, difference } from './manifest.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type ScheduleRows, lazySchedule } from './schedule.js';
-import { type AdapterState, initialState } from '../model/step.js';
+import { type AdapterState, initialState, scalarFormats } from '../model/step.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
 import type { PartKind } from './parts.js';
@@ -57,7 +57,7 @@ export const programOf = (f: Facts, kind: PartKind): { program: Program; plan: P
 
 /** Scalars of the schedule's row, by name. Throws HyperparameterError. */
 export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
-  Object.entries(scheduleScalars(f.rows.at(step)!, targets, f.manifest.config.train.clip, f.program.axes['P'], step)).map(
+  Object.entries(scheduleScalars(f.rows.at(step)!, targets, f.manifest.config.train.clip, scalarFormats(f.program), step)).map(
     ([n, v]) => [n, BigInt64Array.of(v)] as const,
   );
 
@@ -78,8 +78,8 @@ export function buildable(file: string, m: Manifest): Programs {
 }
 
 /** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
-export function contradictions({ config, dataset, preprocessing, base, budgets }: Manifest): string[] {
-  const { train, numbers, sampler, data } = config,
+export function contradictions({ config, dataset, preprocessing, base, budgets, scaling }: Manifest): string[] {
+  const { train, sampler, data } = config,
     sum = (f: (x: Manifest['dataset']['files'][number]) => number): number => dataset.files.reduce((n, x) => n + f(x), 0),
     declared = (x: { source: string; license: string; language: string }) => ({
       source: x.source,
@@ -87,7 +87,8 @@ export function contradictions({ config, dataset, preprocessing, base, budgets }
       language: x.language,
     });
   return [
-    ...difference(budgets, budgetsOf(numbersOf(numbers), train.sequence, base.shape.vocab), 'budgets'),
+    ...difference(budgets, budgetsOf(numbersOf(config), train.sequence, base.shape.vocab), 'budgets'),
+    ...difference(scaling, scalingFactor(config.lora), 'scaling'),
     ...difference(dataset.files.map(declared), data.map(declared), 'dataset.files'),
     ...(sum((x) => x.kept) === dataset.examples ? [] : ['dataset.examples']),
     ...(sum((x) => x.rows) === dataset.examples + dataset.dropped ? [] : ['dataset.dropped']),

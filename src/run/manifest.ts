@@ -7,7 +7,7 @@ import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import { beyondBudget } from './size.js';
 import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
 
-export const MANIFEST_VERSION = 3;
+export const MANIFEST_VERSION = 4;
 
 const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
   count = z
@@ -91,6 +91,8 @@ const manifestSchema = z.strictObject({
     eos: id,
   }),
   sampler: z.literal(SAMPLER),
+  /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
+  scaling: z.strictObject({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
   /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */
   budgets: z.strictObject({
     round: budget,
@@ -101,6 +103,12 @@ const manifestSchema = z.strictObject({
     siluDerivative: budget,
     logSumExpAttention: budget,
     logSumExpHead: budget,
+    betas: budget,
+    rate: budget,
+    decay: budget,
+    epsilon: budget,
+    clip: budget,
+    scaling: budget,
   }),
   program: z.array(z.string().regex(/^(0|[1-9]\d{0,9})$/)).max(16),
 });

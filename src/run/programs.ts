@@ -1,5 +1,14 @@
 import { smallNumbers } from '../model/base.js';
-import { type LlamaShape, type Numbers, type WeightBits, DEFAULT_NUMBERS, TARGETS, dyadic, llamaProgram } from '../model/llama.js';
+import {
+  type LlamaShape,
+  type Numbers,
+  type WeightBits,
+  DEFAULT_NUMBERS,
+  SCALING_FRAC,
+  TARGETS,
+  llamaProgram,
+  scalingParts,
+} from '../model/llama.js';
 import { HyperparameterError, adamConstants } from '../optim/constants.js';
 import type { RunConfig } from './schema.js';
 import { ProgramError } from '../tensor/bounds.js';
@@ -24,11 +33,16 @@ export interface Programs {
 /** Bits of work that every query round asks for. */
 export const GRINDING = 16;
 
-/** Formats of a run: the preset's, with what run.yaml sets in their place. */
-export function numbersOf(c: RunConfig['numbers']): Numbers {
-  const { preset, ...set } = c;
+/**
+ * Formats of a run: the preset's, with what run.yaml sets in their place. A clip of at most 1 bounds every gradient by 1, so that the second moment of
+ * one stays below 1/4 unless a single parameter keeps more than half of the whole norm: it gets two more fraction bits.
+ */
+export function numbersOf({ numbers, train }: Pick<RunConfig, 'numbers' | 'train'>): Numbers {
+  const { preset, ...set } = numbers,
+    formats = preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS;
   return {
-    ...(preset === 'small' ? smallNumbers() : DEFAULT_NUMBERS),
+    ...formats,
+    momentFrac: formats.momentFrac + (train.clip > 0 && train.clip <= 1 ? 2 : 0),
     ...Object.fromEntries(Object.entries(set).filter(([, v]) => v !== null)),
   };
 }
@@ -60,19 +74,26 @@ function chained({ plan, last }: { plan: Plan; last: Plan }): void {
   }
 }
 
+/** The factor on the adapter's product that run.yaml asks for. */
+export const scalingOf = ({ r, alpha, scaling }: Pick<RunConfig['lora'], 'r' | 'alpha' | 'scaling'>): number =>
+  scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r;
+
+/** The factor that the programs apply, numerator 2^-shift. Throws ProgramError, as scalingParts. */
+export function scalingFactor(lora: Pick<RunConfig['lora'], 'r' | 'alpha' | 'scaling'>): { numerator: number; shift: number } {
+  const { inner, num, shift } = scalingParts(scalingOf(lora));
+  return inner === undefined ? { numerator: Number(num), shift } : { numerator: Number(inner * num), shift: shift + SCALING_FRAC };
+}
+
 /** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
 export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
-  const { r, alpha, scaling } = config.lora,
+  const { r } = config.lora,
     accumulate = config.train.batch > config.train.microBatch,
-    factor = scaling === 'rslora' ? alpha / Math.sqrt(r) : alpha / r;
-  if (dyadic(factor).num === 0n)
-    throw new HyperparameterError(
-      'lora.alpha',
-      `scales the adapter by ${factor.toPrecision(3)}, which rounds to 0 at 10 fraction bits, so that it has no effect: raise it`,
-    );
+    factor = scalingOf(config.lora);
+  if (scalingParts(factor).num === 0n)
+    throw new HyperparameterError('lora.alpha', `scales the adapter by ${factor.toPrecision(3)}, so that it has no effect: raise it`);
   const options = {
     shape,
-    numbers: numbersOf(config.numbers),
+    numbers: numbersOf(config),
     weightBits,
     batch: Math.min(config.train.batch, config.train.microBatch),
     sequence: config.train.sequence,

@@ -1,5 +1,5 @@
-import { cosFixed, isqrt, piFixed } from '../field/fixedpoint.js';
-import { type ScheduleRow, rational } from '../optim/constants.js';
+import { cosFixed, isqrt, piFixed, rational } from '../field/fixedpoint.js';
+import type { ScheduleRow } from '../optim/constants.js';
 
 export interface ScheduleConfig {
   readonly steps: number;
@@ -56,7 +56,8 @@ function* rowsOf(c: ScheduleConfig): Generator<ScheduleRow, void> {
     b1 = fix(c.betas[0]),
     b2 = fix(c.betas[1]),
     eps = fix(c.epsilon),
-    wd = fix(c.weightDecay);
+    wd = fix(c.weightDecay),
+    peaks = { alpha: peak, decay: mul(peak, wd) };
   let p1 = ONE,
     p2 = ONE;
   for (let s = 0; s < c.steps; s++) {
@@ -67,6 +68,6 @@ function* rowsOf(c: ScheduleConfig): Generator<ScheduleRow, void> {
     else if (c.schedule === 'linear') lr = (peak * BigInt(c.steps - s)) / BigInt(c.steps - w);
     else if (c.schedule === 'cosine') lr = mul(peak, (ONE + cosFixed((piFixed(96) * BigInt(s - w)) / BigInt(c.steps - w), 96)) >> 1n);
     const root = isqrt((ONE - p2) << 96n);
-    yield { lr, alpha: (mul(lr, root) << 96n) / (ONE - p1), eps: mul(eps, root), decay: mul(lr, wd) };
+    yield { lr, alpha: (mul(lr, root) << 96n) / (ONE - p1), eps: mul(eps, root), decay: mul(lr, wd), peak: peaks };
   }
 }

@@ -109,6 +109,7 @@ export const runSchema = z.strictObject({
       expBits: override(12, 22),
       siluBits: override(12, 22),
       siluFrac: override(6, 14),
+      momentFrac: override(56, 66).refine((x) => x === null || x % 2 === 0, 'is even'),
     })
     .prefault({}),
 });

@@ -8,7 +8,8 @@ import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { type LlamaShape, TARGETS } from '../model/llama.js';
-import { type Batch, initialState, targetCount } from '../model/step.js';
+import { scheduleScalars } from '../optim/constants.js';
+import { type Batch, initialState, scalarFormats, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';
 import { type RunConfig, LEAF_VERSION, SAMPLER } from '../run/schema.js';
 import { commitDataset } from '../policy/dataset.js';
@@ -18,7 +19,7 @@ import { batches } from '../policy/sampler.js';
 import { scheduleRows } from '../run/schedule.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
-import { numbersOf, programsOf } from '../run/programs.js';
+import { numbersOf, programsOf, scalingFactor } from '../run/programs.js';
 import { programDigest } from '../tensor/statement.js';
 import { UnsupportedError } from '../errors.js';
 import type { Setup } from '../run/inputs.js';
@@ -83,7 +84,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
-  const list: Setup['batches'][number][] = [],
+  const formats = scalarFormats((update ?? { program }).program),
+    list: Setup['batches'][number][] = [],
     stream = batches({
       key: config.sampler.key,
       beacon: config.sampler.beacon,
@@ -99,7 +101,10 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     const micro: Batch[] = [];
     for (let at = 0; at < batch.tokens.length; at += rowsPer)
       micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
-    list.push({ ...next, micro, targets: targetCount(batch, config.train.sequence) });
+    const targets = targetCount(batch, config.train.sequence);
+    // Scalars that no format holds are refused here, before training has begun.
+    scheduleScalars(rows[s], targets, config.train.clip, formats, s);
+    list.push({ ...next, micro, targets });
   }
   const stored: RunConfig = {
     ...config,
@@ -143,7 +148,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       eos: folder.eos,
     },
     sampler: SAMPLER,
-    budgets: budgetsOf(numbersOf(config.numbers), config.train.sequence, base.shape.vocab),
+    scaling: scalingFactor(config.lora),
+    budgets: budgetsOf(numbersOf(config), config.train.sequence, base.shape.vocab),
     program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
   };
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });

@@ -112,5 +112,6 @@ numbers:
   expBits: null        # log2 of the exponential tables' size
   siluBits: null       # log2 of the SiLU table's size
   siluFrac: null       # fraction bits of SiLU's argument
+  momentFrac: null     # fraction bits of AdamW's second moment, even: two lower widen its range by four; null: 62 where clip is at most 1, else 60
 `;
 }

@@ -2,10 +2,13 @@ import { ProgramError, checkProgram, exprInterval } from './bounds.js';
 import { checkEstablished } from './established.js';
 import { expr, operand, term, text } from './expr.js';
 import { Fixed, type Format, bounds } from './fixed.js';
+import { splitDigits } from './relations/digits.js';
 import { div } from './relations/div.js';
 import { type LogSumExp, logSumExp } from './relations/lse.js';
 import type { Lowering } from './relations/lowering.js';
 import { type Max, max } from './relations/max.js';
+import { type Norm, norm } from './relations/norm.js';
+import { type Ratio, ratio } from './relations/ratio.js';
 import { range } from './relations/range.js';
 import { round } from './relations/round.js';
 import { split } from './relations/split.js';
@@ -26,9 +29,10 @@ export interface RoundOptions {
   readonly out?: string;
   readonly base?: string;
 }
-/** `out`: an operand of a tensor declared elsewhere. `outFirst`: see the relation. */
+/** `out`: an operand of a tensor declared elsewhere. `nearest`: rounded to nearest instead of down. `outFirst`: see the relation. */
 export interface RootOptions {
   readonly out?: string;
+  readonly nearest?: boolean;
   readonly outFirst?: boolean;
 }
 
@@ -215,10 +219,29 @@ export class ProgramBuilder implements Lowering {
     div(this, name, axes, { out, format, num: integers(num), den: integers(den), denBits, denFrac, ...rest });
   }
 
-  /** out = max(x, y) (relations/max.ts): the two values by name, at the fraction of the output. */
+  /** Declares the digits `${name}.low` and `${name}.high` of a value and returns them as operands (relations/digits.ts). */
+  digits(
+    name: string,
+    axes: readonly string[],
+    e: Value,
+    r: { readonly bits: number; readonly highFormat: Format; readonly shift?: number },
+  ): { readonly low: string; readonly high: string } {
+    return splitDigits(this, name, axes, { ...r, expr: integers(e) });
+  }
+
+  /** out = floor(sqrt(sum x^2)) of a vector in digits, exact (relations/norm.ts). */
+  norm(name: string, r: Norm): void {
+    norm(this, name, r);
+  }
+
+  /** out = K / den to nearest, for integers of up to 100 bits (relations/ratio.ts). */
+  ratio(name: string, r: Ratio): void {
+    ratio(this, name, r);
+  }
+
+  /** out = max(x, y) (relations/max.ts), of values at the fraction of the output. */
   max(name: string, axes: readonly string[], format: Format, of: Max['of']): void {
-    for (const [, v] of of)
-      if (v.frac !== format.frac) throw new ProgramError(name, `maximum of ${v.frac} fraction bits at ${format.frac}`);
+    for (const v of of) if (v.frac !== format.frac) throw new ProgramError(name, `maximum of ${v.frac} fraction bits at ${format.frac}`);
     const { out } = this.#output(name, axes, format, {});
     max(this, name, axes, { out, format, of });
   }
@@ -234,9 +257,9 @@ export class ProgramBuilder implements Lowering {
   }
 
   /** The output of a relation: its own tensor, declared here, or an operand of one declared elsewhere. */
-  #output(name: string, axes: readonly string[], format: Format, o: RootOptions): { out: string; outFirst?: boolean } {
+  #output(name: string, axes: readonly string[], format: Format, o: RootOptions): Omit<RootOptions, 'out'> & { out: string } {
     if (o.out === undefined) this.witness(name, axes, format);
-    return { out: o.out ?? text(name, axes), ...(o.outFirst ? { outFirst: true } : {}) };
+    return { ...o, out: o.out ?? text(name, axes) };
   }
 
   /** Interval of an expression, for choosing shifts. */

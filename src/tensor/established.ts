@@ -2,8 +2,9 @@ import { type Interval, ProgramError, contractedAxes, exprInterval } from './bou
 import type { Constraint, Expr, Operand, Program, TensorSpec, Term } from './types.js';
 
 /*
- * Bounds are types, so something must establish them. Frozen, public and entering state tensors have theirs from outside (the base's integers, the
- * statement, the program that left the state). A tensor that the prover chooses has them from a constraint that pins all of its cells:
+ * Bounds are types, so something must establish them. Frozen and public tensors have theirs from outside: the base's integers, the statement. So
+ * has the state that a program enters and does not renew: the update that enters the same commitment proves it. A program that leaves a state has
+ * to establish the bounds of the one that it enters, as of everything that a prover chooses. A tensor that the prover chooses has them from a constraint that pins all of its cells:
  *
  *   e = c T + rest, c = 1 or -1, with e in [lo, hi] (a range, a table's keys or column, or zero) and every tensor of the rest established,
  *
@@ -45,7 +46,9 @@ function target(program: Program, tensors: ReadonlyMap<string, TensorSpec>, c: C
 /** Throws ProgramError for a tensor chosen by the prover whose declared bounds no constraint establishes. */
 export function checkEstablished(program: Program): void {
   const tensors = new Map(program.tensors.map((t) => [t.name, t]));
-  const known = new Set(program.tensors.filter((t) => ['frozen', 'public', 'cIn', 'oIn', 'aIn'].includes(t.cls)).map((t) => t.name));
+  const renews = program.tensors.some((t) => t.cls === 'oOut'),
+    given: readonly string[] = renews ? ['frozen', 'public'] : ['frozen', 'public', 'cIn', 'oIn', 'aIn'];
+  const known = new Set(program.tensors.filter((t) => given.includes(t.cls)).map((t) => t.name));
   const masked = new Map<string, Mask>();
   const within = (iv: Interval, t: TensorSpec): boolean => iv.lo >= t.lo && iv.hi <= t.hi;
 

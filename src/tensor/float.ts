@@ -2,7 +2,7 @@ import type { Kernels } from '../kernels/index.js';
 import type { Box, ExprPlan } from './einsum.js';
 import { Reading, type ReadingInputs, exprsOf } from './reading.js';
 import { parseTable } from './table-algorithms.js';
-import type { Expr, Operand, Program, Step, TensorSpec, Term } from './types.js';
+import type { Expr, HighPart, Operand, Program, Step, TensorSpec, Term } from './types.js';
 
 /**
  * The program in float64 on real values (a cell c of fraction k stands for c 2^-k) with nothing rounded: the reference of the error
@@ -85,7 +85,8 @@ export class FloatReading extends Reading {
       case 'sqrt':
         return [s.frac];
       case 'div':
-        return [undefined, s.frac];
+        // In units of one: factors of the numerator may have a real value of their own.
+        return [s.high ? 0 : undefined, s.frac];
       default:
         return [];
     }
@@ -122,6 +123,15 @@ export class FloatReading extends Reading {
           size = 2 ** s.bits,
           mod = (x: number): number => x - Math.floor(x / size) * size;
         put(s.out, this.#raw(s.expr, box, at), (x) => (s.shift === 0 ? mod(x) : mod(Math.floor(x / low))));
+        return;
+      }
+      case 'digits': {
+        // The lower digit keeps what lies below one unit, so that digits still sum to the value.
+        const unit = 2 ** -s.shift,
+          size = 2 ** s.bits,
+          high = (x: number): number => Math.floor((x * unit) / size);
+        put(s.low, this.#raw(s.expr, box, at), (x) => x * unit - high(x) * size);
+        put(s.high, this.#raw(s.expr, box, at), high);
         return;
       }
       case 'table': {
@@ -163,10 +173,10 @@ export class FloatReading extends Reading {
         return;
       }
       case 'sqrt':
-        put(s.out, this.#raw(s.expr, box, at, frac[0]), (x) => Math.sqrt(x));
+        put(s.out, this.#joined(this.#raw(s.expr, box, at, frac[0]), s.high, box, at), (x) => Math.sqrt(x));
         return;
       case 'div': {
-        const num = this.#raw(s.num, box, at),
+        const num = this.#joined(this.#raw(s.num, box, at), s.high, box, at),
           den = this.#raw(s.den, box, at, frac[1]);
         put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]);
         return;
@@ -178,6 +188,17 @@ export class FloatReading extends Reading {
         return;
       }
     }
+  }
+
+  /** x + 2^shift times the upper part of a wide integer, if there is one. */
+  #joined(x: { ptr: number; v: Float64Array }, high: HighPart | undefined, box: Box, at: number): { ptr: number; v: Float64Array } {
+    if (!high) return x;
+    const h = this.#raw(high.expr, box, at),
+      low = this.#again(x);
+    low.v.forEach((y, k) => {
+      low.v[k] = y + h.v[k] * 2 ** high.shift;
+    });
+    return low;
   }
 
   /** The view of earlier memory after a later allocation. */

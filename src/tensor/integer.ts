@@ -1,8 +1,9 @@
+import { floorDiv, isqrt } from '../field/fixedpoint.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { contractedAxes } from './bounds.js';
 import { layoutClass } from './layout.js';
 import { tableColumns } from './tables.js';
-import type { Constraint, Expr, Operand, Program, Step, TensorSpec } from './types.js';
+import type { Constraint, Expr, HighPart, Operand, Program, Step, TensorSpec } from './types.js';
 
 /** A value left its format: training stops. Names tensor, layer, cell, value in real units, and with `with` the run's step and the way out. */
 export class OverflowError extends Error {
@@ -286,6 +287,21 @@ export class IntegerReading {
     return out;
   }
 
+  /** Replaces each cell e of v by f(e + 2^shift high) in bigints: for scalars of more than 63 bits. */
+  #wide(
+    axes: readonly string[],
+    v: { ptr: number; n: number },
+    high: HighPart,
+    l: number | undefined,
+    f: (e: bigint, cell: number) => bigint,
+  ): void {
+    const h = this.eval(axes, high.expr, l);
+    for (let c = 0; c < v.n; c++) {
+      const e = this.k.i64[v.ptr / 8 + c] + (this.k.i64[h.ptr / 8 + c] << BigInt(high.shift));
+      this.k.i64[v.ptr / 8 + c] = BigInt.asIntN(64, f(e, c));
+    }
+  }
+
   #step(s: Step, layer?: number): void {
     const l = layer !== undefined && s.axes.includes(this.program.scan) ? layer : undefined;
     if (layer !== undefined && l === undefined && layer !== (s.phase === 'fwd' ? 0 : this.size(this.program.scan) - 1)) return;
@@ -306,16 +322,32 @@ export class IntegerReading {
         this.#store(s, s.out, v, l);
         break;
       }
+      case 'digits': {
+        const v = this.eval(s.axes, s.expr, l),
+          half = s.shift ? 1n << BigInt(s.shift - 1) : 0n,
+          // Floor of a quotient by 2^n is rounding of what lies half a unit lower.
+          h = this.eval(s.axes, { ...s.expr, constant: s.expr.constant + half - (1n << BigInt(s.shift + s.bits - 1)) }, l);
+        this.#ew('ewRound', v.n, v.ptr, s.shift);
+        this.#ew('ewLimb', v.n, v.ptr, 0, s.bits);
+        this.#store(s, s.low, v, l);
+        this.#ew('ewRound', h.n, h.ptr, s.shift + s.bits);
+        this.#store(s, s.high, h, l);
+        break;
+      }
       case 'sqrt': {
-        const v = this.eval(s.axes, s.expr, l);
-        this.#ew('ewSqrt', v.n, v.ptr);
+        const v = this.eval(s.axes, s.expr, l),
+          x = s.nearest ? this.eval(s.axes, s.expr, l) : undefined;
+        if (s.high) this.#wide(s.axes, v, s.high, l, (e) => isqrt(e));
+        else this.#ew('ewSqrt', v.n, v.ptr);
+        if (x) this.#ew('ewNearestRoot', v.n, v.ptr, x.ptr);
         this.#store(s, s.out, v, l);
         break;
       }
       case 'div': {
         const v = this.eval(s.axes, s.num, l),
           q = this.eval(s.axes, s.den, l);
-        this.#ew('ewDiv', v.n, v.ptr, q.ptr);
+        if (s.high) this.#wide(s.axes, v, s.high, l, (e, c) => floorDiv(e, this.k.i64[q.ptr / 8 + c]));
+        else this.#ew('ewDiv', v.n, v.ptr, q.ptr);
         this.#store(s, s.out, v, l);
         break;
       }

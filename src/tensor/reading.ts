@@ -329,7 +329,17 @@ export abstract class Reading {
 
 /** Operands that a step writes. */
 export function outputsOf(s: StepOp): readonly Operand[] {
-  return s.op === 'table' ? s.outs : s.op === 'flatten' || s.op === 'unflatten' ? [] : [s.out];
+  switch (s.op) {
+    case 'table':
+      return s.outs;
+    case 'digits':
+      return [s.low, s.high];
+    case 'flatten':
+    case 'unflatten':
+      return [];
+    default:
+      return [s.out];
+  }
 }
 /** Expressions that a step reads. */
 export function exprsOf(s: StepOp): readonly Expr[] {
@@ -337,12 +347,14 @@ export function exprsOf(s: StepOp): readonly Expr[] {
     case 'table':
       return [s.key];
     case 'div':
-      return [s.num, s.den];
+      return [s.num, s.den, ...(s.high ? [s.high.expr] : [])];
     case 'max':
       return [s.a, s.b];
+    case 'sqrt':
+      return [s.expr, ...(s.high ? [s.high.expr] : [])];
     case 'round':
     case 'limb':
-    case 'sqrt':
+    case 'digits':
       return [s.expr];
     default:
       return [];

@@ -104,6 +104,12 @@ export interface MemorySpec {
   readonly segments: readonly Segment[];
 }
 
+/** The upper part of an integer of more than 63 bits: 2^shift expr is added to the lower one. */
+export interface HighPart {
+  readonly expr: Expr;
+  readonly shift: number;
+}
+
 /** When a step of the computation runs: layers ascend in 'fwd', descend in 'bwd', along the program's scan axis. */
 export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
 
@@ -111,9 +117,12 @@ export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
  * How a witness is computed (the proof rests on the constraints alone).
  * round: out = base + floor((expr + 2^(shift-1)) / 2^shift), shift 0: expr
  * limb: out = floor(expr / 2^shift) mod 2^bits
+ * digits: y = floor((expr + 2^(shift-1)) / 2^shift), shift 0: expr; low = y mod 2^bits, high = floor(y / 2^bits)
  * table: outs = columns at key expr
  * lse: out = least M with sum over `over` of T[M * 1 - s] <= 2^f, where s = operand; T the named table (expr = s term, axes = box of s)
- * sqrt: out = floor(sqrt(expr));  div: out = floor(num * 2^shift / den), den > 0
+ * sqrt: out = floor(sqrt(expr)), with `nearest` the integer r with r (r - 1) <= expr < r (r + 1)
+ * div: out = floor(num * 2^shift / den), den > 0
+ * `high`: the expression (of div: num) is expr + 2^(high.shift) high.expr, which 64 bits need not hold
  * max: out = max(a, b)
  * flatten / unflatten: copy a group's members to its alias or back
  * `frac` (sqrt: of expr; div: of den) serves the float reading alone.
@@ -121,6 +130,14 @@ export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
 export type StepOp =
   | { readonly op: 'round'; readonly out: Operand; readonly base?: Operand; readonly expr: Expr; readonly shift: number }
   | { readonly op: 'limb'; readonly out: Operand; readonly expr: Expr; readonly shift: number; readonly bits: number }
+  | {
+      readonly op: 'digits';
+      readonly low: Operand;
+      readonly high: Operand;
+      readonly expr: Expr;
+      readonly shift: number;
+      readonly bits: number;
+    }
   | { readonly op: 'table'; readonly outs: readonly Operand[]; readonly table: string; readonly key: Expr }
   | {
       readonly op: 'lse';
@@ -131,8 +148,23 @@ export type StepOp =
       readonly table: string;
       readonly target: bigint;
     }
-  | { readonly op: 'sqrt'; readonly out: Operand; readonly expr: Expr; readonly frac?: number }
-  | { readonly op: 'div'; readonly out: Operand; readonly num: Expr; readonly den: Expr; readonly shift: number; readonly frac?: number }
+  | {
+      readonly op: 'sqrt';
+      readonly out: Operand;
+      readonly expr: Expr;
+      readonly frac?: number;
+      readonly nearest?: true;
+      readonly high?: HighPart;
+    }
+  | {
+      readonly op: 'div';
+      readonly out: Operand;
+      readonly num: Expr;
+      readonly den: Expr;
+      readonly shift: number;
+      readonly frac?: number;
+      readonly high?: HighPart;
+    }
   | { readonly op: 'max'; readonly out: Operand; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'flatten'; readonly group: string }
   | { readonly op: 'unflatten'; readonly group: string };

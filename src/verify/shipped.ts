@@ -3,6 +3,6 @@
  * one run configuration (programs, bits, lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:b9ebb2e6900ce05bf1d0b92fad86f1498e413cae8f2836a47c196ab9ed24a8f6' },
-  { name: 'stories260k', digest: 'sha256:15613c3e80f48797fefcb242a7ee98dd93a9b8c12a9990018630a550bb9b19a0' },
+  { name: 'demo', digest: 'sha256:dacc59773f681239059c9f757ff5303ada09ec4a61b34d3745b9873ee7ed75f1' },
+  { name: 'stories260k', digest: 'sha256:303fad6bf27729b556603506f47cd339c56741d4bc896399d1f6bf661e87ce03' },
 ];

@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { batchInputs } from '../model/step.js';
+import { batchInputs, scalarFormats } from '../model/step.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type DetachedClaim, settleFrozen } from '../tensor/deferred.js';
 import { type Plan, hashOf } from '../tensor/plan.js';
@@ -92,7 +92,7 @@ export function checkSteps(
     if (p.step !== step) throw new VerificationError('order of steps', `proof ${step} is of step ${p.step}`);
     const t = performance.now(),
       b = s.batches[step],
-      scalars = Object.entries(scheduleScalars(s.rows[step], b.targets, config.train.clip, program.axes['P'], step)).map(
+      scalars = Object.entries(scheduleScalars(s.rows[step], b.targets, config.train.clip, scalarFormats(program), step)).map(
         ([n, v]) => [n, BigInt64Array.of(v)] as const,
       );
     const kinds = s.update ? [...b.micro.map(() => 'micro'), 'update'] : ['step'];

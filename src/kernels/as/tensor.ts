@@ -62,6 +62,13 @@ export function ewSqrt(p: usize, lo: usize, hi: usize): void {
     store<i64>(p + i * 8, <i64>s);
   }
 }
+/** From floor(sqrt(x)) in p and x in q: the integer r with r (r - 1) <= x < r (r + 1), in p; -1 stays. */
+export function ewNearestRoot(p: usize, q: usize, lo: usize, hi: usize): void {
+  for (let i = lo; i < hi; i++) {
+    const s = load<i64>(p + i * 8);
+    if (s >= 0 && <u64>s * <u64>(s + 1) <= load<u64>(q + i * 8)) store<i64>(p + i * 8, s + 1);
+  }
+}
 export function ewDiv(p: usize, q: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
     const a = load<i64>(p + i * 8), b = load<i64>(q + i * 8);

@@ -15,10 +15,18 @@ export function split(b: Lowering, value: string, bits: number, low: string, hig
   const { axes, frac } = b.spec(value),
     whole = text(value, axes);
   [low, high].forEach((half, k) => {
-    const shift = k * bits;
-    b.witness(half, axes, { bits, frac: frac - shift, signed: false });
-    b.step(half, axes, { op: 'limb', out: operand(text(half, axes)), expr: expr([term(1, whole)]), shift, bits });
-    b.inFormat(half, { bits, frac: frac - shift, signed: false });
+    b.witness(half, axes, { bits, frac: frac - k * bits, signed: false });
+  });
+  b.step(`${value}.split`, axes, {
+    op: 'digits',
+    low: operand(text(low, axes)),
+    high: operand(text(high, axes)),
+    expr: expr([term(1, whole)]),
+    shift: 0,
+    bits,
+  });
+  [low, high].forEach((half, k) => {
+    b.inFormat(half, { bits, frac: frac - k * bits, signed: false });
   });
   b.zero(`${value}.split`, axes, expr([term(1, whole), term(-1, text(low, axes)), term(-(1n << BigInt(bits)), text(high, axes))]));
 }

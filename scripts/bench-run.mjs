@@ -37,7 +37,7 @@ const config = runSchema.parse({
 });
 const k = await threadedKernels({ threads: 2 }),
   s = setup(config, [1n, 2n, 3n, 4n]),
-  circuits = circuitsOf(k, s);
+  circuits = circuitsOf(k, s.run);
 console.error(
   `circuits in ${circuits.seconds.toFixed(1)} s, leaves of ${circuits.cls.leaves.map((l) => `${l.count} ${l.kind}`).join(' or ')}, key ${circuits.digest}`,
 );
@@ -51,7 +51,7 @@ const read = (n, part) => {
 if (keep) mkdirSync(keep, { recursive: true });
 
 // Training first: states before every step, losses of all.
-const states = [s.initial],
+const states = [s.inputs.initial],
   losses = [],
   timings = { step: [], leaf: [], fold: [], end: [] };
 const timed = (what, f) => {
@@ -66,20 +66,20 @@ const ends = new Map();
 if (lengths.some((n) => !done(n))) {
   for (let t = 0; t < most; t++) {
     const m = k.mark(),
-      r = runStep(k, s, t, states[t]);
+      r = runStep(k, s.run, s.inputs, t, states[t]);
     states.push(r.after);
     losses.push(r.losses);
     k.release(m);
   }
-  const r = recursionOf(k, s, circuits, losses, (t) => states[t]),
+  const r = recursionOf(k, s.run, s.inputs, circuits, losses, (t) => states[t]),
     m = k.mark(),
-    { digest } = frozenOf(k, s);
+    { digest } = frozenOf(k, s.run.programs, s.inputs.base);
   k.release(m);
   // Nodes by binary counter; the first steps of a shorter run are the same nodes.
   const prove = (from, to) => {
     const stack = [];
     for (const leaf of r.leaves(from, to)) {
-      const proofs = leaf.parts.map(({ step }) => timed('step', () => proveStep(k, s, step, states[step], digest).proof));
+      const proofs = leaf.parts.map(({ step }) => timed('step', () => proveStep(k, s.run, s.inputs, step, states[step], digest).proof));
       let node = { level: 0, node: timed('leaf', () => r.leaf(leaf, proofs)), to: leaf.to.step };
       while (stack.length && stack[stack.length - 1].level === node.level) {
         const left = stack.pop();

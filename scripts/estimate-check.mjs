@@ -97,17 +97,17 @@ try {
       proof: { bits: 128 },
       numbers: { preset: s.numbers },
     });
-    const run = setup(config, [1n, 2n, 3n, 4n]),
+    const { run, inputs } = setup(config, [1n, 2n, 3n, 4n]),
       k = await threadedKernels({ threads: cpu ? 1 : 2 }),
-      micros = run.batches.reduce((n, b) => n + b.micro.length, 0);
-    const e = estimateRun(run, { steps: 1, micros, parameters: run.program.axes.P }, calibrate(k));
+      micros = inputs.data.batches.reduce((n, b) => n + b.micro.length, 0);
+    const e = estimateRun(run.programs, { steps: 1, micros, parameters: run.programs.program.axes.P }, calibrate(k));
     const timed = (f) => {
       const t = performance.now(),
         v = f();
       return [v, (performance.now() - t) / 1000];
     };
-    runStep(k, run, 0, run.initial);
-    const [, train] = timed(() => runStep(k, run, 0, run.initial));
+    runStep(k, run, inputs, 0, inputs.initial);
+    const [, train] = timed(() => runStep(k, run, inputs, 0, inputs.initial));
     const phases = {};
     let last,
       at = performance.now();
@@ -119,12 +119,12 @@ try {
     };
     const [pack, prove] = timed(() => {
       const m = k.mark(),
-        frozen = frozenOf(k, run).digest;
+        frozen = frozenOf(k, run.programs, inputs.base).digest;
       k.release(m);
       mark('reading');
-      const p = proveStep(k, run, 0, run.initial, frozen, mark, new StateTrees());
+      const p = proveStep(k, run, inputs, 0, inputs.initial, frozen, mark, new StateTrees());
       mark('check');
-      const merge = mergeRun(k, run, [p.proof], frozenOf(k, run));
+      const merge = mergeRun(k, run, inputs, [p.proof], frozenOf(k, run.programs, inputs.base));
       mark();
       return encodePack({ manifest: run.manifest, run: { steps: [p.proof], merge } });
     });
@@ -135,7 +135,13 @@ try {
       );
     row('training, one step', e.trainSeconds, train, 2, 's');
     row('proving, one step', e.proveSeconds, prove, 1, 's');
-    row('memory of the kernels', runMemory(run, Infinity, k.threads).total / 2 ** 20, (k.peakBytes + k.far.peakBytes) / 2 ** 20, 0, 'MiB');
+    row(
+      'memory of the kernels',
+      runMemory(run.programs, Infinity, k.threads).total / 2 ** 20,
+      (k.peakBytes + k.far.peakBytes) / 2 ** 20,
+      0,
+      'MiB',
+    );
     row('proof words', e.proofBytes, pack.length - pack.indexOf(10) - 1, 0, 'bytes');
     row('proof file', e.proofBytes + e.headerBytes, pack.length, 0, 'bytes');
     k.close();

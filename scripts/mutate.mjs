@@ -36,16 +36,16 @@ const word = () => ((BigInt(rnd(2 ** 32)) << 32n) | BigInt(rnd(2 ** 32))) % P;
 const { manifest, run: proof } = readPack(join(run, 'out', 'proof', 'run.certune')),
   s = setup(readRun(run), manifest.dataset.salt.map(BigInt)),
   k = singleKernels();
-if (manifestWords(s.manifest).join() !== manifestWords(manifest).join())
+if (manifestWords(s.run.manifest).join() !== manifestWords(manifest).join())
   throw new Error('base, data or run.yaml are not those of the proof');
-const frozen = frozenOf(k, s);
+const frozen = frozenOf(k, s.run.programs, s.inputs.base);
 
 /** Whole check of a run but for the released adapter. */
 function check(r) {
   const m = k.mark();
   try {
-    const { claims } = checkSteps(k, s, r.steps, frozen.digest);
-    settleFrozen(k, frozen.ptr, frozen.cells, [checkMerge(k, s.plan, frozen.digest, claims, r.merge)]);
+    const { claims } = checkSteps(k, s.run, s.inputs, r.steps, frozen.digest);
+    settleFrozen(k, frozen.ptr, frozen.cells, [checkMerge(k, s.run.programs.plan, frozen.digest, claims, r.merge)]);
   } finally {
     k.release(m);
   }
@@ -59,7 +59,7 @@ process.stderr.write(`the honest run verifies in ${honest.toFixed(0)} ms\n`);
 const schedules = new Map();
 function scalarsOf(kind) {
   if (!schedules.has(kind)) {
-    const plan = kind === 'update' ? s.update.plan : s.plan;
+    const plan = kind === 'update' ? s.run.programs.update.plan : s.run.programs.plan;
     const out = [];
     let at = 0;
     for (const m of scheduleOf(plan, blankStatement(plan))) {

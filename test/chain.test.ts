@@ -4,8 +4,7 @@ import { mergeRun, proveStep } from '../src/prove/step.js';
 import type { StepProof } from '../src/run/parts.js';
 import { checkMerge, checkSteps, verifyRun } from '../src/verify/steps.js';
 import { frozenOf, stateCommitment } from '../src/run/commitments.js';
-import type { Setup } from '../src/run/inputs.js';
-import { setup } from '../src/setup/run.js';
+import { type Setup, setup } from '../src/setup/run.js';
 import { proveMerge } from '../src/prove/merge.js';
 import { P } from '../src/field/goldilocks.js';
 import { DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
@@ -31,21 +30,21 @@ describe('a run of two accumulated steps', () => {
   beforeAll(async () => {
     k = await threadedKernels({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
-    const fz = frozenOf(k, s);
-    let state = s.initial;
+    const fz = frozenOf(k, s.run.programs, s.inputs.base);
+    let state = s.inputs.initial;
     for (let step = 0; step < 2; step++) {
-      const r = proveStep(k, s, step, state, fz.digest);
+      const r = proveStep(k, s.run, s.inputs, step, state, fz.digest);
       proofs.push(r.proof);
       state = r.after;
     }
     released = state.C;
-    merge = mergeRun(k, s, proofs, fz);
+    merge = mergeRun(k, s.run, s.inputs, proofs, fz);
   });
   afterAll(() => k.close());
   const refuse = (ps: readonly StepProof[], set = s, C = released): void =>
-    expect(() => verifyRun(vk, set, { steps: ps, merge }, C)).toThrow(VerificationError);
+    expect(() => verifyRun(vk, set.run, { ...set.inputs, released: C }, { steps: ps, merge })).toThrow(VerificationError);
 
-  it('verifies', () => expect(verifyRun(vk, s, { steps: proofs, merge }, released).steps).toBe(2));
+  it('verifies', () => expect(verifyRun(vk, s.run, { ...s.inputs, released: released }, { steps: proofs, merge }).steps).toBe(2));
   it('refuses skipped, repeated and reordered steps and parts', () => {
     refuse([proofs[0]]);
     refuse([proofs[0], proofs[0]]);
@@ -80,13 +79,13 @@ describe('a run of two accumulated steps', () => {
     refuse([{ step: 0, parts: [{ ...a, roots }, b, u] }, proofs[1]]);
   });
   it('merges the claims of all micro-batches; refuses any other merge', () => {
-    const fz = frozenOf(vk, s),
-      { claims } = checkSteps(vk, s, proofs, fz.digest);
+    const fz = frozenOf(vk, s.run.programs, s.inputs.base),
+      { claims } = checkSteps(vk, s.run, s.inputs, proofs, fz.digest);
     expect(claims.length).toBe(4);
     const check =
       (cs = claims, m = merge, digest: readonly bigint[] = fz.digest) =>
       () => {
-        settleFrozen(vk, fz.ptr, fz.cells, [checkMerge(vk, s.plan, digest, cs, m)]);
+        settleFrozen(vk, fz.ptr, fz.cells, [checkMerge(vk, s.run.programs.plan, digest, cs, m)]);
       };
     expect(check()).not.toThrow();
     expect(check(claims.slice(1))).toThrow(VerificationError);
@@ -107,8 +106,8 @@ describe('a run of two accumulated steps', () => {
     expect(check(forged)).toThrow(VerificationError);
     expect(check([claims[0], claims[1], moved, claims[3]])).toThrow(VerificationError);
     // A prover who runs the merge on a false claim, or lies about its last value, ends in a claim that the base does not meet.
-    expect(check(forged, proveMerge(vk, s.plan, fz.digest, forged, fz.ptr, fz.cells))).toThrow(VerificationError);
-    const lie = proveMerge(vk, s.plan, fz.digest, claims, fz.ptr, fz.cells, (label, w) =>
+    expect(check(forged, proveMerge(vk, s.run.programs.plan, fz.digest, forged, fz.ptr, fz.cells))).toThrow(VerificationError);
+    const lie = proveMerge(vk, s.run.programs.plan, fz.digest, claims, fz.ptr, fz.cells, (label, w) =>
       label === 'merge value' ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w,
     );
     expect(check(claims, lie)).toThrow(VerificationError);
@@ -121,24 +120,26 @@ describe('a run of two accumulated steps', () => {
   });
   it('takes what enters a step from the step before, whatever the proof says', () => {
     // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof could name them.
-    const fz = frozenOf(k, s),
-      r = proveStep(k, s, 1, s.initial, fz.digest),
-      sIn = stateCommitment(k, s, 'sIn', s.initial);
+    const fz = frozenOf(k, s.run.programs, s.inputs.base),
+      r = proveStep(k, s.run, s.inputs, 1, s.inputs.initial, fz.digest),
+      sIn = stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial);
     const parts = r.proof.parts.map((p) => ({ ...p, roots: { ...p.roots, sIn } }));
-    expect(() => checkSteps(vk, s, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
+    expect(() => checkSteps(vk, s.run, s.inputs, [proofs[0], { step: 1, parts }], fz.digest)).toThrow(VerificationError);
   });
   it('refuses micro-batches and update of one step that enter different states, though only one of them reads what differs', () => {
     // Another optimiser state: micro-batches do not use it, so that they leave the same accumulators.
-    const fz = frozenOf(k, s),
-      mm = s.initial.mm.slice();
+    const fz = frozenOf(k, s.run.programs, s.inputs.base),
+      mm = s.inputs.initial.mm.slice();
     mm[0] += 1n;
     const [a, b, u] = proofs[0].parts,
-      [x, y, v] = proveStep(k, s, 0, { ...s.initial, mm }, fz.digest).proof.parts;
+      [x, y, v] = proveStep(k, s.run, s.inputs, 0, { ...s.inputs.initial, mm }, fz.digest).proof.parts;
     expect(x.roots).toEqual(a.roots);
     expect(y.roots).toEqual(b.roots);
     expect(v.roots).not.toEqual(u.roots);
-    const check = (parts: StepProof['parts']) => () => checkSteps(vk, { ...s, config: one }, [{ step: 0, parts }], fz.digest),
-      one = { ...s.config, train: { ...s.config.train, steps: 1 } };
+    const check = (parts: StepProof['parts']) => () => checkSteps(vk, one, s.inputs, [{ step: 0, parts }], fz.digest),
+      { manifest } = s.run,
+      config = { ...manifest.config, train: { ...manifest.config.train, steps: 1 } },
+      one = { ...s.run, manifest: { ...manifest, config } };
     expect(check([a, b, u])).not.toThrow();
     for (const parts of [
       [a, b, v],
@@ -173,11 +174,9 @@ describe('a run of two accumulated steps', () => {
       { data: [{ ...config.data[0], language: 'en' }] },
       { base: { ...config.base, revision: 'other' } },
     ];
+    const verified = (x: Setup) => verifyRun(vk, x.run, { ...x.inputs, released }, { steps: proofs, merge });
     for (const v of variants)
-      expect(
-        () => verifyRun(vk, setup(runSchema.parse({ ...config, ...v }), [1n, 2n, 3n, 4n]), { steps: proofs, merge }, released),
-        JSON.stringify(v),
-      ).toThrow(VerificationError);
+      expect(() => verified(setup(runSchema.parse({ ...config, ...v }), [1n, 2n, 3n, 4n])), JSON.stringify(v)).toThrow(VerificationError);
     refuse(proofs, setup(config, [1n, 2n, 3n, 5n]));
   });
 });
@@ -189,12 +188,13 @@ describe('a run whose proofs use BLAKE3', () => {
       of = (hash: 'poseidon2' | 'blake3'): Setup =>
         setup({ ...config, train: { ...config.train, steps: 1, batch: 2 }, proof: { ...config.proof, hash } }, [1n, 2n, 3n, 4n]);
     const s = of('blake3'),
-      fz = frozenOf(k, s),
-      { proof, after } = proveStep(k, s, 0, s.initial, fz.digest),
-      run = { steps: [proof], merge: mergeRun(k, s, [proof], fz) };
+      fz = frozenOf(k, s.run.programs, s.inputs.base),
+      { proof, after } = proveStep(k, s.run, s.inputs, 0, s.inputs.initial, fz.digest),
+      run = { steps: [proof], merge: mergeRun(k, s.run, s.inputs, [proof], fz) };
     k.close();
-    expect(verifyRun(vk, s, run, after.C).steps).toBe(1);
-    expect(() => verifyRun(vk, of('poseidon2'), run, after.C)).toThrow(VerificationError);
+    expect(verifyRun(vk, s.run, { ...s.inputs, released: after.C }, run).steps).toBe(1);
+    const other = of('poseidon2');
+    expect(() => verifyRun(vk, other.run, { ...other.inputs, released: after.C }, run)).toThrow(VerificationError);
   });
 });
 
@@ -210,7 +210,7 @@ describe('runs of accumulated steps, whatever the size of the adapter', () => {
     [8, ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']],
   ] as const)('rank %i on %j: both programs put their state alike', (r, targets) => {
     const s = setup(runSchema.parse({ ...config, lora: { ...config.lora, r, targets } }), [1n, 2n, 3n, 4n]),
-      [a, b] = [s.plan, s.update!.plan].map((p) => p.whir.groups[1]);
+      [a, b] = [s.run.programs.plan, s.run.programs.update!.plan].map((p) => p.whir.groups[1]);
     expect([a.logHeight, a.logInvRate, a.trees[0].parts.map((x) => x.used)]).toEqual([
       b.logHeight,
       b.logInvRate,

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { known } from '../src/setup/base.js';
 import { runLedger } from '../src/run/ledger.js';
 import { type Manifest, difference, manifestJson } from '../src/run/manifest.js';
 import { setup } from '../src/setup/run.js';
@@ -21,6 +20,7 @@ import { scheduleScalars } from '../src/optim/constants.js';
 import { scheduleRows } from '../src/run/schedule.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { tinyRun } from './tiny-run.js';
+import { checkedRun } from '../src/run/facts.js';
 
 /* Between an accepted proof and what a command says of it: what was compared must be what the world uses, and nothing is said that was not compared. */
 
@@ -29,7 +29,7 @@ const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.
   quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 const s = setup(tinyRun({ steps: 3, batch: 2, microBatch: 2, learningRate: 0.002 }, { language: 'fr' }), [1n, 2n, 3n, 4n]),
-  m = s.manifest;
+  m = s.run.manifest;
 const sampled = (o: Partial<Manifest['config']['sampler']>): Manifest => ({
   ...m,
   config: { ...m.config, sampler: { ...m.config.sampler, ...o } },
@@ -75,7 +75,7 @@ describe('hyper-parameters', () => {
   });
   it('a scaling that rounds to nothing is refused', () => {
     const lora = { ...m.config.lora, alpha: 0.0001 };
-    expect(() => known('m', { ...m, config: { ...m.config, lora } })).toThrow(/lora\.alpha.*no effect/);
+    expect(() => checkedRun('m', { ...m, config: { ...m.config, lora } })).toThrow(/lora\.alpha.*no effect/);
   });
 });
 
@@ -83,24 +83,24 @@ describe('the folder of a released adapter', () => {
   it('holds no other file that some loader takes tensors from; what else lies there is named', () => {
     const dir = join(home, 'adapter'),
       { lora, base } = s.config,
-      members = new Map([...unflattenGroup(s.program, 'cIn', 'C', s.initial.C)].map(([n, v]) => [n.slice(2), v]));
+      members = new Map([...unflattenGroup(s.run.programs.program, 'cIn', 'C', s.inputs.initial.C)].map(([n, v]) => [n.slice(2), v]));
     writeAdapter(
       dir,
-      s.base.shape,
-      { r: lora.r, alpha: lora.alpha, targets: lora.targets, rslora: false, base: s.base.digest, revision: base.revision },
+      s.model.shape,
+      { r: lora.r, alpha: lora.alpha, targets: lora.targets, rslora: false, base: s.model.digest, revision: base.revision },
       members,
       '',
     );
-    expect(readReleased(s, m, dir)).toEqual(s.initial.C);
+    expect(readReleased(s.run.programs, m, dir)).toEqual(s.inputs.initial.C);
     expect(besideAdapter(dir)).toEqual({ tensors: [], others: [] });
     writeFileSync(join(dir, 'tokenizer.json'), '{}');
     mkdirSync(join(dir, 'other'));
-    expect(readReleased(s, m, dir)).toEqual(s.initial.C);
+    expect(readReleased(s.run.programs, m, dir)).toEqual(s.inputs.initial.C);
     expect(besideAdapter(dir).others).toEqual(['other/', 'tokenizer.json']);
     for (const f of ['adapter_model.bin', 'new_embeddings.safetensors', 'adapter_model.PT']) {
       writeFileSync(join(dir, f), '');
-      expect(() => readReleased(s, m, dir), f).toThrow(VerificationError);
-      expect(() => readReleased(s, m, dir), f).toThrow(f);
+      expect(() => readReleased(s.run.programs, m, dir), f).toThrow(VerificationError);
+      expect(() => readReleased(s.run.programs, m, dir), f).toThrow(f);
       rmSync(join(dir, f));
     }
     expect(() => besideAdapter(join(home, 'none'))).toThrow(InputError);
@@ -109,11 +109,11 @@ describe('the folder of a released adapter', () => {
 
 describe('a manifest', () => {
   it('that contradicts itself is refused where base and data are not at hand', () => {
-    expect(known('m', m).manifest).toBe(m);
+    expect(checkedRun('m', m).manifest).toBe(m);
     const { dataset: d } = m,
       refuse = (o: object, key: RegExp): void => {
-        expect(() => known('m', { ...m, ...o })).toThrow(VerificationError);
-        expect(() => known('m', { ...m, ...o })).toThrow(key);
+        expect(() => checkedRun('m', { ...m, ...o })).toThrow(VerificationError);
+        expect(() => checkedRun('m', { ...m, ...o })).toThrow(key);
       };
     refuse({ budgets: { ...m.budgets, exp: 0.25 } }, /contradicts itself in budgets\.exp/);
     refuse({ dataset: { ...d, files: [{ ...d.files[0], license: 'MIT' }] } }, /dataset\.files\.0\.license/);
@@ -149,7 +149,7 @@ describe('a header', () => {
 describe('what is said', () => {
   it('an order that follows from a beacon is one that was compared', () => {
     const b = sampled({ beacon: 'noon' }),
-      ledger = runLedger({ plan: s.plan, steps: 3, micros: 1 }),
+      ledger = runLedger({ plan: s.run.programs.plan, steps: 3, micros: 1 }),
       policy = parsePolicy({ requireBeacon: true });
     expect(orderOf(b, true)).toBe('follows from the declared beacon "noon"');
     expect(orderOf(b, false)).toMatch(/not checked/);

@@ -86,23 +86,23 @@ describe('files of the demonstration', () => {
     const k = singleKernels(),
       s = setup(config, [1n, 2n, 3n, 4n]),
       spec = { path: path('data/held-out.jsonl'), format: 'auto', source: '', license: '', language: '' },
-      held = loadData([spec], s.codec, { sequence: 32, bos: s.base.bos, eos: s.base.eos, appendEos: true }).examples,
+      held = loadData([spec], s.codec, { sequence: 32, bos: s.model.bos, eos: s.model.eos, appendEos: true }).examples,
       rows = { tokens: held.map((x) => x.tokens), mask: held.map((x) => x.mask) };
-    let state = s.initial;
+    let state = s.inputs.initial;
     for (let step = 0; step < 8; step++) {
       const m = k.mark();
-      state = runStep(k, s, step, state).after;
+      state = runStep(k, s.run, s.inputs, step, state).after;
       k.release(m);
     }
     const members = new Map(
-      [...unflattenGroup(s.program, 'cIn', 'C', state.C)].map(([n, v]) => [
+      [...unflattenGroup(s.run.programs.program, 'cIn', 'C', state.C)].map(([n, v]) => [
         n.slice(2),
         Float64Array.from(v, (x) => Number(x) / 2 ** ADAMW.C.frac),
       ]),
     );
     const { r, alpha, targets } = config.lora,
-      before = new Inference(k, s.base, 16, 32).meanLoss(rows),
-      after = new Inference(k, s.base, 16, 32, { r, targets, scaling: alpha / r, members }).meanLoss(rows);
+      before = new Inference(k, s.model, 16, 32).meanLoss(rows),
+      after = new Inference(k, s.model, 16, 32, { r, targets, scaling: alpha / r, members }).meanLoss(rows);
     k.close();
     console.log('held-out loss', before, after);
     expect(after).toBeLessThan(before / 2);

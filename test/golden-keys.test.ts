@@ -42,7 +42,7 @@ const stories = (base: string) => ({
   data: [{ path: example('data/translate.jsonl') }],
   train: { steps: 8, batch: 8, microBatch: 8, sequence: 64 },
 });
-const keyOf = (c: object): string => circuitsOf(singleKernels(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n])).digest;
+const keyOf = (c: object): string => circuitsOf(singleKernels(), setup(runSchema.parse({ version: 1, ...c }), [1n, 2n, 3n, 4n]).run).digest;
 
 describe('golden verification keys', () => {
   const now = GOLDEN[`proof ${PROOF_VERSION}, recursion ${RECURSION_VERSION}`];

@@ -1,3 +1,4 @@
+import type { Inputs } from '../src/run/inputs.js';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { proveStep } from '../src/prove/step.js';
@@ -8,7 +9,7 @@ import { checkBase } from '../src/verify/base.js';
 import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before } from '../src/recursion/leaf.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
-import { epochBatches } from '../src/run/facts.js';
+import { type Run, epochBatches, runOf } from '../src/run/facts.js';
 import { leafRanges, partStatement, runClass } from '../src/recursion/leaves.js';
 import { type EndField, type EndStatement, START } from '../src/recursion/statement.js';
 import type { NodeProof } from '../src/recursion/node-words.js';
@@ -38,51 +39,58 @@ describe('a run with accumulated micro-batches as one proof', () => {
       vk = singleKernels(),
       full = setup(config, [1n, 2n, 3n, 4n]);
     // Weak parameters: what is tested is the composition.
-    const s = { ...full, plan: makePlan(full.program, QUICK), update: { ...full.update!, plan: makePlan(full.update!.program, QUICK) } };
-    const fz = frozenOf(k, s),
+    const all = full.run.programs,
+      programs = {
+        ...all,
+        plan: makePlan(all.program, QUICK),
+        update: { ...all.update!, plan: makePlan(all.update!.program, QUICK) },
+      },
+      s = { run: { ...full.run, programs }, inputs: full.inputs };
+    const fz = frozenOf(k, programs, s.inputs.base),
       base = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest },
-      zeroAcc = zeroAccumulators(s),
-      cls = runClass(s, zeroAcc, QUICK),
+      zeroAcc = zeroAccumulators(programs),
+      cls = runClass(s.run, zeroAcc, QUICK),
       keys = recursionKeys(k, cls);
     const proofs: StepProof[] = [];
-    let state = s.initial;
+    let state = s.inputs.initial;
     for (let step = 0; step < 1; step++) {
-      const r = proveStep(k, s, step, state, fz.digest);
+      const r = proveStep(k, s.run, s.inputs, step, state, fz.digest);
       proofs.push(r.proof);
       state = r.after;
     }
-    let at: Before = { place: START, s: stateCommitment(k, s, 'sIn', s.initial), a: zeroAcc };
-    const leaves = leafRanges(cls, s, 0, 1).map(({ kind, parts }) => {
+    let at: Before = { place: START, s: stateCommitment(k, programs, 'sIn', s.inputs.initial), a: zeroAcc };
+    const leaves = leafRanges(cls, s.run, 0, 1).map(({ kind, parts }) => {
       const before = at,
         given = parts.map(({ step, part }) => {
           const proof = proofs[step].parts[part],
-            r = partStatement(s, { frozen: fz.digest, zeroAcc }, at, step, part, proof);
+            r = partStatement(s.run, s.inputs.data, { frozen: fz.digest, zeroAcc }, at, step, part, proof);
           at = r.after;
           return { proof: proof.proof, statement: r.statement };
         });
       return proveLeaf(k, cls, keys, base, kind, {
         parts: given,
         before,
-        dataset: s.root,
-        epoch: BigInt(epochBatches(s.manifest)),
+        dataset: s.run.manifest.dataset.root.map(BigInt),
+        epoch: BigInt(epochBatches(s.run.manifest)),
       });
     });
     const node = leaves.slice(1).reduce<NodeProof>((a, b) => proveFold(k, cls, keys, base, [a, b]), leaves[0]),
       end = proveEnd(k, cls, keys, base, node);
     const list = proofs.map((p, step) => ({
-      targets: s.batches[step].targets,
+      targets: s.inputs.data.batches[step].targets,
       losses: p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss),
     }));
-    const compare = (st: EndStatement, o: Partial<{ list: typeof list; released: BigInt64Array; s: typeof s }> = {}): void => {
-      const run = o.s ?? s;
+    const compare = (st: EndStatement, o: Partial<Inputs & { list: typeof list; run: Run }> = {}): void => {
+      const run = o.run ?? s.run,
+        { base, data, initial } = { ...s.inputs, ...o };
       checkManifest(run, st);
-      checkRange(run, st, 0, run.config.train.steps);
-      checkStart(vk, run, st, run.initial);
+      checkRange(run, st, 0, run.manifest.config.train.steps);
+      checkStart(vk, run, st, initial);
       checkLosses(run, st, o.list ?? list);
-      checkData(run, st, o.list ?? list);
+      checkData(run, data, st, o.list ?? list);
       checkAdapter(vk, run, st, o.released ?? state.C);
       const m = vk.mark();
-      checkBase(vk, run, st, frozenOf(vk, run));
+      checkBase(vk, programs, st, frozenOf(vk, programs, base));
       vk.release(m);
     };
     const check = (o: Parameters<typeof compare>[1] = {}): void => {
@@ -98,18 +106,22 @@ describe('a run with accumulated micro-batches as one proof', () => {
     expect(() => check({ list: [] })).toThrow(/losses/);
     expect(() => check({ list: [{ ...list[0], losses: [...list[0].losses].reverse() }] })).toThrow(/losses/);
     expect(() => check({ list: [{ ...list[0], targets: list[0].targets + 1 }] })).toThrow(/schedule and targets/);
-    expect(() => check({ s: { ...s, rows: [{ ...s.rows[0], alpha: 2n * s.rows[0].alpha }] } })).toThrow(/schedule/);
+    const row = s.run.facts.rows.at(0)!,
+      facts = { ...s.run.facts, rows: [{ ...row, alpha: 2n * row.alpha }] };
+    expect(() => check({ run: { ...s.run, facts } })).toThrow(/schedule/);
     // Two losses off by 2^64 in opposite directions: the same words, the same sum.
     const [l, ...more] = list[0].losses;
     expect(more).toHaveLength(1);
     expect(() => check({ list: [{ ...list[0], losses: [l + 2n ** 64n, more[0] - 2n ** 64n] }] })).toThrow(/a loss outside its format/);
-    const batches = [{ ...s.batches[0], micro: [...s.batches[0].micro].reverse() }];
-    expect(() => check({ s: { ...s, batches } })).toThrow(/data/);
-    expect(() => check({ s: { ...s, initial: { ...s.initial, mm: s.initial.mm.map((x, i) => (i ? x : 1n)) } } })).toThrow(/initial state/);
-    const master = { ...s.manifest, config: { ...s.manifest.config, train: { ...s.manifest.config.train, steps: 3 } } };
-    expect(() => check({ s: { ...s, manifest: master } as typeof s })).toThrow(VerificationError);
-    const frozen = new Map([...s.frozen].map(([n, v], i) => [n, i ? v : v.map((x, j) => (j ? x : x + 1n))]));
-    expect(() => check({ s: { ...s, frozen } })).toThrow(/digest of the base/);
+    const [batch] = s.inputs.data.batches;
+    expect(() => check({ data: { batches: [{ ...batch, micro: [...batch.micro].reverse() }] } })).toThrow(/data/);
+    const { initial } = s.inputs;
+    expect(() => check({ initial: { ...initial, mm: initial.mm.map((x, i) => (i ? x : 1n)) } })).toThrow(/initial state/);
+    const { manifest } = s.run,
+      master = { ...manifest, config: { ...manifest.config, train: { ...manifest.config.train, steps: 3 } } };
+    expect(() => check({ run: runOf(master, programs) })).toThrow(VerificationError);
+    const frozen = new Map([...s.inputs.base.frozen].map(([n, v], i) => [n, i ? v : v.map((x, j) => (j ? x : x + 1n))]));
+    expect(() => check({ base: { frozen } })).toThrow(/digest of the base/);
     // A statement that held and differed in one word: which comparison refuses it. `key` is compared by verifyEnd; optimiser and accumulators that are left are not released.
     const refusals: Record<EndField, RegExp | undefined> = {
       key: undefined,

@@ -6,8 +6,7 @@ import { mergeRun, proveStep } from '../src/prove/step.js';
 import type { RunProof } from '../src/run/parts.js';
 import { checkReleased, frozenOf, stateCommitment } from '../src/run/commitments.js';
 import { verifyRun } from '../src/verify/steps.js';
-import type { Setup } from '../src/run/inputs.js';
-import { setup } from '../src/setup/run.js';
+import { type Setup, setup } from '../src/setup/run.js';
 import { readReleased } from '../src/cli/verify.js';
 import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
@@ -61,17 +60,18 @@ function vanishing(z: Ext): bigint[] {
 describe('the released adapter', () => {
   let k: Kernels, s: Setup, C: BigInt64Array, run: RunProof;
   const vk = singleKernels(),
-    fz = (): ReturnType<typeof frozenOf> => frozenOf(k, s);
+    fz = (): ReturnType<typeof frozenOf> => frozenOf(k, s.run.programs, s.inputs.base);
   const left = (r: RunProof): readonly bigint[] => r.steps[0].parts[0].roots['sOut'];
   const prove = (): { run: RunProof; C: BigInt64Array } => {
     const m = k.mark(),
       f = fz(),
-      { proof, after } = proveStep(k, s, 0, s.initial, f.digest),
-      out = { run: { steps: [proof], merge: mergeRun(k, s, [proof], f) }, C: after.C };
+      { proof, after } = proveStep(k, s.run, s.inputs, 0, s.inputs.initial, f.digest),
+      out = { run: { steps: [proof], merge: mergeRun(k, s.run, s.inputs, [proof], f) }, C: after.C };
     k.release(m);
     return out;
   };
-  const digestOf = (C: BigInt64Array): bigint[] => stateCommitment(vk, s, 'sIn', { ...s.initial, C }).slice(DIGEST, POINT);
+  const digestOf = (C: BigInt64Array): bigint[] =>
+    stateCommitment(vk, s.run.programs, 'sIn', { ...s.inputs.initial, C }).slice(DIGEST, POINT);
   beforeAll(async () => {
     k = await threadedKernels({ threads: 2 });
     s = setup(config, [1n, 2n, 3n, 4n]);
@@ -80,7 +80,7 @@ describe('the released adapter', () => {
   afterAll(() => k.close());
 
   it('is the one of the last state', () => {
-    expect(verifyRun(vk, s, run, C).steps).toBe(1);
+    expect(verifyRun(vk, s.run, { ...s.inputs, released: C }, run).steps).toBe(1);
     expect(left(run).slice(DIGEST, POINT)).toEqual(digestOf(C));
     expect(ext(left(run), VALUE)).toEqual(valueAt([...C], ext(left(run), POINT)));
   });
@@ -90,13 +90,13 @@ describe('the released adapter', () => {
     const other = C.map((x, i) => (i >= 7 && i < 11 ? toSigned(mod(x + d[i - 7])) : x));
     expect(other).not.toEqual(C);
     expect(valueAt([...other], z)).toEqual(valueAt([...C], z));
-    expect(() => verifyRun(vk, s, run, other)).toThrow(/released adapter.*its digest/);
+    expect(() => verifyRun(vk, s.run, { ...s.inputs, released: other }, run)).toThrow(/released adapter.*its digest/);
     // Named in the commitment, it moves the point.
     const named = [...left(run)];
     named.splice(DIGEST, 4, ...digestOf(other));
-    expect(() => checkReleased(vk, s, named, other)).toThrow(/its point/);
+    expect(() => checkReleased(vk, s.run.programs, named, other)).toThrow(/its point/);
     named.splice(POINT, 3, ...statePoint(named.slice(0, POINT)));
-    expect(() => checkReleased(vk, s, named, other)).toThrow(/its value/);
+    expect(() => checkReleased(vk, s.run.programs, named, other)).toThrow(/its value/);
   });
   it('is read from its file as it is: nothing is reduced to 64 bits on the way', () => {
     const dir = mkdtempSync(join(tmpdir(), 'certune-released-')),
@@ -106,13 +106,13 @@ describe('the released adapter', () => {
         alpha: lora.alpha,
         targets: ['q_proj', 'down_proj'] as const,
         rslora: false,
-        base: s.base.digest,
+        base: s.model.digest,
         revision: base.revision,
       };
     try {
-      const members = new Map([...unflattenGroup(s.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
-      writeAdapter(dir, s.base.shape, meta, members, '');
-      expect(readReleased(s, s.manifest, dir)).toEqual(C);
+      const members = new Map([...unflattenGroup(s.run.programs.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
+      writeAdapter(dir, s.model.shape, meta, members, '');
+      expect(readReleased(s.run.programs, s.run.manifest, dir)).toEqual(C);
       const file = join(dir, 'adapter_model.safetensors'),
         tensors = readSafetensors(file),
         { data } = tensors.get(adapterKey(0, 'q_proj', 'B'))!,
@@ -121,16 +121,16 @@ describe('the released adapter', () => {
       for (const x of [2 ** 44, -(2 ** 44), 2 ** 50, 2 ** 100, 2 ** 5]) {
         data[0] = x;
         writeSafetensors(file, tensors);
-        expect(() => readReleased(s, s.manifest, dir), String(x)).toThrow(/outside the adapter's format/);
+        expect(() => readReleased(s.run.programs, s.run.manifest, dir), String(x)).toThrow(/outside the adapter's format/);
       }
       data[0] = kept + 2 ** -21;
       writeSafetensors(file, tensors);
-      expect(() => readReleased(s, s.manifest, dir)).toThrow(/no multiple/);
+      expect(() => readReleased(s.run.programs, s.run.manifest, dir)).toThrow(/no multiple/);
     } finally {
       rmSync(dir, { recursive: true });
     }
     for (const x of [C.slice(1), C.slice(0, -1), BigInt64Array.of(...C, 0n), new BigInt64Array(0)])
-      expect(() => verifyRun(vk, s, run, x)).toThrow(/values instead of/);
+      expect(() => verifyRun(vk, s.run, { ...s.inputs, released: x }, run)).toThrow(/values instead of/);
   });
   it('is not another one that the prover named before the point was drawn', () => {
     const other = C.slice();
@@ -146,7 +146,7 @@ describe('the released adapter', () => {
     expect(bad.C).toEqual(C);
     expect(left(bad.run).slice(0, DIGEST)).toEqual(left(run).slice(0, DIGEST));
     expect(left(bad.run).slice(DIGEST, POINT)).toEqual(digestOf(other));
-    expect(() => verifyRun(vk, s, bad.run, other)).toThrow(/released adapter.*its value/);
-    expect(() => verifyRun(vk, s, bad.run, C)).toThrow(/released adapter.*its digest/);
+    expect(() => verifyRun(vk, s.run, { ...s.inputs, released: other }, bad.run)).toThrow(/released adapter.*its value/);
+    expect(() => verifyRun(vk, s.run, { ...s.inputs, released: C }, bad.run)).toThrow(/released adapter.*its digest/);
   });
 });

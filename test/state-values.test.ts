@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { frozenOf, noFrozen } from '../src/run/commitments.js';
 import { runStep } from '../src/prove/step.js';
-import type { Setup } from '../src/run/inputs.js';
-import { setup } from '../src/setup/run.js';
+import { type Setup, setup } from '../src/setup/run.js';
 import * as E from '../src/field/ext3.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { proveProgram } from '../src/tensor/prove.js';
@@ -52,10 +51,10 @@ describe('what a state commitment says of its state', () => {
     }
   };
   it('holds in every class and at the point of its root; the point of a state that is entered was checked where it was left', () => {
-    const { digest } = frozenOf(k, s),
+    const { digest } = frozenOf(k, s.run.programs, s.inputs.base),
       seen: string[] = [];
     let first = true;
-    runStep(k, s, 0, s.initial, (kind, plan, r) => {
+    runStep(k, s.run, s.inputs, 0, s.inputs.initial, (kind, plan, r) => {
       if (kind === 'micro' && !first) return;
       first = false;
       const check = (o: { value?: number; point?: number }): (() => void) => {

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { readState, sweep, writeState } from '../src/store/journal.js';
-import { known } from '../src/setup/base.js';
 import { type Manifest, manifestDigest } from '../src/run/manifest.js';
-import { epochBatches } from '../src/run/facts.js';
+import { epochBatches, checkedRun } from '../src/run/facts.js';
 import { setup } from '../src/setup/run.js';
 import type { StepProof } from '../src/run/parts.js';
 import { readProofFile, writeFolded, writeNode } from '../src/store/proof.js';
@@ -20,6 +19,7 @@ import { runSchema } from '../src/run/schema.js';
 import { ACC_WORDS, STATE_WORDS } from '../src/tensor/state-layout.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { resealed } from './seal.js';
+import { inputsOf } from '../src/setup/base.js';
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const config = runSchema.parse({
@@ -32,7 +32,7 @@ const config = runSchema.parse({
   numbers: { preset: 'small' },
 });
 const s = setup(config, [1n, 2n, 3n, 4n]),
-  m = s.manifest,
+  m = s.run.manifest,
   digest = manifestDigest(m),
   perEpoch = epochBatches(m),
   root = mkdtempSync(join(tmpdir(), 'certune-tree-'));
@@ -107,14 +107,14 @@ const range = (r: Recursion, from = 0, to = 11, steps: string[] = []): NodeFile 
       steps.push(String(t));
       return step(t);
     },
-    targets: (t) => s.batches[t].targets,
+    targets: (t) => s.inputs.data.batches[t].targets,
     watch: { again: (e) => again.push(e.message) },
   });
 
 describe('files of a tree', () => {
   it('epochs of the sampler are those that steps are counted in', () => {
     expect(perEpoch).toBe(3);
-    expect(s.batches.map((b) => b.epoch)).toEqual(Array.from({ length: 11 }, (_, t) => Math.floor(t / perEpoch)));
+    expect(s.inputs.data.batches.map((b) => b.epoch)).toEqual(Array.from({ length: 11 }, (_, t) => Math.floor(t / perEpoch)));
     expect(() =>
       leafWork(
         [
@@ -141,7 +141,7 @@ describe('files of a tree', () => {
       { step: 11, part: 0 },
     ]);
     expect(node.losses).toEqual(
-      Array.from({ length: 11 }, (_, t) => ({ step: t, targets: s.batches[t].targets, losses: [loss(t, 0), loss(t, 1)] })),
+      Array.from({ length: 11 }, (_, t) => ({ step: t, targets: s.inputs.data.batches[t].targets, losses: [loss(t, 0), loss(t, 1)] })),
     );
     expect(r.made.filter((x) => x !== 'fold')).toHaveLength(22);
     expect(r.made.filter((x) => x === 'fold')).toHaveLength(21);
@@ -284,8 +284,8 @@ describe('files of a tree', () => {
 
 describe('the journal', () => {
   it('carries the losses of every micro-batch', () => {
-    const state = s.initial,
-      params = s.program.axes['P'];
+    const state = s.inputs.initial,
+      params = s.run.programs.program.axes['P'];
     writeState(out, digest, 3, { state, losses: [5n, -7n] });
     expect(readState(out, digest, 3, params)).toEqual({ state, losses: [5n, -7n] });
     expect(() => readState(out, digest, 3, params + 1)).toThrow(/not the state before step 3/);
@@ -294,11 +294,10 @@ describe('the journal', () => {
 
 describe('what follows without the data', () => {
   it('from the manifest alone, and with the base: the same as from everything', () => {
-    const bare = known('m', m);
-    expect(bare.initial).toEqual(s.initial);
-    expect(bare.rows).toEqual(s.rows);
-    expect(bare.frozen).toBeUndefined();
-    expect(known('m', m, { base: data('tiny') }).frozen).toEqual(s.frozen);
+    const bare = checkedRun('m', m);
+    expect(bare.facts).toEqual(s.run.facts);
+    expect(inputsOf(bare)).toEqual({ initial: s.inputs.initial });
+    expect(inputsOf(bare, { base: data('tiny') }).base).toEqual(s.inputs.base);
   });
   it('names every key that the base contradicts', () => {
     const other = {
@@ -306,11 +305,11 @@ describe('what follows without the data', () => {
       base: { ...m.base, digest: `sha256:${'0'.repeat(64)}` },
       preprocessing: { ...m.preprocessing, tokenizer: `sha256:${'1'.repeat(64)}` },
     };
-    expect(() => known('m', other, { base: data('tiny') })).toThrow(/base\.digest, preprocessing\.tokenizer/);
-    expect(() => known('m', { ...m, base: { ...m.base, shape: { ...m.base.shape, headDim: 3 } } })).toThrow(InputError);
+    expect(() => inputsOf(checkedRun('m', other), { base: data('tiny') })).toThrow(/base\.digest, preprocessing\.tokenizer/);
+    expect(() => checkedRun('m', { ...m, base: { ...m.base, shape: { ...m.base.shape, headDim: 3 } } })).toThrow(InputError);
   });
   it('an adapter that the run began from is unknown until it is given', () => {
     const lora = { ...m.config.lora, from: `sha256:${'2'.repeat(64)}` };
-    expect(known('m', { ...m, config: { ...m.config, lora } }).initial).toBeUndefined();
+    expect(inputsOf(checkedRun('m', { ...m, config: { ...m.config, lora } })).initial).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { difference, manifestDigest, manifestJson } from '../run/manifest.js';
+import { difference, manifestJson } from '../run/manifest.js';
 import { setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/safetensors.js';
@@ -15,10 +15,10 @@ export function commit(run: string, c: Context): Result {
     file = manifestFile(run);
   const salt = existsSync(file) ? saltOf(readManifest(run)) : drawSalt();
   const s = setup(config, salt),
-    { examples, dropped, conflicts } = s.data;
+    { examples, dropped, conflicts } = s.rows;
   if (existsSync(file)) {
     const old = readManifest(run),
-      differs = difference(old, s.manifest),
+      differs = difference(old, s.run.manifest),
       kept = ['journal', 'proof'].map((d) => join(out(run), d)).filter((d) => existsSync(d) && readdirSync(d).length > 0);
     if (differs.length && kept.length)
       throw new InputError(
@@ -29,7 +29,7 @@ export function commit(run: string, c: Context): Result {
   }
   c.writes(out(run));
   mkdirSync(out(run), { recursive: true });
-  writeAtomic(file, manifestJson(s.manifest));
+  writeAtomic(file, manifestJson(s.run.manifest));
   for (const x of conflicts.slice(0, 20))
     c.progress.line(`${x.file} line ${x.row}: ${x.key} ${x.row_says} wins over ${x.file_says} of run.yaml`);
   if (conflicts.length > 20) c.progress.line(`and ${conflicts.length - 20} more`);
@@ -38,8 +38,8 @@ export function commit(run: string, c: Context): Result {
   return {
     data: {
       manifest: file,
-      digest: manifestDigest(s.manifest),
-      root: s.manifest.dataset.root,
+      digest: s.run.facts.digest,
+      root: s.run.manifest.dataset.root,
       examples: examples.length,
       dropped,
       conflicts,

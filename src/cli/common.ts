@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type Manifest, difference, manifestDigest, parseManifest } from '../run/manifest.js';
-import type { Setup } from '../run/inputs.js';
-import { setup } from '../setup/run.js';
+import { type Manifest, difference, parseManifest } from '../run/manifest.js';
+import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { readJson } from '../io/json.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -65,14 +64,14 @@ export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
 export function committed(run: string): { s: Setup; digest: string } {
   const m = readManifest(run),
     s = setup(readRun(run), saltOf(m)),
-    differs = difference(s.manifest, m);
+    differs = difference(s.run.manifest, m);
   if (differs.length)
     throw new InputError(
       manifestFile(run),
       [`does not match run.yaml, base or data: ${differs.join(', ')}`],
       'restore them, or delete the out folder and run certune commit again',
     );
-  return { s, digest: manifestDigest(m) };
+  return { s, digest: s.run.facts.digest };
 }
 
 /** Bits of soundness, rounded down: 127.96 are not 128. */

@@ -4,9 +4,8 @@ import { dirname } from 'node:path';
 import { type Units, calibrate } from '../estimate/calibrate.js';
 import { type FoldEstimate, estimateFold, foldSeconds } from '../estimate/fold.js';
 import { type Estimate, estimateRun, runMemory } from '../estimate/steps.js';
-import type { Setup } from '../run/inputs.js';
-import { setup } from '../setup/run.js';
-import type { Facts } from '../run/facts.js';
+import { type Setup, setup } from '../setup/run.js';
+import type { Run } from '../run/facts.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { DiskFullError } from '../errors.js';
@@ -33,15 +32,19 @@ export const predict = (k: Kernels, s: Setup): Estimate => predicted(s, calibrat
 
 export const predicted = (s: Setup, units: Units): Estimate =>
   estimateRun(
-    s,
-    { steps: s.config.train.steps, micros: s.batches.reduce((n, b) => n + b.micro.length, 0), parameters: s.program.axes['P'] },
+    s.run.programs,
+    {
+      steps: s.config.train.steps,
+      micros: s.inputs.data.batches.reduce((n, b) => n + b.micro.length, 0),
+      parameters: s.run.programs.program.axes['P'],
+    },
     units,
   );
 
 /** What folding adds; its circuits are made for it. */
 function foldingOf(k: Kernels, s: Setup, units: Units, limit: number): { fold: FoldEstimate; circuitSeconds: number } {
-  const { cls, seconds } = circuitsOf(k, s);
-  return { fold: estimateFold(s, cls, foldSeconds(cls, units), { limit, threads: k.threads }), circuitSeconds: seconds };
+  const { cls, seconds } = circuitsOf(k, s.run);
+  return { fold: estimateFold(s.run, cls, foldSeconds(cls, units), { limit, threads: k.threads }), circuitSeconds: seconds };
 }
 
 function foldText(x: { fold: FoldEstimate; circuitSeconds: number } | undefined, s: Setup): string[] {
@@ -49,7 +52,10 @@ function foldText(x: { fold: FoldEstimate; circuitSeconds: number } | undefined,
   const { fold: f, circuitSeconds } = x,
     shapes = f.shapes
       .filter((l) => l.leaves)
-      .map((l) => `${l.leaves} of ${l.count} ${s.update ? `${l.kind} proof${l.count > 1 ? 's' : ''}` : l.count > 1 ? 'steps' : 'step'}`);
+      .map(
+        (l) =>
+          `${l.leaves} of ${l.count} ${s.run.programs.update ? `${l.kind} proof${l.count > 1 ? 's' : ''}` : l.count > 1 ? 'steps' : 'step'}`,
+      );
   return [
     `  fold   ${secondsText(f.seconds + circuitSeconds)} more: ${f.leaves} leaves (${shapes.join(', ')}), ${f.folds} folds, the end; ${secondsText(f.each.leaf)} a leaf, ${secondsText(f.each.fold)} a fold, ${secondsText(f.each.end)} the end, circuits ${secondsText(circuitSeconds)}`,
     '         as many proofs share a leaf as makes the committed cells of all nodes fewest, within a quarter more than a fold needs by itself',
@@ -80,7 +86,7 @@ export const memoryLimit = (o: ProverOptions): number =>
 /** Throws MemoryError, naming the number and the way out, when a step of the run would need more memory than there is. */
 export function requireMemory(s: Setup, o: ProverOptions, threads: number): MemoryForecast {
   const limit = memoryLimit(o),
-    m = runMemory(s, limit, threads);
+    m = runMemory(s.run.programs, limit, threads);
   if (m.total > limit || !m.fits) {
     const { batch, microBatch } = s.config.train,
       least = Math.min(batch, microBatch);
@@ -94,9 +100,9 @@ export function requireMemory(s: Setup, o: ProverOptions, threads: number): Memo
 }
 
 /** Throws MemoryError where folding would need more memory than there is: known before the first step is proved, not at the end of the run. */
-export function requireFoldMemory(s: Facts, c: RecursionClass, o: ProverOptions, threads: number): void {
+export function requireFoldMemory(run: Run, c: RecursionClass, o: ProverOptions, threads: number): void {
   const limit = memoryLimit(o),
-    f = estimateFold(s, c, { leaf: 0, fold: 0, end: 0, settle: 0 }, { limit, threads });
+    f = estimateFold(run, c, { leaf: 0, fold: 0, end: 0, settle: 0 }, { limit, threads });
   if (!f.fits)
     throw new MemoryError(
       Math.ceil(f.memory),
@@ -124,8 +130,8 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
   const phases = Object.entries(e.phases).map(([n, v]: [string, number]) => `${n} ${secondsText(v)}`),
     train = e.trainSeconds + setupSeconds,
     prove = e.proveSeconds + setupSeconds;
-  const memory = runMemory(s, limit, k.threads),
-    resident = process.memoryUsage().rss + memory.total + treesBytes(s.plan),
+  const memory = runMemory(s.run.programs, limit, k.threads),
+    resident = process.memoryUsage().rss + memory.total + treesBytes(s.run.programs.plan),
     fits = memory.fits && memory.total <= limit;
   return {
     data: {

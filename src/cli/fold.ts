@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { known } from '../setup/base.js';
 import { PACK_NAME } from '../artifact/pack.js';
 import { readProofFile, writeFolded, writeNode } from '../store/proof.js';
 import type { NodeFile } from '../artifact/folded.js';
@@ -15,6 +14,8 @@ import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
 import { wholeRun } from './prove.js';
 import { plain } from './escape.js';
+import { checkedRun } from '../run/facts.js';
+import { inputsOf } from '../setup/base.js';
 
 export interface FoldOptions extends ProverOptions {
   readonly base?: string;
@@ -63,18 +64,19 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
   if (o.base === undefined) throw new UsageError('folding merges claims on the base: give --base DIR');
   if (files.some((f) => resolve(f) === resolve(file))) throw new UsageError(`${file} is one of the ranges: give another file with -o`);
   const t0 = performance.now(),
-    s = known(files[0], manifest, { base: o.base });
+    checked = checkedRun(files[0], manifest),
+    { base } = inputsOf(checked, { base: o.base });
   c.writes(dirname(resolve(file)));
   const k = await kernels(o);
   try {
     const mark = k.mark(),
       of = nodes.length - 1 + (whole ? 1 : 0);
     c.progress.line('circuits of the verifier and their keys');
-    const circuits = circuitsOf(k, s);
-    requireFoldMemory(s, circuits.cls, o, k.threads);
+    const circuits = circuitsOf(k, checked);
+    requireFoldMemory(checked, circuits.cls, o, k.threads);
     let done = 0,
       text = '';
-    const f = folding(k, s, circuits, baseStack(k, { ...s, frozen: s.frozen! }), {
+    const f = folding(k, manifest, circuits, baseStack(k, checked.programs, base!), {
       onPhase: (name) => c.progress.update(`${text}: ${name}`, done, of),
     });
     if (digestOf(first.key) !== f.keyDigest)

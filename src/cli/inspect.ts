@@ -117,9 +117,8 @@ export function inspect(target: string): Result {
     );
   const { config: c } = m,
     programs = buildable(file, m),
-    facts = { manifest: m, rows: [], ...programs },
     key = proof && proof.kind !== 'pack' ? parsePublished(file, (proof.kind === 'folded' ? proof.folded : proof.node).key) : undefined,
-    folded = key ? ledgerUnder(file, facts, key) : undefined,
+    folded = key ? ledgerUnder(file, { manifest: m, programs }, key) : undefined,
     ledger: Ledger = folded ?? runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
     claims = claimsOf(m, proof);
   const width = Math.max(...claims.map((x) => x.status.length));

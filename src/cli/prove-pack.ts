@@ -4,7 +4,6 @@ import { mergeRun, proveStep } from '../prove/step.js';
 import type { Estimate } from '../estimate/steps.js';
 import { dropProofs, orTorn, readProof, readState, writeProof } from '../store/journal.js';
 import { writePack } from '../store/proof.js';
-import type { Setup } from '../run/inputs.js';
 import type { StepProof } from '../run/parts.js';
 import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -13,6 +12,7 @@ import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { plain } from './escape.js';
+import type { Setup } from '../setup/run.js';
 
 /** What a run's proving works on. */
 export interface Work {
@@ -24,14 +24,14 @@ export interface Work {
 
 /** State before a step, from the journal. Throws InputError. */
 export function stateBefore({ s, digest, dir }: Work, step: number): { state: AdapterState; losses: readonly bigint[] } {
-  const entry = orTorn(() => readState(dir, digest, step, s.program.axes['P']));
+  const entry = orTorn(() => readState(dir, digest, step, s.run.programs.program.axes['P']));
   if (!entry) throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
   return entry;
 }
 
 /** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */
 export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
-  return k.scope(() => frozenOf(k, s).digest);
+  return k.scope(() => frozenOf(k, s.run.programs, s.inputs.base).digest);
 }
 
 /**
@@ -61,9 +61,9 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
           requireDisk(dir, prediction.diskBytes - prediction.journalBytes, (step * prediction.proofBytes) / steps);
           c.progress.start(step, prediction.stepSeconds);
         }
-        const done = fractions(prediction!, s.batches[step].micro.length + (s.update ? 1 : 0));
+        const done = fractions(prediction!, s.inputs.data.batches[step].micro.length + (s.run.programs.update ? 1 : 0));
         const phase = (name: string): void => c.progress.update(`prove: ${name}`, step + done(name), steps);
-        p = k.scope(() => proveStep(k, s, step, state, frozen, phase, trees).proof);
+        p = k.scope(() => proveStep(k, s.run, s.inputs, step, state, frozen, phase, trees).proof);
         writeProof(dir, digest, p);
         made++;
       }
@@ -71,8 +71,10 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
       c.progress.update('proved', step + 1, steps);
     }
     c.progress.start(0);
-    const merge = mergeRun(k, s, proofs, frozenOf(k, s), (i) => c.progress.update('check and merge', i + 1, steps));
-    const size = writePack(file, { manifest: s.manifest, run: { steps: proofs, merge } });
+    const merge = mergeRun(k, s.run, s.inputs, proofs, frozenOf(k, s.run.programs, s.inputs.base), (i) =>
+      c.progress.update('check and merge', i + 1, steps),
+    );
+    const size = writePack(file, { manifest: s.run.manifest, run: { steps: proofs, merge } });
     dropProofs(dir);
     const seconds = (performance.now() - t0) / 1000;
     return {

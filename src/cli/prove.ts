@@ -59,7 +59,7 @@ export async function prove(run: string, o: ProveOptions, c: Context): Promise<R
   let packed: readonly StepProof[] | undefined;
   if (existsSync(file)) {
     const p = readProofFile(file);
-    if (difference(manifestOf(p), s.manifest).length)
+    if (difference(manifestOf(p), s.run.manifest).length)
       throw new InputError(
         file,
         ['is the proof of another manifest'],
@@ -101,12 +101,14 @@ async function proveFolded(
   try {
     const mark = k.mark();
     c.progress.line('circuits of the verifier and their keys');
-    const circuits = circuitsOf(k, s),
+    const circuits = circuitsOf(k, s.run),
       losses = Array.from({ length: to }, (_, t) => (t < from || !packed ? stateBefore(w, t + 1).losses : lossesOf(packed[t])));
-    requireFoldMemory(s, circuits.cls, o, k.threads);
-    const parts = (t: number): number => s.batches[t].micro.length + (s.update ? 1 : 0);
+    requireFoldMemory(s.run, circuits.cls, o, k.threads);
+    const parts = (t: number): number => s.inputs.data.batches[t].micro.length + (s.run.programs.update ? 1 : 0);
     let phase: (name: string) => void = () => {};
-    const r: Recursion = recursionOf(k, s, circuits, losses, (t) => stateBefore(w, t).state, { onPhase: (name) => phase(name) });
+    const r: Recursion = recursionOf(k, s.run, s.inputs, circuits, losses, (t) => stateBefore(w, t).state, {
+      onPhase: (name) => phase(name),
+    });
     const leaves = r.leaves(from, to).length,
       of = to - from + 2 * leaves - 1 + (range ? 0 : 1),
       made = { step: 0, leaf: 0, fold: 0, end: 0 };
@@ -138,13 +140,13 @@ async function proveFolded(
       recursion: r,
       from,
       to,
-      perEpoch: epochBatches(s.manifest),
-      targets: (t) => s.batches[t].targets,
+      perEpoch: epochBatches(s.run.manifest),
+      targets: (t) => s.inputs.data.batches[t].targets,
       ...(packed ? { steps: packed } : {}),
       step: (t) => {
         const { state } = stateBefore(w, t);
         const at = fractions(prediction, parts(t));
-        return proveStep(k, s, t, state, frozen, (p) => show(`prove step ${t}: ${p}`, each.step * at(p)), trees).proof;
+        return proveStep(k, s.run, s.inputs, t, state, frozen, (p) => show(`prove step ${t}: ${p}`, each.step * at(p)), trees).proof;
       },
       watch: {
         begin,

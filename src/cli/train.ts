@@ -1,10 +1,8 @@
-import { manifestDigest } from '../run/manifest.js';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { meanLoss } from '../run/commitments.js';
 import { runStep } from '../prove/step.js';
 import { type Entry, orTorn, readState, sweep, writeState } from '../store/journal.js';
-import type { Setup } from '../run/inputs.js';
 import { modelCard, writeAdapter } from '../io/peft.js';
 import { unflattenGroup } from '../model/step.js';
 import { OverflowError } from '../tensor/integer.js';
@@ -12,13 +10,14 @@ import { type Context, type ProverOptions, type Result, committed, kernels, out 
 import { requireDisk } from './estimate.js';
 import { TrainingStoppedError } from './errors.js';
 import { plain } from './escape.js';
+import type { Setup } from '../setup/run.js';
 
 /** Trains in exact integers. The journal holds the state before every step: after an interruption training goes on where it stood. */
 export async function train(run: string, o: ProverOptions, c: Context): Promise<Result> {
   const { s, digest } = committed(run),
     dir = out(run),
     steps = s.config.train.steps,
-    n = s.program.axes['P'];
+    n = s.run.programs.program.axes['P'];
   c.writes(dir);
   mkdirSync(dir, { recursive: true });
   sweep(dir);
@@ -28,7 +27,7 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
         () => readState(dir, digest, step, n),
         (e) => c.progress.line(`${e.message}: this step is trained again`),
       );
-  let now: Entry = { state: s.initial, losses: [] },
+  let now: Entry = { state: s.inputs.initial, losses: [] },
     step = 0;
   const first = at(0);
   if (!first) writeState(dir, digest, 0, now);
@@ -37,7 +36,7 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
       const next = at(step + 1);
       if (!next) break;
       now = next;
-      losses.push(meanLoss(s, step, sumOf(next.losses)));
+      losses.push(meanLoss(s.run.programs, s.inputs.data.batches[step].targets, sumOf(next.losses)));
     }
   requireDisk(dir, (steps - step) * (32 * n + 300));
   const found = step,
@@ -45,8 +44,8 @@ export async function train(run: string, o: ProverOptions, c: Context): Promise<
   c.progress.start(found);
   try {
     for (; step < steps; step++) {
-      const r = attempt(step, () => runStep(k, s, step, now.state)),
-        loss = meanLoss(s, step, sumOf(r.losses));
+      const r = attempt(step, () => runStep(k, s.run, s.inputs, step, now.state)),
+        loss = meanLoss(s.run.programs, s.inputs.data.batches[step].targets, sumOf(r.losses));
       if (!Number.isFinite(loss)) throw new TrainingStoppedError(step, `step ${step}: the loss is ${loss}, not a finite number`);
       now = { state: r.after, losses: r.losses };
       losses.push(loss);
@@ -82,26 +81,26 @@ function attempt<T>(step: number, f: () => T): T {
 }
 
 function release(run: string, s: Setup, C: BigInt64Array): void {
-  const members = new Map([...unflattenGroup(s.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
+  const members = new Map([...unflattenGroup(s.run.programs.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
   const c = s.config,
     meta = {
       r: c.lora.r,
       alpha: c.lora.alpha,
       targets: c.lora.targets,
       rslora: c.lora.scaling === 'rslora',
-      base: c.base.name ?? s.base.digest,
+      base: c.base.name ?? s.model.digest,
       revision: c.base.revision,
     },
-    used = new Map(s.data.examples.map((e) => [JSON.stringify([e.source, e.license, e.language]), e]));
+    used = new Map(s.rows.examples.map((e) => [JSON.stringify([e.source, e.license, e.language]), e]));
   const card = modelCard({
     meta,
-    baseDigest: s.base.digest,
+    baseDigest: s.model.digest,
     data: [...used.values()].slice(0, 100),
     steps: c.train.steps,
     batch: c.train.batch,
-    datasetRoot: s.manifest.dataset.root,
-    manifest: manifestDigest(s.manifest),
+    datasetRoot: s.run.manifest.dataset.root,
+    manifest: s.run.facts.digest,
     ...(s.inexact === undefined ? {} : { imported: { inexact: s.inexact } }),
   });
-  writeAdapter(join(out(run), 'adapter'), s.base.shape, meta, members, card);
+  writeAdapter(join(out(run), 'adapter'), s.model.shape, meta, members, card);
 }

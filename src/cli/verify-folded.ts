@@ -1,5 +1,5 @@
+import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
-import { known } from '../setup/base.js';
 import { manifestDigest } from '../run/manifest.js';
 import { foldedLedger } from '../verify/ledger.js';
 import { SHIPPED } from '../verify/shipped.js';
@@ -16,6 +16,8 @@ import { type Context, type Result, bitsText, plain, secondsText } from './commo
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy } from './policy.js';
 import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './verify.js';
+import { checkedRun } from '../run/facts.js';
+import { inputsOf } from '../setup/base.js';
 
 /** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
 export function parseKey(text: string | undefined): GivenKey | undefined {
@@ -60,24 +62,24 @@ export function verifyFolded(
   ];
   if (wrong.length) throw new UsageError(wrong.join('; '));
   const s = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
-    f = s ?? known(t.file, m, { ...(base === undefined ? {} : { base }), ...(from === undefined ? {} : { from }) }),
+    run = s?.run ?? checkedRun(t.file, m),
+    inputs: Inputs = s?.inputs ?? inputsOf(run, { base, from }),
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
-    released = dir === undefined ? undefined : readReleased(f, m, dir),
+    released = dir === undefined ? undefined : readReleased(run.programs, m, dir),
     beside = dir === undefined ? [] : besideAdapter(dir).others,
     against: Against = {
-      known: f,
-      ...(s ? { setup: s } : {}),
+      ...inputs,
       ...(released ? { released } : {}),
       ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
     },
     k = singleKernels();
   const circuits = () => {
     c.progress.line('circuits of the verifier and their keys, from the programs');
-    return circuitsOf(k, f);
+    return circuitsOf(k, run);
   };
   let made: ReturnType<typeof circuitsOf> | undefined;
-  const { key, origin } = trustedKey(x.key, f, {
+  const { key, origin } = trustedKey(x.key, run, {
     ...(o.given ? { given: o.given } : {}),
     shipped: SHIPPED,
     ...(o.recompute === false
@@ -92,8 +94,10 @@ export function verifyFolded(
   // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.
   if (node && (made ??= circuits()).digest !== origin.digest)
     throw new VerificationError('verification key', `the programs of the manifest give ${made.digest}, not ${origin.digest}`);
-  const r: FoldedCheck = node ? verifyNodeFile(k, node, (made ??= circuits()), against) : verifyFoldedRun(k, x as FoldedRun, key, against),
-    ledger = foldedLedger(f, node ? made!.keys.published : key);
+  const r: FoldedCheck = node
+      ? verifyNodeFile(k, run, node, (made ??= circuits()), against)
+      : verifyFoldedRun(k, run, x as FoldedRun, key, against),
+    ledger = foldedLedger(run, node ? made!.keys.published : key);
   checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
   const what = node
     ? r.epoch === undefined

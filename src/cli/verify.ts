@@ -4,8 +4,7 @@ import { type Ledger, runLedger } from '../run/ledger.js';
 import { type Manifest, difference, manifestDigest } from '../run/manifest.js';
 import type { Pack } from '../artifact/pack.js';
 import type { Programs } from '../run/programs.js';
-import type { Setup } from '../run/inputs.js';
-import { setup } from '../setup/run.js';
+import { type Setup, setup } from '../setup/run.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 import { verifyRun } from '../verify/steps.js';
 import { InputError } from '../errors.js';
@@ -70,7 +69,7 @@ export function setupOf(m: Manifest, base: string, data: readonly string[], from
       },
       saltOf(m),
     ),
-    differs = difference(s.manifest, m);
+    differs = difference(s.run.manifest, m);
   if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
   return s;
 }
@@ -113,12 +112,12 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   if (data.length !== m.config.data.length)
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
   const s = setupOf(m, base, data, from),
-    released = readReleased(s, m, adapterDir),
+    released = readReleased(s.run.programs, m, adapterDir),
     beside = besideAdapter(adapterDir).others,
     steps = s.config.train.steps;
   c.progress.start(0);
-  const r = verifyRun(singleKernels(), s, run, released, (i) => c.progress.update('verify', i + 1, steps)),
-    ledger = ledgerOf(s, m);
+  const r = verifyRun(singleKernels(), s.run, { ...s.inputs, released }, run, (i) => c.progress.update('verify', i + 1, steps)),
+    ledger = ledgerOf(s.run.programs, m);
   checkPolicy(policy, m, ledger);
   return {
     data: {

@@ -1,7 +1,6 @@
 import canonicalize from 'canonicalize';
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { known } from '../setup/base.js';
 import type { Manifest } from '../run/manifest.js';
 import { SHIPPED } from '../verify/shipped.js';
 import { manifestOf, readProofFile } from '../store/proof.js';
@@ -15,6 +14,7 @@ import { type Context, type Result, manifestFile, readManifest, secondsText } fr
 import { packFile } from './prove.js';
 import { parseKey } from './verify-folded.js';
 import { plain } from './escape.js';
+import { checkedRun } from '../run/facts.js';
 
 /** The manifest of a run or of a proof, and the key that lies beside the proof, if it is folded. */
 function source(target: string): { file: string; manifest: Manifest; key?: Readonly<Record<string, unknown>> } {
@@ -34,10 +34,10 @@ function source(target: string): { file: string; manifest: Manifest; key?: Reado
 export function vk(target: string, o: { readonly key?: string; readonly output?: string }, c: Context): Result {
   const given = parseKey(o.key),
     { file, manifest, key } = source(target),
-    f = known(file, manifest),
+    run = checkedRun(file, manifest),
     k = singleKernels();
   c.progress.line('circuits of the verifier and their columns, from the programs');
-  const { cls, keys, digest, seconds } = circuitsOf(k, f),
+  const { cls, keys, digest, seconds } = circuitsOf(k, run),
     names = ['fold', ...cls.leaves.map((l) => `leaf of ${l.count} ${l.kind}${l.count > 1 ? 's' : ''}`), 'end'],
     circuits = names.map((name, i) => ({
       name,

@@ -9,7 +9,7 @@ import { countPlan, openingHashes, treeHashes } from './counts.js';
 import { PACK_HEADER, phaseSum } from './steps.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { endKeyShape } from '../recursion/end.js';
-import { type Facts, epochBatches } from '../run/facts.js';
+import { type Run, epochBatches } from '../run/facts.js';
 import { leafCounts } from '../recursion/leaves.js';
 import { settleMatrix } from '../recursion/settle-shape.js';
 import { settleSchedule } from '../recursion/settle-schedule.js';
@@ -89,9 +89,9 @@ export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
  * Predicts what folding a run adds, from its class and the seconds of one leaf, fold and end. `limit` is the memory that the kernels may use, `micros` the number of micro-batches of
  * the run (or of its steps), for the list of losses.
  */
-export function estimateFold(f: Facts, c: RecursionClass, each: FoldSeconds, machine: { limit: number; threads: number }): FoldEstimate {
-  const { steps } = f.manifest.config.train,
-    counts = leafCounts(c, f, steps).leaves,
+export function estimateFold(run: Run, c: RecursionClass, each: FoldSeconds, machine: { limit: number; threads: number }): FoldEstimate {
+  const { steps } = run.manifest.config.train,
+    counts = leafCounts(c, run, steps).leaves,
     leaves = counts.reduce((a, b) => a + b, 0),
     near = Math.min(4 * 2 ** 30 - 65536, machine.limit),
     of = (plan: Plan) => forecastMemory(plan, { nearBytes: near, threads: machine.threads }),
@@ -103,7 +103,7 @@ export function estimateFold(f: Facts, c: RecursionClass, each: FoldSeconds, mac
     statement = 8 * 200,
     nodeBytes = 8 * words(c.plan) + statement + PACK_HEADER + 1500,
     endBytes = 8 * (words(c.end.plan) + scheduleWords(settleSchedule(endKeyShape(c.end.plan)).schedule)) + statement + PACK_HEADER + 1500,
-    epochs = Math.ceil(steps / epochBatches(f.manifest)),
+    epochs = Math.ceil(steps / epochBatches(run.manifest)),
     depth = Math.ceil(Math.log2(leaves + 1)) + 2;
   return {
     leaves,

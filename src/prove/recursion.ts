@@ -3,21 +3,23 @@ import type { AdapterState } from '../model/step.js';
 import type { RecursionClass } from '../recursion/class.js';
 import type { Before } from '../recursion/leaf.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
-import { type Facts, epochBatches, stepKinds } from '../run/facts.js';
+import { type Run, epochBatches, stepKinds } from '../run/facts.js';
 import { leafRanges, partPublics, partStatement } from '../recursion/leaves.js';
 import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
 import { verifyNode } from '../verify/nodes.js';
-import type { Setup } from '../run/inputs.js';
 import type { StepProof } from '../run/parts.js';
 import { frozenOf, stateCommitment } from '../run/commitments.js';
 import { type Circuits, digestOf } from '../recursion/circuits.js';
 import { flat, nodeOf } from '../recursion/node-words.js';
 import type { LeafRange, Recursion } from './range.js';
+import type { Programs } from '../run/programs.js';
+import type { Base, Complete } from '../run/inputs.js';
+import type { Manifest } from '../run/manifest.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */
-export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): Stack {
+export function baseStack(k: Kernels, programs: Programs, base: Base): Stack {
   return k.scope(() => {
-    const fz = frozenOf(k, s);
+    const fz = frozenOf(k, programs, base);
     return { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
   });
 }
@@ -25,13 +27,13 @@ export function baseStack(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'froze
 /** What folding takes: circuits and the base. */
 export function folding(
   k: Kernels,
-  f: Facts,
+  manifest: Manifest,
   { cls, keys, digest }: Circuits,
   base: Stack,
   o: NodeOptions = {},
 ): Omit<Recursion, 'leaves' | 'leaf'> {
   return {
-    manifest: f.manifest,
+    manifest,
     key: { ...keys.published },
     keyDigest: digest,
     digestOf,
@@ -47,10 +49,10 @@ export function folding(
 }
 
 /** Leaves of a range of steps with the places where they begin and end. */
-export const placedLeaves = (c: RecursionClass, f: Facts, from: number, to: number): LeafRange[] =>
-  leafRanges(c, f, from, to).map(({ kind, parts }) => {
+export const placedLeaves = (c: RecursionClass, run: Run, from: number, to: number): LeafRange[] =>
+  leafRanges(c, run, from, to).map(({ kind, parts }) => {
     const { step, part } = parts[parts.length - 1],
-      ends = part + 1 === stepKinds(f, step).length;
+      ends = part + 1 === stepKinds(run, step).length;
     return { kind, parts, from: parts[0], to: ends ? { step: step + 1, part: 0 } : { step, part: part + 1 } };
   });
 
@@ -60,14 +62,16 @@ export const placedLeaves = (c: RecursionClass, f: Facts, from: number, to: numb
  */
 export function recursionOf(
   k: Kernels,
-  s: Setup,
+  run: Run,
+  { base: integers, data }: Pick<Complete, 'base' | 'data'>,
   c: Circuits,
   losses: readonly (readonly bigint[])[],
   states: (step: number) => AdapterState,
   o: NodeOptions = {},
 ): Recursion {
-  const base = baseStack(k, s),
-    epoch = BigInt(epochBatches(s.manifest)),
+  const base = baseStack(k, run.programs, integers),
+    epoch = BigInt(epochBatches(run.manifest)),
+    dataset = run.manifest.dataset.root.map(BigInt),
     context = { frozen: base.digest, zeroAcc: c.zeroAcc };
   // Leaves come in order: the place and the commitments with which the last one ended are at hand for the next.
   let standing: { readonly at: Standing; readonly step: number; readonly part: number } = { at: START, step: 0, part: 0 },
@@ -75,9 +79,9 @@ export function recursionOf(
   const placeAt = (step: number, part: number): Standing => {
     if (standing.step > step || (standing.step === step && standing.part > part)) standing = { at: START, step: 0, part: 0 };
     while (standing.step < step || standing.part < part) {
-      const { kind, program, publics } = partPublics(s, standing.step, standing.part, losses[standing.step][standing.part] ?? 0n),
+      const { kind, program, publics } = partPublics(run, data, standing.step, standing.part, losses[standing.step][standing.part] ?? 0n),
         at = advance(kind, program, epoch, standing.at, publics),
-        ends = standing.part + 1 === stepKinds(s, standing.step).length;
+        ends = standing.part + 1 === stepKinds(run, standing.step).length;
       standing = ends ? { at, step: standing.step + 1, part: 0 } : { at, step: standing.step, part: standing.part + 1 };
     }
     return standing.at;
@@ -86,25 +90,25 @@ export function recursionOf(
     const state = left?.step === step ? undefined : states(step);
     return {
       place: placeAt(step, part),
-      s: state ? stateCommitment(k, s, 'sIn', state) : left!.s,
+      s: state ? stateCommitment(k, run.programs, 'sIn', state) : left!.s,
       a: part === 0 ? c.zeroAcc : proofs.find((p) => p.step === step)!.parts[part - 1].roots['aOut'],
     };
   };
   return {
-    ...folding(k, s, c, base, o),
-    leaves: (from, to) => placedLeaves(c.cls, s, from, to),
+    ...folding(k, run.manifest, c, base, o),
+    leaves: (from, to) => placedLeaves(c.cls, run, from, to),
     leaf: (r, proofs) => {
       const start = before(r.from, proofs);
       let at = start;
       const parts = r.parts.map(({ step, part }) => {
         const p = proofs.find((x) => x.step === step)!.parts[part],
-          { statement, after } = partStatement(s, context, at, step, part, p);
+          { statement, after } = partStatement(run, data, context, at, step, part, p);
         at = after;
         return { proof: p.proof, statement };
       });
       if (r.to.part === 0) left = { step: r.to.step, s: at.s };
       else if (left?.step !== r.to.step) left = { step: r.to.step, s: start.s };
-      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset: s.root, epoch }, o));
+      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset, epoch }, o));
     },
   };
 }

@@ -7,29 +7,30 @@ import { proveProgram } from '../tensor/prove.js';
 import type { StateTrees } from '../tensor/state-trees.js';
 import type { Program } from '../tensor/types.js';
 import { proveMerge } from './merge.js';
-import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../run/inputs.js';
 import { type Frozen, type ProofPart, type StepProof, LEFT } from '../run/parts.js';
 import { noFrozen } from '../run/commitments.js';
 import { checkSteps } from '../verify/steps.js';
+import type { Run } from '../run/facts.js';
+import type { Complete } from '../run/inputs.js';
 
 /** Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
 export function runStep(
   k: Kernels,
-  s: Setup,
+  { programs, manifest, facts }: Run,
+  { base, data }: Pick<Complete, 'base' | 'data'>,
   step: number,
   state: AdapterState,
   each?: (kind: ProofPart['kind'], plan: Plan, r: IntegerReading) => void,
 ): { after: AdapterState; losses: bigint[] } {
-  const { config } = s,
-    b = s.batches[step],
-    rows = Math.min(config.train.batch, config.train.microBatch);
+  const { train } = manifest.config,
+    b = data.batches[step],
+    rows = Math.min(train.batch, train.microBatch);
   let acc: BigInt64Array = new BigInt64Array(state.C.length),
     after: AdapterState | undefined;
   const losses: bigint[] = [];
   const go = (kind: ProofPart['kind'], program: Program, plan: Plan, publics: ReturnType<typeof batchInputs>): void => {
     k.scope(() => {
-      const inputs = stepInputs(program, s.frozen, state, publics, s.rows[step], b.targets, config.train.clip, step, acc),
+      const inputs = stepInputs(program, base.frozen, state, publics, facts.rows.at(step)!, b.targets, train.clip, step, acc),
         r = new IntegerReading(k, program, inputs);
       r.run();
       if (kind !== 'update') losses.push(r.read('loss')[0]);
@@ -39,8 +40,9 @@ export function runStep(
     });
   };
   try {
-    for (const mb of b.micro) go(s.update ? 'micro' : 'step', s.program, s.plan, batchInputs(mb, rows, config.train.sequence));
-    if (s.update) go('update', s.update.program, s.update.plan, new Map());
+    const { program, plan, update } = programs;
+    for (const mb of b.micro) go(update ? 'micro' : 'step', program, plan, batchInputs(mb, rows, train.sequence));
+    if (update) go('update', update.program, update.plan, new Map());
   } catch (e) {
     throw explained(e, step);
   }
@@ -57,7 +59,8 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
 /** Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of steps in order. */
 export function proveStep(
   k: Kernels,
-  s: Setup,
+  run: Run,
+  inputs: Pick<Complete, 'base' | 'data'>,
   step: number,
   state: AdapterState,
   digest: readonly bigint[],
@@ -65,8 +68,8 @@ export function proveStep(
   trees?: StateTrees,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
-    context = manifestWords(s.manifest);
-  const { after } = runStep(k, s, step, state, (kind, plan, r) => {
+    { context } = run.facts;
+  const { after } = runStep(k, run, inputs, step, state, (kind, plan, r) => {
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
@@ -84,6 +87,14 @@ export function proveStep(
 }
 
 /** Merges the claims that the steps leave: verifies them first, so that a run is never finished on a proof that does not hold. */
-export function mergeRun(k: Kernels, s: Setup, steps: readonly StepProof[], fz: Frozen, onStep?: (step: number) => void): BigUint64Array {
-  return proveMerge(k, s.plan, fz.digest, checkSteps(k, s, steps, fz.digest, onStep).claims, fz.ptr, fz.cells);
+export function mergeRun(
+  k: Kernels,
+  run: Run,
+  inputs: Pick<Complete, 'data' | 'initial'>,
+  steps: readonly StepProof[],
+  fz: Frozen,
+  onStep?: (step: number) => void,
+): BigUint64Array {
+  const { claims } = checkSteps(k, run, inputs, steps, fz.digest, onStep);
+  return proveMerge(k, run.programs.plan, fz.digest, claims, fz.ptr, fz.cells);
 }

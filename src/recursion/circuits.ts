@@ -2,7 +2,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import type { RecursionClass } from './class.js';
 import { type RecursionKeys, recursionKeys } from './keys.js';
 import { type VerificationKey, keyDigest } from './key.js';
-import type { Facts } from '../run/facts.js';
+import type { Run } from '../run/facts.js';
 import { runClass } from './leaves.js';
 import { zeroAccumulators } from '../run/commitments.js';
 
@@ -16,10 +16,10 @@ export interface Circuits {
 }
 
 /** Circuits of a run and their keys: a few seconds. Throws UnsupportedError where the run cannot be folded. */
-export function circuitsOf(k: Kernels, f: Facts): Circuits {
+export function circuitsOf(k: Kernels, run: Run): Circuits {
   const t0 = performance.now(),
-    zeroAcc = zeroAccumulators(f),
-    cls = runClass(f, zeroAcc),
+    zeroAcc = zeroAccumulators(run.programs),
+    cls = runClass(run, zeroAcc),
     keys = recursionKeys(k, cls);
   return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };
 }

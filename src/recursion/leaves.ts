@@ -2,42 +2,42 @@ import { batchInputs } from '../model/step.js';
 import type { ProofOptions } from '../tensor/plan.js';
 import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
-import { manifestWords } from '../run/manifest.js';
-import { GRINDING } from '../run/programs.js';
-import type { Setup } from '../run/inputs.js';
+import { GRINDING, programList } from '../run/programs.js';
 import { UnsupportedError } from '../errors.js';
 import { type ProofPart, type PartKind, LEFT } from '../run/parts.js';
 import { noFrozen } from '../run/commitments.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import type { Before } from './leaf.js';
 import { type Place, START, advance, programsDigest } from './statement.js';
-import { type Facts, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
+import { type Run, type Facts, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
+import type { Data } from '../run/inputs.js';
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
-export function nodeOptions(f: Facts): ProofOptions {
-  return { bits: f.plan.options.bits, grinding: GRINDING, rate: 2, stateRate: 2 };
+export function nodeOptions({ programs }: Run): ProofOptions {
+  return { bits: programs.plan.options.bits, grinding: GRINDING, rate: 2, stateRate: 2 };
 }
 
 /**
  * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes seconds. Throws UnsupportedError
  * where the run's proofs are hashed with BLAKE3.
  */
-export function runClass(f: Facts, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(f)): RecursionClass {
-  if (f.plan.options.hash === 'blake3')
+export function runClass(run: Run, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(run)): RecursionClass {
+  const { plan, update } = run.programs;
+  if (plan.options.hash === 'blake3')
     throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
-  const { steps } = f.manifest.config.train,
-    epoch = epochBatches(f.manifest),
-    shape = { programs: programsDigest([f.program, ...(f.update ? [f.update.program] : [])]), zeroAcc, baseVars: f.plan.frozenVars };
-  if (!f.update) {
+  const { steps } = run.manifest.config.train,
+    epoch = epochBatches(run.manifest),
+    shape = { programs: programsDigest(programList(run.programs).map((p) => p.program)), zeroAcc, baseVars: plan.frozenVars };
+  if (!update) {
     const whole = Math.floor(steps / epoch);
-    return recursionClass(shape, [{ kind: 'step', plan: f.plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);
+    return recursionClass(shape, [{ kind: 'step', plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);
   }
-  const micros = Array.from({ length: Math.min(steps, epoch) }, (_, t) => stepKinds(f, t).length - 1);
+  const micros = Array.from({ length: Math.min(steps, epoch) }, (_, t) => stepKinds(run, t).length - 1);
   return recursionClass(
     shape,
     [
-      { kind: 'micro', plan: f.plan, rows: micros },
-      { kind: 'update', plan: f.update.plan, rows: [1] },
+      { kind: 'micro', plan, rows: micros },
+      { kind: 'update', plan: update.plan, rows: [1] },
     ],
     options,
   );
@@ -52,11 +52,12 @@ export interface LeafRange {
 /** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
 export function leafRanges(
   c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
-  f: Facts,
+  run: Pick<Run, 'manifest' | 'programs'>,
   from: number,
   to: number,
 ): LeafRange[] {
-  const epoch = epochBatches(f.manifest),
+  const epoch = epochBatches(run.manifest),
+    { update } = run.programs,
     out: LeafRange[] = [];
   const cut = (kind: PartKind, parts: LeafRange['parts']): void => {
     const circuits = c.leaves.map((l, i) => ({ ...l, number: i + 1 })).filter((l) => l.kind === kind);
@@ -67,9 +68,9 @@ export function leafRanges(
     }
   };
   for (let at = from; at < to; ) {
-    const next = f.update ? at + 1 : Math.min(to, (Math.floor(at / epoch) + 1) * epoch);
-    if (f.update) {
-      const micros = stepKinds(f, at).length - 1;
+    const next = update ? at + 1 : Math.min(to, (Math.floor(at / epoch) + 1) * epoch);
+    if (update) {
+      const micros = stepKinds(run, at).length - 1;
       cut(
         'micro',
         Array.from({ length: micros }, (_, part) => ({ step: at, part })),
@@ -88,7 +89,7 @@ export function leafRanges(
 /** How many leaves of each circuit the steps 0 .. to - 1 have, and how many proofs with a batch they read: counted, not listed, for a file may say that there are a million. */
 export function leafCounts(
   c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
-  f: Facts,
+  run: Pick<Run, 'manifest' | 'programs'>,
   to: number,
 ): { readonly leaves: readonly number[]; readonly main: number } {
   const out = c.leaves.map(() => 0);
@@ -103,17 +104,17 @@ export function leafCounts(
     if (left) throw new RangeError(`no leaf holds one ${kind}`);
     if (kind !== 'update') main += times * parts;
   };
-  const epoch = epochBatches(f.manifest),
+  const epoch = epochBatches(run.manifest),
     whole = Math.floor(to / epoch),
     rest = to % epoch;
-  if (!f.update) {
+  if (!run.programs.update) {
     if (whole) cut('step', epoch, whole);
     if (rest) cut('step', rest, 1);
     return { leaves: out, main };
   }
   // All batches of an epoch are whole ones but the last.
-  const full = stepKinds(f, 0).length - 1,
-    last = stepKinds(f, epoch - 1).length - 1;
+  const full = stepKinds(run, 0).length - 1,
+    last = stepKinds(run, epoch - 1).length - 1;
   cut('micro', full, to - whole);
   cut('micro', last, whole);
   cut('update', 1, to);
@@ -121,13 +122,19 @@ export function leafCounts(
 }
 
 /** Public inputs of part `part` of a step; `loss` is that of its micro-batch. */
-export function partPublics(s: Setup, step: number, part: number, loss: bigint): { kind: PartKind; program: Program; publics: Publics } {
-  const kind = stepKinds(s, step)[part],
-    { program } = programOf(s, kind),
-    b = s.batches[step],
-    { train } = s.config,
+export function partPublics(
+  run: Run,
+  data: Data,
+  step: number,
+  part: number,
+  loss: bigint,
+): { kind: PartKind; program: Program; publics: Publics } {
+  const kind = stepKinds(run, step)[part],
+    { program } = programOf(run.programs, kind),
+    b = data.batches[step],
+    { train } = run.manifest.config,
     all = new Map<string, BigInt64Array | Int32Array>([
-      ...scalarPublics(s, step, b.targets),
+      ...scalarPublics(run, step, b.targets),
       ...(kind === 'update'
         ? []
         : [
@@ -150,14 +157,15 @@ export interface RunContext {
 
 /** Statement of a part that was proven from `at` on, and where the run stands after it. */
 export function partStatement(
-  s: Setup,
+  run: Run,
+  data: Data,
   { frozen, zeroAcc }: RunContext,
   at: Before,
   step: number,
   part: number,
   proof: Pick<ProofPart, 'roots' | 'loss'>,
 ): { statement: Statement; after: Before } {
-  const { kind, program, publics } = partPublics(s, step, part, proof.loss),
+  const { kind, program, publics } = partPublics(run, data, step, part, proof.loss),
     entered: Record<string, readonly bigint[]> = {
       sIn: at.s,
       ...(kind === 'step' ? {} : { aIn: at.a }),
@@ -165,13 +173,13 @@ export function partStatement(
     left = Object.fromEntries(LEFT[kind].map((c) => [c, proof.roots[c]]));
   return {
     statement: {
-      context: manifestWords(s.manifest),
+      context: run.facts.context,
       frozen: kind === 'update' ? noFrozen() : frozen,
       roots: { ...entered, ...left },
       publics,
     },
     after: {
-      place: advance(kind, program, BigInt(epochBatches(s.manifest)), at.place, publics),
+      place: advance(kind, program, BigInt(epochBatches(run.manifest)), at.place, publics),
       s: left['sOut'] ?? at.s,
       a: kind === 'update' ? zeroAcc : (left['aOut'] ?? at.a),
     },
@@ -185,11 +193,11 @@ export interface StepLosses {
 }
 
 /** Place after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
-export function placeWithData(s: Setup, list: readonly StepLosses[], from = 0, at: Place = START): Place {
-  const epoch = BigInt(epochBatches(s.manifest));
+export function placeWithData(run: Run, data: Data, list: readonly StepLosses[], from = 0, at: Place = START): Place {
+  const epoch = BigInt(epochBatches(run.manifest));
   list.forEach((x, i) =>
-    stepKinds(s, from + i).forEach((_, part) => {
-      const { kind, program, publics } = partPublics(s, from + i, part, x.losses[part] ?? 0n);
+    stepKinds(run, from + i).forEach((_, part) => {
+      const { kind, program, publics } = partPublics(run, data, from + i, part, x.losses[part] ?? 0n);
       at = advance(kind, program, epoch, at, publics);
     }),
   );

@@ -1,6 +1,6 @@
 import { P } from '../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
-import { type Publics, packPublic, packing, programDigest, publicTensors } from '../tensor/statement.js';
+import { type Publics, packPublic, packing, publicTensors, programDigest } from '../tensor/statement.js';
 import { ACC_WORDS, STATE_WORDS } from '../tensor/state-layout.js';
 import type { Program } from '../tensor/types.js';
 import { VerificationError } from '../transcript/arith.js';

@@ -12,15 +12,15 @@ import { tableColumns } from '../tensor/tables.js';
 import { VerificationError } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { Programs } from './programs.js';
-import type { Setup } from './inputs.js';
+import type { Base } from './inputs.js';
 
-/** Mean loss per target of a step. */
-export const meanLoss = (s: Setup, step: number, sum: bigint): number =>
-  Number(sum) / 2 ** s.program.tensors.find((t) => t.name === 'loss')!.frac / s.batches[step].targets;
+/** Mean loss per target of a step: `sum` is that over all its targets, as the loss tensor has it. */
+export const meanLoss = (p: Programs, targets: number, sum: bigint): number =>
+  Number(sum) / 2 ** p.program.tensors.find((t) => t.name === 'loss')!.frac / targets;
 
 /** Digest and stack of the frozen integers, weights and tables. */
-export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen'>): { digest: bigint[]; ptr: number; cells: number } {
-  const cells = s.plan.layouts.get('frozen')!.cells,
+export function frozenOf(k: Kernels, { program, plan }: Programs, base: Base): { digest: bigint[]; ptr: number; cells: number } {
+  const cells = plan.layouts.get('frozen')!.cells,
     ptr = k.zeroed(8 * cells);
   k.scope(() => {
     const at = new Map<string, number>();
@@ -29,9 +29,9 @@ export function frozenOf(k: Kernels, s: Pick<Setup, 'plan' | 'program' | 'frozen
       k.i64.set(v, p / 8);
       at.set(name, p);
     };
-    for (const [n, v] of s.frozen) put(n, v);
-    for (const t of s.program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
-    fillStack(k, s.plan, 'frozen', ptr, (n) => at.get(n)!);
+    for (const [n, v] of base.frozen) put(n, v);
+    for (const t of program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
+    fillStack(k, plan, 'frozen', ptr, (n) => at.get(n)!);
   });
   return { digest: frozenDigest(k.i64.slice(ptr / 8, ptr / 8 + cells)), ptr, cells };
 }

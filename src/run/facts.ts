@@ -1,35 +1,53 @@
-import { type Programs, programsOf, numbersOf, scalingFactor } from './programs.js';
-import { type Manifest, difference } from './manifest.js';
+import { type Programs, type RunProgram, programsOf, numbersOf, scalingFactor } from './programs.js';
+import { type Manifest, difference, digestWords, manifestDigest } from './manifest.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type ScheduleRows, lazySchedule } from './schedule.js';
 import { type AdapterState, initialState, scalarFormats } from '../model/step.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/llama.js';
 import type { PartKind } from './parts.js';
-import type { Program } from '../tensor/types.js';
-import type { Plan } from '../tensor/plan.js';
-import type { RunConfig } from './schema.js';
+import { VerificationError } from '../transcript/arith.js';
 import { InputError } from '../errors.js';
 import { budgetsOf } from './budgets.js';
 import { sha256Hex } from '../hash/sha256.js';
 
-/** What follows from the manifest alone: neither base nor data. */
-export interface Facts extends Programs {
-  readonly manifest: Manifest;
-  readonly rows: ScheduleRows;
+/** What follows from a manifest beside its programs; neither base nor data are needed. */
+export interface Facts {
+  /** Digest of the manifest, sha256:... */ readonly digest: string;
+  /** The same as eight words: the context that every proof of the run absorbs. */ readonly context: readonly bigint[];
+  /** Row of the schedule of every step. */ readonly rows: ScheduleRows;
 }
 
-/** Facts of a run from its programs, which the caller builds: a hostile manifest may describe none. Throws what scheduleRows throws. */
-export const factsOf = (m: Manifest, programs: Programs): Facts => ({
-  ...programs,
-  manifest: m,
-  rows: lazySchedule({ ...m.config.train, betas: m.config.train.betas as [number, number] }),
-});
+/** One run: what its manifest says, and what follows from that. */
+export interface Run {
+  readonly manifest: Manifest;
+  readonly programs: Programs;
+  readonly facts: Facts;
+}
+
+/** A run from its manifest and the programs that it describes. Throws HyperparameterError. */
+export function runOf(manifest: Manifest, programs: Programs): Run {
+  const { train } = manifest.config,
+    digest = manifestDigest(manifest);
+  return {
+    manifest,
+    programs,
+    facts: { digest, context: digestWords(digest), rows: lazySchedule({ ...train, betas: train.betas as [number, number] }) },
+  };
+}
+
+/** A run from a manifest that nobody has checked, read from `file`. Throws InputError where it describes no programs, VerificationError where it contradicts itself. */
+export function checkedRun(file: string, m: Manifest): Run {
+  const programs = buildable(file, m),
+    wrong = contradictions(m);
+  if (wrong.length) throw new VerificationError('manifest', `${file}: contradicts itself in ${wrong.join(', ')}`);
+  return runOf(m, programs);
+}
 
 /** Adapter and optimiser that a run starts from when it imports none: seeded. */
-export const initialOf = (f: Facts): AdapterState =>
+export const initialOf = (f: Run): AdapterState =>
   initialState(
-    f.program,
+    f.programs.program,
     initialMaster(
       f.manifest.base.shape,
       f.manifest.config.lora.r,
@@ -45,28 +63,22 @@ export function epochBatches({ dataset, config }: Manifest): number {
 }
 
 /** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
-export function stepKinds(f: Facts, step: number): PartKind[] {
-  if (!f.update) return ['step'];
+export function stepKinds(f: Pick<Run, 'manifest' | 'programs'>, step: number): PartKind[] {
+  if (!f.programs.update) return ['step'];
   const { batch, microBatch } = f.manifest.config.train,
     at = (step % epochBatches(f.manifest)) * batch,
     micros = Math.ceil(Math.min(batch, f.manifest.dataset.examples - at) / Math.min(batch, microBatch));
   return [...Array<PartKind>(micros).fill('micro'), 'update'];
 }
 
-export const programOf = (f: Facts, kind: PartKind): { program: Program; plan: Plan } => (kind === 'update' ? f.update! : f);
+/** The program of a part. */
+export const programOf = (p: Programs, kind: PartKind): RunProgram => (kind === 'update' ? p.update! : p);
 
 /** Scalars of the schedule's row, by name. Throws HyperparameterError. */
-export const scalarPublics = (f: Facts, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
-  Object.entries(scheduleScalars(f.rows.at(step)!, targets, f.manifest.config.train.clip, scalarFormats(f.program), step)).map(
+export const scalarPublics = ({ manifest, programs, facts }: Run, step: number, targets: number): (readonly [string, BigInt64Array])[] =>
+  Object.entries(scheduleScalars(facts.rows.at(step)!, targets, manifest.config.train.clip, scalarFormats(programs.program), step)).map(
     ([n, v]) => [n, BigInt64Array.of(v)] as const,
   );
-
-/** What follows from a manifest alone, and from the base and the adapter that a run began from where they are at hand. */
-export interface Known extends Facts {
-  readonly config: RunConfig;
-  /** Integers of the base: only where it was given. */ readonly frozen?: Map<string, BigInt64Array>;
-  /** Unknown where the run began from an adapter that was not given. */ readonly initial?: AdapterState;
-}
 
 /** Programs of a manifest that nobody has checked. Throws InputError where they cannot be built. */
 export function buildable(file: string, m: Manifest): Programs {

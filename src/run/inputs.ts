@@ -1,28 +1,30 @@
-import type { RunConfig } from './schema.js';
-import type { BaseModel } from '../io/hf.js';
-import type { DataResult, TextCodec } from '../io/data.js';
-import type { Program } from '../tensor/types.js';
-import type { Plan } from '../tensor/plan.js';
-import type { ScheduleRow } from '../optim/constants.js';
-import type { Batch, AdapterState } from '../model/step.js';
-import type { Manifest } from './manifest.js';
+import type { AdapterState, Batch } from '../model/step.js';
 
-/** Everything that both trainer and verifier derive from configuration, base and data. */
-export interface Setup {
-  readonly config: RunConfig;
-  readonly base: BaseModel;
-  readonly data: DataResult;
-  readonly program: Program;
-  readonly plan: Plan;
-  /** With accumulation `program` is the micro program and this the update; otherwise `program` is the whole step. */
-  readonly update?: { readonly program: Program; readonly plan: Plan };
-  readonly frozen: Map<string, BigInt64Array>;
-  readonly rows: ScheduleRow[];
-  readonly batches: { epoch: number; indices: number[]; micro: Batch[]; targets: number }[];
-  readonly root: bigint[];
-  readonly initial: AdapterState;
-  readonly codec: TextCodec;
-  readonly manifest: Manifest;
-  /** Values of lora.from that were no multiples of 2^-30. */
-  readonly inexact?: number;
+/** Integers of a base, as the programs' frozen tensors have them: weights and rotation tables, by name. */
+export interface Base {
+  readonly frozen: ReadonlyMap<string, BigInt64Array>;
 }
+
+/** The rows that a step takes, in the order of the sampler. */
+export interface StepBatch {
+  readonly epoch: number;
+  /** Rows of the data set, from 0. */ readonly indices: readonly number[];
+  /** Tokens and masks, cut into micro-batches. */ readonly micro: readonly Batch[];
+  /** Target tokens of all micro-batches together. */ readonly targets: number;
+}
+
+/** What the data give: the batch of every step. */
+export interface Data {
+  readonly batches: readonly StepBatch[];
+}
+
+/** What a run is made of beside its manifest, as far as it is at hand. */
+export interface Inputs {
+  readonly base?: Base;
+  readonly data?: Data;
+  /** State that the run starts from: seeded, or an adapter's. */ readonly initial?: AdapterState;
+  /** Released adapter, in the program's order. */ readonly released?: BigInt64Array;
+}
+
+/** All that a run is made of. */
+export type Complete = Inputs & Required<Pick<Inputs, 'base' | 'data' | 'initial'>>;

@@ -1,10 +1,10 @@
 import canonicalize from 'canonicalize';
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import { beyondBudget } from './size.js';
+import { sha256Hex } from '../hash/sha256.js';
 import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
 
 export const MANIFEST_VERSION = 4;
@@ -152,11 +152,14 @@ export function parseManifest(file: string, raw: unknown): Manifest {
 export const manifestJson = (m: Manifest): string => canonicalize(parseManifest('manifest.json', m))!;
 
 /** SHA-256 of the canonical manifest: what journals and proofs are bound to. */
-export const manifestDigest = (m: Manifest): string => `sha256:${createHash('sha256').update(manifestJson(m)).digest('hex')}`;
+export const manifestDigest = (m: Manifest): string => `sha256:${sha256Hex(manifestJson(m))}`;
 
 /** The same digest as eight 32-bit words: the context that every step proof absorbs. */
-export const manifestWords = (m: Manifest): bigint[] =>
-  manifestDigest(m)
+export const manifestWords = (m: Manifest): bigint[] => digestWords(manifestDigest(m));
+
+/** A digest sha256:... as eight words of 32 bits. */
+export const digestWords = (digest: string): bigint[] =>
+  digest
     .slice('sha256:'.length)
     .match(/.{8}/g)!
     .map((x) => BigInt(`0x${x}`));

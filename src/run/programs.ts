@@ -15,6 +15,7 @@ import { ProgramError } from '../tensor/bounds.js';
 import { sameLayout } from '../tensor/layout.js';
 import { type Plan, makePlan, stateGroup } from '../tensor/plan.js';
 import { stateRate } from '../tensor/state-layout.js';
+import { programDigest } from '../tensor/statement.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 
 /** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
@@ -23,12 +24,20 @@ export interface BaseShape {
   readonly weightBits: WeightBits;
 }
 
-/** With accumulation `program` is the micro program and `update` the other; otherwise `program` is the whole step. */
-export interface Programs {
+/** One program of a run, with its plan and its digest (eight words), which are made once. */
+export interface RunProgram {
   readonly program: Program;
   readonly plan: Plan;
-  readonly update?: { readonly program: Program; readonly plan: Plan };
+  readonly digest: readonly bigint[];
 }
+
+/** With accumulation `program` is the micro program and `update` the other; otherwise `program` is the whole step. */
+export interface Programs extends RunProgram {
+  readonly update?: RunProgram;
+}
+
+/** The programs of a run in the order in which its manifest names them. */
+export const programList = (p: Programs): readonly RunProgram[] => (p.update ? [p, p.update] : [p]);
 
 /** Bits of work that every query round asks for. */
 export const GRINDING = 16;
@@ -115,10 +124,10 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
     plan = makePlan(program, parameters);
   if (!accumulate) {
     chained({ plan, last: plan });
-    return { program, plan };
+    return { program, plan, digest: programDigest(program) };
   }
   const u = llamaProgram({ ...options, kind: 'update' }),
     last = makePlan(u, parameters);
   chained({ plan, last });
-  return { program, plan, update: { program: u, plan: last } };
+  return { program, plan, digest: programDigest(program), update: { program: u, plan: last, digest: programDigest(u) } };
 }

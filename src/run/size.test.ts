@@ -2,9 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { leafCounts, leafRanges } from '../recursion/leaves.js';
 import { setup } from '../setup/run.js';
-import type { Facts } from './facts.js';
-import type { Manifest } from './manifest.js';
-import { parseManifest } from './manifest.js';
+import { type Manifest, parseManifest } from './manifest.js';
 import { lazySchedule, scheduleRows } from './schedule.js';
 import { runSchema } from './schema.js';
 import { beyondBudget } from './size.js';
@@ -24,7 +22,7 @@ const path = (p: string): string => fileURLToPath(new URL(`../../test/data/${p}`
     );
 
 describe('products of sizes that are each within their limits', () => {
-  const { manifest: m } = made(2),
+  const { manifest: m } = made(2).run,
     with_ = (train: object, lora: object = {}, shape: object = {}): (() => unknown) => {
       const base = { ...m.base, shape: { ...m.base.shape, ...shape } },
         config = { ...m.config, train: { ...m.config.train, ...train }, lora: { ...m.config.lora, ...lora } };
@@ -57,7 +55,8 @@ describe('products of sizes that are each within their limits', () => {
 describe('a run that is counted and not listed', () => {
   it.each([2, 3, 8])('batch %i: leaves and proofs as in the list', (batch) => {
     const s = made(batch),
-      wishes = s.update
+      { manifest: m, programs } = s.run,
+      wishes = programs.update
         ? [
             [
               { kind: 'micro', count: 1 },
@@ -82,10 +81,10 @@ describe('a run that is counted and not listed', () => {
           for (const steps of [1, 2, 3, 5, 8, 13, 40]) {
             if (shortBatch === 'drop' && examples < batch) continue;
             const config = { ...s.config, train: { ...s.config.train, steps }, sampler: { ...s.config.sampler, shortBatch } },
-              manifest: Manifest = { ...s.manifest, config, dataset: { ...s.manifest.dataset, examples } },
-              f: Facts = { ...s, manifest },
-              list = leafRanges({ leaves }, f, 0, steps),
-              counts = leafCounts({ leaves }, f, steps);
+              manifest: Manifest = { ...m, config, dataset: { ...m.dataset, examples } },
+              run = { manifest, programs },
+              list = leafRanges({ leaves }, run, 0, steps),
+              counts = leafCounts({ leaves }, run, steps);
             expect(counts.leaves).toEqual(leaves.map((_, i) => list.filter((r) => r.kind === i + 1).length));
             expect(counts.main).toBe(list.reduce((n, r) => n + (leaves[r.kind - 1].kind === 'update' ? 0 : r.parts.length), 0));
           }

@@ -1,23 +1,22 @@
+import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { type AdapterState, initialState } from '../model/step.js';
 import { VerificationError } from '../transcript/arith.js';
-import { type Manifest, difference } from '../run/manifest.js';
-import { type Known, factsOf, initialOf, buildable, contradictions } from '../run/facts.js';
+import { difference } from '../run/manifest.js';
+import { type Run, initialOf } from '../run/facts.js';
 import { startFrom } from './run.js';
 
 /**
- * Derives what can be derived of a run without its data. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,
+ * Base and initial state of a run, as far as they are at hand. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,
  * VerificationError naming all keys of the manifest that the base or the adapter contradicts.
  */
-export function known(file: string, m: Manifest, given: { readonly base?: string; readonly from?: string } = {}): Known {
-  const programs = buildable(file, m),
+export function inputsOf(run: Run, given: { readonly base?: string | undefined; readonly from?: string | undefined } = {}): Inputs {
+  const { manifest: m, programs } = run,
     { config } = m,
-    differs: string[] = [],
-    wrong = contradictions(m);
-  if (wrong.length) throw new VerificationError('manifest', `${file}: contradicts itself in ${wrong.join(', ')}`);
+    differs: string[] = [];
   let frozen: Map<string, BigInt64Array> | undefined;
   if (given.base !== undefined) {
     const folder = openBase(given.base),
@@ -40,14 +39,13 @@ export function known(file: string, m: Manifest, given: { readonly base?: string
     );
     if (!differs.length) frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   }
-  const facts = factsOf(m, programs);
   let initial: AdapterState | undefined;
-  if (config.lora.from === null) initial = initialOf(facts);
+  if (config.lora.from === null) initial = initialOf(run);
   else if (given.from !== undefined) {
     if (`sha256:${sha256File(join(given.from, 'adapter_model.safetensors'), 'weights')}` !== config.lora.from)
       differs.push('config.lora.from');
     else initial = initialState(programs.program, startFrom(given.from, config.lora, m.base.shape).master);
   }
   if (differs.length) throw new VerificationError('manifest', `differs from what base and adapter give: ${differs.join(', ')}`);
-  return { ...facts, config, ...(frozen ? { frozen } : {}), ...(initial ? { initial } : {}) };
+  return { ...(frozen ? { base: { frozen } } : {}), ...(initial ? { initial } : {}) };
 }

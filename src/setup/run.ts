@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { TextCodec, loadData } from '../io/data.js';
-import { loadBase, openBase, sha256File } from '../io/hf.js';
+import { type DataResult, TextCodec, loadData } from '../io/data.js';
+import { type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { importAdapter, readAdapter } from '../io/peft.js';
 import type { FileKind } from '../io/read-file.js';
@@ -16,15 +16,24 @@ import { commitDataset } from '../policy/dataset.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
 import { batches } from '../policy/sampler.js';
-import { scheduleRows } from '../run/schedule.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
-import { numbersOf, programsOf, scalingFactor } from '../run/programs.js';
-import { programDigest } from '../tensor/statement.js';
+import { numbersOf, programsOf, scalingFactor, programList } from '../run/programs.js';
 import { UnsupportedError } from '../errors.js';
-import type { Setup } from '../run/inputs.js';
+import { type Run, runOf } from '../run/facts.js';
+import type { Complete, StepBatch } from '../run/inputs.js';
+import { scheduleRows } from '../run/schedule.js';
 
-export { type Manifest, manifestJson } from '../run/manifest.js';
+/** A run whose files are all at hand. */
+export interface Setup {
+  readonly run: Run;
+  readonly inputs: Complete;
+  /** run.yaml with the paths of this machine: the manifest's has none. */ readonly config: RunConfig;
+  readonly model: BaseModel;
+  readonly rows: DataResult;
+  readonly codec: TextCodec;
+  /** Values of lora.from that were no multiples of 2^-30. */ readonly inexact?: number;
+}
 
 const hex = (f: string, kind: FileKind): string => `sha256:${sha256File(f, kind)}`;
 
@@ -81,11 +90,12 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const base = loadBase(config.base.path, folder);
   const { ints, bits } = quantizeBase(base.weights);
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
-  const { program, plan, update } = programsOf(config, { shape: base.shape, weightBits: bits });
+  const programs = programsOf(config, { shape: base.shape, weightBits: bits }),
+    { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
   const formats = scalarFormats((update ?? { program }).program),
-    list: Setup['batches'][number][] = [],
+    list: StepBatch[] = [],
     stream = batches({
       key: config.sampler.key,
       beacon: config.sampler.beacon,
@@ -150,7 +160,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     sampler: SAMPLER,
     scaling: scalingFactor(config.lora),
     budgets: budgetsOf(numbersOf(config), config.train.sequence, base.shape.vocab),
-    program: [program, ...(update ? [update.program] : [])].flatMap((p) => programDigest(p).map(String)),
+    program: programList(programs).flatMap((p) => p.digest.map(String)),
   };
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
   if (roundByRound < LEAST_BITS)
@@ -158,19 +168,16 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
       `proof.bits ${config.proof.bits} gives ${roundByRound.toFixed(1)} provable bits, at least ${LEAST_BITS} are required`,
     ]);
   return {
+    run: runOf(manifest, programs),
+    inputs: {
+      base: { frozen },
+      data: { batches: list },
+      initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
+    },
     config,
-    base,
-    data,
-    program,
-    plan,
-    ...(update ? { update } : {}),
-    frozen,
-    rows,
-    batches: list,
-    root,
-    initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
+    model: base,
+    rows: data,
     codec,
-    manifest,
     ...(imported ? { inexact: imported.inexact } : {}),
   };
 }

@@ -2,15 +2,8 @@
 import { type Plan, hashOf } from './plan.js';
 import { PROOF_VERSION, type Statement, contextWords, packPublic, programDigest, publicTensors } from './statement.js';
 
-const digests = new WeakMap<object, bigint[]>();
-
 /** What is absorbed first and follows from the program and the parameters: versions, program digest, shapes. */
 export function header(plan: Plan): { label: string; words: bigint[] }[] {
-  let d = digests.get(plan);
-  if (!d) {
-    d = programDigest(plan.program);
-    digests.set(plan, d);
-  }
   const { params, groups, rounds, final } = plan.whir;
   const shape = [
     params.bits,
@@ -29,7 +22,7 @@ export function header(plan: Plan): { label: string; words: bigint[] }[] {
   ];
   return [
     // The hash by name, but for Poseidon2, whose transcripts circuits reproduce.
-    { label: 'protocol', words: [BigInt(PROOF_VERSION), ...d, ...(hashOf(plan) === 'blake3' ? [2n] : [])] },
+    { label: 'protocol', words: [BigInt(PROOF_VERSION), ...programDigest(plan.program), ...(hashOf(plan) === 'blake3' ? [2n] : [])] },
     {
       label: 'shape',
       words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),

@@ -118,8 +118,17 @@ export function programJson(p: Program): string {
   return JSON.stringify(norm(p));
 }
 
-/** SHA-256 of the program's canonical JSON as eight 32-bit words. */
-export const programDigest = (p: Program): bigint[] => words(sha256(new TextEncoder().encode(programJson(p))));
+const digests = new WeakMap<Program, readonly bigint[]>();
+
+/** SHA-256 of the program's canonical JSON as eight 32-bit words. A program never changes, so that each is hashed once. */
+export function programDigest(p: Program): readonly bigint[] {
+  let d = digests.get(p);
+  if (!d) {
+    d = words(sha256(new TextEncoder().encode(programJson(p))));
+    digests.set(p, d);
+  }
+  return d;
+}
 
 /** Words of a statement as given: canonical, as many as expected, so that no two spellings are one statement. */
 export function statementWords(label: string, words: readonly bigint[] | undefined, count: number): bigint[] {

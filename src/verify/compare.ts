@@ -2,14 +2,14 @@ import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
-import { packPublic, programDigest } from '../tensor/statement.js';
+import { packPublic } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
-import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../run/inputs.js';
 import { checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
-import { type Facts, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
+import { type Run, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
 import { type StepLosses, placeWithData } from '../recursion/leaves.js';
 import { type EndStatement, type NodeStatement, START, chained, programsDigest } from '../recursion/statement.js';
+import { programList } from '../run/programs.js';
+import type { Data } from '../run/inputs.js';
 
 /*
  * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base and adapter where the verifier has them: who
@@ -22,28 +22,32 @@ export function same(what: string, got: readonly bigint[], want: readonly bigint
 }
 
 /** Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it names), manifest, dataset root, batches in an epoch. */
-export function checkManifest(f: Facts, st: Common): void {
-  const programs = [f.program, ...(f.update ? [f.update.program] : [])];
-  same('programs that the manifest names', f.manifest.program.map(BigInt), programs.flatMap(programDigest));
-  same('programs', st.program, programsDigest(programs));
-  same('manifest', st.context, manifestWords(f.manifest));
-  same('dataset root', st.dataset, f.manifest.dataset.root.map(BigInt));
-  same('batches in an epoch', st.epoch, [BigInt(epochBatches(f.manifest))]);
+export function checkManifest({ manifest, programs, facts }: Run, st: Common): void {
+  const list = programList(programs);
+  same(
+    'programs that the manifest names',
+    manifest.program.map(BigInt),
+    list.flatMap((p) => p.digest),
+  );
+  same('programs', st.program, programsDigest(list.map((p) => p.program)));
+  same('manifest', st.context, facts.context);
+  same('dataset root', st.dataset, manifest.dataset.root.map(BigInt));
+  same('batches in an epoch', st.epoch, [BigInt(epochBatches(manifest))]);
 }
 
 /** Position after `steps` whole steps, but for examples and targets, which follow from data. */
-export function placeOf(f: Facts, steps: number): { steps: bigint; epoch: bigint; drawn: bigint } {
-  const e = epochBatches(f.manifest);
+export function placeOf({ manifest }: Run, steps: number): { steps: bigint; epoch: bigint; drawn: bigint } {
+  const e = epochBatches(manifest);
   return { steps: BigInt(steps), epoch: BigInt(Math.floor(steps / e)), drawn: BigInt(steps % e) };
 }
 
 /** Checks that a statement is about steps from .. to - 1, at their place in the epochs, nothing begun at either end. */
-export function checkRange(f: Facts, st: Common, from: number, to: number): void {
+export function checkRange(run: Run, st: Common, from: number, to: number): void {
   for (const [pos, n, name] of [
     [st.posIn, from, 'first step'],
     [st.posOut, to, 'last step'],
   ] as const) {
-    const at = placeOf(f, n);
+    const at = placeOf(run, n);
     same(name, pos.slice(0, 5), [at.steps, 0n, 0n, at.epoch, at.drawn]);
   }
 }
@@ -57,46 +61,47 @@ export function checkOrigin(st: Common): void {
 }
 
 /** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
-export function checkStart(k: Kernels, f: Facts, st: Common, initial: AdapterState): void {
+export function checkStart(k: Kernels, { programs }: Run, st: Common, initial: AdapterState): void {
   checkOrigin(st);
-  same('initial state', st.sIn, stateCommitment(k, f, 'sIn', initial));
-  same('initial accumulators', st.aIn, zeroAccumulators(f));
+  same('initial state', st.sIn, stateCommitment(k, programs, 'sIn', initial));
+  same('initial accumulators', st.aIn, zeroAccumulators(programs));
 }
 
 /** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */
-export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): void {
+export function checkLosses(run: Run, st: Common, list: readonly StepLosses[]): void {
   const from = Number(st.posIn[0]),
     steps = st.posOut[0] - st.posIn[0];
   if (BigInt(list.length) !== steps) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
   const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
       hashWords(DOMAIN.statement, [...chain, ...rest]),
-    last = f.update ?? f,
-    names = chained(last.program).schedule,
-    lossOf = f.program.tensors.find((t) => t.name === 'loss')!;
+    { program, update } = run.programs,
+    last = (update ?? run.programs).program,
+    names = chained(last).schedule,
+    lossOf = program.tensors.find((t) => t.name === 'loss')!;
   // A micro-batch has no scalars but its loss: its share of the targets is no part of any chain.
-  if (f.update && chained(f.program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
+  if (update && chained(program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
   let [losses, schedule] = [st.lossesIn, st.scheduleIn],
     sum = 0n,
     total = st.posIn[6];
   list.forEach((x, i) => {
     const step = from + i;
-    const micros = stepKinds(f, step).filter((kind) => kind !== 'update').length;
+    const micros = stepKinds(run, step).filter((kind) => kind !== 'update').length;
     if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
     x.losses.forEach((l, micro) => {
       // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as they are.
       if (typeof l !== 'bigint' || l < lossOf.lo || l > lossOf.hi)
         throw new VerificationError('losses', `step ${step} has a loss outside its format`);
-      losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(f.program, lossOf, BigInt64Array.of(l)));
+      losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(program, lossOf, BigInt64Array.of(l)));
       sum += l;
     });
-    const scalars = new Map(scalarPublics(f, step, x.targets));
+    const scalars = new Map(scalarPublics(run, step, x.targets));
     schedule = link(
       schedule,
       BigInt(step),
       BigInt(micros),
       BigInt(x.targets),
-      ...names.flatMap((n) => packPublic(last.program, last.program.tensors.find((t) => t.name === n)!, scalars.get(n))),
+      ...names.flatMap((n) => packPublic(last, last.tensors.find((t) => t.name === n)!, scalars.get(n))),
     );
     total += BigInt(x.targets);
   });
@@ -107,26 +112,27 @@ export function checkLosses(f: Facts, st: Common, list: readonly StepLosses[]): 
 }
 
 /** Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those that sampler and dataset give. */
-export function checkData(s: Setup, st: Common, list: readonly StepLosses[]): void {
+export function checkData(run: Run, data: Data, st: Common, list: readonly StepLosses[]): void {
   const from = Number(st.posIn[0]);
   list.forEach((x, i) => {
     const step = from + i;
-    if (x.targets !== s.batches[step].targets)
-      throw new VerificationError('targets', `step ${step} has ${s.batches[step].targets}, not ${x.targets}`);
+    const { targets } = data.batches[step];
+    if (x.targets !== targets) throw new VerificationError('targets', `step ${step} has ${targets}, not ${x.targets}`);
   });
   // Losses are no part of the data: those of the steps before do not matter.
   const start = placeWithData(
-    s,
-    Array.from({ length: from }, (_, t) => ({ targets: s.batches[t].targets, losses: s.batches[t].micro.map(() => 0n) })),
+    run,
+    data,
+    data.batches.slice(0, from).map(({ targets, micro }) => ({ targets, losses: micro.map(() => 0n) })),
   );
   same('data before', st.dataIn, start.data);
   same('counters before', st.posIn, start.pos);
-  const end = placeWithData(s, list, from, start);
+  const end = placeWithData(run, data, list, from, start);
   same('data', st.dataOut, end.data);
   same('counters', st.posOut, end.pos);
 }
 
 /** Checks that the adapter released is the one that the last step left. */
-export function checkAdapter(k: Kernels, f: Facts, st: Common, released: BigInt64Array): void {
-  checkReleased(k, f, st.sOut, released);
+export function checkAdapter(k: Kernels, { programs }: Run, st: Common, released: BigInt64Array): void {
+  checkReleased(k, programs, st.sOut, released);
 }

@@ -49,20 +49,23 @@ describe('a state that nobody vouches for', () => {
       }),
       [1n, 2n, 3n, 4n],
     );
-    const sIn = stateCommitment(k, s, 'sIn', s.initial),
-      aIn = zeroAccumulators(s);
-    const check = (x: { sIn?: readonly bigint[]; aIn?: readonly bigint[] }) => () => checkEntered(s, { sIn, aIn, ...x });
+    const sIn = stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial),
+      aIn = zeroAccumulators(s.run.programs);
+    const check = (x: { sIn?: readonly bigint[]; aIn?: readonly bigint[] }) => () => checkEntered(s.run.programs, { sIn, aIn, ...x });
     expect(check({})).not.toThrow();
     // Root and digest, and the point that is their hash.
     for (let at = 0; at < 11; at++)
       expect(check({ sIn: sIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `sIn ${at}`).toThrow(/another point/);
     for (let at = 0; at < 10; at++) expect(check({ aIn: aIn.map((w, i) => (i === at ? w ^ 1n : w)) }), `aIn ${at}`).toThrow(/not zero/);
     // Micro-batches and update mean the same by it.
-    if (s.update) {
-      expect(zeroAccumulators({ ...s, ...s.update })).toEqual(aIn);
-      expect(stateCommitment(k, s, 'aIn', s.initial)).toEqual(aIn);
-      expect(stateCommitment(k, { ...s, ...s.update }, 'aIn', s.initial)).toEqual(aIn);
-      expect(stateCommitment(k, { ...s, ...s.update }, 'sIn', s.initial)).toEqual(sIn);
+    const { programs } = s.run,
+      { initial } = s.inputs;
+    if (programs.update) {
+      const last = { ...programs, ...programs.update };
+      expect(zeroAccumulators(last)).toEqual(aIn);
+      expect(stateCommitment(k, programs, 'aIn', initial)).toEqual(aIn);
+      expect(stateCommitment(k, last, 'aIn', initial)).toEqual(aIn);
+      expect(stateCommitment(k, last, 'sIn', initial)).toEqual(sIn);
     }
   });
 });

@@ -1,3 +1,4 @@
+import type { Inputs } from '../run/inputs.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import canonicalize from 'canonicalize';
 import { P } from '../field/goldilocks.js';
@@ -8,7 +9,7 @@ import { statePoint } from '../tensor/statement.js';
 import { commitmentLayout } from '../tensor/state-layout.js';
 import { hashOf } from '../tensor/plan.js';
 import { VerificationError } from '../transcript/arith.js';
-import { type Known, epochBatches } from '../run/facts.js';
+import { type Run, epochBatches } from '../run/facts.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
 import { checkAdapter, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
@@ -16,7 +17,6 @@ import { checkBase } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { settleNode, verifyEnd } from './nodes.js';
-import type { Setup } from '../run/inputs.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
 import type { FoldedRun, NodeFile, StepLosses } from '../artifact/folded.js';
 import type { Circuits } from '../recursion/circuits.js';
@@ -42,10 +42,7 @@ export interface FoldedCheck {
 }
 
 /** What a proof is compared with, as far as the verifier has it. */
-export interface Against {
-  readonly known: Known;
-  /** Everything that base and data give. */ readonly setup?: Setup;
-  /** Released adapter, in the program's order. */ readonly released?: BigInt64Array;
+export interface Against extends Inputs {
   /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
 }
 
@@ -64,20 +61,21 @@ type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof Node
  * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. Throws VerificationError. (Values are
  * opened by every proof that enters the state.)
  */
-export function checkEntered(f: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
+export function checkEntered(p: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
   const bad = (why: string): never => {
     throw new VerificationError('state entered', why);
   };
-  const { point } = commitmentLayout(f.plan.states[0]);
-  if (statePoint(st.sIn.slice(0, point), hashOf(f.plan)).some((w, i) => w !== st.sIn[point + i]))
+  const { point } = commitmentLayout(p.plan.states[0]);
+  if (statePoint(st.sIn.slice(0, point), hashOf(p.plan)).some((w, i) => w !== st.sIn[point + i]))
     bad('the commitment has another point than its root prescribes');
-  if (zeroAccumulators(f).some((w, i) => w !== st.aIn[i])) bad('accumulators are not zero where a step begins');
+  if (zeroAccumulators(p).some((w, i) => w !== st.aIn[i])) bad('accumulators are not zero where a step begins');
 }
 
 /** Compares a statement that holds with the run. Throws VerificationError naming what differs. */
 function compare(
   k: Kernels,
-  { known: f, setup, released, root }: Against,
+  run: Run,
+  { base, data, initial, released, root }: Against,
   st: Common & { readonly root?: readonly bigint[] },
   list: readonly StepLosses[],
   from: number,
@@ -85,50 +83,49 @@ function compare(
   settle?: (base: { ptr: number; cells: number }) => void,
 ): Omit<FoldedCheck, 'proofMs'> {
   const t0 = performance.now(),
-    { steps } = f.config.train;
-  checkManifest(f, st);
-  checkRange(f, st, from, to);
+    { manifest, programs } = run,
+    { steps } = manifest.config.train;
+  checkManifest(run, st);
+  checkRange(run, st, from, to);
   if (list.some((l, i) => l.step !== from + i)) throw new VerificationError('losses', `are not those of the steps from ${from} on`);
   try {
-    checkLosses(f, st, list);
+    checkLosses(run, st, list);
   } catch (e) {
     if (e instanceof HyperparameterError) throw new VerificationError('losses', e.message);
     throw e;
   }
-  if (setup) checkData(setup, st, list);
-  const initial = from === 0 && f.initial !== undefined;
+  if (data) checkData(run, data, st, list);
+  const starts = from === 0 && initial !== undefined;
   if (from === 0) checkOrigin(st);
-  if (initial) checkStart(k, f, st, f.initial!);
-  else checkEntered(f, st);
+  if (starts) checkStart(k, run, st, initial);
+  else checkEntered(programs, st);
   const ends = to === steps && released !== undefined;
-  if (ends) checkAdapter(k, f, st, released);
-  if (f.frozen) {
-    const { frozen } = f;
+  if (ends) checkAdapter(k, run, st, released);
+  if (base)
     k.scope(() => {
-      const fz = frozenOf(k, { ...f, frozen });
-      checkBase(k, f, st, fz);
+      const fz = frozenOf(k, programs, base);
+      checkBase(k, programs, st, fz);
       settle?.(fz);
     });
-  }
-  const about = st.root && baseCommitment(f.manifest.base, st.program, st.root);
+  const about = st.root && baseCommitment(manifest.base, st.program, st.root);
   if (about !== undefined && root !== undefined && about !== root)
     throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);
   // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
-  if (!f.frozen && root === undefined)
+  if (!base && root === undefined)
     throw new VerificationError(
       'base',
       `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
     );
-  const per = epochBatches(f.manifest),
-    { frac } = f.program.tensors.find((t) => t.name === 'loss')!,
+  const per = epochBatches(manifest),
+    { frac } = programs.program.tensors.find((t) => t.name === 'loss')!,
     counted = (i: number): number => Number((st.posOut[i] - st.posIn[i] + P) % P),
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
-    base: f.frozen ? 'checked' : 'given',
+    base: base ? 'checked' : 'given',
     ...(about === undefined ? {} : { root: about }),
-    data: yes(setup),
+    data: yes(data),
     adapter: yes(ends),
-    initial: yes(initial),
+    initial: yes(starts),
     from,
     to,
     ...(from % per === 0 && to === from + per ? { epoch: from / per } : {}),
@@ -140,24 +137,24 @@ function compare(
 }
 
 /** Verifies the end of a run under a key that is trusted, and compares its statement with whatever is at hand. Throws VerificationError. */
-export function verifyFoldedRun(k: Kernels, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
+export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
   const t0 = performance.now(),
     end = endProofOf(x);
   verifyEnd(k, key, end);
   const proofMs = performance.now() - t0;
-  return { ...compare(k, a, end.statement, x.losses, 0, a.known.config.train.steps), proofMs };
+  return { ...compare(k, run, a, end.statement, x.losses, 0, run.manifest.config.train.steps), proofMs };
 }
 
 /** Verifies a range alone: the claims that it leaves are settled here, for which keys and base are needed. Throws VerificationError. */
-export function verifyNodeFile(k: Kernels, x: NodeFile, circuits: Circuits, a: Against): FoldedCheck {
-  if (!a.known.frozen) throw new Error('a node alone is settled against the base');
+export function verifyNodeFile(k: Kernels, run: Run, x: NodeFile, circuits: Circuits, a: Against): FoldedCheck {
+  if (!a.base) throw new Error('a node alone is settled against the base');
   if (x.from.part || x.to.part) throw new VerificationError('range', 'begins or ends inside a step: fold it with its neighbours first');
   const t0 = performance.now(),
     node = nodeOf(circuits.cls, x),
     claim = settleNode(k, circuits.cls, circuits.keys, node),
     proofMs = performance.now() - t0;
   return {
-    ...compare(k, a, node.statement, x.losses, x.from.step, x.to.step, (fz) => settleFrozen(k, fz.ptr, fz.cells, [claim])),
+    ...compare(k, run, a, node.statement, x.losses, x.from.step, x.to.step, (fz) => settleFrozen(k, fz.ptr, fz.cells, [claim])),
     proofMs,
   };
 }

@@ -39,7 +39,7 @@ describe('a key that nobody has checked', () => {
       endRoot: ['1', '2', '3', '4'],
       ...o,
     };
-    return () => ledgerUnder('f', { ...s, rows: s.rows }, parsePublished('f', raw));
+    return () => ledgerUnder('f', s.run, parsePublished('f', raw));
   };
   it('has a ledger where circuits follow from it, and is refused as unreadable where none do', () => {
     expect(ledger()().leaves).toBe(2);

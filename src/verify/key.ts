@@ -6,7 +6,7 @@ import { PROOF_VERSION } from '../tensor/statement.js';
 import { RECURSION_VERSION } from '../recursion/class.js';
 import type { VerificationKey } from '../recursion/key.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
-import type { Facts } from '../run/facts.js';
+import type { Run } from '../run/facts.js';
 
 const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
@@ -52,9 +52,9 @@ export function parsePublished(file: string, raw: unknown): VerificationKey {
 }
 
 /** Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none that prove such a run. */
-export function ledgerUnder(file: string, f: Facts, key: VerificationKey): FoldedLedger {
+export function ledgerUnder(file: string, run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
   try {
-    return foldedLedger(f, key);
+    return foldedLedger(run, key);
   } catch (e) {
     throw new InputError(
       file,

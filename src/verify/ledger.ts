@@ -6,8 +6,8 @@ import { settleShape } from '../recursion/settle-shape.js';
 import { KIND_BITS } from '../recursion/fold.js';
 import { endKeyShape } from '../recursion/end.js';
 import type { VerificationKey } from '../recursion/key.js';
-import type { Facts } from '../run/facts.js';
 import { leafCounts } from '../recursion/leaves.js';
+import type { Run } from '../run/facts.js';
 import { endPlan } from './nodes.js';
 
 /** A folded run's ledger, and what it is composed of. */
@@ -33,11 +33,12 @@ const bare = (ts: readonly { name: string; bits: number; kind: RunTerm['kind'] }
  * extractor that runs the one above it again) is argued for constant depth only; beyond it composition is an assumption, as for every recursive proof whose
  * circuit hashes concretely.
  */
-export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
-  const node = nodePlan(key),
+export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
+  const { plan, update } = run.programs,
+    node = nodePlan(key),
     end = endPlan(key),
-    { steps } = f.manifest.config.train,
-    counts = leafCounts(key, f, steps),
+    { steps } = run.manifest.config.train,
+    counts = leafCounts(key, run, steps),
     leaves = counts.leaves.reduce((a, b) => a + b, 0),
     folds = leaves - 1,
     keyVars = node.frozenVars + KIND_BITS,
@@ -45,7 +46,7 @@ export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
     most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
   const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options)));
   const terms: RunTerm[] = [
-    ...programTerms({ plan: f.plan, update: f.update, steps }, main),
+    ...programTerms({ plan, update, steps }, main),
     ...tagged(programLedger(node), 'leaf or fold', leaves + folds),
     ...(most > 1 ? tagged(mergeLedger(most, key.baseVars), 'merge of a leaf', leaves) : []),
     ...(folds ? tagged(mergeLedger(2, key.baseVars), 'merge of base claims', folds) : []),
@@ -53,9 +54,9 @@ export function foldedLedger(f: Facts, key: VerificationKey): FoldedLedger {
     ...tagged(programLedger(end), 'end', 1),
     ...tagged(mergeLedger(2, keyVars), 'merge of the end', 1),
     ...tagged(settle(keyVars, key.leaves.length * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells), 'opening of the columns', 1),
-    ...tagged(settle(key.baseVars, f.plan.layouts.get('frozen')!.cells), 'opening of the base', 1),
+    ...tagged(settle(key.baseVars, plan.layouts.get('frozen')!.cells), 'opening of the base', 1),
     ...tagged(bare(whirLedger(endKeyShape(end))), "opening of the end's columns", 1),
-    hashTerm(f.plan),
+    hashTerm(plan),
     {
       name: 'composition: extraction through a tree of proofs, argued for constant depth',
       bits: 128,

@@ -10,10 +10,10 @@ import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { scheduleWords } from '../transcript/schedule.js';
 import { mergeable, verifyMerge } from '../recursion/merge.js';
-import { manifestWords } from '../run/manifest.js';
-import type { Setup } from '../run/inputs.js';
 import { type ProofPart, type RunProof, type StepProof, LEFT } from '../run/parts.js';
-import { checkReleased, frozenOf, meanLoss, noFrozen, stateCommitment } from '../run/commitments.js';
+import { checkReleased, frozenOf, meanLoss, noFrozen, stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import type { Run } from '../run/facts.js';
+import type { Complete, Inputs } from '../run/inputs.js';
 
 export interface RunCheck {
   readonly steps: number;
@@ -48,20 +48,21 @@ export interface ChainCheck {
  */
 export function checkSteps(
   k: Kernels,
-  s: Setup,
+  { manifest, programs, facts }: Run,
+  { data, initial }: Pick<Complete, 'data' | 'initial'>,
   proofs: readonly StepProof[],
   frozen: readonly bigint[],
   onStep?: (step: number) => void,
 ): ChainCheck {
   const t0 = performance.now(),
-    { config, program } = s;
-  if (proofs.length !== config.train.steps)
-    throw new VerificationError('number of steps', `${proofs.length} proofs for ${config.train.steps} steps`);
-  let sIn: readonly bigint[] = stateCommitment(k, s, 'sIn', s.initial);
-  const zeroAcc = s.update ? stateCommitment(k, s, 'aIn', s.initial) : [],
-    context = manifestWords(s.manifest),
+    { train } = manifest.config,
+    { program, plan, update } = programs,
+    { context } = facts;
+  if (proofs.length !== train.steps) throw new VerificationError('number of steps', `${proofs.length} proofs for ${train.steps} steps`);
+  let sIn: readonly bigint[] = stateCommitment(k, programs, 'sIn', initial);
+  const zeroAcc = zeroAccumulators(programs),
     linearMs = performance.now() - t0,
-    rows = Math.min(config.train.batch, config.train.microBatch);
+    rows = Math.min(train.batch, train.microBatch);
   let proofMs = 0;
   const claims: DetachedClaim[] = [],
     losses: number[] = [];
@@ -91,11 +92,11 @@ export function checkSteps(
   proofs.forEach((p, step) => {
     if (p.step !== step) throw new VerificationError('order of steps', `proof ${step} is of step ${p.step}`);
     const t = performance.now(),
-      b = s.batches[step],
-      scalars = Object.entries(scheduleScalars(s.rows[step], b.targets, config.train.clip, scalarFormats(program), step)).map(
+      b = data.batches[step],
+      scalars = Object.entries(scheduleScalars(facts.rows.at(step)!, b.targets, train.clip, scalarFormats(program), step)).map(
         ([n, v]) => [n, BigInt64Array.of(v)] as const,
       );
-    const kinds = s.update ? [...b.micro.map(() => 'micro'), 'update'] : ['step'];
+    const kinds = update ? [...b.micro.map(() => 'micro'), 'update'] : ['step'];
     if (p.parts.length !== kinds.length || p.parts.some((x, i) => x.kind !== kinds[i]))
       throw new VerificationError('parts of a step', `step ${step} needs ${kinds.join(', ')}`);
     let aIn: readonly bigint[] = zeroAcc,
@@ -104,24 +105,24 @@ export function checkSteps(
       const left = leftBy(step, part);
       if (part.kind === 'update') {
         if (part.loss !== 0n) throw new VerificationError('loss of an update', `step ${step}: an update has no loss`);
-        one(step, s.update!.plan, part, { context, roots: { sIn, aIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
+        one(step, update!.plan, part, { context, roots: { sIn, aIn, ...left }, frozen: noFrozen(), publics: new Map(scalars) });
         return;
       }
       // Before it becomes a word of 64 bits: the sum takes it as it is.
       if (typeof part.loss !== 'bigint' || BigInt.asIntN(64, part.loss) !== part.loss)
         throw new VerificationError('public input', `step ${step}: loss is outside its format`);
       const publics = new Map<string, BigInt64Array | Int32Array>([
-        ...batchInputs(b.micro[i], rows, config.train.sequence),
+        ...batchInputs(b.micro[i], rows, train.sequence),
         ...scalars,
         ['loss', BigInt64Array.of(part.loss)],
       ]);
-      one(step, s.plan, part, { context, roots: { sIn, ...(s.update ? { aIn } : {}), ...left }, frozen, publics });
+      one(step, plan, part, { context, roots: { sIn, ...(update ? { aIn } : {}), ...left }, frozen, publics });
       if (part.kind === 'micro') aIn = left['aOut'];
       sum += part.loss;
     });
     const last = leftBy(step, p.parts[p.parts.length - 1]);
     sIn = last['sOut'];
-    losses.push(meanLoss(s, step, sum));
+    losses.push(meanLoss(programs, b.targets, sum));
     proofMs += performance.now() - t;
     onStep?.(step);
   });
@@ -151,19 +152,26 @@ export function checkMerge(
  * Verifies a whole run: every step (checkSteps), the last state against the released adapter, the merge of all claims on frozen tensors and,
  * by one evaluation of the base, the claim that remains.
  */
-export function verifyRun(k: Kernels, s: Setup, run: RunProof, released: BigInt64Array, onStep?: (step: number) => void): RunCheck {
+export function verifyRun(
+  k: Kernels,
+  run: Run,
+  inputs: Complete & Required<Pick<Inputs, 'released'>>,
+  proof: RunProof,
+  onStep?: (step: number) => void,
+): RunCheck {
   const t0 = performance.now(),
-    fz = frozenOf(k, s),
+    { programs } = run,
+    fz = frozenOf(k, programs, inputs.base),
     t1 = performance.now(),
-    { claims, last, losses, proofMs, linearMs } = checkSteps(k, s, run.steps, fz.digest, onStep),
+    { claims, last, losses, proofMs, linearMs } = checkSteps(k, run, inputs, proof.steps, fz.digest, onStep),
     t2 = performance.now();
-  checkReleased(k, s, last, released);
+  checkReleased(k, programs, last, inputs.released);
   const t3 = performance.now(),
-    merged = checkMerge(k, s.plan, fz.digest, claims, run.merge),
+    merged = checkMerge(k, programs.plan, fz.digest, claims, proof.merge),
     t4 = performance.now();
   settleFrozen(k, fz.ptr, fz.cells, [merged]);
   return {
-    steps: run.steps.length,
+    steps: proof.steps.length,
     losses,
     proofMs: proofMs + t4 - t3,
     linearMs: linearMs + (t1 - t0) + (t3 - t2) + performance.now() - t4,

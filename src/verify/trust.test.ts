@@ -4,12 +4,16 @@ import { type VerificationKey, keyDigest } from '../recursion/key.js';
 import { VerificationError } from '../transcript/arith.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
-import type { Known } from '../run/facts.js';
 import { parsePublished } from './key.js';
 import { originText, trustedKey } from './trust.js';
+import type { Run } from '../run/facts.js';
 
 const program = { name: 'p' } as unknown as Program,
-  known = { program, config: { proof: { bits: 100, rate: 3 } } } as unknown as Known,
+  run = (o: { proof?: object; programs?: object } = {}): Run =>
+    ({
+      programs: { program, digest: programDigest(program), ...o.programs },
+      manifest: { config: { proof: { bits: 100, rate: 3, ...o.proof } } },
+    }) as unknown as Run,
   hex = programDigest(program)
     .map((w) => w.toString(16).padStart(8, '0'))
     .join(''),
@@ -34,17 +38,17 @@ describe('whose word a verification key is', () => {
   it('given, shipped, or recomputed: in this order, and each is said', () => {
     const recompute = () => ({ key, seconds: 2.5 }),
       shipped = [{ name: 'demo', digest }];
-    const given = trustedKey(beside, known, { given: { digest }, shipped, recompute });
+    const given = trustedKey(beside, run(), { given: { digest }, shipped, recompute });
     expect([given.origin.from, originText(given.origin)]).toEqual(['given', 'given by you']);
-    expect(trustedKey(beside, known, { given: { key }, shipped: [], recompute }).origin.from).toBe('given');
-    const own = trustedKey(beside, known, { shipped, recompute });
+    expect(trustedKey(beside, run(), { given: { key }, shipped: [], recompute }).origin.from).toBe('given');
+    const own = trustedKey(beside, run(), { shipped, recompute });
     expect([own.origin.from, originText(own.origin)]).toEqual(['shipped', 'shipped with this release (demo)']);
-    const made = trustedKey(beside, known, { shipped: [], recompute });
+    const made = trustedKey(beside, run(), { shipped: [], recompute });
     expect([made.origin.from, originText(made.origin)]).toEqual(['recomputed', 'recomputed from the programs in 2.5 s']);
     expect(made.key).toBe(key);
   });
   it('a key that comes with the proof alone is refused, and any other than the trusted one', () => {
-    const refuse = (raw: Record<string, unknown>, o: Parameters<typeof trustedKey>[2], why: RegExp, f = known): void => {
+    const refuse = (raw: Record<string, unknown>, o: Parameters<typeof trustedKey>[2], why: RegExp, f = run()): void => {
       expect(() => trustedKey(raw, f, o)).toThrow(VerificationError);
       expect(() => trustedKey(raw, f, o)).toThrow(why);
     };
@@ -58,17 +62,21 @@ describe('whose word a verification key is', () => {
     const deep = JSON.parse(`${'['.repeat(200_000)}${']'.repeat(200_000)}`) as unknown;
     refuse({ ...beside, heights: deep }, { shipped: [] }, /canonical JSON|came with the proof alone/);
     // A key that is trusted, but of something else than the manifest says.
-    const of = (o: object): Known => ({ ...known, ...o }) as Known;
-    refuse(beside, { given: { digest }, shipped: [] }, /other programs/, of({ program: { name: 'q' } }));
-    refuse(beside, { shipped: [{ name: 'demo', digest }] }, /other programs/, of({ update: { program } }));
-    refuse(beside, { given: { digest }, shipped: [] }, /100 bits, the manifest says 128/, of({ config: { proof: { bits: 128 } } }));
     refuse(
       beside,
       { given: { digest }, shipped: [] },
-      /rate 2\^-3, the manifest says 2\^-2/,
-      of({ config: { proof: { bits: 100, rate: 2 } } }),
+      /other programs/,
+      run({ programs: { digest: programDigest({ name: 'q' } as unknown as Program) } }),
     );
-    refuse(beside, { given: { digest }, shipped: [] }, /BLAKE3/, of({ config: { proof: { bits: 100, hash: 'blake3' } } }));
+    refuse(
+      beside,
+      { shipped: [{ name: 'demo', digest }] },
+      /other programs/,
+      run({ programs: { update: { digest: programDigest(program) } } }),
+    );
+    refuse(beside, { given: { digest }, shipped: [] }, /100 bits, the manifest says 128/, run({ proof: { bits: 128 } }));
+    refuse(beside, { given: { digest }, shipped: [] }, /rate 2\^-3, the manifest says 2\^-2/, run({ proof: { rate: 2 } }));
+    refuse(beside, { given: { digest }, shipped: [] }, /BLAKE3/, run({ proof: { hash: 'blake3' } }));
   });
   it('the shape of a key is checked before anything is built from it', () => {
     expect(parsePublished('k', { ...beside })).toEqual(key);

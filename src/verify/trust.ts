@@ -1,6 +1,6 @@
-import type { Known } from '../run/facts.js';
+import type { Run } from '../run/facts.js';
+import { programList } from '../run/programs.js';
 import { type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
-import { programDigest } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 
 /** Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the prover's. */
@@ -32,14 +32,14 @@ function digestOfHostile(key: VerificationKey): string {
 }
 
 /** The parts of a key that a manifest fixes. Throws VerificationError naming those that differ. */
-function fits(key: VerificationKey, f: Known): void {
-  const want = [f.program, ...(f.update ? [f.update.program] : [])].map((p) => digestText(programDigest(p)));
+function fits(key: VerificationKey, run: Run): void {
+  const want = programList(run.programs).map((p) => digestText(p.digest)),
+    { proof } = run.manifest.config;
   if (!Array.isArray(key.programs) || key.programs.join() !== want.join()) refuse('is that of other programs than the manifest describes');
-  if (f.config.proof.hash === 'blake3')
-    refuse('is that of a run whose proofs are hashed with BLAKE3, says the manifest: no circuit verifies those');
-  if (key.proof?.bits !== f.config.proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${f.config.proof.bits}`);
-  if (key.proof.programRate !== f.config.proof.rate)
-    refuse(`is one of program proofs at rate 2^-${key.proof.programRate}, the manifest says 2^-${f.config.proof.rate}`);
+  if (proof.hash === 'blake3') refuse('is that of a run whose proofs are hashed with BLAKE3, says the manifest: no circuit verifies those');
+  if (key.proof?.bits !== proof.bits) refuse(`is one of ${key.proof?.bits} bits, the manifest says ${proof.bits}`);
+  if (key.proof.programRate !== proof.rate)
+    refuse(`is one of program proofs at rate 2^-${key.proof.programRate}, the manifest says 2^-${proof.rate}`);
 }
 
 /**
@@ -48,7 +48,7 @@ function fits(key: VerificationKey, f: Known): void {
  */
 export function trustedKey(
   published: Readonly<Record<string, unknown>>,
-  f: Known,
+  run: Run,
   o: {
     readonly given?: GivenKey;
     readonly shipped: readonly Shipped[];
@@ -60,12 +60,12 @@ export function trustedKey(
   if (o.given) {
     const want = 'key' in o.given ? keyDigest(o.given.key) : o.given.digest;
     if (want !== digest) refuse(`the proof was made under ${digest}, the key given is ${want}`);
-    fits(own, f);
+    fits(own, run);
     return { key: own, origin: { from: 'given', digest } };
   }
   const entry = o.shipped.find((x) => x.digest === digest);
   if (entry) {
-    fits(own, f);
+    fits(own, run);
     return { key: own, origin: { from: 'shipped', digest, name: entry.name } };
   }
   if (!o.recompute)

@@ -9,7 +9,7 @@ import { noFrozen } from '../run/commitments.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import type { Before } from './leaf.js';
 import { type Place, START, advance, programsDigest } from './statement.js';
-import { type Run, type Facts, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
+import { type Run, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 import type { Data } from '../run/inputs.js';
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */

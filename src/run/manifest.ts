@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize';
-import { z } from 'zod';
+import * as z from '../schema.js';
 import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
@@ -9,7 +9,7 @@ import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
 
 export const MANIFEST_VERSION = 4;
 
-const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
+const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
   count = z
     .number()
     .int()
@@ -20,7 +20,6 @@ const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
     .int()
     .min(0)
     .max(2 ** 24),
-  // One check: zod runs a refinement also where a pattern before it has failed.
   word = z.string().refine((x) => /^(0|[1-9]\d{0,19})$/.test(x) && BigInt(x) < P, 'is not a canonical word'),
   words = z.array(word).length(4),
   digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
@@ -35,14 +34,14 @@ const upTo = (max: number): z.ZodNumber => z.number().int().min(1).max(max),
     .max(2 ** 20);
 
 /** A manifest as it may come from anyone: no unknown key, and sizes bounded so that programs derived from it stay constructible. */
-const manifestSchema = z.strictObject({
+const manifestSchema = z.object({
   type: z.literal('certune-manifest'),
   version: z.literal(MANIFEST_VERSION),
   /** run.yaml with every default, without paths. */
   config: runSchema,
-  base: z.strictObject({
+  base: z.object({
     digest,
-    shape: z.strictObject({
+    shape: z.object({
       layers: upTo(SHAPE_LIMITS.layers),
       hidden: upTo(SHAPE_LIMITS.hidden),
       intermediate: upTo(SHAPE_LIMITS.intermediate),
@@ -56,7 +55,7 @@ const manifestSchema = z.strictObject({
     }),
     weightBits: z.record(z.string().max(100), upTo(40)),
   }),
-  dataset: z.strictObject({
+  dataset: z.object({
     root: words,
     salt: words,
     leaf: z.literal(LEAF_VERSION),
@@ -68,7 +67,7 @@ const manifestSchema = z.strictObject({
     languages: list,
     files: z
       .array(
-        z.strictObject({
+        z.object({
           digest,
           source: text,
           license: text,
@@ -81,12 +80,12 @@ const manifestSchema = z.strictObject({
       .min(1),
   }),
   /** How rows became tokens. */
-  preprocessing: z.strictObject({
+  preprocessing: z.object({
     tokenizer: digest,
     tokenizerConfig: digest.nullable(),
     template: digest.nullable(),
     truncation: z.literal('right'),
-    padding: z.strictObject({ side: z.literal('right'), id: z.literal(0) }),
+    padding: z.object({ side: z.literal('right'), id: z.literal(0) }),
     bos: id.nullable(),
     eos: id,
   }),
@@ -94,7 +93,7 @@ const manifestSchema = z.strictObject({
   /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
   scaling: z.strictObject({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
   /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */
-  budgets: z.strictObject({
+  budgets: z.object({
     round: budget,
     division: budget,
     squareRoot: budget,
@@ -114,7 +113,7 @@ const manifestSchema = z.strictObject({
 });
 
 /** manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of it. */
-export type Manifest = z.output<typeof manifestSchema>;
+export type Manifest = z.Infer<typeof manifestSchema>;
 
 /** So many problems are described: a hostile file may have as many as it has values. */
 const MOST_ISSUES = 100;
@@ -128,7 +127,7 @@ export function parseManifest(file: string, raw: unknown): Manifest {
   if (!r.success)
     throw new InputError(
       file,
-      describeIssues(r.error.issues.slice(0, MOST_ISSUES), 'manifest', raw),
+      describeIssues(r.issues.slice(0, MOST_ISSUES), 'manifest', raw),
       'it was changed or damaged: certune commit writes it anew',
     );
   const { config, dataset } = r.data,

@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { reason } from '../errors.js';
+import * as z from '../schema.js';
 import { FORMATS } from '../io/format-names.js';
 import { normalLicense } from './license.js';
 import { normalLanguage } from './language.js';
@@ -13,17 +12,6 @@ export const LEAF_VERSION = 1;
 /** Name and version of the sampler (policy/sampler.ts), for the manifest and its own streams. */
 export const SAMPLER = 'certune/sampler/1';
 
-/** A text in the normal form that `f` gives it; what f throws is the problem. */
-const normal = (f: (x: string) => string) =>
-  z.string().transform((x, ctx) => {
-    try {
-      return f(x);
-    } catch (e) {
-      ctx.addIssue({ code: 'custom', message: reason(e), input: x });
-      return z.NEVER;
-    }
-  });
-
 const path = z.string().min(1).max(4096),
   name = z.string().min(1).max(1000);
 
@@ -31,36 +19,36 @@ const path = z.string().min(1).max(4096),
 const override = (least: number, most: number) => z.number().int().min(least).max(most).nullable().default(null);
 
 /** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
-export const runSchema = z.strictObject({
+export const runSchema = z.object({
   version: z.literal(1),
-  base: z.strictObject({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
+  base: z.object({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
   data: z
     .array(
-      z.strictObject({
+      z.object({
         path: z.string().max(4096),
-        format: z.enum(FORMATS).default('auto'),
+        format: z.oneOf(FORMATS).default('auto'),
         source: name.default('unknown'),
-        license: normal(normalLicense).default('LicenseRef-unknown'),
-        language: normal(normalLanguage).default('und'),
+        license: z.string().transform(normalLicense).default('LicenseRef-unknown'),
+        language: z.string().transform(normalLanguage).default('und'),
       }),
     )
     .min(1),
   lora: z
-    .strictObject({
+    .object({
       r: z.number().int().min(1).max(RUN_LIMITS.rank).default(8),
       alpha: z.number().positive().default(16),
       targets: z
-        .array(z.enum(TARGETS))
+        .array(z.oneOf(TARGETS))
         .min(1)
         .refine((x) => new Set(x).size === x.length, 'names a projection twice')
         .default([...TARGETS]),
-      scaling: z.enum(['lora', 'rslora']).default('lora'),
+      scaling: z.oneOf(['lora', 'rslora']).default('lora'),
       seed: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).default(0),
       from: path.nullable().default(null),
     })
     .prefault({}),
   train: z
-    .strictObject({
+    .object({
       steps: z.number().int().min(1).max(RUN_LIMITS.steps).default(100),
       batch: z.number().int().min(1).max(RUN_LIMITS.batch).default(8),
       microBatch: z.number().int().min(1).max(RUN_LIMITS.batch).default(8),
@@ -69,37 +57,38 @@ export const runSchema = z.strictObject({
       template: z.string().max(100_000).nullable().default(null),
       eos: z.boolean().default(true),
       learningRate: z.number().positive().default(2e-4),
-      schedule: z.enum(['constant', 'linear', 'cosine']).default('cosine'),
+      schedule: z.oneOf(['constant', 'linear', 'cosine']).default('cosine'),
       warmup: z.number().min(0).default(0.03),
-      betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
+      betas: z.pair(z.number().min(0).lt(1), z.number().min(0).lt(1)).default([0.9, 0.95]),
       epsilon: z.number().positive().default(1e-8),
       weightDecay: z.number().min(0).default(0.05),
       clip: z.number().min(0).default(1),
     })
-    .refine((t) => t.warmup < 1 || (Number.isInteger(t.warmup) && t.warmup <= t.steps), {
-      path: ['warmup'],
-      message: 'is a fraction below 1 or a whole number of steps, at most train.steps',
-    })
+    .refine(
+      (t) => t.warmup < 1 || (Number.isInteger(t.warmup) && t.warmup <= t.steps),
+      'is a fraction below 1 or a whole number of steps, at most train.steps',
+      ['warmup'],
+    )
     .prefault({}),
   sampler: z
-    .strictObject({
+    .object({
       mode: z.literal('public').default('public'),
       key: z.string().max(1000).default('certune'),
       beacon: z.string().max(1000).default(''),
       replacement: z.boolean().default(false),
-      shortBatch: z.enum(['keep', 'drop']).default('keep'),
+      shortBatch: z.oneOf(['keep', 'drop']).default('keep'),
     })
     .prefault({}),
   proof: z
-    .strictObject({
+    .object({
       bits: z.number().int().min(100).max(128).default(128),
-      hash: z.enum(['poseidon2', 'blake3']).default('poseidon2'),
+      hash: z.oneOf(['poseidon2', 'blake3']).default('poseidon2'),
       rate: z.number().int().min(1).max(4).default(2),
     })
     .prefault({}),
   numbers: z
-    .strictObject({
-      preset: z.enum(['default', 'small']).default('default'),
+    .object({
+      preset: z.oneOf(['default', 'small']).default('default'),
       xBits: override(20, 30),
       actBits: override(16, 28),
       actFrac: override(6, 16),
@@ -114,7 +103,7 @@ export const runSchema = z.strictObject({
     .prefault({}),
 });
 
-export type RunConfig = z.infer<typeof runSchema>;
+export type RunConfig = z.Infer<typeof runSchema>;
 
 /** Keys of other trainers that have no counterpart here, and what to do about them. */
 const FOREIGN: Readonly<Record<string, string>> = {
@@ -135,20 +124,20 @@ const FOREIGN: Readonly<Record<string, string>> = {
 };
 
 /** Keys that the schema has at a path, from a configuration in which all are present. */
-function keysAt(at: readonly PropertyKey[]): string[] {
+function keysAt(at: z.Path): string[] {
   let here: unknown = runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] });
   for (const k of at) here = (here as Record<PropertyKey, unknown> | undefined)?.[typeof k === 'number' ? 0 : k];
   return here && typeof here === 'object' ? Object.keys(here) : [];
 }
 
 /** The schema's issues as sentences with the key's path and the nearest name that exists. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[], whole: string, raw: unknown): string[] {
+export function describeIssues(issues: readonly z.Issue[], whole: string, raw: unknown): string[] {
   return issues.flatMap((i) => {
     const at = i.path
       .map((k) => (typeof k === 'number' ? `[${k}]` : String(k)))
       .join('.')
       .replaceAll('.[', '[');
-    if (i.code === 'unrecognized_keys')
+    if (i.code === 'unknown_keys')
       return i.keys.map((k) => {
         const foreign = FOREIGN[k.toLowerCase().replace(/[-_]/g, '')],
           near = closest(k, keysAt(i.path));
@@ -156,9 +145,9 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], whole: strin
       });
     let given = raw;
     for (const k of i.path) given = (given as Record<PropertyKey, unknown> | null | undefined)?.[k];
-    const near = i.code === 'invalid_value' && typeof given === 'string' ? closest(given, i.values.map(String)) : undefined;
+    const near = i.code === 'choice' && typeof given === 'string' ? closest(given, i.values) : undefined;
     return [
-      `${at || whole}: ${given === undefined && i.code === 'invalid_type' ? 'is missing' : i.message}${near === undefined ? '' : `, did you mean ${near}?`}`,
+      `${at || whole}: ${given === undefined && i.code === 'type' ? 'is missing' : i.message}${near === undefined ? '' : `, did you mean ${near}?`}`,
     ];
   });
 }

@@ -33,7 +33,7 @@ export function parseRun(file: string, text: string): RunConfig {
     throw new InputError(file, [e instanceof RangeError ? `is nested deeper than ${JSON_DEPTH} levels` : reason(e)]);
   }
   const r = runSchema.safeParse(raw);
-  if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'file', raw));
+  if (!r.success) throw new InputError(file, describeIssues(r.issues, 'file', raw));
   return r.data;
 }
 

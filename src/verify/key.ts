@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { KINDS } from '../circuit/rows.js';
+import * as z from '../schema.js';
+import { KINDS, type Kind } from '../circuit/rows.js';
 import { InputError, VersionError } from '../errors.js';
 import { describeIssues } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
@@ -8,12 +8,12 @@ import type { VerificationKey } from '../recursion/key.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
 import type { Run } from '../run/facts.js';
 
-const count = (most: number): z.ZodNumber => z.number().int().min(1).max(most),
+const count = (most: number): z.NumberSchema => z.number().int().min(1).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
-  heights = z.strictObject(Object.fromEntries(KINDS.map((k) => [k, count(2 ** 24)])));
+  heights = z.object(Object.fromEntries(KINDS.map((k) => [k, count(2 ** 24)])) as Record<Kind, z.NumberSchema>);
 
 /** A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of them have plans. */
-const schema = z.strictObject({
+const schema = z.object({
   type: z.literal('certune-key'),
   version: z.literal(RECURSION_VERSION),
   proofVersion: z.literal(PROOF_VERSION),
@@ -22,10 +22,10 @@ const schema = z.strictObject({
     .min(1)
     .max(2),
   leaves: z
-    .array(z.strictObject({ kind: z.enum(['step', 'micro', 'update']), count: count(64) }))
+    .array(z.object({ kind: z.oneOf(['step', 'micro', 'update']), count: count(64) }))
     .min(1)
     .max(3),
-  proof: z.strictObject({
+  proof: z.object({
     bits: count(128),
     programRate: count(8),
     rate: count(8),
@@ -47,8 +47,8 @@ export function parsePublished(file: string, raw: unknown): VerificationKey {
   if (k.version !== RECURSION_VERSION) throw new VersionError(file, k.version, RECURSION_VERSION);
   if (k.proofVersion !== PROOF_VERSION) throw new VersionError(file, k.proofVersion, PROOF_VERSION);
   const r = schema.safeParse(raw);
-  if (!r.success) throw new InputError(file, describeIssues(r.error.issues, 'key', raw));
-  return r.data as unknown as VerificationKey;
+  if (!r.success) throw new InputError(file, describeIssues(r.issues, 'key', raw));
+  return r.data;
 }
 
 /** Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none that prove such a run. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from '../../schema.js';
 import { admitted, allowList } from './expression.js';
 
 /** What a row's class says: declared by whoever committed the row. */
@@ -35,15 +35,15 @@ const names = z.array(z.string().min(1).max(1000)).min(1).max(256),
     }
   }, 'must list single SPDX licences, each once');
 
-const node: z.ZodType<Predicate> = z.lazy(() =>
+const node: z.Schema<Predicate> = z.lazy(() =>
   z.union([
-    z.strictObject({ all: z.array(node).min(1).max(256) }),
-    z.strictObject({ any: z.array(node).min(1).max(256) }),
-    z.strictObject({ not: node }),
-    z.strictObject({ source: names }),
-    z.strictObject({ license: licences }),
-    z.strictObject({ language: names }),
-    z.strictObject({ tag: names }),
+    z.object({ all: z.array(node).min(1).max(256) }),
+    z.object({ any: z.array(node).min(1).max(256) }),
+    z.object({ not: node }),
+    z.object({ source: names }),
+    z.object({ license: licences }),
+    z.object({ language: names }),
+    z.object({ tag: names }),
   ]),
 );
 

@@ -9,7 +9,7 @@ import { hashFile } from '../provenance/folder.js';
 import type { ReleaseFacts } from '../provenance/predicate.js';
 import type { Subject } from '../provenance/statement.js';
 import { digestOf } from '../recursion/circuits.js';
-import { buildable, factsOf } from '../run/facts.js';
+import { buildable } from '../run/facts.js';
 import { type Manifest, difference, parseManifest } from '../run/manifest.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 import { VerificationError } from '../transcript/arith.js';
@@ -57,7 +57,7 @@ export function factsOfProof(file: string, p: AnyProof, name = PACK_NAME): Relea
     manifest: m,
     kind: 'folded',
     key: digestOf(p.folded.key),
-    ledger: ledgerUnder(file, factsOf(m, programs), parsePublished(file, p.folded.key)),
+    ledger: ledgerUnder(file, { manifest: m, programs }, parsePublished(file, p.folded.key)),
     version: version(),
     proof: name,
   };

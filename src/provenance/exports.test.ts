@@ -33,10 +33,10 @@ function facts(file: Readonly<Record<string, unknown>> = {}, change: Partial<Exp
     ),
     s = setup({ ...config, base: { ...config.base, name: 'owner/base', revision: 'main' } }, [1n, 2n, 3n, 4n]);
   return {
-    manifest: s.manifest,
+    manifest: s.run.manifest,
     kind: 'folded',
     key: `sha256:${'c'.repeat(64)}`,
-    ledger: runLedger({ plan: s.plan, update: s.update, steps: 2, micros: 1 }),
+    ledger: runLedger({ plan: s.run.programs.plan, update: s.run.programs.update, steps: 2, micros: 1 }),
     version: '0.1.0',
     proof: 'run.certune',
     files: [

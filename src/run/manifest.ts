@@ -91,7 +91,7 @@ const manifestSchema = z.object({
   }),
   sampler: z.literal(SAMPLER),
   /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
-  scaling: z.strictObject({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
+  scaling: z.object({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
   /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */
   budgets: z.object({
     round: budget,

@@ -1,7 +1,8 @@
 // The demonstration, end to end on files of the repository: a small bilingual base is fine-tuned for 8 steps, every step is proven, all proofs
 // are folded into one file and verified in one call, what it learnt is measured on rows that it never saw, and a forged adapter is refused. Any surprise ends it with code 1.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +49,42 @@ function measure(...adapter) {
   return m;
 }
 
+/** A release of the run: proof, adapter, documents, signed; verified under a policy that admits it, and under one that does not. */
+function release() {
+  const dir = join(run, 'release'),
+    at = (name) => join(run, name),
+    { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  mkdirSync(dir);
+  copyFileSync(join(run, 'out/proof/run.certune'), join(dir, 'run.certune'));
+  for (const f of ['adapter_config.json', 'adapter_model.safetensors']) copyFileSync(join(run, 'out/adapter', f), join(dir, f));
+  certune(0, 'export', run, '--format', 'hf-card', '-o', join(dir, 'README.md'));
+  certune(0, 'export', run, '--format', 'cyclonedx', '-o', join(dir, 'bom.cdx.json'));
+  certune(0, 'export', run, '--format', 'training-summary', '-o', join(dir, 'training-summary.md'));
+  writeFileSync(at('key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  writeFileSync(at('key.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+  const { key } = certune(0, 'sign', dir, '--key', at('key.pem'), '--json'),
+    policy = (name, rules) => {
+      writeFileSync(at(name), JSON.stringify({ type: 'certune-policy', version: 1, ...rules }, null, 2));
+      return ['--policy', at(name)];
+    },
+    given = ['--base', example('base'), '--signer', at('key.pub')];
+  console.log(`signed with the key ${key}`);
+  certune(
+    0,
+    'verify',
+    dir,
+    ...given,
+    ...policy('admits.json', {
+      licenses: ['Apache-2.0', 'CC0-1.0'],
+      minSoundness: 128,
+      signers: [{ key }],
+      result: { updateNorm: 1000, rank: 8 },
+    }),
+  );
+  certune(4, 'verify', dir, ...given, ...policy('denies.json', { licenses: ['MIT'], beacon: {}, result: { modules: ['q_proj'] } }));
+  console.log('denied, exit code 4: the proof holds, and this verifier does not want the run');
+}
+
 function main() {
   title('the base: has read little stories in English and French, but no instructions (examples/README.md)');
   const before = measure();
@@ -76,6 +113,9 @@ function main() {
   if (!(after.loss < before.loss)) throw new Surprise(`held-out loss did not fall: ${before.loss} -> ${after.loss}`);
   if (!(after.right > before.right)) throw new Surprise(`no more answers are right than before: ${before.right} -> ${after.right}`);
 
+  title('a release: signed, verified under a policy, and denied by another one');
+  release();
+
   title('a forged adapter: one released weight changed by 2^-20');
   const file = join(run, 'out/adapter/adapter_model.safetensors'),
     bytes = readFileSync(file);
@@ -86,7 +126,7 @@ function main() {
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   console.log(`
 demo: 8 steps proven, folded into one proof and verified; held-out loss ${before.loss.toFixed(3)} -> ${after.loss.toFixed(3)}, right answers ${before.right} -> ${after.right} of ${after.rows};
-the forged adapter was refused; ${seconds} s in all`);
+the signed release was verified under one policy and denied by another; the forged adapter was refused; ${seconds} s in all`);
 }
 
 try {

@@ -23,8 +23,8 @@ const ELSEWHERE: [RegExp, string][] = [
   [/^npm ci\b/, 'the clean clone of the release check'],
   [/^npm (run|install|test|i)\b/, 'scripts of package.json: their names are checked below'],
   [
-    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate)\b/,
-    'test/cli.test.ts, test/tamper.test.ts; their options are checked below',
+    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export)\b/,
+    'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^node scripts\/[\w/-]+\.mjs/, 'the script exists: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],

@@ -18,7 +18,7 @@
  * A lookup of fewer components asserts zeros in the others, so a base operand is a base element. Rows that fill a height read the wire of zero.
  */
 import { checkProgram } from '../tensor/bounds.js';
-import { expr, operand, term } from '../tensor/builder.js';
+import { expr, operand, term } from '../tensor/expr.js';
 import type { Constraint, Expr, MemorySpec, Program, TensorClass, TensorSpec } from '../tensor/types.js';
 import type { Heights } from './heights.js';
 import { FIRST_ROUND, SBOXES } from './poseidon2.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { difference, manifestJson } from '../run/manifest.js';
 import { setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
-import { writeAtomic } from '../io/safetensors.js';
+import { writeAtomic } from '../io/atomic.js';
 import { drawSalt } from '../policy/dataset.js';
 import { readRun } from '../setup/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';

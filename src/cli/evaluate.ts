@@ -1,8 +1,9 @@
-import { TextCodec, loadData } from '../io/data.js';
+import { TextCodec } from '../io/codec.js';
+import { loadData } from '../io/data.js';
 import { type BaseModel, loadBase } from '../io/hf.js';
 import { readAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
-import { Inference, type InferenceAdapter } from '../model/generate.js';
+import { type InferenceAdapter, Inference } from '../model/generate.js';
 import type { Context, Result } from './common.js';
 import { UsageError } from './errors.js';
 import { plain } from './escape.js';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { InputError } from '../errors.js';
-import { writeAtomic } from '../io/safetensors.js';
+import { writeAtomic } from '../io/atomic.js';
 import { runTemplate } from '../setup/runfile.js';
 import type { Result } from './common.js';
 import { plain } from './escape.js';

@@ -9,8 +9,9 @@ import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 import { placeText } from '../artifact/folded.js';
 import { digestOf } from '../recursion/circuits.js';
 import { InputError } from '../errors.js';
-import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/llama.js';
-import { type Result, bitsText, bytesText, manifestFile, plain, readManifest } from './common.js';
+import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/shape.js';
+import { type Result, bitsText, bytesText, manifestFile, readManifest } from './common.js';
+import { plain } from './escape.js';
 import { packFile } from './prove.js';
 
 type Status = 'proved' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';

@@ -12,7 +12,8 @@ import { bundleJson } from '../provenance/bundle.js';
 import { type Subject, collisions, nameProblem, statementBytes } from '../provenance/statement.js';
 import { readProofFile } from '../store/proof.js';
 import { PACK_NAME } from '../artifact/pack.js';
-import { type Result, plain } from './common.js';
+import type { Result } from './common.js';
+import { plain } from './escape.js';
 import { SIGNED, checkManifestFile, factsOfProof, openRelease } from './release.js';
 
 export interface SignOptions {

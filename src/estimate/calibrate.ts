@@ -1,17 +1,21 @@
 import * as E from '../field/ext3.js';
-import type { HashName } from '../hash/index.js';
+import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { logUpShape, verifyLogUp } from '../lookup/index.js';
+import { logUpShape } from '../lookup/shape.js';
+import { verifyLogUp } from '../lookup/verify.js';
 import type { LeafInput } from '../lookup/leaves.js';
 import { proveLogUp } from '../lookup/prove.js';
-import { verifyWhir, whirShape } from '../pcs/index.js';
+import { verifyWhir } from '../pcs/verify.js';
+import { whirShape } from '../pcs/rounds.js';
 import { commitBase } from '../pcs/commit.js';
 import { openWhir } from '../pcs/prove.js';
-import { verifyBatched } from '../sumcheck/index.js';
+import { verifyBatched } from '../sumcheck/verify.js';
 import { proveBatched } from '../sumcheck/prove.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Program, TensorSpec } from '../tensor/types.js';
-import { NativeChannel, RecordingChannel, type Schedule, asDigest } from '../transcript/index.js';
+import { NativeChannel } from '../transcript/native.js';
+import { type Schedule, RecordingChannel } from '../transcript/schedule.js';
+import { asDigest } from '../transcript/arith.js';
 import { ProverChannel } from '../transcript/prover.js';
 
 /** Seconds of one unit of each of the counts, on this machine with these threads. */

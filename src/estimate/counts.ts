@@ -1,5 +1,5 @@
-import { varsOf } from '../lookup/index.js';
-import { type WhirShape, groupCells, usedColumns } from '../pcs/index.js';
+import { varsOf } from '../lookup/shape.js';
+import { type WhirShape, groupCells, usedColumns } from '../pcs/params.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Factor, Plan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';

@@ -1,6 +1,6 @@
 import type { Heights } from '../circuit/heights.js';
 import { KINDS } from '../circuit/rows.js';
-import type { WhirShape } from '../pcs/index.js';
+import type { WhirShape } from '../pcs/params.js';
 import { commitBytes } from '../pcs/commit.js';
 import { forecastMemory } from '../tensor/memory.js';
 import type { Plan } from '../tensor/plan.js';

@@ -1,6 +1,6 @@
 import type { Rope } from '../model/base.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
-import type { LlamaShape } from '../model/llama.js';
+import type { LlamaShape } from '../model/shape.js';
 import { isObject } from './json-text.js';
 
 /** What config.json says, as far as Certune needs it. */

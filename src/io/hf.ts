@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealWeights, Rope } from '../model/base.js';
-import { type LlamaShape, weightFrac } from '../model/llama.js';
+import { type LlamaShape, weightFrac } from '../model/shape.js';
 import { type ModelConfig, ids, parseConfig } from './config.js';
 import { InputError } from '../errors.js';
 import { isObject } from './json-text.js';

@@ -1,5 +1,5 @@
 import { projectionSize } from '../model/init.js';
-import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
+import { type LlamaShape, type Target, TARGETS } from '../model/shape.js';
 
 /** Hugging Face module of a projection. */
 export const moduleOf = (t: Target): string => (t === 'gate_proj' || t === 'up_proj' || t === 'down_proj' ? 'mlp' : 'self_attn');

@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectionSize } from '../model/init.js';
-import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
+import { type LlamaShape, type Target, TARGETS } from '../model/shape.js';
 import { ADAMW } from '../optim/adamw.js';
 import { InputError } from '../errors.js';
 import { readJson } from './json.js';
 import { moduleOf } from './names.js';
 import { listFolder } from './read-file.js';
-import { SafetensorsFile, type Tensor, writeAtomic, writeSafetensors } from './safetensors.js';
+import { type Tensor, SafetensorsFile, writeSafetensors } from './safetensors.js';
+import { writeAtomic } from './atomic.js';
 
 /** PEFT's name of an adapter tensor, without the adapter's own name, as it saves it. */
 export const adapterKey = (layer: number, t: Target, ab: 'A' | 'B'): string =>

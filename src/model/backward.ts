@@ -1,14 +1,15 @@
 /** The backward pass: gradients of the residual stream, of activations and of the adapter. Sums over the targets, not means. */
 import { ADAMW } from '../optim/adamw.js';
-import type { Fixed, Format, ProgramBuilder } from '../tensor/builder.js';
+import type { Fixed, Format } from '../tensor/fixed.js';
+import type { ProgramBuilder } from '../tensor/builder.js';
 import { headOf } from './forward.js';
 import { type Slice, rmsNormBackward, slicesOf } from './norm.js';
 import {
   type LlamaProgramOptions,
+  type Target,
   PROJECTIONS,
   RESIDUAL_FRAC,
   TOK,
-  type Target,
   adapterAxes,
   gradients,
   idx,

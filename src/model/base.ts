@@ -1,5 +1,5 @@
 import { cosFixed, isqrtFixed, powFixed, sinFixed } from '../field/fixedpoint.js';
-import { type LlamaShape, type Numbers, ROPE_FRAC, TARGETS, type Target, type WeightBits, frozenTensors, weightFrac } from './llama.js';
+import { type LlamaShape, type Numbers, type Target, type WeightBits, ROPE_FRAC, TARGETS, frozenTensors, weightFrac } from './shape.js';
 
 /** A base weight that does not fit the integer formats. */
 export class QuantizationError extends Error {

@@ -1,13 +1,14 @@
 /** The forward pass: embedding, attention, MLP, head and loss, composed of the relations of tensor/relations. */
 import { ADAMW } from '../optim/adamw.js';
-import type { Fixed, Format, ProgramBuilder } from '../tensor/builder.js';
+import type { Fixed, Format } from '../tensor/fixed.js';
+import type { ProgramBuilder } from '../tensor/builder.js';
 import { rmsNorm, slicesOf } from './norm.js';
 import {
   type LlamaProgramOptions,
+  type Target,
   PROJECTIONS,
   RESIDUAL_FRAC,
   TOK,
-  type Target,
   activations,
   idx,
   logitTable,

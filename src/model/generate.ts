@@ -1,9 +1,10 @@
-import type { Kernels } from '../kernels/index.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { adamConstants } from '../optim/constants.js';
 import { FloatReading } from '../tensor/float.js';
 import type { ReadingInput } from '../tensor/reading.js';
 import { type RealWeights, type Rope, ropeTables } from './base.js';
-import { DEFAULT_NUMBERS, type LlamaShape, type Target, freeBits, llamaProgram } from './llama.js';
+import { type LlamaShape, type Target, DEFAULT_NUMBERS, freeBits } from './shape.js';
+import { llamaProgram } from './llama.js';
 import { type Batch, batchInputs, targetCount } from './step.js';
 
 /** What inference needs of a base. */

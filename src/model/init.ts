@@ -1,7 +1,7 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { isqrt } from '../field/fixedpoint.js';
 import { ADAMW } from '../optim/adamw.js';
-import { type LlamaShape, type Target, adapterAxes } from './llama.js';
+import { type LlamaShape, type Target, adapterAxes } from './shape.js';
 
 /** Sizes of a program's axes that adapters use. */
 export function axisSizes(shape: LlamaShape, r: number): Record<string, number> {

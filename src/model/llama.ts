@@ -1,14 +1,15 @@
 /** The program of a training step of a Llama-family model: axes, frozen weights and tables, adapter, and the passes in their order. */
 import { ADAMW, adamwUpdate, declareMoments } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
-import { type Format, ProgramBuilder, bounds } from '../tensor/builder.js';
+import { type Format, bounds } from '../tensor/fixed.js';
+import { ProgramBuilder } from '../tensor/builder.js';
 import type { Program } from '../tensor/types.js';
 import { backward } from './backward.js';
 import { forward } from './forward.js';
 import {
+  type LlamaProgramOptions,
   ATTN_FRAC,
   HEAD_FRAC,
-  type LlamaProgramOptions,
   ROPE_FRAC,
   SILU_FRAC,
   adapterAxes,

@@ -1,7 +1,8 @@
 /** RMSNorm over the half-block axis s, forward and backward. Both are written once, for a slice of that axis or for the whole. */
 import { isqrt, rational } from '../field/fixedpoint.js';
 import { ProgramError } from '../tensor/bounds.js';
-import { Fixed, type Format, type ProgramBuilder } from '../tensor/builder.js';
+import { type Format, Fixed } from '../tensor/fixed.js';
+import type { ProgramBuilder } from '../tensor/builder.js';
 import { type LlamaProgramOptions, RESIDUAL_FRAC, TOK, activations, gradients } from './shape.js';
 
 /**

@@ -1,12 +1,12 @@
-import type { Kernels } from '../kernels/index.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { adamConstants } from '../optim/constants.js';
 import { type AdamFloatOptions, type AdamFloatState, adamFloatState, adamFloatStep } from '../optim/reference.js';
-import { expr, realTerm, term } from '../tensor/builder.js';
+import { expr, realTerm, term } from '../tensor/expr.js';
 import { FloatReading } from '../tensor/float.js';
 import type { Program, Step, TensorSpec, Term } from '../tensor/types.js';
 import { type FloatWeights, type Rope, ropeTables } from './base.js';
 import { llamaProgram } from './llama.js';
-import { DEFAULT_NUMBERS, type LlamaShape, PROJECTIONS, TARGETS, freeBits } from './shape.js';
+import { type LlamaShape, DEFAULT_NUMBERS, PROJECTIONS, TARGETS, freeBits } from './shape.js';
 import { type Batch, batchInputs, targetCount } from './step.js';
 
 /**

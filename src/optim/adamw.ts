@@ -1,5 +1,7 @@
 import { ProgramError } from '../tensor/bounds.js';
-import { Fixed, type Format, type ProgramBuilder, bounds, expr, term } from '../tensor/builder.js';
+import { type Format, Fixed, bounds } from '../tensor/fixed.js';
+import type { ProgramBuilder } from '../tensor/builder.js';
+import { expr, term } from '../tensor/expr.js';
 
 /**
  * AdamW with bias correction, decoupled decay and global-norm clipping, in exact integers, over the flat axis P of all adapter

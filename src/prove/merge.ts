@@ -8,7 +8,8 @@ import { proveRound } from '../sumcheck/prove-round.js';
 import { quadratic } from '../sumcheck/round.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { type Plan, hashOf } from '../tensor/plan.js';
-import { type Ext, RecordingChannel } from '../transcript/index.js';
+import type { Ext } from '../transcript/arith.js';
+import { RecordingChannel } from '../transcript/schedule.js';
 import { type MessageHook, ProverChannel } from '../transcript/prover.js';
 
 /** Rows into which the stack is cut: the first variables are summed over arrays of this many entries per claim, in plain arithmetic. */

@@ -7,7 +7,7 @@ import type { DetachedClaim } from '../tensor/deferred.js';
 import type { Plan } from '../tensor/plan.js';
 import type { Statement } from '../tensor/statement.js';
 import { verifyProgram } from '../tensor/verify.js';
-import { NativeChannel } from '../transcript/index.js';
+import { NativeChannel } from '../transcript/native.js';
 import { proveMerge } from './merge.js';
 import { verifyMerge } from '../recursion/merge.js';
 import { type Settled, commitStack } from '../recursion/commit.js';

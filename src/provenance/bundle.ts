@@ -1,6 +1,6 @@
 import { fromBase64 } from './bytes.js';
 import { type Envelope, envelopeJson, parseEnvelope } from './dsse.js';
-import { InputError, VersionError } from './errors.js';
+import { InputError, VersionError } from '../errors.js';
 import { Members, parseJson } from './json.js';
 
 /** Media type of a Sigstore bundle of version 0.3, as its specification writes it. */

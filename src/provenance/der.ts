@@ -1,5 +1,5 @@
 import { toHex } from './bytes.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 
 /** Tags of DER in one byte: class, constructed bit and number. */
 export const TAG = {

@@ -1,6 +1,7 @@
 import { concatBytes, fromBase64, toBase64, toUtf8 } from './bytes.js';
 import { type EcdsaHash, type PublicKey, keyDigest, verifyEcdsa } from './ecdsa.js';
-import { InputError, VerificationError } from './errors.js';
+import { InputError } from '../errors.js';
+import { VerificationError } from '../transcript/arith.js';
 import { Members } from './json.js';
 
 /** The payload type of in-toto statements. */

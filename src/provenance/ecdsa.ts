@@ -2,7 +2,7 @@ import { p256, p384 } from '@noble/curves/nist.js';
 import { sha256, sha384 } from '@noble/hashes/sha2.js';
 import { concatBytes, fromBase64, toHex } from './bytes.js';
 import { TAG, bitString, integer, oid, readDer, sequence } from './der.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 
 export type Curve = 'P-256' | 'P-384';
 export type EcdsaHash = 'sha256' | 'sha384';

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { type Stats, closeSync, constants, fstatSync, lstatSync, openSync, readSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError, reason } from '../errors.js';
-import { VerificationError } from './errors.js';
-import { ALWAYS_IGNORED, type Listing, MODEL_SIG, byCodePoint, isIgnored } from './oms.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type Listing, ALWAYS_IGNORED, MODEL_SIG, byCodePoint, isIgnored } from './oms.js';
 
 /* What lies in a folder, looked at without following a link. Node only. */
 

@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize';
 import { fromUtf8, toUtf8 } from './bytes.js';
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 
 /** A value of JSON. Objects have no prototype, so that no key is inherited. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;

@@ -1,10 +1,10 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { reason } from '../errors.js';
+import { reason, InputError } from '../errors.js';
 import { MAX_BUNDLE } from './bundle.js';
 import { fromBase64 } from './bytes.js';
 import { IN_TOTO, pae, parseEnvelope } from './dsse.js';
 import type { PublicKey } from './ecdsa.js';
-import { InputError, VerificationError } from './errors.js';
+import { VerificationError } from '../transcript/arith.js';
 import { type Json, type JsonObject, Members, isJsonObject, parseJson } from './json.js';
 
 /*

@@ -3,9 +3,10 @@ import { type Bundle, offlineOnly, parseBundle } from './bundle.js';
 import { concatBytes, fromHex, toHex } from './bytes.js';
 import { IN_TOTO, verifyEnvelope } from './dsse.js';
 import type { PublicKey } from './ecdsa.js';
-import { InputError, VerificationError } from './errors.js';
+import { InputError } from '../errors.js';
+import { VerificationError } from '../transcript/arith.js';
 import { Members, canonicalBytes } from './json.js';
-import { STATEMENT, type Subject, collisions, compareFiles, nameProblem, parseStatement } from './statement.js';
+import { type Subject, STATEMENT, collisions, compareFiles, nameProblem, parseStatement } from './statement.js';
 
 /** Predicate type of OpenSSF Model Signing v1.0. */
 export const MODEL_SIGNATURE = 'https://model_signing/signature/v1.0';

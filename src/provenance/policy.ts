@@ -1,5 +1,5 @@
 import { type Json, Members, isJsonObject, parseJson } from './json.js';
-import { VersionError } from './errors.js';
+import { VersionError } from '../errors.js';
 import type { AdapterResult, Bounds } from './result.js';
 
 /* A verifier's policy: what it demands of a run beyond its proof. A file of the verifier's, read as strictly as one of the prover's. */

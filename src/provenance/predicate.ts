@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import type { Ledger } from '../run/ledger.js';
 import { type Manifest, difference, manifestDigest } from '../run/manifest.js';
 import { toHex } from './bytes.js';
-import { VerificationError } from './errors.js';
+import { VerificationError } from '../transcript/arith.js';
 import { canonicalBytes } from './json.js';
 import type { Subject } from './statement.js';
 

@@ -1,4 +1,5 @@
-import { InputError, VerificationError } from './errors.js';
+import { InputError } from '../errors.js';
+import { VerificationError } from '../transcript/arith.js';
 import { type JsonObject, Members, canonicalBytes, parseJson } from './json.js';
 
 export const STATEMENT = 'https://in-toto.io/Statement/v1';

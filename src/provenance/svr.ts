@@ -1,4 +1,4 @@
-import { InputError } from './errors.js';
+import { InputError } from '../errors.js';
 import { type RuleVerdict, admitted } from './policy.js';
 import { type Subject, statementBytes } from './statement.js';
 

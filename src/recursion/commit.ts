@@ -1,4 +1,4 @@
-import type { WhirShape } from '../pcs/index.js';
+import type { WhirShape } from '../pcs/params.js';
 import { type Oracle, commitBase } from '../pcs/commit.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { settleMatrix } from './settle-shape.js';

@@ -1,10 +1,10 @@
 import type { CircuitChannel } from '../circuit/channel.js';
-import type { WhirShape } from '../pcs/index.js';
+import type { WhirShape } from '../pcs/params.js';
 import type { Plan } from '../tensor/plan.js';
 import { mergeClaims } from './merge.js';
 import { settleShape } from './settle-shape.js';
 import { verifySettled } from './settle.js';
-import { type ChildShape, verifyChild, type NodeWires } from './fold.js';
+import { type ChildShape, type NodeWires, verifyChild } from './fold.js';
 import { type NodeStatement, endLayout, layout, recordOf } from './statement.js';
 import { hints, publish, unflat } from './wires.js';
 

@@ -1,5 +1,5 @@
-import type { WhirShape } from '../pcs/index.js';
-import { RecordingChannel } from '../transcript/index.js';
+import type { WhirShape } from '../pcs/params.js';
+import { RecordingChannel } from '../transcript/schedule.js';
 import { settleMatrix } from './settle-shape.js';
 import { verifySettled } from './settle.js';
 

@@ -1,4 +1,5 @@
-import { type WhirParams, type WhirShape, usedColumns, whirShape } from '../pcs/index.js';
+import { type WhirParams, type WhirShape, usedColumns } from '../pcs/params.js';
+import { whirShape } from '../pcs/rounds.js';
 
 /**
  * log2 of the inverse rate of the commitment to a stack of so many variables. It is made once and opened in a circuit, so that few queries are worth a long codeword, but

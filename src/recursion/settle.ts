@@ -1,4 +1,5 @@
-import { type WhirShape, verifyWhir } from '../pcs/index.js';
+import type { WhirShape } from '../pcs/params.js';
+import { verifyWhir } from '../pcs/verify.js';
 import { eqEval, eqLess } from '../poly/eq.js';
 import { type Channel, type Elem, asDigest } from '../transcript/arith.js';
 import { settleMatrix } from './settle-shape.js';

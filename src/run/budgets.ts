@@ -1,4 +1,4 @@
-import { ATTN_FRAC, HEAD_FRAC, type Numbers, SCALING_FRAC } from '../model/llama.js';
+import { type Numbers, ATTN_FRAC, HEAD_FRAC, SCALING_FRAC } from '../model/shape.js';
 import { CONSTANT_BUDGETS } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
 

@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
 import { DOMAIN } from '../hash/poseidon2.js';
-import { groupCells, usedColumns } from '../pcs/index.js';
+import { groupCells, usedColumns } from '../pcs/params.js';
 import type { Tiled } from '../sumcheck/product.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';

@@ -4,7 +4,7 @@ import { scheduleScalars } from '../optim/constants.js';
 import { type ScheduleRows, lazySchedule } from './schedule.js';
 import { type AdapterState, initialState, scalarFormats } from '../model/step.js';
 import { initialMaster } from '../model/init.js';
-import { TARGETS } from '../model/llama.js';
+import { TARGETS } from '../model/shape.js';
 import type { PartKind } from './parts.js';
 import { VerificationError } from '../transcript/arith.js';
 import { InputError } from '../errors.js';

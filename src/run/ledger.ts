@@ -1,4 +1,5 @@
-import { type LedgerTerm, listBits, whirLedger } from '../pcs/index.js';
+import { type LedgerTerm, whirLedger } from '../pcs/ledger.js';
+import { listBits } from '../pcs/params.js';
 import { type Plan, hashOf, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
 

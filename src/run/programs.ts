@@ -1,14 +1,6 @@
 import { smallNumbers } from '../model/base.js';
-import {
-  type LlamaShape,
-  type Numbers,
-  type WeightBits,
-  DEFAULT_NUMBERS,
-  SCALING_FRAC,
-  TARGETS,
-  llamaProgram,
-  scalingParts,
-} from '../model/llama.js';
+import { type LlamaShape, type Numbers, type WeightBits, DEFAULT_NUMBERS, SCALING_FRAC, TARGETS, scalingParts } from '../model/shape.js';
+import { llamaProgram } from '../model/llama.js';
 import { HyperparameterError, adamConstants } from '../optim/constants.js';
 import type { RunConfig } from './schema.js';
 import { ProgramError } from '../tensor/bounds.js';

@@ -2,7 +2,7 @@ import * as z from '../schema.js';
 import { FORMATS } from '../io/format-names.js';
 import { normalLicense } from './license.js';
 import { normalLanguage } from './language.js';
-import { TARGETS } from '../model/llama.js';
+import { TARGETS } from '../model/shape.js';
 import { RUN_LIMITS } from '../model/limits.js';
 import { closest } from './suggest.js';
 

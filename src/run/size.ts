@@ -1,6 +1,6 @@
 import { projectionSize } from '../model/init.js';
 import { MOST_CELLS, MOST_PARAMETERS, MOST_PARTS, MOST_WEIGHTS } from '../model/limits.js';
-import { type LlamaShape, TARGETS } from '../model/llama.js';
+import { type LlamaShape, TARGETS } from '../model/shape.js';
 import type { RunConfig } from './schema.js';
 
 /** Micro-batches of a whole batch; 1 where none are accumulated. */

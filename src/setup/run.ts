@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DataResult, TextCodec, loadData } from '../io/data.js';
+import { type DataResult, loadData } from '../io/data.js';
+import { TextCodec } from '../io/codec.js';
 import { type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
 import { sha256Hex } from '../hash/sha256.js';
 import { importAdapter, readAdapter } from '../io/peft.js';
 import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
-import { type LlamaShape, TARGETS } from '../model/llama.js';
+import { type LlamaShape, TARGETS } from '../model/shape.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type Batch, initialState, scalarFormats, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';

@@ -5,7 +5,7 @@ import { InputError, reason } from '../errors.js';
 import { JSON_DEPTH } from '../io/json-bounds.js';
 import { FORMATS } from '../io/format-names.js';
 import { readText } from '../io/read-file.js';
-import { TARGETS } from '../model/llama.js';
+import { TARGETS } from '../model/shape.js';
 import { type RunConfig, runSchema, describeIssues } from '../run/schema.js';
 
 /** Throws RangeError where a value is nested deeper than a JSON file may be. */

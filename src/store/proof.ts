@@ -11,7 +11,7 @@ import {
   encodeNode,
   encodeFolded,
 } from '../artifact/folded.js';
-import { writeAtomic } from '../io/safetensors.js';
+import { writeAtomic } from '../io/atomic.js';
 import { inFile } from '../io/source.js';
 
 /** A proof file of any kind. */

@@ -3,7 +3,7 @@ import { InputError, VersionError } from '../errors.js';
 import { parseJson } from '../io/json-bounds.js';
 import { utf8 } from '../io/json-text.js';
 import { readBytes } from '../io/read-file.js';
-import { writeAtomic } from '../io/safetensors.js';
+import { writeAtomic } from '../io/atomic.js';
 
 /** A file that was cut short or changed: its digest does not match. What made it makes it again. */
 export class TornError extends InputError {

@@ -1,4 +1,4 @@
-import type { Kernels } from '../kernels/index.js';
+import type { Kernels } from '../kernels/runtime.js';
 import type { Access } from './types.js';
 
 /** A row-major array of eight-byte cells in kernel memory, or a one-hot tensor given by one id per position (-1: all zero). */

@@ -1,6 +1,6 @@
-import type { Kernels } from '../kernels/index.js';
+import type { Kernels } from '../kernels/runtime.js';
 import type { Box, ExprPlan } from './einsum.js';
-import { Reading, type ReadingInputs, exprsOf } from './reading.js';
+import { type ReadingInputs, Reading, exprsOf } from './reading.js';
 import { parseTable } from './table-algorithms.js';
 import type { Expr, HighPart, Operand, Program, Step, TensorSpec, Term } from './types.js';
 

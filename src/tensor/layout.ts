@@ -1,4 +1,4 @@
-import { varsOf } from '../lookup/index.js';
+import { varsOf } from '../lookup/shape.js';
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
 /** One aligned block of a tensor: per axis the piece [start, start + 2^log); at `position` of its class's stack. */

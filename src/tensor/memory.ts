@@ -1,5 +1,5 @@
 import { logUpMemory } from '../lookup/layers.js';
-import { type WhirGroup, groupCells, usedColumns } from '../pcs/index.js';
+import { type WhirGroup, groupCells, usedColumns } from '../pcs/params.js';
 import { commitBytes, openBytes } from '../pcs/commit.js';
 import { type Plan, stateGroup } from './plan.js';
 

@@ -1,12 +1,12 @@
 import type { HashName } from '../hash/rows.js';
-import { type LogUpShape, logUpShape, varsOf } from '../lookup/index.js';
-import { type GroupSpec, type WhirGroup, type WhirParams, type WhirShape, whirShape } from '../pcs/index.js';
-import type { SumcheckAxis } from '../sumcheck/index.js';
+import { type LogUpShape, logUpShape, varsOf } from '../lookup/shape.js';
+import type { GroupSpec, WhirGroup, WhirParams, WhirShape } from '../pcs/params.js';
+import { whirShape } from '../pcs/rounds.js';
+import type { SumcheckAxis } from '../sumcheck/verify.js';
 import { contractedAxes } from './bounds.js';
 import { type StackLayout, layoutClass, stackShape } from './layout.js';
-import { STATES, type StateTree, stateClasses, stateStack } from './state-layout.js';
+import { type StateTree, STATES, stateClasses, stateStack } from './state-layout.js';
 import {
-  COMMIT_CLASSES,
   type Access,
   type Constraint,
   type Operand,
@@ -16,6 +16,7 @@ import {
   type TensorClass,
   type TensorSpec,
   type Term,
+  COMMIT_CLASSES,
 } from './types.js';
 
 /** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */

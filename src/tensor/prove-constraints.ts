@@ -5,7 +5,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { eqTableKernel } from '../lookup/eq.js';
 import type { SumFactor, SumTerm } from '../sumcheck/terms.js';
 import { proveBatched } from '../sumcheck/prove.js';
-import type { Ext } from '../transcript/index.js';
+import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { sumcheckBytes } from './memory.js';

@@ -3,7 +3,7 @@ import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Keys, LeafInput } from '../lookup/leaves.js';
 import { proveLogUp } from '../lookup/prove.js';
-import type { Ext } from '../transcript/index.js';
+import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE } from './memory.js';

@@ -4,11 +4,11 @@
  */
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type WhirGroup, groupCells } from '../pcs/index.js';
+import { type WhirGroup, groupCells } from '../pcs/params.js';
 import { type GroupOpening, openWhir } from '../pcs/prove.js';
 import { type Oracle, openBytes } from '../pcs/commit.js';
-import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
-import type { Ext } from '../transcript/index.js';
+import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
+import type { Ext } from '../transcript/arith.js';
 import { type MessageHook, ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';

@@ -1,5 +1,5 @@
-import type { Kernels } from '../kernels/index.js';
-import { type Box, Einsum, type ExprPlan, type FlatTerm, type Source, product, viewOf } from './einsum.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { type Box, type ExprPlan, type FlatTerm, type Source, Einsum, product, viewOf } from './einsum.js';
 import { layoutClass } from './layout.js';
 import type { Expr, Operand, Phase, Program, Step, StepOp, TensorSpec, Term } from './types.js';
 

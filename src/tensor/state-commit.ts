@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/index.js';
+import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/params.js';
 import { type Oracle, commitBase } from '../pcs/commit.js';
 import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';

@@ -1,5 +1,5 @@
-import { varsOf } from '../lookup/index.js';
-import type { GroupSpec } from '../pcs/index.js';
+import { varsOf } from '../lookup/shape.js';
+import type { GroupSpec } from '../pcs/params.js';
 import { type StackLayout, stackShape } from './layout.js';
 import type { Program, TensorClass } from './types.js';
 

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { usedColumns } from '../pcs/index.js';
+import { usedColumns } from '../pcs/params.js';
 import { type Oracle, saveTree } from '../pcs/commit.js';
 import type { IntegerReading } from './integer.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { HashName } from '../hash/rows.js';
-import { varsOf } from '../lookup/index.js';
+import { varsOf } from '../lookup/shape.js';
 import { type Arith, type Elem, type Ext, VerificationError } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
 import { type StateTree, commitmentLayout } from './state-layout.js';

@@ -1,6 +1,6 @@
 /** Constraints, verifier's side: all expressions and identities in one sumcheck, which ends in the values of its operands. */
 import { eqLess, lessThan } from '../poly/eq.js';
-import { verifyBatched } from '../sumcheck/index.js';
+import { verifyBatched } from '../sumcheck/verify.js';
 import type { Channel, Elem } from '../transcript/arith.js';
 import type { Points } from './claims.js';
 import { type Plan, componentWeight } from './plan.js';

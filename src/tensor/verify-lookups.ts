@@ -1,5 +1,6 @@
 /** Lookups, verifier's side: LogUp-GKR down to its leaves, the claims on tables, and one claim on the expressions of all constraints. */
-import { boxIndicator, boxPoint, boxWeight, verifyLogUp } from '../lookup/index.js';
+import { boxIndicator, boxPoint, boxWeight } from '../lookup/shape.js';
+import { verifyLogUp } from '../lookup/verify.js';
 import type { Channel, Elem } from '../transcript/arith.js';
 import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';
 

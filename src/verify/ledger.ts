@@ -1,5 +1,5 @@
 import { circuitProgram } from '../circuit/program.js';
-import { whirLedger } from '../pcs/index.js';
+import { whirLedger } from '../pcs/ledger.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
 import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger, programTerms, tagged } from '../run/ledger.js';
 import { settleShape } from '../recursion/settle-shape.js';

@@ -87,7 +87,10 @@ export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
         ? fact(j.signed.identity, 'the certificate')
         : fact({ key: j.signed.keys[0] }, 'the signature over the release'),
     cards: {},
-    signedAt: unknown('nothing here proves when the release was signed'),
+    signedAt:
+      j.signed?.signedAt === undefined
+        ? unknown('nothing here proves when the release was signed')
+        : fact(j.signed.signedAt, 'the earliest signed time under the trusted root'),
     now: j.now,
     result:
       p.result === undefined

@@ -27,6 +27,7 @@ export interface Signed {
   /** Digest of the key that signed; none for a short-lived certificate. */ readonly keys: readonly string[];
   readonly identity?: Identity & { readonly trustedRoot: string };
   readonly subjects: readonly Subject[];
+  /** Seconds since 1970 of the earliest signed time, where there is one. */ readonly signedAt?: number;
   readonly text: string;
 }
 
@@ -35,6 +36,7 @@ interface Opened {
   readonly payload: Uint8Array;
   readonly key?: PublicKey;
   readonly logged: number;
+  readonly signedAt?: number;
 }
 
 /** Verifies a bundle under the verifier's keys, without a root or with one, or under an identity. */
@@ -58,9 +60,9 @@ async function open(file: string, keys: readonly PublicKey[], o: SignerOptions):
   throw last;
 }
 
-function payloadOf(r: Awaited<ReturnType<typeof verifyKeyless>>, file: string): { payload: Uint8Array; logged: number } {
+function payloadOf(r: Awaited<ReturnType<typeof verifyKeyless>>, file: string): { payload: Uint8Array; logged: number; signedAt: number } {
   if (!r.payload) throw new InputError(file, ['signs a file as a whole: a statement in a DSSE envelope is read']);
-  return { payload: r.payload, logged: r.logEntries };
+  return { payload: r.payload, logged: r.logEntries, signedAt: r.signedAt };
 }
 
 /**
@@ -101,6 +103,7 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
       ? { identity: { ...o.identity, trustedRoot: `sha256:${createHash('sha256').update(readBytes(o.root, 'envelope')).digest('hex')}` } }
       : {}),
     subjects,
+    ...(opened.signedAt === undefined ? {} : { signedAt: opened.signedAt }),
     text: `${by}: ${subjects.length} files${also}; ${opened.logged ? `${opened.logged} log entries under the trusted root` : 'not in a log'}`,
   };
 }

@@ -126,7 +126,7 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
           training: d['verified'] === true && (d['kind'] === 'run' || d['kind'] === 'pack'),
           soundness: d['bits'] as number,
           base: d['base'] === 'checked',
-          data: d['data'] === 'checked',
+          data: d['data'] === 'checked' || d['data'] === 'proved',
           adapter: d['adapter'] === 'checked',
           signed: signed !== undefined,
           attested: [],

@@ -30,6 +30,11 @@ export interface KeylessCheck {
   readonly payloadType?: string;
   readonly identity?: Identity;
   /** Entries of transparency logs that were checked under the root. */ readonly logEntries: number;
+  /**
+   * Seconds since 1970 of the earliest signed time, by a time-stamping authority or a log's promise. The signature is at least as old; that it is no older
+   * is the signer's word.
+   */
+  readonly signedAt: number;
 }
 
 /** The libraries, of the exact versions that the tests run. Throws InputError where they are not installed. */
@@ -101,6 +106,7 @@ export async function verifyKeyless(bytes: Uint8Array, where: string, o: Keyless
       ...(envelope ? { payload: envelope.payload, payloadType: envelope.payloadType } : {}),
       ...(certificate ? { identity: o.signer as Identity } : {}),
       logEntries: parsed.verificationMaterial.tlogEntries.length,
+      signedAt: earliest(entity),
     };
   } catch (e) {
     if (e instanceof VerificationError || e instanceof InputError) throw e;
@@ -109,6 +115,18 @@ export async function verifyKeyless(bytes: Uint8Array, where: string, o: Keyless
       throw new InputError(where, [`is no Sigstore bundle that can be read: ${reason(e)}`]);
     throw new VerificationError('signature under the trusted root', `${where}: ${reason(e)}`);
   }
+}
+
+/** The earliest time that the library has verified: the same ones that it judges certificates by. */
+function earliest(entity: import('@sigstore/verify').SignedEntity): number {
+  const times = entity.timestamps.flatMap((t) =>
+    t.$case === 'timestamp-authority'
+      ? [t.timestamp.signingTime.getTime() / 1000]
+      : t.tlogEntry.inclusionPromise
+        ? [Number(t.tlogEntry.integratedTime)]
+        : [],
+  );
+  return Math.min(...times);
 }
 
 /** The library compares identities as patterns: they are made to match the whole text and nothing else. */

@@ -13,6 +13,9 @@ const words = process.argv.slice(2),
   queue = [...names],
   reports: Report[] = [];
 
+/** Failures of one job that are printed. */
+const SHOWN = 12;
+
 /** Runs jobs in one process until none is left. A process that dies fails the job that it had. */
 function serve(): Promise<void> {
   return new Promise((resolve) => {
@@ -50,7 +53,8 @@ function report(r: Report): void {
   reports.push(r);
   console.log(`${r.failures.length ? 'FAIL' : 'ok  '} ${r.job}  ${r.seconds.toFixed(1)} s`);
   for (const l of r.lines) console.log(`     ${l}`);
-  for (const f of r.failures) console.log(`     ! ${f}`);
+  for (const f of r.failures.slice(0, SHOWN)) console.log(`     ! ${f}`);
+  if (r.failures.length > SHOWN) console.log(`     ! and ${r.failures.length - SHOWN} more`);
   if (process.env['ASSURANCE_STATISTICS']) console.log(`     ${r.statistics}`);
 }
 

@@ -11,6 +11,7 @@ import type { Component, Program, Term } from './data.js';
 import { type Failure, type Formats, type Known, bareOf, underMask } from './formats.js';
 import { leastOfSums } from './logsumexp.js';
 import { type Fact, type Place, Slices } from './slices.js';
+import { wideNumber } from './wide.js';
 import { type Asked, type Solver, assertion, between, integers, lit, sum, times } from './smt.js';
 
 /** A fact as a question uses it: without the terms in `gone`, and then with other bounds. */
@@ -60,6 +61,11 @@ export class Determination {
     return [...f.nodes].filter((n) => !this.done.has(n));
   }
 
+  /** Whether a fact holds only where the mask of a tensor is one that it names without. */
+  isBare(f: Fact): boolean {
+    return this.#bare.has(f.component);
+  }
+
   /** Determines slices until no question helps. */
   async run(): Promise<void> {
     let pending = new Set(this.slices.uses.keys());
@@ -87,7 +93,7 @@ export class Determination {
     if (alone.length) return alone;
     for (const f of this.slices.uses.get(n)!) {
       const open = this.open(f);
-      if (open.length < 2 || open.length > TOGETHER || !this.#linear(f, open)) continue;
+      if (open.length < 2 || open.length > TOGETHER || !this.linear(f, open)) continue;
       const got = await this.#group(open);
       if (got.length) return got;
     }
@@ -102,6 +108,11 @@ export class Determination {
       const open = this.open(f);
       if (open.length >= 2 && open.length <= TOGETHER) got.push(...(await this.#group(open)));
     }
+    if (got.length) return got;
+    for (const n of this.slices.uses.keys()) {
+      const found = this.done.has(n) ? undefined : await wideNumber(this, n);
+      if (found) got.push(...this.#learn(new Set(found), []));
+    }
     return got;
   }
 
@@ -110,14 +121,14 @@ export class Determination {
     const group = new Set(nodes),
       used: Used[] = [];
     for (const f of new Set(nodes.flatMap((n) => this.slices.uses.get(n)!))) {
-      const u = await this.#without(f, group);
+      const u = await this.without(f, group);
       if (u) used.push(u);
     }
     return used.length && (await this.#ask(group, used)) ? this.#learn(group, used) : [];
   }
 
   /** Whether open slices occur alone in their terms, one cell each. */
-  #linear(f: Fact, open: readonly string[]): boolean {
+  linear(f: Fact, open: readonly string[]): boolean {
     return (
       !f.key &&
       f.component.terms.every(
@@ -132,7 +143,7 @@ export class Determination {
    * A fact about the group alone, or undefined. Other open slices must occur linearly, and are taken out: the rest
    * then lies in the target less what they can add.
    */
-  async #without(f: Fact, group: ReadonlySet<string>): Promise<Used | undefined> {
+  async without(f: Fact, group: ReadonlySet<string>): Promise<Used | undefined> {
     const c = f.component;
     if (!this.lifted.has(c.constraint.name)) return undefined;
     const others = new Set(this.open(f).filter((n) => !group.has(n)));

@@ -20,7 +20,7 @@ export const EXCEPTIONS: readonly Exception[] = [
   {
     tensor: 'C',
     programs: ['llama-micro'],
-    reason: 'the update that ends the step enters the same commitment and takes the format from the update before it',
+    reason: 'the update that ends the step enters the same commitment and proves the format',
     places: LINKED,
   },
   ...['master', 'mm', 'vv'].map((tensor) => ({

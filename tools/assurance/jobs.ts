@@ -10,6 +10,7 @@ import { MUTANTS, type Mutant, ROW_MUTANTS } from './mutants.js';
 import { PROGRAM_NAMES, circuit, factsOf, programOf } from './programs.js';
 import { ledgers } from './runs.js';
 import type { Solver } from './smt.js';
+import { checkStates } from './states.js';
 import { type Verdict, validate } from './validate.js';
 
 export interface Outcome {
@@ -56,6 +57,29 @@ async function rowMutants(solver: Solver): Promise<Outcome> {
     const found = (await checkCircuit(changed, solver)).find((f) => f.at.startsWith(m.at) && (!f.asked || f.asked.answer === 'sat'));
     if (!found) failures.push({ check: 'row', at: `rows: ${m.name}`, why: `is not found at ${m.at}` });
     lines.push(`${m.name} -- ${found ? `${found.at} ${found.why}` : 'NOT FOUND'}`);
+  }
+  return { failures, lines };
+}
+
+/** Programs of one run by name. */
+const RUNS: readonly (readonly string[])[] = [['step'], ['micro', 'update'], ['step of stories260k']];
+
+/** States between the programs of a run; and with a tensor that is left, or entered, in another format. */
+function states(): Outcome {
+  const failures = RUNS.flatMap((names) => checkStates(names.map(programOf))),
+    lines = [`${RUNS.length} runs`];
+  for (const [name, tensor, factor] of [
+    ['update', 'master2', 2n],
+    ['update', 'C2', 2n],
+    ['micro', 'acc2', 2n],
+    ['step', 'mm2', 2n],
+  ] as const) {
+    const run = RUNS.find((r) => r.includes(name))!.map(programOf),
+      t = run.flatMap((p) => p.tensors).find((x) => x.name === tensor)!;
+    t.hi = String(factor * BigInt(t.hi));
+    const found = checkStates(run).find((f) => f.at === tensor);
+    if (!found) failures.push({ check: 'state', at: `${name}: ${tensor} left in a wider format`, why: 'the mutant is not found' });
+    lines.push(`${name}: ${tensor} left in a wider format -- ${found ? found.why : 'NOT FOUND'}`);
   }
   return { failures, lines };
 }
@@ -133,6 +157,7 @@ export const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
   ...PROGRAM_NAMES.map((n): [string, Job] => [`program ${n}`, (s) => program(n, s)]),
   ['mutants of rows', rowMutants],
   ['ledger', () => Promise.resolve(ledger())],
+  ['states', () => Promise.resolve(states())],
   ['rows', rows],
   ['lemmas', lemmas],
 ]);

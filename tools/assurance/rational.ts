@@ -15,7 +15,7 @@ export const pow = (a: Rational, n: number): Rational => ({ num: a.num ** BigInt
 const PRECISION = 400n;
 
 /** floor(sqrt n). */
-function root(n: bigint): bigint {
+export function root(n: bigint): bigint {
   for (let x = 1n << BigInt((n.toString(2).length + 1) >> 1); ; ) {
     const y = (x + n / x) >> 1n;
     if (y >= x) return x;

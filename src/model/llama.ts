@@ -93,6 +93,12 @@ function declareFrozen(b: ProgramBuilder, o: LlamaProgramOptions): void {
   }
   const n = o.numbers;
   const expTable = (name: string, F: number, f: number): void => {
+    // Masked scores look up the last row, which must be zero in both columns: 2^f exp(-(size - 2) 2^-F) below one half.
+    if (2 ** n.expBits - 2 <= 2 ** F * (f + 1) * Math.LN2)
+      throw new ProgramError(
+        'numbers.expBits',
+        `tables of 2^${n.expBits} rows end before exp(-x) of ${F} fraction bits vanishes: raise it to ${Math.ceil(Math.log2(2 ** F * (f + 1) * Math.LN2 + 2))}`,
+      );
     // T(-1) = max(2^f + 1, round(2^f exp(2^-scoreFrac))) < 2^f (1 + 2^(1 - scoreFrac)) + 2
     const top = (1n << BigInt(f)) + (1n << BigInt(Math.max(0, f + 1 - F))) + 2n;
     b.table({ name, axis: name.replaceAll(':', '_'), lo: 0n, size: 2 ** n.expBits, columns: [`${name}.e1`, `${name}.e2`] }, [

@@ -1,8 +1,18 @@
 import { smallNumbers } from '../model/base.js';
-import { type LlamaShape, type Numbers, type WeightBits, DEFAULT_NUMBERS, SCALING_FRAC, TARGETS, scalingParts } from '../model/shape.js';
+import {
+  type LlamaProgramOptions,
+  type LlamaShape,
+  type Numbers,
+  type WeightBits,
+  DEFAULT_NUMBERS,
+  SCALING_FRAC,
+  TARGETS,
+  scalingParts,
+} from '../model/shape.js';
 import { llamaProgram } from '../model/llama.js';
 import { HyperparameterError, adamConstants } from '../optim/constants.js';
-import type { RunConfig } from './schema.js';
+import { programRefusal } from './refusal.js';
+import { FORMAT_LIMITS, type RunConfig } from './schema.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { sameLayout } from '../tensor/layout.js';
 import { type Plan, makePlan, stateGroup } from '../tensor/plan.js';
@@ -85,14 +95,13 @@ export function scalingFactor(lora: Pick<RunConfig['lora'], 'r' | 'alpha' | 'sca
   return inner === undefined ? { numerator: Number(num), shift } : { numerator: Number(inner * num), shift: shift + SCALING_FRAC };
 }
 
-/** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
-export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape): Programs {
+/** What the programs of a run are built from; `kind` is that of steps or micro-batches. Throws ProgramError, HyperparameterError. */
+export function programOptions(config: RunConfig, { shape, weightBits }: BaseShape): LlamaProgramOptions {
   const { r } = config.lora,
-    accumulate = config.train.batch > config.train.microBatch,
     factor = scalingOf(config.lora);
   if (scalingParts(factor).num === 0n)
     throw new HyperparameterError('lora.alpha', `scales the adapter by ${factor.toPrecision(3)}, so that it has no effect: raise it`);
-  const options = {
+  return {
     shape,
     numbers: numbersOf(config),
     weightBits,
@@ -104,8 +113,15 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
       scaling: factor,
     },
     adam: adamConstants(config.train.betas as [number, number], config.train.clip),
+    kind: config.train.batch > config.train.microBatch ? 'micro' : 'step',
   };
-  const program = llamaProgram({ ...options, kind: accumulate ? 'micro' : 'step' }),
+}
+
+/** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
+export function programsOf(config: RunConfig, base: BaseShape): Programs {
+  const options = programOptions(config, base),
+    accumulate = options.kind === 'micro';
+  const program = llamaProgram(options),
     parameters = {
       bits: config.proof.bits,
       grinding: GRINDING,
@@ -122,4 +138,22 @@ export function programsOf(config: RunConfig, { shape, weightBits }: BaseShape):
     last = makePlan(u, parameters);
   chained({ plan, last });
   return { program, plan, digest: programDigest(program), update: { program: u, plan: last, digest: programDigest(u) } };
+}
+
+/** The same for a user: what describes no program is refused by the key of run.yaml to change (programRefusal). Throws HyperparameterError. */
+export function committedPrograms(config: RunConfig, base: BaseShape): Programs {
+  try {
+    return programsOf(config, base);
+  } catch (e) {
+    throw e instanceof ProgramError ? refusal(e, config, base) : e;
+  }
+}
+
+function refusal(e: ProgramError, config: RunConfig, base: BaseShape): unknown {
+  try {
+    return programRefusal(e, programOptions(config, base), FORMAT_LIMITS);
+  } catch (again) {
+    // The options themselves are what fails, with a message of their own.
+    return again instanceof ProgramError ? new HyperparameterError(again.constraint, again.reason) : again;
+  }
 }

@@ -15,8 +15,23 @@ export const SAMPLER = 'certune/sampler/1';
 const path = z.string().min(1).max(4096),
   name = z.string().min(1).max(1000);
 
+/** Least and greatest value of each format that run.yaml may set. */
+export const FORMAT_LIMITS = {
+  xBits: [20, 30],
+  actBits: [16, 28],
+  actFrac: [6, 16],
+  gradFrac: [6, 16],
+  scoreFrac: [6, 14],
+  headFrac: [6, 16],
+  expBits: [12, 22],
+  siluBits: [12, 22],
+  siluFrac: [6, 14],
+  momentFrac: [56, 66],
+} as const;
+
 /** A format of docs/numbers.md in place of the preset's. */
-const override = (least: number, most: number) => z.number().int().min(least).max(most).nullable().default(null);
+const override = (key: keyof typeof FORMAT_LIMITS) =>
+  z.number().int().min(FORMAT_LIMITS[key][0]).max(FORMAT_LIMITS[key][1]).nullable().default(null);
 
 /** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
 export const runSchema = z.object({
@@ -89,16 +104,16 @@ export const runSchema = z.object({
   numbers: z
     .object({
       preset: z.oneOf(['default', 'small']).default('default'),
-      xBits: override(20, 30),
-      actBits: override(16, 28),
-      actFrac: override(6, 16),
-      gradFrac: override(6, 16),
-      scoreFrac: override(6, 14),
-      headFrac: override(6, 16),
-      expBits: override(12, 22),
-      siluBits: override(12, 22),
-      siluFrac: override(6, 14),
-      momentFrac: override(56, 66).refine((x) => x === null || x % 2 === 0, 'is even'),
+      xBits: override('xBits'),
+      actBits: override('actBits'),
+      actFrac: override('actFrac'),
+      gradFrac: override('gradFrac'),
+      scoreFrac: override('scoreFrac'),
+      headFrac: override('headFrac'),
+      expBits: override('expBits'),
+      siluBits: override('siluBits'),
+      siluFrac: override('siluFrac'),
+      momentFrac: override('momentFrac').refine((x) => x === null || x % 2 === 0, 'is even'),
     })
     .prefault({}),
 });

@@ -19,7 +19,7 @@ import { normalLicense } from '../run/license.js';
 import { batches } from '../policy/sampler.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
-import { numbersOf, programsOf, scalingFactor, programList } from '../run/programs.js';
+import { committedPrograms, numbersOf, scalingFactor, programList } from '../run/programs.js';
 import { UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
@@ -91,7 +91,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const base = loadBase(config.base.path, folder);
   const { ints, bits } = quantizeBase(base.weights);
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
-  const programs = programsOf(config, { shape: base.shape, weightBits: bits }),
+  const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });

@@ -11,9 +11,10 @@ export interface Interval {
 export class ProgramError extends Error {
   constructor(
     readonly constraint: string,
-    message: string,
+    /** The message without the name. */
+    readonly reason: string,
   ) {
-    super(`${constraint}: ${message}`);
+    super(`${constraint}: ${reason}`);
     this.name = 'ProgramError';
   }
 }

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { smallNumbers } from '../dist/model/base.js';
 import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, PROJECTION_FRAC, ROPE_FRAC, SILU_FRAC, WEIGHT_FRAC } from '../dist/model/llama.js';
-import { ADAMW } from '../dist/optim/adamw.js';
+import { ADAMW, momentFormats } from '../dist/optim/adamw.js';
 import { logSumExpBudget } from '../dist/run/budgets.js';
 import { tableColumns } from '../dist/tensor/tables.js';
 
@@ -123,42 +123,46 @@ argued(
   0.5,
   'y = floor((x + 2^(s-1)) / 2^s): |y - x 2^-s| <= 1/2, reached at every tie; absolute in units of the result',
 );
+const F = DEFAULT_NUMBERS.momentFrac + 2,
+  { v, gs, root: rootFormat, denFrac } = momentFormats(F);
 argued(
-  'square root of v (31)',
-  31,
-  1,
-  'floor(sqrt x) <= sqrt x < floor(sqrt x) + 1; worst at x = n^2 + 2n, where it is 1 - 1/(2n + 2) or less',
+  `square root of v (${rootFormat.frac})`,
+  rootFormat.frac,
+  0.5,
+  'to nearest: r (r - 1) <= x < r (r + 1), off by at most 1/2 + 1/(8 r); 1 for x = 0',
 );
 argued(
-  'norm of the gradient (10)',
-  10,
+  `norm of the gradient (${ADAMW.g.frac})`,
+  ADAMW.g.frac,
   1,
-  'floor of a square root; the divisor max(norm, clip N) has it, the factor c = min(1/N, clip/norm) one floor of 2^-24 more',
+  'floor of the root of the exact sum of squares; the divisor max(norm, clip N) has it and half a unit of clip N, the factor c = clip / divisor one rounding of 2^-40 more',
 );
 argued("AdamW's quotient (20), given its divisor", 20, 1, 'floor of a quotient by a positive divisor');
 argued('rinv (18), given n', 18, 1, 'floor(sqrt(D) 2^(18+nFrac) / n): the numerator is itself a floor, less than 1/n unit');
-for (const [f, what, why] of [
-  [ADAMW.cg.frac, 'c g', 'one Round, given c'],
-  [ADAMW.gs.frac, 'sqrt(1 - beta2) c g', `one Round; the constant is a floor, off by less than 2^-${ADAMW.sigmaBits} of c g`],
-  [ADAMW.m.frac, 'm', `one Round; beta1 is a multiple of 2^-${ADAMW.betaBits}, its complement is exact`],
+argued('<dXn, Xn>/D (17)', 17, 0.5, 'nearest quotient by D 2^8 itself');
+for (const [f, what, ulp, why] of [
+  [ADAMW.cg.frac, 'c g', 0.504, 'two Rounds, given c: that of the lower digit of g is 2^-7 of a unit'],
+  [gs.frac, 'sqrt(1 - beta2) c g', 0.5, `one Round; the constant is off by at most 2^-${ADAMW.sigmaBits + 1}`],
+  [ADAMW.m.frac, 'm', 0.5, `one Round; beta1 is a multiple of 2^-${ADAMW.betaBits}, its complement is exact`],
   [
     ADAMW.master.frac,
     'master copy',
-    `one Round; alpha_t is off by at most 2^-${ADAMW.alphaFrac + 1}, lr wd by 2^-${ADAMW.decayFrac + 1}, times what they multiply`,
+    0.5,
+    `one Round; alpha_t is off by at most 2^-${ADAMW.alphaFrac + 1}, lr wd by 2^-${ADAMW.decayFrac + 1}, times what they multiply; decay multiplies the compute copy, which differs from the master copy by at most 2^-21`,
   ],
-  [ADAMW.C.frac, 'compute copy: what is released', 'one Round of the master copy'],
+  [ADAMW.C.frac, 'compute copy: what is released', 0.5, 'one Round of the master copy'],
 ])
-  argued(`${what} (${f})`, f, 0.5, why);
+  argued(`${what} (${f})`, f, ulp, why);
 argued(
-  `v (${ADAMW.vFrac})`,
-  ADAMW.vFrac,
+  `v (${v.frac})`,
+  v.frac,
   0.5,
-  'v - kappa v + gs^2: the upper half of kappa v is exact, the lower half is one Round, gs^2 is exact; 1 - beta2 is off by at most 2^-25',
+  'v - kappa v + gs^2: one Round of the lower half of kappa v less the square of the lower digit of gs, all else is exact; 1 - beta2 is off by at most 2^-31',
 );
 
 /** Relative error of 1/rms by two floors, for a width and an epsilon of RMSNorm: 1/n + 2^-18/rinv. */
 function rmsRows(D, eps, n) {
-  const k = Math.floor((61 - Math.ceil(Math.log2(D + 1)) - 2 * (n.xBits - 1)) / 2) * 2,
+  const k = Math.floor((61 - Math.log2(D) - 2 * (n.xBits - 1)) / 2) * 2,
     nFrac = 14 + k / 2;
   return [2 ** -8, 2 ** -4, 1, 16].map((rms) => {
     const root = Math.sqrt(rms * rms + eps);
@@ -166,10 +170,10 @@ function rmsRows(D, eps, n) {
   });
 }
 const rms = [...rmsRows(64, 1e-5, DEFAULT_NUMBERS), ...rmsRows(576, 1e-5, DEFAULT_NUMBERS)];
-/** Relative error of the divisor sqrt v + eps: floor of sqrt v (16 units of 2^-35) and rounding of eps (half a unit). */
+/** Relative error of the divisor sqrt v + eps: rounding of sqrt v (half of 32 units of the divisor's) and of eps (half a unit). */
 const quotient = [0, 2 ** -24, 2 ** -20, 2 ** -16, 2 ** -10].map((sv) => ({
   sqrtV: sv,
-  relative: (sv ? 16.5 : 0.5) / (2 ** 35 * (sv + 1e-8)),
+  relative: (sv ? 16.5 : 0.5) / (2 ** denFrac * (sv + 1e-8)),
 }));
 
 /** Worst case of one block on exact input, first order: magnitudes at most A, gains 1, rows of the projections with 1-norm at most w. */

@@ -138,7 +138,7 @@ describe('a manifest', () => {
 
 describe('a header', () => {
   it('is strict UTF-8: no mark in front, no byte that a decoder would replace', () => {
-    const b = encodeNode(node(sampled({ key: '\ufffd' })));
+    const b = Buffer.from(encodeNode(node(sampled({ key: '\ufffd' }))));
     expect(decodeNode('x', b).manifest.config.sampler.key).toBe('\ufffd');
     expect(() => decodeNode('x', Buffer.concat([Buffer.of(0xef, 0xbb, 0xbf), b]))).toThrow(/header is not/);
     const at = b.indexOf(Buffer.of(0xef, 0xbf, 0xbd));

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../src/cli/verify.js';
 import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
+import { bundled, page } from './browser.js';
 import { resealed } from './seal.js';
 
 /* The command line with the real circuits: proving, killing, folding, verifying. What does not need them is in tree.test.ts. */
@@ -187,6 +188,27 @@ describe('a folded run', () => {
     expect(ok('verify', file, '--key', keyFile, '--no-recompute', '--base-root', root)['key'].from).toBe('given');
     const d = ok('inspect', file);
     expect([d['kind'], d['key'], d['stepsPerEpoch']]).toEqual(['folded', key, 2]);
+  });
+
+  it('verifies in a page, where there is nothing but what a browser has', async () => {
+    const p = page(await bundled()),
+      proof = readFileSync(file),
+      { losses, root: about } = verify(file, { base }, quiet).data as { losses: number[]; root: string },
+      options = { key: { digest: key }, root: about },
+      refused = (bytes: Uint8Array, o: object, why: RegExp): void => {
+        const v = p.verify(bytes, o);
+        expect([v.accepted, v.name]).toEqual([false, 'VerificationError']);
+        expect(v.message).toMatch(why);
+      };
+    expect(p.verify(proof, options)).toEqual({ accepted: true, kind: 'run', losses, initial: 'checked', root: about });
+    const nl = proof.indexOf(10),
+      changed = Buffer.from(proof.subarray(nl + 1));
+    changed[changed.length >> 1] ^= 1;
+    refused(resealed(proof.subarray(0, nl).toString(), changed), options, /./);
+    refused(proof, { ...options, root: '0'.repeat(64) }, /^commitment to the base/);
+    refused(proof, { ...options, key: { digest: `sha256:${'0'.repeat(64)}` } }, /^verification key/);
+    refused(proof, { root: about }, /the prover's word/);
+    refused(proof, { key: options.key }, /nothing is proved about any step/);
   });
 
   it('refuses every field of the header changed, and any word', () => {

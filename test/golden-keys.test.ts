@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { RECURSION_VERSION } from '../src/recursion/class.js';
+import { RECURSION_VERSION } from '../src/recursion/key.js';
 import { SHIPPED } from '../src/verify/shipped.js';
 import { circuitsOf } from '../src/recursion/circuits.js';
 import { setup } from '../src/setup/run.js';

@@ -1,9 +1,9 @@
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
-import { type Source, inMemory } from '../io/source.js';
+import { type Source, inMemory } from './source.js';
 import { Body, checkHeader, headerLine, sealedHeader } from './header.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
-import { toBytes } from './words.js';
+import { concat, toBytes } from './words.js';
 
 /*
  * Two files of a folded run, each complete in itself: manifest, published key, losses, statement and proof.
@@ -62,8 +62,8 @@ const MOST = 2 ** 24,
   MOST_WORDS = 2 ** 21;
 
 /** Header and body of both kinds. */
-function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Buffer {
-  const body = Buffer.concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof), toBytes(opening)]),
+function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Uint8Array {
+  const body = concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof), toBytes(opening)]),
     head = {
       ...fields,
       manifest: x.manifest,
@@ -72,11 +72,11 @@ function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Ar
       statement: x.statement.length,
       proof: x.proof.length,
     };
-  return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);
+  return concat([new TextEncoder().encode(sealedHeader(head, body)), body]);
 }
-export const encodeNode = (x: NodeFile): Buffer =>
+export const encodeNode = (x: NodeFile): Uint8Array =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
-export const encodeFolded = (x: FoldedRun): Buffer =>
+export const encodeFolded = (x: FoldedRun): Uint8Array =>
   encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: x.opening.length }, x.opening);
 
 const COMMON = ['key', 'losses', 'manifest', 'proof', 'statement'];

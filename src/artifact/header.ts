@@ -1,9 +1,10 @@
 import canonicalize from 'canonicalize';
-import { createHash } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
 import { InputError, VersionError } from '../errors.js';
 import { type JsonBounds, parseJson } from '../io/json-bounds.js';
+import { hex } from '../hash/sha256.js';
 import { utf8 } from '../io/json-text.js';
-import type { Source } from '../io/source.js';
+import type { Source } from './source.js';
 import { fromBytes } from './words.js';
 
 /*
@@ -62,10 +63,13 @@ const textOf = (fields: ReadonlyMap<string, string>): string =>
     .join()}}`;
 
 const sealOf = (rest: ReadonlyMap<string, string>, words: Uint8Array): string =>
-  createHash('sha256')
-    .update(`${textOf(rest)}\n`)
-    .update(words)
-    .digest('hex');
+  hex(
+    sha256
+      .create()
+      .update(new TextEncoder().encode(`${textOf(rest)}\n`))
+      .update(words)
+      .digest(),
+  );
 
 /** Header line of the fields with their `sha256`; `words` is what follows, or nothing where the fields hold its digests. */
 export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: Uint8Array = new Uint8Array(0)): string {

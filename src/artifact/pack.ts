@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { InputError } from '../errors.js';
+import { sha256Hex } from '../hash/sha256.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
-import { type Source, inMemory } from '../io/source.js';
+import { type Source, inMemory } from './source.js';
 import type { ProofPart, RunProof } from '../run/parts.js';
 import { Body, checkHeader, headerLine, sealedHeader } from './header.js';
 import { partHeaders, readParts } from './parts.js';
-import { fromBytes, toBytes } from './words.js';
+import { concat, fromBytes, toBytes } from './words.js';
 
 /*
  * One file for a run's proof: a line of canonical JSON {manifest, merge, merged, sha256, steps, type, version}, a newline, then the words of all parts in
@@ -23,20 +23,18 @@ export interface Pack {
   readonly run: RunProof;
 }
 
-const digest = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
-
-export function encodePack({ manifest, run }: Pack): Buffer {
+export function encodePack({ manifest, run }: Pack): Uint8Array {
   const words = run.steps.map((s) => s.parts.map((p) => toBytes(p.proof))),
     merge = toBytes(run.merge),
     head = {
       type: PACK_TYPE,
       version: PACK_VERSION,
       manifest,
-      steps: run.steps.map((s, i) => partHeaders(s).map((h, j) => ({ ...h, sha256: digest(words[i][j]) }))),
+      steps: run.steps.map((s, i) => partHeaders(s).map((h, j) => ({ ...h, sha256: sha256Hex(words[i][j]) }))),
       merge: run.merge.length,
-      merged: digest(merge),
+      merged: sha256Hex(merge),
     };
-  return Buffer.concat([Buffer.from(sealedHeader(head)), ...words.flat(), merge]);
+  return concat([new TextEncoder().encode(sealedHeader(head)), ...words.flat(), merge]);
 }
 
 /** A part whose words are read from the file where they are needed, and not kept. */
@@ -77,7 +75,7 @@ export function decodePack(file: string, b: Uint8Array | Source): Pack {
       const at = body.place(words);
       return () => {
         const w = source.bytes(at, 8 * words);
-        if (digest(w) !== sha256) bad(`${what} does not match its digest`);
+        if (sha256Hex(w) !== sha256) bad(`${what} does not match its digest`);
         return fromBytes(w, 0, words);
       };
     };

@@ -1,9 +1,21 @@
 /** Words as little-endian bytes, eight each. */
-export function toBytes(v: BigInt64Array | BigUint64Array): Buffer {
-  const b = Buffer.alloc(8 * v.length);
+export function toBytes(v: BigInt64Array | BigUint64Array): Uint8Array {
+  const b = new Uint8Array(8 * v.length),
+    to = new DataView(b.buffer);
   v.forEach((x, k) => {
-    b.writeBigUInt64LE(BigInt.asUintN(64, x), 8 * k);
+    to.setBigUint64(8 * k, BigInt.asUintN(64, x), true);
   });
+  return b;
+}
+
+/** Pieces one after the other. */
+export function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const b = new Uint8Array(pieces.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of pieces) {
+    b.set(p, at);
+    at += p.length;
+  }
   return b;
 }
 

@@ -1,17 +1,14 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
 import { manifestDigest } from '../run/manifest.js';
-import { foldedLedger } from '../verify/ledger.js';
-import { SHIPPED } from '../verify/shipped.js';
+import { type Compared, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { parsePublished } from '../verify/key.js';
 import { circuitsOf } from '../recursion/circuits.js';
-import { type GivenKey, originText, trustedKey } from '../verify/trust.js';
-import { type Against, type Compared, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from '../verify/folded.js';
+import { type GivenKey, originText } from '../verify/trust.js';
 import { readJson } from '../io/json.js';
 import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
-import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from './escape.js';
 import { UsageError } from './errors.js';
@@ -69,36 +66,21 @@ export function verifyFolded(
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     released = dir === undefined ? undefined : readReleased(run.programs, m, dir),
     beside = dir === undefined ? [] : besideAdapter(dir).others,
-    against: Against = {
+    {
+      check: r,
+      key: origin,
+      ledger,
+    } = verifyRead(run, x, {
       ...inputs,
       ...(released ? { released } : {}),
       ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
-    },
-    k = singleKernels();
-  const circuits = () => {
-    c.progress.line('circuits of the verifier and their keys, from the programs');
-    return circuitsOf(k, run);
-  };
-  let made: ReturnType<typeof circuitsOf> | undefined;
-  const { key, origin } = trustedKey(x.key, run, {
-    ...(o.given ? { given: o.given } : {}),
-    shipped: SHIPPED,
-    ...(o.recompute === false
-      ? {}
-      : {
-          recompute: () => {
-            made = circuits();
-            return { key: made.keys.published, seconds: made.seconds };
-          },
-        }),
-  });
-  // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.
-  if (node && (made ??= circuits()).digest !== origin.digest)
-    throw new VerificationError('verification key', `the programs of the manifest give ${made.digest}, not ${origin.digest}`);
-  const r: FoldedCheck = node
-      ? verifyNodeFile(k, run, node, (made ??= circuits()), against)
-      : verifyFoldedRun(k, run, x as FoldedRun, key, against),
-    ledger = foldedLedger(run, node ? made!.keys.published : key);
+      ...(o.given ? { key: o.given } : {}),
+      recompute: o.recompute !== false,
+      circuits: () => {
+        c.progress.line('circuits of the verifier and their keys, from the programs');
+        return circuitsOf(singleKernels(), run);
+      },
+    });
   checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
   const what = node
     ? r.epoch === undefined

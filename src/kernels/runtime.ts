@@ -51,11 +51,13 @@ export const instantiate = (module: WebAssembly.Module, memory: KernelMemory): W
 
 /** A module from its bytes in base64. */
 export function compile(base64: string): WebAssembly.Module {
-  const raw = atob(base64),
-    bytes = new Uint8Array(raw.length);
-  for (let k = 0; k < raw.length; k++) bytes[k] = raw.charCodeAt(k);
-  return new WebAssembly.Module(bytes);
+  const raw = atob(base64);
+  return new WebAssembly.Module(Uint8Array.from(raw, (c) => c.charCodeAt(0)));
 }
+
+/** A module from its bytes as hexadecimal digits. */
+export const compileHex = (digits: string): WebAssembly.Module =>
+  new WebAssembly.Module(Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16)));
 
 /**
  * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over the threads of a team, the caller takes part.

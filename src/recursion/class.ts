@@ -5,12 +5,9 @@ import { circuitProgram } from '../circuit/program.js';
 import { KINDS, byKind, rowCount } from '../circuit/rows.js';
 import { type Plan, type ProofOptions, hashOf, makePlan } from '../tensor/plan.js';
 import { settleShape } from './settle-shape.js';
-import { END_WEIGHT, type EndShape, endCircuit } from './end.js';
+import { type EndShape, END_WEIGHT, endCircuit } from './end.js';
 import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
 import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
-
-/** Version of the circuits of recursion: a change of any fixed column must raise it. */
-export const RECURSION_VERSION = 3;
 
 /** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
 const END_RATE = 4;

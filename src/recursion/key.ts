@@ -36,3 +36,6 @@ export const keyDigest = (key: VerificationKey): string => {
   const d = sha256(new TextEncoder().encode(canonicalize(key)!));
   return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
 };
+
+/** Version of the circuits of recursion: a change of any fixed column must raise it. */
+export const RECURSION_VERSION = 3;

@@ -2,9 +2,9 @@ import { circuitKey } from '../circuit/key.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import { stackRoot } from './commit.js';
-import { type RecursionClass, RECURSION_VERSION } from './class.js';
+import type { RecursionClass } from './class.js';
+import { type VerificationKey, RECURSION_VERSION, digestText } from './key.js';
 import { endKeyShape } from './end.js';
-import { type VerificationKey, digestText } from './key.js';
 
 /** Verification keys of a class: stacks of fixed columns and their roots. */
 export interface RecursionKeys {

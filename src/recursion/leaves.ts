@@ -1,47 +1,12 @@
 import { batchInputs } from '../model/step.js';
-import type { ProofOptions } from '../tensor/plan.js';
 import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
-import { GRINDING, programList } from '../run/programs.js';
-import { UnsupportedError } from '../errors.js';
 import { type ProofPart, type PartKind, LEFT } from '../run/parts.js';
 import { noFrozen } from '../run/commitments.js';
-import { type RecursionClass, recursionClass } from './class.js';
 import type { Before } from './leaf.js';
-import { type Place, START, advance, programsDigest } from './statement.js';
+import { type Place, START, advance } from './statement.js';
 import { type Run, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 import type { Data } from '../run/inputs.js';
-
-/** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
-export function nodeOptions({ programs }: Run): ProofOptions {
-  return { bits: programs.plan.options.bits, grinding: GRINDING, rate: 2, stateRate: 2 };
-}
-
-/**
- * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes seconds. Throws UnsupportedError
- * where the run's proofs are hashed with BLAKE3.
- */
-export function runClass(run: Run, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(run)): RecursionClass {
-  const { plan, update } = run.programs;
-  if (plan.options.hash === 'blake3')
-    throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
-  const { steps } = run.manifest.config.train,
-    epoch = epochBatches(run.manifest),
-    shape = { programs: programsDigest(programList(run.programs).map((p) => p.program)), zeroAcc, baseVars: plan.frozenVars };
-  if (!update) {
-    const whole = Math.floor(steps / epoch);
-    return recursionClass(shape, [{ kind: 'step', plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);
-  }
-  const micros = Array.from({ length: Math.min(steps, epoch) }, (_, t) => stepKinds(run, t).length - 1);
-  return recursionClass(
-    shape,
-    [
-      { kind: 'micro', plan, rows: micros },
-      { kind: 'update', plan: update.plan, rows: [1] },
-    ],
-    options,
-  );
-}
 
 /** One leaf of a run: circuit, and the program proofs that it takes. */
 export interface LeafRange {

@@ -47,7 +47,7 @@ export const writeNode = (file: string, x: NodeFile): number => write(file, enco
 
 export const writeFolded = (file: string, x: FoldedRun): number => write(file, encodeFolded(x));
 
-function write(file: string, b: Buffer): number {
+function write(file: string, b: Uint8Array): number {
   writeAtomic(file, b);
   return b.length;
 }

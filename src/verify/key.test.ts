@@ -4,7 +4,7 @@ import { KINDS } from '../circuit/rows.js';
 import { InputError } from '../errors.js';
 import { runSchema } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
-import { RECURSION_VERSION } from '../recursion/class.js';
+import { RECURSION_VERSION } from '../recursion/key.js';
 import { setup } from '../setup/run.js';
 import { ledgerUnder, parsePublished } from './key.js';
 

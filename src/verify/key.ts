@@ -1,10 +1,9 @@
 import * as z from '../schema.js';
-import { KINDS, type Kind } from '../circuit/rows.js';
+import { type Kind, KINDS } from '../circuit/rows.js';
 import { InputError, VersionError } from '../errors.js';
 import { describeIssues } from '../run/schema.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
-import { RECURSION_VERSION } from '../recursion/class.js';
-import type { VerificationKey } from '../recursion/key.js';
+import { type VerificationKey, RECURSION_VERSION } from '../recursion/key.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
 import type { Run } from '../run/facts.js';
 

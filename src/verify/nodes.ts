@@ -93,16 +93,16 @@ export function settleNode(k: Kernels, c: RecursionClass, keys: RecursionKeys, n
   return claimOf(c.plan, base);
 }
 
-const endPlans = new Map<string, Plan>();
+/** Made once for each key, and gone with it. */
+const endPlans = new WeakMap<VerificationKey, Plan>();
 
 /** The plan of the end circuit, from a key that is trusted: shipped, given or recomputed. */
 export function endPlan(key: VerificationKey): Plan {
-  const id = JSON.stringify([key.endHeights, key.proof]);
-  let plan = endPlans.get(id);
+  let plan = endPlans.get(key);
   if (!plan) {
     const { bits, endRate, grinding } = key.proof;
     plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate, weight: END_WEIGHT });
-    endPlans.set(id, plan);
+    endPlans.set(key, plan);
   }
   return plan;
 }

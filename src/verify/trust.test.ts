@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RECURSION_VERSION } from '../recursion/class.js';
-import { type VerificationKey, keyDigest } from '../recursion/key.js';
+import { type VerificationKey, RECURSION_VERSION, keyDigest } from '../recursion/key.js';
 import { VerificationError } from '../transcript/arith.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';

@@ -1,0 +1,11 @@
+// Kernels that a verification calls and no other: the module of a verifier that stands alone.
+export { eadd, esub, emul, einv } from './field';
+export { emulAdd, embedWords, merklePath, spongeAbsorb, spongeFlush, spongeSqueeze } from './transcript';
+// Commitments of a state and of a base, and claims on them.
+export { nttTwiddles, nttWords } from './ntt';
+export { p2Level, p2RowsAbsorb, p2RowsFinish, p2RowsInit, setScratch } from './poseidon2-rows';
+export { blockCopy, zeroExt } from './claims';
+export { addPowersExt, scHalves } from './whir';
+export { eqTrunc } from './gkr';
+export { project } from './sumcheck';
+export function heapBase(): usize { return __heap_base; }

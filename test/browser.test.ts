@@ -1,0 +1,40 @@
+import { gzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Bundle, bundled, page } from './browser.js';
+
+/* Verification of a real proof in a page is in fold.test.ts, which has one. */
+describe('certune/verify in a browser', () => {
+  let bundle: Bundle;
+  beforeAll(async () => {
+    bundle = await bundled();
+  });
+
+  it('has no module of Node and none that proves, reads files or trains in its graph', async () => {
+    const own = bundle.files.filter((f) => f.startsWith('src/')),
+      foreign = new Set(
+        bundle.files.filter((f) => !f.startsWith('src/')).map((f) => /^node_modules\/((@[^/]+\/)?[^/]+)/.exec(f)?.[1] ?? f),
+      );
+    expect(own).toContain('src/kernels/generated/verify.ts');
+    expect(
+      own.filter((f) =>
+        /^src\/(prove|store|setup|estimate|engine|cli)\/|\/prove[^/]*\.ts$|generated\/(single|shared)|kernels\/threads/.test(f),
+      ),
+    ).toEqual([]);
+    expect([...foreign].sort()).toEqual(['@noble/hashes', 'canonicalize', 'spdx-exceptions', 'spdx-expression-parse', 'spdx-license-ids']);
+    // What there is to see: an entry that reads files does not become a bundle.
+    await expect(bundled('src/setup/run.ts')).rejects.toThrow(/node:/);
+  });
+  it('takes at most 90 kB on its way, minified and compressed', () => {
+    const size = gzipSync(bundle.code, { level: 9 }).length;
+    console.log(`certune/verify: ${bundle.code.length} bytes minified, ${size} compressed`);
+    expect(size).toBeLessThanOrEqual(90_000);
+  });
+  it('runs without process, Buffer and require, and refuses what is no proof', () => {
+    const p = page(bundle);
+    for (const bytes of [[], [0], [...Buffer.from('{}\n')], [...Buffer.from('{"type":"certune-folded-run","version":1}\n')]]) {
+      const v = p.verify(Uint8Array.from(bytes), {});
+      expect(v.accepted).toBe(false);
+      expect(v.message).toMatch(/^proof: /);
+    }
+  });
+});

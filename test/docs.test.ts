@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = [
   'README.md',
   'SECURITY.md',
+  'CONTRIBUTING.md',
   'CHANGELOG.md',
   ...readdirSync(join(root, 'docs'), { recursive: true }).map((f) => `docs/${String(f)}`),
 ].filter((f) => f.endsWith('.md') && existsSync(join(root, f)));
@@ -27,6 +28,7 @@ const ELSEWHERE: [RegExp, string][] = [
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^node scripts\/[\w/-]+\.mjs/, 'the script exists: checked below'],
+  [/^npx vitest run /, 'the test files exist: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],
 ];
 

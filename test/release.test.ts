@@ -166,6 +166,11 @@ describe('a release', () => {
     ];
     for (const [name, f, why] of cases) expect(fails(1, 'verify', changed(name, f), ...given, ...signer), name).toContain(why);
   });
+  it('is refused with two adapters, or with one from elsewhere', () => {
+    const two = changed('two', (d) => cpSync(join(run, 'out/adapter'), join(d, 'adapter'), { recursive: true }));
+    expect(fails(3, 'verify', two, ...given)).toContain('holds two adapters');
+    expect(fails(2, 'verify', release, ...given, ...signer, '--adapter', join(run, 'out/adapter'))).toContain('its own adapter');
+  });
   it('is refused where the statement says other than the proof, although it is signed', () => {
     const dir = changed('lies', (d) => {
       const b = parseBundle(readFileSync(join(d, 'run.sigstore.json')), 'x'),
@@ -293,7 +298,9 @@ describe('a verification result', () => {
     ]);
     expect([q['timeCreated'], q['verifier'].id, s.subject.length]).toEqual(['2026-11-28T12:00:00Z', 'https://example.com/auditor/v1', 7]);
     json(0, 'verify', release, ...given, ...svr);
-    const bare = parseStatement(parseBundle(readFileSync(at('run.svr.json')), 'svr').envelope.payload, 'svr').predicate as unknown as Json;
+    const unsigned = parseStatement(parseBundle(readFileSync(at('run.svr.json')), 'svr').envelope.payload, 'svr'),
+      bare = unsigned.predicate as unknown as Json;
+    expect(unsigned.subject.map((x) => x.name)).toEqual(['run.certune', 'adapter_config.json', 'adapter_model.safetensors']);
     expect(bare['properties']).not.toContain('CERTUNE_SIGNED_RELEASE');
     expect(bare['properties']).not.toContain('CERTUNE_POLICY_PASSED');
   });

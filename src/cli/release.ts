@@ -40,7 +40,14 @@ export function openRelease(dir: string): Release {
       [`is no release: a folder with ${PACK_NAME} in it`],
       'put run.certune and the files of the adapter (out/proof and out/adapter of a run) into a folder of their own',
     );
-  const adapter = ['adapter', '.'].map((d) => join(dir, d)).find((d) => existsSync(join(d, 'adapter_config.json')));
+  const adapters = ['.', 'adapter'].map((d) => join(dir, d)).filter((d) => existsSync(join(d, 'adapter_config.json')));
+  if (adapters.length > 1)
+    throw new InputError(
+      dir,
+      ['holds two adapters, beside the proof and in adapter/: one would be verified and the other loaded'],
+      'remove one',
+    );
+  const [adapter] = adapters;
   return { dir, proof: join(dir, PACK_NAME), ...(adapter === undefined ? {} : { adapter }) };
 }
 

@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { IN_TOTO, pae } from '../provenance/dsse.js';
 import { keyDigest } from '../provenance/ecdsa.js';
-import { listFolder } from '../provenance/folder.js';
+import { hashOnce, listFolder } from '../provenance/folder.js';
 import { ALWAYS_IGNORED, MODEL_SIG, byCodePoint, modelStatement } from '../provenance/oms.js';
 import { PREDICATE_TYPE, predicateOf } from '../provenance/predicate.js';
 import { cosignHint, modelHint, readSigningKey, signStatement } from '../provenance/sign.js';
@@ -22,8 +22,8 @@ export interface SignOptions {
 }
 
 /** Files that a statement is over: all but the two signatures and what belongs to a repository. The proof comes first. */
-export function releasedFiles(dir: string): Subject[] {
-  const { files } = listFolder(dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED]),
+export function releasedFiles(dir: string, hash: (file: string) => string): Subject[] {
+  const { files } = listFolder(dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED], hash),
     names = [...files.keys()].sort((a, b) => Number(b === PACK_NAME) - Number(a === PACK_NAME) || byCodePoint(a, b)),
     problems = [
       ...names.flatMap((n) => {
@@ -43,16 +43,17 @@ export function releasedFiles(dir: string): Subject[] {
  */
 export function signRelease(dir: string, o: SignOptions): Result {
   const key = readSigningKey(o.key),
+    hash = hashOnce(),
     release = openRelease(dir),
     facts = factsOfProof(release.proof, readProofFile(release.proof));
   checkManifestFile(release, facts.manifest);
-  const subjects = releasedFiles(dir),
+  const subjects = releasedFiles(dir, hash),
     payload = statementBytes(subjects, PREDICATE_TYPE, predicateOf(facts)),
     envelope = signStatement(payload, key),
     signed = join(dir, SIGNED),
     model = join(dir, MODEL_SIG);
   writeAtomic(signed, bundleJson(envelope, cosignHint(key.public)));
-  const all = [...listFolder(dir).files].map(([name, sha256]): Subject => ({ name, sha256 }));
+  const all = [...listFolder(dir, [...ALWAYS_IGNORED, MODEL_SIG], hash).files].map(([name, sha256]): Subject => ({ name, sha256 }));
   writeAtomic(model, bundleJson(signStatement(modelStatement(basename(resolve(dir)), all), key), modelHint(key.pem)));
   const written = [signed, model];
   if (o.pae !== undefined) {

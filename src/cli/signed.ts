@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { offlineOnly, parseBundle } from '../provenance/bundle.js';
 import { IN_TOTO, verifyEnvelope } from '../provenance/dsse.js';
 import { type PublicKey, keyDigest, parsePublicKey } from '../provenance/ecdsa.js';
-import { listFolder } from '../provenance/folder.js';
+import { hashOnce, listFolder } from '../provenance/folder.js';
 import { type Identity, type KeylessOptions, verifyKeyless } from '../provenance/keyless.js';
 import { ALWAYS_IGNORED, MODEL_SIG, compareModel, parseModel, verifyModelSignature } from '../provenance/oms.js';
 import { PREDICATE_TYPE, comparePredicate } from '../provenance/predicate.js';
@@ -82,7 +82,8 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
       `${file} has the predicate type ${JSON.stringify(s.predicateType.slice(0, 200))}, not ${PREDICATE_TYPE}`,
     );
   const subjects = fileSubjects(s, file),
-    there = listFolder(release.dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED]);
+    hash = hashOnce(),
+    there = listFolder(release.dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED], hash);
   compareFiles(release.dir, subjects, there.files);
   let also = '';
   if (existsSync(model)) {
@@ -90,7 +91,7 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
       o.root === undefined
         ? verifyModelSignature(readBytes(model, 'envelope'), keys, model).model
         : parseModel((await open(model, keys, o)).payload, model);
-    compareModel(signed, listFolder(release.dir, signed.ignored), model);
+    compareModel(signed, listFolder(release.dir, signed.ignored, hash), model);
     also = `, ${MODEL_SIG} over ${signed.files.length} files`;
   }
   const facts = factsOfProof(release.proof, readProofFile(release.proof));

@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import type { Result, Context } from './common.js';
 import { plain } from './escape.js';
 import { PolicyError, UsageError } from './errors.js';
-import { judgePolicy } from './judge.js';
+import { type Judged, judgePolicy } from './judge.js';
 import { type Signed, verifySigned } from './signed.js';
 import { type RuleVerdict, type VerifierPolicy, admitted, parsePolicyFile } from '../provenance/policy.js';
 import { bundleJson } from '../provenance/bundle.js';
 import { keyDigest } from '../provenance/ecdsa.js';
 import { hashFile } from '../provenance/folder.js';
-import { cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
+import { type SigningKey, cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
+import type { Subject } from '../provenance/statement.js';
 import { svrStatement } from '../provenance/svr.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
@@ -80,6 +81,8 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
     throw new InputError(target, ['is no release: a folder with run.certune in it'], 'certune sign makes a signed one');
   let signed: Signed | undefined;
   if (asked && release) {
+    if (o.adapter !== undefined && (release.adapter === undefined || resolve(o.adapter) !== resolve(release.adapter)))
+      throw new UsageError('--adapter: a signed release is verified with its own adapter');
     signed = await verifySigned(release, {
       signer: o.signer ?? [],
       ...(o.trustedRoot === undefined ? {} : { root: o.trustedRoot }),
@@ -113,27 +116,9 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
         : []),
     ...(verdicts ? [`policy ${o.policy}: ${verdicts.length} rules, all passed`, ...lines] : []),
   ];
-  let svr: string | undefined;
-  if (o.emitSvr !== undefined && svrKey) {
-    svr = o.emitSvr;
-    const d = result.data,
-      payload = svrStatement({
-        subjects: signed?.subjects ?? [{ name: basename(release?.proof ?? target), sha256: hashFile(release?.proof ?? proofOf(target)) }],
-        verifier: o.verifierId!,
-        ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
-        time: 1000 * now,
-        verified: {
-          training: d['verified'] === true && (d['kind'] === 'run' || d['kind'] === 'pack'),
-          soundness: d['bits'] as number,
-          base: d['base'] === 'checked',
-          data: d['data'] === 'checked' || d['data'] === 'proved',
-          adapter: d['adapter'] === 'checked',
-          signed: signed !== undefined,
-          attested: [],
-          ...(verdicts ? { policy: verdicts } : {}),
-        },
-      });
-    writeAtomic(svr, bundleJson(signStatement(payload, svrKey), cosignHint(svrKey.public)));
+  const svr = o.emitSvr;
+  if (svr !== undefined && svrKey) {
+    writeAtomic(svr, summary({ target, release, result, signed, now, options: o }, svrKey, policy, verdicts));
     said.push(`wrote ${svr}, signed by the verifier's key ${keyDigest(svrKey.public)}`);
   }
   return {
@@ -145,6 +130,41 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
     },
     text: [result.text, ...said.map(plain)].join('\n'),
   };
+}
+
+/** Text of the verifier's own summary: a bundle over what was evaluated and held. */
+function summary(
+  j: Judged & { readonly options: ReleaseOptions },
+  key: SigningKey,
+  policy: { readonly file: string; readonly bytes: Uint8Array } | undefined,
+  verdicts: readonly RuleVerdict[] | undefined,
+): string {
+  const d = j.result.data,
+    payload = svrStatement({
+      subjects: j.signed?.subjects ?? verifiedFiles(j),
+      verifier: j.options.verifierId!,
+      ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
+      time: 1000 * j.now,
+      verified: {
+        training: d['verified'] === true && (d['kind'] === 'run' || d['kind'] === 'pack'),
+        soundness: d['bits'] as number,
+        base: d['base'] === 'checked',
+        data: d['data'] === 'checked' || d['data'] === 'proved',
+        adapter: d['adapter'] === 'checked',
+        signed: j.signed !== undefined,
+        attested: [],
+        ...(verdicts ? { policy: verdicts } : {}),
+      },
+    });
+  return bundleJson(signStatement(payload, key), cosignHint(key.public));
+}
+
+/** Without a signed statement: the proof, and the files of the adapter where it is the one that was compared with the proof. */
+function verifiedFiles(j: Judged): Subject[] {
+  const proof = j.release?.proof ?? proofOf(j.target),
+    adapter = j.options.adapter ?? j.release?.adapter ?? join(j.target, 'out', 'adapter'),
+    files = j.result.data['adapter'] === 'checked' ? ['adapter_config.json', 'adapter_model.safetensors'] : [];
+  return [{ name: basename(proof), sha256: hashFile(proof) }, ...files.map((name) => ({ name, sha256: hashFile(join(adapter, name)) }))];
 }
 
 /** The proof file of a run's folder, or the file itself. */

@@ -27,6 +27,16 @@ export function hashFile(file: string): string {
   }
 }
 
+/** hashFile that reads each file once: what was compared with one signature is what is compared with the next. */
+export function hashOnce(): (file: string) => string {
+  const known = new Map<string, string>();
+  return (file) => {
+    let h = known.get(file);
+    if (h === undefined) known.set(file, (h = hashFile(file)));
+    return h;
+  };
+}
+
 function look(path: string): Stats {
   try {
     return lstatSync(path);

@@ -7,7 +7,7 @@ import type { RunProof } from '../src/run/parts.js';
 import { checkReleased, frozenOf, stateCommitment } from '../src/run/commitments.js';
 import { verifyRun } from '../src/verify/steps.js';
 import { type Setup, setup } from '../src/setup/run.js';
-import { readReleased } from '../src/cli/verify.js';
+import { readReleased } from '../src/cli/target.js';
 import * as E from '../src/field/ext3.js';
 import { P, inv, mod, toSigned } from '../src/field/goldilocks.js';
 import { adapterKey, writeAdapter } from '../src/io/peft.js';

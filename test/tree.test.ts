@@ -12,7 +12,7 @@ import type { StepProof } from '../src/run/parts.js';
 import { readProofFile, writeFolded, writeNode } from '../src/store/proof.js';
 import { type NodeFile, decodeFolded, decodeNode, encodeFolded, encodeNode, joinLosses } from '../src/artifact/folded.js';
 import { checkJoin } from '../src/prove/neighbours.js';
-import { dropNodes, epochFile, nodeFile, nodesFolder } from '../src/store/nodes.js';
+import { dropNodes, epochFile, nodeFile, nodesFolder, keptIn } from '../src/store/nodes.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/prove/range.js';
 import { InputError } from '../src/errors.js';
 import { runSchema } from '../src/run/schema.js';
@@ -98,7 +98,7 @@ beforeEach(() => {
 });
 const range = (r: Recursion, from = 0, to = 11, steps: string[] = []): NodeFile =>
   proveRange({
-    out,
+    keep: keptIn(out),
     recursion: r,
     from,
     to,

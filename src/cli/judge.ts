@@ -11,7 +11,7 @@ import type { Result } from './common.js';
 import { admits } from './policy.js';
 import type { Release } from './release.js';
 import type { Signed } from './signed.js';
-import { type VerifyOptions, openTarget } from './verify.js';
+import { type VerifyOptions, openTarget } from './target.js';
 
 /** What a policy is judged by: what verification found, and where things lie. */
 export interface Judged {

@@ -10,7 +10,7 @@ import { PACK_NAME } from '../artifact/pack.js';
 import type { StepProof } from '../run/parts.js';
 import { manifestOf, readProofFile, writeFolded, writeNode } from '../store/proof.js';
 import { type NodeFile, samePlace } from '../artifact/folded.js';
-import { dropNodes, nodeFile } from '../store/nodes.js';
+import { dropNodes, nodeFile, keptIn } from '../store/nodes.js';
 import { type Recursion, endOf, proveRange } from '../prove/range.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { recursionOf } from '../prove/recursion.js';
@@ -136,13 +136,12 @@ async function proveFolded(
       k.release(mark);
     };
     const node = proveRange({
-      out: dir,
+      keep: keptIn(dir, packed),
       recursion: r,
       from,
       to,
       perEpoch: epochBatches(s.run.manifest),
       targets: (t) => s.inputs.data.batches[t].targets,
-      ...(packed ? { steps: packed } : {}),
       step: (t) => {
         const { state } = stateBefore(w, t);
         const at = fractions(prediction, parts(t));

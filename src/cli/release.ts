@@ -16,7 +16,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { ledgerUnder, parsePublished } from '../verify/key.js';
 import { readJson } from '../io/json.js';
 import { out } from './common.js';
-import { ledgerOf } from './verify.js';
+import { ledgerOf } from './target.js';
 
 /** The signed statement of a release. */
 export const SIGNED = 'run.sigstore.json';

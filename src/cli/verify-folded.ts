@@ -3,30 +3,17 @@ import { existsSync } from 'node:fs';
 import { manifestDigest } from '../run/manifest.js';
 import { type Compared, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
-import { parsePublished } from '../verify/key.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { type GivenKey, originText } from '../verify/trust.js';
-import { readJson } from '../io/json.js';
 import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from './escape.js';
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './verify.js';
+import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
-
-/** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
-export function parseKey(text: string | undefined): GivenKey | undefined {
-  if (text === undefined) return undefined;
-  if (/^sha256:/.test(text)) {
-    if (!/^sha256:[0-9a-f]{64}$/.test(text)) throw new UsageError('--key: sha256: is followed by 64 hexadecimal digits');
-    return { digest: text };
-  }
-  if (!existsSync(text)) throw new UsageError(`--key: "${text}" is neither sha256:... nor a file`);
-  return { key: parsePublished(text, readJson(text, 'key')) };
-}
 
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
 export function verifyFolded(

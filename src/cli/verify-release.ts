@@ -17,7 +17,8 @@ import type { Subject } from '../provenance/statement.js';
 import { svrStatement } from '../provenance/svr.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
-import { type VerifyOptions, verify } from './verify.js';
+import type { VerifyOptions } from './target.js';
+import { verify } from './verify.js';
 
 export interface ReleaseOptions extends VerifyOptions {
   /** Public keys of whom the release may be signed by. */ readonly signer?: string[];

@@ -12,7 +12,7 @@ import { singleKernels } from '../kernels/single.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
 import { packFile } from './prove.js';
-import { parseKey } from './verify-folded.js';
+import { parseKey } from './target.js';
 import { plain } from './escape.js';
 import { checkedRun } from '../run/facts.js';
 

@@ -1,8 +1,8 @@
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import type { StepProof } from '../run/parts.js';
 import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
-import { type LeafWork, grow } from './tree.js';
-import { Files } from '../store/nodes.js';
+import { type LeafWork, type Keeper, grow } from './tree.js';
+import type { TreeNode } from './tree-shape.js';
 
 /** A leaf of a range: which parts of which steps it verifies, where it begins and ends. */
 export interface LeafRange {
@@ -64,8 +64,19 @@ export function leafLosses(range: LeafRange, proofs: readonly StepProof[], targe
   return out;
 }
 
+/** What a keeper of nodes has to know of the run: digests that they must carry, the place where each leaf begins (and the last one ends). */
+export interface Kept {
+  readonly manifest: string;
+  readonly key: string;
+  readonly places: readonly Place[];
+  /** Throws where a node that was read does not hold. */ readonly check: (n: NodeFile) => void;
+  readonly found?: (n: NodeFile, t: TreeNode) => void;
+  /** Told of what is made again because it is torn or does not hold. */ readonly again: (e: Error) => void;
+  readonly keyDigest: (key: Readonly<Record<string, unknown>>) => string;
+}
+
 export interface RangeOptions {
-  readonly out: string;
+  /** Makes what keeps finished work: files under a folder (store/nodes.ts). */ readonly keep: (o: Kept) => Keeper<StepProof, NodeFile>;
   readonly recursion: Recursion;
   /** Steps from .. to - 1. */ readonly from: number;
   readonly to: number;
@@ -73,17 +84,15 @@ export interface RangeOptions {
   /** Proves a step from the journal. */ readonly step: (step: number) => StepProof;
   readonly targets: (step: number) => number;
   readonly watch: Watcher;
-  /** Step proofs that are there already. */ readonly steps?: readonly StepProof[];
 }
 
-/** Proves a range of a run as one node; goes on with whatever lies finished under `out`. */
+/** Proves a range of a run as one node; goes on with whatever its keeper has finished. */
 export function proveRange(o: RangeOptions): NodeFile {
   const { recursion: r, watch } = o,
     { manifest, key } = r,
     ranges = r.leaves(o.from, o.to),
     places: Place[] = [...ranges.map((x) => x.from), ranges[ranges.length - 1].to],
-    keep = new Files({
-      out: o.out,
+    keep = o.keep({
       manifest: manifestDigest(manifest),
       key: r.keyDigest,
       keyDigest: (k) => r.digestOf(k),
@@ -91,7 +100,6 @@ export function proveRange(o: RangeOptions): NodeFile {
       check: (n) => r.check(n),
       again: watch.again,
       found: (n, t) => watch.found?.(n.to.step - n.from.step, t.to - t.from),
-      ...(o.steps ? { steps: o.steps } : {}),
     });
   const made = <T>(what: 'step' | 'leaf' | 'fold', text: string, f: () => T): T => {
     watch.begin?.(what, text);

@@ -10,6 +10,7 @@ import { type NodeFile, type Place, before, decodeNode, placeText, samePlace } f
 import { writeNode } from './proof.js';
 import type { Keeper } from '../prove/tree.js';
 import type { TreeNode } from '../prove/tree-shape.js';
+import type { Kept } from '../prove/range.js';
 
 /** Where a range of the run is proved, and where the epochs that it finishes are kept, under the out folder. */
 export const nodesFolder = (out: string): string => join(out, 'proof', 'nodes');
@@ -34,34 +35,31 @@ function* nodesIn(folder: string): Generator<{ file: string; from: Place; to: Pl
   }
 }
 
-/** What a keeper has to know of the run: digests that its files must carry, the place where each leaf begins (and the last one ends). */
-export interface Kept {
-  readonly out: string;
-  readonly manifest: string;
-  readonly key: string;
-  readonly places: readonly Place[];
-  /** Throws where a node that was read does not hold. */ readonly check: (n: NodeFile) => void;
-  readonly found?: (n: NodeFile, t: TreeNode) => void;
-  /** Told of files that are made again because they are torn or do not hold. */ readonly again: (e: Error) => void;
-  readonly keyDigest: (key: Readonly<Record<string, unknown>>) => string;
-  /** Step proofs that lie elsewhere already. */ readonly steps?: readonly StepProof[];
-}
+/** A range's keeper under the out folder `out`; `steps` are step proofs that lie elsewhere already. */
+export const keptIn =
+  (out: string, steps?: readonly StepProof[]) =>
+  (o: Kept): Files =>
+    new Files(o, out, steps);
 
 /** Keeps step proofs and nodes as files. A damaged one is made again; one of another manifest or key is refused by name. */
 export class Files implements Keeper<StepProof, NodeFile> {
-  constructor(readonly o: Kept) {}
+  constructor(
+    readonly o: Kept,
+    readonly out: string,
+    readonly steps?: readonly StepProof[],
+  ) {}
   #file(t: TreeNode): string {
-    const { out, places } = this.o;
-    return t.epoch === undefined ? nodeFile(out, places[t.from], places[t.to]) : epochFile(out, t.epoch);
+    const { places } = this.o;
+    return t.epoch === undefined ? nodeFile(this.out, places[t.from], places[t.to]) : epochFile(this.out, t.epoch);
   }
   loadStep(step: number): StepProof | undefined {
-    return this.o.steps?.[step] ?? orTorn(() => readProof(this.o.out, this.o.manifest, step), this.o.again);
+    return this.steps?.[step] ?? orTorn(() => readProof(this.out, this.o.manifest, step), this.o.again);
   }
   saveStep(_step: number, p: StepProof): void {
-    writeProof(this.o.out, this.o.manifest, p);
+    writeProof(this.out, this.o.manifest, p);
   }
   dropSteps(before: number): void {
-    dropProofs(this.o.out, before, this.o.places[0].step);
+    dropProofs(this.out, before, this.o.places[0].step);
   }
   loadNode(t: TreeNode): NodeFile | undefined {
     const file = this.#file(t);
@@ -99,9 +97,9 @@ export class Files implements Keeper<StepProof, NodeFile> {
     writeNode(file, n);
   }
   dropInside(t: TreeNode): void {
-    const { places, out } = this.o,
+    const { places } = this.o,
       [from, to] = [places[t.from], places[t.to]];
-    for (const x of nodesIn(nodesFolder(out)))
+    for (const x of nodesIn(nodesFolder(this.out)))
       if (!before(x.from, from) && !before(to, x.to) && !(t.epoch === undefined && samePlace(x.from, from) && samePlace(x.to, to)))
         rmSync(x.file, { force: true });
   }

@@ -24,7 +24,7 @@ import {
   runLeaf,
   stateAt,
   stepCase,
-} from './policy-case.js';
+} from '../../../test/policy-case.js';
 
 const read = (ch: CircuitChannel, e: readonly Elem[]): bigint[] => e.map((x) => ch.value(x)[0]);
 

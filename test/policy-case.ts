@@ -1,18 +1,18 @@
 /** A small data set, its policy, and the policy part of a leaf without program proofs: for tests. */
-import { CircuitChannel } from '../../circuit/channel.js';
-import type { RowHook } from '../../circuit/rows.js';
-import { inv } from '../../field/goldilocks.js';
-import { type Bin, classRows } from '../../policy/classes/table.js';
-import type { ClassFacts } from '../../policy/classes/predicate.js';
-import { FREE, type Counters } from '../../policy/classes/quotas.js';
-import { ALL_PRIVATE, beaconWords, keyCommitment, orderSeed, publicKey } from '../../policy/order/keys.js';
-import { type Row, rowShape, rowTargets, rowWords } from '../../policy/rows/digest.js';
-import { RowTree } from '../../policy/rows/tree.js';
-import type { PolicyFacts } from '../../policy/values.js';
-import type { PolicyShape } from '../../policy/vector.js';
-import { type PolicyData, type PolicyState, PolicyWitness, lossWord } from '../../prove/policy.js';
-import type { Elem } from '../../transcript/arith.js';
-import { type BatchInput, type PolicyInput, PolicyLeaf } from './leaf.js';
+import { CircuitChannel } from '../src/circuit/channel.js';
+import type { RowHook } from '../src/circuit/rows.js';
+import { inv } from '../src/field/goldilocks.js';
+import { type Bin, classRows } from '../src/policy/classes/table.js';
+import type { ClassFacts } from '../src/policy/classes/predicate.js';
+import { FREE, type Counters } from '../src/policy/classes/quotas.js';
+import { ALL_PRIVATE, beaconWords, keyCommitment, orderSeed, publicKey } from '../src/policy/order/keys.js';
+import { type Row, rowShape, rowTargets, rowWords } from '../src/policy/rows/digest.js';
+import { RowTree } from '../src/policy/rows/tree.js';
+import type { PolicyFacts } from '../src/policy/values.js';
+import type { PolicyShape } from '../src/policy/vector.js';
+import { type PolicyData, type PolicyState, PolicyWitness, lossWord } from '../src/prove/policy.js';
+import type { Elem } from '../src/transcript/arith.js';
+import { type BatchInput, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
 
 export const SHAPE = rowShape(8, 512);
 const SECRETS = { salts: [11n, 12n, 13n, 14n], blinds: [15n, 16n, 17n, 18n], privateBlind: [5n, 6n, 7n, 8n] };

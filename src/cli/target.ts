@@ -1,0 +1,142 @@
+import type { PolicyOptions } from './policy.js';
+import { type AnyProof, readProofFile, manifestOf } from '../store/proof.js';
+import type { RunConfig } from '../run/schema.js';
+import { existsSync, statSync } from 'node:fs';
+import { InputError } from '../errors.js';
+import { readManifest, out, saltOf } from './common.js';
+import { packFile } from './prove.js';
+import { type Manifest, difference } from '../run/manifest.js';
+import { VerificationError } from '../transcript/arith.js';
+import { join } from 'node:path';
+import { readRun } from '../setup/runfile.js';
+import { type Setup, setup } from '../setup/run.js';
+import type { Programs } from '../run/programs.js';
+import { type Ledger, runLedger } from '../run/ledger.js';
+import { readAdapter, besideAdapter, adapterConfig } from '../io/peft.js';
+import { ADAMW } from '../optim/adamw.js';
+import { flattenGroup } from '../model/step.js';
+import type { GivenKey } from '../verify/trust.js';
+import { UsageError } from './errors.js';
+import { parsePublished } from '../verify/key.js';
+import { readJson } from '../io/json.js';
+
+export interface VerifyOptions extends PolicyOptions {
+  readonly base?: string;
+  readonly adapter?: string;
+  readonly data?: string[];
+  readonly from?: string;
+  /** Verification key, a file or sha256:... */ readonly key?: string;
+  /** Root of the base's commitment, in place of the base. */ readonly baseRoot?: string;
+  /** False: a key that is neither shipped nor given is not recomputed. */ readonly recompute?: boolean;
+}
+
+/** Where a command finds a proof: a run's folder, or a file. */
+export interface Target {
+  readonly file: string;
+  readonly proof: AnyProof;
+  readonly local?: RunConfig;
+  readonly adapter?: string;
+}
+
+/** Reads a run's folder, or a proof file of any kind. Throws InputError, VersionError, VerificationError. */
+export function openTarget(target: string): Target {
+  if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder or a proof (run.certune)');
+  if (!statSync(target).isDirectory()) return { file: target, proof: readProofFile(target) };
+  const m = readManifest(target),
+    file = packFile(target);
+  if (!existsSync(file)) throw new InputError(file, ['does not exist'], 'run certune prove');
+  const proof = readProofFile(file),
+    differs = difference(m, manifestOf(proof));
+  if (differs.length)
+    throw new VerificationError('manifest', `${join(out(target), 'manifest.json')} differs from the proof's: ${differs.join(', ')}`);
+  return {
+    file,
+    proof,
+    adapter: join(out(target), 'adapter'),
+    ...(existsSync(join(target, 'run.yaml')) ? { local: readRun(target) } : {}),
+  };
+}
+
+/** Setup of what base and data give, compared with the manifest. Throws VerificationError, InputError. */
+export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined): Setup {
+  const s = setup(
+      {
+        ...m.config,
+        base: { ...m.config.base, path: base },
+        data: m.config.data.map((d, i) => ({ ...d, path: data[i] })),
+        lora: { ...m.config.lora, from: m.config.lora.from === null ? null : from! },
+      },
+      saltOf(m),
+    ),
+    differs = difference(s.run.manifest, m);
+  if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
+  return s;
+}
+
+/** Whose choice the order of the data is. The batches were compared with what the sampler gives only where the data were at hand. */
+export function orderOf(m: Manifest, compared: boolean): string {
+  const { beacon } = m.config.sampler;
+  if (beacon === '') return 'chosen by the prover (no beacon)';
+  return compared
+    ? `follows from the declared beacon ${JSON.stringify(beacon)}`
+    : `said to follow from the beacon ${JSON.stringify(beacon)}, not checked: the data were not`;
+}
+
+export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =>
+  runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
+
+/** What lies in the adapter's folder and was compared with nothing. */
+export const besideText = (beside: readonly string[]): string[] =>
+  beside.length ? [`  beside the adapter, not checked: ${beside.join(', ')}`] : [];
+
+/**
+ * The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter, and no other file of the folder one that a loader could
+ * take tensors from. Throws InputError, VerificationError.
+ */
+export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
+  const a = readAdapter(dir, m.base.shape),
+    { tensors } = besideAdapter(dir),
+    { lora, base } = m.config,
+    limit = 2 ** (ADAMW.C.bits - 1);
+  const differs = difference(
+    adapterConfig({
+      r: lora.r,
+      alpha: lora.alpha,
+      targets: lora.targets,
+      rslora: lora.scaling === 'rslora',
+      base: base.name ?? m.base.digest,
+      revision: base.revision,
+    }),
+    a.config,
+  );
+  if (differs.length) throw new VerificationError('released adapter', `adapter_config.json differs in ${differs.join(', ')}`);
+  if (tensors.length)
+    throw new VerificationError(
+      'released adapter',
+      `${dir} holds ${tensors.join(', ')} too, which some loaders read in place of adapter_model.safetensors or with it: move it away`,
+    );
+  const members = new Map(
+    [...a.members].map(([n, v]) => [
+      `C.${n}`,
+      BigInt64Array.from(v, (x) => {
+        const y = x * 2 ** ADAMW.C.frac;
+        if (!Number.isInteger(y)) throw new VerificationError('released adapter', `${n} holds a value that is no multiple of 2^-20`);
+        // Before it becomes a word of 64 bits: 2^44 is 2^64 times 2^-20 and would be read as zero.
+        if (Math.abs(y) > limit) throw new VerificationError('released adapter', `${n} holds ${x}, outside the adapter's format`);
+        return BigInt(y);
+      }),
+    ]),
+  );
+  return flattenGroup(p.program, 'cIn', 'C', members);
+}
+
+/** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */
+export function parseKey(text: string | undefined): GivenKey | undefined {
+  if (text === undefined) return undefined;
+  if (/^sha256:/.test(text)) {
+    if (!/^sha256:[0-9a-f]{64}$/.test(text)) throw new UsageError('--key: sha256: is followed by 64 hexadecimal digits');
+    return { digest: text };
+  }
+  if (!existsSync(text)) throw new UsageError(`--key: "${text}" is neither sha256:... nor a file`);
+  return { key: parsePublished(text, readJson(text, 'key')) };
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { circles, importsOf, sources } from './graph.js';
+
+/*
+ * The floors of the house, from the ground up: a folder imports from floors below it, never from its own or one above. Folders of one line stand side by side.
+ * A new folder under src/ gets its place here.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ['errors', 'schema'],
+  ['field'],
+  ['kernels'],
+  ['hash'],
+  ['transcript'],
+  ['poly'],
+  ['sumcheck'],
+  ['lookup', 'pcs'],
+  ['tensor'],
+  ['circuit', 'optim'],
+  ['model', 'template'],
+  ['io'],
+  ['run'],
+  ['policy', 'artifact'],
+  ['recursion', 'setup'],
+  ['verify', 'estimate'],
+  ['prove'],
+  ['certificate', 'store'],
+  ['provenance', 'engine'],
+  ['web', 'federated'],
+  ['index', 'cli'],
+];
+
+/** Files of the house as it is told in the design: folder of a file, or the file itself where it lies in no folder. */
+const folderOf = (file: string): string => file.split('/')[1].replace(/\.ts$/, '');
+const floorOf = (folder: string): number => FLOORS.findIndex((f) => f.includes(folder));
+
+describe('the house', () => {
+  const files = sources(),
+    graph = new Map(files.map((f) => [f, importsOf(f)]));
+
+  it('has a floor for every folder', () => {
+    expect([...new Set(files.map(folderOf))].filter((f) => floorOf(f) < 0)).toEqual([]);
+  });
+  it('imports nothing from a floor above, and nothing from a folder beside', () => {
+    const wrong: string[] = [];
+    for (const [file, list] of graph)
+      for (const { to } of list) {
+        if (!to.startsWith('src/') || folderOf(to) === folderOf(file)) continue;
+        if (floorOf(folderOf(to)) >= floorOf(folderOf(file))) wrong.push(`${file} imports ${to}`);
+      }
+    expect(wrong).toEqual([]);
+  });
+  it('has no circle of files', () => {
+    const loaded = new Map([...graph].map(([f, list]) => [f, list.filter((x) => !x.type && x.to.startsWith('src/')).map((x) => x.to)]));
+    expect(circles(loaded)).toEqual([]);
+  });
+  it('goes through no barrel: inside, a name is imported from the file that declares it', () => {
+    const wrong: string[] = [];
+    for (const [file, list] of graph)
+      for (const { to } of list)
+        if (/\/index\.ts$/.test(to) && to !== 'src/verify/index.ts' && !/(^|\/)index\.ts$/.test(file)) wrong.push(`${file} imports ${to}`);
+    expect(wrong).toEqual([]);
+  });
+  it('has one kernel of Node: what verifies loads none, and no prover', () => {
+    const seen = new Set<string>(['src/verify/index.ts']);
+    for (const f of seen) for (const { to, type } of graph.get(f) ?? []) if (!type) seen.add(to);
+    expect([...seen].filter((f) => /^node:|^src\/(prove|store|setup|estimate|cli)\/|\/prove[^/]*\.ts$/.test(f))).toEqual([]);
+  });
+});

@@ -82,11 +82,54 @@ const quotient = (gap: number): string =>
     ...['q', 'w'].flatMap((x) => [`(<= 0 (- n (* ${x} d)))`, `(<= 0 (- (- d ${gap}) (- n (* ${x} d))))`]),
   );
 
-const maximum = (both: boolean): string =>
+/** r < t are both the root of e to nearest: r (r - 1) <= e < r (r + 1), the upper bound loosened by `slack`. */
+const nearestRoot = (slack: number): string =>
   question(
-    ['a', 'b', 'm', 'n'],
-    '(not (= m n))',
-    ...['m', 'n'].flatMap((x) => [`(>= ${x} a)`, ...(both ? [`(>= ${x} b)`] : []), `(= 0 (* (- ${x} a) (- ${x} b)))`]),
+    ['e', 'r', 't'],
+    '(<= 0 r)',
+    '(< r t)',
+    ...['r', 't'].flatMap((x) => [`(<= 0 (+ (- e (* ${x} ${x})) ${x}))`, `(<= 0 (- (+ (* ${x} ${x}) ${x} ${slack - 1}) e))`]),
+  );
+
+/** y < z are both the root of S with remainders in halves, low + W rest at most twice the root and `slack`. */
+const wideRoot = (slack: number): string =>
+  question(
+    ['S', 'W', 'y', 'z', 'a', 'b', 'c', 'd'],
+    '(>= W 1)',
+    '(<= 0 y)',
+    '(< y z)',
+    ...[
+      ['y', 'a', 'b'],
+      ['z', 'c', 'd'],
+    ].flatMap(([r, low, rest]) => {
+      const rem = `(+ ${low} (* W ${rest}))`;
+      return [`(<= 0 ${low})`, `(<= 0 ${rest})`, `(= (- S (* ${r} ${r})) ${rem})`, `(<= 0 (- (+ (* 2 ${r}) ${slack}) ${rem}))`];
+    }),
+  );
+
+/** q < w are both K / d to nearest: the remainder 2 K + d - 2 d q, in halves, at most 2 d - `gap`. */
+const ratio = (gap: number): string =>
+  question(
+    ['K', 'd', 'W', 'q', 'w', 'a', 'b', 'c', 'e'],
+    '(>= W 1)',
+    '(< q w)',
+    ...[
+      ['q', 'a', 'b'],
+      ['w', 'c', 'e'],
+    ].flatMap(([r, low, rest]) => {
+      const rem = `(+ ${low} (* W ${rest}))`;
+      return [`(<= 0 ${low})`, `(<= 0 ${rest})`, `(= (- (+ (* 2 K) d) (* 2 d ${r})) ${rem})`, `(<= 0 (- (- (* 2 d) ${gap}) ${rem}))`];
+    }),
+  );
+
+/** Both s = 0 and s = 1 say which of x and y is larger: x - y, and y - x - `gap`, are not negative. */
+const larger = (gap: number): string =>
+  question(
+    ['x', 'y', 's', 't'],
+    '(<= 0 s 1)',
+    '(<= 0 t 1)',
+    '(< s t)',
+    ...['s', 't'].map((b) => `(<= 0 (+ (- x y) (* ${b} (- (* 2 y) (* 2 x) ${gap}))))`),
   );
 
 /** M < N and a cell s; T is any table that falls (or, in the twin, any table): T[N - 1 - s] > T[M - s]. */
@@ -161,13 +204,16 @@ export const LEMMAS: readonly Lemma[] = [
   { name: 'limbs, left out', text: dropped(0), twin: dropped(1) },
   { name: 'split', text: split('<'), twin: split('<=') },
   { name: 'sqrt', text: root(0), twin: root(1) },
+  { name: 'sqrt to nearest', text: nearestRoot(0), twin: nearestRoot(1) },
+  { name: 'norm', text: wideRoot(0), twin: wideRoot(1) },
+  { name: 'ratio', text: ratio(1), twin: ratio(0) },
+  { name: 'max by a bit', text: larger(1), twin: larger(0) },
   { name: 'div', text: quotient(1), twin: quotient(0) },
   {
     name: 'div: the divisor is positive',
     text: question(['n', 'd', 'q'], '(<= 0 (- n (* q d)))', '(<= 0 (- (- d 1) (- n (* q d))))', '(< d 1)'),
     twin: question(['n', 'd', 'q'], '(<= 0 (- n (* q d)))', '(<= 0 (- d (- n (* q d))))', '(< d 1)'),
   },
-  { name: 'max', text: maximum(true), twin: maximum(false) },
   {
     name: 'Table',
     text: `(declare-fun T (Int) Int)\n${question(['d', 'y', 'z'], '(= y (T d))', '(= z (T d))', '(not (= y z))')}`,

@@ -1,5 +1,6 @@
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { circles, importsOf, sources } from './graph.js';
+import { circles, importsOf, parsed, sources } from './graph.js';
 
 /*
  * The floors of the house, from the ground up: a folder imports from floors below it, never from its own or one above. Folders of one line stand side by side.
@@ -64,5 +65,37 @@ describe('the house', () => {
     const seen = new Set<string>(['src/verify/index.ts']);
     for (const f of seen) for (const { to, type } of graph.get(f) ?? []) if (!type) seen.add(to);
     expect([...seen].filter((f) => /^node:|^src\/(prove|store|setup|estimate|cli)\/|\/prove[^/]*\.ts$/.test(f))).toEqual([]);
+  });
+});
+
+/** Longest function, in lines. */
+const LONGEST = 80;
+/** Functions that are longer still: the list shrinks, and nothing is added to it. */
+const LONGER: readonly string[] = [
+  'src/cli/prove.ts proveFolded',
+  'src/estimate/calibrate.ts calibrate',
+  'src/io/config.ts parseConfig',
+  'src/provenance/exports/hf-card.ts hfCard',
+  'src/provenance/policy.ts evaluatePolicy',
+  'src/recursion/leaf.ts leafCircuit',
+  'src/tensor/float.ts step',
+];
+
+describe('a function', () => {
+  it(`has at most ${LONGEST} lines`, () => {
+    const long: string[] = [];
+    for (const file of sources()) {
+      const sf = parsed(file),
+        line = (at: number): number => sf.getLineAndCharacterOfPosition(at).line;
+      const visit = (n: ts.Node): void => {
+        if (ts.isFunctionLike(n) && 'body' in n && n.body && line(n.end) - line(n.getStart(sf)) + 1 > LONGEST) {
+          const name = n.name ?? (ts.isVariableDeclaration(n.parent) ? n.parent.name : undefined);
+          long.push(`${file} ${name?.getText(sf) ?? ts.SyntaxKind[n.kind]}`);
+        }
+        ts.forEachChild(n, visit);
+      };
+      visit(sf);
+    }
+    expect(long.sort()).toEqual([...LONGER]);
   });
 });

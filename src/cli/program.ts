@@ -23,8 +23,16 @@ const EXITS = `
 Exit codes: 0 verified or done, 1 verification failed, 2 usage, 3 unreadable or malformed, 4 valid but denied by policy,
 5 unsupported version, 6 not enough memory or disk, 7 training stopped, 130 interrupted.`;
 
+type Done = (r: Result) => void;
+
+/** Makes a command with what all of them share, and adds what those that prove share. */
+interface Maker {
+  readonly command: (name: string, text: string, example: string) => Command;
+  readonly prover: (x: Command) => Command;
+}
+
 /** The commands. `done` receives the one result of the command that was run. */
-export function commands(c: Context, done: (r: Result) => void): Command {
+export function commands(c: Context, done: Done): Command {
   const program = new Command('certune')
     .description('Fine-tune with LoRA and AdamW in exact integers, prove every step, verify.')
     .version(version(), '--version', 'print the version')
@@ -43,7 +51,17 @@ export function commands(c: Context, done: (r: Result) => void): Command {
       .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`);
   const prover = (x: Command): Command =>
     x.option('--workers <n>', 'threads (default: all cores, at most 16)').option('--memory <size>', 'most memory to use, for example 8GiB');
+  const make = { command, prover };
+  runCommands(make, c, done);
+  verifyCommand(make, c, done);
+  releaseCommands(make, done);
+  lookCommands(make, c, done);
+  modelCommands(make, c, done);
+  return program;
+}
 
+/** Commands that make a run, from its settings to its proof. */
+function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
   command(
     'init <run>',
     'write RUN/run.yaml with every key, its default and what it means',
@@ -82,6 +100,9 @@ export function commands(c: Context, done: (r: Result) => void): Command {
   prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run'))
     .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
     .action(async (run, o) => done(await runAll(run, o, c)));
+}
+
+function verifyCommand({ command }: Maker, c: Context, done: Done): void {
   command(
     'verify <target>',
     'verify a run folder, or a proof file: a whole run, an epoch, a range, a pack of step proofs',
@@ -111,6 +132,10 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--verifier-id <uri>', 'what the verifier is called, for --emit-svr')
     .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
     .action(async (target, o) => done(await verifyRelease(target, o, c)));
+}
+
+/** Commands about a release; none verifies anything. */
+function releaseCommands({ command }: Maker, done: Done): void {
   command(
     'sign <release>',
     'sign a release, offline: run.sigstore.json (in-toto, DSSE) and model.sig (OpenSSF Model Signing); verifies nothing',
@@ -127,6 +152,10 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .requiredOption('--format <name>', 'cyclonedx, hf-card or training-summary')
     .option('-o, --output <file>', 'where it goes (default: standard output)')
     .action((target, o) => done(exportRun(target, o)));
+}
+
+/** Commands that say what a run is, or will take. */
+function lookCommands({ command, prover }: Maker, c: Context, done: Done): void {
   command(
     'vk <target>',
     "compute the verification key from the manifest's programs, without base or data, and compare it with the proof's and the shipped ones",
@@ -147,6 +176,10 @@ export function commands(c: Context, done: (r: Result) => void): Command {
       'certune estimate my-run',
     ),
   ).action(async (run, o) => done(await estimate(run, o)));
+}
+
+/** Commands that run a model in float64. */
+function modelCommands({ command }: Maker, c: Context, done: Done): void {
   const model = (x: Command): Command =>
     x
       .requiredOption('--model <dir>', 'Hugging Face folder of the base')
@@ -172,5 +205,4 @@ export function commands(c: Context, done: (r: Result) => void): Command {
     .option('--tokens <n>', 'most tokens to add (default: 64)')
     .option('--chat', "put the prompt into the base's chat template as a user's message")
     .action((prompt, o) => done(generate(prompt, o)));
-  return program;
 }

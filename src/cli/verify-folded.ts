@@ -1,10 +1,10 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
-import { manifestDigest } from '../run/manifest.js';
+import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { type Compared, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsOf } from '../recursion/circuits.js';
-import { type GivenKey, originText } from '../verify/trust.js';
+import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
 import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
@@ -14,6 +14,78 @@ import { type Policy, checkPolicy } from './policy.js';
 import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
+import type { FoldedCheck } from '../verify/folded.js';
+import type { Ledger } from '../run/ledger.js';
+
+/** Options that do not go together, or not with this proof. */
+function misuse(
+  m: Manifest,
+  {
+    base,
+    data,
+    from,
+  }: { readonly base?: string | undefined; readonly data?: readonly string[] | undefined; readonly from?: string | undefined },
+  range: boolean,
+  o: VerifyOptions,
+): string[] {
+  return [
+    ...(data !== undefined && base === undefined ? ["--data is read with the base's tokenizer: give --base DIR too"] : []),
+    ...(data !== undefined && data.length !== m.config.data.length
+      ? [`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`]
+      : []),
+    ...(range && base === undefined ? ['a range alone is settled against the base: give --base DIR'] : []),
+    ...(o.baseRoot !== undefined && !/^[0-9a-f]{64}$/.test(o.baseRoot)
+      ? ['--base-root: give 64 hexadecimal digits, as verify prints them']
+      : []),
+    ...(range && o.baseRoot !== undefined
+      ? ['a range has no commitment to the base, and is settled against the base itself: --base-root is for whole runs']
+      : []),
+    ...(range && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
+    ...(m.config.lora.from !== null && !from && data !== undefined
+      ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
+      : []),
+  ];
+}
+
+/** What was verified, and what it was compared with, line by line. */
+function linesOf(m: Manifest, r: FoldedCheck, origin: KeyOrigin, ledger: Ledger, range: boolean, more: readonly string[]): string[] {
+  const what = range
+    ? r.epoch === undefined
+      ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+      : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+    : `${r.to} steps`;
+  const line = (name: string, v: Compared, yes: string, no: string): string =>
+    `  ${name}: ${v}${v === 'checked' ? `, ${yes}` : ` (${no})`}`;
+  return [
+    `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
+    `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
+    `  key: ${origin.digest}, ${originText(origin)}`,
+    r.base === 'checked'
+      ? `  base: checked, its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
+      : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
+    line(
+      'data',
+      r.data,
+      'every batch is the one that the sampler prescribes',
+      'give --base DIR and --data FILE: the steps are proved on tokens, targets and masks that may be any',
+    ),
+    line(
+      'initial adapter',
+      r.initial,
+      'as the manifest says',
+      range && r.from > 0
+        ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
+        : 'give --from DIR',
+    ),
+    line(
+      'adapter',
+      r.adapter,
+      r.from > 0 ? 'it is the state that the range leaves' : 'it is the last state of the run',
+      range && r.to < m.config.train.steps ? 'the range ends earlier' : 'give --adapter DIR',
+    ),
+    ...more,
+  ];
+}
 
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
 export function verifyFolded(
@@ -28,23 +100,7 @@ export function verifyFolded(
     data = o.data ?? t.local?.data.map((d) => d.path),
     adapter = o.adapter ?? t.adapter,
     from = o.from ?? t.local?.lora.from ?? undefined;
-  const wrong = [
-    ...(data !== undefined && base === undefined ? ["--data is read with the base's tokenizer: give --base DIR too"] : []),
-    ...(data !== undefined && data.length !== m.config.data.length
-      ? [`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`]
-      : []),
-    ...(node && base === undefined ? ['a range alone is settled against the base: give --base DIR'] : []),
-    ...(o.baseRoot !== undefined && !/^[0-9a-f]{64}$/.test(o.baseRoot)
-      ? ['--base-root: give 64 hexadecimal digits, as verify prints them']
-      : []),
-    ...(node && o.baseRoot !== undefined
-      ? ['a range has no commitment to the base, and is settled against the base itself: --base-root is for whole runs']
-      : []),
-    ...(node && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
-    ...(m.config.lora.from !== null && !from && data !== undefined
-      ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
-      : []),
-  ];
+  const wrong = misuse(m, { base, data, from }, node !== undefined, o);
   if (wrong.length) throw new UsageError(wrong.join('; '));
   const s = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
     run = s?.run ?? checkedRun(t.file, m),
@@ -69,14 +125,7 @@ export function verifyFolded(
       },
     });
   checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
-  const what = node
-    ? r.epoch === undefined
-      ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
-      : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
-    : `${r.to} steps`;
   const order = orderOf(m, r.data === 'checked');
-  const line = (name: string, v: Compared, yes: string, no: string): string =>
-    `  ${name}: ${v}${v === 'checked' ? `, ${yes}` : ` (${no})`}`;
   return {
     data: {
       verified: true,
@@ -90,36 +139,7 @@ export function verifyFolded(
       ...(beside.length ? { beside } : {}),
       policy: o.policy,
     },
-    text: [
-      `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
-      `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
-      `  key: ${origin.digest}, ${originText(origin)}`,
-      r.base === 'checked'
-        ? `  base: checked, its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
-        : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
-      line(
-        'data',
-        r.data,
-        'every batch is the one that the sampler prescribes',
-        'give --base DIR and --data FILE: the steps are proved on tokens, targets and masks that may be any',
-      ),
-      line(
-        'initial adapter',
-        r.initial,
-        'as the manifest says',
-        node && r.from > 0
-          ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
-          : 'give --from DIR',
-      ),
-      line(
-        'adapter',
-        r.adapter,
-        r.from > 0 ? 'it is the state that the range leaves' : 'it is the last state of the run',
-        node && r.to < m.config.train.steps ? 'the range ends earlier' : 'give --adapter DIR',
-      ),
-      ...besideText(beside),
-      `  order of data: ${order}`,
-    ]
+    text: linesOf(m, r, origin, ledger, node !== undefined, [...besideText(beside), `  order of data: ${order}`])
       .map(plain)
       .join('\n'),
   };

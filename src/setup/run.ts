@@ -19,7 +19,7 @@ import { normalLicense } from '../run/license.js';
 import { batches } from '../policy/sampler.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
-import { committedPrograms, numbersOf, scalingFactor, programList } from '../run/programs.js';
+import { type Programs, committedPrograms, numbersOf, scalingFactor, programList } from '../run/programs.js';
 import { UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
@@ -53,6 +53,118 @@ export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShap
   return importAdapter(dir, members);
 }
 
+/** Ids of what is declared of rows, in the order in which it occurs first. */
+interface Tags {
+  readonly sources: ReadonlyMap<string, number>;
+  readonly licenses: ReadonlyMap<string, number>;
+  readonly languages: ReadonlyMap<string, number>;
+}
+
+function tagsOf(data: DataResult): Tags {
+  const ids = (xs: string[]): Map<string, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
+  return {
+    sources: ids(data.examples.map((e) => e.source)),
+    licenses: ids(data.examples.map((e) => e.license)),
+    languages: ids(data.examples.map((e) => e.language)),
+  };
+}
+
+/** Root of the committed rows. */
+const committedRows = (data: DataResult, { sources, licenses, languages }: Tags, salt: readonly bigint[]): bigint[] =>
+  commitDataset(
+    salt,
+    data.examples.map((e) => ({
+      tokens: e.tokens,
+      mask: e.mask,
+      source: sources.get(e.source)!,
+      license: licenses.get(e.license)!,
+      language: languages.get(e.language)!,
+    })),
+  );
+
+/** Batch of every step, as the sampler gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
+function batchesOf({ train, sampler }: RunConfig, { program, update }: Programs, data: DataResult, root: readonly bigint[]): StepBatch[] {
+  const rows = scheduleRows({ ...train, betas: train.betas as [number, number] }),
+    formats = scalarFormats((update ?? { program }).program),
+    rowsPer = Math.min(train.batch, train.microBatch),
+    { key, beacon, replacement, shortBatch } = sampler,
+    stream = batches({ key, beacon, replacement, shortBatch, batch: train.batch, examples: data.examples.length, root });
+  return rows.map((row, step) => {
+    const next = stream.next().value as { epoch: number; indices: number[] },
+      batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) },
+      micro: Batch[] = [],
+      targets = targetCount(batch, train.sequence);
+    for (let at = 0; at < batch.tokens.length; at += rowsPer)
+      micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
+    // Scalars that no format holds are refused here, before training has begun.
+    scheduleScalars(row, targets, train.clip, formats, step);
+    return { ...next, micro, targets };
+  });
+}
+
+/** The manifest of what was read. */
+function manifestFrom(
+  config: RunConfig,
+  salt: readonly bigint[],
+  o: {
+    readonly base: Manifest['base'];
+    readonly data: DataResult;
+    readonly tags: Tags;
+    readonly root: readonly bigint[];
+    readonly codec: TextCodec;
+    readonly bos: number | null;
+    readonly eos: number;
+    readonly programs: Programs;
+  },
+): Manifest {
+  const stored: RunConfig = {
+    ...config,
+    base: { ...config.base, path: '' },
+    data: config.data.map((d) => ({ ...d, path: '' })),
+    lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`, 'weights') },
+  };
+  return {
+    type: 'certune-manifest',
+    version: MANIFEST_VERSION,
+    config: stored,
+    base: o.base,
+    dataset: {
+      root: o.root.map(String),
+      salt: salt.map(String),
+      leaf: LEAF_VERSION,
+      examples: o.data.examples.length,
+      dropped: o.data.dropped.length,
+      sources: [...o.tags.sources.keys()],
+      licenses: [...o.tags.licenses.keys()],
+      languages: [...o.tags.languages.keys()],
+      files: config.data.map((d, i) => ({
+        digest: hex(d.path, 'data'),
+        source: d.source,
+        license: d.license,
+        language: d.language,
+        converters: [...o.data.files[i].converters],
+        rows: o.data.files[i].rows,
+        kept: o.data.files[i].kept,
+      })),
+    },
+    preprocessing: {
+      tokenizer: hex(join(config.base.path, 'tokenizer.json'), 'tokenizer'),
+      tokenizerConfig: existsSync(join(config.base.path, 'tokenizer_config.json'))
+        ? hex(join(config.base.path, 'tokenizer_config.json'), 'tokenizer')
+        : null,
+      template: o.codec.template === undefined ? null : `sha256:${sha256Hex(o.codec.template)}`,
+      truncation: 'right',
+      padding: { side: 'right', id: 0 },
+      bos: o.bos,
+      eos: o.eos,
+    },
+    sampler: SAMPLER,
+    scaling: scalingFactor(config.lora),
+    budgets: budgetsOf(numbersOf(config), config.train.sequence, o.base.shape.vocab),
+    program: programList(o.programs).flatMap((p) => p.digest.map(String)),
+  };
+}
+
 /** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
 export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   // What is cheap to refuse is refused before weights are read.
@@ -71,20 +183,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     license: normalLicense,
     language: normalLanguage,
   });
-  const ids = <T>(xs: T[]): Map<T, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
-  const sources = ids(data.examples.map((e) => e.source)),
-    licenses = ids(data.examples.map((e) => e.license)),
-    languages = ids(data.examples.map((e) => e.language));
-  const root = commitDataset(
-    salt,
-    data.examples.map((e) => ({
-      tokens: e.tokens,
-      mask: e.mask,
-      source: sources.get(e.source)!,
-      license: licenses.get(e.license)!,
-      language: languages.get(e.language)!,
-    })),
-  );
+  const tags = tagsOf(data),
+    root = committedRows(data, tags, salt);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
     imported = config.lora.from === null ? undefined : startFrom(config.lora.from, config.lora, folder.config.shape);
@@ -94,75 +194,17 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
-  const rows = scheduleRows({ ...config.train, betas: config.train.betas as [number, number] });
-  const formats = scalarFormats((update ?? { program }).program),
-    list: StepBatch[] = [],
-    stream = batches({
-      key: config.sampler.key,
-      beacon: config.sampler.beacon,
-      replacement: config.sampler.replacement,
-      shortBatch: config.sampler.shortBatch,
-      batch: config.train.batch,
-      examples: data.examples.length,
-      root,
-    });
-  for (let s = 0; s < config.train.steps; s++) {
-    const next = stream.next().value as { epoch: number; indices: number[] };
-    const batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) };
-    const micro: Batch[] = [];
-    for (let at = 0; at < batch.tokens.length; at += rowsPer)
-      micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
-    const targets = targetCount(batch, config.train.sequence);
-    // Scalars that no format holds are refused here, before training has begun.
-    scheduleScalars(rows[s], targets, config.train.clip, formats, s);
-    list.push({ ...next, micro, targets });
-  }
-  const stored: RunConfig = {
-    ...config,
-    base: { ...config.base, path: '' },
-    data: config.data.map((d) => ({ ...d, path: '' })),
-    lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`, 'weights') },
-  };
-  const manifest: Manifest = {
-    type: 'certune-manifest',
-    version: MANIFEST_VERSION,
-    config: stored,
+  const list = batchesOf(config, programs, data, root);
+  const manifest = manifestFrom(config, salt, {
     base: { digest: base.digest, shape: base.shape, weightBits: bits },
-    dataset: {
-      root: root.map(String),
-      salt: salt.map(String),
-      leaf: LEAF_VERSION,
-      examples: data.examples.length,
-      dropped: data.dropped.length,
-      sources: [...sources.keys()],
-      licenses: [...licenses.keys()],
-      languages: [...languages.keys()],
-      files: config.data.map((d, i) => ({
-        digest: hex(d.path, 'data'),
-        source: d.source,
-        license: d.license,
-        language: d.language,
-        converters: [...data.files[i].converters],
-        rows: data.files[i].rows,
-        kept: data.files[i].kept,
-      })),
-    },
-    preprocessing: {
-      tokenizer: hex(join(config.base.path, 'tokenizer.json'), 'tokenizer'),
-      tokenizerConfig: existsSync(join(config.base.path, 'tokenizer_config.json'))
-        ? hex(join(config.base.path, 'tokenizer_config.json'), 'tokenizer')
-        : null,
-      template: codec.template === undefined ? null : `sha256:${sha256Hex(codec.template)}`,
-      truncation: 'right',
-      padding: { side: 'right', id: 0 },
-      bos,
-      eos: folder.eos,
-    },
-    sampler: SAMPLER,
-    scaling: scalingFactor(config.lora),
-    budgets: budgetsOf(numbersOf(config), config.train.sequence, base.shape.vocab),
-    program: programList(programs).flatMap((p) => p.digest.map(String)),
-  };
+    data,
+    tags,
+    root,
+    codec,
+    bos,
+    eos: folder.eos,
+    programs,
+  });
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
   if (roundByRound < LEAST_BITS)
     throw new UnsupportedError([

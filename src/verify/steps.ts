@@ -42,6 +42,31 @@ export interface ChainCheck {
   readonly linearMs: number;
 }
 
+/** Verifies the proof of one part against its statement; the claim on frozen tensors that it leaves, if its program has any. Throws VerificationError. */
+function checkPart(k: Kernels, step: number, plan: Plan, part: ProofPart, st: Statement): DetachedClaim | undefined {
+  for (const x of plan.program.tensors) {
+    const v = st.publics.get(x.name);
+    if (x.publicKind === 'dense' && v instanceof BigInt64Array)
+      for (const y of v)
+        if (y < x.lo || y > x.hi) throw new VerificationError('public input', `step ${step}: ${x.name} is outside its format`);
+  }
+  const words = scheduleWords(scheduleOf(plan, st));
+  if (part.proof.length !== words)
+    throw new VerificationError('proof length', `step ${step}, ${part.kind}: ${part.proof.length} words, the program needs ${words}`);
+  let ch: NativeChannel | undefined;
+  try {
+    ch = new NativeChannel(k, part.proof, hashOf(plan));
+    const d = verifyProgram(ch, plan, st);
+    ch.finish();
+    return plan.frozenVars ? d.detach(ch) : undefined;
+  } catch (e) {
+    if (e instanceof VerificationError) throw new VerificationError(e.check, `step ${step}, ${part.kind}: ${e.message}`);
+    throw e;
+  } finally {
+    ch?.close();
+  }
+}
+
 /**
  * Verifies every step proof against the batch that the sampler prescribes and the schedule's row, from the initial state, each step's
  * commitments out being the next one's in. The claims returned are not settled.
@@ -67,27 +92,8 @@ export function checkSteps(
   const claims: DetachedClaim[] = [],
     losses: number[] = [];
   const one = (step: number, plan: Plan, part: ProofPart, st: Statement): void => {
-    for (const x of plan.program.tensors) {
-      const v = st.publics.get(x.name);
-      if (x.publicKind === 'dense' && v instanceof BigInt64Array)
-        for (const y of v)
-          if (y < x.lo || y > x.hi) throw new VerificationError('public input', `step ${step}: ${x.name} is outside its format`);
-    }
-    const words = scheduleWords(scheduleOf(plan, st));
-    if (part.proof.length !== words)
-      throw new VerificationError('proof length', `step ${step}, ${part.kind}: ${part.proof.length} words, the program needs ${words}`);
-    let ch: NativeChannel | undefined;
-    try {
-      ch = new NativeChannel(k, part.proof, hashOf(plan));
-      const d = verifyProgram(ch, plan, st);
-      ch.finish();
-      if (plan.frozenVars) claims.push(d.detach(ch));
-    } catch (e) {
-      if (e instanceof VerificationError) throw new VerificationError(e.check, `step ${step}, ${part.kind}: ${e.message}`);
-      throw e;
-    } finally {
-      ch?.close();
-    }
+    const claim = checkPart(k, step, plan, part, st);
+    if (claim) claims.push(claim);
   };
   proofs.forEach((p, step) => {
     if (p.step !== step) throw new VerificationError('order of steps', `proof ${step} is of step ${p.step}`);

@@ -30,7 +30,7 @@ import { type Statement, frozenDigest, packing, publicTensors } from '../src/ten
 import type { Elem, Ext } from '../src/transcript/index.js';
 import { type MessageHook, ProverChannel } from '../src/transcript/prover.js';
 import { merkleHash } from '../src/transcript/sponge.js';
-import { ATTACKED, family } from './attacked-checks.js';
+import { ATTACKED, family } from './attacks.js';
 import { bump } from './kit.js';
 
 /*

@@ -20,7 +20,7 @@ import { makePlan } from '../src/tensor/plan.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { type Elem, type Ext, NativeChannel, messageWords } from '../src/transcript/index.js';
-import { ATTACKED, family } from './attacked-checks.js';
+import { ATTACKED, family } from './attacks.js';
 import { QUICK } from './kit.js';
 import { type Proven, W, proveSteps, stepProgram } from './recursion-case.js';
 

@@ -95,13 +95,13 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
         z = statePoint([...left.slice(0, 4), ...its], hashOf(plan));
       return { digest: its, z, own: partValue(k, g, stack, part, z) };
     });
-  const same = (what: string, from: number, words: readonly bigint[]): void => {
+  const agree = (what: string, from: number, words: readonly bigint[]): void => {
     if (words.some((w, i) => w !== left[from + i]))
       throw new VerificationError('released adapter', `${what} is not that of the last state of the run`);
   };
-  same('its digest', 4, digest);
-  same('its point', point, z);
-  same('its value', value(at), own);
+  agree('its digest', 4, digest);
+  agree('its point', point, z);
+  agree('its value', value(at), own);
 }
 
 /**

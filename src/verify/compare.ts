@@ -17,8 +17,8 @@ import type { Data } from '../run/inputs.js';
  */
 export type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
-export function same(what: string, got: readonly bigint[], want: readonly bigint[]): void {
-  if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(what, 'is not that of this run');
+export function same(check: string, got: readonly bigint[], want: readonly bigint[]): void {
+  if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(check, 'is not that of this run');
 }
 
 /** Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it names), manifest, dataset root, batches in an epoch. */

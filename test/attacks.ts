@@ -1,0 +1,306 @@
+/*
+ * The register of attacks: a record for every relation of tensor programs, every check of a verifier, every field of a statement and every class of
+ * messages. A record names the lie, the test that shows it refused and a text that stands in this test, or the reason why there is none.
+ * test/attacks.test.ts reads relations, checks, fields and messages from the code and fails where one has no record, or a record nothing to stand for.
+ *
+ * Who adds a relation, a check, a field or a message adds its attack, and a line here.
+ */
+
+/** A test file, from the root of the project, and a text of it: a title, or the line of its table. */
+export type Shown = readonly [file: string, text: string];
+export interface Attack {
+  /** What would be passed off. */
+  readonly lie: string;
+  readonly test?: Shown;
+  /** Why there is no test of its own. */
+  readonly reason?: string;
+}
+
+const attack = (lie: string, file: string, text: string): Attack => ({ lie, test: [file, text] });
+const none = (lie: string, reason: string): Attack => ({ lie, reason });
+
+const DISHONEST = 'test/dishonest.test.ts',
+  CELLS = 'src/tensor/program.test.ts',
+  CIRCUIT = 'test/circuit-checks.test.ts',
+  BINDING = 'test/recursion-binding.test.ts',
+  RECURSION = 'test/recursion.test.ts',
+  RUN = 'test/recursion-run.test.ts',
+  CHAIN = 'test/chain.test.ts',
+  POLICY = 'src/recursion/policy/policy.test.ts',
+  ROWS = 'src/policy/rows/rows.test.ts',
+  ENVELOPE = 'src/provenance/envelope.test.ts',
+  EVERY_CELL = 'rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys';
+
+/** A relation: its room, the methods of the builder that lower it, and the checks that refuse a witness which violates it. */
+export interface RelationAttack extends Attack {
+  /** File under src/tensor/relations. */
+  readonly room: string;
+  readonly methods: readonly string[];
+  readonly refuses: readonly string[];
+}
+const relation = (room: string, methods: readonly string[], refuses: readonly string[], a: Attack): RelationAttack => ({
+  room,
+  methods,
+  refuses,
+  ...a,
+});
+/** A value outside a range or a tuple that is no row; an identity that does not hold. Both end in one sumcheck. */
+const SUMCHECK = ['batched sumcheck'] as const;
+
+export const RELATIONS: readonly RelationAttack[] = [
+  relation('range', ['range', 'inFormat'], SUMCHECK, attack('a value outside its range, other limbs', CELLS, EVERY_CELL)),
+  relation('round', ['round', 'rounded'], SUMCHECK, attack('a value rounded down', DISHONEST, 'rounds %s down instead of to nearest')),
+  relation(
+    'table',
+    ['lookup', 'tabulate'],
+    SUMCHECK,
+    attack('entries of another row', DISHONEST, 'probabilities of another row of the table'),
+  ),
+  relation('sqrt', ['sqrt'], SUMCHECK, attack('a root one too low', DISHONEST, 'takes the square root of %s one too low')),
+  relation('div', ['div'], SUMCHECK, attack('a quotient one too high', DISHONEST, 'takes the quotient %s one too high')),
+  relation('max', ['max'], SUMCHECK, attack('another value for the larger of two', DISHONEST, 'takes %s for the maximum')),
+  relation('split', ['split'], SUMCHECK, attack('other halves of a value', DISHONEST, 'splits the second moment into %s')),
+  relation(
+    'lse',
+    ['logSumExp'],
+    SUMCHECK,
+    attack('a log-sum-exp one unit off', DISHONEST, 'log-sum-exp one unit off, with the weights that belong to it'),
+  ),
+  relation('zero', ['zero'], SUMCHECK, attack('a sum that is not that of its terms', DISHONEST, 'states another loss')),
+];
+
+/** Methods of the builder that lower no relation. */
+export const DECLARE: readonly string[] = [
+  ...['axis', 'tensor', 'witness', 'like', 'table', 'spec', 'tableSpec', 'value', 'interval', 'build'],
+  // Halves of relations, steps that only copy cells of an alias.
+  ...['step', 'constrain', 'witnessOnly', 'constraintsOnly', 'flatten', 'unflatten'],
+];
+
+/** Checks that a circuit makes as well, each with an attack that it alone stops; numbers left out. */
+const IN_CIRCUIT: Readonly<Record<string, Attack>> = {
+  'LogUp layer #': attack('a layer that does not follow from the next', CIRCUIT, 'a layer that does not follow from the next'),
+  'LogUp numerators': attack('fractions other than lookups and multiplicities', CIRCUIT, "'LogUp numerators': ["),
+  'Merkle cap': attack('a trace committed to after the challenges', CIRCUIT, "'Merkle cap': ["),
+  'Merkle path': attack('openings of another tree', CIRCUIT, "'Merkle path': ["),
+  'WHIR final sum': attack('a trace other than the one committed', CIRCUIT, "'WHIR final sum': ["),
+  'WHIR final vector': attack('another base than the one committed', CIRCUIT, "'WHIR final vector': ["),
+  'base element': attack('an element of E passed off as a word', CIRCUIT, "'base element': ["),
+  'batched sumcheck': attack('an adapter left that is not that of the step', CIRCUIT, "'batched sumcheck': ["),
+  bits: attack('queries where a false codeword agrees', CIRCUIT, 'another base than the one committed, queried where both agree'),
+  coordinates: attack('a claim chosen after the challenges, which other words stand for', CIRCUIT, '  coordinates: ['),
+  'exposed value': attack('a step from another base, with a true claim in place of the one left', CIRCUIT, "'exposed value': ["),
+  'frozen reduction': attack('base weights other than those settled', CIRCUIT, "'frozen reduction': ["),
+  grinding: attack('queries drawn without work', CIRCUIT, '  grinding: ['),
+  inverse: attack('1/0 + 1/0 = 0', CIRCUIT, "'inverse (root)': ["),
+  'merge of frozen claims': attack('a false claim on the base merged with a true one', CIRCUIT, "'merge of frozen claims': ["),
+  split: attack('a mask with a bit beyond its cells', CIRCUIT, '  split: ['),
+  'state point #': attack("a state left with a point of the prover's choice", CIRCUIT, "'state point sOut': ["),
+};
+/** The same as circuits name them, each state by itself. */
+export const ATTACKED: readonly string[] = Object.keys(IN_CIRCUIT)
+  .flatMap((c) => (c === 'state point #' ? ['state point aOut', 'state point sOut'] : [c.replace(/ #$/, '')]))
+  .sort();
+/** Names of the checks that a circuit makes, without the number of a layer. */
+export const family = (check: string): string => check.replace(/ \d+$/, '');
+
+/** Checks of the wires of policy: not yet part of a leaf. */
+const POLICY_CHECKS = [
+  ...['absent row', 'batch', 'class bins', 'class table', 'clip scalar', 'eligible', 'last mask bit', 'micro-batch left out'],
+  ...['micro-batch too many', 'mode', 'order digits', 'order quotient', 'order remainder', 'pass', 'policy vector', 'present'],
+  ...['quota maximum', 'quota minimum', 'quotas', 'sampler key', 'schedule', 'short batch', 'show', 'strata table', 'stratum'],
+  ...['totals blind', 'walk from a row', 'walk not ended', 'walk slot'],
+];
+
+/** By the name of the check, `#` for what is filled in. */
+export const CHECKS: Readonly<Record<string, Attack>> = {
+  ...IN_CIRCUIT,
+  // Proof words and statements.
+  'canonical word': attack('a second spelling of a word', 'test/mutations.test.ts', "['canonical word', 'proof length', 'Merkle path'"),
+  'proof length': attack('a proof cut or grown', CELLS, 'rejects a proof that is cut, grown or not canonical'),
+  'public input': attack(
+    'public inputs outside their format',
+    CELLS,
+    'rejects public inputs that are missing, of another type or length, or outside their format',
+  ),
+  statement: attack(
+    'a statement with holes, of another length or spelling',
+    BINDING,
+    'a statement with holes does not shift the words behind them',
+  ),
+  'statement #': attack('a word other than the one computed', BINDING, 'no word of the statement can be other than the one computed'),
+  'frozen weights': attack('a claim that the base does not meet', 'test/circuit.test.ts', 'toThrow(/frozen weights/)'),
+  merge: attack('claims left out, or of another stack', CHAIN, 'merges the claims of all micro-batches; refuses any other merge'),
+  // Recursion.
+  epoch: attack('an epoch that ends early', BINDING, 'an epoch that ends one batch early, at the wrap itself'),
+  kind: attack('a circuit that is not there', RECURSION, 'a leaf does not pass for a fold, another leaf, or a circuit that is not there'),
+  'verification key': attack(
+    'another key than the published one',
+    RECURSION,
+    'refuses the published key in place of that which was used, on any level',
+  ),
+  'state entered': attack(
+    'a state whose point is not its own',
+    'src/verify/folded.test.ts',
+    'has the point of its root and digest, and zero accumulators',
+  ),
+  range: attack('a range that ends inside a step', 'test/fold.test.ts', 'ranges proved apart fold to the same statement'),
+  base: attack('a commitment to another base', 'src/verify/folded.test.ts', 'binds the stack, the programs that read it'),
+  // A run's steps one by one.
+  'number of steps': attack('steps left out', CHAIN, 'refuses skipped, repeated and reordered steps and parts'),
+  'order of steps': attack('steps in another order', CHAIN, 'refuses skipped, repeated and reordered steps and parts'),
+  'parts of a step': attack('micro-batches left out or repeated', CHAIN, 'refuses skipped, repeated and reordered steps and parts'),
+  'roots of a part': attack('roots left out', CHAIN, 'refuses a loss in an update, roots left out'),
+  'loss of an update': attack('a loss where there is none', CHAIN, 'refuses a loss in an update, roots left out'),
+  // A statement that holds, compared with a run.
+  'programs that the manifest names': attack('settings of other programs', RUN, 'train: { ...s.manifest.config.train, steps: 3 }'),
+  programs: attack('other programs', RUN, 'program: /^programs/'),
+  manifest: attack('another manifest', RUN, 'context: /^manifest/'),
+  'dataset root': attack('other data', RUN, 'dataset: /^dataset root/'),
+  'digest of the base': attack('another base', RUN, 'frozen: /^digest of the base/'),
+  'commitment to the base': attack('another base, settled', RUN, 'root: /^commitment to the base/'),
+  'batches in an epoch': attack('another number of batches', RUN, 'epoch: /^batches in an epoch/'),
+  start: attack('a run that begins elsewhere', RUN, '/^first step/ : /^start/'),
+  'initial state': attack('another initial state', RUN, 'sIn: /^initial state/'),
+  'initial accumulators': attack('accumulators that are not zero', RUN, 'aIn: /^initial accumulators/'),
+  'start of the data': attack('a chain with something before it', RUN, 'dataIn: /^start of the data/'),
+  'start of the losses': attack('a chain with something before it', RUN, 'lossesIn: /^start of the losses/'),
+  'start of the schedule': attack('a chain with something before it', RUN, 'scheduleIn: /^start of the schedule/'),
+  data: attack('other examples, or in another order', RUN, 'dataOut: /^data/'),
+  counters: attack('another number of examples', RUN, '/^counters/'),
+  'number of targets': attack('another number of targets', RUN, '/^number of targets/'),
+  losses: attack('other losses', RUN, 'lossesOut: /^losses/'),
+  'sum of losses': attack('another sum', RUN, 'loss: /^sum of losses/'),
+  'schedule and targets': attack('another schedule', RUN, '/schedule and targets/'),
+  targets: attack('other numbers of targets', RUN, 'targets: list[0].targets + 1'),
+  'data before': none('a range that begins after other data', 'the chains before a range are those of the run: compared as `data` is'),
+  'counters before': none(
+    'a range that begins at another place',
+    'the place before a range is that of the run: compared as `counters` are',
+  ),
+  'released adapter': attack('another adapter than that of the last state', 'test/released.test.ts', 'is the one of the last state'),
+  // Rows of a dataset, shown one by one.
+  ...Object.fromEntries(
+    ['content digest', 'mask', 'path', 'row facts', 'row number', 'tokens'].map((c) => [
+      c,
+      attack('a row that is none of the dataset', ROWS, `'${c}'`),
+    ]),
+  ),
+  salt: none('a salt that is no digest', 'its words enter the digest of the row, so that any other gives `dataset root`'),
+  // Wires of policy.
+  ...Object.fromEntries(POLICY_CHECKS.map((c) => [c, attack('a step that policy does not admit', POLICY, `'${c}'`)])),
+  'policy shape #': attack('a key for another shape', POLICY, 'a key for another shape, and any word of the policy vector'),
+  'class number': none(
+    'a class beyond the table',
+    'a range of 32 bits: without it the index of the path, whose split is `class table`, is another number',
+  ),
+  'row index': none('a row beyond the tree', 'the bits of its place: without them the path above the row, `dataset root`, ends elsewhere'),
+  'step number': none('a step beyond the table', 'the bits of its place: without them the path above the row, `schedule`, ends elsewhere'),
+  'target count': none('targets beyond 32 bits', 'a sum of bits of a mask: bounded by the shape, and kept so'),
+  // Provenance.
+  'payload type': attack('an envelope of something else', ENVELOPE, '42: another payload type, signed or not'),
+  'predicate type': attack('a statement of something else', ENVELOPE, '45: another predicate type'),
+  'root of the folder': attack('a root that is not that of the list', ENVELOPE, "'root of the folder'"),
+  signature: attack(
+    'another key, or bytes that were not signed',
+    ENVELOPE,
+    'reads back what it signed, under the key that is given and no other',
+  ),
+  'signature under the trusted root': attack(
+    'another root',
+    ENVELOPE,
+    'believes the root that is given and no other, and compares identities whole',
+  ),
+  'signed files': attack('files added, removed or swapped', ENVELOPE, '49: a file added, removed, renamed in case or Unicode form'),
+};
+
+/** A field of the statement of a node or of the end: what ties it in the circuit is `statement FIELD`; what refuses a false one is named. */
+export interface FieldAttack extends Attack {
+  readonly refuses: string;
+}
+const field = (refuses: string, lie: string, file: string, text: string): FieldAttack => ({ refuses, ...attack(lie, file, text) });
+/** The comparison of a statement that held and differed in one word. */
+const compared = (refuses: string, lie: string, name: string): FieldAttack => field(refuses, lie, RUN, `${name}: /^${refuses}`);
+
+export const FIELDS: Readonly<Record<string, FieldAttack>> = {
+  kind: field(
+    'kind',
+    'a leaf passed off as another circuit',
+    RECURSION,
+    'a leaf does not pass for a fold, another leaf, or a circuit that is not there',
+  ),
+  key: field(
+    'verification key',
+    'another key on a lower level',
+    RECURSION,
+    'refuses the published key in place of that which was used, on any level',
+  ),
+  program: compared('programs', 'steps of other programs', 'program'),
+  context: compared('manifest', 'steps of another run', 'context'),
+  dataset: compared('dataset root', 'other data', 'dataset'),
+  frozen: compared('digest of the base', 'another base', 'frozen'),
+  epoch: compared('batches in an epoch', 'epochs of another length', 'epoch'),
+  posIn: field('first step', 'a run that begins elsewhere', RUN, 'posIn: /^first step/'),
+  posOut: field('last step', 'a run that ends elsewhere', RUN, 'posOut: /^last step/'),
+  sIn: compared('initial state', 'another state entered', 'sIn'),
+  aIn: compared('initial accumulators', 'accumulators entered that are not zero', 'aIn'),
+  sOut: compared('released adapter', 'another adapter left', 'sOut'),
+  aOut: field(
+    'statement #',
+    'accumulators carried into the next step',
+    BINDING,
+    'The next step begins with zero accumulators, whatever this one began with',
+  ),
+  dataIn: compared('start of the data', 'examples before the first', 'dataIn'),
+  dataOut: compared('data', 'other examples', 'dataOut'),
+  lossesIn: compared('start of the losses', 'losses before the first', 'lossesIn'),
+  lossesOut: compared('losses', 'other losses', 'lossesOut'),
+  scheduleIn: compared('start of the schedule', 'a schedule with rows before the first', 'scheduleIn'),
+  scheduleOut: field('schedule and targets', 'another schedule', RUN, 'scheduleOut: /^schedule/'),
+  loss: compared('sum of losses', 'another sum of losses', 'loss'),
+  base: field('frozen weights', 'a claim on the base dropped', RECURSION, 'A dropped claim: the trivial one in its place.'),
+  columns: field('verification key', 'a false claim on the fixed columns', RECURSION, 'a claim on the fixed columns does not hold'),
+  root: compared('commitment to the base', 'another base settled', 'root'),
+};
+
+/**
+ * Classes of messages, `#` for numbers. `replay`: test/frozen-replay.test.ts has a lie that passes where the challenges after the message are known, and that
+ * live ones refuse. Else the reason why there is none.
+ */
+export const MESSAGES: Readonly<Record<string, { readonly replay: true | string }>> = {
+  'public: protocol': { replay: true },
+  'public: shape': { replay: true },
+  'public: context': { replay: true },
+  'public: public inputs': { replay: true },
+  'public: frozen digest': { replay: true },
+  'public: state #': { replay: true },
+  'digest: root witness': { replay: true },
+  'ext: logup root': { replay: true },
+  'ext: logup # values': { replay: true },
+  'ext: logup # round': { replay: true },
+  'ext: table # claims': { replay: true },
+  'ext: sumcheck round': { replay: true },
+  'ext: operand values': { replay: true },
+  'ext: frozen sumcheck': { replay: true },
+  'ext: frozen value': {
+    replay: 'no challenge matters to it: `frozen reduction` fixes it by what was sent before, and the claim is settled',
+  },
+  'ext: whir # # sumcheck': { replay: true },
+  'digest: whir # root': {
+    replay: 'a later root: what is committed after its challenges is shown for the witness; see "Merkle cap (second round)"',
+  },
+  'ext: whir # ood': { replay: true },
+  'grind: whir # work': { replay: 'a nonce, which says nothing: the work that it proves is asked for by `grinding`' },
+  'cap: whir # # cap': { replay: 'not absorbed: it hashes to the root (`Merkle cap`)' },
+  'opening: whir # # row': { replay: 'not absorbed: it hashes to the cap (`Merkle path`)' },
+  'ext: whir # sumcheck': { replay: true },
+  'ext: whir final': { replay: true },
+  'cap: whir # cap': { replay: 'not absorbed: it hashes to the root (`Merkle cap`)' },
+  'opening: whir # row': { replay: 'not absorbed: it hashes to the cap (`Merkle path`)' },
+  'ext: whir end sumcheck': { replay: true },
+  // The merging of claims.
+  'public: claim #': { replay: true },
+  'ext: merge sumcheck': { replay: true },
+  'ext: merge value': {
+    replay: 'no challenge follows: `merge of frozen claims` fixes it by what was sent before, and the claim is settled',
+  },
+};

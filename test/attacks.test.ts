@@ -13,7 +13,8 @@ import { ROOT, checkLabels, sources } from './labels.js';
 import { randomCase } from './random-case.js';
 
 /*
- * The register of attacks is complete: what the code has and the register lacks is named here, and what the register has and the code lacks.
+ * The register of attacks is complete: what the code has and the register lacks is named here, and what the register
+ * has and the code lacks.
  */
 const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const labels = checkLabels(sources().filter((f) => !/^src\/(model|optim)\//.test(f)));

@@ -1,7 +1,8 @@
 /*
- * The register of attacks: a record for every relation of tensor programs, every check of a verifier, every field of a statement and every class of
- * messages. A record names the lie, the test that shows it refused and a text that stands in this test, or the reason why there is none.
- * test/attacks.test.ts reads relations, checks, fields and messages from the code and fails where one has no record, or a record nothing to stand for.
+ * The register of attacks: a record for every relation of tensor programs, every check of a verifier, every field of a
+ * statement and every class of messages. A record names the lie, the test that shows it refused and a text that stands
+ * in this test, or the reason why there is none. test/attacks.test.ts reads relations, checks, fields and messages from
+ * the code and fails where one has no record, or a record nothing to stand for.
  *
  * Who adds a relation, a check, a field or a message adds its attack, and a line here.
  */
@@ -31,7 +32,10 @@ const DISHONEST = 'test/dishonest.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
   EVERY_CELL = 'rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys';
 
-/** A relation: its room, the methods of the builder that lower it, and the checks that refuse a witness which violates it. */
+/**
+ * A relation: its room, the methods of the builder that lower it, and the checks that refuse a witness which violates
+ * it.
+ */
 export interface RelationAttack extends Attack {
   /** File under src/tensor/relations. */
   readonly room: string;
@@ -213,7 +217,10 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'signed files': attack('files added, removed or swapped', ENVELOPE, '49: a file added, removed, renamed in case or Unicode form'),
 };
 
-/** A field of the statement of a node or of the end: what ties it in the circuit is `statement FIELD`; what refuses a false one is named. */
+/**
+ * A field of the statement of a node or of the end: what ties it in the circuit is `statement FIELD`; what refuses a
+ * false one is named.
+ */
 export interface FieldAttack extends Attack {
   readonly refuses: string;
 }
@@ -263,8 +270,8 @@ export const FIELDS: Readonly<Record<string, FieldAttack>> = {
 };
 
 /**
- * Classes of messages, `#` for numbers. `replay`: test/frozen-replay.test.ts has a lie that passes where the challenges after the message are known, and that
- * live ones refuse. Else the reason why there is none.
+ * Classes of messages, `#` for numbers. `replay`: test/frozen-replay.test.ts has a lie that passes where the challenges
+ * after the message are known, and that live ones refuse. Else the reason why there is none.
  */
 export const MESSAGES: Readonly<Record<string, { readonly replay: true | string }>> = {
   'public: protocol': { replay: true },

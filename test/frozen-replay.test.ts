@@ -8,15 +8,17 @@ import { scheduleOf } from '../src/tensor/schedule.js';
 import { commitmentLayout } from '../src/tensor/state-layout.js';
 import { proveMerge } from '../src/prove/merge.js';
 import { verifyMerge } from '../src/recursion/merge.js';
-import { type Ext, NativeChannel, ProverChannel, VerificationError } from '../src/transcript/index.js';
+import { type Ext, NativeChannel, VerificationError } from '../src/transcript/index.js';
+import { ProverChannel } from '../src/transcript/prover.js';
 import { MESSAGES } from './attacks.js';
 import { type Challenges, type Presented, added, compensate, ofProgram, place, record, residuals } from './frozen.js';
 import { type Proved, proveCase, verifyCase } from './kit.js';
 import { randomCase } from './random-case.js';
 
 /*
- * Every message that challenges bind, and what a prover passes off who knows them beforehand. A lie is one changed message or statement; the
- * prover sets right what follows from it, in the places named. With frozen challenges all equations hold, live ones refuse it.
+ * Every message that challenges bind, and what a prover passes off who knows them beforehand. A lie is one changed
+ * message or statement; the prover sets right what follows from it, in the places named. With frozen challenges all
+ * equations hold, live ones refuse it.
  */
 const k = singleKernels(),
   vk = singleKernels(),
@@ -159,7 +161,8 @@ describe('with challenges known beforehand', () => {
   });
 
   it('digest: root witness: a trace that violates its constraints passes, live it is refused', () => {
-    // Four cells of a tensor that occurs alone in all its terms: what they do wrong is linear in them, and one element of E.
+    // Four cells of a tensor that occurs alone in all its terms: what they do wrong is linear in them, and one element
+    // of E.
     const violation = (p: Proved): Ext => {
         const wrong = residuals(vk, ofProgram(p), challenges).filter((r) => !E.eq(r.value, E.ZERO));
         expect(wrong.map((r) => r.check)).toEqual(['batched sumcheck']);

@@ -6,9 +6,10 @@ import { verifyProgram } from '../src/tensor/verify.js';
 import { type Channel, type Elem, type Ext, NativeChannel, type Schedule, messageWords } from '../src/transcript/index.js';
 
 /*
- * Replay with frozen challenges. A verifier that takes its challenges from a recorded proof, whatever it absorbs, stands for a transcript that does not
- * bind a message: the prover knows what comes after it. If a false proof passes there and is refused with challenges drawn live, the
- * binding of that message carries weight, and no equation stands in for it.
+ * Replay with frozen challenges. A verifier that takes its challenges from a recorded proof, whatever it absorbs,
+ * stands for a transcript that does not bind a message: the prover knows what comes after it. If a false proof passes
+ * there and is refused with challenges drawn live, the binding of that message carries weight, and no equation stands
+ * in for it.
  */
 
 /** The challenges of a proof, in order: elements, and the bits of queries. */
@@ -63,7 +64,10 @@ export function record(vk: Kernels, p: Presented): Challenges {
   return { elements, bits };
 }
 
-/** Differences of the two sides of every equation under frozen challenges, by check and in order. Other checks throw; work is not asked for. */
+/**
+ * Differences of the two sides of every equation under frozen challenges, by check and in order. Other checks throw;
+ * work is not asked for.
+ */
 export function residuals(vk: Kernels, p: Presented, c: Challenges): { check: string; value: Ext }[] {
   const inner = new NativeChannel(vk, p.proof),
     out: { check: string; value: Ext }[] = [];
@@ -130,7 +134,10 @@ export function solve(columns: readonly (readonly Ext[])[], v: readonly Ext[]): 
   return x;
 }
 
-/** What to add to the elements at `unknowns` so that all equations of a lie hold under frozen challenges, in which they are linear. */
+/**
+ * What to add to the elements at `unknowns` so that all equations of a lie hold under frozen challenges, in which they
+ * are linear.
+ */
 export function compensate(vk: Kernels, lie: Presented, c: Challenges, unknowns: readonly number[]): Ext[] | undefined {
   const of = (proof: BigUint64Array): Ext[] => residuals(vk, { ...lie, proof }, c).map((r) => r.value),
     wrong = of(lie.proof),

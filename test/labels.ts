@@ -39,8 +39,8 @@ function label(n: ts.Expression | undefined): string[] {
 }
 
 /**
- * Names of the checks that source files make, with the files: the first argument of VerificationError, and what is given for a parameter `check` of any
- * function or method.
+ * Names of the checks that source files make, with the files: the first argument of VerificationError, and what is
+ * given for a parameter `check` of any function or method.
  */
 export function checkLabels(files: readonly string[]): Map<string, string[]> {
   const takes = new Map<string, Set<number>>(),

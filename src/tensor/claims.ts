@@ -21,9 +21,9 @@ const pointOf = (s: Exclude<Slot, { kind: 'index' }>, p: Points): readonly Elem[
 const slotKey = (s: Exclude<Slot, { kind: 'index' }>): string => (s.kind === 'rho' ? `r${s.from}-${s.to}` : `a${s.axis}`);
 
 /**
- * Extension of the combined weights of some claims at `point` of a class's stack, whose blocks lie `shift` cells further on: sum over blocks of
- * eq(prefix, block) times the sum over claims of coefficient times, per axis, the inner product of the axis weights with eq(chunk of the
- * point, .) over the block's piece of the axis.
+ * Extension of the combined weights of some claims at `point` of a class's stack, whose blocks lie `shift` cells
+ * further on: sum over blocks of eq(prefix, block) times the sum over claims of coefficient times, per axis, the inner
+ * product of the axis weights with eq(chunk of the point, .) over the block's piece of the axis.
  */
 export function evalWeights(
   ch: Arith,

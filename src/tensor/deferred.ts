@@ -4,7 +4,10 @@ import type { Kernels } from '../kernels/runtime.js';
 import * as E from '../field/ext3.js';
 import type { Plan } from './plan.js';
 
-/** frozen(point) = value, not yet checked. Only `settleFrozen` and the merging of claims read it; a proof is not verified before. */
+/**
+ * frozen(point) = value, not yet checked. Only `settleFrozen` and the merging of claims read it; a proof is not
+ * verified before.
+ */
 export class DeferredClaim {
   readonly #plan: Plan;
   readonly #point: readonly Elem[];

@@ -1,7 +1,10 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { Access } from './types.js';
 
-/** A row-major array of eight-byte cells in kernel memory, or a one-hot tensor given by one id per position (-1: all zero). */
+/**
+ * A row-major array of eight-byte cells in kernel memory, or a one-hot tensor given by one id per position (-1: all
+ * zero).
+ */
 export type Source =
   | { readonly kind: 'dense'; readonly ptr: number; readonly sizes: readonly number[] }
   | { readonly kind: 'onehot'; readonly ids: Int32Array; readonly sizes: readonly number[] };
@@ -137,7 +140,10 @@ interface Ordered {
 /** Whether the positions of a one-hot move along some of the dimensions. */
 const moves = (dims: readonly Dim[]): boolean => dims.some((d) => d.s[3] !== 0);
 
-/** Chooses the inner run: consecutive cells of the accumulator, else a dot product of consecutive cells, else single values. */
+/**
+ * Chooses the inner run: consecutive cells of the accumulator, else a dot product of consecutive cells, else single
+ * values.
+ */
 function order(l: Loops): Ordered {
   const { a, b, onehot } = l,
     hot = onehot === undefined ? {} : { onehot },
@@ -169,7 +175,8 @@ function order(l: Loops): Ordered {
 }
 
 /**
- * Evaluates einsums over kernel memory: acc[box] = constant + sum_t factor_t sum_contracted prod operands. Numbers are doubles. Results do not depend on the number of threads.
+ * Evaluates einsums over kernel memory: acc[box] = constant + sum_t factor_t sum_contracted prod operands. Numbers are
+ * doubles. Results do not depend on the number of threads.
  */
 export class Einsum {
   readonly #one: number;
@@ -261,7 +268,10 @@ export class Einsum {
     return { plan: { ...plan, out: ptr }, operand, third: ops[3 - x - y] };
   }
 
-  /** Plans the product of at most two dense operands and a one-hot one: tables of offsets, and the kernel that runs over them. */
+  /**
+   * Plans the product of at most two dense operands and a one-hot one: tables of offsets, and the kernel that runs over
+   * them.
+   */
   #two(box: Box, factor: number, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): TermPlan {
     const loops = order(this.#loops(box, ops, hot)),
       { a, b, rows, con, inner, kind, onehot } = loops,
@@ -294,7 +304,9 @@ export class Einsum {
     };
   }
 
-  /** The dimensions of a product: those of the accumulator and the contracted ones, without that of a one-hot's values. */
+  /**
+   * The dimensions of a product: those of the accumulator and the contracted ones, without that of a one-hot's values.
+   */
   #loops(box: Box, ops: readonly FlatTerm['operands'][number][], hot: HotOperand | undefined): Loops {
     const outAxes = this.axesOf(box),
       accStrides = rowMajor(outAxes.map((a) => this.sizes[a]));
@@ -305,7 +317,8 @@ export class Einsum {
     while (views.length < 2) views.unshift({ ptr: this.#one, strides: new Map(), base: 0, scan: 0 });
     const [a, b] = views,
       vocab = hot ? (hot.access[0] as { axis: string }).axis : undefined,
-      // Positions of the one-hot; a fixed scan axis moves through its ids, so tables are rebuilt per scan index (see `evaluate`).
+      // Positions of the one-hot; a fixed scan axis moves through its ids, so tables are rebuilt per scan index (see
+      // `evaluate`).
       pos = hot ? viewOf(hot.source.sizes.slice(1), hot.access.slice(1), 1, box.scan) : undefined;
     if (pos?.scan) throw new Error('a one-hot operand along the scan axis is not supported');
     const used = new Set([...a.strides.keys(), ...b.strides.keys(), ...(pos?.strides.keys() ?? []), ...(vocab ? [vocab] : [])]);

@@ -25,8 +25,9 @@ interface Part {
 }
 
 /**
- * A formula over tensors that carries its fraction: its integer value e stands for the real number e 2^-frac. Products add fractions, sums
- * bring their summands to the finest one, and a Round into a tensor derives its shift from the two fractions. So no shift is counted by hand.
+ * A formula over tensors that carries its fraction: its integer value e stands for the real number e 2^-frac. Products
+ * add fractions, sums bring their summands to the finest one, and a Round into a tensor derives its shift from the two
+ * fractions. So no shift is counted by hand.
  */
 export class Fixed {
   private constructor(

@@ -45,9 +45,9 @@ function blocksOf(sizes: Readonly<Record<string, number>>, t: TensorSpec): Omit<
 }
 
 /**
- * Lays out one class. A group is one region whose length is its cell count, itself cut into aligned binary pieces for its alias;
- * inside, its members' blocks pack by descending size. Regions and loose blocks are placed by descending size of their largest piece, so
- * everything is aligned.
+ * Lays out one class. A group is one region whose length is its cell count, itself cut into aligned binary pieces for
+ * its alias; inside, its members' blocks pack by descending size. Regions and loose blocks are placed by descending
+ * size of their largest piece, so everything is aligned.
  */
 export function layoutClass(program: Program, cls: TensorClass): StackLayout {
   const sizes = program.axes;
@@ -64,7 +64,8 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
     for (const b of blocksOf(sizes, t))
       items.push({ log: b.log, length: 2 ** b.log, order: order++, place: (position) => out.get(t.name)!.blocks.push({ ...b, position }) });
   }
-  // Everything goes to the first multiple of its largest piece, those with larger pieces first; smaller ones fill the holes that alignment leaves.
+  // Everything goes to the first multiple of its largest piece, those with larger pieces first; smaller ones fill the
+  // holes that alignment leaves.
   for (const [name, members] of groups) {
     const blocks = members.flatMap((t) => blocksOf(sizes, t).map((b) => ({ t, b }))).sort((x, y) => y.b.log - x.b.log),
       length = blocks.reduce((s, x) => s + 2 ** x.b.log, 0);
@@ -110,13 +111,19 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
   return { cls, tensors: out, cells };
 }
 
-/** Whether two classes put the same cells at the same places: only then does equality of their commitments mean equality of tensors, in order. */
+/**
+ * Whether two classes put the same cells at the same places: only then does equality of their commitments mean equality
+ * of tensors, in order.
+ */
 export function sameLayout(a: StackLayout, b: StackLayout): boolean {
   const shape = (l: StackLayout): string => JSON.stringify([l.cells, ...[...l.tensors.values()].map((t) => t.blocks)]);
   return shape(a) === shape(b);
 }
 
-/** log2 of the most columns of a stack: few, for their rows are opened; more for a large one, whose tree would outgrow memory. */
+/**
+ * log2 of the most columns of a stack: few, for their rows are opened; more for a large one, whose tree would outgrow
+ * memory.
+ */
 const mostColumns = (cells: number): number => (cells > 2 ** 26 ? 7 : 6);
 
 /** Height and columns of a stack of `cells` cells, at most 2^most columns. */

@@ -47,7 +47,9 @@ export interface PhaseMemory {
 export interface MemoryForecast {
   /** The reading's tensors, near through the whole proof. */ readonly reading: number;
   readonly phases: Readonly<Record<'keys' | 'commit' | 'logup' | 'sumcheck' | 'frozen' | 'open', PhaseMemory>>;
-  /** Peaks over the phases, and their sum: what a process needs besides the runtime and its own copies of base and data. */
+  /**
+   * Peaks over the phases, and their sum: what a process needs besides the runtime and its own copies of base and data.
+   */
   readonly near: number;
   readonly far: number;
   readonly total: number;
@@ -55,7 +57,10 @@ export interface MemoryForecast {
   readonly fits: boolean;
 }
 
-/** A product sumcheck over n cells: weights and first halves near if there is room, else halves in far memory until they fit. */
+/**
+ * A product sumcheck over n cells: weights and first halves near if there is room, else halves in far memory until they
+ * fit.
+ */
 function folding(n: number, vars: number, near: boolean, room: number): PhaseMemory {
   const half = Math.min(n, 2 ** (vars - 1)),
     whole = 24 * n + 24 * half + (near ? 0 : 8 * n);
@@ -70,8 +75,9 @@ function folding(n: number, vars: number, near: boolean, room: number): PhaseMem
 const HEAP = 2 ** 20 / 4;
 
 /**
- * Peak memory of proveProgram, from the plan alone: linear memory by phase, beginning with the reading, capped at `nearBytes`, and what a phase
- * keeps far where it does not fit. The same thresholds as the prover's; small allocations are left out.
+ * Peak memory of proveProgram, from the plan alone: linear memory by phase, beginning with the reading, capped at
+ * `nearBytes`, and what a phase keeps far where it does not fit. The same thresholds as the prover's; small allocations
+ * are left out.
  */
 export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?: number; threads?: number } = {}): MemoryForecast {
   const p = plan.program,

@@ -19,7 +19,10 @@ import {
   COMMIT_CLASSES,
 } from './types.js';
 
-/** How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck point of an axis. */
+/**
+ * How one axis of a tensor enters a claim: fixed, weighted by eq at a slice of rho (projected), or at the sumcheck
+ * point of an axis.
+ */
 export type Slot =
   | { readonly kind: 'index'; readonly index: number }
   | {
@@ -70,12 +73,18 @@ export type LookupTable =
 /** Tag of table i in the keys: segments of one memory share one. */
 export const tableTag = (t: LookupTable, i: number): number => (t.kind === 'segment' ? t.first : i);
 
-/** Component 0 of a tuple has weight 1, component i weight beta^(i+1), given powers of beta; beta itself carries the table's tag. */
+/**
+ * Component 0 of a tuple has weight 1, component i weight beta^(i+1), given powers of beta; beta itself carries the
+ * table's tag.
+ */
 export const componentWeight = <T>(betas: readonly T[], i: number): T => betas[i === 0 ? 0 : i + 1];
 
 const tableName = (t: LookupTable): string => (t.kind === 'range' ? `range:${t.bits}` : t.kind === 'table' ? t.spec.name : t.segment.name);
 
-/** Claims that the leaf layer leaves on table i: its multiplicities (column -1) and its committed columns at the point of its box. */
+/**
+ * Claims that the leaf layer leaves on table i: its multiplicities (column -1) and its committed columns at the point
+ * of its box.
+ */
 export function tableFactors(plan: Plan, i: number): { factor: Factor; column: number }[] {
   const t = plan.tables[i],
     b = plan.logup.boxes[plan.tableBox + i],
@@ -112,7 +121,10 @@ export interface ProofOptions extends WhirParams {
   readonly stateRate: number;
 }
 
-/** Hash of all trees and of the transcript of a plan's proofs; Poseidon2 where nothing is said, as for what circuits will verify. */
+/**
+ * Hash of all trees and of the transcript of a plan's proofs; Poseidon2 where nothing is said, as for what circuits
+ * will verify.
+ */
 export const hashOf = (plan: { readonly options?: ProofOptions }): HashName => plan.options?.hash ?? 'poseidon2';
 
 /** Everything about a proof that follows from the program and the parameters alone. */
@@ -140,7 +152,9 @@ export interface Plan {
   readonly frozenVars: number;
 }
 
-/** Slice of rho that belongs to axis number `at` of constraint j: its box's, or the low variables for a zero constraint. */
+/**
+ * Slice of rho that belongs to axis number `at` of constraint j: its box's, or the low variables for a zero constraint.
+ */
 function slices(
   plan: { logup: LogUpShape; boxOf: ReadonlyMap<number, number> },
   program: Program,
@@ -162,7 +176,10 @@ function slices(
 /** The group of the state, if there is one. */
 export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups[1];
 
-/** All tables of a program: its ranges by width, its public tables, the segments of its memories; and the table of a lookup. */
+/**
+ * All tables of a program: its ranges by width, its public tables, the segments of its memories; and the table of a
+ * lookup.
+ */
 function lookupTables(program: Program): { tables: LookupTable[]; tableOf: (c: Exclude<Constraint, { kind: 'zero' }>) => number } {
   const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b),
     tables: LookupTable[] = [
@@ -267,8 +284,8 @@ function planTerms(program: Program, lookup: LookupPlan, extended: Program): Pic
 }
 
 /**
- * What each axis of the constraint is to a term: free where no operand has it, projected at rho where one has, and summed with a factor of eq
- * where several do. Contracted axes are summed as they are.
+ * What each axis of the constraint is to a term: free where no operand has it, projected at rho where one has, and
+ * summed with a factor of eq where several do. Contracted axes are summed as they are.
  */
 function roles(
   program: Program,

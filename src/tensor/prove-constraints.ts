@@ -1,4 +1,6 @@
-/** Constraints, prover's side: all expressions and identities in one sumcheck, which ends in the values of its operands. */
+/**
+ * Constraints, prover's side: all expressions and identities in one sumcheck, which ends in the values of its operands.
+ */
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -65,8 +67,8 @@ function constraintWeights(ch: ProverChannel, plan: Plan, rho: readonly Ext[]): 
 }
 
 /**
- * Arrays of the sumcheck. They are made once and stay, or, where they would not fit, large ones are made whenever a term asks for them.
- * Tensors with no axis at rho are read where they lie.
+ * Arrays of the sumcheck. They are made once and stay, or, where they would not fit, large ones are made whenever a
+ * term asks for them. Tensors with no axis at rho are read where they lie.
  */
 class Arrays {
   readonly #all: boolean;

@@ -1,6 +1,6 @@
 /**
- * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a phase allocates ends with
- * it, but for stacks and trees.
+ * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a
+ * phase allocates ends with it, but for stacks and trees.
  */
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -34,7 +34,10 @@ export interface ProveOptions {
   readonly trees?: StateTrees;
 }
 
-/** Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words and statement. */
+/**
+ * Proves that the reading satisfies its program. Throws OverflowError where a lookup has no row. Returns proof words
+ * and statement.
+ */
 export function proveProgram(
   k: Kernels,
   plan: Plan,
@@ -84,7 +87,8 @@ function absorb(k: Kernels, plan: Plan, reading: IntegerReading, address: (name:
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const [main] = plan.whir.groups,
     stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], groupCells(main), main.logHeight, address);
-  // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the codeword, as does the opening.
+  // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the
+  // codeword, as does the opening.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0),
     oracle = commitTree(k, plan, main, 0, stack, k.room - Math.max(60 * leaves, openBytes(plan.whir)));
   ch.sendDigest('root witness', oracle.root);

@@ -29,7 +29,10 @@ export class PublicValues {
     }
     return out;
   }
-  /** eq(point, id) for every position of a one-hot tensor, a product over the id's bits; zero where its highest bit is set. */
+  /**
+   * eq(point, id) for every position of a one-hot tensor, a product over the id's bits; zero where its highest bit is
+   * set.
+   */
   selected(t: TensorSpec, slot: string, point: readonly Elem[]): Elem[] {
     const key = `${t.name}@${slot}`,
       ch = this.ch,
@@ -50,7 +53,8 @@ export class PublicValues {
 }
 
 /**
- * Extension of a public operand: closed form for the causal mask, linear in positions for one-hot, in cells for dense ones.
+ * Extension of a public operand: closed form for the causal mask, linear in positions for one-hot, in cells for dense
+ * ones.
  */
 export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: PublicValues, points: Points): Elem {
   const t = f.tensor,

@@ -36,7 +36,10 @@ export function zeroExts(k: Kernels, n: number): number {
   return w;
 }
 
-/** sum_i z^i f(i) over `cells` signed words, near at f or written by f in tiles of at most 2^maxLog: powers of one block, then Horner over blocks. */
+/**
+ * sum_i z^i f(i) over `cells` signed words, near at f or written by f in tiles of at most 2^maxLog: powers of one
+ * block, then Horner over blocks.
+ */
 export const powerSum = (
   k: Kernels,
   f: number | ((dst: number, from: number, log: number) => void),

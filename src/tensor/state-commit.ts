@@ -46,7 +46,9 @@ export function columnsOf(
   };
 }
 
-/** Words of the commitment to a state whose tree has this root (layout: commitmentLayout). `stack` is that of all state. */
+/**
+ * Words of the commitment to a state whose tree has this root (layout: commitmentLayout). `stack` is that of all state.
+ */
 export function commitment(k: Kernels, plan: Plan, tree: number, stack: Tiled, root: readonly bigint[]): bigint[] {
   const g = stateGroup(plan)!,
     { classes } = plan.states[tree],
@@ -58,8 +60,8 @@ export function commitment(k: Kernels, plan: Plan, tree: number, stack: Tiled, r
 }
 
 /**
- * Digest of an adapter: root of the tree over its columns without any redundancy, hence a hash of the adapter. It lies in a state commitment's point, so that
- * an adapter that is named afterwards and differs has another value there.
+ * Digest of an adapter: root of the tree over its columns without any redundancy, hence a hash of the adapter. It lies
+ * in a state commitment's point, so that an adapter that is named afterwards and differs has another value there.
  */
 export function adapterDigest(k: Kernels, plan: Plan, columns: ReturnType<typeof columnsOf>, used: number): bigint[] {
   return k.scope(() => commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) }).root);
@@ -78,7 +80,10 @@ export function partValue(k: Kernels, g: WhirGroup, stack: Tiled, p: { used: num
   );
 }
 
-/** A committed state: trees over one stack, near or read in tiles from the tensors, and the words of their commitments by name. */
+/**
+ * A committed state: trees over one stack, near or read in tiles from the tensors, and the words of their commitments
+ * by name.
+ */
 export interface StateOracles {
   readonly stack: Tiled;
   readonly oracles: readonly Oracle[];

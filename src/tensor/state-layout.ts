@@ -21,8 +21,8 @@ export interface StateTree {
 export const isOut = (name: StateName): boolean => name === 'sOut' || name === 'aOut';
 
 /**
- * Where the words of a state commitment lie: root of the tree, digest of the adapter where it holds one, point z, then one value a class.
- * A class's value is sum_i z^i f(i) over its cells.
+ * Where the words of a state commitment lie: root of the tree, digest of the adapter where it holds one, point z, then
+ * one value a class. A class's value is sum_i z^i f(i) over its cells.
  */
 export function commitmentLayout(t: StateTree): { readonly point: number; readonly value: (i: number) => number; readonly words: number } {
   const point = t.classes.some(isAdapter) ? 8 : 4;
@@ -33,14 +33,18 @@ export function commitmentLayout(t: StateTree): { readonly point: number; readon
 export const STATE_WORDS = commitmentLayout({ name: 'sIn', classes: ['cIn', 'oIn'] }).words,
   ACC_WORDS = commitmentLayout({ name: 'aIn', classes: ['aIn'] }).words;
 
-/** Whether a class is the adapter's: whoever holds an adapter can tell whether a commitment is to it, by digest, point and value. */
+/**
+ * Whether a class is the adapter's: whoever holds an adapter can tell whether a commitment is to it, by digest, point
+ * and value.
+ */
 export function isAdapter(c: TensorClass): boolean {
   return c === 'cIn' || c === 'cOut';
 }
 
 /**
- * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there would be more than 2^17 rows; 1/32, which needs few queries,
- * while the domain has at most 2^21 points; a higher rate for larger adapters, whose trees would outgrow memory, down to 1/4.
+ * log2 of columns and rows of the stack of all state, and of its inverse rate: 64 columns, but up to 256 where there
+ * would be more than 2^17 rows; 1/32, which needs few queries, while the domain has at most 2^21 points; a higher rate
+ * for larger adapters, whose trees would outgrow memory, down to 1/4.
  */
 export function stateShape(cells: number): { logColumns: number; logHeight: number; rate: number } {
   const vars = Math.max(3, varsOf(cells)),
@@ -48,10 +52,14 @@ export function stateShape(cells: number): { logColumns: number; logHeight: numb
   return { logColumns, logHeight, rate: Math.max(2, Math.min(5, 21 - logHeight)) };
 }
 
-/** log2 of the inverse rate of the state commitments of an adapter of so many parameters: two states of four words each. */
+/**
+ * log2 of the inverse rate of the state commitments of an adapter of so many parameters: two states of four words each.
+ */
 export const stateRate = (parameters: number): number => stateShape(8 * parameters).rate;
 
-/** The stack of all state: every class is a part of its tree, from a column on that is aligned with its largest block. */
+/**
+ * The stack of all state: every class is a part of its tree, from a column on that is aligned with its largest block.
+ */
 export function stateStack(
   program: Program,
   layouts: ReadonlyMap<TensorClass, StackLayout>,
@@ -59,16 +67,19 @@ export function stateStack(
   logInvRate: number,
 ): GroupSpec {
   const cells = (c: TensorClass): number => layouts.get(c)!.cells,
-    // Commitments to one state must agree between micro, update and step programs: the height depends on the number of parameters alone.
+    // Commitments to one state must agree between micro, update and step programs: the height depends on the number of
+    // parameters alone.
     P = program.axes['P'],
     all = P ? 8 * P : states.reduce((n, s) => n + s.classes.reduce((m, c) => m + cells(c), 0), 0),
-    // Where accumulators are, programs hold 6 and 9 words a parameter: twice as many columns are room for both at the height of 8.
+    // Where accumulators are, programs hold 6 and 9 words a parameter: twice as many columns are room for both at the
+    // height of 8.
     most = 2 ** (Math.max(6, stateShape(all).logColumns) + (P && layouts.has('aIn') ? 1 : 0));
   for (let h = Math.max(2, stateShape(all).logHeight); ; h++) {
     let offset = 0;
     const trees = states.map(({ classes }) => ({
       parts: classes.map((c) => {
-        // A block larger than a column must start at a multiple of its size; columns in between are zero and in no tree.
+        // A block larger than a column must start at a multiple of its size; columns in between are zero and in no
+        // tree.
         const log = Math.max(...[...layouts.get(c)!.tensors.values()].flatMap((t) => t.blocks.map((b) => b.log))),
           unit = 2 ** Math.max(0, log - h),
           part = { used: Math.ceil(cells(c) / 2 ** h), offset: Math.ceil(offset / unit) * unit };

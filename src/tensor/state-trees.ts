@@ -9,8 +9,9 @@ import { type Plan, hashOf, stateGroup } from './plan.js';
 const KEPT = 3;
 
 /**
- * Trees of states, by the words committed: what one proof leaves the next one enters, and every micro-batch of a step enters the same adapter. A prover that keeps them makes each tree
- * once. They live outside the kernel's memory, 64 bytes for each point of the domain.
+ * Trees of states, by the words committed: what one proof leaves the next one enters, and every micro-batch of a step
+ * enters the same adapter. A prover that keeps them makes each tree once. They live outside the kernel's memory, 64
+ * bytes for each point of the domain.
  */
 export class StateTrees {
   readonly #trees = new Map<string, Uint8Array>();
@@ -34,7 +35,10 @@ export class StateTrees {
 /** Bytes of the trees kept while a program's proofs are made one after another. */
 export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(plan)?.domain ?? 0);
 
-/** Name of a state's tree: shape of the tree and SHA-256 over the words of its tensors, in the order in which they are laid out. */
+/**
+ * Name of a state's tree: shape of the tree and SHA-256 over the words of its tensors, in the order in which they are
+ * laid out.
+ */
 export function treeKey(k: Kernels, plan: Plan, n: number, reading: IntegerReading): string {
   const g = stateGroup(plan)!,
     digest = sha256.create();

@@ -2,10 +2,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { ProgramError } from './bounds.js';
 
 /**
- * Public tables by name. Entries are the real values rounded to nearest, ties upward, decided by integers:
- * a double approximation with a proven error is taken where it lies farther than that error from a rounding boundary; the few other
- * entries are decided in big integers. IEEE additions, multiplications and divisions and Math.floor are exactly specified, so all
- * engines agree; Math.exp is never used here.
+ * Public tables by name. Entries are the real values rounded to nearest, ties upward, decided by integers: a double
+ * approximation with a proven error is taken where it lies farther than that error from a rounding boundary; the few
+ * other entries are decided in big integers. IEEE additions, multiplications and divisions and Math.floor are exactly
+ * specified, so all engines agree; Math.exp is never used here.
  */
 export interface TableAlgorithm {
   readonly columns: number;
@@ -16,15 +16,19 @@ export interface TableAlgorithm {
   readonly real: (params: readonly number[]) => ((x: number) => number)[];
 }
 
-/** Distance from a rounding boundary below which an entry is decided in big integers; every approximation here is at least 4 times closer. */
+/**
+ * Distance from a rounding boundary below which an entry is decided in big integers; every approximation here is at
+ * least 4 times closer.
+ */
 const DOUBT = 2 ** -20;
 /** Bits of the fixed-point factors. */
 const PRECISION = 256;
 
 /**
- * exp(-num / 2^frac) * 2^prec for num >= 0, absolute error below 2: x = num / 2^frac is divided by 2^m to below 2^-8, its
- * Taylor sum has fewer than w/8 terms of one ulp error each, and squaring m <= 40 times multiplies the error by at most 2^m and adds
- * one ulp each: in all below 2^m * w ulps of 2^-w, and w = prec + m + 16 makes that less than one unit.
+ * exp(-num / 2^frac) * 2^prec for num >= 0, absolute error below 2: x = num / 2^frac is divided by 2^m to below 2^-8,
+ * its Taylor sum has fewer than w/8 terms of one ulp error each, and squaring m <= 40 times multiplies the error by at
+ * most 2^m and adds one ulp each: in all below 2^m * w ulps of 2^-w, and w = prec + m + 16 makes that less than one
+ * unit.
  */
 export function expNegFixed(num: bigint, frac: number, prec: number): bigint {
   if (num < 0n) throw new RangeError('expNegFixed of a negative number');
@@ -45,8 +49,8 @@ export function expNegFixed(num: bigint, frac: number, prec: number): bigint {
 }
 
 /**
- * exp(-d / 2^frac) for integers d >= 0 below 2^bits: product of two tabulated factors. Each factor is a double within 2^-53 relative
- * of its exact value (absolute 2^-255 where it is smaller), the product within 2^-51.4.
+ * exp(-d / 2^frac) for integers d >= 0 below 2^bits: product of two tabulated factors. Each factor is a double within
+ * 2^-53 relative of its exact value (absolute 2^-255 where it is smaller), the product within 2^-51.4.
  */
 class ExpTable {
   readonly #low: Float64Array;
@@ -102,8 +106,8 @@ function column(size: number, entry: (k: number) => number): BigInt64Array {
 }
 
 /**
- * exp:F:f. T[d] = round(2^f exp(-d 2^-F)) for d >= 0 and T(-1) = max(2^f + 1, round(2^f exp(2^-F))). Columns e1 = T[d], e2 = T[d - 1].
- * Error of an entry: 2^f 2^-51 <= 2^-25 for f <= 26.
+ * exp:F:f. T[d] = round(2^f exp(-d 2^-F)) for d >= 0 and T(-1) = max(2^f + 1, round(2^f exp(2^-F))). Columns e1 = T[d],
+ * e2 = T[d - 1]. Error of an entry: 2^f 2^-51 <= 2^-25 for f <= 26.
  */
 const exp: TableAlgorithm = {
   columns: 2,
@@ -132,8 +136,9 @@ const exp: TableAlgorithm = {
 };
 
 /**
- * silu:F:f[:g]. At x = key 2^-F: y = x s(x) at f fraction bits, y' = s(x) (1 + x (1 - s(x))) at g (default f), s(x) = 1/(1 + exp(-x)).
- * With E = exp(-|x|): s = 1/(1+E) or E/(1+E), each operation adds 2^-53 relative; |y| 2^f < 2^26 and |1 + x(1-s)| is off by less than
+ * silu:F:f[:g]. At x = key 2^-F: y = x s(x) at f fraction bits, y' = s(x) (1 + x (1 - s(x))) at g (default f), s(x) =
+ * 1/(1 + exp(-x)). With E = exp(-|x|): s = 1/(1+E) or E/(1+E), each operation adds 2^-53 relative; |y| 2^f < 2^26 and
+ * |1 + x(1-s)| is off by less than
  * |x| 2^-49, so that both are within 2^-22 of the exact value when |x| 2^max(f,g) <= 2^26.
  */
 const silu: TableAlgorithm = {
@@ -176,8 +181,8 @@ const silu: TableAlgorithm = {
 };
 
 /**
- * silu and its derivative with prec + 96 fraction bits, within 2^35 units (a few units times |x| < 2^31): the caller drops 96 - f >= 70
- * bits and allows 2^16 units.
+ * silu and its derivative with prec + 96 fraction bits, within 2^35 units (a few units times |x| < 2^31): the caller
+ * drops 96 - f >= 70 bits and allows 2^16 units.
  */
 function exactSilu(n: number, F: number, prec: number): { y: bigint; dy: bigint } {
   const w = prec + 96,

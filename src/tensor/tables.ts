@@ -17,8 +17,9 @@ function expFactors(F: number, n: number): (d: number) => bigint {
 }
 
 /**
- * Output columns of a table. `exp:F:f`: e1[d] = round(exp(-d 2^-F) 2^f), e2[d] = e1[d - 1] with e1[-1] = max(2^f + 1, round(exp(2^-F) 2^f)).
- * `silu:F:fy:fd`: y = x sigma(x), dy = sigma(x)(1 + x(1 - sigma(x))) at keys x 2^-F. Only bigint arithmetic: equal on every engine.
+ * Output columns of a table. `exp:F:f`: e1[d] = round(exp(-d 2^-F) 2^f), e2[d] = e1[d - 1] with e1[-1] = max(2^f + 1,
+ * round(exp(2^-F) 2^f)). `silu:F:fy:fd`: y = x sigma(x), dy = sigma(x)(1 + x(1 - sigma(x))) at keys x 2^-F. Only bigint
+ * arithmetic: equal on every engine.
  */
 export function tableColumns(spec: TableSpec): BigInt64Array[] {
   const key = `${spec.name}/${spec.lo}/${spec.size}`;

@@ -113,8 +113,8 @@ export interface Powers {
 }
 
 /**
- * The weights of all claims on some classes, indexed like their stack, tile by tile: within a block the weight of a claim is a product over the
- * axes. Tables of eq stay in memory from here on, until the caller releases it.
+ * The weights of all claims on some classes, indexed like their stack, tile by tile: within a block the weight of a
+ * claim is a product over the axes. Tables of eq stay in memory from here on, until the caller releases it.
  */
 export function weightTiles(
   k: Kernels,
@@ -169,7 +169,9 @@ class Weights {
     this.#one = k.exts([E.ONE]);
   }
 
-  /** Makes the tables of a claim on a tensor of these sizes. All are made before anything is added, as they outlive it. */
+  /**
+   * Makes the tables of a claim on a tensor of these sizes. All are made before anything is added, as they outlive it.
+   */
   prepare(c: Claim, sizes: readonly number[]): void {
     c.factor.slots.forEach((s, d) => {
       if (s.kind !== 'index') this.#along(s, sizes[d]);

@@ -1,4 +1,7 @@
-/** Constraints, verifier's side: all expressions and identities in one sumcheck, which ends in the values of its operands. */
+/**
+ * Constraints, verifier's side: all expressions and identities in one sumcheck, which ends in the values of its
+ * operands.
+ */
 import { eqLess, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/verify.js';
 import type { Channel, Elem } from '../transcript/arith.js';

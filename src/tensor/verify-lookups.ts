@@ -1,4 +1,7 @@
-/** Lookups, verifier's side: LogUp-GKR down to its leaves, the claims on tables, and one claim on the expressions of all constraints. */
+/**
+ * Lookups, verifier's side: LogUp-GKR down to its leaves, the claims on tables, and one claim on the expressions of all
+ * constraints.
+ */
 import { boxIndicator, boxPoint, boxWeight } from '../lookup/shape.js';
 import { verifyLogUp } from '../lookup/verify.js';
 import type { Channel, Elem } from '../transcript/arith.js';
@@ -25,8 +28,8 @@ export interface LookupClaims {
 }
 
 /**
- * The leaf layer: numerators follow from indicators and multiplicities; denominators are gamma minus keys, of which tables are known by the
- * claims on their columns, so that what is left is a claim on the expressions.
+ * The leaf layer: numerators follow from indicators and multiplicities; denominators are gamma minus keys, of which
+ * tables are known by the claims on their columns, so that what is left is a claim on the expressions.
  */
 export function lookups(ch: Channel, plan: Plan): LookupClaims {
   const one = ch.constant(1n),

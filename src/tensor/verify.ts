@@ -1,6 +1,7 @@
 /**
- * Verification of a program proof, in the phases of the prover (prove.ts): absorb, lookups, constraints, claims, openings. Sections 4 to 7 of
- * docs/protocol.md. Written once for native handles and circuit wires: the order of operations is part of a circuit's key.
+ * Verification of a program proof, in the phases of the prover (prove.ts): absorb, lookups, constraints, claims,
+ * openings. Sections 4 to 7 of docs/protocol.md. Written once for native handles and circuit wires: the order of
+ * operations is part of a circuit's key.
  */
 import { DOMAIN } from '../hash/poseidon2.js';
 import { compose } from '../pcs/queries.js';
@@ -22,7 +23,9 @@ import { type LookupClaims, lookups } from './verify-lookups.js';
 export const verifyProgram = (ch: Channel, plan: Plan, st: Statement): DeferredClaim =>
   verifyStatement(ch, plan, statementElems(ch, plan.program, plan.states, st));
 
-/** Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled. */
+/**
+ * Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled.
+ */
 export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): DeferredClaim {
   const absorbed = absorb(ch, plan, st),
     looked = lookups(ch, plan),
@@ -136,7 +139,10 @@ function frozenReduction(ch: Channel, plan: Plan, points: Points, c: CombinedCla
   return new DeferredClaim(plan, point, value);
 }
 
-/** Extension at `pt` of the weights on the stack of all state: powers of each commitment's point, and the claims on its classes. */
+/**
+ * Extension at `pt` of the weights on the stack of all state: powers of each commitment's point, and the claims on its
+ * classes.
+ */
 function stateWeights(ch: Channel, plan: Plan, a: Absorbed, points: Points, c: CombinedClaims, pt: readonly Elem[]): Elem {
   const shape = stateGroup(plan)!;
   let sum = ch.constant(0n);
@@ -151,7 +157,9 @@ function stateWeights(ch: Channel, plan: Plan, a: Absorbed, points: Points, c: C
   return sum;
 }
 
-/** Extension at `point` of the weights z^i on the cells i of one part of a tree: `used` columns from column `offset`. */
+/**
+ * Extension at `point` of the weights z^i on the cells i of one part of a tree: `used` columns from column `offset`.
+ */
 function partPowers(ch: Channel, z: Elem, point: readonly Elem[], logColumns: number, used: number, offset: number): Elem {
   const rows = point.slice(logColumns);
   let step = z,

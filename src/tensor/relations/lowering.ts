@@ -2,9 +2,9 @@ import type { Format } from '../fixed.js';
 import type { Constraint, Expr, StepOp, TableSpec, TensorSpec } from '../types.js';
 
 /**
- * What a relation is lowered to: tensors, the step that computes its witness, and range, lookup and zero constraints. The program builder
- * provides it. A relation adds its step by `step` and its constraints by the others, so that either half can be left out where a relation is
- * computed in slices.
+ * What a relation is lowered to: tensors, the step that computes its witness, and range, lookup and zero constraints.
+ * The program builder provides it. A relation adds its step by `step` and its constraints by the others, so that either
+ * half can be left out where a relation is computed in slices.
  */
 export interface Lowering {
   spec(name: string): TensorSpec;

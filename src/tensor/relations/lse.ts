@@ -1,18 +1,19 @@
 /**
- * Log-sum-exp: M is log sum_j exp(s_j) at the fraction F of the scores, rounded to the nearest unit. With it come the softmax weights
- * e1_j = T[M - s_j], where T[k] = round(2^f exp(-k 2^-F)) is a public table, and e2_j = T[M - 1 - s_j].
+ * Log-sum-exp: M is log sum_j exp(s_j) at the fraction F of the scores, rounded to the nearest unit. With it come the
+ * softmax weights e1_j = T[M - s_j], where T[k] = round(2^f exp(-k 2^-F)) is a public table, and e2_j = T[M - 1 - s_j].
  *
- * Lowering: M lies in its format; (M - s, e1, e2) are rows of the table ("WEIGHTS.exp"); 0 <= c - sum e1 ("M.lower") and
- * 0 <= sum e2 - c - 1 ("M.upper") of f bits, with c = round(2^f exp(2^-(F+1))).
+ * Lowering: M lies in its format; (M - s, e1, e2) are rows of the table ("WEIGHTS.exp"); 0 <= c - sum e1 ("M.lower")
+ * and 0 <= sum e2 - c - 1 ("M.upper") of f bits, with c = round(2^f exp(2^-(F+1))).
  *
- * Unique: M is the least integer with sum e1 <= c. T decreases and T(-1) > c, so that sum e1 <= c < sum e2 has exactly one solution M with all
- * differences in the table. c above 2^f makes M the nearest integer: the weights e1 sum to 2^f within a factor exp(2^-(F+1)) either way, where
- * c = 2^f would leave them too small by half a unit on average.
+ * Unique: M is the least integer with sum e1 <= c. T decreases and T(-1) > c, so that sum e1 <= c < sum e2 has exactly
+ * one solution M with all differences in the table. c above 2^f makes M the nearest integer: the weights e1 sum to 2^f
+ * within a factor exp(2^-(F+1)) either way, where c = 2^f would leave them too small by half a unit on average.
  *
- * Cells that a causal mask excludes look up the last row, where both columns are zero. Their scores are bounded by nothing and enter nothing.
+ * Cells that a causal mask excludes look up the last row, where both columns are zero. Their scores are bounded by
+ * nothing and enter nothing.
  *
- * Witness: the step finds M by bisection on the table; e1 and e2 are a Table relation. Attack: "log-sum-exp one unit off, with the weights that
- * belong to it".
+ * Witness: the step finds M by bisection on the table; e1 and e2 are a Table relation. Attack: "log-sum-exp one unit
+ * off, with the weights that belong to it".
  */
 import { expFixed } from '../../field/fixedpoint.js';
 import { ProgramError } from '../bounds.js';

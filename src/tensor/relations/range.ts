@@ -1,13 +1,15 @@
 /**
  * Range: 0 <= e < 2^bits.
  *
- * Lowering: up to w bits, w the largest range table, one lookup ("NAME"). Otherwise the digits h_1, h_2, ... of e in base 2^w above the lowest
- * are committed ("NAME.limbK"), each is looked up, and so is e - sum h_k 2^(k w), the lowest digit.
+ * Lowering: up to w bits, w the largest range table, one lookup ("NAME"). Otherwise the digits h_1, h_2, ... of e in
+ * base 2^w above the lowest are committed ("NAME.limbK"), each is looked up, and so is e - sum h_k 2^(k w), the lowest
+ * digit.
  *
- * Unique: the digits of an integer are, and no sum can wrap, because checkProgram bounds the expression of every lookup below p.
+ * Unique: the digits of an integer are, and no sum can wrap, because checkProgram bounds the expression of every lookup
+ * below p.
  *
- * Witness: the digits. Attack: "rejects one changed cell of any witness or state-out tensor, the prover keeping its honest
- * keys", limbs among them.
+ * Witness: the digits. Attack: "rejects one changed cell of any witness or state-out tensor, the prover keeping its
+ * honest keys", limbs among them.
  */
 import { expr, operand, plus, term, text } from '../expr.js';
 import type { Expr } from '../types.js';

@@ -1,12 +1,13 @@
 /**
- * Round: out = base + floor((e + 2^(shift-1)) / 2^shift), that is base + e 2^-shift to the nearest integer, ties upward. With shift 0:
- * out = base + e.
+ * Round: out = base + floor((e + 2^(shift-1)) / 2^shift), that is base + e 2^-shift to the nearest integer, ties
+ * upward. With shift 0: out = base + e.
  *
- * Lowering: 0 <= e + 2^(shift-1) - 2^shift (out - base) < 2^shift, one range of shift bits ("NAME.rem"). With shift 0 the identity
- * base + e - out = 0 ("NAME.eq").
+ * Lowering: 0 <= e + 2^(shift-1) - 2^shift (out - base) < 2^shift, one range of shift bits ("NAME.rem"). With shift 0
+ * the identity base + e - out = 0 ("NAME.eq").
  *
- * Unique: for a given e and base exactly one integer out leaves a remainder in [0, 2^shift). That out is an integer, and not a residue far
- * away, follows from its own range (inFormat), which the builder of a program demands of every tensor.
+ * Unique: for a given e and base exactly one integer out leaves a remainder in [0, 2^shift). That out is an integer,
+ * and not a residue far away, follows from its own range (inFormat), which the builder of a program demands of every
+ * tensor.
  *
  * Witness: the step rounds the integer e. Attack: "rounds %s down instead of to nearest".
  */

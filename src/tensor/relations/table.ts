@@ -3,8 +3,8 @@
  *
  * Lowering: one lookup of the tuple ("NAME").
  *
- * Unique: the table has one row per key, so the key determines all outputs. A key outside the table has no row. Outputs need no range of their
- * own: the columns' bounds hold for whatever is looked up.
+ * Unique: the table has one row per key, so the key determines all outputs. A key outside the table has no row. Outputs
+ * need no range of their own: the columns' bounds hold for whatever is looked up.
  *
  * Witness: the columns at the key. Attack: "probabilities of another row of the table".
  */

@@ -1,7 +1,8 @@
 /**
  * Zero: e = 0 on every cell of the box.
  *
- * Lowering: a zero constraint. It enters the batched sumcheck with a power of lambda and the indicator of its box at the point of LogUp.
+ * Lowering: a zero constraint. It enters the batched sumcheck with a power of lambda and the indicator of its box at
+ * the point of LogUp.
  *
  * Unique: nothing is chosen. An identity mod p is one over the integers because checkProgram bounds |e| below p.
  *

@@ -51,6 +51,9 @@ const relation = (room: string, methods: readonly string[], refuses: readonly st
 /** A value outside a range or a tuple that is no row; an identity that does not hold. Both end in one sumcheck. */
 const SUMCHECK = ['batched sumcheck'] as const;
 
+/** Rooms that hold what relations share: no relation of their own. */
+export const SHARED_ROOMS: readonly string[] = ['lowering', 'wide'];
+
 export const RELATIONS: readonly RelationAttack[] = [
   relation('range', ['range', 'inFormat'], SUMCHECK, attack('a value outside its range, other limbs', CELLS, EVERY_CELL)),
   relation('round', ['round', 'rounded'], SUMCHECK, attack('a value rounded down', DISHONEST, 'rounds %s down instead of to nearest')),
@@ -64,6 +67,19 @@ export const RELATIONS: readonly RelationAttack[] = [
   relation('div', ['div'], SUMCHECK, attack('a quotient one too high', DISHONEST, 'takes the quotient %s one too high')),
   relation('max', ['max'], SUMCHECK, attack('another value for the larger of two', DISHONEST, 'takes %s for the maximum')),
   relation('split', ['split'], SUMCHECK, attack('other halves of a value', DISHONEST, 'splits the second moment into %s')),
+  relation('digits', ['digits'], SUMCHECK, attack('other digits of a wide integer', DISHONEST, 'splits %s into other digits')),
+  relation(
+    'norm',
+    ['norm'],
+    SUMCHECK,
+    attack('a norm one too low', DISHONEST, 'takes the norm of the gradient one too low, with all that follows from it'),
+  ),
+  relation(
+    'ratio',
+    ['ratio'],
+    SUMCHECK,
+    attack('a quotient one too low', DISHONEST, 'takes the clip factor one too low, with all that follows from it'),
+  ),
   relation(
     'lse',
     ['logSumExp'],
@@ -156,7 +172,11 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'roots of a part': attack('roots left out', CHAIN, 'refuses a loss in an update, roots left out'),
   'loss of an update': attack('a loss where there is none', CHAIN, 'refuses a loss in an update, roots left out'),
   // A statement that holds, compared with a run.
-  'programs that the manifest names': attack('settings of other programs', RUN, 'train: { ...s.manifest.config.train, steps: 3 }'),
+  'programs that the manifest names': attack(
+    'settings of other programs',
+    RUN,
+    'expect(() => check({ run: runOf(master, programs) })).toThrow(VerificationError)',
+  ),
   programs: attack('other programs', RUN, 'program: /^programs/'),
   manifest: attack('another manifest', RUN, 'context: /^manifest/'),
   'dataset root': attack('other data', RUN, 'dataset: /^dataset root/'),
@@ -213,6 +233,11 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
     'another root',
     ENVELOPE,
     'believes the root that is given and no other, and compares identities whole',
+  ),
+  'signed statement': attack(
+    'a statement that says other than the proof',
+    'test/release.test.ts',
+    'is refused where the statement says other than the proof, although it is signed',
   ),
   'signed files': attack('files added, removed or swapped', ENVELOPE, '49: a file added, removed, renamed in case or Unicode form'),
 };

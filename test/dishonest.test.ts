@@ -160,6 +160,27 @@ describe('dishonest trainers', () => {
       });
       refused({ trace: first(s.low.tensor, 1n) });
     });
+    /** A constant in the two parts in which a step takes wide integers. */
+    const wide = (x: bigint, shift: number): [Expr, { expr: Expr; shift: number }] => [
+      { terms: [], constant: x & ((1n << BigInt(shift)) - 1n) },
+      { expr: { terms: [], constant: x >> BigInt(shift) }, shift },
+    ];
+    it('takes the norm of the gradient one too low, with all that follows from it', () =>
+      refused({
+        steps: (s) => {
+          if (s.op !== 'sqrt' || !s.high) return s;
+          const [expr, high] = wide((run.read('norm')[0] - 1n) ** 2n, s.high.shift);
+          return { ...s, expr, high };
+        },
+      }));
+    it('takes the clip factor one too low, with all that follows from it', () =>
+      refused({
+        steps: (s) => {
+          if (s.op !== 'div' || !s.high) return s;
+          const [num, high] = wide(run.read('clipC')[0] - 1n, s.high.shift);
+          return { ...s, num, high, den: { terms: [], constant: 1n } };
+        },
+      }));
     it('log-sum-exp one unit off, with the weights that belong to it', () => refused({ trace: first('MH', 1n) }));
     it('probabilities of another row of the table', () => refused({ trace: first('ph1', 1n) }));
   });

@@ -9,7 +9,8 @@
  *
  * Unique: every digit is that of an integer which the line before it fixes, and out^2 <= S <= out^2 + 2 out has one solution out >= 0.
  *
- * Witness: sums by the kernels, the root in bigints. Attack: "takes the norm of the gradient one too low".
+ * Witness: sums by the kernels, the root in bigints. Attack: "takes the norm of the gradient one too
+ * low, with all that follows from it".
  */
 import { expr, operand, plus, term, text } from '../expr.js';
 import type { Lowering } from './lowering.js';

@@ -8,7 +8,8 @@
  *
  * Unique: quotient and remainder of 2 K + den by 2 den are; every digit is that of an integer which they fix. The gap says den >= 1.
  *
- * Witness: the quotient in bigints. Attack: "takes the clip factor one too high".
+ * Witness: the quotient in bigints. Attack: "takes the clip factor one too low, with all that follows from
+ * it".
  */
 import { expr, operand, plus, term } from '../expr.js';
 import type { Lowering } from './lowering.js';

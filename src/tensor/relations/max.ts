@@ -6,7 +6,7 @@
  *
  * Unique: exactly one of x - y >= 0 and y - x - 1 >= 0 holds, which fixes s, and with it out.
  *
- * Witness: the larger of the two integers. Attack: "takes the smaller of the two for the maximum".
+ * Witness: the larger of the two integers. Attack: "takes %s for the maximum".
  */
 import { expr, operand, plus, term } from '../expr.js';
 import { Fixed, type Format } from '../fixed.js';

@@ -78,7 +78,8 @@ export class Determination {
           for (const x of await this.#single(n)) for (const f of this.slices.uses.get(x)!) for (const y of this.open(f)) pending.add(y);
         }
       }
-      const got = await this.#together();
+      const wide = await this.#wide(),
+        got = wide.length ? wide : await this.#together();
       if (!got.length) return;
       for (const x of got) for (const f of this.slices.uses.get(x)!) for (const y of this.open(f)) pending.add(y);
     }
@@ -101,17 +102,21 @@ export class Determination {
     return found ? this.#learn(new Set(found), []) : [];
   }
 
+  /** The first number of several digits that identities determine. */
+  async #wide(): Promise<string[]> {
+    for (const n of this.slices.uses.keys()) {
+      const found = this.done.has(n) ? undefined : await wideNumber(this, n);
+      if (found) return this.#learn(new Set(found), []);
+    }
+    return [];
+  }
+
   /** Several slices at once, whatever the facts about them: two halves of a square root. */
   async #together(): Promise<string[]> {
     const got: string[] = [];
     for (const f of this.slices.facts) {
       const open = this.open(f);
       if (open.length >= 2 && open.length <= TOGETHER) got.push(...(await this.#group(open)));
-    }
-    if (got.length) return got;
-    for (const n of this.slices.uses.keys()) {
-      const found = this.done.has(n) ? undefined : await wideNumber(this, n);
-      if (found) got.push(...this.#learn(new Set(found), []));
     }
     return got;
   }

@@ -157,18 +157,31 @@ class Statement {
   }
 }
 
+/** An identity that says that a number is the sum of its digits, all of them open. */
+function digitsOf(d: Determination, n: string): Fact | undefined {
+  return d.slices.uses.get(n)!.find((f) => {
+    const c = f.component,
+      open = d.open(f),
+      isOpen = (t: Term): boolean => t.operands.some((o) => d.slices.touched(o, f.place).some((x) => open.includes(x))),
+      own = c.terms.find((t) => t.operands.some((o) => d.slices.touched(o, f.place).includes(n)));
+    if (c.constraint.kind !== 'zero' || open.length < 2 || !own || (own.coef !== 1n && own.coef !== -1n) || !d.linear(f, open))
+      return false;
+    return isUsable(d, f) && c.terms.every((t) => t === own || !isOpen(t) || t.coef > 0n !== own.coef > 0n);
+  });
+}
+
+/** Entries of tables say nothing here, nor what holds under a mask alone. */
+const isUsable = (d: Determination, f: Fact): boolean => !f.key && !d.isBare(f);
+
 /** The slice `n`, if the identities around it determine it together. */
 export async function wideNumber(d: Determination, n: string): Promise<string[] | undefined> {
-  const clean = (f: Fact): boolean => !f.key && !d.isBare(f),
-    mine = d.slices.uses
-      .get(n)!
-      .find((f) => clean(f) && f.component.constraint.kind === 'zero' && d.linear(f, d.open(f)) && d.open(f).length > 1);
+  const mine = digitsOf(d, n);
   if (!mine) return undefined;
   const nodes = new Set(d.open(mine)),
     zeros = [mine];
   for (const f of d.slices.facts) {
     const open = d.open(f);
-    if (f === mine || !clean(f) || f.component.constraint.kind !== 'zero' || !open.some((x) => nodes.has(x))) continue;
+    if (f === mine || !isUsable(d, f) || f.component.constraint.kind !== 'zero' || !open.some((x) => nodes.has(x))) continue;
     if (new Set([...nodes, ...open]).size > TOGETHER || !(await d.without(f, new Set(open)))) continue;
     for (const x of open) nodes.add(x);
     zeros.push(f);
@@ -177,14 +190,15 @@ export async function wideNumber(d: Determination, n: string): Promise<string[] 
   const s = new Statement(d, nodes);
   s.zeros = zeros.map((f) => s.polynomial(f, new Set()));
   for (const f of new Set([...nodes].flatMap((x) => d.slices.uses.get(x)!))) {
-    if (zeros.includes(f) || !clean(f)) continue;
+    if (zeros.includes(f) || !isUsable(d, f)) continue;
     const u = await d.without(f, nodes);
     if (u) s.bounds.push({ poly: s.polynomial(f, u.gone), lo: u.lo, hi: u.hi });
   }
   // Identities among known cells that occur here: the digits of a divisor.
   const seen = new Set([...s.zeros, ...s.bounds.map((b) => b.poly)].flatMap((p) => [...symbols(p)]));
   for (const f of d.slices.facts) {
-    if (!clean(f) || f.component.constraint.kind !== 'zero' || d.open(f).length || !d.lifted.has(f.component.constraint.name)) continue;
+    if (!isUsable(d, f) || f.component.constraint.kind !== 'zero' || d.open(f).length || !d.lifted.has(f.component.constraint.name))
+      continue;
     const keys = f.component.terms.flatMap((x) => (x.over.length ? [''] : x.operands.map((o) => d.slices.keyOf(o, f.place))));
     if (keys.every((k) => k !== '' && s.has(k) && seen.has(s.name(k)))) s.zeros.push(s.polynomial(f, new Set()));
   }

@@ -23,8 +23,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:15613c3e80f48797fefcb242a7ee98dd93a9b8c12a9990018630a550bb9b19a0',
   },
   'proof 6, recursion 3': {
-    demo: 'sha256:dacc59773f681239059c9f757ff5303ada09ec4a61b34d3745b9873ee7ed75f1',
-    stories260k: 'sha256:303fad6bf27729b556603506f47cd339c56741d4bc896399d1f6bf661e87ce03',
+    demo: 'sha256:a87170a464a2005d027df1721c0f884e47acd0e7faf5098450b909ac35c5d710',
+    stories260k: 'sha256:1d10b5b3b6058754847c35c7985bf5266d081325da650f9cf7bfc7bd15c385cd',
   },
 };
 

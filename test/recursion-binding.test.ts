@@ -8,6 +8,7 @@ import { proveEnd, proveLeaf } from '../src/prove/nodes.js';
 import { type NodeStatement, START, advance, decode, encode, endLayout, layout, programsDigest } from '../src/recursion/statement.js';
 import { nodePublics, settleNode, verifyEnd } from '../src/verify/nodes.js';
 import { stackRoot } from '../src/recursion/commit.js';
+import { RECURSION_VERSION } from '../src/recursion/key.js';
 import { CircuitChannel } from '../src/circuit/channel.js';
 import { proveCircuit } from '../src/circuit/prove.js';
 import { type RowHook, wire, wireIndex, wireKind } from '../src/circuit/rows.js';
@@ -342,7 +343,7 @@ describe('false statements about nodes', () => {
       axes = cls.plan.program.axes,
       cells = new Map(cls.plan.program.tensors.map((t) => [t.name, new BigInt64Array(t.axes.reduce((n, a) => n * axes[a], 1))] as const));
     for (const name of ['U', 'public']) words.forEach((w, i) => (cells.get(name)![i] = toSigned(w)));
-    const { proof } = proveCircuit(k, cls.plan, cells, { frozenDigest: keyWords(KEY, 3n, 0n) });
+    const { proof } = proveCircuit(k, cls.plan, cells, { frozenDigest: keyWords(KEY, 3n, BigInt(RECURSION_VERSION), 0n) });
     const attempt = (circuits: number, kind: bigint, without?: string): string[] => {
       const ch = new Without(without),
         w = Object.fromEntries(

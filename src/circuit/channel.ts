@@ -1,3 +1,4 @@
+import { log2Exact } from '../field/log2.js';
 import * as E from '../field/ext3.js';
 import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
@@ -351,7 +352,7 @@ export class CircuitChannel implements Channel {
     return nodes;
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
-    const depth = bits.length - Math.log2(cap.length),
+    const depth = bits.length - log2Exact(cap.length),
       leaf = this.#take(words, label).map((x) => this.word(x)),
       path = this.#take(4 * depth, label);
     let digest = this.hash(DOMAIN.leaf, leaf);

@@ -1,4 +1,5 @@
 /** Direct evaluation of a program over the field, cell by cell: what its constraints say, without any proof. For tests and for finding a fault. */
+import { log2Ceil } from '../field/log2.js';
 import { P, mod } from '../field/goldilocks.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Expr, Operand, Program } from '../tensor/types.js';
@@ -88,7 +89,7 @@ export function violations(p: Program, cells: Cells, only?: (name: string) => bo
     const rows: bigint[][] = [];
     for (const s of m.segments) {
       const sizes = s.axes.map((a) => p.axes[a]),
-        padded = sizes.map((n) => 2 ** Math.ceil(Math.log2(n)));
+        padded = sizes.map((n) => 2 ** log2Ceil(n));
       const columns = s.columns.map((o) => (o ? { ...strides(p, o, s.axes), v: cells.get(o.tensor)! } : undefined));
       each(padded, (i) => {
         rows.push(

@@ -1,3 +1,4 @@
+import { log2Floor } from '../field/log2.js';
 import { type CircuitRows, type Kind, byKind, rowCount } from './rows.js';
 
 /** Number of rows of every kind: what the program of a circuit depends on. */
@@ -5,7 +6,7 @@ export type Heights = Readonly<Record<Kind, number>>;
 
 /** A count with at most four binary digits: a tensor of so many rows has few blocks. */
 function roundUp(n: number): number {
-  const unit = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, n))) - 3);
+  const unit = 2 ** Math.max(0, log2Floor(Math.max(1, n)) - 3);
   return Math.ceil(Math.max(1, n) / unit) * unit;
 }
 

@@ -1,3 +1,4 @@
+import { log2Floor } from '../field/log2.js';
 import type { LogUpShape } from './shape.js';
 
 /** A part of a box: its cells from `offset` on, at a place of the leaf array counted in parts of its size. */
@@ -69,7 +70,7 @@ export function cut(p: Part, limit: number): Part[] {
   if (cells <= limit || axis < 0) return [p];
   const rest = cells / p.dims[axis],
     vars = p.axisVars[axis],
-    log = Math.max(0, Math.min(vars - 1, Math.floor(Math.log2(limit / rest)))),
+    log = Math.max(0, Math.min(vars - 1, log2Floor(Math.max(1, Math.floor(limit / rest))))),
     out: Part[] = [];
   for (let c = 0; c * 2 ** log < p.dims[axis]; c++)
     out.push(

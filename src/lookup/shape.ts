@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { eqAt, lessThan } from '../poly/eq.js';
 import type { Arith, Elem } from '../transcript/arith.js';
 
@@ -17,7 +18,8 @@ export interface LogUpShape {
   readonly vars: number;
 }
 
-export const varsOf = (n: number): number => Math.ceil(Math.log2(n));
+/** Variables of an axis of n cells. */
+export const varsOf = log2Ceil;
 
 /** Places boxes, padded per axis to powers of two, by descending size: every box is aligned. The tree has at least `atLeast` variables. */
 export function logUpShape(boxes: readonly Box[], atLeast = 0): LogUpShape {

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { cosFixed, isqrtFixed, powFixed, sinFixed } from '../field/fixedpoint.js';
 import { type LlamaShape, type Numbers, type Target, type WeightBits, ROPE_FRAC, TARGETS, frozenTensors, weightFrac } from './shape.js';
 
@@ -101,7 +102,7 @@ export function quantizeBase(weights: RealWeights): { ints: Map<string, BigInt64
       else if (-x - 1 > top) top = -x - 1;
     }
     ints.set(name, q);
-    bits[name] = Math.max(2, Math.ceil(Math.log2(top + 1)) + 1);
+    bits[name] = Math.max(2, log2Ceil(top + 1) + 1);
   }
   return { ints, bits };
 }

@@ -1,4 +1,4 @@
 export * from './params.js';
-export { type LedgerTerm, foldBits, whirLedger } from './ledger.js';
+export { type LedgerTerm, exceptional, foldBits, whirLedger } from './ledger.js';
 export { whirShape } from './rounds.js';
 export { type GroupClaim, powerExtension, verifyWhir } from './verify.js';

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import type { HashName } from '../hash/rows.js';
 
 /** Parameters of one WHIR opening. All integers; the ledger derives the bits they buy. */
@@ -34,6 +35,8 @@ export interface GroupSpec {
 export interface WhirGroup extends GroupSpec {
   readonly domain: number;
   readonly queries: number;
+  /** Multiplicity at which its queries and its list are counted. */
+  readonly multiplicity: number;
   readonly cap: number;
   readonly at: number;
 }
@@ -44,7 +47,10 @@ export interface WhirRound {
   readonly rows: number;
   readonly used: number;
   readonly domain: number;
-  readonly queries: number /** Levels of the cap of its tree. */;
+  readonly queries: number;
+  /** Multiplicity at which its queries and its list are counted. */
+  readonly multiplicity: number;
+  /** Levels of the cap of its tree. */
   readonly cap: number;
   readonly logInvRate: number;
 }
@@ -62,26 +68,58 @@ export interface WhirShape {
   /** log2 of the last vector, sent in clear. */ readonly final: number;
 }
 
-/** Multiplicity parameter of the Johnson bound: the list decoding radius is 1 - sqrt(rho)(1 + 1/(2 m)). */
-export const JOHNSON_M = 30;
+/** log2 |E| = 3 log2 p, rounded down: p^3 = 2^192 (1 - 2^-32 + 2^-64)^3. */
+export const CHALLENGE_BITS = 191.999999998;
 
-/** log2 of the list size at the Johnson radius of a commitment of rate 2^-r: (m + 1/2)/sqrt(rho). */
-export const listBits = (r: number): number => Math.log2(JOHNSON_M + 0.5) + r / 2;
+/** Least multiplicity for which the bound on lists and the one on agreement are proved. */
+const LEAST_MULTIPLICITY = 3;
 
-/** Bits that one query buys at rate 2^-r: -log2(sqrt(rho) (1 + 1/(2m))). */
-export const queryBits = (r: number): number => r / 2 - Math.log2(1 + 1 / (2 * JOHNSON_M));
+/** log2 of the list size (m + 1/2)/sqrt(rho) at agreement sqrt(rho)(1 + 1/(2 m)), for a code of rate 2^-r. */
+export const listBits = (m: number, r: number): number => Math.log2(m + 0.5) + r / 2;
 
-/** Queries for `bits` bits of which `grinding` are ground; the margin of 0.25 covers the union over the rounds. */
-export const queriesFor = (bits: number, r: number, grinding: number): number => Math.ceil((bits + 0.25 - grinding) / queryBits(r));
+/** Bits that one query buys there: -log2(sqrt(rho)(1 + 1/(2 m))). */
+export const queryBits = (m: number, r: number): number => r / 2 - Math.log2(1 + 1 / (2 * m));
+
+/** Queries of an oracle, and the multiplicity m of the Johnson bound at which they are counted. */
+export interface Queries {
+  readonly queries: number;
+  readonly multiplicity: number;
+}
+
+const known = new Map<string, Queries>();
+
+/**
+ * Queries for `bits` bits of which `grinding` are ground, at rate 2^-r; a margin of 1/4 covers the union over the rounds. The number is the least one at
+ * the Johnson radius itself, and m the least that suffices for it: (sqrt(rho)(1 + 1/(2 m)))^q <= 2^(grinding - bits - 1/4). Larger lists cost the other
+ * terms of the ledger, which have more bits than they need. Decided in integers: shapes follow from it.
+ */
+export function queriesFor(bits: number, r: number, grinding: number): Queries {
+  const key = `${bits} ${r} ${grinding}`,
+    found = known.get(key);
+  if (found) return found;
+  // In quarters of a bit: 2 r q of them at the radius, less 4 q log2(1 + 1/(2 m)).
+  const need = 4 * (bits - grinding) + 1,
+    queries = Math.max(1, Math.floor(need / (2 * r)) + 1),
+    spare = BigInt(2 * r * queries - need),
+    enough = (m: number): boolean => BigInt(2 * m + 1) ** BigInt(4 * queries) <= (BigInt(2 * m) ** BigInt(4 * queries)) << spare;
+  let high = LEAST_MULTIPLICITY;
+  while (!enough(high)) high *= 2;
+  let low = LEAST_MULTIPLICITY;
+  while (low < high) {
+    const mid = Math.floor((low + high) / 2);
+    if (enough(mid)) high = mid;
+    else low = mid + 1;
+  }
+  const out = { queries, multiplicity: high };
+  known.set(key, out);
+  return out;
+}
 
 /**
  * Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: one level more costs 2^c hashes and saves q,
  * so that c is the least with 2^c >= q.
  */
 export const capLevels = (queries: number, domain: number): number => Math.min(domain, log2Ceil(queries));
-
-/** Least k with 2^k >= n. */
-export const log2Ceil = (n: number): number => (n <= 1 ? 0 : 32 - Math.clz32(n - 1));
 
 /** Permutations to open q rows of so many words: leaves, paths and the cap. */
 export function openPermutations(queries: number, domain: number, words: number): number {

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { foldBits } from './ledger.js';
 import {
   type GroupSpec,
@@ -6,7 +7,6 @@ import {
   type WhirRound,
   type WhirShape,
   capLevels,
-  log2Ceil,
   openPermutations,
   queriesFor,
   usedColumns,
@@ -22,7 +22,7 @@ const CELLS_PER_PERMUTATION = 250,
  */
 const hashesPerPermutation = (first: number): number => Math.max(1000, first / 8000);
 
-/** Bits above those asked for that every later fold keeps: room for a bound on agreement that is looser by 2^5, as for curves instead of lines. */
+/** Bits above those asked for that every later fold keeps, so that beside the queries its error does not show. */
 const ROOM = 6;
 
 /** Largest last vector, least and most columns of a later oracle, least rate (all log2). */
@@ -59,8 +59,8 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
         used = Math.ceil(n / 2 ** rows);
       for (let d = Math.max(rows + r0, d0 - 6); d < d0 && d - rows <= LEAST_RATE; d++) {
         const logInvRate = d - rows,
-          q = queriesFor(p.bits, logInvRate, p.grinding);
-        if (foldBits(logInvRate, d, columns) < p.bits + ROOM) continue;
+          { queries: q, multiplicity } = queriesFor(p.bits, logInvRate, p.grinding);
+        if (foldBits(multiplicity, logInvRate, d, columns) < p.bits + ROOM) continue;
         const rest = best(2 ** rows, d, logInvRate, q);
         if (!rest) continue;
         const permutations = openPermutations(q, d, 3 * used) + columns + 3,
@@ -68,7 +68,7 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
           work = (3 * used) / 8 + 1;
         const score = CELLS_PER_PERMUTATION * (permutations + (work * 2 ** d) / price) + CELLS_PER_PRODUCT * products + rest.score;
         if (out && score >= out.score) continue;
-        const round = { columns, rows, used, domain: d, queries: q, cap: capLevels(q, d), logInvRate };
+        const round = { columns, rows, used, domain: d, queries: q, multiplicity, cap: capLevels(q, d), logInvRate };
         out = { score, rounds: [round, ...rest.rounds], final: rest.final };
       }
     }
@@ -94,8 +94,8 @@ export function whirShape(params: WhirParams, specs: readonly GroupSpec[]): Whir
       for (const x of t.parts) if (x.used < 1 || x.offset + x.used > 2 ** g.logColumns) throw new RangeError('tree outside the stack');
     const domain = g.logHeight + g.logInvRate;
     if (domain > 32) throw new RangeError('domain exceeds the two-adicity of the field');
-    const queries = queriesFor(params.bits, g.logInvRate, params.grinding);
-    return { ...g, domain, queries, cap: capLevels(queries, domain), at: at.get(i)! };
+    const { queries, multiplicity } = queriesFor(params.bits, g.logInvRate, params.grinding);
+    return { ...g, domain, queries, multiplicity, cap: capLevels(queries, domain), at: at.get(i)! };
   });
   const hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + (usedColumns(t) / 8 + 1) * 2 ** g.domain, 0), 0),
     most = (f: (g: WhirGroup) => number): number => Math.max(...groups.map(f));

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
 import { DOMAIN, compress, hashWords } from '../hash/poseidon2.js';
 import { poseidon2Rows } from '../hash/rows.js';
@@ -44,7 +45,7 @@ export const datasetLeaf = (salt: readonly bigint[], index: number, d: LeafData)
   hashWords(DOMAIN.data, [...leafSalt(salt, index), ...facts(d), ...Array.from(d.tokens, (t, i) => 2n * BigInt(t) + BigInt(d.mask[i]))]);
 
 /** Depth of the tree over so many examples. */
-export const treeDepth = (examples: number): number => Math.ceil(Math.log2(Math.max(1, examples)));
+export const treeDepth = (examples: number): number => log2Ceil(Math.max(1, examples));
 
 /**
  * Root of a data set: Merkle tree (nodes in the domain `node`) of fixed depth over the leaves, filled up with zero digests, of which nobody

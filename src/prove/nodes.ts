@@ -15,6 +15,7 @@ import { proveSettled } from './settle.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { endCircuit, endKeyShape } from '../recursion/end.js';
 import { foldCircuit, keyWords } from '../recursion/fold.js';
+import { RECURSION_VERSION } from '../recursion/key.js';
 import type { RecursionKeys } from '../recursion/keys.js';
 import { type Before, leafCircuit } from '../recursion/leaf.js';
 import { type EndStatement, decode, endLayout, layout } from '../recursion/statement.js';
@@ -82,7 +83,7 @@ function node(
   o: NodeOptions,
   run: (ch: CircuitChannel) => void,
 ): NodeProof {
-  const { proof, words } = prove(k, c.plan, c.circuits[kind], keyWords(keys.root, BigInt(kind), 0n), o, run);
+  const { proof, words } = prove(k, c.plan, c.circuits[kind], keyWords(keys.root, BigInt(kind), BigInt(RECURSION_VERSION), 0n), o, run);
   return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) };
 }
 
@@ -162,7 +163,7 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
       root: s.oracle.root,
       openBase: proveSettled(k, s, claimOf(c.plan, of.statement.base)),
     }));
-  const { proof, words } = prove(k, c.end.plan, c.end.circuit, keyWords(keys.end.root, END_KIND, 0n), o, (x) =>
+  const { proof, words } = prove(k, c.end.plan, c.end.circuit, keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n), o, (x) =>
     endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
   );
   o.onPhase?.('columns');

@@ -1,3 +1,5 @@
+import { log2Ceil } from '../field/log2.js';
+
 /*
  * The shape of the tree over the leaves of a range: a function of their number and of where epochs end, so that whoever goes on with a run knows which
  * nodes it may find. Inside an epoch a binary counter: the left child of a node over n leaves has the greatest power of two below n, so that walking the
@@ -21,7 +23,7 @@ export interface LeafEpoch {
 }
 
 /** Leaves of the left child of a node over n > 1. */
-const leftOf = (n: number): number => 2 ** (Math.ceil(Math.log2(n)) - 1);
+const leftOf = (n: number): number => 2 ** (log2Ceil(n) - 1);
 
 function counter(nodes: readonly TreeNode[]): TreeNode {
   if (nodes.length === 1) return nodes[0];

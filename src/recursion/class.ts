@@ -7,6 +7,7 @@ import { type Plan, type ProofOptions, hashOf, makePlan } from '../tensor/plan.j
 import { settleShape } from './settle-shape.js';
 import { type EndShape, END_WEIGHT, endCircuit } from './end.js';
 import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
+import { slotsOf } from './key.js';
 import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
 
 /** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
@@ -81,7 +82,11 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
   const main = wishes.find((w) => w.plan.frozenVars > 0)!.plan,
     shape: EndShape = {
       ...child,
-      keyShape: settleShape(child.keyVars, leaves.length * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells, options),
+      keyShape: settleShape(
+        child.keyVars,
+        (slotsOf(circuits.length) - 1) * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells,
+        options,
+      ),
       baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options),
     };
   const end = record((ch) => endCircuit(ch, shape)),

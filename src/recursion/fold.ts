@@ -2,6 +2,7 @@ import type { CircuitChannel } from '../circuit/channel.js';
 import type { Plan } from '../tensor/plan.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
+import { RECURSION_VERSION } from './key.js';
 import { mergeClaims } from './merge.js';
 import { ENTER, type Field, LEAVE, type NodeStatement, SHARED, layout, recordOf } from './statement.js';
 import { type Claim, flat, hints, publish, unflat } from './wires.js';
@@ -12,8 +13,7 @@ import { type Claim, flat, hints, publish, unflat } from './wires.js';
  * stack are merged (one of each child), and likewise those on the fixed columns: the two that verifying the children leaves and the two they carry.
  *
  * The stack of fixed columns is that of every circuit of the class in turn, each padded to 2^(keyVars - 2): kind = 2 b1 + b0 is checked by a split, and
- * (b1, b0) are the first variables of a claim's point. Slots without a circuit are zero columns, under which a program proves anything: a
- * kind that no circuit has is refused.
+ * (b1, b0) are the first variables of a claim's point. A kind that no circuit has is refused; its slot holds the fold (slotsOf).
  */
 
 /** What a fold or an end verifies. */
@@ -41,7 +41,7 @@ export function verifyChild(ch: CircuitChannel, s: ChildShape, w: NodeWires, pro
   const { point, value } = verifyStatement(ch, s.plan, {
     context: Array<Elem>(8).fill(zero),
     publics: new Map([['public', words]]),
-    frozen: keyWords(w.key, w.kind[0], zero),
+    frozen: keyWords(w.key, w.kind[0], ch.constant(BigInt(RECURSION_VERSION)), zero),
     roots: {},
   }).take();
   ch.finish();
@@ -49,8 +49,8 @@ export function verifyChild(ch: CircuitChannel, s: ChildShape, w: NodeWires, pro
   return { point: [ch.compose(high, zero, zero), ch.compose(b0, zero, zero), ...point], value };
 }
 
-/** Frozen digest of a circuit's program: root of all fixed columns, number of the circuit. */
-export const keyWords = <T>(root: readonly T[], kind: T, zero: T): T[] => [...root, kind, zero, zero, zero];
+/** Frozen digest of a circuit's program: root of all fixed columns, number of the circuit, version of the recursion. */
+export const keyWords = <T>(root: readonly T[], kind: T, version: T, zero: T): T[] => [...root, kind, version, zero, zero];
 
 export interface FoldInput {
   readonly children: readonly { readonly proof: BigUint64Array; readonly statement: NodeStatement }[];

@@ -2,6 +2,15 @@ import type { Heights } from '../circuit/heights.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import canonicalize from 'canonicalize';
 
+/** Version of the circuits of recursion, absorbed by every node: a change of any fixed column must raise it. */
+export const RECURSION_VERSION = 3;
+
+/**
+ * Slots of a class with so many circuits: those that the bits of a kind can name. None is empty, for under zero columns a program proves anything; where a
+ * circuit is missing the fold stands again, and the kind is refused all the same.
+ */
+export const slotsOf = (circuits: number): number => (circuits > 2 ? 4 : 2);
+
 /**
  * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is made, and the roots of the fixed columns. Its
  * digest is the verification key in one line. `programs` and `leaves` say of what the circuits are made.
@@ -36,6 +45,3 @@ export const keyDigest = (key: VerificationKey): string => {
   const d = sha256(new TextEncoder().encode(canonicalize(key)!));
   return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
 };
-
-/** Version of the circuits of recursion: a change of any fixed column must raise it. */
-export const RECURSION_VERSION = 3;

@@ -3,12 +3,12 @@ import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import { stackRoot } from './commit.js';
 import type { RecursionClass } from './class.js';
-import { type VerificationKey, RECURSION_VERSION, digestText } from './key.js';
 import { endKeyShape } from './end.js';
+import { RECURSION_VERSION, type VerificationKey, digestText, slotsOf } from './key.js';
 
 /** Verification keys of a class: stacks of fixed columns and their roots. */
 export interface RecursionKeys {
-  /** All circuits by kind, each padded to 2^frozenVars. */ readonly stack: BigInt64Array;
+  /** All slots by kind, each padded to 2^frozenVars: see slotsOf. */ readonly stack: BigInt64Array;
   readonly root: readonly bigint[];
   readonly end: { readonly stack: BigInt64Array; readonly root: readonly bigint[] };
   /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */ readonly digests: readonly string[];
@@ -20,8 +20,9 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
   const parts = c.circuits.map((x) => circuitKey(k, c.plan, x.fixed)),
     own = circuitKey(k, c.end.plan, c.end.circuit.fixed),
     slot = 2 ** c.plan.frozenVars,
-    stack = new BigInt64Array((parts.length - 1) * slot + parts[parts.length - 1].stack.length);
-  parts.forEach((p, i) => stack.set(p.stack, i * slot));
+    slots = slotsOf(parts.length),
+    stack = new BigInt64Array((slots - 1) * slot + parts[0].stack.length);
+  for (let i = 0; i < slots; i++) stack.set((parts[i] ?? parts[0]).stack, i * slot);
   const root = stackRoot(k, c.end.shape.keyShape, stack),
     endRoot = stackRoot(k, endKeyShape(c.end.plan), own.stack),
     { bits, grinding, rate } = c.plan.options;

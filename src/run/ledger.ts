@@ -1,10 +1,7 @@
 import { type LedgerTerm, whirLedger } from '../pcs/ledger.js';
-import { listBits } from '../pcs/params.js';
+import { CHALLENGE_BITS, listBits } from '../pcs/params.js';
 import { type Plan, hashOf, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
-
-/** Challenges are elements of E: p^3 is just below 2^192. */
-export const CHALLENGE_BITS = 3 * Math.log2(2 ** 64 - 2 ** 32 + 1);
 
 /** The least number of provable bits that a run may have outside of tests. */
 export const LEAST_BITS = 100;
@@ -12,7 +9,6 @@ export const LEAST_BITS = 100;
 /** A term of the run's ledger: `bits` for one round of one proof, of which there are `rounds` in each of `proofs` proofs. */
 export interface RunTerm extends LedgerTerm {
   readonly proof: string;
-  readonly rounds: number;
   readonly proofs: number;
 }
 
@@ -29,14 +25,12 @@ export interface Ledger {
   readonly grinding: number;
 }
 
-const bare = (t: LedgerTerm): Omit<RunTerm, 'proof' | 'proofs'> => ({ ...t, rounds: 1 });
-
 /**
  * Terms of one program proof. Commitments are not opened before the last message, so every earlier challenge must hold for all codewords in
  * the lists of both stacks: their product is charged to each.
  */
 export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
-  const list = plan.whir.groups.reduce((n, g) => n + listBits(g.logInvRate), 0),
+  const list = plan.whir.groups.reduce((n, g) => n + listBits(g.multiplicity, g.logInvRate), 0),
     at = (name: string, errors: number, rounds = 1): Omit<RunTerm, 'proof' | 'proofs'> => ({
       name,
       bits: CHALLENGE_BITS - Math.log2(errors) - list,
@@ -70,7 +64,7 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     // another one. Pairs of the list and of it with that adapter, for every tree that is left.
     const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.used))) * 2 ** g.logHeight,
       trees = plan.states.filter((t) => isOut(t.name)).length,
-      list = 2 ** listBits(g.logInvRate);
+      list = 2 ** listBits(g.multiplicity, g.logInvRate);
     if (trees)
       out.push({
         name: 'state point: one codeword of the list for all proofs that open it, and one adapter',
@@ -79,7 +73,7 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
         kind: 'proved',
       });
   }
-  out.push(...whirLedger(plan.whir, ['witness opening', 'state opening'], 'opening').map(bare));
+  out.push(...whirLedger(plan.whir, ['witness opening', 'state opening'], 'opening'));
   return out;
 }
 

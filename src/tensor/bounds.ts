@@ -1,3 +1,4 @@
+import { log2Floor } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
 import type { Expr, MemorySpec, Program, TableSpec, TensorSpec } from './types.js';
 
@@ -133,7 +134,7 @@ function checkTensor(program: Program, t: TensorSpec): void {
 /** Keys and entries stay below 2^32 in magnitude (checkProgram's margin for lookups); rows fill a power of two (no row is padding). */
 function checkTable(program: Program, tensors: ReadonlyMap<string, TensorSpec>, t: TableSpec): void {
   const small = (lo: bigint, hi: bigint): boolean => lo > -(1n << 32n) && hi < 1n << 32n;
-  if (t.size < 1 || 2 ** Math.round(Math.log2(t.size)) !== t.size || program.axes[t.axis] !== t.size)
+  if (t.size < 1 || 2 ** log2Floor(t.size) !== t.size || program.axes[t.axis] !== t.size)
     throw new ProgramError(t.name, `a table of ${t.size} rows: the size must be a power of two and that of its axis`);
   if (!small(t.lo, t.lo + BigInt(t.size))) throw new ProgramError(t.name, 'keys pass 2^32');
   if (t.columns.length > MAX_COLUMNS) throw new ProgramError(t.name, `more than ${MAX_COLUMNS} columns`);

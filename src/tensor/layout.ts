@@ -1,3 +1,4 @@
+import { log2Floor } from '../field/log2.js';
 import { varsOf } from '../lookup/shape.js';
 import type { Program, TensorClass, TensorSpec } from './types.js';
 
@@ -25,7 +26,7 @@ export interface StackLayout {
 export function pieces(n: number): { start: number; log: number }[] {
   const out: { start: number; log: number }[] = [];
   let start = 0;
-  for (let k = Math.floor(Math.log2(n)); k >= 0; k--) {
+  for (let k = log2Floor(n); k >= 0; k--) {
     const s = 2 ** k;
     if (n - start >= s) {
       out.push({ start, log: k });
@@ -73,7 +74,7 @@ export function layoutClass(program: Program, cls: TensorClass): StackLayout {
     if (alias && (alias.axes.length !== 1 || sizes[alias.axes[0]] !== length))
       throw new Error(`alias ${alias.name} of group ${name} must have one axis of size ${length}`);
     items.push({
-      log: Math.floor(Math.log2(length)),
+      log: log2Floor(length),
       length,
       order: order++,
       place: (position) => {

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { ProgramError } from './bounds.js';
 
@@ -61,7 +62,7 @@ class ExpTable {
     readonly frac: number,
     size: number,
   ) {
-    const bits = Math.max(2, Math.ceil(Math.log2(size + 1)));
+    const bits = Math.max(2, log2Ceil(size + 1));
     this.#split = 2 ** Math.ceil(bits / 2);
     const factor = (n: number, step: number): Float64Array =>
       Float64Array.from({ length: n }, (_, k) => Number(expNegFixed(BigInt(k * step), frac, PRECISION)) * 2 ** -PRECISION);

@@ -2,6 +2,7 @@
  * Constraints, verifier's side: all expressions and identities in one sumcheck, which ends in the values of its
  * operands.
  */
+import { log2Ceil } from '../field/log2.js';
 import { eqLess, lessThan } from '../poly/eq.js';
 import { verifyBatched } from '../sumcheck/verify.js';
 import type { Channel, Elem } from '../transcript/arith.js';
@@ -56,9 +57,9 @@ function withoutConstants(ch: Channel, plan: Plan, l: LookupClaims, weights: rea
       if (e.constant === 0n) return;
       let cells = box === undefined ? ch.constant(1n) : l.indicator[box];
       if (box === undefined) {
-        let at = plan.logup.vars - c.axes.reduce((s, a) => s + Math.ceil(Math.log2(p.axes[a])), 0);
+        let at = plan.logup.vars - c.axes.reduce((s, a) => s + log2Ceil(p.axes[a]), 0);
         for (const a of c.axes) {
-          const vars = Math.ceil(Math.log2(p.axes[a]));
+          const vars = log2Ceil(p.axes[a]);
           cells = ch.mul(cells, lessThan(ch, l.rho.slice(at, at + vars), p.axes[a]));
           at += vars;
         }

@@ -1,3 +1,4 @@
+import { log2Exact } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
@@ -232,7 +233,7 @@ export class NativeChannel implements Channel {
     return node;
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
-    const depth = bits.length - Math.log2(cap.length),
+    const depth = bits.length - log2Exact(cap.length),
       leaf = this.#take(words, label),
       path = this.#take(4 * depth, label);
     let index = 0;

@@ -1,3 +1,4 @@
+import { log2Exact } from '../field/log2.js';
 import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
@@ -96,7 +97,7 @@ export class ProverChannel {
   }
   /** Nodes of a tree some levels below its root; not absorbed. */
   cap(label: string, words: readonly bigint[]): void {
-    this.#expect({ label, kind: 'cap', count: words.length / 4, depth: Math.log2(words.length / 4) });
+    this.#expect({ label, kind: 'cap', count: words.length / 4, depth: log2Exact(words.length / 4) });
     this.#unabsorbed(label, words);
   }
   #unabsorbed(label: string, words: readonly bigint[]): void {

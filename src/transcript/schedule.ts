@@ -1,3 +1,4 @@
+import { log2Exact } from '../field/log2.js';
 import { type Arith, type Channel, type Digest, type Elem, type Ext, asDigest } from './arith.js';
 
 /** One message of a protocol: what it is called, what it carries, how many. */
@@ -131,7 +132,7 @@ export class RecordingChannel implements Channel {
     return Array<Digest>(2 ** levels).fill(asDigest(this.#many(4)));
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
-    const depth = bits.length - Math.log2(cap.length);
+    const depth = bits.length - log2Exact(cap.length);
     this.permutations += Math.ceil(words / 8) + depth;
     this.schedule.push({ label, kind: 'opening', count: words, depth });
     return this.#many(words);

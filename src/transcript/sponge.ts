@@ -13,7 +13,7 @@ export const merkleHash = (name: HashName): MerkleHash => (name === 'blake3' ? b
 
 /** A transcript hash over words in kernel memory, as the two channels use it. Definitions: src/hash/spec.md. */
 export interface Sponge {
-  /** Absorbs n words. */
+  /** Absorbs n words; none changes nothing. */
   absorb(src: number, n: number): void;
   /** Squeezes n canonical words. */
   squeeze(dst: number, n: number): void;
@@ -85,6 +85,8 @@ class Blake3Sponge implements Sponge {
   #blocks = 0;
   constructor(readonly k: Kernels) {}
   absorb(src: number, n: number): void {
+    // Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed again.
+    if (n === 0) return;
     for (let i = 0; i < n; i++) this.#pending.push(this.k.u64[src / 8 + i]);
     this.#restart();
   }

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../field/log2.js';
 import { circuitProgram } from '../circuit/program.js';
 import { whirLedger } from '../pcs/ledger.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
@@ -5,7 +6,7 @@ import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger
 import { settleShape } from '../recursion/settle-shape.js';
 import { KIND_BITS } from '../recursion/fold.js';
 import { endKeyShape } from '../recursion/end.js';
-import type { VerificationKey } from '../recursion/key.js';
+import { type VerificationKey, slotsOf } from '../recursion/key.js';
 import { leafCounts } from '../recursion/leaves.js';
 import type { Run } from '../run/facts.js';
 import { endPlan } from './nodes.js';
@@ -22,9 +23,6 @@ const nodePlan = (key: VerificationKey): Plan => {
   const { bits, rate, grinding } = key.proof;
   return makePlan(circuitProgram(key.heights), { bits, grinding, rate, stateRate: rate });
 };
-
-const bare = (ts: readonly { name: string; bits: number; kind: RunTerm['kind'] }[]): Omit<RunTerm, 'proof' | 'proofs'>[] =>
-  ts.map((t) => ({ ...t, rounds: 1 }));
 
 /**
  * Ledger of a folded run. An accepted end yields, by its extractor, the wires of the node it verified and openings of both stacks; that node those of its
@@ -44,7 +42,7 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
     keyVars = node.frozenVars + KIND_BITS,
     { main } = counts,
     most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
-  const settle = (vars: number, cells: number) => bare(whirLedger(settleShape(vars, cells, node.options)));
+  const settle = (vars: number, cells: number) => whirLedger(settleShape(vars, cells, node.options));
   const terms: RunTerm[] = [
     ...programTerms({ plan, update, steps }, main),
     ...tagged(programLedger(node), 'leaf or fold', leaves + folds),
@@ -53,9 +51,13 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
     ...(folds ? tagged(mergeLedger(4, keyVars), 'merge of key claims', folds) : []),
     ...tagged(programLedger(end), 'end', 1),
     ...tagged(mergeLedger(2, keyVars), 'merge of the end', 1),
-    ...tagged(settle(keyVars, key.leaves.length * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells), 'opening of the columns', 1),
+    ...tagged(
+      settle(keyVars, (slotsOf(key.leaves.length + 1) - 1) * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells),
+      'opening of the columns',
+      1,
+    ),
     ...tagged(settle(key.baseVars, plan.layouts.get('frozen')!.cells), 'opening of the base', 1),
-    ...tagged(bare(whirLedger(endKeyShape(end))), "opening of the end's columns", 1),
+    ...tagged(whirLedger(endKeyShape(end)), "opening of the end's columns", 1),
     hashTerm(plan),
     {
       name: 'composition: extraction through a tree of proofs, argued for constant depth',
@@ -66,5 +68,5 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
       proofs: 1,
     },
   ];
-  return { ...gather(terms), leaves, folds, depth: 3 + Math.ceil(Math.log2(leaves)) };
+  return { ...gather(terms), leaves, folds, depth: 3 + log2Ceil(leaves) };
 }

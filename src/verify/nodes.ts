@@ -15,7 +15,7 @@ import type { RecursionClass } from '../recursion/class.js';
 import { END_WEIGHT, endKeyShape } from '../recursion/end.js';
 import { keyWords } from '../recursion/fold.js';
 import type { RecursionKeys } from '../recursion/keys.js';
-import type { VerificationKey } from '../recursion/key.js';
+import { RECURSION_VERSION, type VerificationKey } from '../recursion/key.js';
 import { type EndStatement, type NodeStatement, encode, endLayout, layout } from '../recursion/statement.js';
 import type { NodeProof, EndProof } from '../recursion/node-words.js';
 
@@ -31,14 +31,13 @@ const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]
 /** The statement of the circuit's program that a node's statement is. Throws VerificationError where it is not one. */
 export function nodePublics(c: RecursionClass, s: NodeStatement): Statement {
   const words = encode(s, layout(c.child.baseVars, c.child.keyVars));
-  // A slot without a circuit is zero columns: under them anything is provable.
   if (s.kind[0] >= BigInt(c.circuits.length)) throw new VerificationError('statement', 'kind is that of no circuit');
-  return publics(c.plan, words, keyWords(s.key, s.kind[0], 0n));
+  return publics(c.plan, words, keyWords(s.key, s.kind[0], BigInt(RECURSION_VERSION), 0n));
 }
 
 /** The statement of the end's program that an end's statement is. */
 export const endPublics = (plan: Plan, s: EndStatement, root: readonly bigint[]): Statement =>
-  publics(plan, encode(s, endLayout()), keyWords(root, END_KIND, 0n));
+  publics(plan, encode(s, endLayout()), keyWords(root, END_KIND, BigInt(RECURSION_VERSION), 0n));
 
 /** A claim's words as elements. */
 export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {

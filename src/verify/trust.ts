@@ -1,6 +1,7 @@
 import type { Run } from '../run/facts.js';
 import { programList } from '../run/programs.js';
-import { type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
+import { RECURSION_VERSION, type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
+import { PROOF_VERSION } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 
 /** Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the prover's. */
@@ -33,6 +34,10 @@ function digestOfHostile(key: VerificationKey): string {
 
 /** The parts of a key that a manifest fixes. Throws VerificationError naming those that differ. */
 function fits(key: VerificationKey, run: Run): void {
+  if (key.version !== RECURSION_VERSION || key.proofVersion !== PROOF_VERSION)
+    refuse(
+      `is one of recursion ${String(key.version)} and proof version ${String(key.proofVersion)}, this release verifies ${RECURSION_VERSION} and ${PROOF_VERSION}: use the release that proved it`,
+    );
   const want = programList(run.programs).map((p) => digestText(p.digest)),
     { proof } = run.manifest.config;
   if (!Array.isArray(key.programs) || key.programs.join() !== want.join()) refuse('is that of other programs than the manifest describes');

@@ -7,11 +7,12 @@ import type { Failure } from './formats.js';
 import { type Rational, LOG_BITS, add, bitsOf, div, halfPower, log2Floor, mul, pow, rational, unitsOf } from './rational.js';
 import { P } from './smt.js';
 
-/** An oracle of an opening: columns folded, rows, log2 of the domain, queries. */
+/** An oracle of an opening: columns folded, rows, log2 of the domain, queries and the multiplicity at which they count. */
 interface Oracle {
   readonly columns: number;
   readonly domain: number;
   readonly queries: number;
+  readonly multiplicity: number;
   readonly logInvRate: number;
 }
 export interface OpeningData {
@@ -66,22 +67,44 @@ export interface Proofs {
   readonly terms: readonly Term[];
 }
 
-/** |E|, and the multiplicity of the Johnson bound with its half. */
-const E = rational(P ** 3n),
-  M = rational(61n, 2n);
+/** |E|. */
+const E = rational(P ** 3n);
 
 /** List size at rate 2^-r: (m + 1/2) / sqrt(rho). */
-const list = (r: number): Rational => mul(M, halfPower(r));
+const list = (m: number, r: number): Rational => mul(rational(BigInt(2 * m + 1), 2n), halfPower(r));
 
-/** Exceptional challenges of one fold: (2 (m+1/2)^5 + 3 (m+1/2) rho) / (3 rho^(3/2)) n + (m+1/2)/sqrt(rho). */
-function exceptional(r: number, domain: number): Rational {
-  const a = add(mul(rational(2n), pow(M, 5)), mul(rational(3n), M, rational(1n, 1n << BigInt(r))));
-  return add(mul(div(a, rational(3n)), halfPower(3 * r), rational(1n << BigInt(domain))), list(r));
+/** The least c >= 0 with c^2 >= num / den. */
+function rootUp(num: bigint, den: bigint): bigint {
+  let low = 0n,
+    high = 1n;
+  while (high * high * den < num) high <<= 1n;
+  while (low < high) {
+    const mid = (low + high) >> 1n;
+    if (mid * mid * den >= num) high = mid;
+    else low = mid + 1n;
+  }
+  return high;
+}
+
+/**
+ * Exceptional challenges of one fold: (2 mu - 1) h + theta (h + mu + 4 D mu h) + (n - D - 1) mu with T = m + 1/2,
+ * mu = ceil(T / sqrt(D/n)) - 1, h = ceil(T^2 / (3 D/n)) - 1, theta = (n - D)/(A - D), A = ceil(sqrt(D n) (1 + 1/2m)).
+ */
+function exceptional(multiplicity: number, r: number, domain: number): Rational {
+  const n = 1n << BigInt(domain),
+    D = (n >> BigInt(r)) - 1n,
+    m = BigInt(multiplicity),
+    odd = (2n * m + 1n) ** 2n,
+    mu = rootUp(odd * n, 4n * D) - 1n,
+    h = (odd * n + 12n * D - 1n) / (12n * D) - 1n,
+    A = rootUp(odd * D * n, 4n * m * m),
+    theta = rational(n - D, A - D);
+  return add(rational((2n * mu - 1n) * h + (n - D - 1n) * mu), mul(theta, rational(h + mu + 4n * D * mu * h)));
 }
 
 /** (1 - delta)^t 2^-grinding with 1 - delta = sqrt(rho) (1 + 1/2m). */
-const missed = (t: number, r: number, grinding: number): Rational =>
-  mul(pow(mul(halfPower(-r), rational(61n, 60n)), t), rational(1n, 1n << BigInt(grinding)));
+const missed = (t: number, m: number, r: number, grinding: number): Rational =>
+  mul(pow(mul(halfPower(-r), rational(2 * m + 1, 2 * m)), t), rational(1n, 1n << BigInt(grinding)));
 
 const over = (e: Rational): Rational => div(e, E);
 const term = (name: RegExp, error: Rational, rounds = 1): Term => ({ name, error, rounds });
@@ -91,16 +114,19 @@ export function openingTerms(s: OpeningData): Term[] {
   const out: Term[] = [];
   const oracle = (o: Oracle): void => {
     out.push(
-      term(/folding agreement$/, over(mul(rational(Math.max(1, o.columns)), exceptional(o.logInvRate, o.domain)))),
+      term(/folding agreement$/, over(mul(rational(Math.max(1, o.columns)), exceptional(o.multiplicity, o.logInvRate, o.domain)))),
       // Degree 2 in every folded variable.
-      term(/sumcheck over the list$/, over(mul(rational(2n), list(o.logInvRate))), Math.max(1, o.columns)),
-      term(new RegExp(`queries \\(${o.queries} at rate 2\\^-${o.logInvRate}\\)$`), missed(o.queries, o.logInvRate, s.params.grinding)),
+      term(/sumcheck over the list$/, over(mul(rational(2n), list(o.multiplicity, o.logInvRate))), Math.max(1, o.columns)),
+      term(
+        new RegExp(`queries \\(${o.queries} at rate 2\\^-${o.logInvRate}\\)$`),
+        missed(o.queries, o.multiplicity, o.logInvRate, s.params.grinding),
+      ),
     );
   };
   for (const g of s.groups) oracle({ ...g, columns: g.logColumns });
   let inherited = s.groups.reduce((n, g) => n + 1 + g.queries, 0);
   for (const r of s.rounds) {
-    const l = list(r.logInvRate);
+    const l = list(r.multiplicity, r.logInvRate);
     out.push(
       term(/out-of-domain sample$/, over(mul(div(mul(l, l), rational(2n)), rational(1n << BigInt(r.rows + r.columns))))),
       term(/claim batching$/, over(mul(l, rational(inherited + 1)))),
@@ -109,7 +135,7 @@ export function openingTerms(s: OpeningData): Term[] {
     inherited = 1 + r.queries;
   }
   if (!s.rounds.length && s.groups.length > 1) out.push(term(/end: claim batching$/, over(rational(s.groups.length - 1))));
-  if (s.final > 0) out.push(term(/end: sumcheck rounds$/, over(rational(2 * s.final))));
+  if (s.final > 0) out.push(term(/end: sumcheck rounds$/, over(rational(2n)), s.final));
   return out;
 }
 
@@ -118,7 +144,7 @@ export function openingTerms(s: OpeningData): Term[] {
  */
 export function programTerms(p: PlanData): Term[] {
   const { constraints, tables, memories } = p.program,
-    lists = p.whir.groups.reduce((x, g) => mul(x, list(g.logInvRate)), rational(1n)),
+    lists = p.whir.groups.reduce((x, g) => mul(x, list(g.multiplicity, g.logInvRate)), rational(1n)),
     charged = (name: RegExp, errors: number | bigint, rounds = 1): Term => term(name, over(mul(rational(errors), lists)), rounds),
     n = p.logup.vars,
     width = Math.max(
@@ -156,7 +182,7 @@ function statePoint(p: PlanData): Term | undefined {
     left = p.states.filter((s) => s.name.endsWith('Out')).length;
   if (!g || !left) return undefined;
   const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((x) => x.used))) * 2 ** g.logHeight,
-    l = list(g.logInvRate);
+    l = list(g.multiplicity, g.logInvRate);
   return term(/^state point/, over(mul(rational(cells * left), add(div(mul(l, l), rational(2n)), l))));
 }
 
@@ -185,7 +211,7 @@ export interface LedgerCase {
 const SLACK = 1n << BigInt(LOG_BITS - 40);
 /** How much less than the truth may be printed. */
 const LOOSE = 1n << BigInt(LOG_BITS - 20);
-const shown = (units: bigint): string => (Number(units >> 20n) / 2 ** (LOG_BITS - 20)).toFixed(9);
+const shown = (units: bigint): string => (Math.floor(1e9 * (Number(units >> 20n) / 2 ** (LOG_BITS - 20))) / 1e9).toFixed(9);
 
 /** Compares a printed ledger with its terms. */
 export function checkLedger(c: LedgerCase): { failures: Failure[]; line: string } {

@@ -1,3 +1,4 @@
+import { log2Ceil } from '../../field/log2.js';
 import { InputError } from '../../errors.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
 
@@ -28,7 +29,7 @@ export interface RowShape {
 }
 
 export function rowShape(sequence: number, vocab: number): RowShape {
-  const bits = Math.ceil(Math.log2(Math.max(2, vocab))) + 1,
+  const bits = log2Ceil(Math.max(2, vocab)) + 1,
     perWord = Math.floor(PACKED_BITS / bits);
   return {
     sequence,

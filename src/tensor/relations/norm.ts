@@ -12,6 +12,7 @@
  * Witness: sums by the kernels, the root in bigints. Attack: "takes the norm of the gradient one too
  * low, with all that follows from it".
  */
+import { log2Ceil } from '../../field/log2.js';
 import { expr, operand, plus, term, text } from '../expr.js';
 import type { Lowering } from './lowering.js';
 import { splitDigits } from './digits.js';
@@ -36,7 +37,7 @@ export interface Norm {
 export function norm(b: Lowering, name: string, r: Norm): void {
   const { width: w, highBits: h } = r,
     [low, high] = [text(r.low, [r.axis]), text(r.high, [r.axis])],
-    sums = Math.ceil(Math.log2(r.count));
+    sums = log2Ceil(r.count);
   const z0 = splitDigits(b, `${name}.sum0`, [], {
     bits: w,
     highFormat: { bits: w + sums, frac: 0, signed: false },

@@ -5,7 +5,7 @@ import type { Before } from '../recursion/leaf.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
 import { type Run, epochBatches, stepKinds } from '../run/facts.js';
 import { leafRanges, partPublics, partStatement } from '../recursion/leaves.js';
-import { type Place as Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
+import { type Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
 import { verifyNode } from '../verify/nodes.js';
 import type { StepProof } from '../run/parts.js';
 import { frozenOf, stateCommitment } from '../run/commitments.js';

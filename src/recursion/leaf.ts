@@ -8,7 +8,7 @@ import type { Program } from '../tensor/types.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
-import { type NodeStatement, type Place, chained, layout, rowWidth } from './statement.js';
+import { type NodeStatement, type Standing, chained, layout, rowWidth } from './statement.js';
 import type { PartKind } from '../run/parts.js';
 import { type Claim, constants, flat, hints, publish, trivial } from './wires.js';
 
@@ -18,7 +18,7 @@ import { type Claim, constants, flat, hints, publish, trivial } from './wires.js
  * stack are merged into one, and a program without frozen tensors leaves the trivial claim. Key, dataset root and batches in an epoch are free:
  * whoever accepts the statement compares them.
  *
- * Place. The mask is split into bits, b; targets += sum b, examples += 1 - prod (1 - b) per row. After an update: e = epoch - (drawn + 1),
+ * Standing. The mask is split into bits, b; targets += sum b, examples += 1 - prod (1 - b) per row. After an update: e = epoch - (drawn + 1),
  *   w = 1 - e y with y free and w e = 0,  so w = 1 if e = 0 (first equation) and w = 0 otherwise (second: E is a field);
  *   round += w, drawn = (1 - w)(drawn + 1).
  */
@@ -39,7 +39,7 @@ export interface LeafShape {
 }
 /** State commitments and place where a node begins. */
 export interface Before {
-  readonly place: Place;
+  readonly place: Standing;
   readonly s: readonly bigint[];
   readonly a: readonly bigint[];
 }

@@ -1,10 +1,11 @@
+import type { StepLosses } from '../artifact/folded.js';
 import { batchInputs } from '../model/step.js';
 import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
 import { type ProofPart, type PartKind, LEFT } from '../run/parts.js';
 import { noFrozen } from '../run/commitments.js';
 import type { Before } from './leaf.js';
-import { type Place, START, advance } from './statement.js';
+import { type Standing, START, advance } from './statement.js';
 import { type Run, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 import type { Data } from '../run/inputs.js';
 
@@ -151,14 +152,8 @@ export function partStatement(
   };
 }
 
-/** One step of the list that travels beside an end proof. */
-export interface StepLosses {
-  /** Target tokens of the step. */ readonly targets: number;
-  /** Loss of every micro-batch, summed over its targets. */ readonly losses: readonly bigint[];
-}
-
-/** Place after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
-export function placeWithData(run: Run, data: Data, list: readonly StepLosses[], from = 0, at: Place = START): Place {
+/** Standing after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
+export function placeWithData(run: Run, data: Data, list: readonly Omit<StepLosses, 'step'>[], from = 0, at: Standing = START): Standing {
   const epoch = BigInt(epochBatches(run.manifest));
   list.forEach((x, i) =>
     stepKinds(run, from + i).forEach((_, part) => {

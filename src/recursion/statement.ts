@@ -120,7 +120,7 @@ export function encode<F extends string>(s: Readonly<Record<F, unknown>>, sizes:
 export const programsDigest = (programs: readonly Program[]): bigint[] => hashWords(DOMAIN.statement, programs.flatMap(programDigest));
 
 /** Where a run stands between two program proofs. */
-export interface Place {
+export interface Standing {
   /** Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all. */
   readonly pos: readonly bigint[];
   readonly data: readonly bigint[];
@@ -129,7 +129,7 @@ export interface Place {
 }
 
 /** Before the first step. */
-export const START: Place = {
+export const START: Standing = {
   pos: Array<bigint>(7).fill(0n),
   data: [0n, 0n, 0n, 0n],
   losses: [0n, 0n, 0n, 0n],
@@ -143,8 +143,8 @@ export function chained(p: Program): { data: string[]; losses: string[]; schedul
   return out;
 }
 
-/** Place after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch. */
-export function advance(kind: PartKind, p: Program, epoch: bigint, at: Place, publics: Publics): Place {
+/** Standing after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch. */
+export function advance(kind: PartKind, p: Program, epoch: bigint, at: Standing, publics: Publics): Standing {
   const names = chained(p),
     words = (list: readonly string[]): bigint[] => list.flatMap((n) => packPublic(p, p.tensors.find((t) => t.name === n)!, publics.get(n)));
   let [step, micro, targets, round, drawn, examples, total] = at.pos;

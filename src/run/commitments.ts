@@ -40,7 +40,12 @@ export function frozenOf(k: Kernels, { program, plan }: Programs, base: Base): {
 export const noFrozen = (): bigint[] => frozenDigest(new BigInt64Array(0));
 
 /** A stack with the tensors of some state, at the places that a plan gives them; released by the caller. */
-function stackOf(k: Kernels, plan: Plan, name: 'sIn' | 'aIn', values: ReadonlyMap<string, BigInt64Array>): { tree: number; stack: Tiled } {
+function stackFrom(
+  k: Kernels,
+  plan: Plan,
+  name: 'sIn' | 'aIn',
+  values: ReadonlyMap<string, BigInt64Array>,
+): { tree: number; stack: Tiled } {
   const g = stateGroup(plan)!,
     tree = plan.states.findIndex((t) => t.name === name),
     { classes } = plan.states[tree],
@@ -71,7 +76,7 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
         ? new Map([['acc', new BigInt64Array(state.C.length)]])
         : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]);
   return k.scope(() => {
-    const { tree, stack } = stackOf(k, plan, name, values);
+    const { tree, stack } = stackFrom(k, plan, name, values);
     return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
   });
 }
@@ -89,7 +94,7 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
     at = plan.states[tree].classes.indexOf('cIn'),
     { point, value } = commitmentLayout(plan.states[tree]),
     { digest, z, own } = k.scope(() => {
-      const { stack } = stackOf(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
+      const { stack } = stackFrom(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
         part = g.trees[tree].parts[at],
         its = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
         z = statePoint([...left.slice(0, 4), ...its], hashOf(plan));

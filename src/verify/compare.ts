@@ -1,3 +1,4 @@
+import type { StepLosses } from '../artifact/folded.js';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
@@ -6,7 +7,7 @@ import { packPublic } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 import { checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
 import { type Run, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
-import { type StepLosses, placeWithData } from '../recursion/leaves.js';
+import { placeWithData } from '../recursion/leaves.js';
 import { type EndStatement, type NodeStatement, START, chained, programsDigest } from '../recursion/statement.js';
 import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
@@ -68,7 +69,7 @@ export function checkStart(k: Kernels, { programs }: Run, st: Common, initial: A
 }
 
 /** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */
-export function checkLosses(run: Run, st: Common, list: readonly StepLosses[]): void {
+export function checkLosses(run: Run, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
   const from = Number(st.posIn[0]),
     steps = st.posOut[0] - st.posIn[0];
   if (BigInt(list.length) !== steps) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
@@ -112,7 +113,7 @@ export function checkLosses(run: Run, st: Common, list: readonly StepLosses[]): 
 }
 
 /** Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those that sampler and dataset give. */
-export function checkData(run: Run, data: Data, st: Common, list: readonly StepLosses[]): void {
+export function checkData(run: Run, data: Data, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
   const from = Number(st.posIn[0]);
   list.forEach((x, i) => {
     const step = from + i;

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -110,6 +110,7 @@ describe('bad input before any work', () => {
     );
     fails(3, ['commit', run], /run\.yaml: is missing/);
     fails(3, ['train', run], /manifest\.json: cannot be read/);
+    expect(existsSync(run)).toBe(false);
     fails(3, ['verify', run], /does not exist/);
     fails(3, ['inspect', run], /does not exist/);
     const file = join(home, 'noise.certune');
@@ -269,8 +270,13 @@ describe('a small run, its step proofs packed', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('learningRate: 0.003', 'learningRate: 0.002'));
     fails(3, ['prove', mixed], /does not match run\.yaml, base or data: config\.train\.learningRate/);
     fails(3, ['commit', mixed], /belong to what was committed before/);
+    // Nor where manifest.json is gone: the journal holds it too.
     rmSync(join(mixed, 'out/manifest.json'));
+    fails(3, ['commit', mixed], /belong to what was committed before/);
+    for (const d of ['journal', 'proof']) renameSync(join(mixed, 'out', d), join(mixed, d));
     expect(certune('commit', mixed).status).toBe(0);
+    cpSync(join(mixed, 'journal'), join(mixed, 'out/journal'), { recursive: true });
+    cpSync(join(mixed, 'proof'), join(mixed, 'out/proof'), { recursive: true });
     fails(3, ['train', mixed], /belongs to another manifest/);
     fails(3, ['prove', mixed], /another manifest/);
   });

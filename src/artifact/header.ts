@@ -79,6 +79,18 @@ export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: U
   return `${textOf(all.set('sha256', JSON.stringify(seal)))}\n`;
 }
 
+/** Whether a header's digest is that of its other fields and of `words`. */
+export function sealed(head: Readonly<Record<string, unknown>>, words: Uint8Array): boolean {
+  const all = new Map<string, string>();
+  try {
+    for (const [k, v] of Object.entries(head)) all.set(k, canonicalize(v)!);
+  } catch {
+    return false;
+  }
+  all.delete('sha256');
+  return sealOf(all, words) === head['sha256'];
+}
+
 /** Type, version and keys of a header, that it is spelled canonically, and its digest over its other fields and `words`. Throws InputError, VersionError. */
 export function checkHeader(
   file: string,

@@ -1,17 +1,16 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { type Manifest, difference, parseManifest } from '../run/manifest.js';
+import { type Manifest, difference } from '../run/manifest.js';
 import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
-import { readJson } from '../io/json.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { threadedKernels } from '../kernels/threads.js';
 import { readRun } from '../setup/runfile.js';
 import { UsageError } from './errors.js';
+import { findManifest, manifestFile } from './kept.js';
 import type { Progress } from './progress.js';
 
 export { plain } from './escape.js';
+export { manifestFile, out } from './kept.js';
 
 /** What a command gives back: `data` for --json, `text` for people. */
 export interface Result {
@@ -29,8 +28,6 @@ export interface ProverOptions {
   readonly workers?: string;
   readonly memory?: string;
 }
-
-export const out = (run: string): string => join(run, 'out');
 
 /** Bytes from "8GiB", "512MiB" or a plain number of GiB. */
 export function parseMemory(text: string): number {
@@ -50,13 +47,8 @@ export function parseWorkers(text?: string): number {
 export const kernels = (o: ProverOptions): Promise<Kernels> =>
   threadedKernels({ threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) });
 
-export const manifestFile = (run: string): string => join(out(run), 'manifest.json');
-
-export function readManifest(run: string): Manifest {
-  const file = manifestFile(run);
-  if (!existsSync(file)) throw new InputError(file, ['cannot be read: it does not exist'], 'run certune commit');
-  return parseManifest(file, readJson(file, 'manifest'));
-}
+/** The manifest of a run, wherever it is found. Throws InputError, VersionError. */
+export const readManifest = (run: string): Manifest => findManifest(run).manifest;
 
 export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
 

@@ -1,7 +1,9 @@
 import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
+import { NotWritableError } from '../io/atomic.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
+import { InUseError } from '../store/lock.js';
 import { QuantizationError } from '../model/base.js';
 import { HyperparameterError } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
@@ -67,6 +69,7 @@ export function describe(e: unknown): Described {
   if (e instanceof UnsupportedError) return as(2, 'unsupported', { reasons: e.reasons });
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
   if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
+  if (e instanceof InUseError) return as(3, 'in-use', { file: e.file, holder: e.holder });
   if (e instanceof QuantizationError) return as(3, 'unreadable', { tensor: e.tensor });
   if (e instanceof PolicyError)
     return as(4, 'policy-denied', { verified: true, reasons: e.reasons, ...(e.rules ? { rules: e.rules } : {}) });
@@ -74,7 +77,14 @@ export function describe(e: unknown): Described {
   if (e instanceof OutOfMemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.cap });
   if (e instanceof MemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.available });
   if (e instanceof DiskFullError) return as(6, 'disk-full', { file: e.file, needed: e.needed, free: e.free });
-  if (['ENOSPC', 'EDQUOT'].includes(String((e as { code?: string })?.code))) return as(6, 'disk-full');
+  if (e instanceof NotWritableError) return as(6, 'not-writable', { file: e.file });
+  const { code, path } = (e ?? {}) as { code?: unknown; path?: unknown };
+  if (code === 'ENOSPC' || code === 'EDQUOT') return as(6, 'disk-full');
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') return as(6, 'not-writable', { file: path });
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code) && path !== undefined) return as(3, 'unreadable', { file: path });
+  // What JavaScript throws where a vector does not fit.
+  if (e instanceof RangeError && /allocation failed|Invalid (typed )?array length|Invalid string length/.test(message))
+    return as(6, 'out-of-memory');
   if (e instanceof OverflowError)
     return as(7, 'training-stopped', {
       tensor: e.where,

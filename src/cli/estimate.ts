@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { dirname } from 'node:path';
 import { type Units, calibrate } from '../estimate/calibrate.js';
@@ -8,6 +8,7 @@ import { type Setup, setup } from '../setup/run.js';
 import type { Run } from '../run/facts.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { circuitsOf } from '../recursion/circuits.js';
+import { makeFolder } from '../io/atomic.js';
 import { DiskFullError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { readRun } from '../setup/runfile.js';
@@ -74,7 +75,7 @@ export function freeDisk(path: string): number {
 
 /** Throws DiskFullError when a run's files will not fit; `have` bytes are written already. */
 export function requireDisk(dir: string, needed: number, have = 0): void {
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   const free = freeDisk(dir);
   if (needed - have > free) throw new DiskFullError(dir, Math.ceil(needed - have), free);
 }

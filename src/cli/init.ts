@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
@@ -15,11 +15,6 @@ export function init(run: string, o: { model: string; data: string[] }): Result 
     ...o.data.filter((d) => !existsSync(d)).map((d) => `--data ${d} does not exist`),
   ];
   if (missing.length) throw new InputError(run, missing);
-  try {
-    mkdirSync(run, { recursive: true });
-  } catch (e) {
-    throw new InputError(run, [`cannot be made: ${(e as Error).message}`]);
-  }
   const rel = (p: string): string => relative(resolve(run), resolve(p)) || '.';
   writeAtomic(file, runTemplate(rel(o.model), o.data.map(rel)));
   return { data: { file }, text: `wrote ${plain(file)}\nnext: look through it, then certune run ${plain(run)}` };

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../io/atomic.js';
 import { calibrate } from '../estimate/calibrate.js';
 import { proveStep } from '../prove/step.js';
 import { foldSeconds } from '../estimate/fold.js';
@@ -8,19 +9,20 @@ import { epochBatches } from '../run/facts.js';
 import { difference } from '../run/manifest.js';
 import { PACK_NAME } from '../artifact/pack.js';
 import type { StepProof } from '../run/parts.js';
-import { manifestOf, readProofFile, writeFolded, writeNode } from '../store/proof.js';
+import { type AnyProof, manifestOf, readProofFile, writeFolded, writeNode } from '../store/proof.js';
 import { type NodeFile, samePlace } from '../artifact/folded.js';
 import { dropNodes, nodeFile, keptIn } from '../store/nodes.js';
 import { type Recursion, endOf, proveRange } from '../prove/range.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { recursionOf } from '../prove/recursion.js';
-import { InputError } from '../errors.js';
+import { InputError, VersionError } from '../errors.js';
 import { type Context, type ProverOptions, type Result, bytesText, committed, kernels, out, parseWorkers, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { type Work, fractions, frozenDigestOf, provePack, stateBefore } from './prove-pack.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { plain } from './escape.js';
+import { findManifest, locked, restoreManifest } from './kept.js';
 
 export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
@@ -47,18 +49,42 @@ export function parseSteps(text: string, steps: number): { from: number; to: num
 export async function prove(run: string, o: ProveOptions, c: Context): Promise<Result> {
   if (o.fold === false && o.steps !== undefined)
     throw new UsageError('--steps makes a range that can be folded: it does not go with --no-fold');
+  const found = findManifest(run);
+  return locked(run, 'prove', c, () => {
+    restoreManifest(run, found, c);
+    return proveNow(run, o, c);
+  });
+}
+
+/** A proof file that is there: undefined where it is damaged, which is said. Throws VersionError with the way out. */
+function proofThere(file: string, c: Context): AnyProof | undefined {
+  try {
+    const p = readProofFile(file);
+    // The parts of a pack are read when they are asked for: whether they are whole is to be known now.
+    if (p.kind === 'pack') for (const s of p.pack.run.steps) for (const part of s.parts) void part.proof.length;
+    if (p.kind === 'pack') void p.pack.run.merge.length;
+    return p;
+  } catch (e) {
+    if (e instanceof VersionError)
+      throw new VersionError(e.file, e.version, e.supported, 'delete it to prove this again, or use the release of Certune that wrote it');
+    if (!(e instanceof InputError)) throw e;
+    c.progress.line(`${e.file}: ${e.problems.join('; ')}: it is proved again`);
+    return undefined;
+  }
+}
+
+async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Result> {
   const { s, digest } = committed(run),
     dir = out(run),
     { steps } = s.config.train,
     range = o.steps === undefined ? undefined : parseSteps(o.steps, steps),
     file = range ? rangeFile(run, range.from, range.to) : packFile(run),
     w: Work = { s, digest, dir, file };
-  c.writes(dir);
-  mkdirSync(join(dir, 'proof'), { recursive: true });
+  makeFolder(join(dir, 'proof'));
   sweep(dir);
   let packed: readonly StepProof[] | undefined;
-  if (existsSync(file)) {
-    const p = readProofFile(file);
+  const p = existsSync(file) ? proofThere(file, c) : undefined;
+  if (p) {
     if (difference(manifestOf(p), s.run.manifest).length)
       throw new InputError(
         file,

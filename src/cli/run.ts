@@ -1,4 +1,6 @@
+import { readRun } from '../setup/runfile.js';
 import { commit } from './commit.js';
+import { locked } from './kept.js';
 import type { Context, Result } from './common.js';
 import { type ProveOptions, prove } from './prove.js';
 import { train } from './train.js';
@@ -6,6 +8,12 @@ import { verify } from './verify.js';
 
 /** Commit, train, prove, verify: each goes on where it stood. */
 export async function runAll(run: string, o: ProveOptions, c: Context): Promise<Result> {
+  // Not before there is something to work on: a folder that is none gets no lock.
+  readRun(run);
+  return locked(run, 'run', c, () => allParts(run, o, c));
+}
+
+async function allParts(run: string, o: ProveOptions, c: Context): Promise<Result> {
   const parts: [string, Result][] = [];
   const add = (name: string, r: Result): void => {
     parts.push([name, r]);

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { meanLoss } from '../run/commitments.js';
 import { runStep } from '../prove/step.js';
@@ -11,15 +10,22 @@ import { requireDisk } from './estimate.js';
 import { TrainingStoppedError } from './errors.js';
 import { plain } from './escape.js';
 import type { Setup } from '../setup/run.js';
+import { findManifest, locked, restoreManifest } from './kept.js';
 
 /** Trains in exact integers. The journal holds the state before every step: after an interruption training goes on where it stood. */
 export async function train(run: string, o: ProverOptions, c: Context): Promise<Result> {
+  const found = findManifest(run);
+  return locked(run, 'train', c, () => {
+    restoreManifest(run, found, c);
+    return trainNow(run, o, c);
+  });
+}
+
+async function trainNow(run: string, o: ProverOptions, c: Context): Promise<Result> {
   const { s, digest } = committed(run),
     dir = out(run),
     steps = s.config.train.steps,
     n = s.run.programs.program.axes['P'];
-  c.writes(dir);
-  mkdirSync(dir, { recursive: true });
   sweep(dir);
   const losses: number[] = [],
     at = (step: number): Entry | undefined =>

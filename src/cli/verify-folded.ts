@@ -5,11 +5,13 @@ import { type Compared, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
+import { checkFirst } from '../verify/first.js';
 import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from './escape.js';
 import { UsageError } from './errors.js';
+import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 import { type Policy, checkPolicy } from './policy.js';
 import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
@@ -102,26 +104,32 @@ export function verifyFolded(
     from = o.from ?? t.local?.lora.from ?? undefined;
   const wrong = misuse(m, { base, data, from }, node !== undefined, o);
   if (wrong.length) throw new UsageError(wrong.join('; '));
-  const s = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
-    run = s?.run ?? checkedRun(t.file, m),
-    inputs: Inputs = s?.inputs ?? inputsOf(run, { base, from }),
+  // Whatever else the manifest makes one compute comes after it.
+  checkFirst(singleKernels(), t.file, x);
+  const run = checkedRun(t.file, m),
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
-    released = dir === undefined ? undefined : readReleased(run.programs, m, dir),
     beside = dir === undefined ? [] : besideAdapter(dir).others,
     {
       check: r,
       key: origin,
       ledger,
     } = verifyRead(run, x, {
-      ...inputs,
-      ...(released ? { released } : {}),
       ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
       ...(o.given ? { key: o.given } : {}),
       recompute: o.recompute !== false,
       circuits: () => {
         c.progress.line('circuits of the verifier and their keys, from the programs');
         return circuitsOf(singleKernels(), run);
+      },
+      atHand: () => {
+        const inputs: Inputs =
+            data !== undefined && base !== undefined ? setupOf(m, base, data, from).inputs : inputsOf(run, { base, from }),
+          released =
+            dir === undefined
+              ? undefined
+              : withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(run.programs, m, dir));
+        return { ...inputs, ...(released ? { released } : {}) };
       },
     });
   checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });

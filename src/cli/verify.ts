@@ -10,6 +10,7 @@ import { UsageError } from './errors.js';
 import { type Policy, checkPolicy, parsePolicy } from './policy.js';
 import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, besideText, readReleased } from './target.js';
 import { verifyFolded } from './verify-folded.js';
+import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 
 /** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
 export function verify(target: string, o: VerifyOptions, c: Context): Result {
@@ -40,7 +41,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   if (data.length !== m.config.data.length)
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
   const s = setupOf(m, base, data, from),
-    released = readReleased(s.run.programs, m, adapterDir),
+    released = withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(s.run.programs, m, adapterDir)),
     beside = besideAdapter(adapterDir).others,
     steps = s.config.train.steps;
   c.progress.start(0);

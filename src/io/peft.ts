@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectionSize } from '../model/init.js';
 import { type LlamaShape, type Target, TARGETS } from '../model/shape.js';
@@ -64,7 +63,6 @@ export function writeAdapter(
   members: ReadonlyMap<string, BigInt64Array>,
   card: string,
 ): void {
-  mkdirSync(dir, { recursive: true });
   const out = new Map<string, Tensor>();
   for (const t of meta.targets)
     for (const ab of ['A', 'B'] as const) {

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterState } from '../model/step.js';
 import { partHeaders, readParts } from '../artifact/parts.js';
-import { TornError, readRecord, writeRecord } from './record.js';
+import { InputError } from '../errors.js';
+import { TornError, readRecord, recordHead, writeRecord } from './record.js';
 import type { StepProof } from '../run/parts.js';
 import { fromBytes, toBytes } from '../artifact/words.js';
 
@@ -11,15 +12,14 @@ import { fromBytes, toBytes } from '../artifact/words.js';
  * manifest and carries the digest of its body, so that a file cut short is found and made again, and one of another manifest is refused.
  */
 
-export const STEP_VERSION = 4;
-export const STATE_VERSION = 3;
+export const STEP_VERSION = 5;
+export const STATE_VERSION = 4;
 const STEP = 'certune-step-proof',
   STATE = 'certune-state';
 const name = (out: string, kind: string, step: number): string => join(out, kind, `step-${String(step).padStart(5, '0')}.bin`);
 
 /** Writes one step's proof: a header with its parts, then the words of all parts. */
 export function writeProof(out: string, manifest: string, p: StepProof): void {
-  mkdirSync(join(out, 'proof'), { recursive: true });
   writeRecord(
     name(out, 'proof', p.step),
     STEP,
@@ -67,7 +67,6 @@ export interface Entry {
 }
 
 export function writeState(out: string, manifest: string, step: number, { state: s, losses }: Entry): void {
-  mkdirSync(join(out, 'journal'), { recursive: true });
   writeRecord(
     name(out, 'journal', step),
     STATE,
@@ -88,6 +87,22 @@ export function readState(out: string, manifest: string, step: number, n: number
     throw new TornError(file, `is not the state before step ${step} of ${n} parameters`);
   const part = (k: number, words = n): BigInt64Array => new BigInt64Array(fromBytes(body, 8 * k * n, words).buffer);
   return { state: { C: part(0), master: part(1), mm: part(2), vv: part(3) }, losses: [...part(4, count)] };
+}
+
+/** Digest of the manifest that the states of a journal belong to; undefined where there is none that says it. */
+export function journalManifest(out: string): string | undefined {
+  const dir = join(out, 'journal');
+  if (!existsSync(dir)) return undefined;
+  for (const f of readdirSync(dir).sort()) {
+    if (!/^step-\d+\.bin$/.test(f)) continue;
+    try {
+      const { manifest } = recordHead(join(dir, f));
+      if (typeof manifest === 'string') return manifest;
+    } catch (e) {
+      if (!(e instanceof InputError)) throw e;
+    }
+  }
+  return undefined;
 }
 
 /** What reading gives, or undefined where the file was cut short: it is made again. Every other error passes. */

@@ -1,6 +1,7 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, rmdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeFolder, writeAtomic } from '../io/atomic.js';
 import { readText } from '../io/read-file.js';
 
 /*
@@ -85,10 +86,11 @@ const mine = new Map<string, number>();
 
 /**
  * Takes the lock of a run's out folder, which is made where it is missing, and returns what gives it back. A command that is part of another one takes it again. Throws InUseError naming the holder;
- * what the file system throws where nothing can be written.
+ * NotWritableError, DiskFullError where nothing can be written.
  */
 export function lockFolder(out: string, command: string): () => void {
-  mkdirSync(out, { recursive: true });
+  const there = existsSync(out);
+  makeFolder(out);
   const file = resolve(lockFile(out)),
     release = (): void => {
       const left = (mine.get(file) ?? 1) - 1;
@@ -96,6 +98,13 @@ export function lockFolder(out: string, command: string): () => void {
       else {
         mine.delete(file);
         rmSync(file, { force: true });
+        if (there) return;
+        // A command that has written nothing leaves no folder either.
+        try {
+          rmdirSync(out);
+        } catch {
+          // It holds something by now.
+        }
       }
     },
     held = mine.get(file);
@@ -106,7 +115,7 @@ export function lockFolder(out: string, command: string): () => void {
   const tmp = `${file}.tmp-${process.pid}`,
     me: Holder = { command, pid: process.pid, host: hostname(), since: new Date().toISOString(), born: bornOf(process.pid) };
   try {
-    writeFileSync(tmp, `${JSON.stringify(me)}\n`);
+    writeAtomic(tmp, `${JSON.stringify(me)}\n`);
     for (let tries = 0; !linked(tmp, file); tries++) {
       const h = holderOf(file);
       if (h && (holds(h) || tries > 8)) throw new InUseError(file, h);

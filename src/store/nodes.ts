@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { InputError } from '../errors.js';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError, VersionError } from '../errors.js';
 import { inFile } from '../io/source.js';
 import { dropProofs, orTorn, readProof, writeProof } from './journal.js';
 import { manifestDigest } from '../run/manifest.js';
@@ -68,6 +68,13 @@ export class Files implements Keeper<StepProof, NodeFile> {
     try {
       n = decodeNode(file, inFile(file));
     } catch (e) {
+      if (e instanceof VersionError)
+        throw new VersionError(
+          e.file,
+          e.version,
+          e.supported,
+          'delete it to prove this range again, or use the release of Certune that wrote it',
+        );
       if (!(e instanceof InputError)) throw e;
       this.o.again(e);
       return undefined;
@@ -93,7 +100,6 @@ export class Files implements Keeper<StepProof, NodeFile> {
   }
   saveNode(t: TreeNode, n: NodeFile): void {
     const file = this.#file(t);
-    mkdirSync(dirname(file), { recursive: true });
     writeNode(file, n);
   }
   dropInside(t: TreeNode): void {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { sealed, sealedHeader } from '../artifact/header.js';
 import { InputError, VersionError } from '../errors.js';
 import { parseJson } from '../io/json-bounds.js';
 import { utf8 } from '../io/json-text.js';
-import { readBytes } from '../io/read-file.js';
 import { writeAtomic } from '../io/atomic.js';
+import { readBytes, withFile } from '../io/read-file.js';
 
 /** A file that was cut short or changed: its digest does not match. What made it makes it again. */
 export class TornError extends InputError {
@@ -27,7 +27,7 @@ export class ForeignError extends InputError {
 
 const HEADER = 2 ** 20;
 
-/** Writes one JSON line (type, version, manifest digest, `fields`, SHA-256 of the body) and the body, atomically. */
+/** Writes one line of JSON (type, version, manifest digest, `fields`, SHA-256 of all of them and the body) and the body, atomically. */
 export function writeRecord(
   file: string,
   type: string,
@@ -36,8 +36,21 @@ export function writeRecord(
   fields: Record<string, unknown>,
   body: Uint8Array,
 ): void {
-  const head = { type, version, manifest, ...fields, sha256: createHash('sha256').update(body).digest('hex') };
-  writeAtomic(file, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body]));
+  writeAtomic(file, sealedHeader({ type, version, manifest, ...fields }, body), body);
+}
+
+/** What the first line of a record says, unchecked. Throws InputError. */
+export function recordHead(file: string): Readonly<Record<string, unknown>> {
+  return withFile(file, 'journal', (f) => {
+    const b = f.bytes(0, Math.min(f.size, HEADER)),
+      nl = b.indexOf(10);
+    if (nl < 0) throw new TornError(file, 'has no header line');
+    try {
+      return (parseJson(utf8(b.subarray(0, nl))) ?? {}) as Record<string, unknown>;
+    } catch {
+      throw new TornError(file, 'header is not JSON');
+    }
+  });
 }
 
 /** Reads a record. Throws InputError if unreadable, TornError if damaged, VersionError, ForeignError if bound to another manifest. */
@@ -57,9 +70,15 @@ export function readRecord(
     throw new TornError(file, 'header is not JSON');
   }
   if (!head || typeof head !== 'object' || head['type'] !== type) throw new TornError(file, `is not a ${type}`);
-  if (head['version'] !== version) throw new VersionError(file, head['version'], version);
-  if (head['manifest'] !== manifest) throw new ForeignError(file);
+  if (head['version'] !== version)
+    throw new VersionError(
+      file,
+      head['version'],
+      version,
+      'delete its folder and run the command again, which gives the same states and proofs, or use the release of Certune that wrote it',
+    );
   const body = b.subarray(nl + 1);
-  if (createHash('sha256').update(body).digest('hex') !== head['sha256']) throw new TornError(file, 'does not match its digest');
+  if (!sealed(head, body)) throw new TornError(file, 'does not match its digest');
+  if (head['manifest'] !== manifest) throw new ForeignError(file);
   return { head, body };
 }

@@ -37,6 +37,7 @@ export interface VerifyOptions extends Against {
   /** Keys that are trusted without being given; by default those of this release. */ readonly shipped?: readonly Shipped[];
   /** Makes the circuits of a run from its programs, which takes seconds and a prover's modules (recursion/circuits.ts): for keys that are neither given nor shipped, and for ranges. */
   readonly circuits?: (run: Run) => Circuits;
+  /** What else there is to compare with: asked for once the key is trusted. */ readonly atHand?: () => Against;
   /** False: a key is not recomputed, so that one that is neither given nor shipped is refused. */ readonly recompute?: boolean;
   /** Kernels to use again; by default new ones. */ readonly kernels?: Kernels;
   /** What the proof is called in messages. */ readonly file?: string;
@@ -64,10 +65,7 @@ export interface Refused {
  */
 export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions = {}): Accepted {
   const k = o.kernels ?? verifierKernels(),
-    node = 'from' in x ? x : undefined,
-    // A seeded start follows from the manifest.
-    initial = o.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
-    against: Against = { ...o, ...(initial ? { initial } : {}) };
+    node = 'from' in x ? x : undefined;
   let made: Circuits | undefined;
   const circuits = (): Circuits => {
     if (!o.circuits) throw new UnsupportedError(['a range is verified by the circuits themselves: give what makes them']);
@@ -82,7 +80,12 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.
   if (node && circuits().digest !== origin.digest)
     throw new VerificationError('verification key', `the programs of the manifest give ${circuits().digest}, not ${origin.digest}`);
-  const check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against),
+  // Base, data, adapter and state are read and made for a proof under a key that somebody vouches for.
+  const more: Against = { ...o, ...o.atHand?.() },
+    // A seeded start follows from the manifest.
+    initial = more.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
+    against: Against = { ...more, ...(initial ? { initial } : {}) },
+    check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against),
     kind = node ? (check.epoch === undefined ? 'range' : 'epoch') : 'run';
   return { accepted: true, kind, run, check, key: origin, ledger: foldedLedger(run, node ? circuits().keys.published : key) };
 }

@@ -28,8 +28,14 @@ const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]
   return { roots: {}, frozen, publics: new Map([['public', BigInt64Array.from(all, toSigned)]]) };
 };
 
+/** What of a class a node's proof is verified with. */
+export type NodeClass = Pick<RecursionClass, 'plan'> & {
+  readonly circuits: { readonly length: number };
+  readonly child: Pick<RecursionClass['child'], 'baseVars' | 'keyVars'>;
+};
+
 /** The statement of the circuit's program that a node's statement is. Throws VerificationError where it is not one. */
-export function nodePublics(c: RecursionClass, s: NodeStatement): Statement {
+export function nodePublics(c: NodeClass, s: NodeStatement): Statement {
   const words = encode(s, layout(c.child.baseVars, c.child.keyVars));
   if (s.kind[0] >= BigInt(c.circuits.length)) throw new VerificationError('statement', 'kind is that of no circuit');
   return publics(c.plan, words, keyWords(s.key, s.kind[0], BigInt(RECURSION_VERSION), 0n));
@@ -59,7 +65,7 @@ function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array):
 }
 
 /** Verifies a node's proof alone; its statement then holds under the key it names, if the claim returned (on the fixed columns) does. */
-export function verifyNode(k: Kernels, c: RecursionClass, node: NodeProof): DetachedClaim {
+export function verifyNode(k: Kernels, c: NodeClass, node: NodeProof): DetachedClaim {
   const { point, value } = verified(k, c.plan, nodePublics(c, node.statement), node.proof),
     kind = Number(node.statement.kind[0]);
   return new DetachedClaim(c.plan, [[BigInt(kind >> 1), 0n, 0n], [BigInt(kind & 1), 0n, 0n], ...point], value);

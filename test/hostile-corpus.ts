@@ -1,0 +1,465 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sealedHeader } from '../src/artifact/header.js';
+import { KINDS } from '../src/circuit/rows.js';
+import { RECURSION_VERSION } from '../src/recursion/key.js';
+import { encode, endLayout, layout } from '../src/recursion/statement.js';
+import { type Manifest, manifestDigest } from '../src/run/manifest.js';
+import { setup } from '../src/setup/run.js';
+import { runSchema } from '../src/run/schema.js';
+import { PROOF_VERSION } from '../src/tensor/statement.js';
+import { tinyRun } from './tiny-run.js';
+
+/* Files of strangers that would cost their reader more than they cost whoever made them: each case makes some in a folder and says how they are met, and what a command may end with. */
+
+const path = (p: string): string => fileURLToPath(new URL(p, import.meta.url)),
+  tiny = path('./data/tiny'),
+  pairs = path('./data/pairs.jsonl');
+
+export interface Hostile {
+  readonly name: string;
+  /** Makes the files and gives the command line. */
+  readonly make: (dir: string) => string[];
+  /** Exit codes that answer it; 3 where nothing is said. */
+  readonly exits?: readonly number[];
+}
+
+const base = (dir: string): string => {
+    cpSync(tiny, join(dir, 'base'), { recursive: true });
+    return join(dir, 'base');
+  },
+  /** A base with something done to it, met by a command that reads all of one. */
+  bases = (name: string, harm: (base: string) => void, exits?: number[]): Hostile => ({
+    name: `base: ${name}`,
+    make: (dir) => {
+      const b = base(dir);
+      harm(b);
+      return ['generate', '--model', b, 'hello'];
+    },
+    ...(exits ? { exits } : {}),
+  }),
+  over = (file: string, target: string): void => {
+    spawnSync('rm', ['-rf', file]);
+    symlinkSync(target, file);
+  },
+  json = (file: string): Record<string, unknown> => JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>,
+  put = (file: string, x: unknown): void => writeFileSync(file, JSON.stringify(x)),
+  change = (file: string, x: object): void => put(file, { ...json(file), ...x }),
+  DEEP = `${'['.repeat(200_000)}${']'.repeat(200_000)}`,
+  sparse = (file: string, bytes: number): void => {
+    writeFileSync(file, '');
+    truncateSync(file, bytes);
+  };
+
+const linked = [
+    'config.json',
+    'generation_config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'chat_template.jinja',
+    'model.safetensors',
+  ].map((f) => bases(`${f} is a link to a device without end`, (b) => over(join(b, f), '/dev/zero'))),
+  others: Hostile[] = [
+    bases('an index that is a link to a device', (b) => {
+      over(join(b, 'model.safetensors.index.json'), '/dev/zero');
+    }),
+    bases('config.json is a pipe that nobody writes to', (b) => {
+      spawnSync('rm', [join(b, 'config.json')]);
+      spawnSync('mkfifo', [join(b, 'config.json')]);
+    }),
+    bases('tokenizer.json is a folder', (b) => {
+      spawnSync('rm', [join(b, 'tokenizer.json')]);
+      mkdirSync(join(b, 'tokenizer.json'));
+    }),
+    bases('links in a circle', (b) => over(join(b, 'config.json'), 'config.json')),
+    bases('config.json of 8 GiB', (b) => sparse(join(b, 'config.json'), 2 ** 33)),
+    bases('tokenizer.json of 1 GiB', (b) => sparse(join(b, 'tokenizer.json'), 2 ** 30)),
+    bases('config.json nested 200,000 deep', (b) => writeFileSync(join(b, 'config.json'), `{"x":${DEEP}}`)),
+    bases('tokenizer.json nested 200,000 deep', (b) => writeFileSync(join(b, 'tokenizer.json'), `{"model":${DEEP}}`)),
+    bases('tokenizer.json of ten million empty lists', (b) =>
+      writeFileSync(join(b, 'tokenizer.json'), `{"x":[${'[],'.repeat(10_000_000)}[]]}`),
+    ),
+    bases('a key of a megabyte', (b) => change(join(b, 'config.json'), { ['k'.repeat(2 ** 20)]: 'on' })),
+    bases('16 million layers', (b) => change(join(b, 'config.json'), { num_hidden_layers: 2 ** 24 })),
+    bases('a thousand layers of the largest width', (b) =>
+      change(join(b, 'config.json'), {
+        num_hidden_layers: 1024,
+        hidden_size: 2 ** 17,
+        intermediate_size: 2 ** 20,
+        vocab_size: 2 ** 24,
+        num_attention_heads: 1024,
+        num_key_value_heads: 1024,
+      }),
+    ),
+    bases('half a million shards', (b) => {
+      spawnSync('rm', [join(b, 'model.safetensors')]);
+      put(join(b, 'model.safetensors.index.json'), {
+        weight_map: Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`t${i}`, `s${i}.safetensors`])),
+      });
+    }),
+    bases('a header of weights that says it has 2^60 bytes', (b) => {
+      const f = Buffer.alloc(64);
+      f.writeBigUInt64LE(2n ** 60n);
+      writeFileSync(join(b, 'model.safetensors'), f);
+    }),
+    bases('a header of weights of 15 MiB, nested', (b) => {
+      const text = Buffer.from('['.repeat(15 * 2 ** 20)),
+        head = Buffer.alloc(8);
+      head.writeBigUInt64LE(BigInt(text.length));
+      writeFileSync(join(b, 'model.safetensors'), Buffer.concat([head, text]));
+    }),
+    bases('a hundred thousand tensors that are none', (b) => {
+      const text = Buffer.from(
+          JSON.stringify(
+            Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`t${i}`, { dtype: 'F32', shape: [0], data_offsets: [0, 0] }])),
+          ),
+        ),
+        head = Buffer.alloc(8);
+      head.writeBigUInt64LE(BigInt(text.length));
+      writeFileSync(join(b, 'model.safetensors'), Buffer.concat([head, text]));
+    }),
+    bases(
+      'an embedding of a terabyte that is a hole in a file',
+      (b) => {
+        change(join(b, 'config.json'), {
+          vocab_size: 2 ** 24,
+          hidden_size: 2 ** 14,
+          num_attention_heads: 128,
+          num_key_value_heads: 128,
+          head_dim: 128,
+          num_hidden_layers: 1,
+          tie_word_embeddings: true,
+        });
+        const bytes = 2 ** 24 * 2 ** 14 * 4,
+          d = 2 ** 14,
+          sizes: [string, number[]][] = [
+            ['model.embed_tokens.weight', [2 ** 24, d]],
+            ['model.norm.weight', [d]],
+          ];
+        let at = 0;
+        const text = Buffer.from(
+            JSON.stringify(
+              Object.fromEntries(
+                sizes.map(([n, s]) => [n, { dtype: 'F32', shape: s, data_offsets: [at, (at += 4 * s.reduce((x, y) => x * y, 1))] }]),
+              ),
+            ),
+          ),
+          head = Buffer.alloc(8);
+        head.writeBigUInt64LE(BigInt(text.length));
+        writeFileSync(join(b, 'model.safetensors'), Buffer.concat([head, text]));
+        truncateSync(join(b, 'model.safetensors'), 8 + text.length + bytes + 4 * d);
+      },
+      [3, 6],
+    ),
+  ];
+
+/** A run folder whose run.yaml is this text. */
+const yaml = (name: string, text: string | ((dir: string) => void), command = 'commit', exits?: number[]): Hostile => ({
+  name: `run folder: ${name}`,
+  make: (dir) => {
+    const run = join(dir, 'run');
+    mkdirSync(join(run, 'out'), { recursive: true });
+    if (typeof text === 'string') writeFileSync(join(run, 'run.yaml'), text);
+    else text(run);
+    return [command, run];
+  },
+  ...(exits ? { exits } : {}),
+});
+const folders: Hostile[] = [
+  yaml('run.yaml is a device', (d) => symlinkSync('/dev/zero', join(d, 'run.yaml'))),
+  yaml('run.yaml of 2 MiB', `version: 1\n${'# x\n'.repeat(2 ** 19)}`),
+  yaml(
+    'aliases of aliases',
+    `${Array.from({ length: 30 }, (_, i) => `a${i}: &a${i} [${i ? `*a${i - 1}, *a${i - 1}, *a${i - 1}` : 1}]`).join('\n')}\nversion: 1\n`,
+  ),
+  yaml('lists nested 100,000 deep', `version: ${'['.repeat(100_000)}`),
+  yaml('maps nested 100,000 deep', `version: ${'{a: '.repeat(100_000)}`),
+  yaml('manifest.json is a device', (d) => symlinkSync('/dev/zero', join(d, 'out/manifest.json')), 'verify'),
+  yaml(
+    'manifest.json is nested 200,000 deep',
+    (d) => writeFileSync(join(d, 'out/manifest.json'), `{"type":"certune-manifest","version":3,"config":${DEEP}}`),
+    'inspect',
+  ),
+  yaml(
+    'a proof that is a device',
+    (d) => {
+      mkdirSync(join(d, 'out/proof'));
+      symlinkSync('/dev/zero', join(d, 'out/proof/run.certune'));
+    },
+    'inspect',
+  ),
+  yaml('a lock that is a device', (d) => {
+    symlinkSync('/dev/zero', join(d, 'out/lock'));
+    writeFileSync(join(d, 'run.yaml'), `version: 1\nbase: { path: ${tiny} }\ndata: [{ path: /dev/zero }]\nnumbers: { preset: small }\n`);
+  }),
+];
+
+/** Data, met with a chat template where there is one. */
+const rows = (name: string, data: (file: string) => void, template?: string, exits?: number[]): Hostile => ({
+  name: `data: ${name}`,
+  make: (dir) => {
+    data(join(dir, 'data.jsonl'));
+    const run = join(dir, 'run');
+    mkdirSync(run);
+    writeFileSync(
+      join(run, 'run.yaml'),
+      `version: 1\nbase: { path: ${tiny} }\ndata: [{ path: ../data.jsonl }]\nlora: { r: 1, targets: [v_proj] }\ntrain: { steps: 1, batch: 1, sequence: 32, template: ${JSON.stringify(template ?? 'x')} }\nnumbers: { preset: small }\n`,
+    );
+    return ['commit', run];
+  },
+  ...(exits ? { exits } : {}),
+});
+const chats = (f: string): void =>
+    writeFileSync(
+      f,
+      `${JSON.stringify({
+        messages: [
+          { role: 'user', content: 'a' },
+          { role: 'assistant', content: 'b' },
+        ],
+      })}\n`.repeat(1000),
+    ),
+  tokens: Hostile[] = [
+    rows('a device', (f) => symlinkSync('/dev/zero', f)),
+    rows('a pipe', (f) => void spawnSync('mkfifo', [f])),
+    rows('a row nested 200,000 deep', (f) => writeFileSync(f, `{"prompt":"a","completion":${DEEP}}\n`)),
+    rows('a line of 40 MiB', (f) => writeFileSync(f, `{"prompt":"${'a'.repeat(40 * 2 ** 20)}","completion":"b"}\n`)),
+    rows(
+      'a template of nested loops',
+      chats,
+      '{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}x{% endfor %}{% endfor %}{% endfor %}',
+    ),
+    rows('a template whose text doubles', chats, `{% set x = "ab" %}${'{% set x = x ~ x %}'.repeat(60)}{{ x }}`),
+    rows('a template whose list doubles', chats, `{% set x = [1] %}${'{% set x = x + x %}'.repeat(60)}{{ x | length }}`),
+    rows('a template that calls itself', chats, '{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}'),
+    rows(
+      'a template that replaces nothing by much',
+      chats,
+      `{% set x = "${'a'.repeat(1000)}" %}${'{% set x = x | replace("a", x) %}'.repeat(9)}`,
+    ),
+    rows('a template of 50,000 brackets', chats, `{{ ${'('.repeat(40_000)}1${')'.repeat(40_000)} }}`),
+  ];
+
+const m = setup(runSchema.parse(tinyRun({ steps: 3, batch: 2, microBatch: 2 })), [1n, 2n, 3n, 4n]).run.manifest,
+  four = ['1', '2', '3', '4'],
+  heights = (n: number): Record<string, number> => Object.fromEntries(KINDS.map((k) => [k, n])),
+  key = (n = 2 ** 12): Record<string, unknown> => ({
+    type: 'certune-key',
+    version: RECURSION_VERSION,
+    proofVersion: PROOF_VERSION,
+    programs: [`sha256:${'1'.repeat(64)}`],
+    leaves: [{ kind: 'step', count: 1 }],
+    proof: { bits: 100, programRate: 2, rate: 2, endRate: 4, settleRates: [2, 2, 2], grinding: 16 },
+    heights: heights(n),
+    endHeights: heights(n),
+    baseVars: 16,
+    root: four,
+    endRoot: four,
+  });
+
+const words = (n: number): bigint[] => Array<bigint>(n).fill(0n);
+/** Statement of the end, or of a node, of a manifest of nobody's: it names that manifest. */
+function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>): bigint[] {
+  const digest = createDigest(manifest),
+    st = Object.fromEntries([...sizes].map(([f, n]) => [f, words(n)]));
+  return encode(
+    {
+      ...st,
+      context: digest,
+      dataset: manifest.dataset.root.map(BigInt),
+      posOut: [BigInt(manifest.config.train.steps), ...words(6)],
+    },
+    sizes,
+  );
+}
+const createDigest = (x: Manifest): bigint[] => {
+  try {
+    return manifestDigest(x)
+      .slice(7)
+      .match(/.{8}/g)!
+      .map((w) => BigInt(`0x${w}`));
+  } catch {
+    return words(8);
+  }
+};
+const bytes = (xs: readonly bigint[]): Buffer => Buffer.from(BigUint64Array.from(xs).buffer);
+
+/** A folded run, or with `to` a node, of any manifest, with a proof of zeros. */
+function forged(manifest: Manifest, o: { losses?: unknown; key?: unknown; node?: boolean; proof?: number; head?: object } = {}): Buffer {
+  const { steps } = manifest.config.train,
+    st = statement(manifest, o.node ? layout(16, 18) : endLayout()),
+    proof = o.proof ?? 30_000,
+    body = bytes([...st, ...words(proof), ...(o.node ? [] : words(1000))]),
+    head = {
+      manifest,
+      key: o.key ?? key(),
+      losses: o.losses ?? Array.from({ length: Math.min(steps, 3) }, (_, i) => [i, 1, '0']),
+      statement: st.length,
+      proof,
+      ...(o.node
+        ? { type: 'certune-node', version: 3, from: [0, 0], to: [steps, 0] }
+        : { type: 'certune-folded-run', version: 3, opening: 1000 }),
+      ...o.head,
+    };
+  return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);
+}
+const having = (train: object, more: { lora?: object; shape?: object; dataset?: object; numbers?: object } = {}): Manifest => {
+  const dataset = { ...m.dataset, ...more.dataset };
+  return {
+    ...m,
+    config: {
+      ...m.config,
+      train: { ...m.config.train, ...train },
+      lora: { ...m.config.lora, ...more.lora },
+      numbers: { ...m.config.numbers, ...more.numbers },
+    },
+    base: { ...m.base, shape: { ...m.base.shape, ...more.shape } },
+    dataset: { ...dataset, files: [{ ...dataset.files[0], kept: dataset.examples, rows: dataset.examples + dataset.dropped }] },
+  } as Manifest;
+};
+const list = (steps: number, each = 1): unknown[] => Array.from({ length: steps }, (_, i) => [i, 1, ...Array<string>(each).fill('0')]);
+
+const proofs: [string, () => Buffer][] = [
+  ['2^24 steps', () => forged(having({ steps: 2 ** 24 }))],
+  ['2^24 steps in a node', () => forged(having({ steps: 2 ** 24 }), { node: true })],
+  ['2^20 steps, with a list of three', () => forged(having({ steps: 2 ** 20 }))],
+  ['2^20 steps in a node, with a list of three', () => forged(having({ steps: 2 ** 20 }), { node: true })],
+  ['2^20 steps, with the list of all', () => forged(having({ steps: 2 ** 20 }), { losses: list(2 ** 20) })],
+  ['three million losses', () => forged(having({ steps: 3_000_000 }), { losses: list(3_000_000) })],
+  ['a batch of 2^20, one by one', () => forged(having({ steps: 1, batch: 2 ** 20, microBatch: 1 }, { dataset: { examples: 2 ** 20 } }))],
+  [
+    'a batch of 2^19, one by one, in a node',
+    () =>
+      forged(having({ steps: 1, batch: 2 ** 19, microBatch: 1 }, { dataset: { examples: 2 ** 19 } }), {
+        node: true,
+        losses: list(1, 2 ** 19),
+      }),
+  ],
+  [
+    '2^31 examples in batches of one',
+    () => forged(having({ steps: 2 ** 20, batch: 1, microBatch: 1 }, { dataset: { examples: 2 ** 31 } })),
+  ],
+  ['a thousand layers of rank 4096', () => forged(having({}, { shape: { layers: 1024 }, lora: { r: 4096 } }))],
+  ['a sequence of 2^20', () => forged(having({ sequence: 2 ** 20, batch: 1, microBatch: 1 }))],
+  ['a sequence of 2^17', () => forged(having({ sequence: 2 ** 17, batch: 1, microBatch: 1 }))],
+  ['a vocabulary of 2^24', () => forged(having({}, { shape: { vocab: 2 ** 24 } }))],
+  ['heads of 4096 times 1024', () => forged(having({}, { shape: { headDim: 4096, kvHeads: 1024, groups: 1024 } }))],
+  ['warm-up of a million steps', () => forged(having({ steps: 2 ** 20, warmup: 2 ** 20 }))],
+  [
+    'a hundred thousand formats of weights',
+    () =>
+      forged({
+        ...m,
+        base: { ...m.base, weightBits: Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`w${i}`, 8])) },
+      } as Manifest),
+  ],
+  [
+    'half a million sources',
+    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 500_000 }, (_, i) => `s${i}`) } }),
+  ],
+  [
+    'a million problems',
+    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 1_000_000 }, (_, i) => i) } } as unknown as Manifest),
+  ],
+  ['a key of circuits of 2^24 rows', () => forged(m, { key: key(2 ** 24) })],
+  ['a key of circuits of one row', () => forged(m, { key: key(1), node: true })],
+  ['a key nested 12 deep in everything', () => forged(m, { key: JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`) })],
+  ['a header nested 200,000 deep', () => Buffer.from(`{"type":"certune-node","x":${DEEP}}\n`)],
+  ['a header of 40 MB without an end', () => Buffer.alloc(40_000_000, 32)],
+  ['a proof of 2^27 words', () => forged(m, { head: { proof: 2 ** 27 } })],
+  ['a pack of a million steps without parts', () => packed(having({ steps: 2 ** 20 }), Array<unknown>(2 ** 20).fill([]))],
+  [
+    'a pack whose lengths are beyond its end',
+    () =>
+      packed(
+        m,
+        list(3).map(() => [{ kind: 'step', loss: '0', state: {}, words: 2 ** 26, sha256: '0'.repeat(64) }]),
+      ),
+  ],
+];
+function packed(manifest: Manifest, steps: unknown[]): Buffer {
+  return Buffer.from(sealedHeader({ type: 'certune-run-proof', version: 3, manifest, steps, merge: 0, merged: '0'.repeat(64) }));
+}
+
+const made: Hostile[] = proofs.flatMap(([name, f]): Hostile[] => [
+  {
+    name: `proof: ${name}: verify`,
+    make: (dir) => {
+      writeFileSync(join(dir, 'x.certune'), f());
+      return ['verify', join(dir, 'x.certune'), '--base', tiny, '--data', pairs];
+    },
+    exits: [1, 2, 3, 5],
+  },
+  {
+    name: `proof: ${name}: inspect`,
+    make: (dir) => {
+      writeFileSync(join(dir, 'x.certune'), f());
+      return ['inspect', join(dir, 'x.certune')];
+    },
+    exits: [0, 3, 5],
+  },
+]);
+const more: Hostile[] = [
+  { name: 'proof: 3 GiB of nothing', make: (dir) => (sparse(join(dir, 'x'), 3 * 2 ** 30), ['inspect', join(dir, 'x')]) },
+  { name: 'proof: a device', make: () => ['verify', '/dev/zero'] },
+  {
+    name: 'key: nested 200,000 deep',
+    make: (dir) => {
+      writeFileSync(join(dir, 'x.certune'), forged(m));
+      writeFileSync(join(dir, 'key.json'), `{"type":"certune-key","x":${DEEP}}`);
+      return ['verify', join(dir, 'x.certune'), '--key', join(dir, 'key.json'), '--base', tiny];
+    },
+  },
+  {
+    name: 'key: a device',
+    make: (dir) => (writeFileSync(join(dir, 'x.certune'), forged(m)), ['verify', join(dir, 'x.certune'), '--key', '/dev/zero']),
+    exits: [3],
+  },
+  {
+    name: 'vk: 2^20 steps',
+    make: (dir) => (writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }))), ['vk', join(dir, 'x.certune')]),
+    exits: [1],
+  },
+  {
+    name: 'fold: nodes of 2^20 steps',
+    make: (dir) => (
+      writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }), { node: true })),
+      ['fold', join(dir, 'x.certune'), '--base', tiny]
+    ),
+    exits: [1],
+  },
+  {
+    name: 'adapter: tensors that are a device',
+    make: (dir) => {
+      mkdirSync(join(dir, 'a'));
+      put(join(dir, 'a/adapter_config.json'), {
+        peft_type: 'LORA',
+        r: 1,
+        lora_alpha: 1,
+        target_modules: ['v_proj'],
+        base_model_name_or_path: 'x',
+      });
+      symlinkSync('/dev/zero', join(dir, 'a/adapter_model.safetensors'));
+      return ['generate', '--model', tiny, '--adapter', join(dir, 'a'), 'hello'];
+    },
+  },
+  {
+    name: 'adapter: rank 65536',
+    make: (dir) => {
+      mkdirSync(join(dir, 'a'));
+      put(join(dir, 'a/adapter_config.json'), {
+        peft_type: 'LORA',
+        r: 65536,
+        lora_alpha: 1,
+        target_modules: ['v_proj'],
+        base_model_name_or_path: 'x',
+      });
+      writeFileSync(join(dir, 'a/adapter_model.safetensors'), Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{}')]));
+      return ['generate', '--model', tiny, '--adapter', join(dir, 'a'), 'hello'];
+    },
+  },
+];
+
+export const CORPUS: readonly Hostile[] = [...linked, ...others, ...folders, ...tokens, ...made, ...more];

@@ -3,12 +3,16 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSy
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sealedHeader } from '../src/artifact/header.js';
+import type { Heights } from '../src/circuit/heights.js';
+import { circuitProgram } from '../src/circuit/program.js';
 import { KINDS } from '../src/circuit/rows.js';
 import { RECURSION_VERSION } from '../src/recursion/key.js';
 import { encode, endLayout, layout } from '../src/recursion/statement.js';
 import { type Manifest, manifestDigest } from '../src/run/manifest.js';
 import { setup } from '../src/setup/run.js';
 import { runSchema } from '../src/run/schema.js';
+import { KIND_BITS } from '../src/recursion/fold.js';
+import { makePlan } from '../src/tensor/plan.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { tinyRun } from './tiny-run.js';
 
@@ -176,6 +180,7 @@ const folders: Hostile[] = [
   ),
   yaml('lists nested 100,000 deep', `version: ${'['.repeat(100_000)}`),
   yaml('maps nested 100,000 deep', `version: ${'{a: '.repeat(100_000)}`),
+  yaml('marks of lists nested 100,000 deep', `version: 1\n${'- '.repeat(100_000)}x\n`),
   yaml('manifest.json is a device', (d) => symlinkSync('/dev/zero', join(d, 'out/manifest.json')), 'verify'),
   yaml(
     'manifest.json is nested 200,000 deep',
@@ -259,6 +264,11 @@ const m = setup(runSchema.parse(tinyRun({ steps: 3, batch: 2, microBatch: 2 })),
     endRoot: four,
   });
 
+/** Variables of a claim on the columns of nodes of that key. */
+const keyVars =
+  makePlan(circuitProgram(heights(2 ** 12) as unknown as Heights), { bits: 100, grinding: 16, rate: 2, stateRate: 2 }).frozenVars +
+  KIND_BITS;
+
 const words = (n: number): bigint[] => Array<bigint>(n).fill(0n);
 /** Statement of the end, or of a node, of a manifest of nobody's: it names that manifest. */
 function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>): bigint[] {
@@ -289,7 +299,7 @@ const bytes = (xs: readonly bigint[]): Buffer => Buffer.from(BigUint64Array.from
 /** A folded run, or with `to` a node, of any manifest, with a proof of zeros. */
 function forged(manifest: Manifest, o: { losses?: unknown; key?: unknown; node?: boolean; proof?: number; head?: object } = {}): Buffer {
   const { steps } = manifest.config.train,
-    st = statement(manifest, o.node ? layout(16, 18) : endLayout()),
+    st = statement(manifest, o.node ? layout(16, keyVars) : endLayout()),
     proof = o.proof ?? 30_000,
     body = bytes([...st, ...words(proof), ...(o.node ? [] : words(1000))]),
     head = {

@@ -14,8 +14,8 @@ import { fromBytes } from './words.js';
 
 /** Longest header: that of a run with as many proofs as one may have takes less. */
 export const MOST_HEADER = 2 ** 25;
-/** Values of a header, keys included: three for each loss of a run with as many proofs as one may have, and what else there is. */
-const BOUNDS: JsonBounds = { depth: 16, values: 2 ** 22 };
+/** Values of a header, keys included: four for each loss of a run with as many proofs as one may have, and what else there is. */
+const BOUNDS: JsonBounds = { depth: 16, values: 2 ** 23 };
 const PIECE = 2 ** 16;
 
 const damaged = (file: string, why: string): never => {

@@ -83,6 +83,8 @@ export class TextCodec {
       );
     } catch (e) {
       // Of no row in particular: the next one would take as long.
+      if (e instanceof RangeError)
+        throw new InputError(this.dir, ['the chat template calls itself without end'], 'set train.template to another one');
       if (e instanceof TemplateBudgetError)
         throw new InputError(this.dir, [`the chat template ${e.message}`], 'set train.template to another one');
       throw new Error(`the chat template refuses the conversation: ${reason(e)}`);

@@ -89,6 +89,9 @@ export function openBase(dir: string): BaseFolder {
 /** Tensors that a folder may carry without effect: a copy of tied embeddings (checked to be one), frequencies of old exports. */
 const redundant = (name: string, s: LlamaShape): boolean => (s.tied && name === 'lm_head.weight') || name.endsWith('rotary_emb.inv_freq');
 
+/** Most files that the weights of a base lie in: each is opened. */
+const MOST_SHARDS = 4096;
+
 /** Headers of all weight files; the index of a sharded folder must say exactly what the shards hold. */
 function openWeights(
   dir: string,
@@ -107,6 +110,10 @@ function openWeights(
       return { files: [], tensors };
     }
     map = m;
+    if (new Set(Object.values(m)).size > MOST_SHARDS) {
+      problems.push(`model.safetensors.index.json: names more than ${MOST_SHARDS} files`);
+      return { files: [], tensors };
+    }
     files = [...new Set(Object.values(m) as string[])].sort();
   } else if (!existsSync(join(dir, 'model.safetensors'))) {
     const other = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'tf_model.h5', 'model.gguf'].find((f) => existsSync(join(dir, f)));

@@ -14,10 +14,26 @@ function checkDepth(x: unknown, left = JSON_DEPTH): void {
   if (x && typeof x === 'object') for (const y of Object.values(x)) checkDepth(y, left - 1);
 }
 
+/**
+ * Throws RangeError where brackets or marks of lists on one line are nested deeper than in any run.yaml: the parser calls itself for each, and takes seconds before its stack ends. Brackets of texts are counted
+ * too, which are closed where they are not meant to be hostile.
+ */
+function checkNesting(text: string): void {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 0x5b || c === 0x7b) {
+      if (++depth > 1000) throw new RangeError('depth');
+    } else if ((c === 0x5d || c === 0x7d) && depth > 0) depth--;
+  }
+  if (/^ *(?:[-?:] +){100}/m.test(text)) throw new RangeError('depth');
+}
+
 /** Checks the text of a run.yaml. Lists every problem at once: keys twice, unknown, of the wrong type, out of range. Throws InputError. */
 export function parseRun(file: string, text: string): RunConfig {
   let raw: unknown;
   try {
+    checkNesting(text);
     const doc = parseDocument(text.replace(/^\ufeff/, ''), { prettyErrors: true, uniqueKeys: true, logLevel: 'error', stringKeys: true }),
       errors = [...doc.errors, ...doc.warnings];
     if (errors.length)

@@ -191,8 +191,11 @@ describe('a small run, its step proofs packed', () => {
   });
 
   it('exit 0: verifies as a folder and as one file, and says what it says', () => {
-    expect(json(certune('verify', run, '--json'))).toMatchObject({ verified: true, steps: 2 });
-    expect(json(certune(...target('--json')))['verified']).toBe(true);
+    expect(json(certune('verify', run, '--json'))).toMatchObject({
+      verified: { proof: 'checked', base: { status: 'checked' }, adapter: { status: 'checked' } },
+      steps: 2,
+    });
+    expect(json(certune(...target('--json')))['verified']).toMatchObject({ data: { status: 'checked', by: '--data' } });
     expect(json(certune('prove', run, '--no-fold', '--json'))['proved']).toBe(0);
     const e = json(certune('estimate', run, '--json')),
       file = readFileSync(pack(run));

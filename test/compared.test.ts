@@ -20,6 +20,7 @@ import { unflattenGroup } from '../src/model/step.js';
 import { scheduleScalars } from '../src/optim/constants.js';
 import { scheduleRows } from '../src/run/schedule.js';
 import { VerificationError } from '../src/transcript/index.js';
+import type { ClaimName } from '../src/verify/claims.js';
 import { tinyRun } from './tiny-run.js';
 import { checkedRun } from '../src/run/facts.js';
 
@@ -151,14 +152,15 @@ describe('what is said', () => {
   it('an order that follows from a beacon is one that was compared', () => {
     const b = sampled({ beacon: 'noon' }),
       ledger = runLedger({ plan: s.run.programs.plan, steps: 3, micros: 1 }),
-      policy = parsePolicy({ requireBeacon: true });
+      policy = parsePolicy({ requireBeacon: true }),
+      seen = (...names: ClaimName[]) => names.map((claim) => ({ claim, status: 'checked' as const }));
     expect(orderOf(b, true)).toBe('follows from the declared beacon "noon"');
     expect(orderOf(b, false)).toMatch(/not checked/);
     expect(orderOf(m, true)).toMatch(/chosen by the prover/);
-    expect(() => checkPolicy(policy, b, ledger)).not.toThrow();
-    expect(() => checkPolicy(policy, b, ledger, { base: true, data: false })).toThrow(PolicyError);
-    expect(() => checkPolicy(policy, b, ledger, { base: true, data: false })).toThrow(/the data were not checked/);
-    expect(() => checkPolicy(policy, m, ledger, { base: true, data: false })).toThrow(/no beacon/);
+    expect(() => checkPolicy(policy, b, ledger, seen('base', 'data'))).not.toThrow();
+    expect(() => checkPolicy(policy, b, ledger, seen('base'))).toThrow(PolicyError);
+    expect(() => checkPolicy(policy, b, ledger, seen('base'))).toThrow(/the data were not checked/);
+    expect(() => checkPolicy(policy, m, ledger, seen('base'))).toThrow(/no beacon/);
   });
   it('words of a manifest are no lines of a report', () => {
     expect(plain('a\nb\u001b[2J\u202e\u009b\u2028é 漢')).toBe('a\\u{a}b\\u{1b}[2J\\u{202e}\\u{9b}\\u{2028}é 漢');

@@ -139,7 +139,13 @@ describe('a folded run', () => {
 
   it('says what was compared and where the key came from', () => {
     const all = ok('verify', run);
-    expect(all).toMatchObject({ verified: true, base: 'checked', data: 'checked', adapter: 'checked', initial: 'checked' });
+    expect(all).toMatchObject({
+      verified: { proof: 'checked', data: { status: 'checked' } },
+      base: 'checked',
+      data: 'checked',
+      adapter: 'checked',
+      initial: 'checked',
+    });
     expect(all['key']).toMatchObject({ from: 'recomputed', digest: key });
     expect(ok('verify', file, '--key', key, '--base', base)).toMatchObject({
       base: 'checked',

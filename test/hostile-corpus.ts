@@ -2,13 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FOLDED_TYPE, FOLDED_VERSION, NODE_TYPE, NODE_VERSION } from '../src/artifact/folded.js';
 import { sealedHeader } from '../src/artifact/header.js';
+import { PACK_TYPE, PACK_VERSION } from '../src/artifact/pack.js';
 import type { Heights } from '../src/circuit/heights.js';
 import { circuitProgram } from '../src/circuit/program.js';
 import { KINDS } from '../src/circuit/rows.js';
 import { RECURSION_VERSION } from '../src/recursion/key.js';
 import { encode, endLayout, layout } from '../src/recursion/statement.js';
-import { type Manifest, manifestDigest } from '../src/run/manifest.js';
+import { MANIFEST_VERSION, type Manifest, manifestDigest } from '../src/run/manifest.js';
 import { setup } from '../src/setup/run.js';
 import { runSchema } from '../src/run/schema.js';
 import { KIND_BITS } from '../src/recursion/fold.js';
@@ -184,7 +186,7 @@ const folders: Hostile[] = [
   yaml('manifest.json is a device', (d) => symlinkSync('/dev/zero', join(d, 'out/manifest.json')), 'verify'),
   yaml(
     'manifest.json is nested 200,000 deep',
-    (d) => writeFileSync(join(d, 'out/manifest.json'), `{"type":"certune-manifest","version":3,"config":${DEEP}}`),
+    (d) => writeFileSync(join(d, 'out/manifest.json'), `{"type":"certune-manifest","version":${MANIFEST_VERSION},"config":${DEEP}}`),
     'inspect',
   ),
   yaml(
@@ -309,8 +311,8 @@ function forged(manifest: Manifest, o: { losses?: unknown; key?: unknown; node?:
       statement: st.length,
       proof,
       ...(o.node
-        ? { type: 'certune-node', version: 3, from: [0, 0], to: [steps, 0] }
-        : { type: 'certune-folded-run', version: 3, opening: 1000 }),
+        ? { type: NODE_TYPE, version: NODE_VERSION, from: [0, 0], to: [steps, 0] }
+        : { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: 1000 }),
       ...o.head,
     };
   return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);
@@ -390,7 +392,7 @@ const proofs: [string, () => Buffer][] = [
   ],
 ];
 function packed(manifest: Manifest, steps: unknown[]): Buffer {
-  return Buffer.from(sealedHeader({ type: 'certune-run-proof', version: 3, manifest, steps, merge: 0, merged: '0'.repeat(64) }));
+  return Buffer.from(sealedHeader({ type: PACK_TYPE, version: PACK_VERSION, manifest, steps, merge: 0, merged: '0'.repeat(64) }));
 }
 
 const made: Hostile[] = proofs.flatMap(([name, f]): Hostile[] => [

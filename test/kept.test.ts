@@ -12,6 +12,7 @@ import { Progress } from '../src/cli/progress.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
 import { verify } from '../src/cli/verify.js';
+import { MANIFEST_VERSION } from '../src/run/manifest.js';
 import { lockFile } from '../src/store/lock.js';
 
 /*
@@ -102,13 +103,13 @@ describe('manifest.json', () => {
   it.each<[string, (dir: string) => void]>([
     ['lost', lose('manifest.json')],
     ['cut short', cut('manifest.json')],
-    ['changed', (d) => writeFileSync(file(d, 'manifest.json'), '{"type":"certune-manifest","version":3}')],
+    ['changed', (d) => writeFileSync(file(d, 'manifest.json'), `{"type":"certune-manifest","version":${MANIFEST_VERSION}}`)],
     ['lost, and its copy too: the proof holds it', (d) => ['manifest.json', 'journal/manifest.json'].forEach((f) => lose(f)(d))],
   ])('%s: commands that write restore it, with its salt; those that read do without', async (_, harm) => {
     const want = files(whole),
       reading = run(harm),
       before = files(reading);
-    expect(verify(reading, {}, c).data['verified']).toBe(true);
+    expect(verify(reading, {}, c).data['verified']).toMatchObject({ proof: 'checked' });
     inspect(reading);
     expect(files(reading)).toEqual(before);
     for (const work of [(d: string) => train(d, {}, c), (d: string) => prove(d, { fold: false }, c), (d: string) => commit(d, c)]) {
@@ -210,7 +211,7 @@ describe('the folder', () => {
       const e = await error(f);
       expect([e.exit, e.code, e.message]).toEqual([3, 'in-use', expect.stringMatching(/certune prove \(process \d+ on .*since noon/)]);
     }
-    expect(verify(d, {}, c).data['verified']).toBe(true);
+    expect(verify(d, {}, c).data['verified']).toMatchObject({ proof: 'checked' });
     inspect(d);
   });
   it('what a killed command left is swept, its lock taken over', async () => {
@@ -246,7 +247,7 @@ describe.skipIf(!mounted)(`a read-only disk${mounted ? '' : ' (skipped: only roo
         expect.stringMatching(/cannot be written: .*give a run folder that can be written to/),
       ]);
     }
-    expect(verify(d, {}, c).data['verified']).toBe(true);
+    expect(verify(d, {}, c).data['verified']).toMatchObject({ proof: 'checked' });
     inspect(d);
     expect(spawnSync('mount', ['-o', 'remount,rw', mount]).status).toBe(0);
   });

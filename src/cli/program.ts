@@ -119,6 +119,7 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     )
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
+    .option('--require <claims>', 'deny a run of which one of base, data, initial, adapter (separated by commas) was not checked', list)
     .option('--require-beacon', 'deny a run whose order of data the prover chose, or whose data are not checked')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')

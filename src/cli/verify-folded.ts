@@ -1,10 +1,11 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
-import { type Compared, verifyRead } from '../verify/index.js';
+import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
+import { type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
 import { checkFirst } from '../verify/first.js';
 import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
@@ -50,41 +51,25 @@ function misuse(
 }
 
 /** What was verified, and what it was compared with, line by line. */
-function linesOf(m: Manifest, r: FoldedCheck, origin: KeyOrigin, ledger: Ledger, range: boolean, more: readonly string[]): string[] {
+function linesOf(
+  m: Manifest,
+  r: FoldedCheck,
+  origin: KeyOrigin,
+  ledger: Ledger,
+  claims: readonly ClaimRecord[],
+  range: boolean,
+  more: readonly string[],
+): string[] {
   const what = range
     ? r.epoch === undefined
       ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
       : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
     : `${r.to} steps`;
-  const line = (name: string, v: Compared, yes: string, no: string): string =>
-    `  ${name}: ${v}${v === 'checked' ? `, ${yes}` : ` (${no})`}`;
   return [
-    `verified: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
+    `verified${reservations(claims, r.initial === 'checked')}: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
     `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
     `  key: ${origin.digest}, ${originText(origin)}`,
-    r.base === 'checked'
-      ? `  base: checked, its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
-      : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
-    line(
-      'data',
-      r.data,
-      'every batch is the one that the sampler prescribes',
-      'give --base DIR and --data FILE: the steps are proved on tokens, targets and masks that may be any',
-    ),
-    line(
-      'initial adapter',
-      r.initial,
-      'as the manifest says',
-      range && r.from > 0
-        ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
-        : 'give --from DIR',
-    ),
-    line(
-      'adapter',
-      r.adapter,
-      r.from > 0 ? 'it is the state that the range leaves' : 'it is the last state of the run',
-      range && r.to < m.config.train.steps ? 'the range ends earlier' : 'give --adapter DIR',
-    ),
+    ...claimLines(claims),
     ...more,
   ];
 }
@@ -132,11 +117,20 @@ export function verifyFolded(
         return { ...inputs, ...(released ? { released } : {}) };
       },
     });
-  checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
+  const begins = node !== undefined && r.from > 0,
+    claims = claimsOfCheck(r, m, {
+      base: { at: base, by: o.base === undefined ? "the run's own run.yaml" : '--base', root: o.baseRoot },
+      data: { at: data?.join(', '), by: o.data === undefined ? "the run's own run.yaml" : '--data' },
+      initial: { at: from, by: o.from === undefined ? "the run's own run.yaml" : '--from' },
+      adapter: { at: dir, by: o.adapter === undefined ? "the run's own folder" : '--adapter' },
+      begins,
+      ends: node !== undefined && r.to < m.config.train.steps,
+    });
+  checkPolicy(o.policy, m, ledger, claims);
   const order = orderOf(m, r.data === 'checked');
   return {
     data: {
-      verified: true,
+      verified: { proof: 'checked', ...comparedOf(claims) },
       kind: node ? (r.epoch === undefined ? 'range' : 'epoch') : 'run',
       manifest: manifestDigest(m),
       ...r,
@@ -147,8 +141,84 @@ export function verifyFolded(
       ...(beside.length ? { beside } : {}),
       policy: o.policy,
     },
-    text: linesOf(m, r, origin, ledger, node !== undefined, [...besideText(beside), `  order of data: ${order}`])
+    text: linesOf(m, r, origin, ledger, claims, node !== undefined, [...besideText(beside), `  order of data: ${order}`])
       .map(plain)
       .join('\n'),
   };
+}
+
+/** A thing that was at hand, and whose word it is. */
+interface AtHand {
+  readonly at: string | undefined;
+  readonly by: string;
+}
+
+/** Records of what a folded proof was compared with. `begins`: it is of a range that begins later; `ends`: that ends earlier than the run. */
+function claimsOfCheck(
+  r: FoldedCheck,
+  m: FoldedRun['manifest'],
+  o: {
+    readonly base: AtHand & { readonly root: string | undefined };
+    readonly data: AtHand;
+    readonly initial: AtHand;
+    readonly adapter: AtHand;
+    readonly begins: boolean;
+    readonly ends: boolean;
+  },
+): ClaimRecord[] {
+  const of = ({ at, by }: AtHand): Pick<ClaimRecord, 'against' | 'by'> => ({ against: at, by }),
+    seeded = m.config.lora.from === null;
+  return [
+    r.base === 'checked'
+      ? {
+          claim: 'base',
+          status: 'checked',
+          ...of(o.base),
+          says: `its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`,
+        }
+      : {
+          claim: 'base',
+          status: 'given',
+          against: o.base.root,
+          by: '--base-root',
+          option: '--base DIR',
+          says: 'which is the one given: the steps are proved for the base that whoever gave it had',
+        },
+    r.data === 'checked'
+      ? { claim: 'data', status: 'checked', ...of(o.data), says: 'every batch is the one that the sampler prescribes' }
+      : {
+          claim: 'data',
+          status: 'not checked',
+          option: '--base DIR and --data FILE',
+          says: 'the steps are proved on tokens, targets and masks that may be any',
+        },
+    r.initial === 'checked'
+      ? {
+          claim: 'initial',
+          status: 'checked',
+          ...(seeded ? { against: `seed ${m.config.lora.seed}`, by: 'the manifest' } : of(o.initial)),
+          says: 'as the manifest says',
+        }
+      : {
+          claim: 'initial',
+          status: 'not checked',
+          ...(o.begins ? {} : { option: '--from DIR' }),
+          says: o.begins
+            ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
+            : 'the run began from an adapter: the state that its first step begins from may be any',
+        },
+    r.adapter === 'checked'
+      ? {
+          claim: 'adapter',
+          status: 'checked',
+          ...of(o.adapter),
+          says: o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run',
+        }
+      : {
+          claim: 'adapter',
+          status: 'not checked',
+          ...(o.ends ? {} : { option: '--adapter DIR' }),
+          says: o.ends ? 'the range ends earlier' : 'no released adapter was given',
+        },
+  ];
 }

@@ -147,7 +147,7 @@ function summary(
       ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
       time: 1000 * j.now,
       verified: {
-        training: d['verified'] === true && (d['kind'] === 'run' || d['kind'] === 'pack'),
+        training: d['verified'] !== undefined && (d['kind'] === 'run' || d['kind'] === 'pack'),
         soundness: d['bits'] as number,
         base: d['base'] === 'checked',
         data: d['data'] === 'checked' || d['data'] === 'proved',

@@ -10,6 +10,7 @@ import { UsageError } from './errors.js';
 import { type Policy, checkPolicy, parsePolicy } from './policy.js';
 import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, besideText, readReleased } from './target.js';
 import { verifyFolded } from './verify-folded.js';
+import { type ClaimRecord, claimLines, comparedOf } from '../verify/claims.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 
 /** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
@@ -47,10 +48,30 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   c.progress.start(0);
   const r = verifyRun(singleKernels(), s.run, { ...s.inputs, released }, run, (i) => c.progress.update('verify', i + 1, steps)),
     ledger = ledgerOf(s.run.programs, m);
-  checkPolicy(policy, m, ledger);
+  const by = (option: string, given: unknown): string => (given === undefined ? "the run's own folder" : option),
+    seeded = m.config.lora.from === null,
+    claims: ClaimRecord[] = [
+      { claim: 'base', status: 'checked', against: base, by: by('--base', o.base), says: `its digest is ${m.base.digest}` },
+      {
+        claim: 'data',
+        status: 'checked',
+        against: data.join(', '),
+        by: by('--data', o.data),
+        says: 'every batch is the one that the sampler prescribes',
+      },
+      {
+        claim: 'initial',
+        status: 'checked',
+        against: seeded ? `seed ${m.config.lora.seed}` : (from ?? undefined),
+        by: seeded ? 'the manifest' : by('--from', o.from),
+        says: 'as the manifest says',
+      },
+      { claim: 'adapter', status: 'checked', against: adapterDir, by: by('--adapter', o.adapter), says: 'it is the last state of the run' },
+    ];
+  checkPolicy(policy, m, ledger, claims);
   return {
     data: {
-      verified: true,
+      verified: { proof: 'checked', ...comparedOf(claims) },
       kind: 'pack',
       manifest: manifestDigest(m),
       ...r,
@@ -65,6 +86,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
     text: [
       `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
       `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
+      ...claimLines(claims),
       ...besideText(beside),
       `  order of data: ${orderOf(m, true)}`,
     ]

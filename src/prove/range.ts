@@ -26,6 +26,8 @@ export interface Recursion {
   fold(left: Proven, right: Proven): Proven;
   end(node: Proven): Ended;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
+  /** The same, and that the claims which it leaves on columns and base hold: for one of somebody else's. Takes as long as the base is large. */
+  settle?(node: Proven): void;
 }
 
 /** Told of work as it goes: what begins, and the phases of it. */

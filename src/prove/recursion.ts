@@ -6,7 +6,7 @@ import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './
 import { type Run, epochBatches, stepKinds } from '../run/facts.js';
 import { leafRanges, partPublics, partStatement } from '../recursion/leaves.js';
 import { type Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
-import { verifyNode } from '../verify/nodes.js';
+import { settleNative, settleNode, verifyNode } from '../verify/nodes.js';
 import type { StepProof } from '../run/parts.js';
 import { frozenOf, stateCommitment } from '../run/commitments.js';
 import { type Circuits, digestOf } from '../recursion/circuits.js';
@@ -44,6 +44,10 @@ export function folding(
     },
     check: (n) => {
       verifyNode(k, cls, nodeOf(cls, n));
+    },
+    settle: (n) => {
+      const claim = settleNode(k, cls, keys, nodeOf(cls, n));
+      settleNative(k, base.words, [claim], 'base', 'the claim on the base that the range leaves does not hold');
     },
   };
 }

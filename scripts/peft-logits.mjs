@@ -12,10 +12,9 @@ if (out === undefined) {
 const base = loadBase(dir),
   codec = new TextCodec(dir),
   { meta, members } = readAdapter(adapter, base.shape);
-const front = codec.addsBos === false || base.bos === null ? [] : [base.bos],
-  rows = (texts.length ? texts : ['Once upon a time there was a little dog.', 'Le chat dort dans la maison.', '0123456789']).map((t) =>
-    [...front, ...codec.encode(t)].slice(0, base.maxPositions),
-  );
+const rows = (texts.length ? texts : ['Once upon a time there was a little dog.', 'Le chat dort dans la maison.', '0123456789']).map((t) =>
+  codec.prompt(t).slice(0, base.maxPositions),
+);
 const kernels = singleKernels(),
   sequence = Math.max(...rows.map((r) => r.length));
 const model = new Inference(kernels, base, rows.length, sequence, {

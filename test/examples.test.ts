@@ -37,8 +37,9 @@ describe('files of the demonstration', () => {
     expect(size).toBeLessThan(2_000_000);
     expect(base.shape.layers).toBeGreaterThanOrEqual(2);
     expect(base.shape.groups).toBeGreaterThanOrEqual(2);
-    expect([base.pad, base.bos, base.eos]).toEqual([0, 1, 2]);
-    expect(new TextCodec(base.dir).template).toBeDefined();
+    const { ids, template } = new TextCodec(base.dir);
+    expect(ids).toEqual({ first: [1], closing: [2], end: 2, notes: [] });
+    expect(template).toBeDefined();
     expect(splitWeights(base.shape, base.weights).size).toBe(2 + 9 * base.shape.layers);
   });
 
@@ -67,11 +68,11 @@ describe('files of the demonstration', () => {
     for (const t of texts) expect(codec.decode(codec.encode(t))).toBe(t);
     for (const f of ['translate.jsonl', 'chat.jsonl', 'held-out.jsonl']) {
       const spec = { path: path(`data/${f}`), format: 'auto', source: '', license: '', language: '' },
-        options = { bos: base.bos, eos: base.eos, appendEos: true },
+        options = { appendEos: true },
         data = loadData([spec], codec, { ...options, sequence: 32 });
       expect(data.dropped).toEqual([]);
       expect(data.examples).toEqual(loadData([spec], codec, { ...options, sequence: 100 }).examples);
-      for (const e of data.examples) expect(e.tokens.at(-1)).toBe(base.eos);
+      for (const e of data.examples) expect(e.tokens.at(-1)).toBe(codec.ids.end);
     }
   });
 
@@ -86,7 +87,7 @@ describe('files of the demonstration', () => {
     const k = singleKernels(),
       s = setup(config, [1n, 2n, 3n, 4n]),
       spec = { path: path('data/held-out.jsonl'), format: 'auto', source: '', license: '', language: '' },
-      held = loadData([spec], s.codec, { sequence: 32, bos: s.model.bos, eos: s.model.eos, appendEos: true }).examples,
+      held = loadData([spec], s.codec, { sequence: 32, appendEos: true }).examples,
       rows = { tokens: held.map((x) => x.tokens), mask: held.map((x) => x.mask) };
     let state = s.inputs.initial;
     for (let step = 0; step < 8; step++) {
@@ -115,11 +116,13 @@ describe('files of the demonstration', () => {
     expect(e.data).toMatchObject({ proved: false, rows: 46 });
     expect(e.data['samples']).toHaveLength(3);
     expect(e.text).toContain('not proved');
-    const g = generate('Once there was', { model, tokens: '12' });
+    const g = generate('Once there was', { model, tokens: '12' }, c);
     expect(g.text.startsWith('Once there was')).toBe(true);
     expect(g.data).toMatchObject({ proved: false, prompt: 'Once there was' });
-    expect(generate('What colour is the sun?', { model, tokens: '4', chat: true }).data['prompt']).toBe('Q: What colour is the sun?\nA:');
-    expect(() => generate('Once', { model, tokens: 'many' })).toThrow(UsageError);
-    expect(() => generate('Once', { model, sequence: '1000' })).toThrow(UsageError);
+    expect(generate('What colour is the sun?', { model, tokens: '4', chat: true }, c).data['prompt']).toBe(
+      'Q: What colour is the sun?\nA:',
+    );
+    expect(() => generate('Once', { model, tokens: 'many' }, c)).toThrow(UsageError);
+    expect(() => generate('Once', { model, sequence: '1000' }, c)).toThrow(UsageError);
   });
 });

@@ -81,8 +81,9 @@ describe('inference by the float reading', () => {
 
   it('each greedy token has the least loss of all tokens at its place', () => {
     const prompts = [[4, 9], [17], [2, 28, 11]],
+      never = (): boolean => false,
       S = 6;
-    const got = new Inference(k, base, 2, S).greedy(prompts, -1),
+    const got = new Inference(k, base, 2, S).greedy(prompts, never),
       single = new Inference(k, base, 1, S);
     expect(got.map((x, i) => x.length + prompts[i].length)).toEqual([S, S, S]);
     got.forEach((g, p) =>
@@ -99,7 +100,7 @@ describe('inference by the float reading', () => {
     );
     // Generation stops before the closing id and at the limit.
     const eos = got[0][2];
-    expect(new Inference(k, base, 3, S).greedy(prompts, eos)[0]).toEqual(got[0].slice(0, got[0].indexOf(eos)));
-    expect(new Inference(k, base, 3, S).greedy(prompts, -1, 2)).toEqual(got.map((x) => x.slice(0, 2)));
+    expect(new Inference(k, base, 3, S).greedy(prompts, (id) => id === eos)[0]).toEqual(got[0].slice(0, got[0].indexOf(eos)));
+    expect(new Inference(k, base, 3, S).greedy(prompts, never, 2)).toEqual(got.map((x) => x.slice(0, 2)));
   });
 });

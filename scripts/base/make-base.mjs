@@ -126,7 +126,7 @@ function show() {
     ],
     texts = new Inference(kernels, { shape: SHAPE, rope: ROPE, weights: trainer.weights() }, prompts.length, 48).greedy(
       prompts.map((p) => [BOS, ...codec.encode(p)]),
-      EOS,
+      (id) => id === EOS,
       24,
     );
   prompts.forEach((p, i) => console.log(`    ${JSON.stringify(p + codec.decode(texts[i]))}`));

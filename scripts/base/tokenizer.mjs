@@ -64,7 +64,12 @@ export function trainTokenizer(text, size) {
       type: 'Sequence',
       pretokenizers: [{ type: 'Split', pattern: { Regex: SPLIT.source }, behavior: 'Isolated', invert: false }, byteLevel(false)],
     },
-    post_processor: null,
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+      pair: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+      special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } },
+    },
     decoder: byteLevel(false),
     model: {
       type: 'BPE',

@@ -47,7 +47,7 @@ export async function ablation() {
     if (results.some((r) => r.name === name)) continue;
     const m = k.mark(),
       pair = new Pair(k, model.base, { ...settings, seed: 1, warmup: 0, schedule: 'constant', steps: STEPS }),
-      data = mixture('english-chinese', fixtures, model.base, model.codec, { ...pair.o, items: 8 }),
+      data = mixture('english-chinese', fixtures, model.codec, { ...pair.o, items: 8 }),
       errors = [],
       losses = [];
     let stopped;

@@ -122,7 +122,7 @@ export function decoder(base, o, program, theta) {
       for (let i = prompt.length; i < sequence; i++) {
         let best = 0;
         for (let v = 1; v < V; v++) if (y[v] > y[best]) best = v;
-        if (best === eos || best === base.bos) break;
+        if (best === eos) break;
         made.push(best);
         if (i + 1 < sequence) y = forward(best, i, cache);
       }

@@ -58,7 +58,7 @@ function generation(model, pair, items, sequence, tokenizer) {
     const prompt = [...x.tokens.slice(0, x.cut)],
       reference = decode([...x.tokens.slice(x.cut)]);
     return made.map((d) => {
-      const text = decode(d.greedy(prompt, model.base.eos, sequence));
+      const text = decode(d.greedy(prompt, model.codec.ids.closing[0], sequence));
       return { counts: bleuCounts(text, [reference], tokenizer), rouge: 100 * rougeL(text, reference), text };
     });
   };
@@ -112,7 +112,7 @@ export async function experiments(wanted) {
       model = loadModel(dir),
       sequence = name === 'english' ? 64 : own ? 32 : 48,
       pair = new Pair(k, model.base, { seed, sequence }),
-      data = mixture(name, fixtures, model.base, model.codec, { ...pair.o, items: ITEMS }),
+      data = mixture(name, fixtures, model.codec, { ...pair.o, items: ITEMS }),
       kept = join(state, `${name}-seed${seed}-${weights.slice(0, 8)}.json`);
     pair.load(kept);
     while (pair.step < pair.o.steps) {

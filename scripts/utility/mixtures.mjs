@@ -11,9 +11,9 @@ const jsonl = (file) =>
     .map((l) => JSON.parse(l));
 
 /** Text after the prompt is the target, and the closing id where it fits; cut on the right at `sequence`. */
-function item(base, codec, sequence, prompt, answer) {
-  const head = [base.bos, ...codec.encode(prompt)],
-    tail = [...codec.encode(answer), base.eos],
+function item(codec, sequence, prompt, answer) {
+  const head = [...codec.ids.first, ...codec.encode(prompt)],
+    tail = [...codec.encode(answer), codec.ids.closing[0]],
     tokens = [...head, ...tail].slice(0, sequence);
   const from = prompt === '' ? 1 : head.length;
   if (tokens.length <= from) return undefined;
@@ -123,11 +123,11 @@ export const baseOf = (name) => MIXTURES[name].model;
  * A mixture as token sequences. Batches of all steps follow from the seed: each row draws its source by weight, then a row of it without
  * replacement. `held` takes up to `items` rows in proportion to the weights, evenly over each source, the same for all seeds; `texts` are all held-out rows by source.
  */
-export function mixture(name, root, base, codec, o) {
+export function mixture(name, root, codec, o) {
   const m = MIXTURES[name];
   if (!m.model && !existsSync(join(root, 'data'))) throw new Error(`no fixtures under ${root}: set CERTUNE_FIXTURES`);
   const sources = m.sources(root).map((s) => {
-    const make = (rows) => rows.map((r) => item(base, codec, o.sequence, r.prompt, r.answer)).filter(Boolean);
+    const make = (rows) => rows.map((r) => item(codec, o.sequence, r.prompt, r.answer)).filter(Boolean);
     return { name: s.name, weight: s.weight, train: make(s.train), held: make(s.held) };
   });
   const next = random(o.seed * 7919 + 17),

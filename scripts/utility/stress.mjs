@@ -75,7 +75,7 @@ export async function stress() {
         targets: TARGETS,
         seed: 1,
       });
-      const data = mixture('english-chinese', fixtures, base, model.codec, { ...pair.o, items: 8 });
+      const data = mixture('english-chinese', fixtures, model.codec, { ...pair.o, items: 8 });
       for (let s = 0; s < STEPS; s++) {
         const h = pair.train(data.batches[s]);
         worst = Math.max(worst, Math.abs(h.intLoss / h.floatLoss - 1));

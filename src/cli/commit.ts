@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { difference, manifestJson } from '../run/manifest.js';
-import { setup } from '../setup/run.js';
+import { difference, manifestJson, rowCounts } from '../run/manifest.js';
+import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
+import { TOO_LONG, sequenceFor } from '../io/data.js';
 import { drawSalt } from '../policy/dataset.js';
 import { readRun } from '../setup/runfile.js';
 import { journalManifest } from '../store/journal.js';
@@ -32,7 +33,9 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
   const file = manifestFile(run),
     found = committedBefore(run),
     s = setup(config, found ? saltOf(found.manifest) : drawSalt()),
-    { examples, dropped, conflicts } = s.rows;
+    { examples, dropped, conflicts, files } = s.rows,
+    counts = rowCounts(s.run.manifest),
+    short = tooShort(s);
   if (found) {
     const differs = difference(found.manifest, s.run.manifest),
       kept = ['journal', 'proof']
@@ -48,22 +51,63 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
   }
   writeAtomic(file, manifestJson(s.run.manifest));
   writeCopy(run, s.run.manifest);
+  for (const n of s.notes) c.progress.line(n);
   for (const x of conflicts.slice(0, 20))
     c.progress.line(`${x.file} line ${x.row}: ${x.key} ${x.row_says} wins over ${x.file_says} of run.yaml`);
   if (conflicts.length > 20) c.progress.line(`and ${conflicts.length - 20} more`);
   for (const d of dropped.slice(0, 20)) c.progress.line(`dropped ${d.file} line ${d.row}: ${d.reason}`);
   if (dropped.length > 20) c.progress.line(`and ${dropped.length - 20} more`);
+  for (const f of files) for (const [k, n] of Object.entries(f.unused)) c.progress.line(`${f.path}: ${k} is not used (${n} rows)`);
   return {
     data: {
       manifest: file,
       digest: s.run.facts.digest,
       root: s.run.manifest.dataset.root,
       examples: examples.length,
+      rows: counts.given,
+      cut: counts.cut,
+      unclosed: counts.unclosed,
       dropped,
       conflicts,
+      files: files.map(({ path, converters, rows, kept, truncated, unclosed, tokens, targets, unused }) => ({
+        path,
+        converters,
+        rows,
+        kept,
+        dropped: rows - kept,
+        cut: truncated,
+        unclosed,
+        tokens,
+        targets,
+        unused,
+      })),
+      first: s.codec.ids.first,
+      closing: s.codec.ids.closing,
+      end: s.codec.ids.end,
+      notes: s.notes,
+      ...(short ? { sequences: short.sequences } : {}),
     },
-    text: plain(
-      `${examples.length} examples committed (${dropped.length} dropped, ${conflicts.length} conflicts of declarations), manifest ${file}`,
-    ),
+    text: [
+      `${examples.length} examples committed (${dropped.length} dropped, ${counts.cut} cut, ${counts.unclosed} of them without their closing id, ${conflicts.length} conflicts of declarations), manifest ${file}`,
+      ...(short ? [short.text] : []),
+    ]
+      .map(plain)
+      .join('\n'),
+  };
+}
+
+/** Why rows are dropped or cut, and which sequence leaves half, nine tenths and all but a hundredth of them whole. */
+function tooShort(s: Setup): { text: string; sequences: Record<string, number> } | undefined {
+  const { sequence } = s.config.train,
+    counts = rowCounts(s.run.manifest),
+    lost = s.rows.dropped.filter((d) => d.reason === TOO_LONG).length;
+  if (!lost && !counts.cut) return undefined;
+  const sequences = Object.fromEntries([50, 90, 99].map((p) => [`${p}%`, sequenceFor(s.rows.lengths, p / 100)])),
+    wanted = Object.entries(sequences).map(
+      ([p, n]) => `${n} keeps ${p}${n > s.model.maxPositions ? ' (more than the base has positions)' : ''}`,
+    );
+  return {
+    sequences,
+    text: `train.sequence ${sequence} is shorter than ${lost + counts.cut} of ${counts.given} rows: ${lost} dropped, because nothing to learn lies within it, ${counts.cut} cut; of the rows whole, a sequence of ${wanted.join(', ')}`,
   };
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type Manifest, difference } from '../run/manifest.js';
+import { whyDiffers } from '../setup/line-ends.js';
 import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -55,14 +56,22 @@ export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
 /** The setup of a committed run: refuses when run.yaml, base or data no longer match the manifest. */
 export function committed(run: string): { s: Setup; digest: string } {
   const m = readManifest(run),
-    s = setup(readRun(run), saltOf(m)),
+    config = readRun(run),
+    s = setup(config, saltOf(m)),
     differs = difference(s.run.manifest, m);
-  if (differs.length)
+  if (differs.length) {
+    const why = whyDiffers(
+      m,
+      s.run.manifest,
+      config.base.path,
+      config.data.map((d) => d.path),
+    );
     throw new InputError(
       manifestFile(run),
-      [`does not match run.yaml, base or data: ${differs.join(', ')}`],
+      [`does not match run.yaml, base or data: ${differs.join(', ')}`, ...(why === '' ? [] : [why])],
       'restore them, or delete the out folder and run certune commit again',
     );
+  }
   return { s, digest: s.run.facts.digest };
 }
 

@@ -1,10 +1,18 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { TextCodec } from '../io/codec.js';
 import { loadData } from '../io/data.js';
+import { FORMATS } from '../io/format-names.js';
 import { type BaseModel, loadBase } from '../io/hf.js';
-import { readAdapter } from '../io/peft.js';
+import { readJson } from '../io/json.js';
+import { type AdapterMeta, checkAdapterBase, readAdapter } from '../io/peft.js';
+import { readText } from '../io/read-file.js';
 import { singleKernels } from '../kernels/single.js';
 import { type InferenceAdapter, Inference } from '../model/generate.js';
-import type { Context, Result } from './common.js';
+import { templateDigest } from '../run/facts.js';
+import { type Manifest, parseManifest } from '../run/manifest.js';
+import { type Context, type Result, manifestFile, out } from './common.js';
+import { VersionError } from '../errors.js';
 import { UsageError } from './errors.js';
 import { plain } from './escape.js';
 
@@ -13,6 +21,10 @@ export interface ModelOptions {
   readonly adapter?: string;
   /** Longest sequence in tokens. */
   readonly sequence?: string;
+  /** Run folder whose adapter, template and format are used. */
+  readonly run?: string;
+  /** File of a chat template in place of the run's and the base's. */
+  readonly template?: string;
 }
 const NOT_PROVED = 'measured in float64, not proved';
 const BATCH = 16;
@@ -23,36 +35,103 @@ function whole(option: string, text: string | undefined, otherwise: number, leas
   if (!Number.isSafeInteger(n) || n < least) throw new UsageError(`${option}: "${text}" is not a whole number of at least ${least}`);
   return n;
 }
-function adapterOf(base: BaseModel, dir: string | undefined): InferenceAdapter | undefined {
-  if (dir === undefined) return undefined;
-  const { meta, members } = readAdapter(dir, base.shape);
-  return { r: meta.r, targets: meta.targets, scaling: meta.alpha / (meta.rslora ? Math.sqrt(meta.r) : meta.r), members };
-}
 function sequenceOf(base: BaseModel, o: ModelOptions, otherwise: number): number {
   const n = whole('--sequence', o.sequence, Math.min(otherwise, base.maxPositions), 2);
   if (n > base.maxPositions) throw new UsageError(`--sequence: ${n} is more than the base's ${base.maxPositions} positions`);
   return n;
 }
 
+/** A base with adapter and codec, as the run that trained the adapter used them. */
+interface Loaded {
+  readonly base: BaseModel;
+  readonly codec: TextCodec;
+  readonly adapter?: InferenceAdapter;
+  /** Settings of the run, where one is known. */
+  readonly config?: Manifest['config'];
+  readonly notes: readonly string[];
+}
+
+/** Folder of the run that an adapter lies in, if it does: RUN/out/adapter beside RUN/out/manifest.json. */
+function runOf(adapter: string): string | undefined {
+  const run = resolve(adapter, '..', '..');
+  return existsSync(manifestFile(run)) ? run : undefined;
+}
+/** Settings of a run. One of another version is refused where it was asked for, and said where the adapter only lies in it. */
+function settingsOf(run: string, asked: boolean): { config?: Manifest['config']; old?: string } {
+  const file = manifestFile(run);
+  try {
+    return { config: parseManifest(file, readJson(file, 'manifest')).config };
+  } catch (e) {
+    if (asked || !(e instanceof VersionError)) throw e;
+    return { old: `${e.message}: chat template and format of that run are not used` };
+  }
+}
+function load(o: ModelOptions): Loaded {
+  const base = loadBase(o.model),
+    dir = o.adapter ?? (o.run === undefined ? undefined : join(out(o.run), 'adapter')),
+    run = o.run ?? (dir === undefined ? undefined : runOf(dir)),
+    { config, old } = run === undefined ? {} : settingsOf(run, o.run !== undefined),
+    template = o.template === undefined ? (config?.train.template ?? undefined) : readText(o.template, 'template'),
+    codec = new TextCodec(base.dir, template),
+    read = dir === undefined ? undefined : readAdapter(dir, base.shape);
+  const from =
+    o.template !== undefined ? o.template : template !== undefined ? `${run}` : codec.template === undefined ? undefined : 'the base';
+  return {
+    base,
+    codec,
+    ...(config ? { config } : {}),
+    ...(read ? { adapter: { r: read.meta.r, targets: read.meta.targets, scaling: scalingOf(read.meta), members: read.members } } : {}),
+    notes: [
+      ...codec.ids.notes,
+      ...(old === undefined ? [] : [old]),
+      ...(from === undefined || from === 'the base' ? [] : [`chat template of ${from}`]),
+      ...(read ? checkAdapterBase(dir!, read.meta, { digest: base.digest, names: namesOf(base, config) }) : []),
+    ],
+  };
+}
+const scalingOf = (m: AdapterMeta): number => m.alpha / (m.rslora ? Math.sqrt(m.r) : m.r);
+const namesOf = (base: BaseModel, config: Manifest['config'] | undefined): string[] =>
+  [base.name, config?.base.name ?? null].filter((x) => x !== null);
+
+/** Format of a data file: --format, else that of the run where all its files have one. */
+function formatOf(given: string | undefined, config: Manifest['config'] | undefined): string {
+  if (given !== undefined) {
+    if (!(FORMATS as readonly string[]).includes(given)) throw new UsageError(`--format: "${given}" is none of ${FORMATS.join(', ')}`);
+    return given;
+  }
+  const formats = new Set(config?.data.map((d) => d.format));
+  return formats.size === 1 ? [...formats][0] : 'auto';
+}
+/** What of the run was used, for --json. */
+const settings = (l: Loaded, format?: string): Record<string, unknown> => ({
+  template: l.codec.template === undefined ? null : templateDigest(l.codec.template),
+  closing: l.codec.ids.closing,
+  ...(format === undefined ? {} : { format }),
+  notes: l.notes,
+});
+
 /**
  * Mean loss on the completions of the given rows, and how many of them greedy decoding gives to the last token (rows with one
  * completion). A measurement by the float reading, not a claim of any proof.
  */
-export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c: Context): Result {
-  const base = loadBase(o.model),
-    codec = new TextCodec(base.dir),
-    sequence = sequenceOf(base, o, 256),
+export function evaluate(o: ModelOptions & { data: string[]; show?: string; format?: string }, c: Context): Result {
+  const loaded = load(o),
+    { base, codec, adapter, config } = loaded,
+    format = formatOf(o.format, config),
+    sequence = sequenceOf(base, o, config?.train.sequence ?? 256),
     shown = whole('--show', o.show, 0, 0);
+  for (const n of loaded.notes) c.progress.line(n);
   const rows = loadData(
-    o.data.map((path) => ({ path, format: 'auto', source: '', license: '', language: '' })),
+    o.data.map((path) => ({ path, format, source: '', license: '', language: '' })),
     codec,
-    { sequence, bos: codec.addsBos === false ? null : base.bos, eos: base.eos, appendEos: true },
+    { sequence, appendEos: config?.train.eos ?? true, vocab: base.shape.vocab },
   ).examples;
   // No row needs more positions than the longest.
   const longest = rows.reduce((n, x) => Math.max(n, x.tokens.length), 2),
     kernels = singleKernels();
   try {
-    const model = new Inference(kernels, base, Math.min(BATCH, rows.length), longest, adapterOf(base, o.adapter));
+    const model = new Inference(kernels, base, Math.min(BATCH, rows.length), longest, adapter),
+      closes = (id: number): boolean => codec.closes(id);
     let targets = 0,
       sum = 0;
     const samples: { prompt: string; completion: string; wanted: string; right: boolean }[] = [];
@@ -63,8 +142,10 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
       sum += n * model.meanLoss({ tokens: part.map((x) => x.tokens), mask: part.map((x) => x.mask) });
       targets += n;
       const prompts = part.map((x, i) => [...x.tokens.subarray(0, start[i])]);
-      model.greedy(prompts, base.eos).forEach((got, i) => {
-        const wanted = [...part[i].tokens.subarray(start[i])].filter((t) => t !== base.eos);
+      model.greedy(prompts, closes).forEach((got, i) => {
+        const rest = [...part[i].tokens.subarray(start[i])],
+          end = rest.findIndex(closes),
+          wanted = end < 0 ? rest : rest.slice(0, end);
         samples.push({
           prompt: codec.decode(prompts[i]),
           completion: codec.decode(got),
@@ -77,7 +158,7 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
     const right = samples.filter((x) => x.right).length,
       loss = sum / targets;
     return {
-      data: { proved: false, loss, targets, rows: rows.length, right, samples: samples.slice(0, shown) },
+      data: { proved: false, loss, targets, rows: rows.length, right, samples: samples.slice(0, shown), ...settings(loaded, format) },
       text: [
         `loss ${loss.toFixed(4)} nats a token over ${targets} tokens of ${rows.length} rows, exactly right ${right} (${NOT_PROVED})`,
         ...samples.slice(0, shown).map((x) => `  ${JSON.stringify(x.prompt)} -> ${JSON.stringify(x.completion)}`),
@@ -91,23 +172,23 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string }, c:
 }
 
 /** The greedy continuation of a prompt, or with `chat` the answer to it as a user's message. By the float reading, not proved. */
-export function generate(prompt: string, o: ModelOptions & { tokens?: string; chat?: boolean }): Result {
-  const base = loadBase(o.model),
-    codec = new TextCodec(base.dir),
-    text = o.chat ? codec.render([{ role: 'user', content: prompt }], true) : prompt;
-  const written = codec.encode(text),
-    // As in training: where the tokenizer has an id in front of a text, and once.
-    ids = codec.addsBos === false || base.bos === null || written[0] === base.bos ? written : [base.bos, ...written],
+export function generate(prompt: string, o: ModelOptions & { tokens?: string; chat?: boolean }, c: Context): Result {
+  const loaded = load(o),
+    { base, codec, adapter } = loaded,
+    text = o.chat ? codec.render([{ role: 'user', content: prompt }], true) : prompt,
+    // As in training: the tokenizer's first ids, once.
+    ids = codec.prompt(text),
     room = whole('--tokens', o.tokens, 64),
     sequence = sequenceOf(base, o, ids.length + room),
     kernels = singleKernels();
+  for (const n of loaded.notes) c.progress.line(n);
   if (!ids.length) throw new UsageError('the prompt is empty');
   if (ids.length >= sequence) throw new UsageError(`the prompt has ${ids.length} tokens, which leaves no room in ${sequence} positions`);
   try {
-    const model = new Inference(kernels, base, 1, sequence, adapterOf(base, o.adapter)),
-      [got] = model.greedy([ids], base.eos, room),
+    const model = new Inference(kernels, base, 1, sequence, adapter),
+      [got] = model.greedy([ids], (id) => codec.closes(id), room),
       completion = codec.decode(got);
-    return { data: { proved: false, prompt: text, completion, tokens: got.length }, text: text + completion };
+    return { data: { proved: false, prompt: text, completion, tokens: got.length, ...settings(loaded) }, text: text + completion };
   } finally {
     kernels.close();
   }

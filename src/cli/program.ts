@@ -185,7 +185,9 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
     x
       .requiredOption('--model <dir>', 'Hugging Face folder of the base')
       .option('--adapter <dir>', 'PEFT adapter to add to it')
-      .option('--sequence <n>', 'longest sequence in tokens');
+      .option('--sequence <n>', 'longest sequence in tokens')
+      .option('--run <dir>', 'run folder: its adapter, chat template and format (default: of the run that the adapter lies in)')
+      .option('--template <file>', "chat template in place of the run's and the base's");
   model(
     command(
       'eval',
@@ -194,6 +196,7 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
     ),
   )
     .requiredOption('--data <file>', 'JSON lines; repeatable', list)
+    .option('--format <name>', 'format of the rows (default: that of the run, else told from each row)')
     .option('--show <n>', 'print so many answers')
     .action((o) => done(evaluate(o, c)));
   model(
@@ -205,5 +208,5 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
   )
     .option('--tokens <n>', 'most tokens to add (default: 64)')
     .option('--chat', "put the prompt into the base's chat template as a user's message")
-    .action((prompt, o) => done(generate(prompt, o)));
+    .action((prompt, o) => done(generate(prompt, o, c)));
 }

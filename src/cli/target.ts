@@ -6,13 +6,14 @@ import { InputError } from '../errors.js';
 import { readManifest, out, saltOf } from './common.js';
 import { packFile } from './prove.js';
 import { type Manifest, difference } from '../run/manifest.js';
+import { whyDiffers } from '../setup/line-ends.js';
 import { VerificationError } from '../transcript/arith.js';
 import { join } from 'node:path';
 import { readRun } from '../setup/runfile.js';
 import { type Setup, setup } from '../setup/run.js';
 import type { Programs } from '../run/programs.js';
 import { type Ledger, runLedger } from '../run/ledger.js';
-import { readAdapter, besideAdapter, adapterConfig } from '../io/peft.js';
+import { readAdapter, besideAdapter, configDifference } from '../io/peft.js';
 import { ADAMW } from '../optim/adamw.js';
 import { flattenGroup } from '../model/step.js';
 import type { GivenKey } from '../verify/trust.js';
@@ -69,7 +70,10 @@ export function setupOf(m: Manifest, base: string, data: readonly string[], from
       saltOf(m),
     ),
     differs = difference(s.run.manifest, m);
-  if (differs.length) throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}`);
+  if (differs.length) {
+    const why = whyDiffers(m, s.run.manifest, base, data);
+    throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}${why === '' ? '' : ` (${why})`}`);
+  }
   return s;
 }
 
@@ -98,17 +102,14 @@ export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Arr
     { tensors } = besideAdapter(dir),
     { lora, base } = m.config,
     limit = 2 ** (ADAMW.C.bits - 1);
-  const differs = difference(
-    adapterConfig({
-      r: lora.r,
-      alpha: lora.alpha,
-      targets: lora.targets,
-      rslora: lora.scaling === 'rslora',
-      base: base.name ?? m.base.digest,
-      revision: base.revision,
-    }),
-    a.config,
-  );
+  const differs = configDifference(a.config, {
+    r: lora.r,
+    alpha: lora.alpha,
+    targets: lora.targets,
+    rslora: lora.scaling === 'rslora',
+    base: base.name ?? m.base.digest,
+    revision: base.revision,
+  });
   if (differs.length) throw new VerificationError('released adapter', `adapter_config.json differs in ${differs.join(', ')}`);
   if (tensors.length)
     throw new VerificationError(

@@ -1,3 +1,4 @@
+import { rowCounts } from '../run/manifest.js';
 import { join } from 'node:path';
 import { meanLoss } from '../run/commitments.js';
 import { runStep } from '../prove/step.js';
@@ -104,6 +105,7 @@ function release(run: string, s: Setup, C: BigInt64Array): void {
     data: [...used.values()].slice(0, 100),
     steps: c.train.steps,
     batch: c.train.batch,
+    rows: rowCounts(s.run.manifest),
     datasetRoot: s.run.manifest.dataset.root,
     manifest: s.run.facts.digest,
     ...(s.inexact === undefined ? {} : { imported: { inexact: s.inexact } }),

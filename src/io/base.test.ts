@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { quantizeBase } from '../model/base.js';
+import { TextCodec } from './codec.js';
 import { parseConfig } from './config.js';
 import { InputError } from '../errors.js';
 import { loadBase, openBase } from './hf.js';
@@ -262,15 +263,6 @@ describe('Hugging Face folders', () => {
     expect(loadBase(dir).weights.get('bias.q_proj')!.length).toBe(24);
   });
 
-  it('takes the closing id from generation_config.json, else from config.json', () => {
-    const dir = folder(CONFIG);
-    expect(loadBase(dir).eos).toBe(2);
-    writeFileSync(join(dir, 'generation_config.json'), JSON.stringify({ eos_token_id: [3, 2] }));
-    expect(loadBase(dir).eos).toBe(3);
-    expect(problemsOf(() => openBase(folder({ ...CONFIG, eos_token_id: null })))[0]).toMatch(/eos_token_id is missing/);
-    expect(problemsOf(() => openBase(folder({ ...CONFIG, eos_token_id: 7 })))[0]).toMatch(/eos_token_id 7 is beyond the vocabulary of 7/);
-  });
-
   it('lists everything that is wrong with configuration, tensors and dtypes at once, before any work', () => {
     const dir = folder({ ...CONFIG, mlp_bias: true, logit_softcapping: 3 }, (t) => t.set('x', { shape: [1], data: Float64Array.of(1) }));
     expect(problemsOf(() => openBase(dir))).toHaveLength(3);
@@ -361,7 +353,8 @@ describe('Hugging Face folders', () => {
   it.skipIf(!stories)('loads a real base (needs fixtures)', () => {
     const b = loadBase(stories!);
     expect(b.shape).toMatchObject({ layers: 5, hidden: 64, intermediate: 172, kvHeads: 4, groups: 2, headDim: 8, vocab: 512, tied: true });
-    expect([b.eos, b.bos, b.pad, b.maxPositions]).toEqual([1, 1, 0, 512]);
+    expect(b.maxPositions).toBe(512);
+    expect(new TextCodec(stories!).ids).toMatchObject({ first: [1], closing: [1, 2], end: 2 });
     expect([...b.weights.values()].reduce((n, w) => n + w.length, 0)).toBe(260032);
   });
 });

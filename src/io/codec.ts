@@ -1,84 +1,130 @@
-import { Tokenizer } from '@huggingface/tokenizers';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { BoundedTemplate, TemplateBudgetError, templateBudget } from './bounded-template.js';
+import { Template } from '../template/render.js';
+import { Dict, TemplateBudgetError, TemplateError, type Value, fromJson } from '../template/values.js';
 import { InputError, reason } from '../errors.js';
+import { type TokenIds, specialToken, tokenIds } from './ids.js';
 import { isObject } from './json-text.js';
 import { readJson } from './json.js';
-import { readText } from './read-file.js';
+import { type FileKind, readText } from './read-file.js';
+import { PieceTokenizer, type Pieces } from './tokenizer.js';
 
+/** A turn of a conversation, with all keys that its row gives it. */
 export interface Message {
   readonly role: string;
-  readonly content: string;
+  readonly [key: string]: unknown;
 }
 
-/** Tokenizer and chat template of a base folder. Throws InputError where one is missing or cannot be used. */
+/** Special tokens that a chat template may name. */
+const SPECIAL = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+/** Steps that a rendering may take, by what is rendered. Templates of released models need a hundredth of them. */
+const steps = (messages: number, characters: number): number => 50_000 + 4_000 * messages + characters;
+/** What the probe says: a word that no template writes by itself. */
+const PROBE = 'qzxv7';
+
+/** Tokenizer, chat template, first and closing ids of a base folder. Throws InputError where one is missing or cannot be used. */
 export class TextCodec {
-  readonly #t: Tokenizer;
-  readonly #render?: BoundedTemplate;
-  readonly #special: Record<string, unknown>;
+  readonly #t: PieceTokenizer;
+  readonly #render?: Template;
+  readonly #special: ReadonlyMap<string, Value>;
+  readonly #toolTemplate: boolean;
   /** Text of the chat template: that of run.yaml, chat_template.jinja or tokenizer_config.json, in this order. */
   readonly template?: string;
-  /**
-   * Whether the tokenizer puts the base's first id in front of a text: add_bos_token says it, otherwise the post-processor does it;
-   * undefined where neither is there.
-   */
-  readonly addsBos: boolean | undefined;
+  readonly ids: TokenIds;
+  readonly #closing: ReadonlySet<number>;
 
   constructor(
     readonly dir: string,
     template?: string,
   ) {
-    const file = join(dir, 'tokenizer.json');
+    const file = join(dir, 'tokenizer.json'),
+      beside = (name: string, kind: FileKind): Record<string, unknown> =>
+        existsSync(join(dir, name)) ? readJson(join(dir, name), kind) : {};
     if (!existsSync(file)) throw new InputError(file, ['is missing'], 'save the tokenizer in its fast form, tokenizer.json');
-    const config = existsSync(join(dir, 'tokenizer_config.json')) ? readJson(join(dir, 'tokenizer_config.json'), 'tokenizer') : {},
-      json = readJson(file, 'tokenizer');
-    try {
-      this.#t = new Tokenizer(json, config);
-    } catch (e) {
-      throw new InputError(file, [`cannot be used as a tokenizer: ${reason(e)}`]);
-    }
-    this.#special = Object.fromEntries(
-      ['bos_token', 'eos_token', 'pad_token', 'unk_token'].map((k) => {
-        const v = config[k];
-        return [k, typeof v === 'string' ? v : isObject(v) && typeof v['content'] === 'string' ? v['content'] : ''];
+    const tokenizerConfig = beside('tokenizer_config.json', 'tokenizer'),
+      specialTokens = beside('special_tokens_map.json', 'tokenizer'),
+      tokenizer = readJson(file, 'tokenizer');
+    this.#t = new PieceTokenizer(file, tokenizer, tokenizerConfig);
+    this.#special = new Map(
+      SPECIAL.flatMap((k) => {
+        const v = specialToken(tokenizerConfig, specialTokens, k);
+        return v === undefined ? [] : [[k, v] as const];
       }),
     );
-    const add = config['add_bos_token'];
-    if (typeof add === 'boolean') this.addsBos = add;
-    else if ((json['post_processor'] ?? null) !== null) {
-      const bare = this.encode('a').length;
-      this.addsBos = (this.#t.encode('a', { add_special_tokens: true }).ids as number[]).length > bare;
+    const base = template === undefined ? baseTemplate(dir, tokenizerConfig) : { chat: template, tools: false };
+    this.#toolTemplate = base.tools;
+    let templateEnd: number | undefined;
+    if (base.chat !== undefined) {
+      this.template = base.chat.replace(/\r\n?/g, '\n');
+      const where = template === undefined ? dir : 'train.template';
+      try {
+        this.#render = new Template(this.template);
+      } catch (e) {
+        throw new InputError(where, [`the chat template cannot be used: ${reason(e)}`], 'set train.template to one without it');
+      }
+      templateEnd = this.#probe(where);
     }
-    const chat = template ?? baseTemplate(dir, config);
-    if (chat === undefined) return;
-    const where = template === undefined ? dir : 'train.template';
-    if (chat.includes('strftime_now'))
-      throw new InputError(where, ['the chat template reads the clock (strftime_now)'], 'set train.template to one that does not');
-    try {
-      this.#render = new BoundedTemplate(chat);
-    } catch (e) {
-      throw new InputError(where, [`the chat template cannot be parsed: ${reason(e)}`], 'set train.template');
-    }
-    this.template = chat;
+    this.ids = tokenIds(this.#t, {
+      dir,
+      tokenizer,
+      tokenizerConfig,
+      specialTokens,
+      generation: beside('generation_config.json', 'config'),
+      model: beside('config.json', 'config'),
+      ...(templateEnd === undefined ? {} : { templateEnd }),
+    });
+    this.#closing = new Set(this.ids.closing);
   }
 
+  /** Whether a text is over after this id. */
+  closes(id: number): boolean {
+    return this.#closing.has(id);
+  }
   /** Ids of a text, nothing added in front or behind. */
   encode(text: string): number[] {
-    return this.#t.encode(text, { add_special_tokens: false }).ids as number[];
+    return this.#t.encode(text);
+  }
+  /** Ids of the pieces of one text, each as in the whole text but for merges across the seams; at most about `most` in all. */
+  pieces(texts: readonly string[], most?: number): Pieces {
+    return this.#t.pieces(texts, most);
+  }
+  /** Ids of a prompt: the first ids in front, unless it begins with them. */
+  prompt(text: string): number[] {
+    return this.inFront(this.encode(text));
+  }
+  /** Ids with the first ids in front, once. */
+  inFront(written: readonly number[]): number[] {
+    const { first } = this.ids;
+    return first.every((x, i) => written[i] === x) ? [...written] : [...first, ...written];
   }
   decode(ids: readonly number[]): string {
-    return ids.length ? this.#t.decode([...ids], { skip_special_tokens: true }) : '';
+    return this.#t.decode(ids);
   }
-  /** Text of a conversation; with `generation`, up to where the next assistant turn begins. Throws Error, InputError where the template goes beyond its budget. */
-  render(messages: readonly Message[], generation: boolean): string {
+  /** Whether an id stands for white space only. */
+  isBlank(id: number): boolean {
+    return !this.#t.isAdded(id) && this.#t.decode([id]).trim() === '';
+  }
+
+  /**
+   * Text of a conversation; with `generation`, up to where the next assistant turn begins. Turns that are a Dict know afterwards which of
+   * their keys the template read. Throws Error, InputError where the template goes beyond its budget.
+   */
+  render(messages: readonly (Message | Dict)[], generation: boolean, tools: Value = null): string {
     if (!this.#render) throw new Error('the base has no chat template: set train.template, or use prompt and completion');
+    if (tools !== null && this.#toolTemplate)
+      throw new Error('the base has a chat template of its own for tools (tool_use): set train.template to it');
     try {
       return this.#render.render(
-        { ...this.#special, messages, add_generation_prompt: generation },
-        templateBudget(
+        new Map<string, Value>([
+          ...this.#special,
+          ['messages', messages.map(fromJson)],
+          ['tools', tools],
+          ['documents', null],
+          ['add_generation_prompt', generation],
+        ]),
+        steps(
           messages.length,
-          messages.reduce((n, m) => n + m.content.length, 0),
+          messages.reduce((n, m) => n + sizeOf(m), 0),
         ),
       );
     } catch (e) {
@@ -87,19 +133,55 @@ export class TextCodec {
         throw new InputError(this.dir, ['the chat template calls itself without end'], 'set train.template to another one');
       if (e instanceof TemplateBudgetError)
         throw new InputError(this.dir, [`the chat template ${e.message}`], 'set train.template to another one');
-      throw new Error(`the chat template refuses the conversation: ${reason(e)}`);
+      if (!(e instanceof TemplateError)) throw e;
+      throw new Error(`the chat template refuses the conversation: ${reason(e)}`, { cause: e });
     }
+  }
+  /** Whether the template looks at the tools that it is given. */
+  readsTools(): boolean {
+    return this.template !== undefined && /\btools\b/.test(this.template);
+  }
+
+  /** Renders a conversation of two turns: what closes the second one. A template that reads the clock is refused. */
+  #probe(where: string): number | undefined {
+    let text: string;
+    try {
+      text = this.render(
+        [
+          { role: 'user', content: PROBE },
+          { role: 'assistant', content: PROBE },
+        ],
+        false,
+      );
+    } catch (e) {
+      if (e instanceof InputError) throw e;
+      const { cause } = e as Error;
+      if (cause instanceof TemplateError && cause.missing === 'strftime_now')
+        throw new InputError(where, ['the chat template reads the clock (strftime_now)'], 'set train.template to one that does not');
+      return undefined;
+    }
+    const at = text.lastIndexOf(PROBE);
+    if (at < 0) return undefined;
+    const [end] = this.#t.encode(text.slice(at + PROBE.length).trimStart());
+    return end !== undefined && this.#t.isAdded(end) ? end : undefined;
   }
 }
 
+/** Characters of the words of a turn. */
+function sizeOf(m: Message | Dict): number {
+  const content = m instanceof Dict ? m.entries.get('content') : m['content'];
+  return typeof content === 'string' ? content.length : 0;
+}
+
 /** chat_template.jinja, or chat_template of tokenizer_config.json: a text or a list of named texts of which `default` is taken. */
-function baseTemplate(dir: string, config: Record<string, unknown>): string | undefined {
+function baseTemplate(dir: string, config: Record<string, unknown>): { chat: string | undefined; tools: boolean } {
   const file = join(dir, 'chat_template.jinja');
-  if (existsSync(file)) return readText(file, 'template');
+  if (existsSync(file)) return { chat: readText(file, 'template'), tools: false };
   const v = config['chat_template'] ?? undefined;
-  if (v === undefined || typeof v === 'string') return v;
-  const named = Array.isArray(v) ? v.find((x) => isObject(x) && x['name'] === 'default') : undefined;
-  if (isObject(named) && typeof named['template'] === 'string') return named['template'];
+  if (v === undefined || typeof v === 'string') return { chat: v, tools: false };
+  const list = Array.isArray(v) ? v.filter(isObject) : [],
+    chat = list.find((x) => x['name'] === 'default')?.['template'];
+  if (typeof chat === 'string') return { chat, tools: list.some((x) => x['name'] === 'tool_use') };
   throw new InputError(
     join(dir, 'tokenizer_config.json'),
     ['chat_template is neither a text nor a list with one named default'],

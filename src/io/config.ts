@@ -1,7 +1,10 @@
 import type { Rope } from '../model/base.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import type { LlamaShape } from '../model/shape.js';
+import { ids } from './ids.js';
 import { isObject } from './json-text.js';
+
+export { ids } from './ids.js';
 
 /** What config.json says, as far as Certune needs it. */
 export interface ModelConfig {
@@ -12,19 +15,33 @@ export interface ModelConfig {
   readonly eos: readonly number[];
   readonly bos: number | null;
   readonly pad: number | null;
+  /** _name_or_path, where it is a name of the hub. */
+  readonly name: string | null;
 }
 
-/** Keys that do not touch the forward pass of the two architectures. */
+/**
+ * Keys that do not touch the forward pass of the two architectures: what is read here, what only generation or training elsewhere reads,
+ * and the bookkeeping of tools. A key that begins with an underscore is private bookkeeping of transformers.
+ */
 const HARMLESS = new Set(
-  `_name_or_path _attn_implementation _attn_implementation_internal _commit_hash architectures attn_implementation auto_map bos_token_id eos_token_id pad_token_id
-  sep_token_id decoder_start_token_id cls_token_id unk_token_id dtype torch_dtype finetuning_task id2label label2id initializer_range
-  is_llama_config max_position_embeddings model_type num_labels problem_type return_dict task_specific_params tokenizer_class transformers_version
-  transformers.js_config use_cache use_bfloat16 max_length min_length do_sample temperature top_k top_p repetition_penalty
-  num_return_sequences num_beams output_attentions output_hidden_states return_dict_in_generate chunk_size_feed_forward prefix
-  hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size rms_norm_eps hidden_act
-  tie_word_embeddings rope_theta rope_scaling rope_parameters attention_bias mlp_bias layer_types sliding_window use_sliding_window
-  max_window_layers partial_rotary_factor rope_interleaved attention_dropout pretraining_tp tf_legacy_loss torchscript`.split(/\s+/),
+  `architectures attn_implementation auto_map bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id cls_token_id
+  unk_token_id mask_token_id dtype torch_dtype finetuning_task id2label label2id initializer_range is_llama_config max_position_embeddings
+  model_type num_labels problem_type return_dict task_specific_params tokenizer_class transformers_version transformers.js_config use_cache
+  use_bfloat16 max_length min_length do_sample temperature top_k top_p typical_p repetition_penalty length_penalty diversity_penalty
+  encoder_no_repeat_ngram_size no_repeat_ngram_size bad_words_ids early_stopping num_beam_groups num_return_sequences num_beams
+  forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+  output_scores output_attentions output_hidden_states return_dict_in_generate chunk_size_feed_forward prefix hidden_size intermediate_size
+  num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size rms_norm_eps hidden_act tie_word_embeddings rope_theta
+  rope_scaling rope_parameters attention_bias mlp_bias layer_types sliding_window use_sliding_window max_window_layers
+  partial_rotary_factor rope_interleaved attention_dropout pretraining_tp tf_legacy_loss torchscript gradient_checkpointing
+  keys_to_ignore_at_inference name_or_path max_sequence_length max_seq_len max_seq_length model_max_length tokenizer_model_max_length
+  tokenizer_padding_side padding_side unsloth_fixed unsloth_version unsloth_training_tokens base_model_tp_plan base_model_pp_plan
+  use_flash_attn use_flash_attention is_decoder`.split(/\s+/),
 );
+const harmless = (key: string): boolean => HARMLESS.has(key) || key.startsWith('_');
+
+/** A name of the hub: owner/name. */
+const hubName = (v: unknown): string | null => (typeof v === 'string' && /^[\w.-]+\/[\w.-]+$/.test(v) && !v.startsWith('.') ? v : null);
 
 /** Neither set nor switched on: such a key says nothing whatever its name is. */
 const neutral = (v: unknown): boolean =>
@@ -92,7 +109,7 @@ export function parseConfig(c: Readonly<Record<string, unknown>>, problems: stri
   if (c['dtype'] && c['torch_dtype'] && c['dtype'] !== c['torch_dtype'])
     problems.push(`dtype ${String(c['dtype'])} contradicts torch_dtype ${String(c['torch_dtype'])}`);
   for (const [k, v] of Object.entries(c))
-    if (!HARMLESS.has(k) && k !== 'quantization_config' && !neutral(v))
+    if (!harmless(k) && k !== 'quantization_config' && !neutral(v))
       problems.push(`key ${k} = ${JSON.stringify(v).slice(0, 60)} is unknown: it may change the model`);
 
   const maxPositions = size('max_position_embeddings', MOST_POSITIONS, 2048);
@@ -115,16 +132,8 @@ export function parseConfig(c: Readonly<Record<string, unknown>>, problems: stri
     eos: ids(c, 'eos_token_id', problems),
     bos: ids(c, 'bos_token_id', problems)[0] ?? null,
     pad: ids(c, 'pad_token_id', problems)[0] ?? null,
+    name: hubName(c['_name_or_path']) ?? hubName(c['name_or_path']),
   };
-}
-
-/** One id or a list of them; none where the key is missing or null. */
-export function ids(c: Readonly<Record<string, unknown>>, key: string, problems: string[]): number[] {
-  const v = c[key] ?? [],
-    list = Array.isArray(v) ? v : [v];
-  if (list.every((x) => Number.isInteger(x) && x >= 0)) return list as number[];
-  problems.push(`${key} ${JSON.stringify(v)} is not an id or a list of ids`);
-  return [];
 }
 
 /** rope_theta and rope_scaling, or rope_parameters of newer files, which hold both. Where a file has both they must agree. */

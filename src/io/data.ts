@@ -1,7 +1,8 @@
 import type { TextCodec } from './codec.js';
 import { InputError, reason } from '../errors.js';
-import { CONVERTERS, converterOf } from './formats.js';
-import { type LineProblem, readLines } from './jsonl.js';
+import { CONVERTERS, type Part, converterOf, unusedKeys } from './formats.js';
+import type { LineProblem } from './jsonl.js';
+import { readRows } from './rows.js';
 
 export { TextCodec } from './codec.js';
 export { CONVERTERS } from './formats.js';
@@ -24,10 +25,7 @@ export interface DataSpec {
 }
 export interface DataOptions {
   readonly sequence: number;
-  /** Id in front of every row, or null. */
-  readonly bos: number | null;
-  /** The closing id, and whether it is appended where a row does not end in it. */
-  readonly eos: number;
+  /** Whether the closing id is appended where a row does not end in one. */
   readonly appendEos: boolean;
   /** Ids at or above this are refused, where given. */
   readonly vocab?: number;
@@ -49,59 +47,77 @@ export interface FileCount {
   readonly converters: readonly string[];
   readonly rows: number;
   readonly kept: number;
+  /** Kept rows that were cut, and those of them whose closing id was cut off. */
   readonly truncated: number;
+  readonly unclosed: number;
   readonly tokens: number;
   readonly targets: number;
+  /** Keys of rows and turns that are on and that nothing uses, with the number of rows that have them. */
+  readonly unused: Readonly<Record<string, number>>;
 }
 export interface DataResult {
   readonly examples: Example[];
   readonly dropped: { file: string; row: number; reason: string }[];
   readonly conflicts: Conflict[];
   readonly files: FileCount[];
+  /** Tokens of every row that has something to learn, before it was cut; beyond MEASURED times the sequence from its characters. */
+  readonly lengths: readonly number[];
 }
 
 /** What run.yaml says where it says nothing: a row that knows better is no conflict. */
 const UNSAID: Record<Conflict['key'], string> = { source: 'unknown', license: 'LicenseRef-unknown', language: 'und' };
+/** A row is encoded up to so many times the sequence. */
+const MEASURED = 16;
+
+export const TOO_LONG = 'no target token within the sequence',
+  NOTHING_TO_LEARN = 'no completion';
 
 /**
- * Reads JSONL files: parts tokenised apart and joined, bos in front unless the row begins with it, the closing id behind unless the row ends
- * in it, cut on the right at `sequence`. Within an assistant turn nothing after its last closing id is a target. Rows without a target are
- * dropped and counted; a row's own source, license and language override its file's, and conflicts are listed. All malformed lines of all
- * files are reported at once. Throws InputError.
+ * Reads data files: parts tokenised apart, each as in the whole text, and joined; the tokenizer's first ids in front unless the row begins with
+ * them, the closing id behind unless the row ends in one, cut on the right at `sequence`. Within an assistant turn nothing after the id that closes
+ * it is a target. Rows without a target are dropped and counted; a row's own source, license and language override its file's, and conflicts
+ * are listed. All malformed rows of all files are reported at once. Throws InputError.
  */
 export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOptions): DataResult {
   const examples: Example[] = [],
     dropped: DataResult['dropped'] = [],
     conflicts: Conflict[] = [],
     files: FileCount[] = [],
+    lengths: number[] = [],
     problems: LineProblem[] = [];
   for (const d of specs) {
     const converters = new Set<string>(),
-      count = { rows: 0, kept: 0, truncated: 0, tokens: 0, targets: 0 };
-    for (const [line, row] of readLines(d.path, problems)) {
+      unused: Record<string, number> = {},
+      count = { rows: 0, kept: 0, truncated: 0, unclosed: 0, tokens: 0, targets: 0 };
+    for (const [line, row] of readRows(d.path, problems)) {
       count.rows++;
       try {
         const kind = converterOf(row, d.format),
-          { tokens, mask } = tokenize(CONVERTERS[kind].parts(row, codec), codec, o);
+          left = new Set(unusedKeys(row, kind)),
+          parts = CONVERTERS[kind].parts(row, codec, (k) => left.add(k)),
+          r = tokenize(parts, codec, o);
         converters.add(`${kind}/${CONVERTERS[kind].version}`);
+        for (const k of left) unused[k] = (unused[k] ?? 0) + 1;
         const own = declarations(d, row, line, o, conflicts),
-          cut = mask.slice(0, o.sequence);
-        if (!cut.includes(1)) {
-          dropped.push({ file: d.path, row: line, reason: mask.includes(1) ? 'no target token within the sequence' : 'no completion' });
+          mask = r.mask.slice(0, o.sequence);
+        if (r.learns) lengths.push(r.length);
+        if (!mask.includes(1)) {
+          dropped.push({ file: d.path, row: line, reason: r.learns ? TOO_LONG : NOTHING_TO_LEARN });
           continue;
         }
-        if (tokens.length > o.sequence) count.truncated++;
-        const e = { tokens: Int32Array.from(tokens.slice(0, o.sequence)), mask: Uint8Array.from(cut), ...own };
+        if (r.length > o.sequence) count.truncated++;
+        if (r.closedAt >= o.sequence) count.unclosed++;
+        const e = { tokens: Int32Array.from(r.tokens.slice(0, o.sequence)), mask: Uint8Array.from(mask), ...own };
         count.kept++;
         count.tokens += e.tokens.length;
-        count.targets += cut.reduce((x, y) => x + y, 0);
+        count.targets += mask.reduce((x, y) => x + y, 0);
         examples.push(e);
       } catch (e) {
         if (e instanceof InputError) throw e;
         problems.push({ file: d.path, line, message: reason(e) });
       }
     }
-    files.push({ path: d.path, converters: [...converters].sort(), ...count });
+    files.push({ path: d.path, converters: [...converters].sort(), ...count, unused });
   }
   if (problems.length) throw malformed(problems);
   if (!examples.length)
@@ -112,46 +128,87 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
         ? `${dropped.length} rows dropped, the first is line ${dropped[0].row}: ${dropped[0].reason}; raise train.sequence or check the data`
         : 'the files hold no rows',
     );
-  return { examples, dropped, conflicts, files };
+  return { examples, dropped, conflicts, files, lengths };
 }
 
-function tokenize(
-  parts: ReturnType<(typeof CONVERTERS)[string]['parts']>,
-  codec: TextCodec,
-  o: DataOptions,
-): { tokens: number[]; mask: number[] } {
-  const tokens: number[] = [],
+/** Shortest sequence that leaves at least this share of the rows whole. */
+export function sequenceFor(lengths: readonly number[], share: number): number {
+  const sorted = Float64Array.from(lengths).sort();
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+/** A row as tokens. */
+interface Tokens {
+  /** At least as many as the sequence takes, if there are. */
+  readonly tokens: readonly number[];
+  readonly mask: readonly number[];
+  /** Number of tokens of the whole row. */
+  readonly length: number;
+  /** Whether the row has anything to learn at all, within the sequence or not. */
+  readonly learns: boolean;
+  /** Where the closing id of its last target stands; -1 where it has none. */
+  readonly closedAt: number;
+}
+
+function tokenize(parts: readonly Part[], codec: TextCodec, o: DataOptions): Tokens {
+  const {
+      ids: pieces,
+      complete,
+      share,
+    } = codec.pieces(
+      parts.map((p) => p.text),
+      MEASURED * o.sequence,
+    ),
+    tokens: number[] = [],
     mask: number[] = [];
-  let targets = 0,
-    closed = false;
-  for (const p of parts) {
-    if (p.text === '') continue;
-    const ids = codec.encode(p.text);
+  let learns = parts.some((p) => p.target && p.text !== ''),
+    closedAt = -1;
+  if (complete) learns = false;
+  for (const [i, ids] of pieces.entries()) {
+    const { target, turn } = parts[i];
     for (const id of ids)
       if (!(Number.isInteger(id) && id >= 0 && id < (o.vocab ?? Number.POSITIVE_INFINITY)))
         throw new Error(`the tokenizer gives id ${id}, the base has ${o.vocab} tokens: tokenizer.json belongs to another base`);
     // What a template puts behind a turn's closing id is the beginning of the next turn: the model never writes it.
-    const end = p.turn ? ids.lastIndexOf(o.eos) : -1;
+    const end = turn ? closingOf(ids, codec) : codec.closes(ids[ids.length - 1] ?? -1) ? ids.length - 1 : -1;
     ids.forEach((id, k) => {
       tokens.push(id);
-      mask.push(p.target && (end < 0 || k <= end) ? 1 : 0);
+      mask.push(target && (!turn || end < 0 || k <= end) ? 1 : 0);
     });
-    if (p.target) {
-      targets += ids.length;
-      closed = end >= 0 || ids[ids.length - 1] === o.eos;
-    }
+    if (ids.length && target) learns = true;
+    if (ids.length) closedAt = target && end >= 0 ? tokens.length - ids.length + end : -1;
   }
-  if (o.bos !== null && tokens[0] !== o.bos) {
-    tokens.unshift(o.bos);
-    mask.unshift(0);
+  const whole = codec.inFront(tokens),
+    front = whole.length - tokens.length;
+  mask.unshift(...new Array<number>(front).fill(0));
+  if (closedAt >= 0) closedAt += front;
+  const last = parts.findLast((p) => p.text !== '');
+  if (!complete) {
+    const length = Math.max(whole.length, Math.round(whole.length / Math.max(share, 1e-9)));
+    // The end was not encoded: the row has a closing id there wherever one is appended or a turn ends.
+    return { tokens: whole, mask, length, learns, closedAt: last?.target && (o.appendEos || last.turn) ? length : -1 };
   }
   // A completion without text teaches nothing but silence.
-  if (o.appendEos && targets > 0 && !closed) {
-    tokens.push(o.eos);
+  if (o.appendEos && learns && last?.target && closedAt < 0 && codec.ids.end !== null) {
+    closedAt = whole.length;
+    whole.push(codec.ids.end);
     mask.push(1);
   }
   if (mask.length) mask[0] = 0;
-  return { tokens, mask };
+  return { tokens: whole, mask, length: whole.length, learns, closedAt };
+}
+
+/**
+ * Where an assistant turn is closed: at the first of the closing ids that end it, white space between and behind them aside; else at the
+ * last one in it, behind which the template opens the next turn; -1 without one.
+ */
+function closingOf(ids: readonly number[], codec: TextCodec): number {
+  let end = -1;
+  for (let k = ids.length - 1; k >= 0; k--) {
+    if (codec.closes(ids[k])) end = k;
+    else if (!codec.isBlank(ids[k])) break;
+  }
+  return end >= 0 ? end : ids.findLastIndex((id) => codec.closes(id));
 }
 
 function declarations(
@@ -178,7 +235,7 @@ function malformed(problems: readonly LineProblem[]): InputError {
     one = files.length === 1;
   return new InputError(
     files.join(', '),
-    problems.map((p) => `${one ? '' : `${p.file} `}line ${p.line}: ${p.message}`),
+    problems.map((p) => `${one ? '' : `${p.file} `}${p.unit ?? 'line'} ${p.line}: ${p.message}`),
     `${problems.length} of the lines cannot be used: mend or remove them`,
   );
 }

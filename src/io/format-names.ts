@@ -1,2 +1,11 @@
 /** Names for run.yaml. */
-export const FORMATS = ['auto', 'messages', 'prompt-completion', 'alpaca', 'sharegpt', 'text'] as const;
+export const FORMATS = [
+  'auto',
+  'messages',
+  'prompt-completion',
+  'prompt-completion-messages',
+  'alpaca',
+  'dolly',
+  'sharegpt',
+  'text',
+] as const;

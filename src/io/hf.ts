@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealWeights, Rope } from '../model/base.js';
 import { type LlamaShape, weightFrac } from '../model/shape.js';
-import { type ModelConfig, ids, parseConfig } from './config.js';
+import { type ModelConfig, parseConfig } from './config.js';
 import { InputError } from '../errors.js';
 import { isObject } from './json-text.js';
 import { readJson } from './json.js';
@@ -22,10 +22,9 @@ export interface BaseModel {
   readonly rope: Rope;
   /** By program name, in program order; float32 holds every supported dtype exactly. */
   readonly weights: RealWeights;
-  readonly eos: number;
-  readonly pad: number;
-  readonly bos: number | null;
   readonly digest: string;
+  /** What config.json calls it, if anything. */
+  readonly name: string | null;
   readonly maxPositions: number;
 }
 
@@ -33,9 +32,6 @@ export interface BaseModel {
 export interface BaseFolder {
   readonly dir: string;
   readonly config: ModelConfig;
-  readonly eos: number;
-  readonly pad: number;
-  readonly bos: number | null;
   /** Names of the weight files. */
   readonly files: readonly string[];
   readonly slots: ReadonlyMap<string, Slot>;
@@ -60,9 +56,6 @@ export function openBase(dir: string): BaseFolder {
     config = parseConfig(readJson(join(dir, 'config.json'), 'config'), problems);
   if (existsSync(join(dir, 'adapter_config.json')))
     problems.push('adapter_config.json lies beside config.json: transformers would load the adapter that it names, move it away');
-  const gen = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json'), 'config') : {};
-  const eos = ids(gen, 'eos_token_id', problems)[0] ?? config.eos[0];
-  if (eos === undefined) problems.push('eos_token_id is missing in config.json and generation_config.json');
   const configured = problems.length === 0,
     slots = weightSlots(configured ? config.shape : { ...config.shape, layers: 1 });
   const { files, tensors } = openWeights(dir, problems);
@@ -73,17 +66,10 @@ export function openBase(dir: string): BaseFolder {
       else if (t.shape.join() !== s.shape.join()) problems.push(`tensor ${k} has shape [${t.shape.join()}], expected [${s.shape.join()}]`);
     }
     for (const k of tensors.keys()) if (!slots.has(k) && !redundant(k, config.shape)) problems.push(strangeTensor(k));
-    for (const [what, id] of [
-      ['eos_token_id', eos],
-      ['bos_token_id', config.bos],
-      ['pad_token_id', config.pad],
-    ] as const)
-      if (typeof id === 'number' && id >= config.shape.vocab)
-        problems.push(`${what} ${id} is beyond the vocabulary of ${config.shape.vocab}`);
   }
   for (const [k, t] of tensors) if (t.dtype === 'F64') problems.push(`tensor ${k} is F64, supported are F32, F16, BF16`);
   if (problems.length) throw new InputError(dir, problems, 'nothing has been read or written');
-  return { dir, config, eos: eos!, pad: config.pad ?? 0, bos: config.bos, files, slots };
+  return { dir, config, files, slots };
 }
 
 /** Tensors that a folder may carry without effect: a copy of tied embeddings (checked to be one), frequencies of old exports. */
@@ -175,20 +161,25 @@ export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseM
     if (at >= 0) problems.push(`lm_head.weight differs from the embeddings at ${at}, although tie_word_embeddings is true`);
   }
   if (problems.length) throw new InputError(dir, problems, 'these weights cannot be represented');
-  const digest = sha256Hex(
-    ['config.json', ...files].map((f) => `${sha256File(join(dir, f), f === 'config.json' ? 'config' : 'weights')}  ${f}\n`).join(''),
-  );
   return {
     dir,
     shape: config.shape,
     rope: config.rope,
     weights,
-    eos: opened.eos,
-    pad: opened.pad,
-    bos: opened.bos,
-    digest: `sha256:${digest}`,
+    digest: baseDigest(dir, files),
+    name: config.name,
     maxPositions: config.maxPositions,
   };
+}
+
+/**
+ * Digest of a base: SHA-256 over the digests and names of config.json and the weight files. `config` stands for config.json's own digest, in hex,
+ * where another text of it is meant.
+ */
+export function baseDigest(dir: string, files: readonly string[] = openBase(dir).files, config?: string): string {
+  const of = (f: string): string =>
+    f === 'config.json' && config !== undefined ? config : sha256File(join(dir, f), f === 'config.json' ? 'config' : 'weights');
+  return `sha256:${sha256Hex(['config.json', ...files].map((f) => `${of(f)}  ${f}\n`).join(''))}`;
 }
 
 const product = (shape: readonly number[]): number => shape.reduce((x, y) => x * y, 1);

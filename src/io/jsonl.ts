@@ -1,11 +1,14 @@
+import { reason } from '../errors.js';
 import { parseJson } from './json-bounds.js';
 import { isObject, scanJson, utf8 } from './json-text.js';
-import { OpenFile } from './read-file.js';
+import type { OpenFile } from './read-file.js';
 
-/** One line of a file that is not what it should be. */
+/** One line or row of a file that is not what it should be. */
 export interface LineProblem {
   readonly file: string;
   readonly line: number;
+  /** What is counted, where it is not lines. */
+  readonly unit?: 'row';
   readonly message: string;
 }
 
@@ -13,48 +16,53 @@ export interface LineProblem {
 export const MAX_LINE = 16 << 20;
 const CHUNK = 4 << 20;
 
-/** Lines of a file as bytes, numbered from 1, without their line feed; undefined for a line that is too long. Throws InputError. */
-function* lines(file: string): Generator<[number, Uint8Array | undefined]> {
-  const f = new OpenFile(file, 'data');
-  try {
-    const chunk = new Uint8Array(CHUNK);
-    let parts: Uint8Array[] = [],
-      length = 0,
-      n = 1;
-    const line = (): Uint8Array | undefined => {
-      const b = length > MAX_LINE ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
-      parts = [];
-      length = 0;
-      return b;
-    };
-    const add = (b: Uint8Array): void => {
-      length += b.length;
-      if (length <= MAX_LINE) parts.push(b.slice());
-    };
-    for (let read = 0; ; ) {
-      const got = f.some(chunk, read);
-      if (!got) break;
-      read += got;
-      let from = 0;
-      for (let at = chunk.indexOf(10); at >= 0 && at < got; at = chunk.indexOf(10, from)) {
-        add(chunk.subarray(from, at));
-        yield [n++, line()];
-        from = at + 1;
-      }
-      add(chunk.subarray(from, got));
+/** Bytes in order: as many as there are, or fit, from a place on. */
+export interface Bytes {
+  some(b: Uint8Array, from: number): number;
+}
+/** Bytes that are in memory. */
+export const inMemory = (all: Uint8Array): Bytes => ({
+  some(b, from) {
+    const part = all.subarray(from, from + b.length);
+    b.set(part);
+    return part.length;
+  },
+});
+
+/** Lines as bytes, numbered from 1, without their line feed; undefined for a line that is too long. */
+function* lines(source: Bytes): Generator<[number, Uint8Array | undefined]> {
+  const chunk = new Uint8Array(CHUNK);
+  let parts: Uint8Array[] = [],
+    length = 0,
+    n = 1;
+  const line = (): Uint8Array | undefined => {
+    const b = length > MAX_LINE ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
+    parts = [];
+    length = 0;
+    return b;
+  };
+  const add = (b: Uint8Array): void => {
+    length += b.length;
+    if (length <= MAX_LINE) parts.push(b.slice());
+  };
+  for (let at = 0, got = source.some(chunk, at); got; at += got, got = source.some(chunk, at)) {
+    let from = 0;
+    for (let to = chunk.indexOf(10); to >= 0 && to < got; to = chunk.indexOf(10, from)) {
+      add(chunk.subarray(from, to));
+      yield [n++, line()];
+      from = to + 1;
     }
-    if (length) yield [n, line()];
-  } finally {
-    f.close();
+    add(chunk.subarray(from, got));
   }
+  if (length) yield [n, line()];
 }
 
 /**
- * Objects of a JSONL file with their line numbers. A byte order mark, carriage returns and empty lines are passed over; everything else
+ * Objects of JSON lines with their line numbers. A byte order mark, carriage returns and empty lines are passed over; everything else
  * that is no object on a line of UTF-8 goes to `problems`. Throws InputError where the file cannot be read.
  */
-export function* readLines(file: string, problems: LineProblem[]): Generator<[number, Record<string, unknown>]> {
-  for (const [line, bytes] of lines(file)) {
+export function* readLines(file: string, source: Bytes | OpenFile, problems: LineProblem[]): Generator<[number, Record<string, unknown>]> {
+  for (const [line, bytes] of lines(source)) {
     const bad = (message: string): unknown => problems.push({ file, line, message });
     if (!bytes) {
       bad(`is longer than ${MAX_LINE} bytes`);
@@ -72,7 +80,12 @@ export function* readLines(file: string, problems: LineProblem[]): Generator<[nu
     try {
       row = parseJson(text);
     } catch (e) {
-      bad(line === 1 && text.trim() === '[' ? 'begins a JSON array: write one object a line instead' : (e as Error).message);
+      bad(reason(e));
+      // A document over many lines has one fault, not one for each line.
+      if (line === 1 && text.trim() === '{') {
+        bad('begins an object over many lines: write one object a line');
+        return;
+      }
       continue;
     }
     if (!isObject(row)) {

@@ -104,8 +104,7 @@ describe('PEFT adapters', () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [{ peft_type: 'IA3' }, /peft_type IA3/],
     [{ use_dora: true }, /DoRA/],
-    [{ lora_dropout: 0.05 }, /lora_dropout 0.05/],
-    [{ lora_dropout: 'x' }, /lora_dropout x/],
+    [{ lora_dropout: 'x' }, /lora_dropout "x" is not a number from 0 to 1/],
     [{ bias: 'all' }, /bias all/],
     [{ fan_in_fan_out: true }, /fan_in_fan_out/],
     [{ task_type: 'SEQ_CLS' }, /task_type SEQ_CLS/],
@@ -162,6 +161,7 @@ describe('PEFT adapters', () => {
       baseDigest: 'sha256:00',
       steps: 8,
       batch: 4,
+      rows: { given: 10, kept: 7, cut: 2, unclosed: 1 },
       datasetRoot: ['1', '2', '3', '4'],
       data: [
         { source: 'a/b', license: 'CC-BY-4.0', language: 'en' },
@@ -184,6 +184,7 @@ describe('PEFT adapters', () => {
       '- certune',
     ]);
     expect(card).toContain('| own: "text" | CC-BY-4.0 | fr |');
+    expect(card).toContain('| rows | 7 of 10 learnt, 3 dropped; 2 cut, 1 of them without their closing id |');
     const two = modelCard({
       ...facts,
       meta: { ...META, base: 'sha256:00' },
@@ -207,12 +208,13 @@ describe('PEFT vectors', () => {
         return { c, problems, meta: parseAdapterConfig(c, problems) };
       };
       const saved = read('saved_openmath_qwen2.5-math-1.5b');
-      expect(saved.problems).toEqual(['lora_dropout 0.05 is not supported (0 is)']);
+      expect(saved.problems).toEqual([]);
       expect(saved.meta).toMatchObject({
         r: 16,
         alpha: 32,
         targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj'],
         rslora: false,
+        dropout: 0.05,
         base: 'Qwen/Qwen2.5-Math-1.5B',
       });
       expect(Object.keys(adapterConfig(META)).filter((k) => !(k in saved.c))).toEqual([]);
@@ -224,7 +226,8 @@ describe('PEFT vectors', () => {
       expect(read('peft_ia3__llama-3.2-3B-default').problems).toContainEqual(expect.stringMatching(/peft_type IA3/));
       expect(read('peft_adalora__llama-3.2-3B-rank32').problems).toContainEqual(expect.stringMatching(/peft_type ADALORA/));
       expect(read('peft_lora__llama-3.2-3B-rank10-target-mlp').meta.r).toBe(10);
-      expect(read('peft_text_generation_benchmark__lora_r8').problems).toEqual(['lora_dropout 0.1 is not supported (0 is)']);
+      expect(read('peft_text_generation_benchmark__lora_r8').problems).toEqual([]);
+      expect(read('peft_text_generation_benchmark__lora_r8').meta.dropout).toBe(0.1);
     },
   );
 

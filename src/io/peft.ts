@@ -21,6 +21,8 @@ export interface AdapterMeta {
   /** What the base is called: its name on the hub, or its digest. */
   readonly base: string;
   readonly revision: string | null;
+  /** Dropout that it was trained with, where that is above 0: off at use. */
+  readonly dropout?: number;
 }
 
 /** adapter_config.json of a released adapter: all of it, because any further option may change what PEFT makes of the same tensors. */
@@ -87,20 +89,25 @@ export function writeAdapter(
 /** Keys that PEFT writes and that say nothing about the tensors' meaning, or that are checked below. */
 const KNOWN = new Set(
   `peft_type base_model_name_or_path revision task_type inference_mode auto_mapping peft_version r lora_alpha lora_dropout target_modules bias
-  fan_in_fan_out use_rslora use_dora modules_to_save init_lora_weights megatron_core loftq_config qalora_group_size`.split(/\s+/),
+  fan_in_fan_out use_rslora use_dora modules_to_save init_lora_weights megatron_core loftq_config qalora_group_size runtime_config`.split(
+    /\s+/,
+  ),
 );
 
 /** Values of init_lora_weights under which PEFT leaves the base as it is; PiSSA, OLoRA, CorDA and LoftQ subtract from it, also where the adapter is loaded. */
 const PLAIN_INIT: readonly unknown[] = [true, false, 'gaussian', 'orthogonal', 'eva'];
 
-/** Whether an option is off: absent, null, false, or an empty list or object. */
-const off = (v: unknown): boolean => v === undefined || v === null || v === false || (typeof v === 'object' && Object.keys(v).length === 0);
+/** Whether an option is off: absent, null, false, or a list or object that is empty or of which every entry is off. */
+const off = (v: unknown): boolean =>
+  v === undefined || v === null || v === false || (typeof v === 'object' && Object.values(v).every((x) => off(x)));
 
 /** Checks adapter_config.json; problems are added to the list. */
 export function parseAdapterConfig(c: Readonly<Record<string, unknown>>, problems: string[]): AdapterMeta {
   if (c['peft_type'] !== 'LORA') problems.push(`peft_type ${String(c['peft_type'])} is not supported (LORA is)`);
   if (!off(c['use_dora'])) problems.push('use_dora: DoRA is not supported');
-  if (!(Number(c['lora_dropout'] ?? 0) === 0)) problems.push(`lora_dropout ${String(c['lora_dropout'])} is not supported (0 is)`);
+  const dropout = c['lora_dropout'] ?? 0;
+  if (typeof dropout !== 'number' || !(dropout >= 0 && dropout < 1))
+    problems.push(`lora_dropout ${JSON.stringify(dropout)} is not a number from 0 to 1`);
   if ((c['bias'] ?? 'none') !== 'none') problems.push(`bias ${String(c['bias'])} is not supported (none is)`);
   if (!off(c['fan_in_fan_out'])) problems.push('fan_in_fan_out is not supported: the projections are linear layers');
   if ((c['task_type'] ?? 'CAUSAL_LM') !== 'CAUSAL_LM') problems.push(`task_type ${String(c['task_type'])} is not supported (CAUSAL_LM is)`);
@@ -131,7 +138,54 @@ export function parseAdapterConfig(c: Readonly<Record<string, unknown>>, problem
     rslora: c['use_rslora'] === true,
     base: String(c['base_model_name_or_path'] ?? ''),
     revision: typeof c['revision'] === 'string' ? c['revision'] : null,
+    ...(typeof dropout === 'number' && dropout > 0 ? { dropout } : {}),
   };
+}
+
+/**
+ * Keys in which an adapter's configuration means something else than a released one of `meta`. Keys that are off, neutral or bookkeeping, and
+ * the order of target_modules, mean nothing, so that a configuration that PEFT saved again agrees. `c` has been parsed without problems.
+ */
+export function configDifference(c: Readonly<Record<string, unknown>>, meta: AdapterMeta): string[] {
+  const got = parseAdapterConfig(c, []);
+  return [
+    ...(got.base === meta.base ? [] : ['base_model_name_or_path']),
+    ...(got.revision === meta.revision ? [] : ['revision']),
+    ...(got.r === meta.r ? [] : ['r']),
+    ...(got.alpha === meta.alpha ? [] : ['lora_alpha']),
+    ...(got.rslora === meta.rslora ? [] : ['use_rslora']),
+    ...(got.dropout === undefined ? [] : ['lora_dropout']),
+    ...(got.targets.join() === TARGETS.filter((t) => meta.targets.includes(t)).join() ? [] : ['target_modules']),
+  ];
+}
+
+/** A base by its digest, and by the names that it is known by. */
+export interface BaseIdentity {
+  readonly digest: string;
+  readonly names: readonly string[];
+}
+
+/**
+ * Whether an adapter is one of this base: another digest is refused, another name is said. What the adapter says by a name where the base has none
+ * cannot be compared, which is said too. Throws InputError.
+ */
+export function checkAdapterBase(dir: string, meta: AdapterMeta, base: BaseIdentity): string[] {
+  if (/^sha256:[0-9a-f]{64}$/.test(meta.base)) {
+    if (meta.base !== base.digest)
+      throw new InputError(
+        join(dir, 'adapter_config.json'),
+        [`base_model_name_or_path is ${meta.base}, the base is ${base.digest}: the adapter was trained on another base`],
+        'give the base that it was trained on',
+      );
+    return [];
+  }
+  if (meta.base === '') return [`${dir} does not say of which base it is an adapter`];
+  if (base.names.includes(meta.base)) return [];
+  return [
+    base.names.length
+      ? `${dir} says that it is an adapter of ${meta.base}, the base is called ${base.names.join(', ')}: nothing tells whether they are the same`
+      : `${dir} says that it is an adapter of ${meta.base}: nothing tells whether the base is that one`,
+  ];
 }
 
 /** Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not supported, all at once. */
@@ -230,6 +284,8 @@ export interface CardFacts {
   readonly data: readonly { readonly source: string; readonly license: string; readonly language: string }[];
   readonly steps: number;
   readonly batch: number;
+  /** Rows of all files: given, learnt, and of these cut and without their closing id. */
+  readonly rows: { readonly given: number; readonly kept: number; readonly cut: number; readonly unclosed: number };
   readonly datasetRoot: readonly string[];
   /** Digest of manifest.json, where it is known. */
   readonly manifest?: string;
@@ -240,6 +296,10 @@ export interface CardFacts {
 /** A YAML string that needs no knowledge of YAML's special forms. */
 const quoted = (s: string): string => JSON.stringify(s);
 const unique = (xs: readonly string[]): string[] => [...new Set(xs)];
+
+/** What became of the rows of a data set. */
+export const rowsText = (r: CardFacts['rows']): string =>
+  `${r.kept} of ${r.given} learnt, ${r.given - r.kept} dropped; ${r.cut} cut, ${r.unclosed} of them without their closing id`;
 
 /** README.md of a released adapter: the hub's front matter, what is proved and what is declared. */
 export function modelCard(f: CardFacts): string {
@@ -280,6 +340,7 @@ proved run.
 | base | ${m.base === f.baseDigest ? f.baseDigest : `${m.base}${m.revision === null ? '' : ` at ${m.revision}`}, ${f.baseDigest}`} |
 | steps | ${f.steps} of ${f.batch} sequences |
 | dataset root | ${f.datasetRoot.join(' ')} |
+| rows | ${rowsText(f.rows)} |
 ${f.manifest === undefined ? '' : `| manifest | ${f.manifest} |\n`}${f.imported ? `| started from | an existing adapter, rounded to multiples of 2^-30 (ties upward); ${f.imported.inexact} values were not multiples before |\n` : ''}
 Proved: every step is the declared integer function of state, batch and schedule, from the initial adapter to this one. Declared, not proved:
 

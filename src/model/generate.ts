@@ -91,13 +91,13 @@ export class Inference {
     );
   }
 
-  /** The likeliest continuation of each prompt, token by token (the lower id of two equal logits), without the closing id. */
-  greedy(prompts: readonly (readonly number[])[], eos: number, maxNew = Number.POSITIVE_INFINITY): number[][] {
+  /** The likeliest continuation of each prompt, token by token (the lower id of two equal logits), without the id that closes it. */
+  greedy(prompts: readonly (readonly number[])[], closes: (id: number) => boolean, maxNew = Number.POSITIVE_INFINITY): number[][] {
     return Array.from({ length: Math.ceil(prompts.length / this.batch) }, (_, k) =>
-      this.#greedyBatch(prompts.slice(k * this.batch, (k + 1) * this.batch), eos, maxNew),
+      this.#greedyBatch(prompts.slice(k * this.batch, (k + 1) * this.batch), closes, maxNew),
     ).flat();
   }
-  #greedyBatch(prompts: readonly (readonly number[])[], eos: number, maxNew: number): number[][] {
+  #greedyBatch(prompts: readonly (readonly number[])[], closes: (id: number) => boolean, maxNew: number): number[][] {
     const { vocab } = this.base.shape,
       rows = prompts.map((p) => [...p]),
       open = new Set(rows.keys()),
@@ -113,7 +113,7 @@ export class Inference {
         const at = r * this.sequence + rows[r].length - 1;
         let best = 0;
         for (let v = 1; v < vocab; v++) if (logits[v * stride + at] > logits[best * stride + at]) best = v;
-        if (best === eos) open.delete(r);
+        if (closes(best)) open.delete(r);
         else rows[r].push(best);
       }
     }

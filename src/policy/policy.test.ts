@@ -11,7 +11,7 @@ import { budgetsOf } from '../run/budgets.js';
 import { type LeafData, commitDataset, datasetLeaf, datasetRoot, drawSalt, leafSalt } from './dataset.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
-import { type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
+import { MANIFEST_VERSION, type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
 import { parseRun, runTemplate } from '../setup/runfile.js';
 import { runSchema } from '../run/schema.js';
 import { type SamplerConfig, batches } from './sampler.js';
@@ -342,7 +342,7 @@ trian: {}
     ).toEqual([
       'base.revison: unknown key, did you mean revision?',
       'data[0].fromat: unknown key, did you mean format?',
-      'data[1].format: Invalid option: expected one of "auto"|"messages"|"prompt-completion"|"alpaca"|"sharegpt"|"text", did you mean alpaca?',
+      'data[1].format: Invalid option: expected one of "auto"|"messages"|"prompt-completion"|"prompt-completion-messages"|"alpaca"|"dolly"|"sharegpt"|"text", did you mean alpaca?',
       'data[1].license: licence "Apache 2" is neither an SPDX expression nor a tag of the hub, did you mean Apache-2.0? (for any other write LicenseRef-name)',
       'data[1].language: language "en_US" is not a BCP 47 tag: write for example en, pt-BR or zh-Hant, or und for undetermined',
       'lora.r: Too small: expected number to be >=1',
@@ -407,7 +407,7 @@ describe('manifest', () => {
     zero = ['0', '0', '0', '0'];
   const good: Manifest = {
     type: 'certune-manifest',
-    version: 4,
+    version: MANIFEST_VERSION,
     config: runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] }),
     base: {
       digest: sha,
@@ -423,7 +423,7 @@ describe('manifest', () => {
       sources: ['a'],
       licenses: ['MIT'],
       languages: ['en'],
-      files: [{ digest: sha, source: 'a', license: 'MIT', language: 'en', converters: ['text/1'], rows: 1, kept: 1 }],
+      files: [{ digest: sha, source: 'a', license: 'MIT', language: 'en', converters: ['text/1'], rows: 1, kept: 1, cut: 0, unclosed: 0 }],
     },
     preprocessing: {
       tokenizer: sha,
@@ -431,8 +431,9 @@ describe('manifest', () => {
       template: null,
       truncation: 'right',
       padding: { side: 'right', id: 0 },
-      bos: null,
-      eos: 2,
+      first: [],
+      closing: [2],
+      end: 2,
     },
     sampler: 'certune/sampler/1',
     scaling: { numerator: 2, shift: 0 },
@@ -475,7 +476,9 @@ describe('manifest', () => {
       m.dataset.salt[0] = w;
       expect(problemsOf(() => parseManifest('m', m))[0]).toMatch(/^dataset.salt\[0\]/);
     }
-    expect(() => parseManifest('m', { ...good, version: 2 })).toThrow(VersionError);
+    for (const version of [1, 2, 3])
+      expect(() => parseManifest('m', { ...good, version })).toThrow(new VersionError('m', version, MANIFEST_VERSION));
+    expect(new VersionError('m', 3, MANIFEST_VERSION).message).toMatch(/use the release of Certune that wrote it/);
     for (const x of [null, 3, 'x', [], {}]) expect(problemsOf(() => parseManifest('m', x))).toEqual(['is not a Certune manifest']);
     expect(() => manifestJson({ ...good, program: ['x'] })).toThrow(InputError);
   });

@@ -89,6 +89,9 @@ export function buildable(file: string, m: Manifest): Programs {
   }
 }
 
+/** Digest of a chat template: of its text with line feeds, as it is read. */
+export const templateDigest = (template: string): string => `sha256:${sha256Hex(template.replace(/\r\n?/g, '\n'))}`;
+
 /** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
 export function contradictions({ config, dataset, preprocessing, base, budgets, scaling }: Manifest): string[] {
   const { train, sampler, data } = config,
@@ -104,7 +107,10 @@ export function contradictions({ config, dataset, preprocessing, base, budgets, 
     ...difference(dataset.files.map(declared), data.map(declared), 'dataset.files'),
     ...(sum((x) => x.kept) === dataset.examples ? [] : ['dataset.examples']),
     ...(sum((x) => x.rows) === dataset.examples + dataset.dropped ? [] : ['dataset.dropped']),
-    ...(train.template === null || preprocessing.template === `sha256:${sha256Hex(train.template)}` ? [] : ['preprocessing.template']),
+    ...(dataset.files.every((x) => x.kept <= x.rows && x.cut <= x.kept && x.unclosed <= x.cut) ? [] : ['dataset.files']),
+    ...(preprocessing.closing.every((x, i, all) => i === 0 || all[i - 1] < x) ? [] : ['preprocessing.closing']),
+    ...(preprocessing.end === null || preprocessing.closing.includes(preprocessing.end) ? [] : ['preprocessing.end']),
+    ...(train.template === null || preprocessing.template === templateDigest(train.template) ? [] : ['preprocessing.template']),
     ...(sampler.shortBatch === 'drop' && dataset.examples < train.batch ? ['config.sampler.shortBatch'] : []),
   ];
 }

@@ -75,6 +75,9 @@ const manifestSchema = z.object({
           converters: z.array(z.string().regex(/^[a-z-]+\/\d+$/)).max(16),
           rows: count,
           kept: count,
+          /** Kept rows that were cut at the sequence, and those of them whose closing id was cut off. */
+          cut: count,
+          unclosed: count,
         }),
       )
       .min(1),
@@ -86,8 +89,10 @@ const manifestSchema = z.object({
     template: digest.nullable(),
     truncation: z.literal('right'),
     padding: z.object({ side: z.literal('right'), id: z.literal(0) }),
-    bos: id.nullable(),
-    eos: id,
+    /** Ids in front of every row; ids after which a text is over; the one appended where a row ends in none. */
+    first: z.array(id).max(16),
+    closing: z.array(id).min(1).max(1024),
+    end: id.nullable(),
   }),
   sampler: z.literal(SAMPLER),
   /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
@@ -171,4 +176,10 @@ export function difference(a: unknown, b: unknown, path = ''): string[] {
   if (a && b && typeof a === 'object' && typeof b === 'object' && Array.isArray(a) === Array.isArray(b))
     return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((k) => difference(own(a, k), own(b, k), path ? `${path}.${k}` : k));
   return a === b ? [] : [path];
+}
+
+/** Rows of all files: given, learnt, and of these cut and without their closing id. */
+export function rowCounts(m: Manifest): { given: number; kept: number; cut: number; unclosed: number } {
+  const sum = (f: (x: Manifest['dataset']['files'][number]) => number): number => m.dataset.files.reduce((n, x) => n + f(x), 0);
+  return { given: sum((x) => x.rows), kept: sum((x) => x.kept), cut: sum((x) => x.cut), unclosed: sum((x) => x.unclosed) };
 }

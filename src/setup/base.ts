@@ -1,12 +1,13 @@
 import type { Inputs } from '../run/inputs.js';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { TextCodec } from '../io/codec.js';
 import { loadBase, openBase, sha256File } from '../io/hf.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { type AdapterState, initialState } from '../model/step.js';
 import { VerificationError } from '../transcript/arith.js';
 import { difference } from '../run/manifest.js';
 import { type Run, initialOf } from '../run/facts.js';
+import { preprocessingOf } from './preprocessing.js';
 import { startFrom } from './run.js';
 
 /**
@@ -22,19 +23,11 @@ export function inputsOf(run: Run, given: { readonly base?: string | undefined; 
     const folder = openBase(given.base),
       base = loadBase(given.base, folder),
       { ints, bits } = quantizeBase(base.weights),
-      digest = (name: string): string | null =>
-        existsSync(join(given.base!, name)) ? `sha256:${sha256File(join(given.base!, name), 'tokenizer')}` : null,
-      { tokenizer, tokenizerConfig, eos } = m.preprocessing;
+      preprocessing = preprocessingOf(given.base, new TextCodec(given.base, config.train.template ?? undefined));
     differs.push(
       ...difference(
-        {
-          base: m.base,
-          preprocessing: { tokenizer, tokenizerConfig, eos },
-        },
-        {
-          base: { digest: base.digest, shape: base.shape, weightBits: bits },
-          preprocessing: { tokenizer: digest('tokenizer.json'), tokenizerConfig: digest('tokenizer_config.json'), eos: folder.eos },
-        },
+        { base: m.base, preprocessing: m.preprocessing },
+        { base: { digest: base.digest, shape: base.shape, weightBits: bits }, preprocessing },
       ),
     );
     if (!differs.length) frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);

@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type DataResult, loadData } from '../io/data.js';
 import { TextCodec } from '../io/codec.js';
 import { type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
-import { sha256Hex } from '../hash/sha256.js';
-import { importAdapter, readAdapter } from '../io/peft.js';
+import { type AdapterMeta, checkAdapterBase, importAdapter, readAdapter } from '../io/peft.js';
 import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
@@ -24,6 +21,7 @@ import { UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
 import { scheduleRows } from '../run/schedule.js';
+import { preprocessingOf } from './preprocessing.js';
 
 /** A run whose files are all at hand. */
 export interface Setup {
@@ -33,13 +31,19 @@ export interface Setup {
   readonly model: BaseModel;
   readonly rows: DataResult;
   readonly codec: TextCodec;
+  /** What the user should know of base and adapter: where their files contradict each other or say what this run does not do. */
+  readonly notes: readonly string[];
   /** Values of lora.from that were no multiples of 2^-30. */ readonly inexact?: number;
 }
 
 const hex = (f: string, kind: FileKind): string => `sha256:${sha256File(f, kind)}`;
 
 /** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
-export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShape): ReturnType<typeof importAdapter> {
+export function startFrom(
+  dir: string,
+  lora: RunConfig['lora'],
+  shape: LlamaShape,
+): ReturnType<typeof importAdapter> & { readonly meta: AdapterMeta } {
   const { meta, members } = readAdapter(dir, shape),
     targets = TARGETS.filter((t) => lora.targets.includes(t));
   const differs = [
@@ -50,7 +54,19 @@ export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShap
   ];
   if (differs.length) throw new UnsupportedError(differs.map((x) => `${x} (lora.from ${dir})`));
   // The proof's bounds start from the initial state: a value outside the master format does not enter.
-  return importAdapter(dir, members);
+  return { ...importAdapter(dir, members), meta };
+}
+
+/** What the user should know of the adapter that a run starts from. Throws InputError where it is one of another base. */
+function startNotes(config: RunConfig, base: BaseModel, meta: AdapterMeta): string[] {
+  const dir = config.lora.from ?? '';
+  return [
+    ...checkAdapterBase(dir, meta, {
+      digest: base.digest,
+      names: [config.base.name, base.name].filter((x) => x !== null),
+    }),
+    ...(meta.dropout === undefined ? [] : [`${dir} was trained with lora_dropout ${meta.dropout}: this run trains without dropout`]),
+  ];
 }
 
 /** Ids of what is declared of rows, in the order in which it occurs first. */
@@ -112,8 +128,6 @@ function manifestFrom(
     readonly tags: Tags;
     readonly root: readonly bigint[];
     readonly codec: TextCodec;
-    readonly bos: number | null;
-    readonly eos: number;
     readonly programs: Programs;
   },
 ): Manifest {
@@ -145,19 +159,11 @@ function manifestFrom(
         converters: [...o.data.files[i].converters],
         rows: o.data.files[i].rows,
         kept: o.data.files[i].kept,
+        cut: o.data.files[i].truncated,
+        unclosed: o.data.files[i].unclosed,
       })),
     },
-    preprocessing: {
-      tokenizer: hex(join(config.base.path, 'tokenizer.json'), 'tokenizer'),
-      tokenizerConfig: existsSync(join(config.base.path, 'tokenizer_config.json'))
-        ? hex(join(config.base.path, 'tokenizer_config.json'), 'tokenizer')
-        : null,
-      template: o.codec.template === undefined ? null : `sha256:${sha256Hex(o.codec.template)}`,
-      truncation: 'right',
-      padding: { side: 'right', id: 0 },
-      bos: o.bos,
-      eos: o.eos,
-    },
+    preprocessing: preprocessingOf(config.base.path, o.codec),
     sampler: SAMPLER,
     scaling: scalingFactor(config.lora),
     budgets: budgetsOf(numbersOf(config), config.train.sequence, o.base.shape.vocab),
@@ -172,12 +178,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     codec = new TextCodec(config.base.path, config.train.template ?? undefined);
   if (config.train.sequence > folder.config.maxPositions)
     throw new UnsupportedError([`train.sequence ${config.train.sequence} exceeds the base's ${folder.config.maxPositions} positions`]);
-  // The id in front of a text is the tokenizer's own habit; where it has none, config.json's.
-  const bos = codec.addsBos === false ? null : folder.bos;
   const data = loadData(config.data, codec, {
     sequence: config.train.sequence,
-    bos,
-    eos: folder.eos,
     appendEos: config.train.eos,
     vocab: folder.config.shape.vocab,
     license: normalLicense,
@@ -188,7 +190,8 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
     imported = config.lora.from === null ? undefined : startFrom(config.lora.from, config.lora, folder.config.shape);
-  const base = loadBase(config.base.path, folder);
+  const base = loadBase(config.base.path, folder),
+    notes = [...codec.ids.notes, ...(imported ? startNotes(config, base, imported.meta) : [])];
   const { ints, bits } = quantizeBase(base.weights);
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
   const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
@@ -201,8 +204,6 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     tags,
     root,
     codec,
-    bos,
-    eos: folder.eos,
     programs,
   });
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
@@ -221,6 +222,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     model: base,
     rows: data,
     codec,
+    notes,
     ...(imported ? { inexact: imported.inexact } : {}),
   };
 }

@@ -66,7 +66,7 @@ const special = (id, content) => ({ id, content, single_word: false, lstrip: fal
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
 writeFileSync(
   join(dir, 'tokenizer.json'),
-  `${JSON.stringify({ version: '1.0', truncation: null, padding: null, added_tokens: [special(0, '<pad>'), special(1, '<s>'), special(2, '</s>')], normalizer: null, pre_tokenizer: byteLevel, post_processor: null, decoder: byteLevel, model: { type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, vocab, merges: [] } })}\n`,
+  `${JSON.stringify({ version: '1.0', truncation: null, padding: null, added_tokens: [special(0, '<pad>'), special(1, '<s>'), special(2, '</s>')], normalizer: null, pre_tokenizer: byteLevel, post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }], pair: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }], special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } } }, decoder: byteLevel, model: { type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, vocab, merges: [] } })}\n`,
 );
 writeFileSync(
   join(dir, 'tokenizer_config.json'),

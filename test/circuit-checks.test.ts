@@ -61,6 +61,7 @@ function step() {
   b.tensor('C2', ['P'], 'cOut', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('M2', ['P'], 'oOut', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('A2', ['P'], 'aOut', { lo: -512n, hi: 511n, frac: 0 });
+  for (const name of ['C', 'M', 'A']) b.inFormat(name, { bits: 10, frac: 0 });
   b.rounded('X', ['i', 'd'], { bits: 8, frac: 0 }, expr([term(4, 'W[v,d]', 'ids[v,i]', 'mask[i]')]), 1);
   b.rounded('Y', ['P'], { bits: 8, frac: 0 }, expr([term(3, 'V[P]')]), 1);
   b.round('M2', ['P'], expr([term(1, 'M[P]'), term(1, 'V[P]')]), 0);

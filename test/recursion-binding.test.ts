@@ -119,6 +119,7 @@ function updatePlan() {
   b.tensor('A', ['P'], 'aIn', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('C2', ['P'], 'cOut', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('M2', ['P'], 'oOut', { lo: -512n, hi: 511n, frac: 0 });
+  for (const name of ['C', 'M', 'A']) b.inFormat(name, { bits: 10, frac: 0 });
   b.round('M2', ['P'], expr([term(1, 'M[P]'), term(1, 'rate')]), 0);
   b.inFormat('M2', { bits: 10, frac: 0 });
   b.round('C2', ['P'], expr([term(1, 'A[P]'), term(2, 'M[P]')]), 1);

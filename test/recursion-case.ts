@@ -21,6 +21,7 @@ export function stepProgram(name = 'step'): Program {
   b.tensor('M', ['P'], 'oIn', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('C2', ['P'], 'cOut', { lo: -512n, hi: 511n, frac: 0 });
   b.tensor('M2', ['P'], 'oOut', { lo: -512n, hi: 511n, frac: 0 });
+  for (const name of ['C', 'M']) b.inFormat(name, { bits: 10, frac: 0 });
   b.rounded('X', ['i', 'd'], { bits: 8, frac: 0 }, expr([term(4, 'W[v,d]', 'ids[v,i]', 'mask[i]')]), 1);
   b.round('loss', [], expr([term(1, 'X[i,d]')]), 0);
   b.round('M2', ['P'], expr([term(1, 'M[P]'), term(1, 'rate')]), 0);

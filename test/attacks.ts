@@ -184,6 +184,8 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'commitment to the base': attack('another base, settled', RUN, 'root: /^commitment to the base/'),
   'batches in an epoch': attack('another number of batches', RUN, 'epoch: /^batches in an epoch/'),
   start: attack('a run that begins elsewhere', RUN, '/^first step/ : /^start/'),
+  'first step': attack('a run that begins elsewhere', RUN, 'posIn: /^first step/'),
+  'last step': attack('a run that ends elsewhere', RUN, 'posOut: /^last step/'),
   'initial state': attack('another initial state', RUN, 'sIn: /^initial state/'),
   'initial accumulators': attack('accumulators that are not zero', RUN, 'aIn: /^initial accumulators/'),
   'start of the data': attack('a chain with something before it', RUN, 'dataIn: /^start of the data/'),

@@ -293,7 +293,7 @@ describe('a small run, its step proofs packed', () => {
 
 const mount = join(home, 'full');
 mkdirSync(mount);
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=40k', 'tmpfs', mount]).status === 0;
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=52k', 'tmpfs', mount]).status === 0;
 afterAll(() => {
   if (mounted) spawnSync('umount', [mount]);
 });

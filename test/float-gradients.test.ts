@@ -56,7 +56,7 @@ describe('gradients of the float reading against finite differences of its loss'
       fill = (n: number, size: number, at = 0): Float64Array => Float64Array.from({ length: n }, () => at + size * next());
     const opts = {
       shape,
-      numbers: { ...DEFAULT_NUMBERS, expBits: 17, siluBits: 17 },
+      numbers: { ...DEFAULT_NUMBERS, expBits: 18, siluBits: 17 },
       batch,
       sequence,
       lora: { r, targets: TARGETS, scaling },

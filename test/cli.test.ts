@@ -293,7 +293,7 @@ describe('a small run, its step proofs packed', () => {
 
 const mount = join(home, 'full');
 mkdirSync(mount);
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=52k', 'tmpfs', mount]).status === 0;
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=72k', 'tmpfs', mount]).status === 0;
 afterAll(() => {
   if (mounted) spawnSync('umount', [mount]);
 });
@@ -301,7 +301,7 @@ describe.skipIf(!mounted)(`a full disk${mounted ? '' : ' (skipped: only root can
   it('exit 6: names the file and the bytes; what was finished stays and nothing is half written', () => {
     const run = folder('full/run');
     expect(certune('commit', run).status).toBe(0);
-    writeFileSync(join(mount, 'filler'), Buffer.alloc(24 * 1024));
+    writeFileSync(join(mount, 'filler'), Buffer.alloc(52 * 1024));
     const e = fails(6, ['train', run], /no room on the disk for \d+ bytes/);
     expect(e['free']).toBeLessThan(e['needed']);
     expect(e['needed']).toBeGreaterThan(1000);

@@ -13,6 +13,11 @@ const root = fileURLToPath(new URL('..', import.meta.url)),
   started = performance.now(),
   run = mkdtempSync(join(tmpdir(), 'certune-demo-'));
 
+const LANGUAGES = [
+  ['english', 'en'],
+  ['french', 'fr'],
+];
+
 /** What differs from the defaults of run.yaml. */
 const SETTINGS = [
   ['train.steps', 8],
@@ -23,6 +28,10 @@ const SETTINGS = [
   ['train.schedule', 'constant'],
   ['train.warmup', 0],
   ['numbers.preset', 'small'],
+  // English and French in equal parts by construction, counted by the proof; every row under one licence.
+  ['sampler.strata', LANGUAGES.map(([bin]) => ({ bin, perEpoch: 16 }))],
+  ['policy.bins', LANGUAGES.map(([name, language]) => ({ name, where: { language: [language] }, examples: { min: 16, max: 16 } }))],
+  ['policy.licenses', ['Apache-2.0']],
 ];
 
 class Surprise extends Error {}
@@ -99,7 +108,9 @@ function main() {
     doc.setIn(['data', k, 'license'], 'Apache-2.0');
   }
   writeFileSync(yaml, String(doc));
-  console.log(`in run.yaml: ${SETTINGS.map(([key, value]) => `${key} ${value}`).join(', ')}`);
+  console.log(
+    `in run.yaml: ${SETTINGS.map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ')}`,
+  );
   certune(0, 'run', run);
 
   title('what the proof says, and what it does not');

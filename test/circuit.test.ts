@@ -69,6 +69,7 @@ describe('circuit of the verifier', () => {
     const golden: Record<string, string> = {
       '4.1': '957ed6ff759874972648a6fa21a159b0b29f716c4da2a94ec3dce8e53a4d19fd',
       '5.1': '65fb56d5eb129e07de8acd1ce57ab2372594a419b175661d2477dfeeb3041968',
+      '6.1': '730b41cb6682bc37538df2ac77d82f9a91104c2297c13546e8b8710d3dc5fa7b',
     };
     const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
     expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);

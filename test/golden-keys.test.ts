@@ -23,8 +23,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:15613c3e80f48797fefcb242a7ee98dd93a9b8c12a9990018630a550bb9b19a0',
   },
   'proof 6, recursion 3': {
-    demo: 'sha256:dacc59773f681239059c9f757ff5303ada09ec4a61b34d3745b9873ee7ed75f1',
-    stories260k: 'sha256:303fad6bf27729b556603506f47cd339c56741d4bc896399d1f6bf661e87ce03',
+    demo: 'sha256:1ff51f6e8e12e52cb36ce615a337ae14aa0d0875253256e97459e6d76880fdf7',
+    stories260k: 'sha256:91ef1cff9dfc6e2d88c5e1efb71e2400cdbb52f62909b8d51f6f7251dae51088',
   },
 };
 
@@ -32,7 +32,16 @@ const example = (p: string): string => fileURLToPath(new URL(`../examples/${p}`,
 /** The run of scripts/demo.mjs. */
 const demo = () => ({
   base: { path: example('base') },
-  data: [{ path: example('data/translate.jsonl') }, { path: example('data/chat.jsonl') }],
+  data: ['translate', 'chat'].map((n) => ({ path: example(`data/${n}.jsonl`), license: 'Apache-2.0' })),
+  sampler: { strata: ['english', 'french'].map((bin) => ({ bin, perEpoch: 16 })) },
+  policy: {
+    bins: ['english', 'french'].map((name) => ({
+      name,
+      where: { language: [name === 'english' ? 'en' : 'fr'] },
+      examples: { min: 16, max: 16 },
+    })),
+    licenses: ['Apache-2.0'],
+  },
   train: { steps: 8, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, schedule: 'constant', warmup: 0 },
   numbers: { preset: 'small' },
 });

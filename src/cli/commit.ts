@@ -4,7 +4,8 @@ import { difference, manifestJson } from '../run/manifest.js';
 import { setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
-import { drawSalt } from '../policy/dataset.js';
+import { drawSalt } from '../policy/rows/opening.js';
+import { brokenQuota } from '../setup/quotas.js';
 import { readRun } from '../setup/runfile.js';
 import { type Context, type Result, manifestFile, out, readManifest, saltOf } from './common.js';
 import { plain } from './escape.js';
@@ -15,7 +16,14 @@ export function commit(run: string, c: Context): Result {
     file = manifestFile(run);
   const salt = existsSync(file) ? saltOf(readManifest(run)) : drawSalt();
   const s = setup(config, salt),
-    { examples, dropped, conflicts } = s.rows;
+    { examples, dropped, conflicts } = s.rows,
+    broken = brokenQuota(s);
+  if (broken !== undefined)
+    throw new InputError(
+      'run.yaml',
+      [`policy.bins: ${broken}`],
+      'change the quota or sampler.epochExamples, or draw the bin as one of sampler.strata',
+    );
   if (existsSync(file)) {
     const old = readManifest(run),
       differs = difference(old, s.run.manifest),

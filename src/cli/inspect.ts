@@ -68,8 +68,30 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
       status: 'recomputed by the verifier',
     },
     { what: 'schedule, step counter, loss mask, truncation and chat template', status: 'recomputed by the verifier' },
-    { what: 'the batch of every step: the one that the sampler prescribes for the committed data', status: 'recomputed by the verifier' },
-    { what: 'sources, licences and languages of the data', status: 'declared' },
+    {
+      what: 'the rows of every step: those under the committed root that the sampler prescribes, each in its place, targets and mask with it',
+      status: kind === 'pack' ? 'recomputed by the verifier' : 'proved',
+    },
+    ...(m.config.policy.bins.length
+      ? [
+          {
+            what: `quotas of ${m.config.policy.bins.map((b) => b.name).join(', ')}: maxima after every step, minima in every whole epoch`,
+            status: kind === 'pack' ? 'not at this stage' : 'proved',
+          } as const,
+        ]
+      : []),
+    ...(m.config.policy.licenses
+      ? [
+          {
+            what: `only rows declared under ${m.config.policy.licenses.join(', ')} are trained on`,
+            status: kind === 'pack' ? 'recomputed by the verifier' : 'proved',
+          } as const,
+        ]
+      : []),
+    {
+      what: 'that rows are of the source, licence and language which their class names; that two rows are not one text',
+      status: 'declared',
+    },
     { what: order, status: 'declared' },
     { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },

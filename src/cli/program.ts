@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
+import { auditCheck, auditOpen } from './audit.js';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
@@ -119,7 +120,7 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     )
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
-    .option('--require-beacon', 'deny a run whose order of data the prover chose, or whose data are not checked')
+    .option('--require-beacon', 'deny a run whose order of data the prover chose: one without a beacon')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')
     .option('--signer <file>', 'public key that the release must be signed with; repeatable', list)
@@ -156,6 +157,22 @@ function releaseCommands({ command }: Maker, done: Done): void {
 
 /** Commands that say what a run is, or will take. */
 function lookCommands({ command, prover }: Maker, c: Context, done: Done): void {
+  command(
+    'audit-open <run>',
+    'open rows of the committed dataset for an auditor: class, targets and length, with --text their tokens too',
+    'certune audit-open my-run --rows 3,17 -o rows.json',
+  )
+    .requiredOption('--rows <list>', 'numbers of rows, from 0')
+    .requiredOption('-o, --output <file>', 'where the openings go')
+    .option('--text', 'show the tokens of these rows')
+    .action((run, o) => done(auditOpen(run, o, c)));
+  command(
+    'audit-check <file>',
+    'check opened rows against a manifest, without base or data',
+    'certune audit-check rows.json --manifest manifest.json',
+  )
+    .requiredOption('--manifest <file>', 'manifest of the run')
+    .action((file, o) => done(auditCheck(file, o)));
   command(
     'vk <target>',
     "compute the verification key from the manifest's programs, without base or data, and compare it with the proof's and the shipped ones",

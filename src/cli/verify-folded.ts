@@ -1,5 +1,6 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
+import { epochBatches } from '../run/facts.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { type Compared, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
@@ -63,12 +64,8 @@ function linesOf(m: Manifest, r: FoldedCheck, origin: KeyOrigin, ledger: Ledger,
     r.base === 'checked'
       ? `  base: checked, its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`
       : `  base: not checked, but for its commitment, which is the one given: the steps are proved for the base that whoever gave it had`,
-    line(
-      'data',
-      r.data,
-      'every batch is the one that the sampler prescribes',
-      'give --base DIR and --data FILE: the steps are proved on tokens, targets and masks that may be any',
-    ),
+    `  data: proved against the committed root${r.data === 'checked' ? ', which is that of the files given' : ' (give --base DIR and --data FILE to see the rows behind it)'}`,
+    `  quotas: ${quotasText(m, r)}`,
     line(
       'initial adapter',
       r.initial,
@@ -85,6 +82,15 @@ function linesOf(m: Manifest, r: FoldedCheck, origin: KeyOrigin, ledger: Ledger,
     ),
     ...more,
   ];
+}
+
+/** What holds of the quotas of a run, or of a range. */
+function quotasText(m: Manifest, r: FoldedCheck): string {
+  const per = epochBatches(m),
+    whole = Math.max(0, Math.floor(r.to / per) - Math.ceil(r.from / per));
+  if (!m.config.policy.bins.length) return 'none declared';
+  if (!r.quotas) return "not checked: the range begins inside an epoch, whose counters before it are its prover's word";
+  return `0 violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? `; epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due` : ''}`;
 }
 
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
@@ -124,8 +130,8 @@ export function verifyFolded(
         return circuitsOf(singleKernels(), run);
       },
     });
-  checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: r.data === 'checked' });
-  const order = orderOf(m, r.data === 'checked');
+  checkPolicy(o.policy, m, ledger, { base: r.base === 'checked', data: true });
+  const order = orderOf(m);
   return {
     data: {
       verified: true,

@@ -16,7 +16,7 @@ import type { RecursionClass } from '../recursion/class.js';
 import { endCircuit, endKeyShape } from '../recursion/end.js';
 import { foldCircuit, keyWords } from '../recursion/fold.js';
 import type { RecursionKeys } from '../recursion/keys.js';
-import { type Before, leafCircuit } from '../recursion/leaf.js';
+import { type Before, type LeafPolicy, leafCircuit } from '../recursion/leaf.js';
 import { type EndStatement, decode, endLayout, layout } from '../recursion/statement.js';
 import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
@@ -37,6 +37,7 @@ export interface LeafParts {
   readonly before: Before;
   readonly dataset: readonly bigint[];
   readonly epoch: bigint;
+  readonly policy?: LeafPolicy;
 }
 
 function prove(

@@ -12,15 +12,19 @@ import { type LlamaShape, TARGETS } from '../model/shape.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type Batch, initialState, scalarFormats, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';
-import { type RunConfig, LEAF_VERSION, SAMPLER } from '../run/schema.js';
-import { commitDataset } from '../policy/dataset.js';
+import type { RunConfig } from '../run/schema.js';
+import { checkEligible, ClassList } from '../policy/classes/table.js';
+import { satisfied } from '../policy/classes/predicate.js';
+import { Order, SAMPLER_2 } from '../policy/order/steps.js';
+import { ROW_VERSION, type Row, rowShape } from '../policy/rows/digest.js';
+import { RowTree } from '../policy/rows/tree.js';
+import { classTable, orderOf } from '../run/policy.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
-import { batches } from '../policy/sampler.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
 import { type Programs, committedPrograms, numbersOf, scalingFactor, programList } from '../run/programs.js';
-import { UnsupportedError } from '../errors.js';
+import { InputError, UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
 import { scheduleRows } from '../run/schedule.js';
@@ -53,52 +57,63 @@ export function startFrom(dir: string, lora: RunConfig['lora'], shape: LlamaShap
   return importAdapter(dir, members);
 }
 
-/** Ids of what is declared of rows, in the order in which it occurs first. */
-interface Tags {
-  readonly sources: ReadonlyMap<string, number>;
-  readonly licenses: ReadonlyMap<string, number>;
-  readonly languages: ReadonlyMap<string, number>;
-}
-
-function tagsOf(data: DataResult): Tags {
-  const ids = (xs: string[]): Map<string, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
-  return {
-    sources: ids(data.examples.map((e) => e.source)),
-    licenses: ids(data.examples.map((e) => e.license)),
-    languages: ids(data.examples.map((e) => e.language)),
-  };
-}
-
-/** Root of the committed rows. */
-const committedRows = (data: DataResult, { sources, licenses, languages }: Tags, salt: readonly bigint[]): bigint[] =>
-  commitDataset(
-    salt,
-    data.examples.map((e) => ({
-      tokens: e.tokens,
-      mask: e.mask,
-      source: sources.get(e.source)!,
-      license: licenses.get(e.license)!,
-      language: languages.get(e.language)!,
-    })),
+/** Rows in the order of the tree, sorted by stratum, with their classes; rows of each stratum. Throws InputError for data that may not be trained on. */
+function commitRows(
+  config: RunConfig,
+  examples: DataResult['examples'],
+  salt: readonly bigint[],
+  vocab: number,
+): { classes: ClassList['list']; rows: Row[]; strata: number[]; tree: RowTree } {
+  const list = new ClassList(),
+    rows = examples.map(
+      (e): Row => ({
+        tokens: e.tokens,
+        mask: e.mask,
+        class: list.number({ source: e.source, license: e.license, language: e.language, tags: [] }),
+        length: e.tokens.length,
+      }),
+    );
+  checkEligible(
+    list.list,
+    classTable(
+      config,
+      list.list.map((c) => ({ ...c, tags: [...c.tags] })),
+    ),
   );
+  const predicates = config.sampler.strata.map((s, k) => {
+    const bin = config.policy.bins.find((b) => b.name === s.bin);
+    if (!bin) throw new InputError('run.yaml', [`sampler.strata[${k}].bin: ${s.bin} is none of policy.bins`]);
+    return bin.where;
+  });
+  // The first bin that holds; rows of none come last and are never drawn.
+  const of = list.list.map((c) => {
+      const k = predicates.findIndex((p) => satisfied(p, c));
+      return k < 0 ? predicates.length : k;
+    }),
+    sorted = predicates.length ? [...rows].sort((x, y) => of[x.class] - of[y.class]) : rows,
+    tree = new RowTree(rowShape(config.train.sequence, vocab), salt);
+  for (const r of sorted) tree.push(r);
+  return { classes: list.list, rows: sorted, strata: predicates.map((_, k) => sorted.filter((r) => of[r.class] === k).length), tree };
+}
 
-/** Batch of every step, as the sampler gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
-function batchesOf({ train, sampler }: RunConfig, { program, update }: Programs, data: DataResult, root: readonly bigint[]): StepBatch[] {
-  const rows = scheduleRows({ ...train, betas: train.betas as [number, number] }),
+/** Batches of all steps, cut into micro-batches. */
+function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[]): StepBatch[] {
+  const { train } = manifest.config,
+    schedule = scheduleRows({ ...train, betas: train.betas as [number, number] }),
     formats = scalarFormats((update ?? { program }).program),
     rowsPer = Math.min(train.batch, train.microBatch),
-    { key, beacon, replacement, shortBatch } = sampler,
-    stream = batches({ key, beacon, replacement, shortBatch, batch: train.batch, examples: data.examples.length, root });
-  return rows.map((row, step) => {
-    const next = stream.next().value as { epoch: number; indices: number[] },
-      batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) },
-      micro: Batch[] = [],
-      targets = targetCount(batch, train.sequence);
-    for (let at = 0; at < batch.tokens.length; at += rowsPer)
+    order = new Order(orderOf(manifest));
+  return Array.from({ length: train.steps }, (_, step) => {
+    const { epoch, draws } = order.batch(step),
+      indices = draws.map((d) => d.row),
+      batch: Batch = { tokens: indices.map((i) => rows[i].tokens), mask: indices.map((i) => rows[i].mask) },
+      micro: Batch[] = [];
+    for (let at = 0; at < indices.length; at += rowsPer)
       micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
+    const targets = targetCount(batch, train.sequence);
     // Scalars that no format holds are refused here, before training has begun.
-    scheduleScalars(row, targets, train.clip, formats, step);
-    return { ...next, micro, targets };
+    scheduleScalars(schedule[step], targets, train.clip, formats, step);
+    return { epoch, indices, micro, targets };
   });
 }
 
@@ -109,14 +124,15 @@ function manifestFrom(
   o: {
     readonly base: Manifest['base'];
     readonly data: DataResult;
-    readonly tags: Tags;
-    readonly root: readonly bigint[];
+    readonly committed: ReturnType<typeof commitRows>;
     readonly codec: TextCodec;
     readonly bos: number | null;
     readonly eos: number;
     readonly programs: Programs;
   },
 ): Manifest {
+  const { classes, strata, tree } = o.committed,
+    all = (k: 'source' | 'license' | 'language'): string[] => [...new Set(classes.map((c) => c[k]))];
   const stored: RunConfig = {
     ...config,
     base: { ...config.base, path: '' },
@@ -129,14 +145,16 @@ function manifestFrom(
     config: stored,
     base: o.base,
     dataset: {
-      root: o.root.map(String),
+      root: tree.root().map(String),
       salt: salt.map(String),
-      leaf: LEAF_VERSION,
+      leaf: ROW_VERSION,
       examples: o.data.examples.length,
       dropped: o.data.dropped.length,
-      sources: [...o.tags.sources.keys()],
-      licenses: [...o.tags.licenses.keys()],
-      languages: [...o.tags.languages.keys()],
+      classes: classes.map((c) => ({ ...c, tags: [...c.tags] })),
+      strata,
+      sources: all('source'),
+      licenses: all('license'),
+      languages: all('language'),
       files: config.data.map((d, i) => ({
         digest: hex(d.path, 'data'),
         source: d.source,
@@ -158,7 +176,7 @@ function manifestFrom(
       bos: o.bos,
       eos: o.eos,
     },
-    sampler: SAMPLER,
+    sampler: SAMPLER_2,
     scaling: scalingFactor(config.lora),
     budgets: budgetsOf(numbersOf(config), config.train.sequence, o.base.shape.vocab),
     program: programList(o.programs).flatMap((p) => p.digest.map(String)),
@@ -183,8 +201,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     license: normalLicense,
     language: normalLanguage,
   });
-  const tags = tagsOf(data),
-    root = committedRows(data, tags, salt);
+  const committed = commitRows(config, data.examples, salt, folder.config.shape.vocab);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
     imported = config.lora.from === null ? undefined : startFrom(config.lora.from, config.lora, folder.config.shape);
@@ -194,17 +211,16 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
-  const list = batchesOf(config, programs, data, root);
   const manifest = manifestFrom(config, salt, {
     base: { digest: base.digest, shape: base.shape, weightBits: bits },
     data,
-    tags,
-    root,
+    committed,
     codec,
     bos,
     eos: folder.eos,
     programs,
   });
+  const list = batchesOf(manifest, programs, committed.rows);
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
   if (roundByRound < LEAST_BITS)
     throw new UnsupportedError([
@@ -214,7 +230,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     run: runOf(manifest, programs),
     inputs: {
       base: { frozen },
-      data: { batches: list },
+      data: { batches: list, rows: committed.rows, tree: committed.tree },
       initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
     },
     config,

@@ -16,7 +16,7 @@ import { log2Ceil } from '../../field/log2.js';
 import { expr, operand, plus, term, text } from '../expr.js';
 import type { Lowering } from './lowering.js';
 import { splitDigits } from './digits.js';
-import { productTerms, digitTerms, wideDigits } from './wide.js';
+import { productTerms, digitTerms, wideDigits, wideRest } from './wide.js';
 
 export interface Norm {
   /** The digits of the vector as tensors over one axis. */
@@ -58,12 +58,7 @@ export function norm(b: Lowering, name: string, r: Norm): void {
     highFormat: { bits: w + 3, frac: 0 },
     expr: plus(Z, expr(productTerms(n, n, w, -1n, 0, 2))),
   });
-  const top = `${name}.rest`,
-    topFormat = { bits: r.bits + 1 - 2 * w, frac: 0, signed: false },
-    above = plus(U, expr([term(1, rest.high), ...productTerms(n, n, w, -1n, 2)]));
-  b.witness(top, [], topFormat);
-  b.step(top, [], { op: 'round', out: operand(top), expr: above, shift: 0 });
-  b.inFormat(top, topFormat);
-  b.zero(`${top}.eq`, [], plus(above, expr([term(-1, top)])));
+  const above = plus(U, expr([term(1, rest.high), ...productTerms(n, n, w, -1n, 2)])),
+    top = wideRest(b, name, above, r.bits + 1 - 2 * w);
   b.range(`${name}.upper`, [], expr([...digitTerms(n, w, 2n), term(-1, rest.low), term(-(1n << BigInt(2 * w)), top)]), r.bits + 1);
 }

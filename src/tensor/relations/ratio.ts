@@ -14,7 +14,7 @@
 import { expr, operand, plus, term } from '../expr.js';
 import type { Lowering } from './lowering.js';
 import { splitDigits } from './digits.js';
-import { halves, productTerms, digitTerms, wideDigits } from './wide.js';
+import { halves, productTerms, digitTerms, wideDigits, wideRest } from './wide.js';
 
 export interface Ratio {
   /** 2 K. */
@@ -50,12 +50,7 @@ export function ratio(b: Lowering, name: string, r: Ratio): void {
     highFormat: { bits: w + 4, frac: 0 },
     expr: plus(K.low, expr([...digitTerms(d.slice(0, 2), w), ...productTerms(c, d, w, -2n, 0, 2)])),
   });
-  const top = `${name}.rest`,
-    topFormat = { bits: r.denBits + 1 - 2 * w, frac: 0, signed: false },
-    above = plus(K.high, expr([...digitTerms(d, w, 1n, 2), term(1, rest.high), ...productTerms(c, d, w, -2n, 2)]));
-  b.witness(top, [], topFormat);
-  b.step(top, [], { op: 'round', out: operand(top), expr: above, shift: 0 });
-  b.inFormat(top, topFormat);
-  b.zero(`${top}.eq`, [], plus(above, expr([term(-1, top)])));
+  const above = plus(K.high, expr([...digitTerms(d, w, 1n, 2), term(1, rest.high), ...productTerms(c, d, w, -2n, 2)])),
+    top = wideRest(b, name, above, r.denBits + 1 - 2 * w);
   b.range(`${name}.gap`, [], expr([term(2, r.den), term(-1, rest.low), term(-(1n << BigInt(2 * w)), top)], -1n), r.denBits + 1);
 }

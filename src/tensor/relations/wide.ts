@@ -2,7 +2,7 @@
  * Integers of more than 63 bits, held as three digits x = x0 + 2^w x1 + 2^(2w) x2, and the products of such integers by position. An identity
  * between them is stated in two halves: below 2^(2w) with a carry, and above it. Each half stays below p, which the constructor checks.
  */
-import { expr, operand, term } from '../expr.js';
+import { expr, operand, plus, term } from '../expr.js';
 import type { Expr, Term } from '../types.js';
 import type { Lowering } from './lowering.js';
 
@@ -46,3 +46,14 @@ export const halves = (x: bigint, w: number): { readonly low: Expr; readonly hig
   low: expr([], x & ((1n << BigInt(2 * w)) - 1n)),
   high: expr([], x >> BigInt(2 * w)),
 });
+
+/** The upper half of a remainder: declares `${name}.rest` of `bits` bits, nonnegative, equal to e ("NAME.rest.eq"). Returns its name. */
+export function wideRest(b: Lowering, name: string, e: Expr, bits: number): string {
+  const top = `${name}.rest`,
+    format = { bits, frac: 0, signed: false };
+  b.witness(top, [], format);
+  b.step(top, [], { op: 'round', out: operand(top), expr: e, shift: 0 });
+  b.inFormat(top, format);
+  b.zero(`${top}.eq`, [], plus(e, expr([term(-1, top)])));
+  return top;
+}

@@ -12,6 +12,9 @@ export type Issue =
   | { readonly code: 'choice'; readonly path: Path; readonly message: string; readonly values: readonly string[] }
   | { readonly code: 'type' | 'bounds' | 'other'; readonly path: Path; readonly message: string };
 
+/** So many problems are found and no more: a hostile file may have as many as it has values. */
+export const MOST_ISSUES = 100;
+
 /** What a check gives in place of a value of the wrong kind; its problems are in the list. */
 const REFUSED: unique symbol = Symbol('refused');
 type Checked<T> = T | typeof REFUSED;
@@ -48,7 +51,7 @@ export class Schema<T> {
   safeParse(x: unknown): { readonly success: true; readonly data: T } | { readonly success: false; readonly issues: readonly Issue[] } {
     const issues: Issue[] = [],
       data = this.check(x, [], issues);
-    return data === REFUSED || issues.length ? { success: false, issues } : { success: true, data };
+    return data === REFUSED || issues.length ? { success: false, issues: issues.slice(0, MOST_ISSUES) } : { success: true, data };
   }
   /** The value, with defaults and normal forms. Throws SchemaError. */
   parse(x: unknown): T {
@@ -191,10 +194,12 @@ export class ArraySchema<T> extends Schema<T[]> {
       // A list of the wrong length is not looked into: it may be as long as a file.
       if (list === REFUSED || issues.length > before) return REFUSED;
       const out: T[] = [];
-      list.forEach((y, i) => {
+      for (const [i, y] of list.entries()) {
+        // It is refused already.
+        if (issues.length >= MOST_ISSUES) break;
         const v = item.check(y, [...at, i], issues);
         if (v !== REFUSED) out.push(v);
-      });
+      }
       return out;
     });
     this.#item = item;
@@ -291,6 +296,7 @@ export const record = <T>(key: Schema<string>, value: Schema<T>): Schema<Record<
     }
     const out: Record<string, T> = {};
     for (const [k, y] of Object.entries(x)) {
+      if (issues.length >= MOST_ISSUES) break;
       const bad: Issue[] = [];
       if (k === '__proto__' || key.check(k, at, bad) === REFUSED || bad.length) {
         issues.push({ code: 'other', path: [...at, k], message: 'Invalid key in record' });

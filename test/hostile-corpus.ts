@@ -372,8 +372,8 @@ const proofs: [string, () => Buffer][] = [
     () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 500_000 }, (_, i) => `s${i}`) } }),
   ],
   [
-    'fifty thousand problems',
-    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 50_000 }, (_, i) => i) } } as unknown as Manifest),
+    'a million problems',
+    () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 1_000_000 }, (_, i) => i) } } as unknown as Manifest),
   ],
   ['a key of circuits of one row', () => forged(m, { key: key(1), node: true })],
   ['a key nested 12 deep in everything', () => forged(m, { key: JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`) })],

@@ -120,9 +120,6 @@ const manifestSchema = z.object({
 /** manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of it. */
 export type Manifest = z.Infer<typeof manifestSchema>;
 
-/** So many problems are described: a hostile file may have as many as it has values. */
-const MOST_ISSUES = 100;
-
 /** Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version. */
 export function parseManifest(file: string, raw: unknown): Manifest {
   const m = raw as Manifest | null;
@@ -130,11 +127,7 @@ export function parseManifest(file: string, raw: unknown): Manifest {
   if (m.version !== MANIFEST_VERSION) throw new VersionError(file, m.version, MANIFEST_VERSION);
   const r = manifestSchema.safeParse(raw);
   if (!r.success)
-    throw new InputError(
-      file,
-      describeIssues(r.issues.slice(0, MOST_ISSUES), 'manifest', raw),
-      'it was changed or damaged: certune commit writes it anew',
-    );
+    throw new InputError(file, describeIssues(r.issues, 'manifest', raw), 'it was changed or damaged: certune commit writes it anew');
   const { config, dataset } = r.data,
     beyond = beyondBudget(config, r.data.base.shape, dataset.examples);
   if (config.sampler.shortBatch === 'drop' && dataset.examples < config.train.batch)

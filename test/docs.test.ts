@@ -62,7 +62,7 @@ describe('documents', () => {
   it('files of the repository that they name exist', () => {
     const missing: string[] = [];
     for (const page of pages)
-      for (const [, f] of text(page).matchAll(/`((?:src|test|scripts|docs|examples)\/[\w./-]+\.(?:ts|mjs|md|json|jsonl))`/g))
+      for (const [, f] of text(page).matchAll(/`((?:src|test|scripts|tools|docs|examples)\/[\w./-]+\.(?:ts|mjs|md|json|jsonl))`/g))
         if (!existsSync(join(root, f))) missing.push(`${page}: ${f}`);
     expect(missing).toEqual([]);
   });

@@ -1,24 +1,28 @@
-// Writes the kernel of two Poseidon2 permutations at a time, one in each 64-bit lane of a vector. Numbers as in poseidon2.mjs: a word is
-// packed (32-bit lanes: low halves of both states, high halves of both) before an S-box and a pair of 64-bit lanes (L, H) in linear layers.
+// Writes the kernel of two Poseidon2 permutations at a time, one in each 64-bit lane of a vector. Numbers as in poseidon2.ts: a
+// word is packed (32-bit lanes: low halves of both states, high halves of both) before an S-box and a pair of 64-bit lanes
+// (L, H) in linear layers.
 //
-// A carry out of a packed high half is too rare (2^-22) to be worth a second round of carries: it is only noted in `flags`, and a pair in
-// which it happened is done again by the scalar kernel. Lanes are kept positive before a shift, V8 has no cheap arithmetic one for 64 bits:
-// 2^34 joins the low lanes of products (and FOUR leaves the high ones), about 2^35 the sum of an internal round, as a multiple of p.
-// V8 spills what it can interleave, so S-boxes go through memory one by one, in a loop.
-import { biased, entry, externalSums, first, layers, list, M, others, S, words } from './poseidon2-layers.mjs';
+// A carry out of a packed high half is too rare (2^-22) to be worth a second round of carries. It is only noted in `flags`, and
+// a pair in which it happened is done again by the scalar kernel. Lanes are kept positive before a shift, V8 has no cheap
+// arithmetic one for 64 bits: 2^34 joins the low lanes of products (and FOUR leaves the high ones), about 2^35 the sum of an
+// internal round, as a multiple of p. V8 spills what it can interleave, so S-boxes go through memory one by one, in a loop.
+import { biased, entry, externalSums, first, layers, list, M, others, S, words } from './poseidon2-layers.js';
 
-const add = (...a) => a.reduce((x, y) => `i64x2.add(${x}, ${y})`),
-  sub = (...a) => a.reduce((x, y) => `i64x2.sub(${x}, ${y})`),
-  shr = (a, n) => `i64x2.shr_u(${a}, ${n})`,
-  shl = (a, n) => `i64x2.shl(${a}, ${n})`,
-  low = (a) => `v128.and(${a}, LOW)`,
-  both = (at, offset) => `v128.load64_splat(${at}, ${offset})`,
-  lowHalves = (a, b) => `i64x2.extmul_low_i32x4_u(${a}, ${b})`,
-  highHalves = (a, b) => `i64x2.extmul_high_i32x4_u(${a}, ${b})`,
-  swap = (a) => `v128.shuffle<i32>(${a}, ${a}, 2, 3, 0, 1)`;
+const add = (...a: string[]): string => a.reduce((x, y) => `i64x2.add(${x}, ${y})`),
+  sub = (...a: string[]): string => a.reduce((x, y) => `i64x2.sub(${x}, ${y})`),
+  shr = (a: string, n: number): string => `i64x2.shr_u(${a}, ${n})`,
+  shl = (a: string, n: number): string => `i64x2.shl(${a}, ${n})`,
+  low = (a: string): string => `v128.and(${a}, LOW)`,
+  both = (at: string, offset: number): string => `v128.load64_splat(${at}, ${offset})`,
+  lowHalves = (a: string, b: string): string => `i64x2.extmul_low_i32x4_u(${a}, ${b})`,
+  highHalves = (a: string, b: string): string => `i64x2.extmul_high_i32x4_u(${a}, ${b})`,
+  swap = (a: string): string => `v128.shuffle<i32>(${a}, ${a}, 2, 3, 0, 1)`;
 let names = 0;
-/** Product of packed a and b, bs being b with its halves exchanged: p + 2^32 n + 2^64 h by their low halves, g the low half of h. */
-const product = (a, b, bs) => {
+/**
+ * Product of packed a and b, bs being b with its halves exchanged: p + 2^32 n + 2^64 h by their low halves, g the low half
+ * of h.
+ */
+const product = (a: string, b: string, bs: string): { code: string; l: (from: (x: string) => string) => string; h: string } => {
   const i = names++,
     cross = a === b ? `x${i}` : lowHalves(a, bs),
     other = a === b ? `x${i}` : highHalves(a, bs);
@@ -26,24 +30,24 @@ const product = (a, b, bs) => {
   return { code, l: (from) => sub(from(low(`p${i}`)), `g${i}`, shr(`h${i}`, 32)), h: add(low(`n${i}`), `g${i}`) };
 };
 /** Packs positive lanes; `four` takes the 2^34 out again that a product's low lane was given. */
-const pack = (L, H, out, four = false) => {
+const pack = (L: string, H: string, out: string, four = false): string => {
   const i = names++,
     high = add(low(H), `c${i}`, shr(`y${i}`, 32));
   return `const c${i} = ${shr(H, 32)}, y${i} = ${sub(L, `c${i}`)}, z${i} = ${four ? sub(high, 'FOUR') : high}; flags = v128.or(flags, z${i}); ${out} = v128.shuffle<i32>(y${i}, z${i}, 0, 2, 4, 6);`;
 };
-const mul = (a, b, bs, out) => {
+const mul = (a: string, b: string, bs: string, out: string): string => {
   const { code, l, h } = product(a, b, bs);
   return `${code} const ${out}l = ${l((x) => add(x, 'TWO34'))}, ${out}h = ${h}; ${pack(`${out}l`, `${out}h`, `const ${out}`, true)}`;
 };
 /** Lanes (l, h) = x^7. */
-const sbox = () => {
+const sbox = (): string => {
   const { code, l, h } = product('d', 'c', 'cs');
   return `const xs = ${swap('x')}; ${mul('x', 'x', 'xs', 'q')}
       ${mul('q', 'x', 'xs', 'c')}
       const qs = ${swap('q')}, cs = ${swap('c')}; ${mul('q', 'q', 'qs', 'd')}
       ${code} l = ${l((x) => x)}; h = ${h};`;
 };
-const external = () => {
+const external = (): string => {
   const o = ['L', 'H'].flatMap((of) => externalSums(of, add, (x) => shl(x, 1)));
   for (const k of S)
     o.push(
@@ -51,23 +55,26 @@ const external = () => {
     );
   return `{ ${o.join('\n      ')} }`;
 };
-const update = (k) => {
+const update = (k: number): string => {
   const { times, halvings: m, negative } = entry(k),
     L = `L${k}`,
     H = `H${k}`,
     [a, b] = negative ? [sub, add] : [add, sub];
   if (times) {
-    const by = (x) => [x, x, add(x, x), add(x, x, x), shl(x, 2)][times];
+    const by = (x: string): string => [x, x, add(x, x), add(x, x, x), shl(x, 2)][times];
     return `${L} = ${a('SL', by(L))}; ${H} = ${a('SH', by(H))};`;
   }
-  const bits = (x) => shl(`v128.and(${x}, BITS${m})`, 32 - m);
+  const bits = (x: string): string => shl(`v128.and(${x}, BITS${m})`, 32 - m);
   return `{ const j = ${bits(L)}, i = ${bits(H)}; ${L} = ${a('SL', shr(L, m), 'j', 'i')}; ${H} = ${b(a('SH', shr(H, m)), 'j')}; }`;
 };
-/** Lanes below 2^62 in magnitude to positive ones below 2^33 plus (cl, ch), whose high lane must give back the 2^31 that the shifts' biases bring. */
-const reduce = (L, H, cl, ch) =>
+/**
+ * Lanes below 2^62 in magnitude to positive ones below 2^33 plus (cl, ch), whose high lane must give back the 2^31 that the
+ * shifts' biases bring.
+ */
+const reduce = (L: string, H: string, cl: string, ch: string): string =>
   `{ const t = ${shr(add(H, 'TWO62'), 32)}, y = ${add(sub(L, 't'), 'TWO62_30')}; ${H} = ${add(low(H), 't', shr('y', 32), ch)}; ${L} = ${add(low('y'), cl)}; }`;
 const WORD = 1n << 64n,
-  wrap = (x) => ((x % WORD) + WORD) % WORD,
+  wrap = (x: bigint): bigint => ((x % WORD) + WORD) % WORD,
   [sumL, sumH] = biased(0n, 10n, 10n);
 const constants = {
   LOW: M,
@@ -86,7 +93,7 @@ const afterRounds = others.flat().flatMap((c) => {
   return [l, wrap(h - (1n << 31n))];
 });
 /** AssemblyScript source of the kernel. */
-export const source = `// Generated by scripts/kernels/poseidon2-pair.mjs. Two Poseidon2 permutations, one in each 64-bit lane.
+export const source = `// Generated by tools/kernels/poseidon2-pair.ts. Two Poseidon2 permutations, one in each 64-bit lane.
 import { fcanon } from '../../as/field';
 import { poseidon2 } from './poseidon2';
 const EXTERNAL: StaticArray<u64> = [${list(layers)}];

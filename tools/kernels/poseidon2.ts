@@ -1,15 +1,16 @@
 // Writes the unrolled Poseidon2 kernel. Constants: src/hash/poseidon2-constants.ts is the single source.
 //
-// A word is either one 64-bit value (any representative) or a pair of signed lanes (L, H) that stands for L + 2^32 H. The last product of an
-// S-box leaves lanes, linear layers add lanes, and one carry at their end gives 64 bits again. With x = 2^32: x^2 = x - 1 mod p, so that a
-// carry t out of H goes to (L - t, H + t), and multiplying by x^-1 = 1 - x maps (L, H) to (L + H, -L): halving the lanes needs nothing else.
-// Bounds: lanes of an S-box are in (-2^33, 2^33); external rows sum to 28, so sums stay below 2^38; the integer words of the internal
-// rounds grow by 4 each round plus a sum below 2^33, below 2^55 in eleven rounds, after which they are carried.
-import { biased, entry, externalSums, first, layers, list, others, S, words } from './poseidon2-layers.mjs';
+// A word is either one 64-bit value (any representative) or a pair of signed lanes (L, H) that stands for L + 2^32 H. The last
+// product of an S-box leaves lanes, linear layers add lanes, and one carry at their end gives 64 bits again. With x = 2^32:
+// x^2 = x - 1 mod p, so that a carry t out of H goes to (L - t, H + t), and multiplying by x^-1 = 1 - x maps (L, H) to
+// (L + H, -L): halving the lanes needs nothing else.
+// Bounds: lanes of an S-box are in (-2^33, 2^33). External rows sum to 28, so sums stay below 2^38. The integer words of the
+// internal rounds grow by 4 each round plus a sum below 2^33, below 2^55 in eleven rounds, after which they are carried.
+import { biased, entry, externalSums, first, layers, list, others, S, words } from './poseidon2-layers.js';
 
 let names = 0;
 /** Code of a 64 x 64 bit product up to its high word, and the expressions of its parts. */
-const product = (a, b) => {
+const product = (a: string, b: string): { id: number; code: string; hi: string; l0: string; l1: string } => {
   const id = names++,
     [a0, a1, b0, b1] = [`(${a} & M)`, `(${a} >> 32)`, `(${b} & M)`, `(${b} >> 32)`];
   const code =
@@ -18,38 +19,41 @@ const product = (a, b) => {
       : `const p${id} = ${a0} * ${b0}, m${id} = ${a1} * ${b0} + (p${id} >> 32), n${id} = ${a0} * ${b1} + (m${id} & M), h${id} = ${a1} * ${b1} + (m${id} >> 32) + (n${id} >> 32);`;
   return { id, code, hi: `h${id}`, l0: `(p${id} & M)`, l1: `(n${id} & M)` };
 };
-/** A product reduced to 64 bits. The low word is one multiplication more, cheaper than its assembly; the store keeps the branch a branch. */
-const mul = (a, b, out) => {
+/**
+ * A product reduced to 64 bits. The low word is one multiplication more, cheaper than its assembly. The store keeps the
+ * branch a branch.
+ */
+const mul = (a: string, b: string, out: string): string => {
   const { id, code, hi } = product(a, b);
   return `${code} const w${id} = ${a} * ${b}; let t${id} = w${id} - (${hi} >> 32); if (w${id} < (${hi} >> 32)) { t${id} -= EPS; store<u32>(8, 0); }
       const u${id} = ((${hi} & M) << 32) - (${hi} & M), v${id} = t${id} + u${id}, ${out} = select<u64>(v${id} + EPS, v${id}, v${id} < u${id});`;
 };
 /** Lanes (L, H) = v^7. */
-const sbox = (v, L, H) => {
+const sbox = (v: string, L: string, H: string): string => {
   const { code, hi, l0, l1 } = product('d', 'c');
   return `{ ${mul(v, v, 'q')}
       ${mul('q', v, 'c')}
       ${mul('q', 'q', 'd')}
       ${code} ${L} = <i64>(${l0} - (${hi} & M) - (${hi} >> 32)); ${H} = <i64>(${l1} + (${hi} & M)); }`;
 };
-const sum = (...a) => a.join(' + ');
-const external = (c) => {
+const sum = (...a: string[]): string => a.join(' + ');
+const external = (c: string): string => {
   const o = ['L', 'H'].flatMap((of) => externalSums(of, sum, (x) => `(${x} << 1)`));
   for (const k of S)
     o.push(`s${k} = carry(Hy${k} + Ht${k % 4} + load<i64>(${c}, ${16 * k + 8}), Ly${k} + Lt${k % 4} + load<i64>(${c}, ${16 * k}));`);
   return `{ ${o.join('\n      ')} }`;
 };
 /** Word k of an internal round: diagonal entry times the lanes plus the sum's (SL, SH). */
-const update = (k) => {
+const update = (k: number): string => {
   const { times, halvings: m, negative } = entry(k),
     L = `L${k}`,
     H = `H${k}`,
     [a, b] = negative ? ['-', '+'] : ['+', '-'];
   if (times) {
-    const by = (x) => ['', x, `(${x} << 1)`, `(${x} * 3)`, `(${x} << 2)`][times];
+    const by = (x: string): string => ['', x, `(${x} << 1)`, `(${x} * 3)`, `(${x} << 2)`][times];
     return `${L} = SL ${a} ${by(L)}; ${H} = SH ${a} ${by(H)};`;
   }
-  const low = (x) => `(${x} & ${2 ** m - 1}) << ${32 - m}`;
+  const low = (x: string): string => `(${x} & ${2 ** m - 1}) << ${32 - m}`;
   return `{ const j = ${low(L)}, i = ${low(H)}; ${L} = SL ${a} (${L} >> ${m}) ${a} j ${a} i; ${H} = SH ${a} (${H} >> ${m}) ${b} j; }`;
 };
 const internal = `for (let part = 0; part < 2; part++) {
@@ -67,7 +71,7 @@ const internal = `for (let part = 0; part < 2; part++) {
         cn += 192;
       }`;
 /** AssemblyScript source of the kernel. */
-export const source = `// Generated by scripts/kernels/poseidon2.mjs. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
+export const source = `// Generated by tools/kernels/poseidon2.ts. Poseidon2, Goldilocks, width 12, sponge rate 8; definitions in src/hash/spec.md.
 import { EPS, fcanon } from '../../as/field';
 const M: u64 = 0xffffffff;
 // Lanes added by the external layers 0 .. 8, to word 0 by the internal rounds, to the others after the first and the last of these.

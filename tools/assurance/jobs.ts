@@ -1,4 +1,6 @@
 /** The jobs of a run, each independent of the others, and what comes out of one. */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { checkCircuit } from './circuit.js';
 import { type RawProgram, readProgram } from './data.js';
 import { exceptionsOf } from './exceptions.js';
@@ -117,6 +119,37 @@ async function program(name: string, solver: Solver): Promise<Outcome> {
   return { failures: v.failures, lines: [v.summary] };
 }
 
+/** The canonical JSON of a program in a file, which may be compressed (gzip). */
+export function programFile(path: string | URL): RawProgram {
+  const bytes = readFileSync(path);
+  return JSON.parse((bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString('utf8')) as RawProgram;
+}
+
+/**
+ * Compiled programs of commit ede24a1, in which an update took the formats of the state that it enters for granted. What is
+ * found must be that, in these tensors.
+ */
+const EARLIER: Readonly<Record<string, readonly string[]>> = { update: ['C', 'acc', 'master', 'mm'], step: ['C', 'master', 'mm'] };
+
+async function earlier(solver: Solver): Promise<Outcome> {
+  const failures: Failure[] = [],
+    lines: string[] = [];
+  for (const [name, open] of Object.entries(EARLIER)) {
+    const raw = programFile(new URL(`../../tools/assurance/earlier/${name}.json.gz`, import.meta.url)),
+      v = await check(raw, solver),
+      found = v.failures.map((f) => `${f.check} ${f.at}`).sort(),
+      due = open.map((t) => `state ${t}`);
+    if (found.join() !== due.join()) failures.push({ check: 'state', at: name, why: `${due.join()} is due, found is ${found.join()}` });
+    lines.push(`${name}: ${found.join(', ')}`);
+  }
+  return { failures, lines };
+}
+
+async function file(path: string, solver: Solver): Promise<Outcome> {
+  const v = await check(programFile(path), solver);
+  return { failures: v.failures, lines: [v.summary] };
+}
+
 /** The unmutated program passes, every mutant is found by the check that it names. */
 async function mutants(name: string, solver: Solver): Promise<Outcome> {
   const base = await check(programOf(name), solver),
@@ -151,11 +184,19 @@ function firstFailure(v: Verdict, order: readonly string[], m: Mutant): Failure 
 
 export type Job = (solver: Solver) => Promise<Outcome>;
 
+/** What begins the name of a job that checks the program in a file. */
+export const FILE = 'file ';
+
+/** The job of a name. */
+export const jobOf = (name: string): Job | undefined =>
+  name.startsWith(FILE) ? (s): Promise<Outcome> => file(name.slice(FILE.length), s) : JOBS.get(name);
+
 /** Jobs by name, the longest first. */
 export const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
   ...Object.keys(MUTANTS).map((n): [string, Job] => [`mutants of ${n}`, (s) => mutants(n, s)]),
   ...PROGRAM_NAMES.map((n): [string, Job] => [`program ${n}`, (s) => program(n, s)]),
   ['mutants of rows', rowMutants],
+  ['earlier programs', earlier],
   ['ledger', () => Promise.resolve(ledger())],
   ['states', () => Promise.resolve(states())],
   ['rows', rows],

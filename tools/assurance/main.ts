@@ -1,17 +1,26 @@
 /**
- * npm run assurance [-- words]: asks a solver what docs/soundness.md claims, in as many processes as there are
- * processors. With words, only the jobs whose names contain one of them. See docs/assurance.md.
+ * npm run assurance [-- words | -- --program FILE..]: asks a solver what docs/soundness.md claims, in as many processes as
+ * there are processors. With words, only the jobs whose names contain one of them; with files, the programs whose canonical
+ * JSON they hold. See docs/assurance.md.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { JOBS } from './jobs.js';
+import { FILE, JOBS } from './jobs.js';
 import type { Report } from './worker.js';
 
 const words = process.argv.slice(2),
-  names = [...JOBS.keys()].filter((n) => !words.length || words.some((w) => n.includes(w))),
+  names =
+    words[0] === '--program'
+      ? words.slice(1).map((f) => `${FILE}${f}`)
+      : [...JOBS.keys()].filter((n) => !words.length || words.some((w) => n.includes(w))),
   queue = [...names],
   reports: Report[] = [];
+
+/** Processes at once: one per processor, or as many as ASSURANCE_PROCESSES says. */
+const PROCESSES = Number(process.env['ASSURANCE_PROCESSES'] ?? availableParallelism());
+if (!(Number.isInteger(PROCESSES) && PROCESSES > 0))
+  throw new RangeError(`ASSURANCE_PROCESSES=${process.env['ASSURANCE_PROCESSES']}: a number of processes is meant`);
 
 /** Failures of one job that are printed. */
 const SHOWN = 12;
@@ -60,7 +69,7 @@ function report(r: Report): void {
 
 if (!names.length) throw new Error(`no job of that name; there are: ${[...JOBS.keys()].join(', ')}`);
 const from = performance.now();
-await Promise.all(Array.from({ length: Math.min(availableParallelism(), names.length) }, serve));
+await Promise.all(Array.from({ length: Math.min(PROCESSES, names.length) }, serve));
 const failed = reports.filter((r) => r.failures.length).length,
   missing = names.length - reports.length;
 console.log(

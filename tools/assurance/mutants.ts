@@ -97,7 +97,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
     without('master2.rem', 'unique', 'master2'),
     without('master2.range', 'format', 'master2'),
     wider('master2.rem', 'unique', 'master2'),
-    without('norm.digits', 'unique', 'norm'),
+    without('norm.digits', 'format', 'norm'),
     without('norm.square.digits', 'unique', 'norm'),
     without('norm.rest.eq', 'unique', 'norm'),
     without('norm.upper', 'unique', 'norm'),

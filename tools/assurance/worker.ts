@@ -1,5 +1,5 @@
 /** A process with a solver of its own: a job at a time, by name. */
-import { JOBS } from './jobs.js';
+import { jobOf } from './jobs.js';
 import { Solver, record } from './smt.js';
 
 export interface Report {
@@ -23,7 +23,7 @@ async function perform(job: string): Promise<Report> {
       seconds: (performance.now() - from) / 1000,
     });
   try {
-    const { failures, lines } = await JOBS.get(job)!(solver);
+    const { failures, lines } = await jobOf(job)!(solver);
     return done(
       failures.map((f) => `${f.check} ${f.at}: ${f.why}${f.asked ? `; ${f.asked.answer}, ${record(folder, f.asked)}` : ''}`),
       lines,

@@ -1,7 +1,7 @@
 /**
- * npm run assurance [-- words | -- --program FILE..]: asks a solver what docs/soundness.md claims, in as many processes as
- * there are processors. With words, only the jobs whose names contain one of them; with files, the programs whose canonical
- * JSON they hold. See docs/assurance.md.
+ * npm run assurance [-- words | -- --program FILE..]: asks a solver what docs/soundness.md claims, in as many processes
+ * as there are processors. With words, only the jobs whose names contain one of them; with files, the programs whose
+ * canonical JSON they hold. See docs/assurance.md.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';

@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = [
   'README.md',
   'SECURITY.md',
+  'examples/README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   ...readdirSync(join(root, 'docs'), { recursive: true }).map((f) => `docs/${String(f)}`),
@@ -28,6 +29,7 @@ const ELSEWHERE: [RegExp, string][] = [
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^node scripts\/[\w/-]+\.mjs/, 'the script exists: checked below'],
+  [/^node dist-tools\/[\w/-]+\.js/, 'the tool exists: checked below'],
   [/^npx vitest run /, 'the test files exist: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],
 ];
@@ -87,6 +89,8 @@ describe('documents', () => {
         if (script && !scripts[script[1]]) unknown.push(`${page}: no script ${script[1]}`);
         const file = /^node (scripts\/\S+)/.exec(c);
         if (file && !existsSync(join(root, file[1]))) unknown.push(`${page}: no ${file[1]}`);
+        const tool = /^node dist-(tools\/\S+)\.js/.exec(c);
+        if (tool && !existsSync(join(root, `${tool[1]}.ts`))) unknown.push(`${page}: no ${tool[1]}.ts`);
         const cli = /certune(?:\.js)? (\w+)(.*)$/.exec(c);
         if (!cli || /^npm|^pip/.test(c)) continue;
         if (!options.has(cli[1])) options.set(cli[1], help([cli[1]]));

@@ -15,11 +15,11 @@ import { Inference } from '../src/model/generate.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { ADAMW } from '../src/optim/adamw.js';
 import { runSchema } from '../src/run/schema.js';
+import { tokenizerText } from '../tools/base/corpus.js';
+import { dataRows } from '../tools/base/make-data.js';
+import { trainTokenizer } from '../tools/base/tokenizer.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
-/** A script of scripts/base, which has no types. */
-const script = async (name: string): Promise<Record<string, (...args: unknown[]) => never>> =>
-  import(new URL(`../scripts/base/${name}.mjs`, import.meta.url).href);
 type Row = { prompt?: string; completion?: string; messages?: { content: string }[] };
 const rows = (file: string): Row[] =>
   readFileSync(path(`data/${file}`), 'utf8')
@@ -43,11 +43,8 @@ describe('files of the demonstration', () => {
     expect(splitWeights(base.shape, base.weights).size).toBe(2 + 9 * base.shape.layers);
   });
 
-  it('tokenizer and data are what the scripts make', async () => {
-    const { dataRows } = await script('make-data'),
-      { trainTokenizer } = await script('tokenizer'),
-      { tokenizerText } = await script('corpus');
-    const want = dataRows() as { translate: Row[]; chat: Row[]; heldOut: Row[]; reserved: Set<string> };
+  it('tokenizer and data are what the tools make', () => {
+    const want = dataRows();
     expect(rows('translate.jsonl')).toEqual(want.translate);
     expect(rows('chat.jsonl')).toEqual(want.chat);
     expect(rows('held-out.jsonl')).toEqual(want.heldOut);

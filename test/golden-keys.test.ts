@@ -29,7 +29,7 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 const example = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
-/** The run of scripts/demo.mjs. */
+/** The run of tools/demo/main.ts. */
 const demo = () => ({
   base: { path: example('base') },
   data: [{ path: example('data/translate.jsonl') }, { path: example('data/chat.jsonl') }],

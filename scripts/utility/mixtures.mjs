@@ -1,7 +1,7 @@
 // The data of the utility experiments: named converters, weights, held-out split. Every item is { tokens, mask, prompt?, answer? }.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { anySentence, random as stream } from '../base/language.mjs';
+import { anySentence, random as stream } from '../../dist-tools/base/language.js';
 import { random } from './metrics.mjs';
 
 const jsonl = (file) =>
@@ -83,7 +83,7 @@ const MIXTURES = {
   },
   'english-french': {
     about:
-      "sentences of the demonstration's grammar (scripts/base/language.mjs) beside their translation, in the demonstration's format (translate/1)",
+      "sentences of the demonstration's grammar (tools/base/language.ts) beside their translation, in the demonstration's format (translate/1)",
     released: true,
     model: 'examples/base',
     sources() {

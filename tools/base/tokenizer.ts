@@ -1,8 +1,8 @@
-// A byte-level BPE tokenizer in the Hugging Face format, trained on a text: the 256 bytes, then the merges that occur most.
+/** A byte-level BPE tokenizer in the Hugging Face format, trained on a text: the 256 bytes, then the merges that occur most. */
 
 /** The bytes in GPT-2's printable alphabet, which tokenizer.json files use. */
-export function byteAlphabet() {
-  const range = (a, b) => Array.from({ length: b - a + 1 }, (_, k) => a + k),
+export function byteAlphabet(): Map<number, string> {
+  const range = (a: number, b: number): number[] => Array.from({ length: b - a + 1 }, (_, k) => a + k),
     chars = new Map([...range(33, 126), ...range(161, 172), ...range(174, 255)].map((b) => [b, String.fromCodePoint(b)]));
   let next = 256;
   for (let b = 0; b < 256; b++) if (!chars.has(b)) chars.set(b, String.fromCodePoint(next++));
@@ -12,13 +12,13 @@ export function byteAlphabet() {
 const SPLIT = /'\p{L}+| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+/gu;
 
 /** Merges of the most frequent neighbours (ties: the pair that sorts first) until `count` are found. */
-function merges(text, alphabet, count) {
-  const words = new Map();
-  for (const w of text.match(SPLIT)) words.set(w, (words.get(w) ?? 0) + 1);
-  const list = [...words].map(([w, n]) => ({ n, parts: [...new TextEncoder().encode(w)].map((b) => alphabet.get(b)) })),
-    out = [];
+function merges(text: string, alphabet: ReadonlyMap<number, string>, count: number): [string, string][] {
+  const words = new Map<string, number>();
+  for (const w of text.match(SPLIT) ?? []) words.set(w, (words.get(w) ?? 0) + 1);
+  const list = [...words].map(([w, n]) => ({ n, parts: [...new TextEncoder().encode(w)].map((b) => alphabet.get(b)!) })),
+    out: [string, string][] = [];
   while (out.length < count) {
-    const pairs = new Map();
+    const pairs = new Map<string, number>();
     for (const { n, parts } of list)
       for (let k = 1; k < parts.length; k++) {
         const p = `${parts[k - 1]} ${parts[k]}`;
@@ -34,18 +34,18 @@ function merges(text, alphabet, count) {
   return out;
 }
 
-export const SPECIAL = ['<pad>', '<s>', '</s>'];
+export const SPECIAL: readonly string[] = ['<pad>', '<s>', '</s>'];
 
 /** The content of tokenizer.json with `size` entries: special tokens, bytes, merges. */
-export function trainTokenizer(text, size) {
+export function trainTokenizer(text: string, size: number): Record<string, unknown> {
   const alphabet = byteAlphabet(),
-    vocab = {};
+    vocab: Record<string, number> = {};
   for (const s of SPECIAL) vocab[s] = Object.keys(vocab).length;
-  for (let b = 0; b < 256; b++) vocab[alphabet.get(b)] = SPECIAL.length + b;
+  for (let b = 0; b < 256; b++) vocab[alphabet.get(b)!] = SPECIAL.length + b;
   const found = merges(text, alphabet, size - 256 - SPECIAL.length);
   for (const [l, r] of found) vocab[l + r] = Object.keys(vocab).length;
   if (Object.keys(vocab).length !== size) throw new Error('two merges give one token');
-  const byteLevel = (use_regex) => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
+  const byteLevel = (use_regex: boolean): object => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
   return {
     version: '1.0',
     truncation: null,

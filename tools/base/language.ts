@@ -1,8 +1,44 @@
-// The little language of the demonstration's base: words and sentence patterns in English and French, side by side. Every pattern gives
-// a pair [English, French] with the same meaning. All of it was written for this project (Apache-2.0, like the code).
+/**
+ * The little language of the demonstration's base: words and sentence patterns in English and French, side by side. Every pattern
+ * gives a pair [English, French] with the same meaning. All of it was written for this project (Apache-2.0, like the code).
+ */
+
+/** The same in English and in French. */
+export type Pair = readonly [en: string, fr: string];
+type Gender = 'm' | 'f';
+interface Noun {
+  readonly en: string;
+  readonly fr: string;
+  readonly g: Gender;
+  readonly enPl: string;
+  readonly frPl: string;
+  /** A name of its own, without an article. */ readonly name?: boolean;
+}
+interface Adjective {
+  readonly en: string;
+  readonly m: string;
+  readonly f: string;
+}
+interface Verb {
+  readonly en: string;
+  readonly enPl: string;
+  readonly fr: string;
+  readonly frPl: string;
+}
+/** A question and its answer, in both languages. */
+export interface Fact {
+  readonly question: Pair;
+  readonly answer: Pair;
+}
+export interface Random {
+  /** A number from 0 to 1. */ next(): number;
+  /** An integer from 0 to n - 1. */ below(n: number): number;
+  pick<T>(xs: readonly T[]): T;
+  chance(p: number): boolean;
+}
 
 /** Numbers from a seed (mulberry32): the same on every machine. */
-export function random(seed) {
+export function random(seed: number): Random {
   let a = seed >>> 0;
   const next = () => {
     a = (a + 0x6d2b79f5) >>> 0;
@@ -13,7 +49,7 @@ export function random(seed) {
   return { next, below: (n) => Math.floor(next() * n), pick: (xs) => xs[Math.floor(next() * xs.length)], chance: (p) => next() < p };
 }
 /** Fisher-Yates on a copy. */
-export function shuffled(xs, r) {
+export function shuffled<T>(xs: readonly T[], r: Random): T[] {
   const out = [...xs];
   for (let i = out.length - 1; i > 0; i--) {
     const j = r.below(i + 1);
@@ -23,11 +59,12 @@ export function shuffled(xs, r) {
 }
 
 // ---------------------------------------------------------------- words
-const vowel = (w) => /^[aeiouéêèœh]/.test(w);
-const noun = (en, fr, g, enPl = `${en}s`, frPl = `${fr}s`) => ({ en, fr, g, enPl, frPl });
-export const the = (n) => (n.name ? [n.en, n.fr] : [`the ${n.en}`, vowel(n.fr) ? `l'${n.fr}` : `${n.g === 'f' ? 'la' : 'le'} ${n.fr}`]);
-export const a = (n) => [`${/^[aeiou]/.test(n.en) ? 'an' : 'a'} ${n.en}`, `${n.g === 'f' ? 'une' : 'un'} ${n.fr}`];
-const to = (n) =>
+const vowel = (w: string): boolean => /^[aeiouéêèœh]/.test(w);
+const noun = (en: string, fr: string, g: Gender, enPl = `${en}s`, frPl = `${fr}s`): Noun => ({ en, fr, g, enPl, frPl });
+export const the = (n: Noun): Pair =>
+  n.name ? [n.en, n.fr] : [`the ${n.en}`, vowel(n.fr) ? `l'${n.fr}` : `${n.g === 'f' ? 'la' : 'le'} ${n.fr}`];
+export const a = (n: Noun): Pair => [`${/^[aeiou]/.test(n.en) ? 'an' : 'a'} ${n.en}`, `${n.g === 'f' ? 'une' : 'un'} ${n.fr}`];
+const to = (n: Noun): Pair =>
   n.name ? [`to ${n.en}`, `à ${n.fr}`] : [`to the ${n.en}`, vowel(n.fr) ? `à l'${n.fr}` : n.g === 'f' ? `à la ${n.fr}` : `au ${n.fr}`];
 
 export const ANIMALS = [
@@ -56,10 +93,10 @@ export const PEOPLE = [
   noun('farmer', 'fermier', 'm'),
   noun('doctor', 'docteur', 'm'),
 ];
-const name = (en, g) => ({ en, fr: en, g, name: true });
+const name = (en: string, g: Gender): Noun => ({ en, fr: en, g, enPl: en, frPl: en, name: true });
 const HEROES = PEOPLE.filter((x) => ['boy', 'girl', 'farmer'].includes(x.en));
 export const NAMES = [name('Tom', 'm'), name('Anna', 'f'), name('Leo', 'm'), name('Mia', 'f'), name('Paul', 'm'), name('Emma', 'f')];
-const FAMILY = [
+const FAMILY: readonly (readonly [Pair, Gender])[] = [
   [['my sister', 'ma sœur'], 'f'],
   [['my brother', 'mon frère'], 'm'],
   [['my mother', 'ma mère'], 'f'],
@@ -82,7 +119,7 @@ export const THINGS = [
   noun('key', 'clé', 'f'),
   noun('chair', 'chaise', 'f'),
 ];
-const adjective = (en, m, f = m) => ({ en, m, f });
+const adjective = (en: string, m: string, f = m): Adjective => ({ en, m, f });
 const COLOURS = [
   adjective('red', 'rouge'),
   adjective('yellow', 'jaune'),
@@ -101,7 +138,7 @@ const STATES = [
   adjective('good', 'gentil', 'gentille'),
 ];
 const SIZES = [adjective('small', 'petit', 'petite'), adjective('big', 'grand', 'grande')];
-const verb = (en, enPl, fr, frPl) => ({ en, enPl, fr, frPl });
+const verb = (en: string, enPl: string, fr: string, frPl: string): Verb => ({ en, enPl, fr, frPl });
 const ACTIONS = [
   verb('sleeps', 'sleep', 'dort', 'dorment'),
   verb('eats', 'eat', 'mange', 'mangent'),
@@ -122,7 +159,7 @@ const DEEDS = [
   verb('looks for', 'look for', 'cherche', 'cherchent'),
   verb('has', 'have', 'a', 'ont'),
 ];
-const PLACES = [
+const PLACES: readonly Pair[] = [
   ['in the garden', 'dans le jardin'],
   ['in the house', 'dans la maison'],
   ['under the tree', "sous l'arbre"],
@@ -140,14 +177,14 @@ const PLACES = [
 ];
 // Where one does things; what lies somewhere may lie on the table too.
 const ACTION_PLACES = PLACES.filter(([en]) => !/table|door|bed/.test(en));
-const TIMES = [
+const TIMES: readonly Pair[] = [
   ['in the morning', 'le matin'],
   ['in the evening', 'le soir'],
   ['every day', 'tous les jours'],
   ['today', "aujourd'hui"],
   ['on Sunday', 'le dimanche'],
 ];
-const GOALS = [
+const GOALS: readonly Pair[] = [
   ['to school', "à l'école"],
   ['to the market', 'au marché'],
   ['to the farm', 'à la ferme'],
@@ -156,7 +193,7 @@ const GOALS = [
   ['to the garden', 'au jardin'],
   ['home', 'à la maison'],
 ];
-const WEATHER = [
+const WEATHER: readonly Pair[] = [
   ['it is raining', 'il pleut'],
   ['it is snowing', 'il neige'],
   ['it is cold', 'il fait froid'],
@@ -166,7 +203,7 @@ const WEATHER = [
   ['the sky is blue', 'le ciel est bleu'],
   ['it is night', 'il fait nuit'],
 ];
-export const NUMBERS = [
+export const NUMBERS: readonly Pair[] = [
   ['one', 'un'],
   ['two', 'deux'],
   ['three', 'trois'],
@@ -178,7 +215,7 @@ export const NUMBERS = [
   ['nine', 'neuf'],
   ['ten', 'dix'],
 ];
-export const DAYS = [
+export const DAYS: readonly Pair[] = [
   ['Monday', 'lundi'],
   ['Tuesday', 'mardi'],
   ['Wednesday', 'mercredi'],
@@ -189,15 +226,15 @@ export const DAYS = [
 ];
 
 // ---------------------------------------------------------------- sentences
-const cap = (s) => s[0].toUpperCase() + s.slice(1);
+const cap = (s: string): string => s[0].toUpperCase() + s.slice(1);
 /** Ends a pair of clauses as two sentences. */
-export const sentence = ([en, fr], mark = '.') => [cap(en) + mark, cap(fr) + (mark === '.' ? mark : ` ${mark}`)];
+export const sentence = ([en, fr]: Pair, mark = '.'): Pair => [cap(en) + mark, cap(fr) + (mark === '.' ? mark : ` ${mark}`)];
 /** Joins pairs word group by word group. */
-const join = (...parts) => [0, 1].map((k) => parts.map((p) => p[k]).join(' '));
-const agree = (adj, g) => [adj.en, adj[g]];
-const doer = (r) => r.pick(r.chance(0.5) ? ANIMALS : r.chance(0.5) ? PEOPLE : NAMES);
+const join = (...parts: readonly Pair[]): Pair => [parts.map(([en]) => en).join(' '), parts.map(([, fr]) => fr).join(' ')];
+const agree = (adj: Adjective, g: Gender): Pair => [adj.en, adj[g]];
+const doer = (r: Random): Noun => r.pick(r.chance(0.5) ? ANIMALS : r.chance(0.5) ? PEOPLE : NAMES);
 
-const PATTERNS = [
+const PATTERNS: readonly ((r: Random) => Pair)[] = [
   // The cat sleeps in the garden.
   (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
   (r) => join(the(doer(r)), one(r.pick(ACTIONS)), r.pick(ACTION_PLACES)),
@@ -258,28 +295,30 @@ const PATTERNS = [
   },
   (r) => r.pick(WEATHER),
 ];
-const one = (v) => [v.en, v.fr];
-const many = (v) => [v.enPl, v.frPl];
-function two(r) {
+const one = (v: Verb): Pair => [v.en, v.fr];
+const many = (v: Verb): Pair => [v.enPl, v.frPl];
+function two(r: Random): [Noun, Noun] {
   const x = doer(r);
   let y = doer(r);
   while (y === x) y = doer(r);
   return [x, y];
 }
 /** A random sentence pair. */
-export const anySentence = (r) => sentence(r.pick(PATTERNS)(r));
+export const anySentence = (r: Random): Pair => sentence(r.pick(PATTERNS)(r));
 
 // ---------------------------------------------------------------- facts, with the question that each answers
-const fact = (question, answer) => ({ question: sentence(question, '?'), answer: sentence(answer) });
-const colour = (n, adj) =>
+const fact = (question: Pair, answer: Pair): Fact => ({ question: sentence(question, '?'), answer: sentence(answer) });
+const colour = (n: Noun, adj: Adjective): Fact =>
   fact([`what colour is the ${n.en}`, `de quelle couleur est ${the(n)[1]}`], join(the(n), ['is', 'est'], agree(adj, n.g)));
-const eats = (n, en, fr) => fact([`what does the ${n.en} eat`, `que mange ${the(n)[1]}`], join(the(n), ['eats', 'mange'], [en, fr]));
-const lives = (n, en, fr) => fact([`where does the ${n.en} live`, `où vit ${the(n)[1]}`], join(the(n), ['lives', 'vit'], [en, fr]));
+const eats = (n: Noun, en: string, fr: string): Fact =>
+  fact([`what does the ${n.en} eat`, `que mange ${the(n)[1]}`], join(the(n), ['eats', 'mange'], [en, fr]));
+const lives = (n: Noun, en: string, fr: string): Fact =>
+  fact([`where does the ${n.en} live`, `où vit ${the(n)[1]}`], join(the(n), ['lives', 'vit'], [en, fr]));
 const [CAT, DOG, BIRD, HORSE, COW, FISH, MOUSE, RABBIT, HEN, SHEEP, FROG, BEAR, FOX, DUCK] = ANIMALS;
 const [RED, YELLOW, BLUE, GREEN, BLACK, WHITE] = COLOURS;
 const BROWN = adjective('brown', 'brun', 'brune'),
   GREY = adjective('grey', 'gris', 'grise');
-const sums = [];
+const sums: Fact[] = [];
 for (let x = 1; x <= 5; x++)
   for (let y = 1; x + y <= 10 && y <= 5; y++) {
     const [p, q, s] = [NUMBERS[x - 1], NUMBERS[y - 1], NUMBERS[x + y - 1]];
@@ -290,7 +329,7 @@ for (let x = 1; x <= 5; x++)
       ),
     );
   }
-export const FACTS = {
+export const FACTS: Readonly<Record<'colours' | 'food' | 'homes' | 'days' | 'sums', readonly Fact[]>> = {
   colours: [
     colour(noun('sun', 'soleil', 'm'), YELLOW),
     colour(noun('snow', 'neige', 'f'), WHITE),
@@ -350,15 +389,15 @@ export const FACTS = {
 };
 
 // ---------------------------------------------------------------- stories
-const he = (g) => (g === 'f' ? ['she', 'elle'] : ['he', 'il']);
-const NEEDS = [
+const he = (g: Gender): Pair => (g === 'f' ? ['she', 'elle'] : ['he', 'il']);
+const NEEDS: readonly ((g: Gender) => Pair)[] = [
   (g) => join(he(g), ['is hungry', 'a faim']),
   (g) => join(he(g), ['is thirsty', 'a soif']),
   (g) => join(he(g), ['is cold', 'a froid']),
   (g) => join(he(g), ['is tired', `est ${g === 'f' ? 'fatiguée' : 'fatigué'}`]),
   (g) => join(he(g), ['is alone', `est ${g === 'f' ? 'seule' : 'seul'}`]),
 ];
-const ENDS = [
+const ENDS: readonly ((g: Gender) => Pair)[] = [
   (g) => join(['now', 'maintenant'], he(g), ['is happy', `est ${g === 'f' ? 'contente' : 'content'}`]),
   (g) => join(he(g), ['is not sad any more', "n'est plus triste"]),
   (g) => join(['then', 'puis'], he(g), ['goes to sleep', 'va dormir']),
@@ -366,11 +405,11 @@ const ENDS = [
   (g) => join(he(g), ['laughs', 'rit']),
 ];
 /** A little story as sentence pairs: somebody needs something, meets somebody, and all ends well. */
-export function story(r) {
+export function story(r: Random): Pair[] {
   const hero = r.pick(r.chance(0.6) ? ANIMALS : HEROES),
     size = r.pick(SIZES),
     other = r.pick(ANIMALS.filter((x) => x !== hero));
-  const out = [];
+  const out: Pair[] = [];
   if (r.chance(0.5)) out.push(r.pick(WEATHER));
   out.push(
     join(['once there was a', hero.g === 'f' ? 'il était une fois une' : 'il était une fois un'], agree(size, hero.g), [hero.en, hero.fr]),
@@ -380,7 +419,7 @@ export function story(r) {
   out.push(
     join(
       he(hero.g),
-      r.pick([
+      r.pick<Pair>([
         ['sees', 'voit'],
         ['meets', 'rencontre'],
       ]),

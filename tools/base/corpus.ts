@@ -1,25 +1,25 @@
-// What the base reads: documents of a few sentences, one language after the other, and lists that set both side by side.
+/** What the base reads: documents of a few sentences, one language after the other, and lists that set both side by side. */
 import { readFileSync } from 'node:fs';
-import { FACTS, NAMES, anySentence, random, shuffled, story } from './language.mjs';
+import { type Pair, FACTS, NAMES, anySentence, random, shuffled, story } from './language.js';
 
 /** The hand-written stories: lists of [English, French]. */
-export function writtenStories() {
+export function writtenStories(): Pair[][] {
   const text = readFileSync(new URL('../../examples/text/stories.txt', import.meta.url), 'utf8');
   return text
     .split(/\n\s*\n/)
     .map((block) => block.split('\n').filter((l) => l && !l.startsWith('#')))
     .filter((lines) => lines.length)
     .map((lines) =>
-      lines.map((l) => {
-        const pair = l.split(' | ');
-        if (pair.length !== 2) throw new Error(`stories.txt: not a pair: ${l}`);
-        return pair;
+      lines.map((l): Pair => {
+        const [en, fr, ...more] = l.split(' | ');
+        if (fr === undefined || more.length) throw new Error(`stories.txt: not a pair: ${l}`);
+        return [en, fr];
       }),
     );
 }
 
-/** Ways to set a sentence beside its translation; the second takes the language of the translation (0 English, 1 French). */
-const PAIRS = [
+/** Ways to set a sentence beside its translation. `lang` is the language of the translation: 0 English, 1 French. */
+const PAIRS: readonly ((x: string, y: string, lang: number) => string)[] = [
   (x, y) => `${x} = ${y}\n`,
   (x, y) => `${x}\n${y}\n\n`,
   (x, y) => `${x} / ${y}\n`,
@@ -27,7 +27,7 @@ const PAIRS = [
   (x, y, lang) => `${x} ${['In English:', 'En français :'][lang]} ${y}\n`,
 ];
 /** Ways to set an answer beside its question. */
-const QUESTIONS = [
+const QUESTIONS: readonly ((q: string, a: string, lang: number, x: string, y: string) => string)[] = [
   (q, a, lang, x, y) => (lang ? `${x} demande : ${q} ${y} dit : ${a} ` : `${x} asks: ${q} ${y} says: ${a} `),
   (q, a) => `${q} ${a} `,
   (q, a) => `${q}\n${a}\n`,
@@ -40,16 +40,16 @@ const SHARES = [
 ];
 
 /**
- * Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning and held-out
- * data. In the first stage pairs and questions have one layout each, in the second all.
+ * Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning and
+ * held-out data. In the first stage pairs and questions have one layout each, in the second all.
  */
-export function* documents(seed, reserved = new Set(), stage = 0) {
+export function* documents(seed: number, reserved: ReadonlySet<string> = new Set(), stage = 0): Generator<string, never> {
   const r = random(seed),
     written = writtenStories(),
     facts = Object.values(FACTS),
     [pairShare, questionShare, factShare, writtenShare] = SHARES[stage];
-  const pairs = (n) => {
-    const out = [];
+  const pairs = (n: number): Pair[] => {
+    const out: Pair[] = [];
     while (out.length < n) {
       const p = r.chance(0.12) ? r.pick(r.pick(facts)).answer : r.chance(0.05) ? r.pick(r.pick(written)) : anySentence(r);
       if (!reserved.has(p[0])) out.push(p);
@@ -59,7 +59,7 @@ export function* documents(seed, reserved = new Set(), stage = 0) {
   for (;;) {
     const lang = r.below(2);
     let kind = r.next();
-    const next = (share) => {
+    const next = (share: number): boolean => {
       kind -= share;
       return kind < 0;
     };
@@ -71,7 +71,7 @@ export function* documents(seed, reserved = new Set(), stage = 0) {
         .join('');
     } else if (next(questionShare)) {
       const layout = stage ? r.pick(QUESTIONS) : QUESTIONS[0];
-      const out = [];
+      const out: string[] = [];
       for (let k = 0; k < 3; k++) {
         const f = r.pick(r.pick(facts)),
           [x, y] = shuffled(NAMES, r);
@@ -92,7 +92,7 @@ export function* documents(seed, reserved = new Set(), stage = 0) {
 }
 
 /** The text that the tokenizer is trained on. */
-export function tokenizerText(reserved) {
+export function tokenizerText(reserved: ReadonlySet<string>): string {
   const stream = documents(1, reserved);
   return Array.from({ length: 3000 }, () => stream.next().value).join('\n');
 }

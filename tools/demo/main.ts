@@ -1,5 +1,8 @@
-// The demonstration, end to end on files of the repository: a small bilingual base is fine-tuned for 8 steps, every step is proven, all proofs
-// are folded into one file and verified in one call, what it learnt is measured on rows that it never saw, and a forged adapter is refused. Any surprise ends it with code 1.
+/**
+ * npm run demo: the demonstration, end to end on files of the repository. A small bilingual base is fine-tuned for 8 steps,
+ * every step is proven, all proofs are folded into one file and verified in one call. What it learnt is measured on rows that it
+ * never saw, and a forged adapter is refused. Any surprise ends it with code 1.
+ */
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,13 +11,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 
-const root = fileURLToPath(new URL('..', import.meta.url)),
-  example = (path) => join(root, 'examples', path),
+const root = fileURLToPath(new URL('../..', import.meta.url)),
+  example = (path: string): string => join(root, 'examples', path),
   started = performance.now(),
   run = mkdtempSync(join(tmpdir(), 'certune-demo-'));
 
 /** What differs from the defaults of run.yaml. */
-const SETTINGS = [
+const SETTINGS: readonly (readonly [string, string | number])[] = [
   ['train.steps', 8],
   ['train.batch', 4],
   ['train.microBatch', 4],
@@ -26,22 +29,28 @@ const SETTINGS = [
 ];
 
 class Surprise extends Error {}
-const title = (text) => console.log(`\n== ${text}`);
-/** Runs a command of the package, shows it, and insists on its exit code. Returns its JSON document where one is asked for. */
-function certune(want, ...args) {
+const title = (text: string): void => console.log(`\n== ${text}`);
+/** Runs a command of the package, shows it, and insists on its exit code. Returns what it prints where that is a JSON document. */
+function certune(want: number, ...args: string[]): string {
   console.log(`\n$ npx certune ${args.map((a) => a.replace(run, 'RUN').replace(root, '')).join(' ')}`);
-  const json = args.includes('--json'),
-    { status, stdout } = spawnSync(process.execPath, [join(root, 'bin/certune.js'), ...args], {
-      stdio: ['ignore', json ? 'pipe' : 'inherit', 'inherit'],
-      encoding: 'utf8',
-    });
+  const { status, stdout } = spawnSync(process.execPath, [join(root, 'bin/certune.js'), ...args], {
+    stdio: ['ignore', args.includes('--json') ? 'pipe' : 'inherit', 'inherit'],
+    encoding: 'utf8',
+  });
   if (status !== want) throw new Surprise(`certune ${args[0]} ended with ${status}, expected ${want}`);
-  return json ? JSON.parse(stdout) : undefined;
+  return stdout;
+}
+/** What `certune eval --json` prints, as far as it is used here. */
+interface Measured {
+  readonly loss: number;
+  readonly right: number;
+  readonly rows: number;
+  readonly samples: readonly { readonly prompt: string; readonly completion: string }[];
 }
 /** Loss and answers on the held-out rows, with the adapter of a folder or without. */
-function measure(...adapter) {
+function measure(...adapter: string[]): Measured {
   const args = ['--model', example('base'), '--data', example('data/held-out.jsonl'), ...adapter, '--show', '8', '--quiet', '--json'],
-    m = certune(0, 'eval', ...args);
+    m = JSON.parse(certune(0, 'eval', ...args)) as Measured;
   console.log(
     `held-out loss ${m.loss.toFixed(3)} nats a token, ${m.right} of ${m.rows} answers exactly right (measured in float64, not proved)`,
   );
@@ -50,9 +59,9 @@ function measure(...adapter) {
 }
 
 /** A release of the run: proof, adapter, documents, signed; verified under a policy that admits it, and under one that does not. */
-function release() {
+function release(): void {
   const dir = join(run, 'release'),
-    at = (name) => join(run, name),
+    at = (name: string): string => join(run, name),
     { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   mkdirSync(dir);
   copyFileSync(join(run, 'out/proof/run.certune'), join(dir, 'run.certune'));
@@ -62,8 +71,8 @@ function release() {
   certune(0, 'export', run, '--format', 'training-summary', '-o', join(dir, 'training-summary.md'));
   writeFileSync(at('key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   writeFileSync(at('key.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
-  const { key } = certune(0, 'sign', dir, '--key', at('key.pem'), '--json'),
-    policy = (name, rules) => {
+  const { key } = JSON.parse(certune(0, 'sign', dir, '--key', at('key.pem'), '--json')) as { key: string },
+    policy = (name: string, rules: object): string[] => {
       writeFileSync(at(name), JSON.stringify({ type: 'certune-policy', version: 1, ...rules }, null, 2));
       return ['--policy', at(name)];
     },
@@ -85,7 +94,7 @@ function release() {
   console.log('denied, exit code 4: the proof holds, and this verifier does not want the run');
 }
 
-function main() {
+function main(): void {
   title('the base: has read little stories in English and French, but no instructions (examples/README.md)');
   const before = measure();
 
@@ -132,7 +141,7 @@ the signed release was verified under one policy and denied by another; the forg
 try {
   main();
 } catch (e) {
-  console.error(`demo: ${e instanceof Surprise ? e.message : (e?.stack ?? e)}`);
+  console.error(`demo: ${e instanceof Surprise ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
   process.exitCode = 1;
 } finally {
   rmSync(run, { recursive: true, force: true });

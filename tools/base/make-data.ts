@@ -1,8 +1,11 @@
-// Writes examples/data: what the demonstration fine-tunes on and what it measures with. Deterministic; no sentence occurs in both.
+/**
+ * Writes examples/data: what the demonstration fine-tunes on and what it measures with. Deterministic. No sentence occurs in
+ * both.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
-import { FACTS, anySentence, random, shuffled } from './language.mjs';
+import { type Fact, type Pair, FACTS, anySentence, random, shuffled } from './language.js';
 
 const DRAWN = 120,
   TRANSLATIONS = 88,
@@ -12,11 +15,27 @@ const DRAWN = 120,
 const LONGEST = 36,
   LONGEST_ROW = 62;
 
-/** Rows { train: { translate, chat }, heldOut } and the sentences that pre-training must not show beside their translation. */
-export function dataRows() {
+interface Translation {
+  readonly prompt: string;
+  readonly completion: string;
+  readonly language: string;
+}
+interface Chat {
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  readonly language: string;
+}
+export interface DataRows {
+  readonly translate: readonly Translation[];
+  readonly chat: readonly Chat[];
+  readonly heldOut: readonly (Translation | Chat)[];
+  /** English sentences that pre-training must not show beside their translation. */ readonly reserved: ReadonlySet<string>;
+}
+
+/** The rows of examples/data. */
+export function dataRows(): DataRows {
   const r = random(20),
-    seen = new Set(),
-    pairs = [];
+    seen = new Set<string>(),
+    pairs: Pair[] = [];
   while (pairs.length < DRAWN) {
     const p = anySentence(r);
     if (p[0].length > LONGEST || p[1].length > LONGEST || seen.has(p[0])) continue;
@@ -26,11 +45,11 @@ export function dataRows() {
   const short = pairs.filter(([en, fr]) => en.length + fr.length <= LONGEST_ROW);
   if (short.length < TRANSLATIONS + HELD_TRANSLATIONS) throw new Error(`only ${short.length} short pairs`);
   // One direction each, by turns: a row names the language that it asks for.
-  const translation = ([en, fr], k) =>
+  const translation = ([en, fr]: Pair, k: number): Translation =>
     k % 2 === 0
       ? { prompt: `EN: ${en}\nFR:`, completion: ` ${fr}`, language: 'fr' }
       : { prompt: `FR: ${fr}\nEN:`, completion: ` ${en}`, language: 'en' };
-  const chat = ({ question, answer }, k) => ({
+  const chat = ({ question, answer }: Fact, k: number): Chat => ({
     messages: [
       { role: 'user', content: question[k] },
       { role: 'assistant', content: answer[k] },
@@ -44,7 +63,7 @@ export function dataRows() {
   if (held.length !== HELD_FACTS) throw new Error('wrong number of held-out facts');
   // Held-out rows by turns: two translations, a question in both languages.
   const heldPairs = short.slice(TRANSLATIONS, TRANSLATIONS + HELD_TRANSLATIONS).map(translation),
-    heldOut = [];
+    heldOut: (Translation | Chat)[] = [];
   for (let k = 0; k < held.length; k++) heldOut.push(...heldPairs.slice(2 * k, 2 * k + 2), chat(held[k], 0), chat(held[k], 1));
   return {
     translate: short.slice(0, TRANSLATIONS).map(translation),
@@ -58,11 +77,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const dir = fileURLToPath(new URL('../../examples/data/', import.meta.url)),
     rows = dataRows();
   mkdirSync(dir, { recursive: true });
-  for (const [file, list] of [
-    ['translate.jsonl', rows.translate],
-    ['chat.jsonl', rows.chat],
-    ['held-out.jsonl', rows.heldOut],
-  ])
-    writeFileSync(join(dir, file), list.map((x) => `${JSON.stringify(x)}\n`).join(''));
+  const files: Readonly<Record<string, readonly object[]>> = {
+    'translate.jsonl': rows.translate,
+    'chat.jsonl': rows.chat,
+    'held-out.jsonl': rows.heldOut,
+  };
+  for (const [file, list] of Object.entries(files)) writeFileSync(join(dir, file), list.map((x) => `${JSON.stringify(x)}\n`).join(''));
   console.log(`${rows.translate.length} translations, ${rows.chat.length} questions, ${rows.heldOut.length} held-out rows`);
 }

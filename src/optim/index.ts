@@ -1,0 +1,3 @@
+export * from './adamw.js';
+export * from './constants.js';
+export * from './reference.js';

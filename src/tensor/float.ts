@@ -4,6 +4,14 @@ import { type ReadingInputs, Reading, exprsOf } from './reading.js';
 import { parseTable } from './table-algorithms.js';
 import type { Expr, HighPart, Operand, Program, Step, TensorSpec, Term } from './types.js';
 
+type StepOf<Op extends Step['op']> = Extract<Step, { readonly op: Op }>;
+
+/** Doubles in the kernels' memory. A view of them ends with the next allocation, which may move the memory: even its length is then 0. */
+interface Doubles {
+  readonly ptr: number;
+  readonly cells: number;
+}
+
 /**
  * The program in float64 on real values (a cell c of fraction k stands for c 2^-k) with nothing rounded: the reference of the error
  * budgets. Inputs are real (Float64Array) or integers, which are scaled. An expression is read in one of two units:
@@ -92,118 +100,128 @@ export class FloatReading extends Reading {
     }
   }
 
+  #view({ ptr, cells }: Doubles): Float64Array {
+    return this.kernels.f64.subarray(ptr / 8, ptr / 8 + cells);
+  }
+
   /** Integer value of an expression as a double, in fresh memory. */
-  #raw(e: Expr, box: Box, at: number, frac?: number): { ptr: number; v: Float64Array } {
-    const n = this.einsum.cells(box),
-      ptr = this.value(e, box, at, frac),
-      v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
+  #raw(e: Expr, box: Box, at: number, frac?: number): Doubles {
+    const x = { ptr: this.value(e, box, at, frac), cells: this.einsum.cells(box) };
     if (frac !== undefined) {
-      const unit = 2 ** frac;
-      for (let k = 0; k < n; k++) v[k] *= unit;
+      const v = this.#view(x),
+        unit = 2 ** frac;
+      for (let k = 0; k < v.length; k++) v[k] *= unit;
     }
-    return { ptr, v };
+    return x;
   }
 
   protected step(s: Step, box: Box, at: number): void {
-    const put = (out: Operand, x: { ptr: number; v: Float64Array }, f: (y: number, k: number) => number): void => {
-      const unit = 2 ** -this.spec(out.tensor).frac,
-        { v } = x;
-      for (let k = 0; k < v.length; k++) v[k] = f(v[k], k) * unit;
-      this.#store(box, at, out, x.ptr);
-    };
     const frac = this.fracs(s);
     switch (s.op) {
       case 'round':
         this.#store(box, at, s.out, this.value(s.expr, box, at, frac[0]), s.base);
         return;
-      case 'limb': {
-        if (!this.#read.has(s.out.tensor)) return;
-        // The lowest digit keeps what lies below one unit, so that digits still sum to the value.
-        const low = 2 ** s.shift,
-          size = 2 ** s.bits,
-          mod = (x: number): number => x - Math.floor(x / size) * size;
-        put(s.out, this.#raw(s.expr, box, at), (x) => (s.shift === 0 ? mod(x) : mod(Math.floor(x / low))));
+      case 'limb':
+        this.#limb(s, box, at);
         return;
-      }
-      case 'digits': {
-        // The lower digit keeps what lies below one unit, so that digits still sum to the value.
-        const unit = 2 ** -s.shift,
-          size = 2 ** s.bits,
-          high = (x: number): number => Math.floor((x * unit) / size);
-        put(s.low, this.#raw(s.expr, box, at), (x) => x * unit - high(x) * size);
-        put(s.high, this.#raw(s.expr, box, at), high);
+      case 'digits':
+        this.#digits(s, box, at);
         return;
-      }
-      case 'table': {
-        const { algorithm, params } = parseTable(s.table),
-          unit = 2 ** -algorithm.keyFrac(params),
-          real = algorithm.real(params);
-        const key = this.#raw(s.key, box, at),
-          n = key.v.length,
-          ptr = this.kernels.alloc(8 * n),
-          v = this.kernels.f64.subarray(ptr / 8, ptr / 8 + n);
-        // Allocation may have moved the memory.
-        const x = this.kernels.f64.subarray(key.ptr / 8, key.ptr / 8 + n);
-        s.outs.forEach((o, c) => {
-          if (c > 0 && !this.#read.has(o.tensor)) return;
-          const f = real[c];
-          for (let k = 0; k < n; k++) v[k] = f(x[k] * unit);
-          this.#store(box, at, o, ptr);
-        });
+      case 'table':
+        this.#table(s, box, at);
         return;
-      }
-      case 'lse': {
-        const t = this.lseTables(s, box, at),
-          out = this.kernels.alloc(8 * t.rows),
-          { f64, u32 } = this.kernels;
-        for (let r = 0; r < t.rows; r++) {
-          const p = (t.base + u32[t.rowS / 4 + r]) / 8,
-            limit = u32[t.rowI / 4 + r];
-          let top = Number.NEGATIVE_INFINITY,
-            sum = 0;
-          for (let k = 0; k < t.K; k++)
-            if (u32[t.kJ / 4 + k] <= limit) {
-              const x = f64[p + u32[t.kS / 4 + k] / 8];
-              if (x > top) top = x;
-            }
-          for (let k = 0; k < t.K; k++) if (u32[t.kJ / 4 + k] <= limit) sum += Math.exp(f64[p + u32[t.kS / 4 + k] / 8] - top);
-          f64[out / 8 + r] = top + Math.log(sum);
-        }
-        this.#store(box, at, s.out, out);
+      case 'lse':
+        this.#lse(s, box, at);
         return;
-      }
       case 'sqrt':
-        put(s.out, this.#joined(this.#raw(s.expr, box, at, frac[0]), s.high, box, at), (x) => Math.sqrt(x));
+        this.#put(box, at, s.out, this.#joined(this.#raw(s.expr, box, at, frac[0]), s.high, box, at), Math.sqrt);
         return;
       case 'div': {
         const num = this.#joined(this.#raw(s.num, box, at), s.high, box, at),
-          den = this.#raw(s.den, box, at, frac[1]);
-        put(s.out, this.#again(num), (x, k) => (x * 2 ** s.shift) / den.v[k]);
+          den = this.#view(this.#raw(s.den, box, at, frac[1]));
+        this.#put(box, at, s.out, num, (x, k) => (x * 2 ** s.shift) / den[k]);
         return;
       }
       case 'max': {
         const a = this.#raw(s.a, box, at),
-          b = this.#raw(s.b, box, at);
-        put(s.out, this.#again(a), (x, k) => Math.max(x, b.v[k]));
+          b = this.#view(this.#raw(s.b, box, at));
+        this.#put(box, at, s.out, a, (x, k) => Math.max(x, b[k]));
         return;
       }
     }
   }
 
-  /** x + 2^shift times the upper part of a wide integer, if there is one. */
-  #joined(x: { ptr: number; v: Float64Array }, high: HighPart | undefined, box: Box, at: number): { ptr: number; v: Float64Array } {
-    if (!high) return x;
-    const h = this.#raw(high.expr, box, at),
-      low = this.#again(x);
-    low.v.forEach((y, k) => {
-      low.v[k] = y + h.v[k] * 2 ** high.shift;
-    });
-    return low;
+  /** Writes f of integer values, which are overwritten, into a tensor: as reals. */
+  #put(box: Box, at: number, out: Operand, x: Doubles, f: (y: number, k: number) => number): void {
+    const unit = 2 ** -this.spec(out.tensor).frac,
+      v = this.#view(x);
+    for (let k = 0; k < v.length; k++) v[k] = f(v[k], k) * unit;
+    this.#store(box, at, out, x.ptr);
   }
 
-  /** The view of earlier memory after a later allocation. */
-  #again(x: { ptr: number; v: Float64Array }): { ptr: number; v: Float64Array } {
-    return { ptr: x.ptr, v: this.kernels.f64.subarray(x.ptr / 8, x.ptr / 8 + x.v.length) };
+  /** The lowest digit keeps what lies below one unit, so that digits still sum to the value. */
+  #limb(s: StepOf<'limb'>, box: Box, at: number): void {
+    if (!this.#read.has(s.out.tensor)) return;
+    const low = 2 ** s.shift,
+      size = 2 ** s.bits,
+      mod = (x: number): number => x - Math.floor(x / size) * size;
+    this.#put(box, at, s.out, this.#raw(s.expr, box, at), (x) => (s.shift === 0 ? mod(x) : mod(Math.floor(x / low))));
+  }
+
+  /** As for limbs, the lower digit keeps what lies below one unit. */
+  #digits(s: StepOf<'digits'>, box: Box, at: number): void {
+    const unit = 2 ** -s.shift,
+      size = 2 ** s.bits,
+      high = (x: number): number => Math.floor((x * unit) / size);
+    this.#put(box, at, s.low, this.#raw(s.expr, box, at), (x) => x * unit - high(x) * size);
+    this.#put(box, at, s.high, this.#raw(s.expr, box, at), high);
+  }
+
+  /** The functions that a table's columns round, at the real key. */
+  #table(s: StepOf<'table'>, box: Box, at: number): void {
+    const { algorithm, params } = parseTable(s.table),
+      unit = 2 ** -algorithm.keyFrac(params),
+      real = algorithm.real(params),
+      key = this.#raw(s.key, box, at),
+      value = { ptr: this.kernels.alloc(8 * key.cells), cells: key.cells };
+    s.outs.forEach((o, c) => {
+      if (c > 0 && !this.#read.has(o.tensor)) return;
+      const f = real[c],
+        x = this.#view(key),
+        v = this.#view(value);
+      for (let k = 0; k < v.length; k++) v[k] = f(x[k] * unit);
+      this.#store(box, at, o, value.ptr);
+    });
+  }
+
+  /** log sum exp over the keys up to a row's limit, from its largest score. */
+  #lse(s: StepOf<'lse'>, box: Box, at: number): void {
+    const t = this.lseTables(s, box, at),
+      out = this.kernels.alloc(8 * t.rows),
+      { f64, u32 } = this.kernels;
+    for (let r = 0; r < t.rows; r++) {
+      const p = (t.base + u32[t.rowS / 4 + r]) / 8,
+        limit = u32[t.rowI / 4 + r];
+      let top = Number.NEGATIVE_INFINITY,
+        sum = 0;
+      for (let k = 0; k < t.K; k++)
+        if (u32[t.kJ / 4 + k] <= limit) {
+          const x = f64[p + u32[t.kS / 4 + k] / 8];
+          if (x > top) top = x;
+        }
+      for (let k = 0; k < t.K; k++) if (u32[t.kJ / 4 + k] <= limit) sum += Math.exp(f64[p + u32[t.kS / 4 + k] / 8] - top);
+      f64[out / 8 + r] = top + Math.log(sum);
+    }
+    this.#store(box, at, s.out, out);
+  }
+
+  /** x + 2^shift times the upper part of a wide integer, if there is one. */
+  #joined(x: Doubles, high: HighPart | undefined, box: Box, at: number): Doubles {
+    if (!high) return x;
+    const h = this.#view(this.#raw(high.expr, box, at)),
+      low = this.#view(x);
+    for (let k = 0; k < low.length; k++) low[k] += h[k] * 2 ** high.shift;
+    return x;
   }
 
   #store(box: Box, at: number, out: Operand, acc: number, base?: Operand): void {

@@ -71,15 +71,7 @@ describe('the house', () => {
 /** Longest function, in lines. */
 const LONGEST = 80;
 /** Functions that are longer still: the list shrinks, and nothing is added to it. */
-const LONGER: readonly string[] = [
-  'src/cli/prove.ts proveFolded',
-  'src/estimate/calibrate.ts calibrate',
-  'src/io/config.ts parseConfig',
-  'src/provenance/exports/hf-card.ts hfCard',
-  'src/provenance/policy.ts evaluatePolicy',
-  'src/recursion/leaf.ts leafCircuit',
-  'src/tensor/float.ts step',
-];
+const LONGER: readonly string[] = ['src/cli/prove.ts proveFolded', 'src/recursion/leaf.ts leafCircuit'];
 
 describe('a function', () => {
   it(`has at most ${LONGEST} lines`, () => {

@@ -50,79 +50,50 @@ const neutral = (v: unknown): boolean =>
 /** Positions that a base may be made for: more than a run can use. */
 const MOST_POSITIONS = 2 ** 30;
 
+/** config.json as it lies in a file, with what is wrong in it so far. */
+class ConfigFile {
+  constructor(
+    readonly c: Readonly<Record<string, unknown>>,
+    readonly problems: string[],
+  ) {}
+  /** An integer from 1 to `most`; 2 where it is none, so that the others can be checked too. */
+  size(k: string, most: number, dflt?: number): number {
+    const v = this.c[k] ?? dflt;
+    if (typeof v === 'number' && Number.isInteger(v) && v >= 1 && v <= most) return v;
+    this.problems.push(`${k} is ${v === undefined ? 'missing' : `${JSON.stringify(v)}, not an integer from 1 to ${most}`}`);
+    return 2;
+  }
+  /** A key that may be absent, and is not supported with every value. */
+  want(k: string, ok: (v: unknown) => boolean, message: string): void {
+    const v = this.c[k];
+    if (v !== undefined && v !== null && !ok(v)) this.problems.push(`${k} ${JSON.stringify(v)} is not supported${message}`);
+  }
+}
+
 /** Checks config.json; everything that is missing, malformed or unsupported goes to `problems`, and then the result is not to be used. */
 export function parseConfig(c: Readonly<Record<string, unknown>>, problems: string[]): ModelConfig {
-  const archs = c['architectures'],
-    arch = Array.isArray(archs) && archs.length === 1 ? archs[0] : undefined;
-  if (arch !== 'LlamaForCausalLM' && arch !== 'Qwen2ForCausalLM')
-    problems.push(
-      `architecture ${arch === undefined ? JSON.stringify(archs ?? null) : String(arch)} is not supported (LlamaForCausalLM, Qwen2ForCausalLM are)`,
-    );
-  const qwen = arch === 'Qwen2ForCausalLM',
-    type = c['model_type'];
-  if (type !== undefined && arch !== undefined && type !== (qwen ? 'qwen2' : 'llama'))
-    problems.push(`model_type ${String(type)} does not belong to ${String(arch)}`);
-
-  const size = (k: string, most: number, dflt?: number): number => {
-    const v = c[k] ?? dflt;
-    if (typeof v !== 'number' || !Number.isInteger(v) || v < 1 || v > most) {
-      problems.push(`${k} is ${v === undefined ? 'missing' : `${JSON.stringify(v)}, not an integer from 1 to ${most}`}`);
-      return 2;
-    }
-    return v;
-  };
-  const hidden = size('hidden_size', SHAPE_LIMITS.hidden),
-    heads = size('num_attention_heads', SHAPE_LIMITS.kvHeads * SHAPE_LIMITS.groups),
-    kvHeads = size('num_key_value_heads', SHAPE_LIMITS.kvHeads, heads);
-  if (heads % kvHeads) problems.push(`num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`);
-  if ((c['head_dim'] ?? null) === null && hidden % heads)
-    problems.push(`hidden_size ${hidden} is not a multiple of num_attention_heads ${heads}, and head_dim is not given`);
-  if (heads / kvHeads > SHAPE_LIMITS.groups)
-    problems.push(`num_attention_heads ${heads} is more than ${SHAPE_LIMITS.groups} times num_key_value_heads`);
-  const headDim = size('head_dim', SHAPE_LIMITS.headDim, Math.max(1, Math.floor(hidden / heads)));
-  if (headDim % 2) problems.push(`head_dim ${headDim} is odd: rotary embeddings pair its halves`);
-  const eps = c['rms_norm_eps'] ?? 1e-6;
+  const f = new ConfigFile(c, problems),
+    qwen = parseArchitecture(f),
+    attention = parseAttention(f),
+    eps = c['rms_norm_eps'] ?? 1e-6;
   if (typeof eps !== 'number' || !(eps >= RMS_EPS[0] && eps < RMS_EPS[1]))
     problems.push(`rms_norm_eps ${JSON.stringify(eps)} is not a number from 2^-40 to 1`);
-
-  const want = (k: string, ok: (v: unknown) => boolean, message: string): void => {
-    if (c[k] !== undefined && c[k] !== null && !ok(c[k])) problems.push(`${k} ${JSON.stringify(c[k])} is not supported${message}`);
-  };
-  if (c['hidden_act'] !== 'silu') problems.push(`hidden_act ${JSON.stringify(c['hidden_act'] ?? null)} is not supported (silu is)`);
-  want('mlp_bias', (v) => v === false, ': biases of the MLP');
-  if (!qwen) want('attention_bias', (v) => v === false, ' with this architecture: it puts a bias on o_proj');
-  want('pretraining_tp', (v) => v === 1 || v === 0, ': projections cut into slices (1 is)');
-  want('partial_rotary_factor', (v) => v === 1, ': rotary embeddings on part of the head');
-  want('rope_interleaved', (v) => v === false, ': only the half rotation is');
-  want('attention_dropout', (v) => v === 0, ': dropout above 0');
-  want('use_sliding_window', (v) => v === false, ': sliding windows');
-  if (!qwen) want('sliding_window', neutral, ': sliding windows');
-  want('layer_types', (v) => Array.isArray(v) && v.every((x) => x === 'full_attention'), ': full_attention in every layer is');
-  want('tie_word_embeddings', (v) => typeof v === 'boolean', ' (true or false)');
-  const q = c['quantization_config'];
-  if (q !== undefined && q !== null)
-    problems.push(
-      `quantization_config (${String((isObject(q) && q['quant_method']) || 'unnamed method')}) is not supported: give the base in F32, F16 or BF16`,
-    );
-  for (const k of ['torch_dtype', 'dtype'])
-    want(k, (v) => ['float32', 'float16', 'bfloat16'].includes(String(v).replace(/^torch\./, '')), ' (float32, float16, bfloat16 are)');
-  if (c['dtype'] && c['torch_dtype'] && c['dtype'] !== c['torch_dtype'])
-    problems.push(`dtype ${String(c['dtype'])} contradicts torch_dtype ${String(c['torch_dtype'])}`);
+  checkForward(f, qwen);
+  checkNumberFormat(f);
   for (const [k, v] of Object.entries(c))
     if (!harmless(k) && k !== 'quantization_config' && !neutral(v))
       problems.push(`key ${k} = ${JSON.stringify(v).slice(0, 60)} is unknown: it may change the model`);
-
-  const maxPositions = size('max_position_embeddings', MOST_POSITIONS, 2048);
+  const maxPositions = f.size('max_position_embeddings', MOST_POSITIONS, 2048);
   return {
     architecture: qwen ? 'Qwen2ForCausalLM' : 'LlamaForCausalLM',
     shape: {
-      layers: size('num_hidden_layers', SHAPE_LIMITS.layers),
-      hidden,
-      intermediate: size('intermediate_size', SHAPE_LIMITS.intermediate),
-      kvHeads,
-      groups: Math.max(1, Math.floor(heads / kvHeads)),
-      headDim,
-      vocab: size('vocab_size', SHAPE_LIMITS.vocab),
+      layers: f.size('num_hidden_layers', SHAPE_LIMITS.layers),
+      hidden: attention.hidden,
+      intermediate: f.size('intermediate_size', SHAPE_LIMITS.intermediate),
+      kvHeads: attention.kvHeads,
+      groups: attention.groups,
+      headDim: attention.headDim,
+      vocab: f.size('vocab_size', SHAPE_LIMITS.vocab),
       tied: c['tie_word_embeddings'] === true,
       bias: qwen,
       rmsEps: typeof eps === 'number' ? eps : 1e-6,
@@ -134,6 +105,67 @@ export function parseConfig(c: Readonly<Record<string, unknown>>, problems: stri
     pad: ids(c, 'pad_token_id', problems)[0] ?? null,
     name: hubName(c['_name_or_path']) ?? hubName(c['name_or_path']),
   };
+}
+
+/** Whether it is Qwen 2 rather than Llama. */
+function parseArchitecture({ c, problems }: ConfigFile): boolean {
+  const archs = c['architectures'],
+    arch: unknown = Array.isArray(archs) && archs.length === 1 ? archs[0] : undefined;
+  if (arch !== 'LlamaForCausalLM' && arch !== 'Qwen2ForCausalLM')
+    problems.push(
+      `architecture ${arch === undefined ? JSON.stringify(archs ?? null) : String(arch)} is not supported (LlamaForCausalLM, Qwen2ForCausalLM are)`,
+    );
+  const qwen = arch === 'Qwen2ForCausalLM',
+    type = c['model_type'];
+  if (type !== undefined && arch !== undefined && type !== (qwen ? 'qwen2' : 'llama'))
+    problems.push(`model_type ${String(type)} does not belong to ${String(arch)}`);
+  return qwen;
+}
+
+/** Heads and their sizes. */
+function parseAttention(f: ConfigFile): Pick<LlamaShape, 'hidden' | 'kvHeads' | 'groups' | 'headDim'> {
+  const { c, problems } = f,
+    hidden = f.size('hidden_size', SHAPE_LIMITS.hidden),
+    heads = f.size('num_attention_heads', SHAPE_LIMITS.kvHeads * SHAPE_LIMITS.groups),
+    kvHeads = f.size('num_key_value_heads', SHAPE_LIMITS.kvHeads, heads);
+  if (heads % kvHeads) problems.push(`num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`);
+  if ((c['head_dim'] ?? null) === null && hidden % heads)
+    problems.push(`hidden_size ${hidden} is not a multiple of num_attention_heads ${heads}, and head_dim is not given`);
+  if (heads / kvHeads > SHAPE_LIMITS.groups)
+    problems.push(`num_attention_heads ${heads} is more than ${SHAPE_LIMITS.groups} times num_key_value_heads`);
+  const headDim = f.size('head_dim', SHAPE_LIMITS.headDim, Math.max(1, Math.floor(hidden / heads)));
+  if (headDim % 2) problems.push(`head_dim ${headDim} is odd: rotary embeddings pair its halves`);
+  return { hidden, kvHeads, groups: Math.max(1, Math.floor(heads / kvHeads)), headDim };
+}
+
+/** Keys that change the forward pass, and are supported with one value. */
+function checkForward(f: ConfigFile, qwen: boolean): void {
+  const { c, problems } = f;
+  if (c['hidden_act'] !== 'silu') problems.push(`hidden_act ${JSON.stringify(c['hidden_act'] ?? null)} is not supported (silu is)`);
+  f.want('mlp_bias', (v) => v === false, ': biases of the MLP');
+  if (!qwen) f.want('attention_bias', (v) => v === false, ' with this architecture: it puts a bias on o_proj');
+  f.want('pretraining_tp', (v) => v === 1 || v === 0, ': projections cut into slices (1 is)');
+  f.want('partial_rotary_factor', (v) => v === 1, ': rotary embeddings on part of the head');
+  f.want('rope_interleaved', (v) => v === false, ': only the half rotation is');
+  f.want('attention_dropout', (v) => v === 0, ': dropout above 0');
+  f.want('use_sliding_window', (v) => v === false, ': sliding windows');
+  if (!qwen) f.want('sliding_window', neutral, ': sliding windows');
+  f.want('layer_types', (v) => Array.isArray(v) && v.every((x) => x === 'full_attention'), ': full_attention in every layer is');
+  f.want('tie_word_embeddings', (v) => typeof v === 'boolean', ' (true or false)');
+}
+
+/** Quantization, and the number format of the weights. */
+function checkNumberFormat(f: ConfigFile): void {
+  const { c, problems } = f,
+    q = c['quantization_config'];
+  if (q !== undefined && q !== null)
+    problems.push(
+      `quantization_config (${String((isObject(q) && q['quant_method']) || 'unnamed method')}) is not supported: give the base in F32, F16 or BF16`,
+    );
+  for (const k of ['torch_dtype', 'dtype'])
+    f.want(k, (v) => ['float32', 'float16', 'bfloat16'].includes(String(v).replace(/^torch\./, '')), ' (float32, float16, bfloat16 are)');
+  if (c['dtype'] && c['torch_dtype'] && c['dtype'] !== c['torch_dtype'])
+    problems.push(`dtype ${String(c['dtype'])} contradicts torch_dtype ${String(c['torch_dtype'])}`);
 }
 
 /** rope_theta and rope_scaling, or rope_parameters of newer files, which hold both. Where a file has both they must agree. */

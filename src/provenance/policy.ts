@@ -187,8 +187,7 @@ export type Admits = (expression: string, approved: readonly string[]) => boolea
 /** Judges every rule of a policy. A rule whose fact is unknown is not evaluated, which counts as denied. */
 export function evaluatePolicy(p: VerifierPolicy, f: PolicyFacts, admits: Admits): RuleVerdict[] {
   const out: RuleVerdict[] = [];
-  /** Judges one rule: `test` gives the reasons against. */
-  const judge = <T>(rule: string, x: Fact<T>, test: (v: T) => readonly string[], passed: (v: T) => string): void => {
+  const judge: Judge = (rule, x, test, passed) => {
     if (!x.known) {
       out.push({ rule, verdict: 'not evaluated', reason: x.why });
       return;
@@ -200,69 +199,14 @@ export function evaluatePolicy(p: VerifierPolicy, f: PolicyFacts, admits: Admits
         : { rule, verdict: 'passed', reason: `${passed(x.value)} (${x.by})` },
     );
   };
-  const among = (rule: string, list: readonly string[] | undefined, x: Fact<string>): void => {
-    if (list)
-      judge(
-        rule,
-        x,
-        (v) => (list.includes(v) ? [] : [`${v} is not among the ${list.length} allowed`]),
-        (v) => v,
-      );
-  };
-  among('bases', p.bases, f.base);
-  if (p.licenses) {
-    const allowed = p.licenses;
-    judge(
-      'licenses',
-      f.licenses,
-      (v) => [
-        ...v.filter((l) => !admits(l, allowed)).map((l) => `${l} is not among ${allowed.join(', ') || 'those allowed: none is'}`),
-        ...(v.length ? [] : ['the run declares no licence']),
-      ],
-      (v) => v.join(', '),
-    );
-  }
-  if (p.programs) {
-    const allowed = p.programs;
-    judge(
-      'programs',
-      f.programs,
-      (v) => v.filter((d) => !allowed.includes(d)).map((d) => `${d} is not among the ${allowed.length} allowed`),
-      (v) => v.join(', '),
-    );
-  }
-  among('keys', p.keys, f.key);
-  if (p.minSoundness !== undefined) {
-    const least = p.minSoundness;
-    judge(
-      'minSoundness',
-      f.soundness,
-      (v) => (v >= least ? [] : [`${Math.floor(v * 10) / 10} provable bits are fewer than ${least}`]),
-      (v) => `${Math.floor(v * 10) / 10} bits`,
-    );
-  }
+  judgeAmong('bases', p.bases, f.base, judge);
+  if (p.licenses) judgeLicenses(p.licenses, f, admits, judge);
+  if (p.programs) judgePrograms(p.programs, f, judge);
+  judgeAmong('keys', p.keys, f.key, judge);
+  if (p.minSoundness !== undefined) judgeSoundness(p.minSoundness, f, judge);
   if (p.quotas) judgeQuotas(p.quotas, f, judge);
-  if (p.beacon) {
-    const { values } = p.beacon;
-    judge(
-      'beacon',
-      f.beacon,
-      (v) => [
-        ...(v === '' ? ['the run has no beacon: the prover chose the order of the data'] : []),
-        ...(values && v !== '' && !values.includes(v) ? [`${JSON.stringify(v)} is not among the ${values.length} allowed`] : []),
-      ],
-      (v) => JSON.stringify(v),
-    );
-  }
-  if (p.signers) {
-    const allowed = p.signers;
-    judge(
-      'signers',
-      f.signer,
-      (v) => (allowed.some((s) => sameSigner(s, v)) ? [] : [`${signerText(v)} is not among the ${allowed.length} allowed`]),
-      signerText,
-    );
-  }
+  if (p.beacon) judgeBeacon(p.beacon, f, judge);
+  if (p.signers) judgeSigners(p.signers, f, judge);
   for (const role of Object.keys(p.cards ?? {}))
     judge(
       `cards.${role}`,
@@ -270,24 +214,89 @@ export function evaluatePolicy(p: VerifierPolicy, f: PolicyFacts, admits: Admits
       () => [],
       (v) => v,
     );
-  if (p.time) {
-    const days = p.time.greatestAgeDays;
-    judge(
-      'time.greatestAgeDays',
-      f.signedAt,
-      (v) => {
-        const age = (f.now - v) / 86400;
-        if (age < 0) return [`it was signed ${(-age).toFixed(1)} days after the time of this verification`];
-        return age <= days ? [] : [`it was signed ${age.toFixed(1)} days ago, at most ${days} are allowed`];
-      },
-      (v) => `signed ${new Date(1000 * v).toISOString()}`,
-    );
-  }
+  if (p.time) judgeAge(p.time.greatestAgeDays, f, judge);
   judgeResult(p.result ?? {}, f, judge);
   return out;
 }
 
+/** Judges one rule: `test` gives the reasons against, `passed` says what was found. */
 type Judge = <T>(rule: string, x: Fact<T>, test: (v: T) => readonly string[], passed: (v: T) => string) => void;
+
+/** A fact that must be in a list, where one is given. */
+function judgeAmong(rule: string, list: readonly string[] | undefined, x: Fact<string>, judge: Judge): void {
+  if (list)
+    judge(
+      rule,
+      x,
+      (v) => (list.includes(v) ? [] : [`${v} is not among the ${list.length} allowed`]),
+      (v) => v,
+    );
+}
+
+function judgeLicenses(allowed: readonly string[], f: PolicyFacts, admits: Admits, judge: Judge): void {
+  judge(
+    'licenses',
+    f.licenses,
+    (v) => [
+      ...v.filter((l) => !admits(l, allowed)).map((l) => `${l} is not among ${allowed.join(', ') || 'those allowed: none is'}`),
+      ...(v.length ? [] : ['the run declares no licence']),
+    ],
+    (v) => v.join(', '),
+  );
+}
+
+function judgePrograms(allowed: readonly string[], f: PolicyFacts, judge: Judge): void {
+  judge(
+    'programs',
+    f.programs,
+    (v) => v.filter((d) => !allowed.includes(d)).map((d) => `${d} is not among the ${allowed.length} allowed`),
+    (v) => v.join(', '),
+  );
+}
+
+function judgeSoundness(least: number, f: PolicyFacts, judge: Judge): void {
+  const down = (v: number): number => Math.floor(v * 10) / 10;
+  judge(
+    'minSoundness',
+    f.soundness,
+    (v) => (v >= least ? [] : [`${down(v)} provable bits are fewer than ${least}`]),
+    (v) => `${down(v)} bits`,
+  );
+}
+
+function judgeBeacon({ values }: NonNullable<VerifierPolicy['beacon']>, f: PolicyFacts, judge: Judge): void {
+  judge(
+    'beacon',
+    f.beacon,
+    (v) => [
+      ...(v === '' ? ['the run has no beacon: the prover chose the order of the data'] : []),
+      ...(values && v !== '' && !values.includes(v) ? [`${JSON.stringify(v)} is not among the ${values.length} allowed`] : []),
+    ],
+    (v) => JSON.stringify(v),
+  );
+}
+
+function judgeSigners(allowed: readonly Signer[], f: PolicyFacts, judge: Judge): void {
+  judge(
+    'signers',
+    f.signer,
+    (v) => (allowed.some((s) => sameSigner(s, v)) ? [] : [`${signerText(v)} is not among the ${allowed.length} allowed`]),
+    signerText,
+  );
+}
+
+function judgeAge(days: number, f: PolicyFacts, judge: Judge): void {
+  judge(
+    'time.greatestAgeDays',
+    f.signedAt,
+    (v) => {
+      const age = (f.now - v) / 86400;
+      if (age < 0) return [`it was signed ${(-age).toFixed(1)} days after the time of this verification`];
+      return age <= days ? [] : [`it was signed ${age.toFixed(1)} days ago, at most ${days} are allowed`];
+    },
+    (v) => `signed ${new Date(1000 * v).toISOString()}`,
+  );
+}
 
 /** Limits that the run enforces must be at least as narrow as those asked for. */
 function judgeQuotas(rules: readonly QuotaRule[], f: PolicyFacts, judge: Judge): void {

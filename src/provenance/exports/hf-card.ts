@@ -42,6 +42,8 @@ function frontMatter(f: ExportFacts): string[] {
   ];
 }
 
+const TABLE = ['| | |', '| --- | --- |'];
+
 /** Hyperparameters as rows of a table. */
 function hyperparameters({ manifest: { config } }: ExportFacts): string[] {
   const { lora, train, sampler } = config;
@@ -55,40 +57,34 @@ function hyperparameters({ manifest: { config } }: ExportFacts): string[] {
     ['clipping to the global norm', train.clip === 0 ? 'none' : String(train.clip)],
     ['order of the data', sampler.beacon === '' ? 'chosen by the provider (no beacon)' : `from the beacon ${sampler.beacon}`],
   ];
-  return ['| | |', '| --- | --- |', ...rows.map(([k, v]) => `| ${k} | ${escaped(v)} |`)];
+  return [...TABLE, ...rows.map(([k, v]) => `| ${k} | ${escaped(v)} |`)];
 }
 
-/** The model card. Same facts, same bytes. */
-export function hfCard(f: ExportFacts): string {
-  const { manifest: m } = f,
-    { base } = m.config,
-    digest = manifestDigest(m),
-    load = base.name === null ? 'path/to/base' : base.name;
-  const lines = [
-    '---',
-    ...frontMatter(f),
-    '---',
-    '',
-    '# LoRA adapter trained with Certune',
-    '',
-    `An adapter of rank ${m.config.lora.r} for ${base.name === null ? 'the base of the digest below' : code(base.name)}. Its training is proved: every step is the declared integer function of weights,`,
-    'optimiser state, batch and schedule.',
-    '',
-    '## Training Details',
-    '',
+function trainingData({ manifest: { dataset } }: ExportFacts): string[] {
+  const list = (x: readonly string[]): string => x.map(escaped).join(', ');
+  return [
     '### Training Data',
     '',
     'Digests can be checked against the files. Sources, licences and languages are declared by the provider: nothing proves them.',
     '',
     '| file (SHA-256) | source | licence | language | rows kept |',
     '| --- | --- | --- | --- | --- |',
-    ...m.dataset.files.map(
+    ...dataset.files.map(
       (d) => `| ${code(d.digest)} | ${escaped(d.source)} | ${escaped(d.license)} | ${escaped(d.language)} | ${d.kept} of ${d.rows} |`,
     ),
     '',
-    `Rows may declare their own. Over all rows: sources ${m.dataset.sources.map(escaped).join(', ')}; licences ${m.dataset.licenses.map(escaped).join(', ')};`,
-    `languages ${m.dataset.languages.map(escaped).join(', ')}.`,
+    `Rows may declare their own. Over all rows: sources ${list(dataset.sources)}; licences ${list(dataset.licenses)};`,
+    `languages ${list(dataset.languages)}.`,
     '',
+  ];
+}
+
+function trainingProcedure(f: ExportFacts): string[] {
+  const targets = f.targets === undefined ? '' : `, ${f.targets} trained (target) tokens (proved)`,
+    losses = f.losses
+      ? ` Mean loss per target: ${f.losses.first.toFixed(4)} at the first step, ${f.losses.last.toFixed(4)} at the last one (proved).`
+      : '';
+  return [
     '### Training Procedure',
     '',
     '#### Training Hyperparameters',
@@ -97,12 +93,14 @@ export function hfCard(f: ExportFacts): string {
     '',
     '#### Speeds, Sizes, Times',
     '',
-    `At most ${positions(f)} positions${f.targets === undefined ? '' : `, ${f.targets} trained (target) tokens (proved)`}.${
-      f.losses
-        ? ` Mean loss per target: ${f.losses.first.toFixed(4)} at the first step, ${f.losses.last.toFixed(4)} at the last one (proved).`
-        : ''
-    } Times are not recorded: they cannot be proved.`,
+    `At most ${positions(f)} positions${targets}.${losses} Times are not recorded: they cannot be proved.`,
     '',
+  ];
+}
+
+/** How to verify, what the release consists of, and what is claimed of it. */
+function verification(f: ExportFacts): string[] {
+  return [
     '## Verification',
     '',
     'With the base, on any machine with Node 20 or newer:',
@@ -113,10 +111,9 @@ export function hfCard(f: ExportFacts): string {
     '',
     'If the release is signed, `npx certune verify . --base BASE --signer key.pub` checks the signature and every file first.',
     '',
-    '| | |',
-    '| --- | --- |',
-    `| manifest | ${code(digest)} |`,
-    `| base | ${code(m.base.digest)} |`,
+    ...TABLE,
+    `| manifest | ${code(manifestDigest(f.manifest))} |`,
+    `| base | ${code(f.manifest.base.digest)} |`,
     ...(f.key === undefined ? [] : [`| verification key | ${code(f.key)} |`]),
     `| provable soundness | ${Math.floor(f.ledger.roundByRound)} bits |`,
     ...f.files.map((x) => `| ${escaped(x.name)} | ${code(`sha256:${x.sha256}`)} |`),
@@ -125,29 +122,62 @@ export function hfCard(f: ExportFacts): string {
     '| --- | --- | --- |',
     ...claimsOfRelease(f).map((c) => `| ${c.id} | ${c.status} | ${escaped(c.by)} |`),
     '',
+  ];
+}
+
+function specifications({ manifest: { base }, version }: ExportFacts): string[] {
+  return [
     '## Technical Specifications',
     '',
     '### Model Architecture and Objective',
     '',
-    `Llama with ${m.base.shape.layers} layers, hidden size ${m.base.shape.hidden}, vocabulary ${m.base.shape.vocab}; next-token cross-entropy on the target tokens.`,
+    `Llama with ${base.shape.layers} layers, hidden size ${base.shape.hidden}, vocabulary ${base.shape.vocab}; next-token cross-entropy on the target tokens.`,
     '',
     '### Software',
     '',
-    `certune ${f.version}. Every value of the adapter is an integer times 2^-20, exact in float32.`,
+    `certune ${version}. Every value of the adapter is an integer times 2^-20, exact in float32.`,
     '',
+  ];
+}
+
+function getStarted({ manifest }: ExportFacts): string[] {
+  const { name, revision } = manifest.config.base;
+  return [
     '## How to Get Started with the Model',
     '',
     '```python',
     'from peft import PeftModel',
     'from transformers import AutoModelForCausalLM',
-    `base = AutoModelForCausalLM.from_pretrained(${quoted(load)}${base.revision === null ? '' : `, revision=${quoted(base.revision)}`})`,
+    `base = AutoModelForCausalLM.from_pretrained(${quoted(name ?? 'path/to/base')}${revision === null ? '' : `, revision=${quoted(revision)}`})`,
     'model = PeftModel.from_pretrained(base, ".")',
     '```',
     '',
+  ];
+}
+
+/** The model card. Same facts, same bytes. */
+export function hfCard(f: ExportFacts): string {
+  const { base, lora } = f.manifest.config;
+  return [
+    '---',
+    ...frontMatter(f),
+    '---',
+    '',
+    '# LoRA adapter trained with Certune',
+    '',
+    `An adapter of rank ${lora.r} for ${base.name === null ? 'the base of the digest below' : code(base.name)}. Its training is proved: every step is the declared integer function of weights,`,
+    'optimiser state, batch and schedule.',
+    '',
+    '## Training Details',
+    '',
+    ...trainingData(f),
+    ...trainingProcedure(f),
+    ...verification(f),
+    ...specifications(f),
+    ...getStarted(f),
     '## Uses; Bias, Risks, and Limitations',
     '',
     'To be completed by the provider. That training was exact says nothing about what the model is fit for.',
     '',
-  ];
-  return lines.join('\n');
+  ].join('\n');
 }

@@ -12,7 +12,7 @@ import { loadBase } from '../dist/io/index.js';
 import { singleKernels, threadedKernels } from '../dist/kernels/index.js';
 import { frozenIntegers, quantizeBase } from '../dist/model/base.js';
 import { initialMaster } from '../dist/model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../dist/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../dist/model/index.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../dist/model/step.js';
 import { adamConstants } from '../dist/optim/constants.js';
 import { IntegerReading } from '../dist/tensor/integer.js';

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { smallNumbers } from '../dist/model/base.js';
-import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, PROJECTION_FRAC, ROPE_FRAC, SILU_FRAC, WEIGHT_FRAC } from '../dist/model/llama.js';
+import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, PROJECTION_FRAC, ROPE_FRAC, SILU_FRAC, WEIGHT_FRAC } from '../dist/model/index.js';
 import { ADAMW, momentFormats } from '../dist/optim/adamw.js';
 import { logSumExpBudget } from '../dist/run/budgets.js';
 import { tableColumns } from '../dist/tensor/tables.js';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isqrt, rational } from '../src/field/fixedpoint.js';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
-import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, llamaProgram, scalingParts } from '../src/model/llama.js';
+import { llamaProgram } from '../src/model/llama.js';
+import { DEFAULT_NUMBERS, type LlamaShape, TARGETS, scalingParts } from '../src/model/shape.js';
 import { ADAMW, digitBits } from '../src/optim/adamw.js';
 import { HyperparameterError, adamConstants, scheduleScalars } from '../src/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../src/optim/reference.js';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../src/model/llama.js';
+import { llamaProgram } from '../src/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS } from '../src/model/shape.js';
 import { batchInputs } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { FloatReading } from '../src/tensor/float.js';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
-import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
+import { llamaProgram } from '../src/model/llama.js';
+import { DEFAULT_NUMBERS } from '../src/model/shape.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../src/optim/reference.js';
 import { scheduleRows } from '../src/run/schedule.js';

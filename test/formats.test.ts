@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type LlamaShape, TARGETS } from '../src/model/llama.js';
+import { type LlamaShape, TARGETS } from '../src/model/shape.js';
 import { HyperparameterError } from '../src/optim/constants.js';
 import { type BaseShape, committedPrograms } from '../src/run/programs.js';
 import { FORMAT_LIMITS, type RunConfig, runSchema } from '../src/run/schema.js';

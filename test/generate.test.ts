@@ -3,7 +3,7 @@ import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { FloatWeights } from '../src/model/base.js';
 import { Inference, type InferenceAdapter } from '../src/model/generate.js';
 import { axisSizes, projectionSize } from '../src/model/init.js';
-import { type LlamaShape, frozenTensors } from '../src/model/llama.js';
+import { type LlamaShape, frozenTensors } from '../src/model/shape.js';
 
 const SHAPE: LlamaShape = {
   layers: 2,

@@ -1,6 +1,7 @@
 import { frozenIntegers, quantizeBase } from '../src/model/base.js';
 import { axisSizes, initialMaster } from '../src/model/init.js';
-import { type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from '../src/model/llama.js';
+import { llamaProgram } from '../src/model/llama.js';
+import { type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors } from '../src/model/shape.js';
 import { type AdapterState, type Batch, batchInputs, initialState, stepInputs, targetCount } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
 import type { Inputs } from '../src/tensor/integer.js';

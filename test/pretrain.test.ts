@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { FloatWeights } from '../src/model/base.js';
 import { axisSizes } from '../src/model/init.js';
-import { type LlamaShape, frozenTensors } from '../src/model/llama.js';
+import { type LlamaShape, frozenTensors } from '../src/model/shape.js';
 import { Pretrainer } from '../src/model/pretrain.js';
 
 const SHAPE: LlamaShape = {

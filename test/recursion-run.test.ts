@@ -10,7 +10,7 @@ import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before } from '../src/recursion/leaf.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
 import { type Run, epochBatches, runOf } from '../src/run/facts.js';
-import { leafRanges, partStatement } from '../src/recursion/leaves.js';
+import { leafProofs, partStatement } from '../src/recursion/leaves.js';
 import { runClass } from '../src/recursion/circuits.js';
 import { type EndField, type EndStatement, START } from '../src/recursion/statement.js';
 import type { NodeProof } from '../src/recursion/node-words.js';
@@ -60,7 +60,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
       state = r.after;
     }
     let at: Before = { place: START, s: stateCommitment(k, programs, 'sIn', s.inputs.initial), a: zeroAcc };
-    const leaves = leafRanges(cls, s.run, 0, 1).map(({ kind, parts }) => {
+    const leaves = leafProofs(cls, s.run, 0, 1).map(({ kind, parts }) => {
       const before = at,
         given = parts.map(({ step, part }) => {
           const proof = proofs[step].parts[part],

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { singleKernels } from '../src/kernels/index.js';
 import { frozenIntegers, quantizeBase } from '../src/model/base.js';
-import { DEFAULT_NUMBERS, llamaProgram } from '../src/model/llama.js';
+import { llamaProgram } from '../src/model/llama.js';
+import { DEFAULT_NUMBERS } from '../src/model/shape.js';
 import { type AdapterState, batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../src/model/step.js';
 import { adamConstants } from '../src/optim/constants.js';
 import { scheduleRows } from '../src/run/schedule.js';

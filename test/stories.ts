@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type FloatWeights, collectWeights, ropeTables } from '../src/model/base.js';
-import type { LlamaShape, Target } from '../src/model/llama.js';
+import type { LlamaShape, Target } from '../src/model/shape.js';
 import type { Batch } from '../src/model/step.js';
 import type { ReadingInput } from '../src/tensor/reading.js';
 import { fixture } from './fixtures.js';

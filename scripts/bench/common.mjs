@@ -4,7 +4,7 @@ import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { collectWeights, frozenIntegers, quantizeBase } from '../../dist/model/base.js';
 import { initialMaster } from '../../dist/model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/index.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { scheduleRows } from '../../dist/run/schedule.js';

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { singleKernels, threadedKernels } from '../../dist/kernels/index.js';
 import { ropeTables } from '../../dist/model/base.js';
 import { initialMaster } from '../../dist/model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, frozenTensors, llamaProgram, weightFrac } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS, frozenTensors, llamaProgram, weightFrac } from '../../dist/model/index.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { settleFrozen } from '../../dist/tensor/deferred.js';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { singleKernels } from '../../dist/kernels/index.js';
 import { smallNumbers } from '../../dist/model/base.js';
-import { DEFAULT_NUMBERS } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS } from '../../dist/model/index.js';
 import { explained } from '../../dist/model/remedies.js';
 import { DEFAULTS, Pair, fixtures, out, save, stories } from './lib.mjs';
 import { mixture } from './mixtures.mjs';

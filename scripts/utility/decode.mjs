@@ -1,5 +1,5 @@
 // Greedy decoding in float64 with a key-value cache, adapter merged into the weights: for texts of many items, one token at a time.
-import { adapterAxes } from '../../dist/model/llama.js';
+import { adapterAxes } from '../../dist/model/index.js';
 import { projectionSize } from '../../dist/model/init.js';
 import { ropeTables } from '../../dist/model/base.js';
 import { flatMembers } from './members.mjs';

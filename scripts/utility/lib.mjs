@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { TextCodec, loadBase } from '../../dist/io/index.js';
 import { frozenIntegers, quantizeBase, ropeTables } from '../../dist/model/base.js';
 import { initialMaster } from '../../dist/model/init.js';
-import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../dist/model/index.js';
 import { batchInputs, initialState, stepInputs, targetCount } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../../dist/optim/reference.js';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { singleKernels } from '../../dist/kernels/index.js';
 import { frozenIntegers, quantizeBase, ropeTables } from '../../dist/model/base.js';
-import { DEFAULT_NUMBERS, llamaProgram, weightFrac } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS, llamaProgram, weightFrac } from '../../dist/model/index.js';
 import { batchInputs, initialState, stepInputs, targetCount, unflattenGroup } from '../../dist/model/step.js';
 import { adamConstants } from '../../dist/optim/constants.js';
 import { adamFloatState, adamFloatStep } from '../../dist/optim/reference.js';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { singleKernels } from '../../dist/kernels/index.js';
 import { smallNumbers } from '../../dist/model/base.js';
-import { DEFAULT_NUMBERS, TARGETS } from '../../dist/model/llama.js';
+import { DEFAULT_NUMBERS, TARGETS } from '../../dist/model/index.js';
 import { explained } from '../../dist/model/remedies.js';
 import { Pair, fixtures, out, save, stories } from './lib.mjs';
 import { mixture } from './mixtures.mjs';

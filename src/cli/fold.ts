@@ -5,7 +5,8 @@ import { readProofFile, writeFolded, writeNode } from '../store/proof.js';
 import type { NodeFile } from '../artifact/folded.js';
 import { type NamedNode, checkJoin } from '../prove/neighbours.js';
 import { endOf, foldNodes } from '../prove/range.js';
-import { circuitsOf, digestOf } from '../recursion/circuits.js';
+import { circuitsOf } from '../recursion/circuits.js';
+import { keyDigest } from '../recursion/key.js';
 import { baseStack, folding } from '../prove/recursion.js';
 import { InputError } from '../errors.js';
 import { VerificationError } from '../transcript/arith.js';
@@ -56,7 +57,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     { manifest } = first,
     single = nodes.length === 1;
   if (single && !wholeRun(first)) throw new UsageError('one range alone has nothing to be folded with: give its neighbours');
-  if (!single) checkJoin(nodes, digestOf);
+  if (!single) checkJoin(nodes, keyDigest);
   const last = nodes[nodes.length - 1].node,
     whole = wholeRun({ ...first, to: last.to }),
     name = whole ? PACK_NAME : `steps-${first.from.step}-${last.to.step}.certune`,
@@ -79,7 +80,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     const f = folding(k, manifest, circuits, baseStack(k, checked.programs, base!), {
       onPhase: (name) => c.progress.update(`${text}: ${name}`, done, of),
     });
-    if (digestOf(first.key) !== f.keyDigest)
+    if (keyDigest(first.key) !== f.keyDigest)
       throw new InputError(
         files[0],
         ['was proved under another verification key than this release computes'],

@@ -7,7 +7,7 @@ import type { FoldedLedger } from '../verify/ledger.js';
 import { ledgerUnder, parsePublished } from '../verify/key.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 import { placeText } from '../artifact/folded.js';
-import { digestOf } from '../recursion/circuits.js';
+import { keyDigest } from '../recursion/key.js';
 import { InputError } from '../errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/shape.js';
 import { type Result, bitsText, bytesText, manifestFile, readManifest } from './common.js';
@@ -90,7 +90,7 @@ const treeText = (f: FoldedLedger, key: VerificationKey): string =>
   `${f.leaves} leaves (${key.leaves.map((l) => `${l.count} ${l.kind} proof${l.count > 1 ? 's' : ''}`).join(' or ')} in one: fewest committed cells over all nodes), ${f.folds} folds, one end; proofs inside proofs ${f.depth} deep`;
 
 const keyOf = (p: AnyProof): string | undefined =>
-  p.kind === 'folded' ? digestOf(p.folded.key) : p.kind === 'node' ? digestOf(p.node.key) : undefined;
+  p.kind === 'folded' ? keyDigest(p.folded.key) : p.kind === 'node' ? keyDigest(p.node.key) : undefined;
 
 /** What a proof file is and how large, in words. */
 function proofText(p: AnyProof): string {

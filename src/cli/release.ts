@@ -8,7 +8,7 @@ import type { ExportFacts } from '../provenance/exports/facts.js';
 import { hashFile } from '../provenance/folder.js';
 import type { ReleaseFacts } from '../provenance/predicate.js';
 import type { Subject } from '../provenance/statement.js';
-import { digestOf } from '../recursion/circuits.js';
+import { keyDigest } from '../recursion/key.js';
 import { buildable } from '../run/facts.js';
 import { type Manifest, difference, parseManifest } from '../run/manifest.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
@@ -63,7 +63,7 @@ export function factsOfProof(file: string, p: AnyProof, name = PACK_NAME): Relea
   return {
     manifest: m,
     kind: 'folded',
-    key: digestOf(p.folded.key),
+    key: keyDigest(p.folded.key),
     ledger: ledgerUnder(file, { manifest: m, programs }, parsePublished(file, p.folded.key)),
     version: version(),
     proof: name,

@@ -4,7 +4,8 @@ import { dirname, resolve } from 'node:path';
 import type { Manifest } from '../run/manifest.js';
 import { SHIPPED } from '../verify/shipped.js';
 import { manifestOf, readProofFile } from '../store/proof.js';
-import { circuitsOf, digestOf } from '../recursion/circuits.js';
+import { circuitsOf } from '../recursion/circuits.js';
+import { keyDigest } from '../recursion/key.js';
 import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../errors.js';
 import { KINDS } from '../circuit/rows.js';
@@ -48,8 +49,8 @@ export function vk(target: string, o: { readonly key?: string; readonly output?:
     })),
     shipped = SHIPPED.find((x) => x.digest === digest)?.name,
     differs: string[] = [];
-  const of = key === undefined ? undefined : digestOf(key),
-    own = given === undefined ? undefined : 'key' in given ? digestOf({ ...given.key }) : given.digest;
+  const of = key === undefined ? undefined : keyDigest(key),
+    own = given === undefined ? undefined : 'key' in given ? keyDigest({ ...given.key }) : given.digest;
   if (of !== undefined && of !== digest) differs.push(`the proof was made under ${of}`);
   if (own !== undefined && own !== digest) differs.push(`the key given is ${own}`);
   if (differs.length) throw new VerificationError('verification key', `the programs of the manifest give ${digest}; ${differs.join('; ')}`);

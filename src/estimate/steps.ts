@@ -55,10 +55,17 @@ function phases(c: Counts, u: Units): PhaseSeconds {
 /** Seconds of one program proof with these counts. */
 export const phaseSum = (c: Counts, u: Units): number => sum(phases(c, u));
 const sum = (p: PhaseSeconds): number => Object.values(p).reduce((a: number, b: number) => a + b, 0);
-const scale = (p: PhaseSeconds, by: number): PhaseSeconds =>
-  Object.fromEntries(Object.entries(p).map(([k, v]: [string, number]) => [k, v * by])) as unknown as PhaseSeconds;
-const plus = (a: PhaseSeconds, b: PhaseSeconds): PhaseSeconds =>
-  Object.fromEntries(Object.entries(a).map(([k, v]: [string, number]) => [k, v + b[k as keyof PhaseSeconds]])) as unknown as PhaseSeconds;
+const eachPhase = (of: (phase: keyof PhaseSeconds) => number): PhaseSeconds => ({
+  reading: of('reading'),
+  keys: of('keys'),
+  commit: of('commit'),
+  logup: of('logup'),
+  sumcheck: of('sumcheck'),
+  weights: of('weights'),
+  open: of('open'),
+});
+const scale = (p: PhaseSeconds, by: number): PhaseSeconds => eachPhase((x) => p[x] * by);
+const plus = (a: PhaseSeconds, b: PhaseSeconds): PhaseSeconds => eachPhase((x) => a[x] + b[x]);
 
 /** JSON of a part that leaves accumulators, of one that leaves the state (10 and 17 words of twenty digits), and of the rest of a packed file's header. */
 const MICRO_HEADER = 330,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
-import { type LlamaShape, TARGETS, type Target } from '../model/llama.js';
+import { type LlamaShape, TARGETS, type Target } from '../model/shape.js';
 import { computeCopy } from '../model/init.js';
 import { InputError } from '../errors.js';
 import {

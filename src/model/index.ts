@@ -4,4 +4,5 @@ export * from './init.js';
 export * from './llama.js';
 export * from './pretrain.js';
 export * from './remedies.js';
+export * from './shape.js';
 export * from './step.js';

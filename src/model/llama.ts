@@ -20,8 +20,6 @@ import {
   siluTable,
 } from './shape.js';
 
-export * from './shape.js';
-
 /**
  * The program of one step. Residual stream X and its gradient G live on the half-block axis s of 2L + 1 entries; a block is written
  * once with the layer axis l. Tensors end in the token axes b, i; rows follow TENSOR-PROGRAM of the design.

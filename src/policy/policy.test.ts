@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
 import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
-import { DEFAULT_NUMBERS } from '../model/llama.js';
+import { DEFAULT_NUMBERS } from '../model/shape.js';
 import { budgetsOf } from '../run/budgets.js';
 import { type LeafData, commitDataset, datasetLeaf, datasetRoot, drawSalt, leafSalt } from './dataset.js';
 import { normalLanguage } from '../run/language.js';

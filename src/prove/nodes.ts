@@ -73,7 +73,7 @@ const merge = (
   digest: readonly bigint[],
   claims: readonly DetachedClaim[],
   stack: BigInt64Array,
-): BigUint64Array => withStack(k, stack, (at) => proveMerge(k, { frozenVars: vars } as Plan, digest, claims, at, stack.length));
+): BigUint64Array => withStack(k, stack, (at) => proveMerge(k, { frozenVars: vars }, digest, claims, at, stack.length));
 
 function node(
   k: Kernels,
@@ -151,7 +151,7 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
   const ch = new NativeChannel(k, merged);
   let columns: DetachedClaim;
   try {
-    columns = verifyMerge(ch, { frozenVars: keyVars } as Plan, keys.root, claims).detach(ch);
+    columns = verifyMerge(ch, { frozenVars: keyVars }, keys.root, claims).detach(ch);
   } finally {
     ch.close();
   }

@@ -1,13 +1,12 @@
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import type { StepProof } from '../run/parts.js';
+import type { LeafProofs } from '../recursion/leaves.js';
 import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
 import { type LeafWork, type Keeper, grow } from './tree.js';
 import type { TreeNode } from './tree-shape.js';
 
-/** A leaf of a range: which parts of which steps it verifies, where it begins and ends. */
-export interface LeafRange {
-  /** Number of its circuit. */ readonly kind: number;
-  readonly parts: readonly { readonly step: number; readonly part: number }[];
+/** A leaf with the places where it begins and ends. */
+export interface LeafRange extends LeafProofs {
   readonly from: Place;
   readonly to: Place;
 }

@@ -4,12 +4,13 @@ import type { RecursionClass } from '../recursion/class.js';
 import type { Before } from '../recursion/leaf.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
 import { type Run, epochBatches, stepKinds } from '../run/facts.js';
-import { leafRanges, partPublics, partStatement } from '../recursion/leaves.js';
+import { leafProofs, partPublics, partStatement } from '../recursion/leaves.js';
 import { type Standing, START, advance, encode, endLayout } from '../recursion/statement.js';
 import { settleNative, settleNode, verifyNode } from '../verify/nodes.js';
 import type { StepProof } from '../run/parts.js';
 import { frozenOf, stateCommitment } from '../run/commitments.js';
-import { type Circuits, digestOf } from '../recursion/circuits.js';
+import type { Circuits } from '../recursion/circuits.js';
+import { keyDigest } from '../recursion/key.js';
 import { flat, nodeOf } from '../recursion/node-words.js';
 import type { LeafRange, Recursion } from './range.js';
 import type { Programs } from '../run/programs.js';
@@ -36,7 +37,7 @@ export function folding(
     manifest,
     key: { ...keys.published },
     keyDigest: digest,
-    digestOf,
+    digestOf: keyDigest,
     fold: (a, b) => flat(cls, proveFold(k, cls, keys, base, [nodeOf(cls, a), nodeOf(cls, b)], o)),
     end: (n) => {
       const { statement, proof, opening } = proveEnd(k, cls, keys, base, nodeOf(cls, n), o);
@@ -54,7 +55,7 @@ export function folding(
 
 /** Leaves of a range of steps with the places where they begin and end. */
 export const placedLeaves = (c: RecursionClass, run: Run, from: number, to: number): LeafRange[] =>
-  leafRanges(c, run, from, to).map(({ kind, parts }) => {
+  leafProofs(c, run, from, to).map(({ kind, parts }) => {
     const { step, part } = parts[parts.length - 1],
       ends = part + 1 === stepKinds(run, step).length;
     return { kind, parts, from: parts[0], to: ends ? { step: step + 1, part: 0 } : { step, part: part + 1 } };

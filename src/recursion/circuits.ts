@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import { type RecursionKeys, recursionKeys } from './keys.js';
-import { type VerificationKey, keyDigest } from './key.js';
+import { keyDigest } from './key.js';
 import { type Run, epochBatches, stepKinds } from '../run/facts.js';
 import { zeroAccumulators } from '../run/commitments.js';
 import type { ProofOptions } from '../tensor/plan.js';
@@ -26,9 +26,6 @@ export function circuitsOf(k: Kernels, run: Run): Circuits {
     keys = recursionKeys(k, cls);
   return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };
 }
-
-/** Digest of a key as it lies in a file. */
-export const digestOf = (key: Readonly<Record<string, unknown>>): string => keyDigest(key as unknown as VerificationKey);
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */
 export function nodeOptions({ programs }: Run): ProofOptions {

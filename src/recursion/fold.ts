@@ -62,16 +62,13 @@ export function foldCircuit(ch: CircuitChannel, s: ChildShape, given?: FoldInput
   const sizes = layout(s.baseVars, s.keyVars),
     [L, R] = given?.children.map((c) => c.statement) ?? [],
     all = [...sizes.keys()];
-  const own = (list: readonly Field[], st?: NodeStatement): NodeWires => recordOf(list, (f) => hints(ch, sizes.get(f)!, st?.[f]));
-  const left = own(all, L),
-    same = Object.fromEntries([...SHARED.map((f) => [f, left[f]] as const), ...ENTER.map((f, i) => [f, left[LEAVE[i]]] as const)]),
-    right = {
-      ...own(
-        all.filter((f) => !(f in same)),
-        R,
-      ),
-      ...same,
-    } as NodeWires;
+  const own = (f: Field, st?: NodeStatement): readonly Elem[] => hints(ch, sizes.get(f)!, st?.[f]);
+  const left: NodeWires = recordOf(all, (f) => own(f, L)),
+    same = new Map<Field, readonly Elem[]>([
+      ...SHARED.map((f) => [f, left[f]] as const),
+      ...ENTER.map((f, i) => [f, left[LEAVE[i]]] as const),
+    ]),
+    right: NodeWires = recordOf(all, (f) => same.get(f) ?? own(f, R));
   const verified = [left, right].map((w, i) => verifyChild(ch, s, w, given?.children[i].proof));
   const columns = [...verified, unflat(ch, left.columns), unflat(ch, right.columns)];
   ch.open(given?.mergeBase);

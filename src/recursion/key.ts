@@ -40,8 +40,11 @@ export interface VerificationKey {
 /** A SHA-256 digest given as eight words of 32 bits. */
 export const digestText = (words: readonly bigint[]): string => `sha256:${words.map((w) => w.toString(16).padStart(8, '0')).join('')}`;
 
-/** The key in one line: SHA-256 of its canonical JSON. */
-export const keyDigest = (key: VerificationKey): string => {
+/** A key as it lies beside a proof: JSON that nobody has checked. */
+export type PublishedKey = Readonly<Record<string, unknown>>;
+
+/** The key in one line: SHA-256 of its canonical JSON. Throws RangeError where it is nested too deep for that. */
+export const keyDigest = (key: VerificationKey | PublishedKey): string => {
   const d = sha256(new TextEncoder().encode(canonicalize(key)!));
   return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
 };

@@ -9,23 +9,23 @@ import { type Standing, START, advance } from './statement.js';
 import { type Run, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 import type { Data } from '../run/inputs.js';
 
-/** One leaf of a run: circuit, and the program proofs that it takes. */
-export interface LeafRange {
-  readonly kind: number;
+/** What one leaf of a run verifies: by which circuit, which program proofs. */
+export interface LeafProofs {
+  /** Number of the circuit. */ readonly kind: number;
   readonly parts: readonly { readonly step: number; readonly part: number }[];
 }
 
 /** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
-export function leafRanges(
+export function leafProofs(
   c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
   run: Pick<Run, 'manifest' | 'programs'>,
   from: number,
   to: number,
-): LeafRange[] {
+): LeafProofs[] {
   const epoch = epochBatches(run.manifest),
     { update } = run.programs,
-    out: LeafRange[] = [];
-  const cut = (kind: PartKind, parts: LeafRange['parts']): void => {
+    out: LeafProofs[] = [];
+  const cut = (kind: PartKind, parts: LeafProofs['parts']): void => {
     const circuits = c.leaves.map((l, i) => ({ ...l, number: i + 1 })).filter((l) => l.kind === kind);
     for (let at = 0; at < parts.length; ) {
       const l = circuits.find((x) => x.count <= parts.length - at)!;

@@ -1,7 +1,6 @@
 import { eqEval } from '../poly/eq.js';
 import { quadratic, verifyRound } from '../sumcheck/round.js';
-import { DeferredClaim, type DetachedClaim } from '../tensor/deferred.js';
-import type { Plan } from '../tensor/plan.js';
+import { DeferredClaim, type DetachedClaim, type FrozenPlan } from '../tensor/deferred.js';
 import { type Channel, type Elem, VerificationError } from '../transcript/arith.js';
 
 /*
@@ -33,7 +32,7 @@ export function mergePreamble(
 }
 
 /** Only claims on the stack of `plan` take part: a claim of another shape is an error of the caller's proofs. */
-export function mergeable(plan: Pick<Plan, 'frozenVars'>, claims: readonly DetachedClaim[]): readonly DetachedClaim[] {
+export function mergeable(plan: FrozenPlan, claims: readonly DetachedClaim[]): readonly DetachedClaim[] {
   if (claims.length === 0) throw new VerificationError('merge', 'no claims on frozen tensors');
   for (const c of claims)
     if (c.point.length !== plan.frozenVars) throw new VerificationError('merge', 'claims on stacks of different sizes');
@@ -41,7 +40,7 @@ export function mergeable(plan: Pick<Plan, 'frozenVars'>, claims: readonly Detac
 }
 
 /** Verifies that all claims given by value follow from the one returned: see mergeClaims. */
-export function verifyMerge(ch: Channel, plan: Plan, frozen: readonly bigint[], claims: readonly DetachedClaim[]): DeferredClaim {
+export function verifyMerge(ch: Channel, plan: FrozenPlan, frozen: readonly bigint[], claims: readonly DetachedClaim[]): DeferredClaim {
   const { point, value } = mergeClaims(
     ch,
     plan.frozenVars,

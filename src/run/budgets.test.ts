@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { smallNumbers } from '../model/base.js';
-import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, SILU_FRAC } from '../model/llama.js';
+import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, SILU_FRAC } from '../model/shape.js';
 import { tableColumns } from '../tensor/tables.js';
 import { budgetsOf, logSumExpBudget } from './budgets.js';
 

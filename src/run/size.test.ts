@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { leafCounts, leafRanges } from '../recursion/leaves.js';
+import { leafCounts, leafProofs } from '../recursion/leaves.js';
 import { setup } from '../setup/run.js';
 import { type Manifest, parseManifest } from './manifest.js';
 import { lazySchedule, scheduleRows } from './schedule.js';
@@ -83,7 +83,7 @@ describe('a run that is counted and not listed', () => {
             const config = { ...s.config, train: { ...s.config.train, steps }, sampler: { ...s.config.sampler, shortBatch } },
               manifest: Manifest = { ...m, config, dataset: { ...m.dataset, examples } },
               run = { manifest, programs },
-              list = leafRanges({ leaves }, run, 0, steps),
+              list = leafProofs({ leaves }, run, 0, steps),
               counts = leafCounts({ leaves }, run, steps);
             expect(counts.leaves).toEqual(leaves.map((_, i) => list.filter((r) => r.kind === i + 1).length));
             expect(counts.main).toBe(list.reduce((n, r) => n + (leaves[r.kind - 1].kind === 'update' ? 0 : r.parts.length), 0));

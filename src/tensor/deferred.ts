@@ -4,15 +4,18 @@ import type { Kernels } from '../kernels/runtime.js';
 import * as E from '../field/ext3.js';
 import type { Plan } from './plan.js';
 
+/** What of a plan a claim on its frozen stack needs. */
+export type FrozenPlan = Pick<Plan, 'frozenVars'>;
+
 /**
  * frozen(point) = value, not yet checked. Only `settleFrozen` and the merging of claims read it; a proof is not
  * verified before.
  */
 export class DeferredClaim {
-  readonly #plan: Plan;
+  readonly #plan: FrozenPlan;
   readonly #point: readonly Elem[];
   readonly #value: Elem;
-  constructor(plan: Plan, point: readonly Elem[], value: Elem) {
+  constructor(plan: FrozenPlan, point: readonly Elem[], value: Elem) {
     this.#plan = plan;
     this.#point = point;
     this.#value = value;
@@ -34,7 +37,7 @@ export class DeferredClaim {
 /** The same by value, to be settled after the channel is closed. */
 export class DetachedClaim {
   constructor(
-    readonly plan: Plan,
+    readonly plan: FrozenPlan,
     readonly point: readonly Ext[],
     readonly value: Ext,
   ) {}

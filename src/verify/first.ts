@@ -66,7 +66,7 @@ export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): v
     return;
   }
   const nodes = under(file, () => nodesOf(key)),
-    statement = decode(x.statement, layout(nodes.child.baseVars, nodes.child.keyVars)) as unknown as NodeStatement;
+    statement = decode(x.statement, layout(nodes.child.baseVars, nodes.child.keyVars));
   namesManifest(x, statement, x.from, x.to);
   under(file, () => verifyNode(k, nodes, { statement, proof: x.proof }));
 }

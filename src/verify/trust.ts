@@ -1,8 +1,10 @@
+import { InputError, VersionError } from '../errors.js';
 import type { Run } from '../run/facts.js';
 import { programList } from '../run/programs.js';
-import { RECURSION_VERSION, type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
+import { type PublishedKey, RECURSION_VERSION, type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
+import { parsePublished } from './key.js';
 
 /** Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the prover's. */
 export type KeyOrigin =
@@ -23,11 +25,21 @@ const refuse = (why: string): never => {
 };
 
 /** Digest of whatever lies beside a proof: what is nested too deep for canonical JSON is no key. */
-function digestOfHostile(key: VerificationKey): string {
+function digestOfHostile(key: PublishedKey): string {
   try {
     return keyDigest(key);
   } catch (e) {
     if (e instanceof RangeError) return refuse('the proof holds none that could be written as canonical JSON');
+    throw e;
+  }
+}
+
+/** The key beside a proof, once its digest is one that somebody vouches for: checked like any other. Throws VerificationError. */
+function vouchedFor(published: PublishedKey): VerificationKey {
+  try {
+    return parsePublished('the key beside the proof', published);
+  } catch (e) {
+    if (e instanceof InputError || e instanceof VersionError) return refuse(e.message);
     throw e;
   }
 }
@@ -52,7 +64,7 @@ function fits(key: VerificationKey, run: Run): void {
  * the proof: it is used only where one of the three has its digest. Throws VerificationError otherwise.
  */
 export function trustedKey(
-  published: Readonly<Record<string, unknown>>,
+  published: PublishedKey,
   run: Run,
   o: {
     readonly given?: GivenKey;
@@ -60,18 +72,19 @@ export function trustedKey(
     /** Absent: not to be recomputed. */ readonly recompute?: () => { readonly key: VerificationKey; readonly seconds: number };
   },
 ): { key: VerificationKey; origin: KeyOrigin } {
-  const own = published as unknown as VerificationKey,
-    digest = digestOfHostile(own);
+  const digest = digestOfHostile(published);
   if (o.given) {
     const want = 'key' in o.given ? keyDigest(o.given.key) : o.given.digest;
     if (want !== digest) refuse(`the proof was made under ${digest}, the key given is ${want}`);
-    fits(own, run);
-    return { key: own, origin: { from: 'given', digest } };
+    const key = 'key' in o.given ? o.given.key : vouchedFor(published);
+    fits(key, run);
+    return { key, origin: { from: 'given', digest } };
   }
   const entry = o.shipped.find((x) => x.digest === digest);
   if (entry) {
-    fits(own, run);
-    return { key: own, origin: { from: 'shipped', digest, name: entry.name } };
+    const key = vouchedFor(published);
+    fits(key, run);
+    return { key, origin: { from: 'shipped', digest, name: entry.name } };
   }
   if (!o.recompute)
     return refuse(

@@ -1,6 +1,7 @@
 import { DOMAIN } from '../../hash/poseidon2.js';
 import { POLICY_LAYOUT, POLICY_VERSION, POLICY_WORDS, type PolicyField, type PolicyShape } from '../../policy/vector.js';
 import type { Elem } from '../../transcript/arith.js';
+import { recordOf } from '../statement.js';
 import type { Wires } from './wires.js';
 
 /** Fields of an opened policy vector. */
@@ -13,7 +14,10 @@ export type Opened = Readonly<Record<PolicyField, readonly Elem[]>>;
 export function openPolicy(w: Wires, shape: PolicyShape, vector?: readonly bigint[]): { digest: Elem[]; pi: Opened } {
   const words = w.words('policy vector', POLICY_WORDS, vector),
     digest = w.ch.hash(DOMAIN.policy, words),
-    pi = Object.fromEntries([...POLICY_LAYOUT].map(([f, { at, words: n }]) => [f, words.slice(at, at + n)])) as unknown as Opened,
+    pi: Opened = recordOf(POLICY_LAYOUT.keys(), (f) => {
+      const { at, words: n } = POLICY_LAYOUT.get(f)!;
+      return words.slice(at, at + n);
+    }),
     used = Math.max(...[...POLICY_LAYOUT.values()].map((f) => f.at + f.words));
   const fixed: Partial<Record<PolicyField, number>> = {
     version: POLICY_VERSION,

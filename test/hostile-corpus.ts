@@ -251,16 +251,16 @@ const chats = (f: string): void =>
 
 const m = setup(runSchema.parse(tinyRun({ steps: 3, batch: 2, microBatch: 2 })), [1n, 2n, 3n, 4n]).run.manifest,
   four = ['1', '2', '3', '4'],
-  heights = (n: number): Record<string, number> => Object.fromEntries(KINDS.map((k) => [k, n])),
-  key = (n = 2 ** 12): Record<string, unknown> => ({
+  heights = (n: number, u = Math.min(n, 2 ** 12)): Record<string, number> => Object.fromEntries(KINDS.map((k) => [k, k === 'U' ? u : n])),
+  key = (n = 2 ** 12, u?: number): Record<string, unknown> => ({
     type: 'certune-key',
     version: RECURSION_VERSION,
     proofVersion: PROOF_VERSION,
     programs: [`sha256:${'1'.repeat(64)}`],
     leaves: [{ kind: 'step', count: 1 }],
     proof: { bits: 100, programRate: 2, rate: 2, endRate: 4, settleRates: [2, 2, 2], grinding: 16 },
-    heights: heights(n),
-    endHeights: heights(n),
+    heights: heights(n, u),
+    endHeights: heights(n, u),
     baseVars: 16,
     root: four,
     endRoot: four,
@@ -272,8 +272,8 @@ const keyVars =
   KIND_BITS;
 
 const words = (n: number): bigint[] => Array<bigint>(n).fill(0n);
-/** Statement of the end, or of a node, of a manifest of nobody's: it names that manifest. */
-function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>): bigint[] {
+/** Statement of the end, or of a node of so many steps, of a manifest of nobody's: it names that manifest. */
+function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>, [from, to] = [0, manifest.config.train.steps]): bigint[] {
   const digest = createDigest(manifest),
     st = Object.fromEntries([...sizes].map(([f, n]) => [f, words(n)]));
   return encode(
@@ -281,7 +281,8 @@ function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>): bigi
       ...st,
       context: digest,
       dataset: manifest.dataset.root.map(BigInt),
-      posOut: [BigInt(manifest.config.train.steps), ...words(6)],
+      posIn: [BigInt(from), ...words(6)],
+      posOut: [BigInt(to), ...words(6)],
     },
     sizes,
   );
@@ -299,9 +300,13 @@ const createDigest = (x: Manifest): bigint[] => {
 const bytes = (xs: readonly bigint[]): Buffer => Buffer.from(BigUint64Array.from(xs).buffer);
 
 /** A folded run, or with `to` a node, of any manifest, with a proof of zeros. */
-function forged(manifest: Manifest, o: { losses?: unknown; key?: unknown; node?: boolean; proof?: number; head?: object } = {}): Buffer {
+function forged(
+  manifest: Manifest,
+  o: { losses?: unknown; key?: unknown; node?: boolean; range?: [number, number]; proof?: number; head?: object } = {},
+): Buffer {
   const { steps } = manifest.config.train,
-    st = statement(manifest, o.node ? layout(16, keyVars) : endLayout()),
+    [from, to] = o.range ?? [0, steps],
+    st = statement(manifest, o.node ? layout(16, keyVars) : endLayout(), [from, to]),
     proof = o.proof ?? 30_000,
     body = bytes([...st, ...words(proof), ...(o.node ? [] : words(1000))]),
     head = {
@@ -311,7 +316,7 @@ function forged(manifest: Manifest, o: { losses?: unknown; key?: unknown; node?:
       statement: st.length,
       proof,
       ...(o.node
-        ? { type: NODE_TYPE, version: NODE_VERSION, from: [0, 0], to: [steps, 0] }
+        ? { type: NODE_TYPE, version: NODE_VERSION, from: [from, 0], to: [to, 0] }
         : { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: 1000 }),
       ...o.head,
     };
@@ -338,6 +343,9 @@ const proofs: [string, () => Buffer][] = [
   ['2^24 steps in a node', () => forged(having({ steps: 2 ** 24 }), { node: true })],
   ['2^20 steps, with a list of three', () => forged(having({ steps: 2 ** 20 }))],
   ['2^20 steps in a node, with a list of three', () => forged(having({ steps: 2 ** 20 }), { node: true })],
+  ['2^20 steps, with the list of all', () => forged(having({ steps: 2 ** 20 }), { losses: list(2 ** 20) })],
+  ['2^20 steps in a node, with the list of all', () => forged(having({ steps: 2 ** 20 }), { losses: list(2 ** 20), node: true })],
+  ['a header of two million lists beside the losses', () => forged(m, { head: { more: Array.from({ length: 2 ** 21 }, () => []) } })],
   ['2^16 steps, with the list of all', () => forged(having({ steps: 2 ** 16 }), { losses: list(2 ** 16) })],
   ['three million losses', () => forged(having({ steps: 3_000_000 }), { losses: list(3_000_000) })],
   ['a batch of 2^20, one by one', () => forged(having({ steps: 1, batch: 2 ** 20, microBatch: 1 }, { dataset: { examples: 2 ** 20 } }))],
@@ -375,6 +383,10 @@ const proofs: [string, () => Buffer][] = [
     'a million problems',
     () => forged({ ...m, dataset: { ...m.dataset, sources: Array.from({ length: 1_000_000 }, (_, i) => i) } } as unknown as Manifest),
   ],
+  ['a key of circuits of 2^24 rows', () => forged(m, { key: key(2 ** 24), node: true })],
+  ['a key of circuits of 2^24 rows, of a whole run', () => forged(m, { key: key(2 ** 24) })],
+  ['a key of 2^24 public words', () => forged(m, { key: key(2 ** 24, 2 ** 24) })],
+  ['a key of circuits of 2^20 rows', () => forged(m, { key: key(2 ** 20), node: true })],
   ['a key of circuits of one row', () => forged(m, { key: key(1), node: true })],
   ['a key nested 12 deep in everything', () => forged(m, { key: JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`) })],
   ['a header nested 200,000 deep', () => Buffer.from(`{"type":"certune-node","x":${DEEP}}\n`)],
@@ -431,6 +443,38 @@ const more: Hostile[] = [
   {
     name: 'vk: 2^20 steps',
     make: (dir) => (writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }))), ['vk', join(dir, 'x.certune')]),
+    exits: [1, 3],
+  },
+  {
+    name: 'vk: 2^20 steps in a node',
+    make: (dir) => (
+      writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }), { node: true })), ['vk', join(dir, 'x.certune')]
+    ),
+    exits: [1, 3],
+  },
+  {
+    name: 'fold: two halves of 2^20 steps',
+    make: (dir) => {
+      const half = 2 ** 19,
+        x = having({ steps: 2 ** 20 }),
+        of = (from: number): Buffer =>
+          forged(x, {
+            node: true,
+            losses: list(half).map((l) => [(l as [number])[0] + from, 1, '0']),
+            range: [from, from + half],
+          });
+      writeFileSync(join(dir, 'a.certune'), of(0));
+      writeFileSync(join(dir, 'b.certune'), of(half));
+      return ['fold', join(dir, 'a.certune'), join(dir, 'b.certune'), '--base', tiny, '-o', join(dir, 'c.certune')];
+    },
+    exits: [1, 3],
+  },
+  {
+    name: 'fold: one node of 2^20 steps',
+    make: (dir) => (
+      writeFileSync(join(dir, 'x.certune'), forged(having({ steps: 2 ** 20 }), { node: true })),
+      ['fold', join(dir, 'x.certune'), '--base', tiny, '-o', join(dir, 'c.certune')]
+    ),
     exits: [1, 3],
   },
   {

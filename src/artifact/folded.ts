@@ -1,7 +1,7 @@
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
 import { type Source, inMemory } from './source.js';
-import { Body, checkHeader, headerLine, sealedHeader } from './header.js';
+import { Body, Unread, checkHeader, headerLine, sealedHeader } from './header.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
 import { concat, toBytes } from './words.js';
 
@@ -82,6 +82,44 @@ export const encodeFolded = (x: FoldedRun): Uint8Array =>
 const COMMON = ['key', 'losses', 'manifest', 'proof', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
 
+/** Pieces of a list of losses, each where the one before ends. */
+const LOSSES = {
+  step: /\[(0|[1-9]\d{0,7}),/y,
+  targets: /(0|[1-9]\d{0,7})(?=[,\]])/y,
+  loss: /,"(0|-?[1-9]\d{0,18})"(?=[,\]])/y,
+  end: /\](?:,|\]$)/y,
+} as const;
+
+/** The list of losses in its one spelling, read from left to right: it is as long as the run, and its reader holds what it says and nothing beside. */
+function lossesOf(text: string, { config: { train } }: Manifest, bad: (why: string) => never): StepLosses[] {
+  const micros = Math.ceil(train.batch / Math.min(train.batch, train.microBatch)),
+    list: StepLosses[] = [];
+  let at = 1;
+  const next = (re: RegExp, why: string): string => {
+    re.lastIndex = at;
+    const m = re.exec(text);
+    if (!m) return bad(why);
+    at = re.lastIndex;
+    return m[1] ?? m[0];
+  };
+  if (text === '[]') return list;
+  for (;;) {
+    const step = Number(next(LOSSES.step, 'malformed losses')),
+      targets = Number(next(LOSSES.targets, 'malformed losses')),
+      losses: bigint[] = [];
+    while (text[at] === ',') {
+      if (losses.length === micros) return bad('malformed losses');
+      const v = BigInt(next(LOSSES.loss, 'malformed loss'));
+      if (BigInt.asIntN(64, v) !== v) return bad('malformed loss');
+      losses.push(v);
+    }
+    if (!size(step) || !size(targets) || step >= train.steps) return bad('malformed losses');
+    if (list.length && step !== list[0].step + list.length) return bad('losses are not of steps in order');
+    list.push({ step, targets, losses });
+    if (next(LOSSES.end, 'malformed losses') === ']]') return list;
+  }
+}
+
 function decode(
   file: string,
   b: Uint8Array | Source,
@@ -112,20 +150,8 @@ function decode(
   const manifest = parseManifest(file, head['manifest']);
   if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
   if (!size(statement) || !size(proof) || !size(opening)) return bad('malformed lengths');
-  if (!Array.isArray(losses)) return bad('malformed losses');
-  const { steps, batch, microBatch } = manifest.config.train,
-    micros = Math.ceil(batch / Math.min(batch, microBatch));
-  const list = losses.map((l: unknown): StepLosses => {
-    if (!Array.isArray(l) || l.length < 2 || l.length > 2 + micros || !size(l[0]) || !size(l[1]) || l[0] >= steps)
-      return bad('malformed losses');
-    const values = l.slice(2).map((v: unknown) => {
-      if (typeof v !== 'string' || !/^(0|-?[1-9]\d{0,18})$/.test(v) || BigInt.asIntN(64, BigInt(v)) !== BigInt(v))
-        return bad('malformed loss');
-      return BigInt(v);
-    });
-    return { step: l[0], targets: l[1], losses: values };
-  });
-  if (list.some((l, i) => l.step !== list[0].step + i)) return bad('losses are not of steps in order');
+  if (!(losses instanceof Unread)) return bad('malformed losses');
+  const list = lossesOf(losses.text, manifest, bad);
   const body = new Body(file, source, line.body),
     words = [...body.take(statement)];
   if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');

@@ -14,18 +14,61 @@ import { fromBytes } from './words.js';
 
 /** Longest header: that of a run with as many proofs as one may have takes less. */
 export const MOST_HEADER = 2 ** 25;
-/** Values of a header, keys included: four for each loss of a run with as many proofs as one may have, and what else there is. */
-const BOUNDS: JsonBounds = { depth: 16, values: 2 ** 23 };
+/** Values of a header without its losses, keys included: four for each proof of a pack, and what else there is. */
+const BOUNDS: JsonBounds = { depth: 16, values: 2 ** 21 };
 const PIECE = 2 ** 16;
 
 const damaged = (file: string, why: string): never => {
   throw new InputError(file, [why], 'not a Certune proof, or a damaged one: certune prove makes it again from the run that it is of');
 };
 
+/** A value of a header that is left as the text that it is: the one that is as long as the run, of which no tree of values is made before it is known to be what it should be. */
+export class Unread {
+  constructor(readonly text: string) {}
+}
+
 export interface HeaderLine {
-  readonly head: Readonly<Record<string, unknown>>;
+  /** `losses` is Unread. */ readonly head: Readonly<Record<string, unknown>>;
   readonly text: string;
   /** Where the words begin. */ readonly body: number;
+}
+
+/** Where the value of a key of the outermost object begins and ends; undefined where there is none. The text may be anything. */
+function spanOf(text: string, key: string): [number, number] | undefined {
+  const quoted = `${JSON.stringify(key)}:[`;
+  let depth = 0,
+    from = -1;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 0x22) {
+      if (depth === 1 && from < 0 && text.startsWith(quoted, i)) {
+        from = i + quoted.length - 1;
+        depth++;
+        i = from;
+        continue;
+      }
+      for (i++; i < text.length; i++) {
+        const d = text.charCodeAt(i);
+        if (d === 0x5c) i++;
+        else if (d === 0x22) break;
+      }
+    } else if (c === 0x7b || c === 0x5b) depth++;
+    else if (c === 0x7d || c === 0x5d) {
+      depth--;
+      if (depth === 1 && from >= 0) return [from, i + 1];
+    }
+  }
+  return undefined;
+}
+
+/** What a header says, but for its losses. Throws JsonError, within the bounds of the rest. */
+function parseHead(text: string): unknown {
+  const span = spanOf(text, 'losses');
+  if (!span) return parseJson(text, BOUNDS);
+  const head = parseJson(`${text.slice(0, span[0])}[]${text.slice(span[1])}`, BOUNDS);
+  if (!head || typeof head !== 'object' || Array.isArray(head)) return head;
+  // Twice the same key: the second one is what JSON has, and no canonical header has two.
+  return { ...head, losses: new Unread(text.slice(span[0], span[1])) };
 }
 
 /** The header line of a proof file and what it says, unchecked but for its being a JSON object. Throws InputError. */
@@ -47,7 +90,7 @@ export function headerLine(file: string, b: Source): HeaderLine {
     return damaged(file, 'header is not UTF-8');
   }
   try {
-    head = parseJson(text, BOUNDS);
+    head = parseHead(text);
   } catch (e) {
     return damaged(file, `header ${(e as Error).message}`);
   }
@@ -104,7 +147,7 @@ export function checkHeader(
   const all = new Map<string, string>();
   for (const [k, v] of Object.entries(head)) {
     try {
-      all.set(k, canonicalize(v)!);
+      all.set(k, v instanceof Unread ? v.text : canonicalize(v)!);
     } catch {
       damaged(file, 'header is not canonical JSON');
     }

@@ -9,6 +9,8 @@ import { circuitsOf } from '../recursion/circuits.js';
 import { keyDigest } from '../recursion/key.js';
 import { baseStack, folding } from '../prove/recursion.js';
 import { InputError } from '../errors.js';
+import { singleKernels } from '../kernels/single.js';
+import { checkFirst } from '../verify/first.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
@@ -50,6 +52,21 @@ function read(files: readonly string[]): NamedNode[] {
   return out;
 }
 
+/** What an error says after the name of its check. */
+const reasonOf = (e: VerificationError): string => e.message.slice(e.check.length + 2);
+
+/** Verifies each range under the key beside it: whatever else a manifest makes one compute comes after it. Throws VerificationError naming the file. */
+function checkAll(nodes: readonly NamedNode[]): void {
+  const k = singleKernels();
+  for (const { file, node } of nodes)
+    try {
+      checkFirst(k, file, node);
+    } catch (e) {
+      if (e instanceof VerificationError) throw new VerificationError(e.check, `${file}: ${reasonOf(e)}`);
+      throw e;
+    }
+}
+
 /** Joins neighbouring ranges of a run, proven anywhere; where they make the whole run, the end proof. */
 export async function fold(files: readonly string[], o: FoldOptions, c: Context): Promise<Result> {
   const nodes = read(files),
@@ -64,8 +81,9 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     file = o.output ?? join(dirname(files[0]), name);
   if (o.base === undefined) throw new UsageError('folding merges claims on the base: give --base DIR');
   if (files.some((f) => resolve(f) === resolve(file))) throw new UsageError(`${file} is one of the ranges: give another file with -o`);
-  const t0 = performance.now(),
-    checked = checkedRun(files[0], manifest),
+  const t0 = performance.now();
+  checkAll(nodes);
+  const checked = checkedRun(files[0], manifest),
     { base } = inputsOf(checked, { base: o.base });
   c.writes(dirname(resolve(file)));
   const k = await kernels(o);
@@ -91,7 +109,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
         // Somebody else may have made it: what its proof leaves to be shown is shown here, where its file is known, and not at the end of the run.
         f.settle!(node);
       } catch (e) {
-        if (e instanceof VerificationError) throw new VerificationError(e.check, `${at}: ${e.message}`);
+        if (e instanceof VerificationError) throw new VerificationError(e.check, `${at}: ${reasonOf(e)}`);
         throw e;
       }
     });

@@ -10,6 +10,7 @@ import { writeAtomic } from '../io/atomic.js';
 import { InputError } from '../errors.js';
 import { KINDS } from '../circuit/rows.js';
 import { singleKernels } from '../kernels/single.js';
+import { checkFirst } from '../verify/first.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
 import { packFile } from './prove.js';
@@ -23,8 +24,10 @@ function source(target: string): { file: string; manifest: Manifest; key?: Reado
   const folder = statSync(target).isDirectory(),
     file = folder ? packFile(target) : target,
     proof = existsSync(file) ? readProofFile(file) : undefined,
-    manifest = folder ? readManifest(target) : manifestOf(proof!),
-    key = proof?.kind === 'folded' ? proof.folded.key : proof?.kind === 'node' ? proof.node.key : undefined;
+    manifest = folder ? readManifest(target) : manifestOf(proof!);
+  // Whatever else the manifest of a proof makes one compute comes after it.
+  if (proof && proof.kind !== 'pack') checkFirst(singleKernels(), file, proof.kind === 'folded' ? proof.folded : proof.node);
+  const key = proof?.kind === 'folded' ? proof.folded.key : proof?.kind === 'node' ? proof.node.key : undefined;
   return { file: folder ? manifestFile(target) : file, manifest, ...(key ? { key } : {}) };
 }
 

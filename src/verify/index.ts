@@ -14,6 +14,7 @@ import { verifierKernels } from '../kernels/verify.js';
 import type { Circuits } from '../recursion/circuits.js';
 import { type Run, checkedRun, initialOf } from '../run/facts.js';
 import { VerificationError } from '../transcript/arith.js';
+import { checkFirst } from './first.js';
 import { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './folded.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
 import { SHIPPED } from './shipped.js';
@@ -102,7 +103,10 @@ export function verify(proof: Uint8Array, o: VerifyOptions = {}): Accepted | Ref
         'a pack of step proofs is verified with base and data: certune verify',
       );
     const x = type === NODE_TYPE ? decodeNode(file, proof) : decodeFolded(file, proof);
-    return verifyRead(checkedRun(file, x.manifest), x, o);
+    const kernels = o.kernels ?? verifierKernels();
+    // Whatever else the manifest makes one compute comes after it.
+    checkFirst(kernels, file, x);
+    return verifyRead(checkedRun(file, x.manifest), x, { ...o, kernels });
   } catch (reason) {
     if (
       reason instanceof InputError ||

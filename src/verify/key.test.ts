@@ -22,7 +22,7 @@ describe('a key that nobody has checked', () => {
     }),
     [1n, 2n, 3n, 4n],
   );
-  const heights = (n: number): object => Object.fromEntries(KINDS.map((k) => [k, n])),
+  const heights = (n: number): object => Object.fromEntries(KINDS.map((k) => [k, k === 'U' ? Math.min(n, 2 ** 12) : n])),
     proof = { bits: 128, programRate: 2, rate: 2, endRate: 4, settleRates: [4, 4, 4], grinding: 16 };
   const ledger = (o: object = {}) => {
     const raw = {
@@ -46,6 +46,7 @@ describe('a key that nobody has checked', () => {
     for (const o of [
       { endHeights: heights(2 ** 24), proof: { ...proof, endRate: 8 } },
       { heights: heights(2 ** 24), proof: { ...proof, rate: 8 } },
+      { heights: { ...heights(1024), U: 2 ** 13 } },
       { baseVars: 40 },
       { leaves: [{ kind: 'micro', count: 1 }] },
       { leaves: [{ kind: 'step', count: 64 }] },

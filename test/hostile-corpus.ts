@@ -42,7 +42,7 @@ const base = (dir: string): string => {
     make: (dir) => {
       const b = base(dir);
       harm(b);
-      return ['generate', '--model', b, 'hello'];
+      return ['generate', '--model', b, 'hello thereandsomemorewithoutanumberanywhere'];
     },
     ...(exits ? { exits } : {}),
   }),
@@ -88,6 +88,24 @@ const linked = [
       writeFileSync(join(b, 'tokenizer.json'), `{"x":[${'[],'.repeat(10_000_000)}[]]}`),
     ),
     bases('a key of a megabyte', (b) => change(join(b, 'config.json'), { ['k'.repeat(2 ** 20)]: 'on' })),
+    bases('a pattern that tries every way to cut a word', (b) =>
+      change(join(b, 'tokenizer.json'), {
+        pre_tokenizer: { type: 'Split', pattern: { Regex: '(?:[a-z]+)+\\d' }, behavior: 'Isolated', invert: false },
+      }),
+    ),
+    bases('a pattern that looks for three ends of the same white space', (b) =>
+      change(join(b, 'tokenizer.json'), {
+        normalizer: { type: 'Replace', pattern: { Regex: '(?:[a-z ]*){12}\\d' }, content: ' ' },
+      }),
+    ),
+    bases('twenty patterns of which each doubles the text', (b) =>
+      change(join(b, 'tokenizer.json'), {
+        normalizer: {
+          type: 'Sequence',
+          normalizers: Array<object>(20).fill({ type: 'Replace', pattern: { String: 'e' }, content: 'ee' }),
+        },
+      }),
+    ),
     bases('16 million layers', (b) => change(join(b, 'config.json'), { num_hidden_layers: 2 ** 24 })),
     bases('a thousand layers of the largest width', (b) =>
       change(join(b, 'config.json'), {
@@ -230,6 +248,26 @@ const chats = (f: string): void =>
     ),
   tokens: Hostile[] = [
     rows('a device', (f) => symlinkSync('/dev/zero', f)),
+    {
+      name: 'data: a pattern of the tokenizer that a row takes for ever to match',
+      make: (dir) => {
+        const b = base(dir),
+          run = join(dir, 'run');
+        change(join(b, 'tokenizer.json'), {
+          pre_tokenizer: { type: 'Split', pattern: { Regex: '(?:[a-z]+)+\\d' }, behavior: 'Isolated', invert: false },
+        });
+        writeFileSync(
+          join(dir, 'data.jsonl'),
+          `${'{"prompt":"a","completion":"b"}\n'.repeat(100)}{"prompt":"${'a'.repeat(60)}","completion":"b"}\n`,
+        );
+        mkdirSync(run);
+        writeFileSync(
+          join(run, 'run.yaml'),
+          'version: 1\nbase: { path: ../base }\ndata: [{ path: ../data.jsonl }]\nlora: { r: 1, targets: [v_proj] }\ntrain: { steps: 1, batch: 1, sequence: 32 }\nnumbers: { preset: small }\n',
+        );
+        return ['commit', run];
+      },
+    },
     rows('a pipe', (f) => void spawnSync('mkfifo', [f])),
     rows('a row nested 200,000 deep', (f) => writeFileSync(f, `{"prompt":"a","completion":${DEEP}}\n`)),
     rows('a line of 40 MiB', (f) => writeFileSync(f, `{"prompt":"${'a'.repeat(40 * 2 ** 20)}","completion":"b"}\n`)),

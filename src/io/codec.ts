@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Template } from '../template/render.js';
 import { Dict, TemplateBudgetError, TemplateError, type Value, fromJson } from '../template/values.js';
 import { InputError, reason } from '../errors.js';
+import { encodedInTime } from './deadline.js';
 import { type TokenIds, specialToken, tokenIds } from './ids.js';
 import { isObject } from './json-text.js';
 import { readJson } from './json.js';
@@ -64,7 +65,7 @@ export class TextCodec {
       }
       templateEnd = this.#probe(where);
     }
-    this.ids = tokenIds(this.#t, {
+    const of = {
       dir,
       tokenizer,
       tokenizerConfig,
@@ -72,10 +73,17 @@ export class TextCodec {
       generation: beside('generation_config.json', 'config'),
       model: beside('config.json', 'config'),
       ...(templateEnd === undefined ? {} : { templateEnd }),
-    });
+    };
+    this.ids = this.inTime(0, () => tokenIds(this.#t, of));
     this.#closing = new Set(this.ids.closing);
   }
 
+  /**
+   * What `work` gives, which encodes or decodes so many characters and changes nothing. Throws InputError where the tokenizer takes longer than any released one would; `what` says for what.
+   */
+  inTime<T>(characters: number, work: () => T, what: () => string = () => ''): T {
+    return encodedInTime(join(this.dir, 'tokenizer.json'), characters, work, what);
+  }
   /** Whether a text is over after this id. */
   closes(id: number): boolean {
     return this.#closing.has(id);
@@ -90,7 +98,13 @@ export class TextCodec {
   }
   /** Ids of a prompt: the first ids in front, unless it begins with them. */
   prompt(text: string): number[] {
-    return this.inFront(this.encode(text));
+    return this.inFront(
+      this.inTime(
+        text.length,
+        () => this.encode(text),
+        () => 'for the prompt',
+      ),
+    );
   }
   /** Ids with the first ids in front, once. */
   inFront(written: readonly number[]): number[] {
@@ -98,7 +112,11 @@ export class TextCodec {
     return first.every((x, i) => written[i] === x) ? [...written] : [...first, ...written];
   }
   decode(ids: readonly number[]): string {
-    return this.#t.decode(ids);
+    return this.inTime(
+      16 * ids.length,
+      () => this.#t.decode(ids),
+      () => `to write ${ids.length} tokens as text`,
+    );
   }
   /** Whether an id stands for white space only. */
   isBlank(id: number): boolean {
@@ -162,7 +180,8 @@ export class TextCodec {
     }
     const at = text.lastIndexOf(PROBE);
     if (at < 0) return undefined;
-    const [end] = this.#t.encode(text.slice(at + PROBE.length).trimStart());
+    const rest = text.slice(at + PROBE.length).trimStart(),
+      [end] = this.inTime(rest.length, () => this.#t.encode(rest));
     return end !== undefined && this.#t.isAdded(end) ? end : undefined;
   }
 }

@@ -69,6 +69,9 @@ const UNSAID: Record<Conflict['key'], string> = { source: 'unknown', license: 'L
 /** A row is encoded up to so many times the sequence. */
 const MEASURED = 16;
 
+/** So many rows, or characters of them, are encoded at a time. */
+const AT_ONCE = { rows: 64, characters: 2 ** 18 } as const;
+
 export const TOO_LONG = 'no target token within the sequence',
   NOTHING_TO_LEARN = 'no completion';
 
@@ -89,13 +92,11 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
     const converters = new Set<string>(),
       unused: Record<string, number> = {},
       count = { rows: 0, kept: 0, truncated: 0, unclosed: 0, tokens: 0, targets: 0 };
-    for (const [line, row] of readRows(d.path, problems)) {
+    const wrong: LineProblem[] = [];
+    for (const { line, row, read } of encodedRows(d, codec, o, wrong)) {
       count.rows++;
       try {
-        const kind = converterOf(row, d.format),
-          left = new Set(unusedKeys(row, kind)),
-          parts = CONVERTERS[kind].parts(row, codec, (k) => left.add(k)),
-          r = tokenize(parts, codec, o);
+        const { kind, left, r } = read();
         converters.add(`${kind}/${CONVERTERS[kind].version}`);
         for (const k of left) unused[k] = (unused[k] ?? 0) + 1;
         const own = declarations(d, row, line, o, conflicts),
@@ -114,9 +115,10 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
         examples.push(e);
       } catch (e) {
         if (e instanceof InputError) throw e;
-        problems.push({ file: d.path, line, message: reason(e) });
+        wrong.push({ file: d.path, line, message: reason(e) });
       }
     }
+    problems.push(...wrong.sort((a, b) => a.line - b.line));
     files.push({ path: d.path, converters: [...converters].sort(), ...count, unused });
   }
   if (problems.length) throw malformed(problems);
@@ -129,6 +131,62 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
         : 'the files hold no rows',
     );
   return { examples, dropped, conflicts, files, lengths };
+}
+
+/** A row, and what it says: `read` throws where it cannot be used. */
+interface EncodedRow {
+  readonly line: number;
+  readonly row: Readonly<Record<string, unknown>>;
+  readonly read: () => { readonly kind: string; readonly left: ReadonlySet<string>; readonly r: Tokens };
+}
+const failing = (e: unknown): (() => never) => {
+  return () => {
+    throw e;
+  };
+};
+
+/** Rows of a file with their tokens. Many are encoded at a time, under one limit on the time that the tokenizer takes. Throws InputError where it takes longer. */
+function* encodedRows(d: DataSpec, codec: TextCodec, o: DataOptions, problems: LineProblem[]): Generator<EncodedRow> {
+  let some: { line: number; row: EncodedRow['row']; read: EncodedRow['read']; parts: readonly Part[] }[] = [],
+    characters = 0;
+  const encoded = (): EncodedRow[] => {
+    const list = some;
+    let now = 0;
+    try {
+      return codec.inTime(
+        characters,
+        () =>
+          list.map((x, i) => {
+            now = i;
+            if (!x.parts.length) return x;
+            try {
+              const r = tokenize(x.parts, codec, o);
+              return { ...x, read: () => ({ ...x.read(), r }) };
+            } catch (e) {
+              return { ...x, read: failing(e) };
+            }
+          }),
+        () => `for line ${list[now].line} of ${d.path}`,
+      );
+    } finally {
+      some = [];
+      characters = 0;
+    }
+  };
+  for (const [line, row] of readRows(d.path, problems)) {
+    try {
+      const kind = converterOf(row, d.format),
+        left = new Set(unusedKeys(row, kind)),
+        parts = CONVERTERS[kind].parts(row, codec, (k) => left.add(k));
+      some.push({ line, row, parts, read: () => ({ kind, left, r: NO_TOKENS }) });
+      characters += parts.reduce((n, p) => n + p.text.length, 0);
+    } catch (e) {
+      if (e instanceof InputError) throw e;
+      some.push({ line, row, parts: [], read: failing(e) });
+    }
+    if (some.length >= AT_ONCE.rows || characters >= AT_ONCE.characters) yield* encoded();
+  }
+  yield* encoded();
 }
 
 /** Shortest sequence that leaves at least this share of the rows whole. */
@@ -149,6 +207,8 @@ interface Tokens {
   /** Where the closing id of its last target stands; -1 where it has none. */
   readonly closedAt: number;
 }
+
+const NO_TOKENS: Tokens = { tokens: [], mask: [], length: 0, learns: false, closedAt: -1 };
 
 function tokenize(parts: readonly Part[], codec: TextCodec, o: DataOptions): Tokens {
   const {

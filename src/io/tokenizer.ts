@@ -1,5 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { InputError, reason } from '../errors.js';
+import { encodedInTime } from './deadline.js';
 import { isObject } from './json-text.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -20,6 +21,21 @@ function mapStages(stage: unknown, f: (x: Json) => Json | undefined): unknown {
     if (stage['type'] === 'Sequence' && Array.isArray(stage[list]))
       return { ...stage, [list]: stage[list].map((x) => mapStages(x, f)).filter((x) => x !== undefined) };
   return f(stage) ?? null;
+}
+
+/** Most times that the stages of a tokenizer may lengthen a text. */
+const MOST_GROWTH = 1024;
+/** How many times as long a text may become by the Replace stages: what a pattern finds may be nothing at all, before every character. */
+function growthOf(stage: unknown): number {
+  let n = 1;
+  mapStages(stage, (x) => {
+    const pattern = x['pattern'],
+      found = isObject(pattern) && typeof pattern['String'] === 'string' ? pattern['String'].length : 0,
+      content = typeof x['content'] === 'string' ? x['content'].length : 0;
+    if (x['type'] === 'Replace') n *= found ? Math.max(1, content / found) : 1 + content;
+    return x;
+  });
+  return n;
 }
 
 /** A Metaspace says by one of two keys, of which the older is a yes or no, where it marks the beginning of a word. */
@@ -127,6 +143,9 @@ export class PieceTokenizer {
         pre_tokenizer: mapStages(json['pre_tokenizer'], f),
       }),
       first = stages(modern);
+    const growth = growthOf(json['normalizer']) * growthOf(json['pre_tokenizer']);
+    if (growth > MOST_GROWTH)
+      throw new InputError(file, [`its Replace stages may make a text ${growth} times as long, the limit is ${MOST_GROWTH}`]);
     try {
       this.#t = new Tokenizer({ ...json, ...first }, config);
       const variant = (f: (x: Json) => Json | undefined): Stages => {
@@ -150,7 +169,13 @@ export class PieceTokenizer {
       // A normalized token is looked for in what the normalizer made, in its own normal form.
       plain = (x: Record<string, unknown>): boolean =>
         x['normalized'] !== true || normalizer === null || normalizer.normalize(String(x['content'])) === x['content'],
-      contents = added.filter((x) => plain(x) && x['content'] !== '').map((x) => String(x['content']));
+      normal = encodedInTime(
+        file,
+        0,
+        () => added.filter(plain),
+        () => 'for its added tokens',
+      ),
+      contents = normal.filter((x) => x['content'] !== '').map((x) => String(x['content']));
     this.#added = new Map(
       added.map((x) => [
         Number(x['id']),
@@ -167,7 +192,7 @@ export class PieceTokenizer {
         )
       : undefined;
     this.#space = startsWithSpace(first['pre_tokenizer']);
-    this.#bytes = endsInBytes(first['pre_tokenizer']) && added.every(plain);
+    this.#bytes = endsInBytes(first['pre_tokenizer']) && normal.length === added.length;
     this.#cutLongWords(json['model']);
     this.#splitWords(first['pre_tokenizer']);
   }
@@ -253,6 +278,7 @@ export class PieceTokenizer {
   /** Ids of a text, nothing added in front or behind. */
   encode(text: string): number[] {
     this.#left = this.#run = Number.POSITIVE_INFINITY;
+    this.#seams = [];
     return this.#encode(text, this.#first);
   }
 
@@ -265,6 +291,8 @@ export class PieceTokenizer {
       began = false,
       before: Added | undefined;
     this.#read = 0;
+    // Whoever called before may have been ended in the middle.
+    this.#seams = [];
     const cut = (): Pieces => {
       const all = texts.reduce((n, t) => n + (this.#bytes ? Buffer.byteLength(t) : t.length), 0);
       return { ids: out, complete: false, share: Math.min(1, this.#read / Math.max(1, all)) };

@@ -280,6 +280,7 @@ describe('rows', () => {
         {
           ids: { first: [], closing: [2], end: 2, notes: [] },
           pieces: (all: string[]) => ({ ids: all.map((t) => [...t.slice(0, 3)].map((c) => c.charCodeAt(0))), complete: true, share: 1 }),
+          inTime: (_: number, work: () => unknown) => work(),
           inFront: (x: number[]) => [...x],
           closes: (id: number) => id === 2,
         } as unknown as TextCodec,

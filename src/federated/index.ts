@@ -1,0 +1,10 @@
+/* Federated rounds with audits drawn by a beacon: what anybody can check without a proof. What is not checked here is said in docs/federated.md. */
+export * from './aggregate.js';
+export * from './beacon.js';
+export * from './boundary.js';
+export * from './bound.js';
+export * from './catch.js';
+export * from './draw.js';
+export * from './errors.js';
+export * from './tree.js';
+export * from './update.js';

@@ -25,7 +25,7 @@ export const warmupSteps = (c: ScheduleConfig): number => (c.warmup < 1 ? Math.c
  * Rows of the schedule, values times 2^96: lr(s) = peak (s + 1)/w for s < w, then constant, linear to zero, or
  * peak (1 + cos(pi (s - w)/(S - w)))/2; alpha = lr sqrt(1 - b2^t)/(1 - b1^t), eps = epsilon sqrt(1 - b2^t), decay = lr wd, t = s + 1.
  */
-export const scheduleRows = (c: ScheduleConfig): ScheduleRow[] => [...rowsOf(c)];
+export const scheduleRows = (c: ScheduleConfig): ScheduleRow[] => [...eachRow(c)];
 
 /** Rows by number of step. */
 export interface ScheduleRows {
@@ -34,7 +34,7 @@ export interface ScheduleRows {
 
 /** The same rows, each made when it or a later one is asked for: a file may say that there are a million. Throws HyperparameterError, here and not later. */
 export function lazySchedule(c: ScheduleConfig): ScheduleRows {
-  const rows = rowsOf(c),
+  const rows = eachRow(c),
     made: ScheduleRow[] = [];
   const more = (): boolean => {
     const next = rows.next();
@@ -50,7 +50,8 @@ export function lazySchedule(c: ScheduleConfig): ScheduleRows {
   };
 }
 
-function* rowsOf(c: ScheduleConfig): Generator<ScheduleRow, void> {
+/** The same rows one by one: none is kept. */
+export function* eachRow(c: ScheduleConfig): Generator<ScheduleRow, void> {
   const peak = fix(c.learningRate),
     w = warmupSteps(c),
     b1 = fix(c.betas[0]),

@@ -20,7 +20,7 @@ import { type Programs, committedPrograms, numbersOf, scalingFactor, programList
 import { UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
-import { scheduleRows } from '../run/schedule.js';
+import { eachRow } from '../run/schedule.js';
 import { preprocessingOf } from './preprocessing.js';
 
 /** A run whose files are all at hand. */
@@ -100,22 +100,31 @@ const committedRows = (data: DataResult, { sources, licenses, languages }: Tags,
 
 /** Batch of every step, as the sampler gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
 function batchesOf({ train, sampler }: RunConfig, { program, update }: Programs, data: DataResult, root: readonly bigint[]): StepBatch[] {
-  const rows = scheduleRows({ ...train, betas: train.betas as [number, number] }),
-    formats = scalarFormats((update ?? { program }).program),
+  const formats = scalarFormats((update ?? { program }).program),
     rowsPer = Math.min(train.batch, train.microBatch),
     { key, beacon, replacement, shortBatch } = sampler,
     stream = batches({ key, beacon, replacement, shortBatch, batch: train.batch, examples: data.examples.length, root });
-  return rows.map((row, step) => {
-    const next = stream.next().value as { epoch: number; indices: number[] },
-      batch: Batch = { tokens: next.indices.map((i) => data.examples[i].tokens), mask: next.indices.map((i) => data.examples[i].mask) },
-      micro: Batch[] = [],
-      targets = targetCount(batch, train.sequence);
-    for (let at = 0; at < batch.tokens.length; at += rowsPer)
-      micro.push({ tokens: batch.tokens.slice(at, at + rowsPer), mask: batch.mask.slice(at, at + rowsPer) });
+  const of = (indices: readonly number[]): Batch => ({
+      tokens: indices.map((i) => data.examples[i].tokens),
+      mask: indices.map((i) => data.examples[i].mask),
+    }),
+    list: StepBatch[] = [];
+  // Rows of the schedule are used up as they are made, and micro-batches made when they are asked for: there may be a million steps.
+  for (const row of eachRow({ ...train, betas: train.betas as [number, number] })) {
+    const { epoch, indices } = stream.next().value as { epoch: number; indices: number[] },
+      targets = targetCount(of(indices), train.sequence);
     // Scalars that no format holds are refused here, before training has begun.
-    scheduleScalars(row, targets, train.clip, formats, step);
-    return { ...next, micro, targets };
-  });
+    scheduleScalars(row, targets, train.clip, formats, list.length);
+    list.push({
+      epoch,
+      indices,
+      targets,
+      get micro() {
+        return Array.from({ length: Math.ceil(indices.length / rowsPer) }, (_, i) => of(indices.slice(i * rowsPer, (i + 1) * rowsPer)));
+      },
+    });
+  }
+  return list;
 }
 
 /** The manifest of what was read. */

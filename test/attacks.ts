@@ -30,6 +30,7 @@ const DISHONEST = 'test/dishonest.test.ts',
   POLICY = 'src/recursion/policy/policy.test.ts',
   ROWS = 'src/policy/rows/rows.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
+  CARD_VECTORS = 'src/provenance/cards/vectors.test.ts',
   EVERY_CELL = 'rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys';
 
 /**
@@ -224,6 +225,31 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'target count': none('targets beyond 32 bits', 'a sum of bits of a mask: bounded by the shape, and kept so'),
   // Provenance.
   'payload type': attack('an envelope of something else', ENVELOPE, '42: another payload type, signed or not'),
+  'card evidence': attack(
+    'evidence that its key did not sign, of another product, chip or version',
+    CARD_VECTORS,
+    'refuses a changed report, another chain, another time, a root of its own, and what lies beside the signature',
+  ),
+  'card chain': attack(
+    'a chain to a root of its own, outside of its time, through what is no authority',
+    CARD_VECTORS,
+    'refuses a changed report, another chain, another time, a root of its own, and what lies beside the signature',
+  ),
+  'card revocation': attack(
+    'a revocation list that is absent, old, or unreadable',
+    CARD_VECTORS,
+    '25, 27: outside of its collateral, and without readable revocation lists, nothing holds',
+  ),
+  'card token': attack(
+    'a token under a key of its own',
+    CARD_VECTORS,
+    '30: a key that came with the token is refused, and so is a foreign one',
+  ),
+  'card time': attack(
+    'a time stamp over other bytes',
+    CARD_VECTORS,
+    'holds under the roots that are given, over the bytes that it is about',
+  ),
   'predicate type': attack('a statement of something else', ENVELOPE, '45: another predicate type'),
   'root of the folder': attack('a root that is not that of the list', ENVELOPE, "'root of the folder'"),
   signature: attack(

@@ -32,3 +32,4 @@ export { type FoldedLedger, foldedLedger } from './verify/ledger.js';
 export { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './verify/folded.js';
 export { type ChainCheck, type RunCheck, checkMerge, checkSteps, verifyRun } from './verify/steps.js';
 export { type KeyOrigin, trustedKey } from './verify/trust.js';
+export { verifyEnd } from './verify/nodes.js';

@@ -6,6 +6,7 @@ import { type AdapterState, type Batch, batchInputs, initialState, stepInputs, t
 import { adamConstants } from '../src/optim/constants.js';
 import type { Inputs } from '../src/tensor/integer.js';
 import type { Program } from '../src/tensor/types.js';
+import { TINY } from '../tools/shapes.js';
 import { lcg } from './kit.js';
 
 /** Coarse tables: quick to prove, every relation of a step as in a run. */
@@ -22,18 +23,7 @@ export const COARSE = {
   siluFrac: 8,
   momentFrac: 60,
 };
-export const TINY: LlamaShape = {
-  layers: 2,
-  hidden: 6,
-  intermediate: 5,
-  kvHeads: 1,
-  groups: 2,
-  headDim: 2,
-  vocab: 7,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
+export { TINY };
 export const BATCH: Batch = {
   tokens: [Int32Array.of(1, 3, 5, 2), Int32Array.of(1, 6, 4)],
   mask: [Uint8Array.of(0, 0, 1, 1), Uint8Array.of(0, 1, 1)],

@@ -3,22 +3,12 @@ import { type FloatWeights, collectWeights, ropeTables } from '../src/model/base
 import type { LlamaShape, Target } from '../src/model/shape.js';
 import type { Batch } from '../src/model/step.js';
 import type { ReadingInput } from '../src/tensor/reading.js';
+import { STORIES } from '../tools/shapes.js';
 import { fixture } from './fixtures.js';
 import { readTensors } from './peft-vectors.js';
 
 /** The fixture model stories260K, and the PyTorch + PEFT runs over it. */
-export const STORIES: LlamaShape = {
-  layers: 5,
-  hidden: 64,
-  intermediate: 172,
-  kvHeads: 4,
-  groups: 2,
-  headDim: 8,
-  vocab: 512,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
+export { STORIES };
 export const STORIES_ROPE = { theta: 10000, scaling: { type: 'none' } } as const;
 export const storiesBase = fixture('data/stories260k/hf/model.safetensors');
 export const peftRuns = fixture('vectors/lora-adamw-peft');

@@ -177,7 +177,7 @@ export function ropeTables(
 /** All frozen weight tensors (tables apart) as integers, in the order of frozenTensors. */
 export function frozenIntegers(
   shape: LlamaShape,
-  ints: Map<string, BigInt64Array>,
+  ints: ReadonlyMap<string, BigInt64Array>,
   rope: Rope,
   positions: number,
 ): Map<string, BigInt64Array> {

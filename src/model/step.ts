@@ -35,23 +35,31 @@ export function flattenGroup(
   });
   return out;
 }
-export function unflattenGroup(program: Program, cls: TensorClass, group: string, flat: BigInt64Array): Map<string, BigInt64Array> {
-  const out = new Map<string, BigInt64Array>();
-  eachMember(program, cls, group, (name, pairs, n) => {
+export const unflattenGroup = (program: Program, cls: TensorClass, group: string, flat: BigInt64Array): Map<string, BigInt64Array> =>
+  members(program, cls, group, (pairs, n) => {
     const m = new BigInt64Array(n);
     pairs((cell, at) => {
       m[cell] = flat[at];
     });
-    out.set(name, m);
+    return m;
   });
+/** The same of real values. */
+export const unflattenReals = (program: Program, cls: TensorClass, group: string, flat: Float64Array): Map<string, Float64Array> =>
+  members(program, cls, group, (pairs, n) => {
+    const m = new Float64Array(n);
+    pairs((cell, at) => {
+      m[cell] = flat[at];
+    });
+    return m;
+  });
+/** Calls f with a cell of the member and its place in the flat vector, for every cell. */
+type Pairs = (f: (cell: number, at: number) => void) => void;
+function members<T>(program: Program, cls: TensorClass, group: string, of: (pairs: Pairs, cells: number) => T): Map<string, T> {
+  const out = new Map<string, T>();
+  eachMember(program, cls, group, (name, pairs, n) => out.set(name, of(pairs, n)));
   return out;
 }
-function eachMember(
-  program: Program,
-  cls: TensorClass,
-  group: string,
-  f: (name: string, pairs: (g: (cell: number, at: number) => void) => void, cells: number) => void,
-): void {
+function eachMember(program: Program, cls: TensorClass, group: string, f: (name: string, pairs: Pairs, cells: number) => void): void {
   const layout = layoutClass(program, cls),
     alias = program.tensors.find((t) => t.aliasOf === group)!;
   const start = Math.min(...layout.tensors.get(alias.name)!.blocks.map((b) => b.position));

@@ -7,6 +7,7 @@ import { CircuitChannel, circuitProgram, fixedColumns, heightsOf } from 'certune
 import { poseidon2 } from 'certune/hash';
 import { DEFAULT_NUMBERS, type LlamaProgramOptions, type LlamaShape, TARGETS, frozenTensors, llamaProgram } from 'certune/model';
 import { type Program, programJson, tableColumns } from 'certune/tensor';
+import { STORIES, TINY } from '../shapes.js';
 import type { CircuitData } from './circuit.js';
 import { type RawProgram, type TableFacts, tableFacts } from './data.js';
 
@@ -14,33 +15,7 @@ import { type RawProgram, type TableFacts, tableFacts } from './data.js';
 export const configuration = (o: Record<string, unknown>): RunConfig =>
   runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }], ...o });
 
-/** Two layers, every relation; the widths are no powers of two. */
-const TINY: LlamaShape = {
-  layers: 2,
-  hidden: 6,
-  intermediate: 5,
-  kvHeads: 1,
-  groups: 2,
-  headDim: 2,
-  vocab: 7,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
 const UNTIED: LlamaShape = { ...TINY, tied: false, bias: true, hidden: 7, vocab: 11 };
-/** The shape of stories260k. */
-export const STORIES: LlamaShape = {
-  layers: 5,
-  hidden: 64,
-  intermediate: 172,
-  kvHeads: 4,
-  groups: 2,
-  headDim: 8,
-  vocab: 512,
-  tied: true,
-  bias: false,
-  rmsEps: 1e-5,
-};
 
 export const weightBits = (shape: LlamaShape, bits: number): Record<string, number> =>
   Object.fromEntries(frozenTensors(shape).map((t) => [t.name, bits]));

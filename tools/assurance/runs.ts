@@ -5,7 +5,8 @@ import { singleKernels } from 'certune/kernels';
 import { circuitsOf, endKeyShape } from 'certune/recursion';
 import { runLedger } from 'certune/run';
 import { type LedgerCase, type Proofs, mergeTerms, openingTerms, programTerms } from './ledger.js';
-import { STORIES, configuration, weightBits } from './programs.js';
+import { STORIES } from '../shapes.js';
+import { configuration, weightBits } from './programs.js';
 
 /** Runs of every kind. */
 export function ledgers(): LedgerCase[] {

@@ -1,9 +1,30 @@
-// Results as the tables of docs/benchmarks.md.
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const table = (head, rows) => [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-const n = (x) => x.toLocaleString('en-US');
+/** Results as the tables of docs/benchmarks.md. */
+import type { Machine, Skipped } from './common.js';
+import type { FoldRow } from './fold.js';
+import type { KernelRow } from './kernels.js';
+import type { NodeResult } from './node.js';
+import type { RunResult } from './run.js';
+import type { Scaling } from './scaling.js';
+import type { StepRow } from './step.js';
 
-export function text({ machine: m, kernels, step, scaling, fold, node, run }) {
+/** What the parts of the benchmarks give. */
+export interface Results {
+  readonly machine: Machine;
+  kernels?: readonly KernelRow[];
+  step?: readonly StepRow[];
+  scaling?: Scaling;
+  fold?: readonly FoldRow[];
+  node?: NodeResult | Skipped;
+  run?: RunResult | Skipped;
+}
+
+type Cell = string | number;
+const line = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`;
+const table = (head: readonly Cell[], rows: readonly (readonly Cell[])[]): string =>
+  [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+const n = (x: number): string => x.toLocaleString('en-US');
+
+export function text({ machine: m, kernels, step, scaling, fold, node, run }: Results): string {
   const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
   if (kernels)
     out.push(
@@ -55,25 +76,28 @@ export function text({ machine: m, kernels, step, scaling, fold, node, run }) {
     );
   if (node)
     out.push(
-      node.skipped ??
-        table(
-          ['leaf, fold, end', `${node.sequences} x ${node.tokens} tokens, ${node.bits} bits`],
-          [
-            ...Object.entries(node.phases)
-              .filter(([p]) => !/^(step|height|keys)/.test(p))
-              .map(([p, t]) => [`${p}, s`, t]),
-            ['kernel memory of nodes, of the end, MiB', `${n(node.foldKernelMiB)}, ${n(node.endKernelMiB)}`],
-            ['node, end (of which its columns), kB', `${node.nodeKB}, ${node.endKB} (${node.endOpeningKB})`],
-            ['verify the end, ms', node.verifyMs],
-          ],
-        ),
+      'skipped' in node
+        ? node.skipped
+        : table(
+            ['leaf, fold, end', `${node.sequences} x ${node.tokens} tokens, ${node.bits} bits`],
+            [
+              ...Object.entries(node.phases)
+                .filter(([p]) => !/^(step|height|keys)/.test(p))
+                .map(([p, t]) => [`${p}, s`, t]),
+              ['kernel memory of nodes, of the end, MiB', `${n(node.foldKernelMiB)}, ${n(node.endKernelMiB)}`],
+              ['node, end (of which its columns), kB', `${node.nodeKB}, ${node.endKB} (${node.endOpeningKB})`],
+              ['verify the end, ms', node.verifyMs],
+            ],
+          ),
     );
   if (run)
     out.push(
-      table(
-        ['steps', 'proof, kB', 'verify, ms, least', 'median'],
-        run.rows.map((r) => [r.steps, r.kB, r.leastMs.toFixed(1), r.medianMs.toFixed(1)]),
-      ),
+      'skipped' in run
+        ? run.skipped
+        : table(
+            ['steps', 'proof, kB', 'verify, ms, least', 'median'],
+            run.rows.map((r) => [r.steps, r.kB, r.leastMs.toFixed(1), r.medianMs.toFixed(1)]),
+          ),
     );
   if (scaling) {
     for (const [name, rows] of Object.entries(scaling.verifier))

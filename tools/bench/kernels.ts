@@ -1,26 +1,35 @@
-// Kernels on one thread, in ns per unit: median (and least) of many short runs, so that other work on the machine is seen but does not rule.
-// Options: --runs N.
-import { root } from '../../dist/field/goldilocks.js';
-import { blake3Rows, poseidon2Rows } from '../../dist/hash/index.js';
-import { singleKernels } from '../../dist/kernels/index.js';
-import { median, option, say } from './common.mjs';
+/**
+ * Kernels on one thread, in ns per unit: median (and least) of many short runs, so that other work on the machine is seen but does
+ * not rule. Options: --runs N.
+ */
+import { goldilocks } from 'certune/field';
+import { blake3Rows, poseidon2Rows } from 'certune/hash';
+import { singleKernels } from 'certune/kernels';
+import { median, option, say } from './common.js';
 
-export default async function kernels(args) {
+export interface KernelRow {
+  readonly name: string;
+  /** What the time is per. */ readonly unit: string;
+  /** Nanoseconds. */ readonly median: number;
+  readonly least: number;
+}
+
+export function kernels(args: readonly string[]): KernelRow[] {
   const k = singleKernels(),
     runs = option(args, 'runs', 60),
-    rows = [],
+    rows: KernelRow[] = [],
     f = k.exports;
   let seed = 88172645463325252n;
-  const fill = (p, words) => {
+  const fill = (p: number, words: number): number => {
     for (let i = 0; i < words; i++) {
       seed = (seed * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
       k.u64[p / 8 + i] = seed >> 1n;
     }
     return p;
   };
-  const words = (n) => fill(k.alloc(8 * n), n);
-  const time = (name, unit, units, run, before = () => {}) => {
-    const ns = [];
+  const words = (n: number): number => fill(k.alloc(8 * n), n);
+  const time = (name: string, unit: string, units: number, run: () => void, before = (): void => {}): void => {
+    const ns: number[] = [];
     for (let i = 0; i < runs + 3; i++) {
       before();
       const t = performance.now();
@@ -31,11 +40,7 @@ export default async function kernels(args) {
     rows.push(row);
     say(`${name.padEnd(46)} ${String(row.median).padStart(8)} ns per ${unit} (least ${row.least})`);
   };
-  const arena = (g) => {
-    const m = k.mark();
-    g();
-    k.release(m);
-  };
+  const arena = (g: () => void): void => k.scope(g);
 
   arena(() => {
     const n = 2 ** 15,
@@ -58,7 +63,7 @@ export default async function kernels(args) {
       const n = 2 ** log,
         m = n << grow,
         [src, dst, tw] = [words(n), k.alloc(8 * m), k.alloc(8 * m)];
-      f.nttTwiddles(tw, log + grow, BigInt.asIntN(64, root(log + grow)));
+      f.nttTwiddles(tw, log + grow, BigInt.asIntN(64, goldilocks.root(log + grow)));
       time(`NTT 2^${log} -> 2^${log + grow}`, 'output', m, () => f.nttWords(dst, src, 0, 1, n, 1, log, log + grow, tw, 0, 1));
     });
   arena(() => {

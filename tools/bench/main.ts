@@ -1,0 +1,42 @@
+/**
+ * npm run bench [-- kernels] [step] [scaling] [fold] [node] [run] [--json]. Never part of the tests. Each part lists its own
+ * options. fold: counts of the circuits; node: one leaf, one fold and the end, by phase; run: size and verification of the last
+ * proof for 1 and 4 steps (longer: node dist-tools/bench/run.js 1 4 32 128).
+ */
+import { machine, say, tool } from './common.js';
+import { foldRows } from './fold.js';
+import { kernels } from './kernels.js';
+import type { NodeResult } from './node.js';
+import type { RunResult } from './run.js';
+import { scaling } from './scaling.js';
+import { steps } from './step.js';
+import { type Results, text } from './table.js';
+
+const args = process.argv.slice(2),
+  result: Results = { machine: machine() };
+const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
+  kernels: () => {
+    result.kernels = kernels(args);
+  },
+  step: async () => {
+    result.step = await steps(args);
+  },
+  scaling: async () => {
+    result.scaling = await scaling(args);
+  },
+  fold: () => {
+    result.fold = foldRows();
+  },
+  node: () => {
+    result.node = tool<NodeResult>('node');
+  },
+  run: () => {
+    result.run = tool<RunResult>('run', '1', '4');
+  },
+};
+const asked = Object.keys(PARTS).filter((p) => args.includes(p));
+for (const part of asked.length ? asked : Object.keys(PARTS)) {
+  say(`== ${part}`);
+  await PARTS[part]();
+}
+console.log(args.includes('--json') ? JSON.stringify(result, null, 1) : text(result));

@@ -1,23 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck, words } from '../tools/utility/metrics.js';
 
 /*
  * BLEU and ROUGE-L of the utility experiments against the values that the maintained implementations expect of themselves. Inputs and values:
  * sacreBLEU (mjpost/sacrebleu, Apache-2.0), test/test_bleu.py and test/test_sentence_bleu.py; rouge_score (google-research/rouge, Apache-2.0),
  * rouge_scorer_test.py with testdata/target.txt and prediction.txt, whose ROUGE-L values are those of ROUGE-1.5.5.
  */
-interface Metrics {
-  words(text: string, tokenizer?: string): string[];
-  bleuCounts(hypothesis: string, references: string[], tokenizer?: string): number[];
-  bleu(counts: number[][]): number;
-  rougeL(hypothesis: string, reference: string): number;
-  calibration(confidence: number[], correct: boolean[]): number;
-  bootstrap<T>(items: T[], statistic: (items: T[]) => number, times?: number, seed?: number): [number, number];
-  selfCheck(): void;
-}
-const { words, bleuCounts, bleu, rougeL, calibration, bootstrap, selfCheck } = (await import(
-  new URL('../scripts/utility/metrics.mjs', import.meta.url).href
-)) as Metrics;
-
 const corpus = (hypotheses: string[], references: string[][], tokenizer?: string): number =>
   bleu(
     hypotheses.map((h, i) =>
@@ -138,7 +126,7 @@ describe('calibration and intervals', () => {
   });
 
   it('the bootstrap is seeded and encloses the mean about as often as it says', () => {
-    const mean = (x: number[]): number => x.reduce((s, v) => s + v, 0) / x.length;
+    const mean = (x: readonly number[]): number => x.reduce((s, v) => s + v, 0) / x.length;
     expect(bootstrap([1, 2, 3, 4], mean, 200, 5)).toEqual(bootstrap([1, 2, 3, 4], mean, 200, 5));
     let state = 1,
       inside = 0;

@@ -1,6 +1,7 @@
 export * from './types.js';
 export { ProgramBuilder, expr, operand, realTerm, term } from './builder.js';
 export { ProgramError } from './bounds.js';
+export type { Box } from './einsum.js';
 export { type Plan, type ProofOptions, makePlan } from './plan.js';
 export {
   type Publics,

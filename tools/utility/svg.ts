@@ -1,5 +1,30 @@
-// Plots as SVG, without a library: scatter and lines on linear or logarithmic axes.
-const esc = (s) => String(s).replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]);
+/** Plots as SVG, without a library: scatter and lines on linear or logarithmic axes. */
+interface Labels {
+  readonly title: string;
+  readonly x: string;
+  readonly y: string;
+}
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly label: string;
+  readonly colour: string;
+  readonly big: boolean;
+  readonly frontier: boolean;
+}
+export interface Series {
+  readonly label: string;
+  readonly colour: string;
+  readonly dash?: string;
+  readonly points: readonly (readonly [number, number])[];
+}
+interface Axis {
+  /** Place of a value between 0 and 1. */ readonly to: (v: number) => number;
+  readonly ticks: readonly number[];
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' },
+  esc = (s: string): string => s.replace(/[&<>]/g, (c) => ENTITIES[c]);
 const W = 860,
   H = 520,
   L = 80,
@@ -7,7 +32,7 @@ const W = 860,
   T = 46,
   B = 58;
 
-function axis(values, log) {
+function axis(values: readonly number[], log: boolean): Axis {
   let lo = Math.min(...values),
     hi = Math.max(...values);
   if (log) {
@@ -17,23 +42,24 @@ function axis(values, log) {
   const pad = (hi - lo || 1) * 0.08;
   lo -= pad;
   hi += pad;
-  const ticks = [];
+  const ticks: number[] = [];
   if (log) {
     for (let e = Math.floor(lo); e <= hi; e++)
       for (const m of hi - lo < 1.5 ? [1, 2, 3, 5, 7] : [1, 3])
         if (e + Math.log10(m) >= lo && e + Math.log10(m) <= hi) ticks.push(m * 10 ** e);
   } else {
     const step = 10 ** Math.floor(Math.log10((hi - lo) / 4)),
-      s = [1, 2, 5, 10].map((k) => k * step).find((k) => (hi - lo) / k <= 6);
+      s = [1, 2, 5, 10].map((k) => k * step).find((k) => (hi - lo) / k <= 6) ?? 10 * step;
     for (let v = Math.ceil(lo / s) * s; v <= hi; v += s) ticks.push(Number(v.toPrecision(12)));
   }
   return { to: (v) => ((log ? Math.log10(v) : v) - lo) / (hi - lo), ticks };
 }
-const fmt = (v) => (v !== 0 && (Math.abs(v) >= 1e6 || Math.abs(v) < 1e-3) ? v.toExponential(0) : String(Number(v.toPrecision(4))));
+const fmt = (v: number): string =>
+  v !== 0 && (Math.abs(v) >= 1e6 || Math.abs(v) < 1e-3) ? v.toExponential(0) : String(Number(v.toPrecision(4)));
 
-function frame(o, ax, ay, body) {
-  const X = (v) => L + ax.to(v) * (W - L - R),
-    Y = (v) => H - B - ay.to(v) * (H - T - B);
+function frame(o: Labels, ax: Axis, ay: Axis, body: (X: (v: number) => number, Y: (v: number) => number) => string): string {
+  const X = (v: number): number => L + ax.to(v) * (W - L - R),
+    Y = (v: number): number => H - B - ay.to(v) * (H - T - B);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="sans-serif" font-size="12">
 <rect width="${W}" height="${H}" fill="white"/>
 <text x="${W / 2}" y="24" text-anchor="middle" font-size="15">${esc(o.title)}</text>
@@ -48,10 +74,10 @@ ${body(X, Y)}
 }
 
 /**
- * Points { x, y, label, colour, big, frontier } on two logarithmic axes; labels keep clear of each other, with a line to their point where they had
- * to move. Those of the points marked `frontier` that no other of them beats in both are joined.
+ * Points on two logarithmic axes. Labels keep clear of each other, with a line to their point where they had to move. Those of the
+ * points marked `frontier` that no other of them beats in both are joined.
  */
-export function scatter(o) {
+export function scatter(o: Labels & { readonly points: readonly Point[] }): string {
   const ax = axis(
       o.points.map((p) => p.x),
       true,
@@ -75,7 +101,7 @@ export function scatter(o) {
           w = p.label.length * 5.6;
         // Candidates nearest first: beside, then below and above by turns, right before left.
         const places = Array.from({ length: 24 }, (_, k) => [Math.ceil(k / 2) * (k % 2 ? 12 : -12)])
-          .flatMap(([dy]) => [
+          .flatMap(([dy]): [number, number][] => [
             [x + 9, dy],
             [x - 9 - w, dy],
           ])
@@ -89,8 +115,8 @@ export function scatter(o) {
   });
 }
 
-/** Lines { label, colour, points: [x, y][] }; `log` for the y axis. */
-export function lines(o) {
+/** Lines; `log` for the y axis. */
+export function lines(o: Labels & { readonly log?: boolean; readonly series: readonly Series[] }): string {
   const all = o.series.flatMap((s) => s.points),
     ax = axis(
       all.map((p) => p[0]),

@@ -1,22 +1,19 @@
-// npm run utility -- stress: where formats overflow or precision fails, what the user sees, and whether the remedy helps.
-import { existsSync, readFileSync } from 'node:fs';
+/** npm run utility -- stress: where formats overflow or precision fails, what the user sees, and whether the remedy helps. */
 import { join } from 'node:path';
-import { singleKernels } from '../../dist/kernels/index.js';
-import { smallNumbers } from '../../dist/model/base.js';
-import { DEFAULT_NUMBERS, TARGETS } from '../../dist/model/index.js';
-import { explained } from '../../dist/model/remedies.js';
-import { Pair, fixtures, out, save, stories } from './lib.mjs';
-import { mixture } from './mixtures.mjs';
+import { singleKernels } from 'certune/kernels';
+import { DEFAULT_NUMBERS, type Numbers, TARGETS, explained, smallNumbers } from 'certune/model';
+import { Pair, type Settings, type Weights, fixtures, load, out, save, stories } from './lib.js';
+import { mixture } from './mixtures.js';
 
-const N = (o) => ({ numbers: { ...DEFAULT_NUMBERS, ...o } });
+const N = (o: Partial<Numbers>): Partial<Settings> => ({ numbers: { ...DEFAULT_NUMBERS, ...o } });
 /** Base with one tensor scaled: outliers. `only` picks entries. */
-const scaled = (base, name, factor, only = () => true) => ({
+const scaled = (base: Weights, name: string, factor: number, only = (_: number): boolean => true): Weights => ({
   ...base,
   weights: new Map([...base.weights].map(([n, v]) => [n, n === name ? v.map((x, i) => (only(i) ? x * factor : x)) : v])),
 });
 const D = 64;
 /** Cases: what is unusual, settings, base; the last entries of a group are remedies of those before. */
-const CASES = [
+const CASES: readonly (readonly [name: string, settings: Partial<Settings>, change?: (b: Weights) => Weights])[] = [
   ['learning rate 1e-3', { learningRate: 1e-3 }],
   ['learning rate 1e-2', { learningRate: 1e-2 }],
   ['learning rate 3e-2', { learningRate: 3e-2 }],
@@ -52,39 +49,39 @@ const CASES = [
 ];
 const STEPS = 4;
 
-export async function stress() {
+export function stress(): void {
   const model = stories(),
     kept = join(out, 'stress.json'),
-    rows = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : [];
+    rows = load<[name: string, outcome: string][]>(kept) ?? [];
   for (const [name, settings, change] of CASES) {
     if (rows.some((r) => r[0] === name)) continue;
     // A fresh arena each: a refused case leaves its memory behind.
     const k = singleKernels();
-    let text,
-      pair,
-      worst = 0;
+    let text: string,
+      worst = 0,
+      step = 0;
     try {
-      const base = change ? change(model.base) : model.base;
-      pair = new Pair(k, base, {
-        steps: STEPS,
-        schedule: 'constant',
-        warmup: 0,
-        batch: 2,
-        sequence: 32,
-        ...settings,
-        targets: TARGETS,
-        seed: 1,
-      });
-      const data = mixture('english-chinese', fixtures, model.codec, { ...pair.o, items: 8 });
-      for (let s = 0; s < STEPS; s++) {
-        const h = pair.train(data.batches[s]);
+      const base = change ? change(model.base) : model.base,
+        pair = new Pair(k, base, {
+          steps: STEPS,
+          schedule: 'constant',
+          warmup: 0,
+          batch: 2,
+          sequence: 32,
+          ...settings,
+          targets: TARGETS,
+          seed: 1,
+        }),
+        data = mixture('english-chinese', fixtures, model.codec, { ...pair.o, items: 8 });
+      for (; step < STEPS; step++) {
+        const h = pair.train(data.batches[step]);
         worst = Math.max(worst, Math.abs(h.intLoss / h.floatLoss - 1));
       }
       text = `runs; cosine ${(pair.cosine()).toFixed(6)}, largest relative difference of loss ${worst.toExponential(1)}`;
     } catch (error) {
-      const e = explained(error, pair?.step ?? 0);
+      const e = explained(error, step);
+      if (!(e instanceof Error) || !/Overflow|Hyperparameter|Quantization|Program|Range/.test(e.name)) throw error;
       text = `${e.name}: ${e.message}`;
-      if (!/Overflow|Hyperparameter|Quantization|Program|Range/.test(e.name)) throw error;
     }
     k.close();
     rows.push([name, text]);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares BLEU of scripts/utility/metrics.mjs with sacreBLEU on random corpora made of the example data, with odd punctuation thrown in.
+"""Compares BLEU of tools/utility/metrics.ts with sacreBLEU on random corpora made of the example data, with odd punctuation thrown in.
 
-    python3 scripts/bleu-check.py [CORPORA]
+    npm run tools && python3 tools/utility/bleu-check.py [CORPORA]
 
 Needs sacrebleu and node. Exit code 0 if the largest difference stays below 1e-9 points, else 1.
 """
@@ -14,7 +14,7 @@ import sys
 import sacrebleu
 from sacrebleu.metrics import BLEU
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ODD = ["1,000.5-3", "&quot;a&amp;b&lt;c", "x-\ny", "a-b 3-4", "“yes” — no…", "<skipped> no", "été, ça!", "$5.00/kg", "(a)[b]{c}~`^_", "  ", ""]
 CHINESE = "我他她们去来看书饭天地好不是的了在有一二三四五。，？！「」"
 COMPARE = """
@@ -55,7 +55,7 @@ def main() -> int:
         hyp = [edited(rng, b, sep) if rng.random() < 0.9 else draw() for b in base]
         cases.append({"hyp": hyp, "refs": refs, "tok": tok})
     want = [BLEU(tokenize=c["tok"]).corpus_score(c["hyp"], c["refs"]).score for c in cases]
-    module = (ROOT / "scripts/utility/metrics.mjs").as_uri()
+    module = (ROOT / "dist-tools/utility/metrics.js").as_uri()
     made = subprocess.run(["node", "--input-type=module", "-e", COMPARE, module], input=json.dumps(cases), capture_output=True, text=True, check=True)
     worst = max(abs(a - b) for a, b in zip(want, json.loads(made.stdout)))
     above = sum(5 <= w < 100 for w in want)

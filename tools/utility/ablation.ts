@@ -1,17 +1,27 @@
-// npm run utility -- ablation: what a format costs and what it loses. The float reading is evaluated at the integer run's own adapter at
-// every step, so that differences of loss and gradient are the formats' alone, without the divergence of two trajectories.
-import { existsSync, readFileSync } from 'node:fs';
+/**
+ * npm run utility -- ablation: what a format costs and what it loses. The float reading is evaluated at the integer run's own
+ * adapter at every step, so that differences of loss and gradient are the formats' alone, without the divergence of two
+ * trajectories.
+ */
 import { join } from 'node:path';
-import { singleKernels } from '../../dist/kernels/index.js';
-import { smallNumbers } from '../../dist/model/base.js';
-import { DEFAULT_NUMBERS } from '../../dist/model/index.js';
-import { explained } from '../../dist/model/remedies.js';
-import { DEFAULTS, Pair, fixtures, out, save, stories } from './lib.mjs';
-import { mixture } from './mixtures.mjs';
-import { scatter } from './svg.mjs';
+import { singleKernels } from 'certune/kernels';
+import { DEFAULT_NUMBERS, type Numbers, explained, smallNumbers } from 'certune/model';
+import { type Cost, DEFAULTS, Pair, type Settings, fixtures, load, out, save, stories } from './lib.js';
+import { mixture } from './mixtures.js';
+import { scatter } from './svg.js';
 
-const numbers = (o) => ({ numbers: { ...DEFAULT_NUMBERS, ...o } });
-const SETTINGS = [
+const numbers = (o: Partial<Numbers>): Partial<Settings> => ({ numbers: { ...DEFAULT_NUMBERS, ...o } });
+type Group = keyof typeof COLOURS;
+const COLOURS = {
+  default: '#111',
+  fractions: '#0b62a4',
+  scores: '#7a3e9d',
+  tables: '#b5541c',
+  rank: '#2f7d32',
+  sequence: '#a61e4d',
+  batch: '#5f6b00',
+};
+const SETTINGS: readonly (readonly [group: Group, name: string, settings: Partial<Settings>])[] = [
   ['default', 'default', {}],
   ['fractions', 'activations 8, gradients 9', numbers({ actFrac: 8, gradFrac: 9 })],
   ['fractions', 'activations 10, gradients 11', numbers({ actFrac: 10, gradFrac: 11 })],
@@ -33,30 +43,42 @@ const SETTINGS = [
   ['batch', '8 sequences', { batch: 8 }],
 ];
 /** Groups that change what is trained, not how: apart from the frontier. */
-const WORKLOADS = ['rank', 'sequence', 'batch'];
+const WORKLOADS: readonly Group[] = ['rank', 'sequence', 'batch'];
 const STEPS = 10;
 export const settingNames = SETTINGS.map((s) => s[1]);
-const mean = (x) => x.reduce((s, v) => s + v, 0) / x.length;
+const mean = (x: readonly number[]): number => x.reduce((s, v) => s + v, 0) / x.length;
 
-export async function ablation() {
+/** A setting's row of ablation.json. */
+interface Ablated extends Cost {
+  readonly group: Group;
+  readonly name: string;
+  readonly gradientError?: number;
+  readonly lossBias?: number;
+  readonly lossDeviation?: number;
+  readonly stopped?: string;
+  readonly tokens: number;
+  readonly lookupsPerToken: number;
+  readonly cellsPerToken: number;
+}
+export const ablationFile = join(out, 'ablation.json');
+
+export function ablation(): void {
   const model = stories(),
     k = singleKernels(),
-    file = join(out, 'ablation.json'),
-    results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
+    results = load<Ablated[]>(ablationFile) ?? [];
   for (const [group, name, settings] of SETTINGS) {
     if (results.some((r) => r.name === name)) continue;
     const m = k.mark(),
       pair = new Pair(k, model.base, { ...settings, seed: 1, warmup: 0, schedule: 'constant', steps: STEPS }),
       data = mixture('english-chinese', fixtures, model.codec, { ...pair.o, items: 8 }),
-      errors = [],
-      losses = [];
-    let stopped;
+      errors: number[] = [],
+      losses: number[] = [];
+    let stopped: string | undefined;
     try {
       for (let s = 0; s < STEPS; s++) {
         pair.float.theta.set(pair.released());
         const h = pair.train(data.batches[s]),
-          g = pair.int.reading.read('g'),
-          f = pair.flt.read('acc2');
+          { integers: g, float: f } = pair.gradients();
         let d = 0,
           y = 0;
         g.forEach((x, i) => {
@@ -68,7 +90,8 @@ export async function ablation() {
         losses.push(h.intLoss - h.floatLoss);
       }
     } catch (e) {
-      stopped = explained(e, pair.step).message;
+      const x = explained(e, pair.step);
+      stopped = x instanceof Error ? x.message : String(x);
     }
     const c = pair.cost(),
       tokens = pair.o.batch * pair.o.sequence;
@@ -85,43 +108,36 @@ export async function ablation() {
       cellsPerToken: Math.round(c.cells / tokens),
     });
     console.log(name, JSON.stringify(results.at(-1)));
-    save(file, `${JSON.stringify(results, null, 1)}\n`);
+    save(ablationFile, `${JSON.stringify(results, null, 1)}\n`);
     k.release(m);
   }
   k.close();
   plotAblation(results);
 }
 
-export function plotAblation(unsorted) {
+export function plotAblation(unsorted: readonly Ablated[]): void {
   const results = [...unsorted].sort((a, b) => settingNames.indexOf(a.name) - settingNames.indexOf(b.name));
-  const colours = {
-    default: '#111',
-    fractions: '#0b62a4',
-    scores: '#7a3e9d',
-    tables: '#b5541c',
-    rank: '#2f7d32',
-    sequence: '#a61e4d',
-    batch: '#5f6b00',
-  };
   save(
     join(out, 'frontier.svg'),
     scatter({
       title: 'Utility against proof cost (stories260k; joined: the frontier at one workload)',
       x: 'lookups of the proof per token',
       y: 'relative error of the gradient',
-      points: results
-        .filter((r) => r.gradientError !== undefined)
-        .map((r) => ({
-          x: r.lookupsPerToken,
-          y: r.gradientError,
-          label: r.name,
-          colour: colours[r.group],
-          big: r.group === 'default',
-          frontier: !WORKLOADS.includes(r.group),
-        })),
+      points: results.flatMap((r) =>
+        r.gradientError === undefined
+          ? []
+          : {
+              x: r.lookupsPerToken,
+              y: r.gradientError,
+              label: r.name,
+              colour: COLOURS[r.group],
+              big: r.group === 'default',
+              frontier: !WORKLOADS.includes(r.group),
+            },
+      ),
     }),
   );
-  const e = (x) => (x === undefined ? '' : x.toExponential(1)),
+  const e = (x: number | undefined): string => (x === undefined ? '' : x.toExponential(1)),
     lines = [
       '# Ablations',
       '',

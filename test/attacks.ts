@@ -29,6 +29,7 @@ const DISHONEST = 'test/dishonest.test.ts',
   CHAIN = 'test/chain.test.ts',
   POLICY = 'src/recursion/policy/policy.test.ts',
   ROWS = 'src/policy/rows/rows.test.ts',
+  NEXT = 'src/tensor/next.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
   CARD_VECTORS = 'src/provenance/cards/vectors.test.ts',
   EVERY_CELL = 'rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys';
@@ -124,7 +125,7 @@ export const ATTACKED: readonly string[] = Object.keys(IN_CIRCUIT)
 /** Names of the checks that a circuit makes, without the number of a layer. */
 export const family = (check: string): string => check.replace(/ \d+$/, '');
 
-/** Checks of the wires of policy: not yet part of a leaf. */
+/** Checks of the wires of policy, part of every leaf. */
 const POLICY_CHECKS = [
   ...['absent row', 'batch', 'class bins', 'class table', 'clip scalar', 'eligible', 'last mask bit', 'micro-batch left out'],
   ...['micro-batch too many', 'mode', 'order digits', 'order quotient', 'order remainder', 'pass', 'policy vector', 'present'],
@@ -149,6 +150,8 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
     'a statement with holes does not shift the words behind them',
   ),
   'statement #': attack('a word other than the one computed', BINDING, 'no word of the statement can be other than the one computed'),
+  'id outside the vocabulary': attack('tokens that select nothing', NEXT, 'come from tokens of the vocabulary, all there'),
+  'mask behind the last target': attack('a target behind the end of a row', NEXT, "toBe('mask behind the last target')"),
   'frozen weights': attack('a claim that the base does not meet', 'test/circuit.test.ts', 'toThrow(/frozen weights/)'),
   merge: attack('claims left out, or of another stack', CHAIN, 'merges the claims of all micro-batches; refuses any other merge'),
   // Recursion.
@@ -184,6 +187,14 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'digest of the base': attack('another base', RUN, 'frozen: /^digest of the base/'),
   'commitment to the base': attack('another base, settled', RUN, 'root: /^commitment to the base/'),
   'batches in an epoch': attack('another number of batches', RUN, 'epoch: /^batches in an epoch/'),
+  policy: attack('rows, order, classes or quotas of another manifest', RUN, 'policy: /^policy/'),
+  'batches in an epoch of the policy': attack('epochs of another length than the policy says', RUN, '/batches in an epoch of the policy/'),
+  'counters at the start of an epoch': attack(
+    'counters entered that are not zero, or negative',
+    RUN,
+    'countersIn: /^counters at the start of an epoch/',
+  ),
+  'start of the epochs': attack('a chain with something before it', RUN, 'epochsIn: /^start of the epochs/'),
   start: attack('a run that begins elsewhere', RUN, '/^first step/ : /^start/'),
   'first step': attack('a run that begins elsewhere', RUN, 'posIn: /^first step/'),
   'last step': attack('a run that ends elsewhere', RUN, 'posOut: /^last step/'),
@@ -213,7 +224,7 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
     ]),
   ),
   salt: none('a salt that is no digest', 'its words enter the digest of the row, so that any other gives `dataset root`'),
-  // Wires of policy.
+  // Policy in a leaf.
   ...Object.fromEntries(POLICY_CHECKS.map((c) => [c, attack('a step that policy does not admit', POLICY, `'${c}'`)])),
   'policy shape #': attack('a key for another shape', POLICY, 'a key for another shape, and any word of the policy vector'),
   'class number': none(
@@ -299,6 +310,7 @@ export const FIELDS: Readonly<Record<string, FieldAttack>> = {
   dataset: compared('dataset root', 'other data', 'dataset'),
   frozen: compared('digest of the base', 'another base', 'frozen'),
   epoch: compared('batches in an epoch', 'epochs of another length', 'epoch'),
+  policy: compared('policy', 'rows, order, classes or quotas of another manifest', 'policy'),
   posIn: field('first step', 'a run that begins elsewhere', RUN, 'posIn: /^first step/'),
   posOut: field('last step', 'a run that ends elsewhere', RUN, 'posOut: /^last step/'),
   sIn: compared('initial state', 'another state entered', 'sIn'),
@@ -316,6 +328,20 @@ export const FIELDS: Readonly<Record<string, FieldAttack>> = {
   lossesOut: compared('losses', 'other losses', 'lossesOut'),
   scheduleIn: compared('start of the schedule', 'a schedule with rows before the first', 'scheduleIn'),
   scheduleOut: field('schedule and targets', 'another schedule', RUN, 'scheduleOut: /^schedule/'),
+  countersIn: compared('counters at the start of an epoch', 'counters entered that are not zero, or negative', 'countersIn'),
+  countersOut: field(
+    'statement #',
+    'counters left other than those counted',
+    BINDING,
+    'no word of the statement can be other than the one computed',
+  ),
+  epochsIn: compared('start of the epochs', 'epochs before the first', 'epochsIn'),
+  epochsOut: field(
+    'statement #',
+    'totals of epochs other than those counted',
+    BINDING,
+    'no word of the statement can be other than the one computed',
+  ),
   loss: compared('sum of losses', 'another sum of losses', 'loss'),
   base: field('frozen weights', 'a claim on the base dropped', RECURSION, 'A dropped claim: the trivial one in its place.'),
   columns: field('verification key', 'a false claim on the fixed columns', RECURSION, 'a claim on the fixed columns does not hold'),

@@ -149,15 +149,16 @@ describe('a header', () => {
 });
 
 describe('what is said', () => {
-  it('an order that follows from a beacon is one that was compared', () => {
+  it('an order that follows from a beacon is one that was proved or compared', () => {
     const b = sampled({ beacon: 'noon' }),
       ledger = runLedger({ plan: s.run.programs.plan, steps: 3, micros: 1 }),
       policy = parsePolicy({ requireBeacon: true }),
       seen = (...names: ClaimName[]) => names.map((claim) => ({ claim, status: 'checked' as const }));
-    expect(orderOf(b, true)).toBe('follows from the declared beacon "noon"');
-    expect(orderOf(b, false)).toMatch(/not checked/);
-    expect(orderOf(m, true)).toMatch(/chosen by the prover/);
+    expect(orderOf(b)).toBe('follows from the declared beacon "noon"');
+    expect(orderOf(m)).toMatch(/chosen by the prover/);
     expect(() => checkPolicy(policy, b, ledger, seen('base', 'data'))).not.toThrow();
+    expect(() => checkPolicy(policy, b, ledger, [{ claim: 'data', status: 'proved' }])).not.toThrow();
+    expect(() => checkPolicy(policy, b, ledger, [{ claim: 'data', status: 'not checked' }])).toThrow(/the data were not checked/);
     expect(() => checkPolicy(policy, b, ledger, seen('base'))).toThrow(PolicyError);
     expect(() => checkPolicy(policy, b, ledger, seen('base'))).toThrow(/the data were not checked/);
     expect(() => checkPolicy(policy, m, ledger, seen('base'))).toThrow(/no beacon/);
@@ -179,7 +180,7 @@ describe('what is said', () => {
     // Nothing is proved yet, and inspecting verifies nothing.
     expect(d).toMatchObject({ proved: false, verified: false });
     expect(text).toMatch(/will establish once there is a proof/);
-    expect(orderOf(sampled({ beacon: evil }), true)).not.toContain('\n');
+    expect(orderOf(sampled({ beacon: evil }))).not.toContain('\n');
   });
   it('a range says nothing of what lies outside; the name of a base is declared', () => {
     const said = (n: NodeFile): string =>

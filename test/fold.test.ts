@@ -149,14 +149,14 @@ describe('a folded run', () => {
     expect(all['key']).toMatchObject({ from: 'recomputed', digest: key });
     expect(ok('verify', file, '--key', key, '--base', base)).toMatchObject({
       base: 'checked',
-      data: 'not checked',
+      data: 'proved',
       adapter: 'not checked',
       key: { from: 'given' },
     });
     // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted says it.
     fails(1, ['verify', file, '--key', key], /nothing is proved about any step/);
     const root = all['root'] as string;
-    expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'not checked', initial: 'checked' });
+    expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'proved', initial: 'checked' });
     fails(1, ['verify', file, '--key', key, '--base-root', root.replace(/.$/, (c) => (c === '0' ? '1' : '0'))], /the root given is/);
     fails(2, ['verify', file, '--key', key, '--base-root', '12'], /64 hexadecimal digits/);
     fails(1, ['verify', file, '--no-recompute'], /came with the proof alone/);
@@ -184,7 +184,7 @@ describe('a folded run', () => {
       from: 0,
       to: 2,
       base: 'checked',
-      data: 'not checked',
+      data: 'proved',
     });
     fails(2, ['verify', epoch], /settled against the base/);
     const keyFile = join(home, 'key.json'),
@@ -247,7 +247,7 @@ describe('a folded run', () => {
     swap(/"endRoot":\["/, '"endRoot":["7');
     swap('"rate":2', '"rate":1');
     refuse(head.replace(/"sha256":"./, '"sha256":"x'), body, 'digest', {}, true);
-    swap('"certune-folded-run","version":3', '"certune-folded-run","version":1');
+    swap('"certune-folded-run","version":4', '"certune-folded-run","version":1');
     swap(/"opening":(\d+)/, '"opening":1');
     expect(codes.size).toBe(3);
     const words = all.length - nl - 1;

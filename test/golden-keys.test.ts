@@ -26,13 +26,26 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:a87170a464a2005d027df1721c0f884e47acd0e7faf5098450b909ac35c5d710',
     stories260k: 'sha256:1d10b5b3b6058754847c35c7985bf5266d081325da650f9cf7bfc7bd15c385cd',
   },
+  'proof 7, recursion 4': {
+    demo: 'sha256:f35c3efbe52d2f9d9f8ab230a00e961615399da4175470bd7afcbba9217a4daf',
+    stories260k: 'sha256:ddc29499ecb9c95c0a3de3d64e9f1fd8aee194b3dd13f84a79239d9275c570c3',
+  },
 };
 
 const example = (p: string): string => fileURLToPath(new URL(`../examples/${p}`, import.meta.url));
 /** The run of tools/demo/main.ts. */
 const demo = () => ({
   base: { path: example('base') },
-  data: [{ path: example('data/translate.jsonl') }, { path: example('data/chat.jsonl') }],
+  data: ['translate', 'chat'].map((n) => ({ path: example(`data/${n}.jsonl`), license: 'Apache-2.0' })),
+  sampler: { strata: ['english', 'french'].map((bin) => ({ bin, perEpoch: 16 })) },
+  policy: {
+    bins: ['english', 'french'].map((name) => ({
+      name,
+      where: { language: [name === 'english' ? 'en' : 'fr'] },
+      examples: { min: 16, max: 16 },
+    })),
+    licenses: ['Apache-2.0'],
+  },
   train: { steps: 8, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, schedule: 'constant', warmup: 0 },
   numbers: { preset: 'small' },
 });

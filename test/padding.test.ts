@@ -107,14 +107,13 @@ describe('padding', () => {
     );
   });
 
-  it('of a batch is in the statement: a token or a target in it is another public input', () => {
+  it('of a batch is in the statement: a token or a mask bit in it is another public input', () => {
     const c = stepCase(),
       p = proveCase(k, c);
     verifyCase(vk, p);
     const tokens = p.statement.publics.get('tokens') as Int32Array,
-      targets = p.statement.publics.get('targets') as Int32Array,
       mask = p.statement.publics.get('mask') as BigInt64Array;
-    expect([tokens[7], targets[7], mask[7]]).toEqual([0, -1, 0n]);
+    expect([tokens[7], mask[7]]).toEqual([0, 0n]);
     const other = (name: string, v: Int32Array | BigInt64Array): void =>
       expect(() => verifyCase(vk, p, { statement: { ...p.statement, publics: new Map([...p.statement.publics, [name, v]]) } })).toThrow(
         VerificationError,
@@ -122,10 +121,6 @@ describe('padding', () => {
     other(
       'tokens',
       Int32Array.from(tokens, (t, i) => (i === 7 ? 3 : t)),
-    );
-    other(
-      'targets',
-      Int32Array.from(targets, (t, i) => (i === 7 ? 3 : t)),
     );
     other(
       'mask',

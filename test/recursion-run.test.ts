@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { proveStep } from '../src/prove/step.js';
 import type { StepProof } from '../src/run/parts.js';
 import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
-import { checkAdapter, checkData, checkLosses, checkManifest, checkRange, checkStart } from '../src/verify/compare.js';
+import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkRange, checkStart } from '../src/verify/compare.js';
 import { checkBase } from '../src/verify/base.js';
 import { recursionKeys } from '../src/recursion/keys.js';
-import type { Before } from '../src/recursion/leaf.js';
+import type { Before, LeafPolicy } from '../src/recursion/leaf.js';
+import { leafPolicy, placedLeaves } from '../src/prove/recursion.js';
 import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
 import { type Run, epochBatches, runOf } from '../src/run/facts.js';
-import { leafProofs, partStatement } from '../src/recursion/leaves.js';
+import { partStatement } from '../src/recursion/leaves.js';
 import { runClass } from '../src/recursion/circuits.js';
 import { type EndField, type EndStatement, START } from '../src/recursion/statement.js';
 import type { NodeProof } from '../src/recursion/node-words.js';
@@ -60,7 +61,13 @@ describe('a run with accumulated micro-batches as one proof', () => {
       state = r.after;
     }
     let at: Before = { place: START, s: stateCommitment(k, programs, 'sIn', s.inputs.initial), a: zeroAcc };
-    const leaves = leafProofs(cls, s.run, 0, 1).map(({ kind, parts }) => {
+    const policy = leafPolicy(
+      s.run,
+      s.inputs.data,
+      proofs.map((p) => p.parts.map((x) => x.loss)),
+    );
+    const leaves = placedLeaves(cls, s.run, 0, 1).map((range) => {
+      const { kind, parts } = range;
       const before = at,
         given = parts.map(({ step, part }) => {
           const proof = proofs[step].parts[part],
@@ -73,8 +80,43 @@ describe('a run with accumulated micro-batches as one proof', () => {
         before,
         dataset: s.run.manifest.dataset.root.map(BigInt),
         epoch: BigInt(epochBatches(s.run.manifest)),
+        policy: policy(range),
       });
     });
+    // The rows that the leaf opens are those that the step's proof absorbed: no other row, salt, class, key, counter or micro-batch goes with it.
+    const [range] = placedLeaves(cls, s.run, 0, 1),
+      honest = policy(range),
+      [first] = honest.parts,
+      forged = (p: LeafPolicy, epoch = BigInt(epochBatches(s.run.manifest))): (() => NodeProof) => {
+        const place = { place: START, s: stateCommitment(k, programs, 'sIn', s.inputs.initial), a: zeroAcc };
+        let here: Before = place;
+        const given = range.parts.map(({ step, part }) => {
+          const proof = proofs[step].parts[part],
+            r = partStatement(s.run, s.inputs.data, { frozen: fz.digest, zeroAcc }, here, step, part, proof);
+          here = r.after;
+          return { proof: proof.proof, statement: r.statement };
+        });
+        return () =>
+          proveLeaf(k, cls, keys, base, range.kind, {
+            parts: given,
+            before: place,
+            dataset: s.run.manifest.dataset.root.map(BigInt),
+            epoch,
+            policy: p,
+          });
+      },
+      rows = first.batch!.rows,
+      withRows = (list: typeof rows): LeafPolicy => ({
+        ...honest,
+        parts: [{ ...first, batch: { ...first.batch!, rows: list } }, ...honest.parts.slice(1)],
+      });
+    expect(forged(withRows([...rows].reverse()))).toThrow(/dataset root/);
+    expect(forged(withRows([{ ...rows[0], salt: rows[1].salt }, ...rows.slice(1)]))).toThrow(/dataset root/);
+    expect(forged(withRows([{ ...rows[0], bins: 1n }, ...rows.slice(1)]))).toThrow(/class table/);
+    const otherKey = { ...first.batch!, key: { ...first.batch!.key, key: [1n, 2n, 3n, 4n] } };
+    expect(forged({ ...honest, parts: [{ ...first, batch: otherKey }, ...honest.parts.slice(1)] })).toThrow(/sampler key/);
+    expect(forged(honest, BigInt(epochBatches(s.run.manifest)) + 1n)).toThrow(/batches in an epoch of the policy/);
+    expect(forged({ ...honest, vector: honest.vector.map((w, i) => (i === 1 ? w + 1n : w)) })).toThrow(/policy shape/);
     const node = leaves.slice(1).reduce<NodeProof>((a, b) => proveFold(k, cls, keys, base, [a, b]), leaves[0]),
       end = proveEnd(k, cls, keys, base, node);
     const list = proofs.map((p, step) => ({
@@ -87,6 +129,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
       checkManifest(run, st);
       checkRange(run, st, 0, run.manifest.config.train.steps);
       checkStart(vk, run, st, initial);
+      expect(checkCounters(run, st)).toBe(true);
       checkLosses(run, st, o.list ?? list);
       checkData(run, data, st, o.list ?? list);
       checkAdapter(vk, run, st, o.released ?? state.C);
@@ -115,7 +158,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
     expect(more).toHaveLength(1);
     expect(() => check({ list: [{ ...list[0], losses: [l + 2n ** 64n, more[0] - 2n ** 64n] }] })).toThrow(/a loss outside its format/);
     const [batch] = s.inputs.data.batches;
-    expect(() => check({ data: { batches: [{ ...batch, micro: [...batch.micro].reverse() }] } })).toThrow(/data/);
+    expect(() => check({ data: { ...s.inputs.data, batches: [{ ...batch, micro: [...batch.micro].reverse() }] } })).toThrow(/data/);
     const { initial } = s.inputs;
     expect(() => check({ initial: { ...initial, mm: initial.mm.map((x, i) => (i ? x : 1n)) } })).toThrow(/initial state/);
     const { manifest } = s.run,
@@ -131,6 +174,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
       dataset: /^dataset root/,
       frozen: /^digest of the base/,
       epoch: /^batches in an epoch/,
+      policy: /^policy/,
       posIn: /^first step/,
       posOut: /^last step/,
       sIn: /^initial state/,
@@ -143,6 +187,11 @@ describe('a run with accumulated micro-batches as one proof', () => {
       lossesOut: /^losses/,
       scheduleIn: /^start of the schedule/,
       scheduleOut: /^schedule/,
+      countersIn: /^counters at the start of an epoch/,
+      // Blinded counters of an epoch that goes on, and the chain of those that ended, are for whoever goes on from here.
+      countersOut: undefined,
+      epochsIn: /^start of the epochs/,
+      epochsOut: undefined,
       loss: /^sum of losses/,
       root: /^commitment to the base/,
     };

@@ -12,7 +12,7 @@ import { TextCodec } from '../src/io/codec.js';
 import { loadData } from '../src/io/data.js';
 import { loadBase } from '../src/io/hf.js';
 import { type AdapterMeta, adapterConfig, configDifference, parseAdapterConfig, writeAdapter } from '../src/io/peft.js';
-import { parseManifest } from '../src/run/manifest.js';
+import { MANIFEST_VERSION, parseManifest } from '../src/run/manifest.js';
 import { fixture } from './fixtures.js';
 import { added } from './tokenizers.js';
 
@@ -92,7 +92,7 @@ describe('commit', () => {
     lines.length = 0;
     const { data, text } = commit(run, c),
       m = manifestOf(run);
-    expect(m.version).toBe(4);
+    expect(m.version).toBe(MANIFEST_VERSION);
     expect(m.preprocessing).toMatchObject({ first: [1], closing: [0, 2], end: 2 });
     expect(m.dataset.files[0]).toMatchObject({ rows: 3, kept: 2, cut: 1, unclosed: 1 });
     expect(data).toMatchObject({ rows: 3, cut: 1, unclosed: 1, first: [1], closing: [0, 2], end: 2, sequences: { '50%': 43, '99%': 53 } });

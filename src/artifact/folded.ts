@@ -54,9 +54,9 @@ export interface NodeFile extends Sealed {
 }
 
 export const NODE_TYPE = 'certune-node';
-export const NODE_VERSION = 3;
+export const NODE_VERSION = 4;
 export const FOLDED_TYPE = 'certune-folded-run';
-export const FOLDED_VERSION = 3;
+export const FOLDED_VERSION = 4;
 /** No number of a header is as large, and no proof has as many words as the second. */
 const MOST = 2 ** 24,
   MOST_WORDS = 2 ** 21;

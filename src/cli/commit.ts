@@ -5,7 +5,8 @@ import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { TOO_LONG, sequenceFor } from '../io/data.js';
-import { drawSalt } from '../policy/dataset.js';
+import { drawSalt } from '../policy/rows/opening.js';
+import { brokenQuota } from '../setup/quotas.js';
 import { readRun } from '../setup/runfile.js';
 import { journalManifest } from '../store/journal.js';
 import type { RunConfig } from '../run/schema.js';
@@ -29,6 +30,17 @@ function committedBefore(run: string): FoundManifest | undefined {
   }
 }
 
+/** Throws InputError for a run that would break one of its quotas: no forged proof could be made of it either. */
+function checkQuotas(s: Setup): void {
+  const broken = brokenQuota(s);
+  if (broken !== undefined)
+    throw new InputError(
+      'run.yaml',
+      [`policy.bins: ${broken}`],
+      'change the quota or sampler.epochExamples, or draw the bin as one of sampler.strata',
+    );
+}
+
 function commitNow(run: string, config: RunConfig, c: Context): Result {
   const file = manifestFile(run),
     found = committedBefore(run),
@@ -36,6 +48,7 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
     { examples, dropped, conflicts, files } = s.rows,
     counts = rowCounts(s.run.manifest),
     short = tooShort(s);
+  checkQuotas(s);
   if (found) {
     const differs = difference(found.manifest, s.run.manifest),
       kept = ['journal', 'proof']

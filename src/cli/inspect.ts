@@ -20,6 +20,37 @@ interface Claim {
   readonly status: Status;
 }
 
+/** What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and recomputes. */
+function dataClaims({ config: { policy } }: Manifest, pack: boolean): Claim[] {
+  const status = pack ? 'recomputed by the verifier' : 'proved';
+  return [
+    {
+      what: 'the rows of every step: those under the committed root that the sampler prescribes, each in its place, targets and mask with it',
+      status,
+    },
+    ...(policy.bins.length
+      ? [
+          {
+            what: `quotas of ${policy.bins.map((b) => b.name).join(', ')}: maxima after every step, minima in every whole epoch`,
+            status,
+          } as const,
+        ]
+      : []),
+    ...(policy.licenses
+      ? [
+          {
+            what: `only rows declared under ${policy.licenses.join(', ')} are trained on`,
+            status,
+          } as const,
+        ]
+      : []),
+    {
+      what: 'that rows are of the source, licence and language which their class names; that two rows are not one text',
+      status: 'declared',
+    },
+  ];
+}
+
 /** What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range says it of its steps. */
 export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
   const { sampler, lora, base } = m.config,
@@ -68,8 +99,7 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
       status: 'recomputed by the verifier',
     },
     { what: 'schedule, step counter, loss mask, truncation and chat template', status: 'recomputed by the verifier' },
-    { what: 'the batch of every step: the one that the sampler prescribes for the committed data', status: 'recomputed by the verifier' },
-    { what: 'sources, licences and languages of the data', status: 'declared' },
+    ...dataClaims(m, kind === 'pack'),
     { what: order, status: 'declared' },
     { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },

@@ -46,6 +46,17 @@ export function normsOf(dir: string): Map<string, Bounds> {
   return new Map([...splitWeights(base.shape, base.weights)].map(([name, w]) => [name.replace(/\.weight$/, ''), matrixNorm(w)]));
 }
 
+/** Limits of examples that a run proves to keep in every epoch, by bin. */
+function quotasOf(m: Manifest, hold: boolean): PolicyFacts['quotas'] {
+  const { bins } = m.config.policy;
+  if (!bins.length) return unknown('the manifest of this run names no quotas');
+  if (!hold) return unknown('the range begins inside an epoch, so that its quotas are not checked');
+  return fact(
+    bins.map((b) => ({ bin: b.name, min: b.examples.min, max: b.examples.max })),
+    'the manifest; examples of every whole epoch',
+  );
+}
+
 /** Judges every rule of a policy by what was verified. Only what the rules ask for is computed. */
 export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
   const d = j.result.data,
@@ -72,12 +83,12 @@ export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
     soundness: whole
       ? fact(d['bits'] as number, 'the ledger of the proof')
       : unknown('a range of a run: the steps before and after it are not verified'),
-    quotas: unknown('the manifest of this run names no quotas'),
+    quotas: quotasOf(m, d['quotas'] === true || d['kind'] === 'pack'),
     beacon:
       beacon === ''
         ? fact('', 'the manifest')
-        : d['data'] === 'checked'
-          ? fact(beacon, 'every batch was compared with what the sampler prescribes; the value itself is declared')
+        : d['data'] === 'checked' || d['data'] === 'proved'
+          ? fact(beacon, 'every row is the one that the sampler prescribes, by proof or by comparison; the value itself is declared')
           : unknown(
               'the data were not checked, so that their order need not be the one that follows from the beacon: give --base and --data',
             ),

@@ -74,16 +74,17 @@ export function checkPolicy(
   claims: readonly Pick<ClaimRecord, 'claim' | 'status' | 'option'>[],
 ): void {
   const reasons: string[] = unmet(p.require ?? [], claims),
-    checked = (name: ClaimName): boolean => claims.some((x) => x.claim === name && x.status === 'checked');
+    checked = (name: ClaimName): boolean => claims.some((x) => x.claim === name && x.status === 'checked'),
+    // Rows, their classes and their order are proved against the manifest, whoever has the files.
+    rows = claims.some((x) => x.claim === 'data' && (x.status === 'checked' || x.status === 'proved'));
   if (p.licenses) {
     for (const l of m.dataset.licenses)
       if (!admits(l, p.licenses)) reasons.push(`licence ${l} of the data is not among ${p.licenses.join(', ')}`);
     // Licences are declared for data, and a manifest that names others than its rows do is found by nobody else.
-    if (!checked('data'))
-      reasons.push('the data were not checked, so that the licences are those of no data in particular: give --base and --data');
+    if (!rows) reasons.push('the data were not checked, so that the licences are those of no data in particular: give --base and --data');
   }
   if (p.beacon && m.config.sampler.beacon === '') reasons.push('the run has no beacon: the prover chose the order of the data');
-  else if (p.beacon && !checked('data'))
+  else if (p.beacon && !rows)
     reasons.push('the data were not checked, so that their order need not be the one that follows from the beacon: give --base and --data');
   if (p.bits !== undefined && ledger.roundByRound < p.bits)
     reasons.push(`${bitsText(ledger.roundByRound)} provable bits are fewer than ${p.bits}`);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
+import { auditCheck, auditOpen } from './audit.js';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
@@ -8,6 +9,7 @@ import { exportRun } from './export.js';
 import { fold } from './fold.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
+import { manifestCheck, manifestDiff, manifestExport, manifestShow } from './manifest.js';
 import { prove } from './prove.js';
 import { runAll } from './run.js';
 import { signRelease } from './sign.js';
@@ -27,7 +29,10 @@ type Done = (r: Result) => void;
 
 /** Makes a command with what all of them share, and adds what those that prove share. */
 interface Maker {
-  readonly command: (name: string, text: string, example: string) => Command;
+  /** `under`: the group that it is in. */
+  readonly command: (name: string, text: string, example: string, under?: Command) => Command;
+  /** A group of commands, which does nothing by itself. */
+  readonly group: (name: string, text: string) => Command;
   readonly prover: (x: Command) => Command;
 }
 
@@ -40,8 +45,8 @@ export function commands(c: Context, done: Done): Command {
     .exitOverride()
     .configureHelp({ helpWidth: 110 })
     .addHelpText('after', EXITS);
-  const command = (name: string, text: string, example: string): Command =>
-    program
+  const command = (name: string, text: string, example: string, under = program): Command =>
+    under
       .command(name)
       .description(text)
       .option('--json', 'print one JSON document on stdout, errors too')
@@ -51,11 +56,14 @@ export function commands(c: Context, done: Done): Command {
       .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`);
   const prover = (x: Command): Command =>
     x.option('--workers <n>', 'threads (default: all cores, at most 16)').option('--memory <size>', 'most memory to use, for example 8GiB');
-  const make = { command, prover };
+  const group = (name: string, text: string): Command => program.command(name).description(text).exitOverride();
+  const make = { command, group, prover };
   runCommands(make, c, done);
   verifyCommand(make, c, done);
   releaseCommands(make, done);
   lookCommands(make, c, done);
+  auditCommands(make, c, done);
+  manifestCommands(make, done);
   modelCommands(make, c, done);
   return program;
 }
@@ -120,7 +128,7 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
     .option('--require <claims>', 'deny a run of which one of base, data, initial, adapter (separated by commas) was not checked', list)
-    .option('--require-beacon', 'deny a run whose order of data the prover chose, or whose data are not checked')
+    .option('--require-beacon', 'deny a run whose order of data the prover chose: one without a beacon')
     .option('--require-base <digest>', 'deny another base than sha256:...')
     .option('--min-bits <n>', 'deny fewer provable bits')
     .option('--signer <file>', 'public key that the release must be signed with; repeatable', list)
@@ -177,6 +185,68 @@ function lookCommands({ command, prover }: Maker, c: Context, done: Done): void 
       'certune estimate my-run',
     ),
   ).action(async (run, o) => done(await estimate(run, o)));
+}
+
+/** Commands for whoever has to look into the data of a run. */
+function auditCommands({ command, group }: Maker, c: Context, done: Done): void {
+  const audit = group('audit', 'show rows of the committed dataset, and check what was shown');
+  command(
+    'open <run>',
+    'open rows of the committed dataset for an auditor: class, targets and length, with --text their tokens too',
+    'certune audit open my-run --rows 3,17 -o rows.json',
+    audit,
+  )
+    .requiredOption('--rows <list>', 'numbers of rows, from 0')
+    .requiredOption('-o, --output <file>', 'where the openings go')
+    .option('--text', 'show the tokens of these rows')
+    .action((run, o) => done(auditOpen(run, o, c)));
+  command(
+    'check <file>',
+    'check opened rows against a manifest, without base or data',
+    'certune audit check rows.json --manifest manifest.json',
+    audit,
+  )
+    .requiredOption('--manifest <file>', 'manifest of the run')
+    .action((file, o) => done(auditCheck(file, o)));
+}
+
+/** Commands for whoever reads manifests. A target is a run folder, a proof file or a manifest.json. */
+function manifestCommands({ command, group }: Maker, done: Done): void {
+  const manifest = group('manifest', 'check, show, compare and export what a run is committed to');
+  command(
+    'check <target>',
+    'check a manifest without base and data: schema, canonical form, contradictions, programs, policy',
+    'certune manifest check my-run/out/manifest.json',
+    manifest,
+  ).action((target) => done(manifestCheck(target)));
+  command(
+    'show <target>',
+    'every field, and whether it is proved, checkable from files (and with which option), or declared',
+    'certune manifest show run.certune --only config.sampler',
+    manifest,
+  )
+    .option('--only <path>', 'the fields of one path, such as config.train')
+    .action((target, o) => done(manifestShow(target, o)));
+  command(
+    'diff <left> <right>',
+    'fields in which two manifests differ',
+    'certune manifest diff first/out/manifest.json second.certune',
+    manifest,
+  ).action((left, right) => done(manifestDiff(left, right)));
+  command(
+    'export <target>',
+    'describe the data as Croissant 1.1 (MLCommons); the options are declared, and nothing is read from a clock or a network',
+    'certune manifest export my-run --name rows --description "rows of my run" --url https://example.org \\\n  --creator Me --date 2026-01-31 --content https://example.org/rows.jsonl -o croissant.json',
+    manifest,
+  )
+    .option('--name <text>', 'name of the dataset')
+    .option('--description <text>', 'what it is')
+    .option('--url <url>', 'its page')
+    .option('--creator <text>', 'who made it')
+    .option('--date <date>', 'when it was published, such as 2026-01-31')
+    .option('--content <url>', 'where a file is, in the order of the manifest; repeatable', list)
+    .option('-o, --output <file>', 'where it goes (default: printed)')
+    .action((target, o) => done(manifestExport(target, o)));
 }
 
 /** Commands that run a model in float64. */

@@ -1,5 +1,6 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
+import { epochBatches } from '../run/facts.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
@@ -74,6 +75,15 @@ function linesOf(
   ];
 }
 
+/** What holds of the quotas of a run, or of a range. */
+function quotasText(m: Manifest, r: FoldedCheck): string {
+  const per = epochBatches(m),
+    whole = Math.max(0, Math.floor(r.to / per) - Math.ceil(r.from / per));
+  if (!m.config.policy.bins.length) return 'no quotas declared';
+  if (!r.quotas) return "quotas not checked: the range begins inside an epoch, whose counters before it are its prover's word";
+  return `0 quota violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? ` (epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due)` : ''}`;
+}
+
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
 export function verifyFolded(
   t: Target,
@@ -127,7 +137,7 @@ export function verifyFolded(
       ends: node !== undefined && r.to < m.config.train.steps,
     });
   checkPolicy(o.policy, m, ledger, claims);
-  const order = orderOf(m, r.data === 'checked');
+  const order = orderOf(m);
   return {
     data: {
       verified: { proof: 'checked', ...comparedOf(claims) },
@@ -185,12 +195,19 @@ function claimsOfCheck(
           says: 'which is the one given: the steps are proved for the base that whoever gave it had',
         },
     r.data === 'checked'
-      ? { claim: 'data', status: 'checked', ...of(o.data), says: 'every batch is the one that the sampler prescribes' }
+      ? {
+          claim: 'data',
+          status: 'checked',
+          ...of(o.data),
+          says: `proved against the committed root, which is that of the files given, ${quotasText(m, r)}`,
+        }
       : {
           claim: 'data',
-          status: 'not checked',
+          status: 'proved',
+          against: `root ${m.dataset.root.join(' ')}`,
+          by: 'the manifest',
           option: '--base DIR and --data FILE',
-          says: 'the steps are proved on tokens, targets and masks that may be any',
+          says: `against the committed root, ${quotasText(m, r)}`,
         },
     r.initial === 'checked'
       ? {

@@ -1,3 +1,5 @@
+import { VerificationError } from '../transcript/arith.js';
+import { brokenQuota } from '../setup/quotas.js';
 import { manifestDigest } from '../run/manifest.js';
 import type { Pack } from '../artifact/pack.js';
 import { manifestOf } from '../store/proof.js';
@@ -42,9 +44,11 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   if (data.length !== m.config.data.length)
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
   const s = setupOf(m, base, data, from),
+    broken = brokenQuota(s),
     released = withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(s.run.programs, m, adapterDir)),
     beside = besideAdapter(adapterDir).others,
     steps = s.config.train.steps;
+  if (broken !== undefined) throw new VerificationError('quotas', broken);
   c.progress.start(0);
   const r = verifyRun(singleKernels(), s.run, { ...s.inputs, released }, run, (i) => c.progress.update('verify', i + 1, steps)),
     ledger = ledgerOf(s.run.programs, m);
@@ -79,7 +83,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
       data: 'checked',
       adapter: 'checked',
       bits: ledger.roundByRound,
-      order: orderOf(m, true),
+      order: orderOf(m),
       ...(beside.length ? { beside } : {}),
       policy,
     },
@@ -88,7 +92,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
       `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
       ...claimLines(claims),
       ...besideText(beside),
-      `  order of data: ${orderOf(m, true)}`,
+      `  order of data: ${orderOf(m)}`,
     ]
       .map(plain)
       .join('\n'),

@@ -20,6 +20,7 @@ export const MOST_BYTES = {
   envelope: 8 * MIB,
   policy: MIB,
   card: MIB,
+  openings: 64 * MIB,
   lock: 2 ** 16,
   proof: 2 ** 31 - 1,
   journal: 2 ** 40,

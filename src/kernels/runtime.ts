@@ -55,9 +55,24 @@ export function compile(base64: string): WebAssembly.Module {
   return new WebAssembly.Module(Uint8Array.from(raw, (c) => c.charCodeAt(0)));
 }
 
-/** A module from its bytes as hexadecimal digits. */
-export const compileHex = (digits: string): WebAssembly.Module =>
-  new WebAssembly.Module(Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16)));
+/** Characters of a module's text: all that is printable but quotes, backslash and dollar sign. */
+const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((c) => !'\'"`\\$'.includes(c));
+
+/**
+ * A module from its bytes as tools/kernels/build.ts writes them: 87 values in hexadecimal digits, then one of the first 87 characters for each of them in
+ * their order, and the characters of 87 + q and r for a value 90 q + r.
+ */
+export function compileText(text: string): WebAssembly.Module {
+  const n = CHARACTERS.length,
+    often = n - 3,
+    place = (at: number): number => CHARACTERS.indexOf(text[at]),
+    bytes: number[] = [];
+  for (let at = 2 * often; at < text.length; at++) {
+    const c = place(at);
+    bytes.push(c < often ? Number.parseInt(text.slice(2 * c, 2 * c + 2), 16) : n * (c - often) + place(++at));
+  }
+  return new WebAssembly.Module(Uint8Array.from(bytes));
+}
 
 /**
  * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over the threads of a team, the caller takes part.

@@ -26,7 +26,7 @@ export function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
     slices = slicesOf(o.shape.layers),
     bit = { lo: 0n, hi: 1n, frac: 0 };
   b.tensor('tokens', ['vocab', ...TOK], 'public', bit, { publicKind: 'onehot' });
-  b.tensor('targets', ['vocab', ...TOK], 'public', bit, { publicKind: 'onehot' });
+  b.tensor('targets', ['vocab', ...TOK], 'public', bit, { publicKind: 'onehot', next: { ids: 'tokens', mask: 'mask' } });
   b.tensor('mask', TOK, 'public', bit, { publicKind: 'dense' });
   b.tensor('causal', ['i', 'j'], 'public', bit, { publicKind: 'causal' });
   b.witness('X', ['s', 'd', ...TOK], X);

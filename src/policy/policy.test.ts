@@ -8,27 +8,12 @@ import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
 import { DEFAULT_NUMBERS } from '../model/shape.js';
 import { budgetsOf } from '../run/budgets.js';
-import { type LeafData, commitDataset, datasetLeaf, datasetRoot, drawSalt, leafSalt } from './dataset.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
 import { MANIFEST_VERSION, type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
 import { parseRun, runTemplate } from '../setup/runfile.js';
 import { runSchema } from '../run/schema.js';
-import { type SamplerConfig, batches } from './sampler.js';
 
-const take = (c: Partial<SamplerConfig>, n: number): { epoch: number; indices: number[] }[] => {
-  const stream = batches({
-    key: 'k',
-    beacon: 'b',
-    replacement: false,
-    shortBatch: 'keep',
-    batch: 3,
-    examples: 7,
-    root: [1n, 2n, 3n, 4n],
-    ...c,
-  });
-  return Array.from({ length: n }, () => stream.next().value as { epoch: number; indices: number[] });
-};
 const problemsOf = (f: () => unknown): string[] => {
   try {
     f();
@@ -38,219 +23,6 @@ const problemsOf = (f: () => unknown): string[] => {
   }
   throw new Error('accepted');
 };
-
-describe('sampler', () => {
-  it('gives these permutations for ever', () => {
-    expect(take({}, 6).map((b) => [b.epoch, ...b.indices])).toMatchInlineSnapshot(`
-      [
-        [
-          0,
-          0,
-          5,
-          1,
-        ],
-        [
-          0,
-          3,
-          2,
-          4,
-        ],
-        [
-          0,
-          6,
-        ],
-        [
-          1,
-          5,
-          2,
-          6,
-        ],
-        [
-          1,
-          0,
-          4,
-          3,
-        ],
-        [
-          1,
-          1,
-        ],
-      ]
-    `);
-    expect(take({ replacement: true }, 3).map((b) => b.indices)).toMatchInlineSnapshot(`
-      [
-        [
-          6,
-          2,
-          3,
-        ],
-        [
-          5,
-          3,
-          0,
-        ],
-        [
-          2,
-        ],
-      ]
-    `);
-    expect(take({ examples: 100, batch: 100 }, 1)[0].indices.slice(0, 12)).toMatchInlineSnapshot(`
-      [
-        71,
-        8,
-        60,
-        33,
-        87,
-        56,
-        19,
-        24,
-        51,
-        55,
-        23,
-        83,
-      ]
-    `);
-  });
-  it('visits every example once an epoch, in whole batches or with a short one at the end', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 50 }), fc.boolean(), (examples, batch, drop) => {
-        if (drop && examples < batch) {
-          expect(problemsOf(() => take({ examples, batch, shortBatch: 'drop' }, 1))[0]).toMatch(/no full batch/);
-          return;
-        }
-        const per = drop ? Math.floor(examples / batch) : Math.ceil(examples / batch),
-          list = take({ examples, batch, shortBatch: drop ? 'drop' : 'keep' }, 3 * per);
-        for (let e = 0; e < 3; e++) {
-          const epoch = list.slice(e * per, (e + 1) * per);
-          expect(epoch.every((b) => b.epoch === e)).toBe(true);
-          const all = epoch.flatMap((b) => b.indices);
-          expect(new Set(all).size).toBe(all.length);
-          expect(all.length).toBe(drop ? per * batch : examples);
-          expect(epoch.slice(0, -1).every((b) => b.indices.length === batch)).toBe(true);
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
-  it('never hangs: dropping every batch is refused with and without replacement', () => {
-    for (const replacement of [true, false])
-      expect(problemsOf(() => take({ examples: 2, shortBatch: 'drop', replacement }, 1))).toHaveLength(1);
-    expect(take({ examples: 2, replacement: true }, 2).map((b) => b.indices.length)).toEqual([2, 2]);
-  });
-  it('depends on key, beacon, root and epoch, and on nothing else', () => {
-    const of = (c: Partial<SamplerConfig>): string => JSON.stringify(take({ examples: 50, batch: 50, ...c }, 1)[0].indices),
-      one = of({});
-    for (const c of [{ key: 'l' }, { beacon: '' }, { root: [1n, 2n, 3n, 5n] }, { key: 'k"', beacon: 'b' }, { key: 'k","b', beacon: '' }])
-      expect(of(c)).not.toBe(one);
-    const [a, b] = take({ examples: 50, batch: 50 }, 2);
-    expect(a.indices).not.toEqual(b.indices);
-    expect(of({ shortBatch: 'drop' })).toBe(one);
-  });
-  it('is uniform: places of an element over many epochs, chi-squared', () => {
-    const n = 6,
-      epochs = 3000,
-      seen = Array.from({ length: n }, () => Array<number>(n).fill(0));
-    for (const { indices } of take({ examples: n, batch: n }, epochs)) indices.forEach((x, at) => seen[x][at]++);
-    const chi = seen.flat().reduce((s, c) => s + (c - epochs / n) ** 2 / (epochs / n), 0);
-    // 25 degrees of freedom: 99.9% lie below 52.6 and 0.1% below 8.6.
-    expect(chi).toBeLessThan(52.6);
-    expect(chi).toBeGreaterThan(8.6);
-    const drawn = Array<number>(n).fill(0);
-    for (const { indices } of take({ examples: n, batch: n, replacement: true }, epochs)) for (const x of indices) drawn[x]++;
-    expect(drawn.reduce((s, c) => s + (c - epochs) ** 2 / epochs, 0)).toBeLessThan(20.5);
-  });
-});
-
-describe('data set', () => {
-  const salt = [11n, 22n, 33n, 44n];
-  const example = (n: number, seed: number): LeafData => ({
-    tokens: Int32Array.from({ length: n }, (_, k) => (seed * 31 + k * 17) % 512),
-    mask: Uint8Array.from({ length: n }, (_, k) => (k * seed) % 2),
-    source: seed % 3,
-    license: seed % 2,
-    language: 0,
-  });
-  it('has these leaves and roots for ever', () => {
-    expect(leafSalt(salt, 0).map(String)).toMatchInlineSnapshot(`
-      [
-        "560253622274168376",
-        "7244136015334351803",
-        "5565038305900413029",
-        "7542541083927300024",
-      ]
-    `);
-    expect(datasetLeaf(salt, 0, example(5, 1)).map(String)).toMatchInlineSnapshot(`
-      [
-        "12093522328402550159",
-        "13553045428288198424",
-        "12511963355309138557",
-        "8723526085897445972",
-      ]
-    `);
-    expect(
-      commitDataset(
-        salt,
-        [1, 2, 3].map((s) => example(s + 3, s)),
-      ).map(String),
-    ).toMatchInlineSnapshot(`
-      [
-        "7585033316796337651",
-        "14987059799006177618",
-        "3040034774017632556",
-        "6063516815778330880",
-      ]
-    `);
-  });
-  it('is the same by kernels and by the definition, for any lengths and numbers of examples', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.array(fc.nat(1000), { maxLength: 2 })), { minLength: 1, maxLength: 9 }),
-        (shape) => {
-          const list = shape.map(([n, tags], i) => ({ ...example(n, i + 1), tags: tags.map(BigInt) }));
-          expect(commitDataset(salt, list)).toEqual(datasetRoot(list.map((e, i) => datasetLeaf(salt, i, e))));
-        },
-      ),
-      { numRuns: 15 },
-    );
-  });
-  it('changes with every token, target, id, tag, with the order, the number of examples and every word of the salt', () => {
-    const list = [1, 2, 3].map((s) => example(6, s)),
-      roots = new Set<string>();
-    const add = (l: LeafData[], s = salt): void => {
-      const before = roots.size;
-      roots.add(String(commitDataset(s, l)));
-      expect(roots.size).toBe(before + 1);
-    };
-    const edit = (f: (e: { -readonly [K in keyof LeafData]: LeafData[K] }) => void): LeafData[] =>
-      list.map((e, i) => {
-        const copy = { ...e, tokens: e.tokens.slice(), mask: e.mask.slice() };
-        if (i === 1) f(copy);
-        return copy;
-      });
-    add(list);
-    add(edit((e) => e.tokens[3]++));
-    add(edit((e) => (e.mask[3] ^= 1)));
-    for (const k of ['source', 'license', 'language'] as const) add(edit((e) => (e[k] += 1)));
-    add(edit((e) => (e.tags = [5n])));
-    add(edit((e) => (e.tags = [5n, 0n])));
-    add(edit((e) => (e.tokens = e.tokens.slice(0, 5))));
-    add([list[1], list[0], list[2]]);
-    add(list.slice(0, 2));
-    add([...list, { ...example(6, 1) }]);
-    for (let k = 0; k < 4; k++)
-      add(
-        list,
-        salt.map((x, i) => (i === k ? x + 1n : x)),
-      );
-  });
-  it('is salted by four words of the whole field', () => {
-    const all = Array.from({ length: 50 }, drawSalt).flat();
-    expect(all.every((x) => x >= 0n && x < P)).toBe(true);
-    expect(new Set(all).size).toBe(200);
-    // Words of 56 bits, as they once were, would all lie below this.
-    expect(all.filter((x) => x >= 1n << 62n).length).toBeGreaterThan(100);
-  });
-});
 
 describe('licences and languages', () => {
   it('keeps SPDX expressions and maps tags of the hub', () => {
@@ -417,9 +189,11 @@ describe('manifest', () => {
     dataset: {
       root: [...zero],
       salt: [...zero],
-      leaf: 1,
+      leaf: 2,
       examples: 1,
       dropped: 0,
+      classes: [{ source: 'a', license: 'MIT', language: 'en', tags: [] }],
+      strata: [],
       sources: ['a'],
       licenses: ['MIT'],
       languages: ['en'],
@@ -435,7 +209,7 @@ describe('manifest', () => {
       closing: [2],
       end: 2,
     },
-    sampler: 'certune/sampler/1',
+    sampler: 'certune/sampler/2',
     scaling: { numerator: 2, shift: 0 },
     budgets: budgetsOf(DEFAULT_NUMBERS, 256, 3),
     program: ['1'],
@@ -476,7 +250,7 @@ describe('manifest', () => {
       m.dataset.salt[0] = w;
       expect(problemsOf(() => parseManifest('m', m))[0]).toMatch(/^dataset.salt\[0\]/);
     }
-    for (const version of [1, 2, 3])
+    for (const version of [1, 2, 3, 4])
       expect(() => parseManifest('m', { ...good, version })).toThrow(new VersionError('m', version, MANIFEST_VERSION));
     expect(new VersionError('m', 3, MANIFEST_VERSION).message).toMatch(/use the release of Certune that wrote it/);
     for (const x of [null, 3, 'x', [], {}]) expect(problemsOf(() => parseManifest('m', x))).toEqual(['is not a Certune manifest']);

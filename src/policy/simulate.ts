@@ -1,7 +1,6 @@
-import { InputError } from '../errors.js';
 import type { ClassRow } from './classes/table.js';
 import { type Counters, type Quota, type Violation, count, violation, zeroCounters } from './classes/quotas.js';
-import { Order, type OrderConfig, epochBatches } from './order/steps.js';
+import { type Order, epochBatches } from './order/steps.js';
 
 /** Class and targets of every row, in the order of the tree. */
 export interface RowList {
@@ -52,22 +51,3 @@ export function simulate(
 export const breachText = (b: Breach, bins: readonly string[]): string =>
   `epoch ${b.epoch}, step ${b.step}: bin ${bins[b.bin]} has ${b.count} ${b.kind === 'examples' ? 'examples' : 'target tokens'}, ` +
   `the ${b.limit === 'max' ? 'most' : 'least'} allowed in an epoch is ${b.bound}`;
-
-/** Simulates a run. Throws InputError with epoch, step, bin, count and limit where a quota cannot hold. */
-export function checkFeasible(
-  config: OrderConfig,
-  steps: number,
-  rows: RowList,
-  classes: readonly ClassRow[],
-  bins: readonly string[],
-  quotas: readonly Quota[],
-): readonly EpochTotals[] {
-  const { epochs, breach } = simulate(new Order(config), steps, rows, classes, quotas);
-  if (breach)
-    throw new InputError(
-      'run.yaml',
-      [`policy.bins: ${breachText(breach, bins)}`],
-      'change the quota, sampler.epochExamples, or draw the bin as a stratum',
-    );
-  return epochs;
-}

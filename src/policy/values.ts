@@ -6,7 +6,7 @@ import type { Modes } from './order/keys.js';
 import { type OrderShape, walkSlots } from './order/radices.js';
 import { epochBatches, outerShape } from './order/steps.js';
 import { MOST_STRATA, type Stratum, innerWalks, strataLevels } from './order/strata.js';
-import { rowsDepth } from './rows/tree.js';
+import { rowsDepth } from './rows/depth.js';
 import { tableDepth, tableLevels, tableRoot } from './table.js';
 import type { PolicyValues, Shown } from './vector.js';
 
@@ -53,7 +53,8 @@ function domainOf(f: PolicyFacts): OrderShape {
  */
 export function policyValues(f: PolicyFacts): PolicyValues {
   const order = domainOf(f),
-    scheduleDepth = tableDepth(SCHEDULE_DEPTHS, f.schedule.length),
+    // Without rows no table is opened: the schedule is bound elsewhere.
+    scheduleDepth = f.schedule.length ? tableDepth(SCHEDULE_DEPTHS, f.schedule.length) : 0,
     problems: string[] = [];
   if (scheduleDepth === undefined) problems.push(`train.steps: ${f.schedule.length} steps are too many`);
   // Counters are ranged in 32 bits: an epoch must not be able to pass them.
@@ -87,7 +88,7 @@ export function policyValues(f: PolicyFacts): PolicyValues {
     strataCount: f.strata?.length ?? 0,
     classRoot: tableRoot(classLevels(f.classes, depth)),
     quotas: quotasDigest(f.quotas),
-    scheduleRoot: tableRoot(scheduleLevels(f.schedule, scheduleDepth!)),
+    scheduleRoot: scheduleDepth ? tableRoot(scheduleLevels(f.schedule, scheduleDepth)) : [0n, 0n, 0n, 0n],
     steps: f.schedule.length,
     clip: f.clip,
     show: f.show,

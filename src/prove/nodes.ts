@@ -17,7 +17,7 @@ import { endCircuit, endKeyShape } from '../recursion/end.js';
 import { foldCircuit, keyWords } from '../recursion/fold.js';
 import { RECURSION_VERSION } from '../recursion/key.js';
 import type { RecursionKeys } from '../recursion/keys.js';
-import { type Before, leafCircuit } from '../recursion/leaf.js';
+import { type Before, type LeafPolicy, leafCircuit } from '../recursion/leaf.js';
 import { type EndStatement, decode, endLayout, layout } from '../recursion/statement.js';
 import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
@@ -38,6 +38,7 @@ export interface LeafParts {
   readonly before: Before;
   readonly dataset: readonly bigint[];
   readonly epoch: bigint;
+  readonly policy?: LeafPolicy;
 }
 
 function prove(

@@ -60,7 +60,7 @@ export class PolicyWitness {
     this.values = policyValues(facts);
     this.vector = policyVector(this.values);
     this.#classLevels = classLevels(facts.classes, this.values.classDepth);
-    this.#scheduleLevels = scheduleLevels(facts.schedule, this.values.scheduleDepth);
+    this.#scheduleLevels = this.values.scheduleDepth ? scheduleLevels(facts.schedule, this.values.scheduleDepth) : [];
     if (facts.strata) this.#strataLevels = strataLevels(facts.strata, this.values.strataDepth);
   }
 
@@ -154,7 +154,7 @@ export class PolicyWitness {
   }
   /** What the end of a step needs. */
   end(step: number): { path: readonly (readonly bigint[])[]; blind: readonly bigint[] } {
-    return { path: tablePath(this.#scheduleLevels, step), blind: this.totalsBlind(step) };
+    return { path: this.values.scheduleDepth ? tablePath(this.#scheduleLevels, step) : [], blind: this.totalsBlind(step) };
   }
 }
 

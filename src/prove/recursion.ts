@@ -1,7 +1,11 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import type { RecursionClass } from '../recursion/class.js';
-import type { Before } from '../recursion/leaf.js';
+import type { Before, LeafPolicy } from '../recursion/leaf.js';
+import { rowShape } from '../policy/rows/digest.js';
+import { policyOf } from '../run/policy.js';
+import { publicKey } from '../policy/order/keys.js';
+import { type PolicyState, PolicyWitness } from './policy.js';
 import { type NodeOptions, type Stack, proveEnd, proveFold, proveLeaf } from './nodes.js';
 import { type Run, epochBatches, stepKinds } from '../run/facts.js';
 import { leafProofs, partPublics, partStatement } from '../recursion/leaves.js';
@@ -14,7 +18,7 @@ import { keyDigest } from '../recursion/key.js';
 import { flat, nodeOf } from '../recursion/node-words.js';
 import type { LeafRange, Recursion } from './range.js';
 import type { Programs } from '../run/programs.js';
-import type { Base, Complete } from '../run/inputs.js';
+import type { Base, Complete, Data } from '../run/inputs.js';
 import type { Manifest } from '../run/manifest.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */
@@ -50,6 +54,62 @@ export function folding(
       const claim = settleNode(k, cls, keys, nodeOf(cls, n));
       settleNative(k, base.words, [claim], 'base', 'the claim on the base that the range leaves does not hold');
     },
+  };
+}
+
+/** Witness of a run's policy. */
+export function policyWitness({ manifest }: Run, { rows, tree }: Data): PolicyWitness {
+  const { train, sampler } = manifest.config,
+    none = [0n, 0n, 0n, 0n];
+  return new PolicyWitness(
+    policyOf(manifest).facts,
+    { shape: rowShape(train.sequence, manifest.base.shape.vocab), rows, tree },
+    { salts: tree.secret, blinds: tree.secret, keys: { public: publicKey(sampler.key) }, privateBlind: none },
+  );
+}
+
+/**
+ * What the policy of a leaf needs. `losses` are those of the micro-batches of every step before the leaf's end. Counters are carried on from one leaf to the
+ * next, and counted anew for one that lies before.
+ */
+export function leafPolicy(
+  run: Run,
+  data: Data,
+  losses: readonly (readonly bigint[])[],
+): (r: Pick<LeafRange, 'parts' | 'from' | 'to'>) => LeafPolicy {
+  const policy = policyWitness(run, data),
+    { batch, microBatch } = run.manifest.config.train,
+    size = Math.min(batch, microBatch);
+  let counted: { readonly step: number; readonly part: number; readonly state: PolicyState } = { step: 0, part: 0, state: policy.start() };
+  /** What the epoch at hand has drawn before a part of a step. */
+  const countedAt = (step: number, part: number): PolicyState => {
+    if (counted.step > step || (counted.step === step && counted.part > part)) counted = { step: 0, part: 0, state: policy.start() };
+    while (counted.step < step || counted.part < part) {
+      const at = counted,
+        kind = stepKinds(run, at.step)[at.part],
+        loss = losses[at.step][at.part] ?? 0n,
+        rows = kind === 'update' ? at.state.counters : policy.drawn(at.state.counters, at.step, at.part * size, size, loss),
+        state = { ...at.state, counters: rows };
+      counted =
+        kind === 'micro'
+          ? { step: at.step, part: at.part + 1, state }
+          : { step: at.step + 1, part: 0, state: policy.ended(state, at.step) };
+    }
+    return counted.state;
+  };
+  return (r) => {
+    const { counters, epochs } = countedAt(r.from.step, r.from.part);
+    return {
+      ...policy.leaf(counters, [r.from.step, r.from.part], [r.to.step, r.to.part]),
+      epochs,
+      parts: r.parts.map(({ step, part }) => {
+        const kind = stepKinds(run, step)[part];
+        return {
+          ...(kind === 'update' ? {} : { batch: policy.batch(step, part * size, size) }),
+          ...(kind === 'micro' ? {} : { end: policy.end(step) }),
+        };
+      }),
+    };
   };
 }
 
@@ -91,6 +151,7 @@ export function recursionOf(
     }
     return standing.at;
   };
+  const policyInput = leafPolicy(run, data, losses);
   const before = ({ step, part }: { step: number; part: number }, proofs: readonly StepProof[]): Before => {
     const state = left?.step === step ? undefined : states(step);
     return {
@@ -113,7 +174,8 @@ export function recursionOf(
       });
       if (r.to.part === 0) left = { step: r.to.step, s: at.s };
       else if (left?.step !== r.to.step) left = { step: r.to.step, s: start.s };
-      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, { parts, before: start, dataset, epoch }, o));
+      const given = { parts, before: start, dataset, epoch, policy: policyInput(r) };
+      return flat(c.cls, proveLeaf(k, c.cls, c.keys, base, r.kind, given, o));
     },
   };
 }

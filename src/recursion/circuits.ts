@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
+import { policyOf } from '../run/policy.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import { type RecursionKeys, recursionKeys } from './keys.js';
 import { keyDigest } from './key.js';
@@ -40,9 +41,15 @@ export function runClass(run: Run, zeroAcc: readonly bigint[], options: ProofOpt
   const { plan, update } = run.programs;
   if (plan.options.hash === 'blake3')
     throw new UnsupportedError(['proof.hash blake3: circuits verify Poseidon2 only; set proof.hash: poseidon2, or prove without folding']);
-  const { steps } = run.manifest.config.train,
+  const { train } = run.manifest.config,
+    { steps } = train,
     epoch = epochBatches(run.manifest),
-    shape = { programs: programsDigest(programList(run.programs).map((p) => p.program)), zeroAcc, baseVars: plan.frozenVars };
+    shape = {
+      programs: programsDigest(programList(run.programs).map((p) => p.program)),
+      zeroAcc,
+      baseVars: plan.frozenVars,
+      policy: { ...policyOf(run.manifest).values, size: Math.min(train.batch, train.microBatch) },
+    };
   if (!update) {
     const whole = Math.floor(steps / epoch);
     return recursionClass(shape, [{ kind: 'step', plan, rows: [...Array<number>(whole).fill(epoch), steps % epoch] }], options);

@@ -11,10 +11,13 @@ import type { PartKind } from '../run/parts.js';
  * lead to the states sOut and aOut at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
  * `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
  *
- *   data      h(chain, step, micro, packed tokens, targets and masks)                       per program that has any
+ *   data      h(chain, step, micro, packed tokens and masks)                                per program that has any
  *   losses    h(chain, step, micro, loss)                                                   per program that has one
  *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or has scalars
  *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all
+ *
+ *   policy    hash of the vector that the manifest gives (src/policy/vector.ts): every row is the one of the dataset that its key prescribes, within the quotas
+ *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, digest of its totals)
  *
  * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and schedule (`advance`).
  * `end` is the statement of the end node: no claims, but the root of the base's stack.
@@ -27,6 +30,7 @@ export interface NodeStatement {
   readonly dataset: readonly bigint[];
   readonly frozen: readonly bigint[];
   /** Batches in an epoch. */ readonly epoch: readonly bigint[];
+  /** Digest of the policy vector. */ readonly policy: readonly bigint[];
   readonly posIn: readonly bigint[];
   readonly posOut: readonly bigint[];
   readonly sIn: readonly bigint[];
@@ -39,6 +43,12 @@ export interface NodeStatement {
   readonly lossesOut: readonly bigint[];
   readonly scheduleIn: readonly bigint[];
   readonly scheduleOut: readonly bigint[];
+  /** Digest of the counters of the epoch at hand. */
+  readonly countersIn: readonly bigint[];
+  readonly countersOut: readonly bigint[];
+  /** Chain of the totals of the epochs that ended. */
+  readonly epochsIn: readonly bigint[];
+  readonly epochsOut: readonly bigint[];
   readonly loss: readonly bigint[];
   readonly base: readonly bigint[];
   readonly columns: readonly bigint[];
@@ -50,10 +60,10 @@ export type EndStatement = Omit<NodeStatement, 'kind' | 'base' | 'columns'> & { 
 export type EndField = keyof EndStatement;
 
 /** The same in every node of a run. */
-export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch'] as const;
+export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch', 'policy'] as const;
 /** Where a node begins, and where it ends: the right child begins where the left one ends. */
-export const ENTER = ['posIn', 'sIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn'] as const;
-export const LEAVE = ['posOut', 'sOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut'] as const;
+export const ENTER = ['posIn', 'sIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn', 'countersIn', 'epochsIn'] as const;
+export const LEAVE = ['posOut', 'sOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut', 'countersOut', 'epochsOut'] as const;
 
 const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, number])[] = [
   ['key', 4],
@@ -62,6 +72,7 @@ const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, n
   ['dataset', 4],
   ['frozen', 8],
   ['epoch', 1],
+  ['policy', 4],
   ['posIn', 7],
   ['posOut', 7],
   ['sIn', STATE_WORDS],
@@ -74,6 +85,10 @@ const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, n
   ['lossesOut', 4],
   ['scheduleIn', 4],
   ['scheduleOut', 4],
+  ['countersIn', 4],
+  ['countersOut', 4],
+  ['epochsIn', 4],
+  ['epochsOut', 4],
   ['loss', 1],
 ];
 
@@ -127,6 +142,9 @@ export interface Standing {
   readonly losses: readonly bigint[];
   readonly schedule: readonly bigint[];
 }
+
+/** Chain of epochs before the first one ends. */
+export const NO_EPOCHS: readonly bigint[] = [0n, 0n, 0n, 0n];
 
 /** Before the first step. */
 export const START: Standing = {

@@ -9,6 +9,7 @@ import type { PartKind } from './parts.js';
 import { VerificationError } from '../transcript/arith.js';
 import { InputError } from '../errors.js';
 import { budgetsOf } from './budgets.js';
+import { epochBatches as orderBatches } from '../policy/order/steps.js';
 import { sha256Hex } from '../hash/sha256.js';
 
 /** What follows from a manifest beside its programs; neither base nor data are needed. */
@@ -56,18 +57,25 @@ export const initialOf = (f: Run): AdapterState =>
     ),
   );
 
-/** Batches in an epoch. */
-export function epochBatches({ dataset, config }: Manifest): number {
-  const n = dataset.examples / config.train.batch;
-  return config.sampler.shortBatch === 'keep' ? Math.ceil(n) : Math.floor(n);
+/** Draws in an epoch: those of the strata, as many as declared, or every row once. */
+export function epochExamples({
+  dataset,
+  config: { sampler },
+}: Pick<Manifest, 'config'> & { readonly dataset: { readonly examples: number } }): number {
+  if (sampler.strata.length) return sampler.strata.reduce((n, s) => n + s.perEpoch, 0);
+  return sampler.epochExamples ?? dataset.examples;
 }
+
+/** Batches in an epoch. */
+export const epochBatches = (m: Manifest): number =>
+  orderBatches({ epochExamples: epochExamples(m), batch: m.config.train.batch, shortBatch: m.config.sampler.shortBatch });
 
 /** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
 export function stepKinds(f: Pick<Run, 'manifest' | 'programs'>, step: number): PartKind[] {
   if (!f.programs.update) return ['step'];
   const { batch, microBatch } = f.manifest.config.train,
     at = (step % epochBatches(f.manifest)) * batch,
-    micros = Math.ceil(Math.min(batch, f.manifest.dataset.examples - at) / Math.min(batch, microBatch));
+    micros = Math.ceil(Math.min(batch, epochExamples(f.manifest) - at) / Math.min(batch, microBatch));
   return [...Array<PartKind>(micros).fill('micro'), 'update'];
 }
 
@@ -93,8 +101,9 @@ export function buildable(file: string, m: Manifest): Programs {
 export const templateDigest = (template: string): string => `sha256:${sha256Hex(template.replace(/\r\n?/g, '\n'))}`;
 
 /** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
-export function contradictions({ config, dataset, preprocessing, base, budgets, scaling }: Manifest): string[] {
-  const { train, sampler, data } = config,
+export function contradictions(m: Manifest): string[] {
+  const { config, dataset, preprocessing, base, budgets, scaling } = m,
+    { train, sampler, data } = config,
     sum = (f: (x: Manifest['dataset']['files'][number]) => number): number => dataset.files.reduce((n, x) => n + f(x), 0),
     declared = (x: { source: string; license: string; language: string }) => ({
       source: x.source,
@@ -111,6 +120,15 @@ export function contradictions({ config, dataset, preprocessing, base, budgets, 
     ...(preprocessing.closing.every((x, i, all) => i === 0 || all[i - 1] < x) ? [] : ['preprocessing.closing']),
     ...(preprocessing.end === null || preprocessing.closing.includes(preprocessing.end) ? [] : ['preprocessing.end']),
     ...(train.template === null || preprocessing.template === templateDigest(train.template) ? [] : ['preprocessing.template']),
-    ...(sampler.shortBatch === 'drop' && dataset.examples < train.batch ? ['config.sampler.shortBatch'] : []),
+    ...(['source', 'license', 'language'] as const).flatMap((k) =>
+      difference(dataset[`${k}s`], [...new Set(dataset.classes.map((c) => c[k]))], `dataset.${k}s`),
+    ),
+    ...(sampler.strata.length === dataset.strata.length && dataset.strata.reduce((n, x) => n + x, 0) <= dataset.examples
+      ? []
+      : ['dataset.strata']),
+    ...(sampler.epochExamples === null || (sampler.strata.length === 0 && sampler.epochExamples <= dataset.examples)
+      ? []
+      : ['config.sampler.epochExamples']),
+    ...(epochBatches(m) < 1 ? ['config.sampler.shortBatch'] : []),
   ];
 }

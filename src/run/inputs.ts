@@ -1,3 +1,5 @@
+import type { Row } from '../policy/rows/digest.js';
+import type { RowTree } from '../policy/rows/tree.js';
 import type { AdapterState, Batch } from '../model/step.js';
 
 /** Integers of a base, as the programs' frozen tensors have them: weights and rotation tables, by name. */
@@ -16,6 +18,9 @@ export interface StepBatch {
 /** What the data give: the batch of every step. */
 export interface Data {
   readonly batches: readonly StepBatch[];
+  /** Rows in the order of their tree, and the tree. */
+  readonly rows: readonly Row[];
+  readonly tree: RowTree;
 }
 
 /** What a run is made of beside its manifest, as far as it is at hand. */

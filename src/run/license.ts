@@ -1,12 +1,5 @@
-import parse from 'spdx-expression-parse';
+import { licenses, parseExpression } from '../policy/classes/spdx.js';
 import { closest } from './suggest.js';
-
-/** Licence tags of the Hugging Face hub that are SPDX identifiers in lower case. */
-const LISTED =
-  `Apache-2.0 MIT AFL-3.0 Artistic-2.0 BSL-1.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear CC0-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0
-  CC-BY-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-ND-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 CC-BY-NC-SA-2.0
-  CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0 CDLA-Sharing-1.0 CDLA-Permissive-1.0 CDLA-Permissive-2.0 WTFPL ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1
-  EUPL-1.2 ISC LPPL-1.3c MS-PL MPL-2.0 OSL-3.0 PostgreSQL OFL-1.1 NCSA Unlicense Zlib ODbL-1.0 ODC-By-1.0 PDDL-1.0 Python-2.0`.split(/\s+/);
 
 /** Hub tags that the SPDX list has under another identifier. */
 const RENAMED: Readonly<Record<string, string>> = {
@@ -27,14 +20,15 @@ const REFERENCES =
   h-research cc bsd gpl lgpl lgpl-lr gfdl etalab-2.0 open-mdw unknown other`.split(/\s+/);
 
 const HUB: ReadonlyMap<string, string> = new Map([
-  ...LISTED.map((x) => [x.toLowerCase(), x] as const),
+  // Most tags of the hub are SPDX identifiers in lower case.
+  ...[...licenses].map((x) => [x.toLowerCase(), x] as const),
   ...Object.entries(RENAMED),
   ...REFERENCES.map((x) => [x, `LicenseRef-${x.replaceAll('+', 'p')}`] as const),
 ]);
 
 const valid = (x: string): boolean => {
   try {
-    parse(x);
+    parseExpression(x);
     return true;
   } catch {
     return false;

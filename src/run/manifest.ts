@@ -5,9 +5,13 @@ import { InputError, VersionError } from '../errors.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import { beyondBudget } from './size.js';
 import { sha256Hex } from '../hash/sha256.js';
-import { LEAF_VERSION, SAMPLER, describeIssues, runSchema } from './schema.js';
+import { MOST_ROWS } from '../policy/order/radices.js';
+import { SAMPLER_2 } from '../policy/order/steps.js';
+import { MOST_STRATA } from '../policy/order/strata.js';
+import { ROW_VERSION } from '../policy/rows/digest.js';
+import { describeIssues, runSchema } from './schema.js';
 
-export const MANIFEST_VERSION = 4;
+export const MANIFEST_VERSION = 5;
 
 const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
   count = z
@@ -58,10 +62,17 @@ const manifestSchema = z.object({
   dataset: z.object({
     root: words,
     salt: words,
-    leaf: z.literal(LEAF_VERSION),
-    examples: upTo(2 ** 31),
+    leaf: z.literal(ROW_VERSION),
+    examples: upTo(MOST_ROWS),
     dropped: count,
-    /** What the ids of the leaves stand for, in this order: declared. */
+    /** Classes of rows by number: every row names one, under the root. What they say of a row is declared. */
+    classes: z
+      .array(z.object({ source: text, license: text, language: text, tags: z.array(text).max(64) }))
+      .min(1)
+      .max(4096),
+    /** Rows of every stratum: the tree has them in this order, those of no stratum last. */
+    strata: z.array(upTo(MOST_ROWS)).max(MOST_STRATA),
+    /** What occurs in the classes: declared. */
     sources: list,
     licenses: list,
     languages: list,
@@ -94,7 +105,7 @@ const manifestSchema = z.object({
     closing: z.array(id).min(1).max(1024),
     end: id.nullable(),
   }),
-  sampler: z.literal(SAMPLER),
+  sampler: z.literal(SAMPLER_2),
   /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
   scaling: z.object({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
   /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */

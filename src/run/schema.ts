@@ -4,13 +4,12 @@ import { normalLicense } from './license.js';
 import { normalLanguage } from './language.js';
 import { TARGETS } from '../model/shape.js';
 import { RUN_LIMITS } from '../model/limits.js';
+import { allowList } from '../policy/classes/expression.js';
+import { predicateSchema } from '../policy/classes/predicate.js';
+import { MOST_COUNT } from '../policy/classes/quotas.js';
+import { MOST_BINS } from '../policy/classes/table.js';
+import { MOST_STRATA } from '../policy/order/strata.js';
 import { closest } from './suggest.js';
-
-/** Version of the layout of the data set's leaves (policy/dataset.ts): part of every leaf, named in the manifest. */
-export const LEAF_VERSION = 1;
-
-/** Name and version of the sampler (policy/sampler.ts), for the manifest and its own streams. */
-export const SAMPLER = 'certune/sampler/1';
 
 const path = z.string().min(1).max(4096),
   name = z.string().min(1).max(1000);
@@ -32,6 +31,35 @@ export const FORMAT_LIMITS = {
 /** A format of docs/numbers.md in place of the preset's. */
 const override = (key: keyof typeof FORMAT_LIMITS) =>
   z.number().int().min(FORMAT_LIMITS[key][0]).max(FORMAT_LIMITS[key][1]).nullable().default(null);
+
+/** Limits of an epoch, inclusive. */
+const limits = z
+  .object({
+    min: z.number().int().min(0).max(MOST_COUNT).default(0),
+    max: z.number().int().min(0).max(MOST_COUNT).default(MOST_COUNT),
+  })
+  .refine((x) => x.min <= x.max, 'asks for more than it allows')
+  .prefault({});
+
+const isAllowed = (x: string): boolean => {
+  try {
+    return allowList([x]).size === 1;
+  } catch {
+    return false;
+  }
+};
+
+/** Bins and their quotas in every epoch, and the licences under which data may be trained on: null where the run declares none. */
+const policySchema = z
+  .object({
+    bins: z
+      .array(z.object({ name, where: predicateSchema, examples: limits, targets: limits }))
+      .max(MOST_BINS)
+      .refine((x) => new Set(x.map((b) => b.name)).size === x.length, 'names a bin twice')
+      .default([]),
+    licenses: z.array(z.string().max(500).refine(isAllowed, 'is not one SPDX licence')).min(1).max(1000).nullable().default(null),
+  })
+  .prefault({});
 
 /** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
 export const runSchema = z.object({
@@ -92,8 +120,30 @@ export const runSchema = z.object({
       beacon: z.string().max(1000).default(''),
       replacement: z.boolean().default(false),
       shortBatch: z.oneOf(['keep', 'drop']).default('keep'),
+      epochExamples: z
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 28)
+        .nullable()
+        .default(null),
+      strata: z
+        .array(
+          z.object({
+            bin: name,
+            perEpoch: z
+              .number()
+              .int()
+              .min(1)
+              .max(2 ** 28),
+          }),
+        )
+        .max(MOST_STRATA)
+        .default([]),
     })
+    .refine((x) => x.strata.length === 0 || x.epochExamples === null, 'follows from sampler.strata: leave it null', ['epochExamples'])
     .prefault({}),
+  policy: policySchema,
   proof: z
     .object({
       bits: z.number().int().min(100).max(128).default(128),

@@ -9,15 +9,19 @@ import { type LlamaShape, TARGETS } from '../model/shape.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type Batch, initialState, scalarFormats, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';
-import { type RunConfig, LEAF_VERSION, SAMPLER } from '../run/schema.js';
-import { commitDataset } from '../policy/dataset.js';
+import type { RunConfig } from '../run/schema.js';
+import { checkEligible, ClassList } from '../policy/classes/table.js';
+import { satisfied } from '../policy/classes/predicate.js';
+import { Order, SAMPLER_2 } from '../policy/order/steps.js';
+import { ROW_VERSION, type Row, rowShape } from '../policy/rows/digest.js';
+import { RowTree } from '../policy/rows/tree.js';
+import { classTable, orderOf } from '../run/policy.js';
 import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
-import { batches } from '../policy/sampler.js';
 import { LEAST_BITS, runLedger } from '../run/ledger.js';
 import { type Manifest, MANIFEST_VERSION } from '../run/manifest.js';
 import { type Programs, committedPrograms, numbersOf, scalingFactor, programList } from '../run/programs.js';
-import { UnsupportedError } from '../errors.js';
+import { InputError, UnsupportedError } from '../errors.js';
 import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
 import { eachRow } from '../run/schedule.js';
@@ -69,49 +73,60 @@ function startNotes(config: RunConfig, base: BaseModel, meta: AdapterMeta): stri
   ];
 }
 
-/** Ids of what is declared of rows, in the order in which it occurs first. */
-interface Tags {
-  readonly sources: ReadonlyMap<string, number>;
-  readonly licenses: ReadonlyMap<string, number>;
-  readonly languages: ReadonlyMap<string, number>;
-}
-
-function tagsOf(data: DataResult): Tags {
-  const ids = (xs: string[]): Map<string, number> => new Map([...new Set(xs)].map((x, i) => [x, i]));
-  return {
-    sources: ids(data.examples.map((e) => e.source)),
-    licenses: ids(data.examples.map((e) => e.license)),
-    languages: ids(data.examples.map((e) => e.language)),
-  };
-}
-
-/** Root of the committed rows. */
-const committedRows = (data: DataResult, { sources, licenses, languages }: Tags, salt: readonly bigint[]): bigint[] =>
-  commitDataset(
-    salt,
-    data.examples.map((e) => ({
-      tokens: e.tokens,
-      mask: e.mask,
-      source: sources.get(e.source)!,
-      license: licenses.get(e.license)!,
-      language: languages.get(e.language)!,
-    })),
+/** Rows in the order of the tree, sorted by stratum, with their classes; rows of each stratum. Throws InputError for data that may not be trained on. */
+function commitRows(
+  config: RunConfig,
+  examples: DataResult['examples'],
+  salt: readonly bigint[],
+  vocab: number,
+): { classes: ClassList['list']; rows: Row[]; strata: number[]; tree: RowTree } {
+  const list = new ClassList(),
+    rows = examples.map(
+      (e): Row => ({
+        tokens: e.tokens,
+        mask: e.mask,
+        class: list.number({ source: e.source, license: e.license, language: e.language, tags: [] }),
+        length: e.tokens.length,
+      }),
+    );
+  checkEligible(
+    list.list,
+    classTable(
+      config,
+      list.list.map((c) => ({ ...c, tags: [...c.tags] })),
+    ),
   );
+  const predicates = config.sampler.strata.map((s, k) => {
+    const bin = config.policy.bins.find((b) => b.name === s.bin);
+    if (!bin) throw new InputError('run.yaml', [`sampler.strata[${k}].bin: ${s.bin} is none of policy.bins`]);
+    return bin.where;
+  });
+  // The first bin that holds; rows of none come last and are never drawn.
+  const of = list.list.map((c) => {
+      const k = predicates.findIndex((p) => satisfied(p, c));
+      return k < 0 ? predicates.length : k;
+    }),
+    sorted = predicates.length ? [...rows].sort((x, y) => of[x.class] - of[y.class]) : rows,
+    tree = new RowTree(rowShape(config.train.sequence, vocab), salt);
+  for (const r of sorted) tree.push(r);
+  return { classes: list.list, rows: sorted, strata: predicates.map((_, k) => sorted.filter((r) => of[r.class] === k).length), tree };
+}
 
-/** Batch of every step, as the sampler gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
-function batchesOf({ train, sampler }: RunConfig, { program, update }: Programs, data: DataResult, root: readonly bigint[]): StepBatch[] {
-  const formats = scalarFormats((update ?? { program }).program),
+/** Batch of every step, as the order gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
+function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[]): StepBatch[] {
+  const { train } = manifest.config,
+    formats = scalarFormats((update ?? { program }).program),
     rowsPer = Math.min(train.batch, train.microBatch),
-    { key, beacon, replacement, shortBatch } = sampler,
-    stream = batches({ key, beacon, replacement, shortBatch, batch: train.batch, examples: data.examples.length, root });
+    order = new Order(orderOf(manifest));
   const of = (indices: readonly number[]): Batch => ({
-      tokens: indices.map((i) => data.examples[i].tokens),
-      mask: indices.map((i) => data.examples[i].mask),
+      tokens: indices.map((i) => rows[i].tokens),
+      mask: indices.map((i) => rows[i].mask),
     }),
     list: StepBatch[] = [];
   // Rows of the schedule are used up as they are made, and micro-batches made when they are asked for: there may be a million steps.
   for (const row of eachRow({ ...train, betas: train.betas as [number, number] })) {
-    const { epoch, indices } = stream.next().value as { epoch: number; indices: number[] },
+    const { epoch, draws } = order.batch(list.length),
+      indices = draws.map((d) => d.row),
       targets = targetCount(of(indices), train.sequence);
     // Scalars that no format holds are refused here, before training has begun.
     scheduleScalars(row, targets, train.clip, formats, list.length);
@@ -134,12 +149,13 @@ function manifestFrom(
   o: {
     readonly base: Manifest['base'];
     readonly data: DataResult;
-    readonly tags: Tags;
-    readonly root: readonly bigint[];
+    readonly committed: ReturnType<typeof commitRows>;
     readonly codec: TextCodec;
     readonly programs: Programs;
   },
 ): Manifest {
+  const { classes, strata, tree } = o.committed,
+    all = (k: 'source' | 'license' | 'language'): string[] => [...new Set(classes.map((c) => c[k]))];
   const stored: RunConfig = {
     ...config,
     base: { ...config.base, path: '' },
@@ -152,14 +168,16 @@ function manifestFrom(
     config: stored,
     base: o.base,
     dataset: {
-      root: o.root.map(String),
+      root: tree.root().map(String),
       salt: salt.map(String),
-      leaf: LEAF_VERSION,
+      leaf: ROW_VERSION,
       examples: o.data.examples.length,
       dropped: o.data.dropped.length,
-      sources: [...o.tags.sources.keys()],
-      licenses: [...o.tags.licenses.keys()],
-      languages: [...o.tags.languages.keys()],
+      classes: classes.map((c) => ({ ...c, tags: [...c.tags] })),
+      strata,
+      sources: all('source'),
+      licenses: all('license'),
+      languages: all('language'),
       files: config.data.map((d, i) => ({
         digest: hex(d.path, 'data'),
         source: d.source,
@@ -173,7 +191,7 @@ function manifestFrom(
       })),
     },
     preprocessing: preprocessingOf(config.base.path, o.codec),
-    sampler: SAMPLER,
+    sampler: SAMPLER_2,
     scaling: scalingFactor(config.lora),
     budgets: budgetsOf(numbersOf(config), config.train.sequence, o.base.shape.vocab),
     program: programList(o.programs).flatMap((p) => p.digest.map(String)),
@@ -194,8 +212,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     license: normalLicense,
     language: normalLanguage,
   });
-  const tags = tagsOf(data),
-    root = committedRows(data, tags, salt);
+  const committed = commitRows(config, data.examples, salt, folder.config.shape.vocab);
   const targets = TARGETS.filter((t) => config.lora.targets.includes(t)),
     { r } = config.lora,
     imported = config.lora.from === null ? undefined : startFrom(config.lora.from, config.lora, folder.config.shape);
@@ -206,15 +223,14 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
-  const list = batchesOf(config, programs, data, root);
   const manifest = manifestFrom(config, salt, {
     base: { digest: base.digest, shape: base.shape, weightBits: bits },
     data,
-    tags,
-    root,
+    committed,
     codec,
     programs,
   });
+  const list = batchesOf(manifest, programs, committed.rows);
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
   if (roundByRound < LEAST_BITS)
     throw new UnsupportedError([
@@ -224,7 +240,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     run: runOf(manifest, programs),
     inputs: {
       base: { frozen },
-      data: { batches: list },
+      data: { batches: list, rows: committed.rows, tree: committed.tree },
       initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
     },
     config,

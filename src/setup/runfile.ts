@@ -113,6 +113,11 @@ sampler:
   beacon: ""           # outside value fixed after the data; without it the prover chose the order
   replacement: false
   shortBatch: keep     # keep or drop the last batch of an epoch
+  epochExamples: null  # draws in an epoch; null: every row once
+  strata: []           # - {bin: english, perEpoch: 100}: exactly so many draws of a bin's rows in every epoch, the bin named first wins
+policy:
+  bins: []             # - {name: english, where: {language: [en]}, examples: {min: 0, max: 100}, targets: {max: 9000}}: limits of an epoch
+  licenses: null       # list of SPDX licences under which data may be trained on; null: none declared
 proof:
   bits: 128
   hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit verifies such a proof

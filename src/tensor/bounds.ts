@@ -129,6 +129,21 @@ function checkTensor(program: Program, t: TensorSpec): void {
   if (t.publicKind === 'onehot' && t.axes.length < 1) throw new ProgramError(t.name, 'a one-hot tensor needs an axis of values');
   if (t.publicKind === 'causal' && (t.axes.length !== 2 || program.axes[t.axes[0]] !== program.axes[t.axes[1]]))
     throw new ProgramError(t.name, 'a causal mask has two axes of one size');
+  checkNext(program, t);
+}
+
+/** A tensor of next ids follows from a one-hot tensor over the same axes and a dense one of bits over its positions. */
+function checkNext(program: Program, t: TensorSpec): void {
+  if (!t.next) return;
+  const spec = (name: string): TensorSpec | undefined => program.tensors.find((x) => x.name === name),
+    ids = spec(t.next.ids),
+    mask = spec(t.next.mask);
+  if (t.publicKind !== 'onehot' || t.axes.length < 2)
+    throw new ProgramError(t.name, 'only a one-hot tensor over positions can hold next ids');
+  if (ids?.publicKind !== 'onehot' || ids.next || ids.axes.join() !== t.axes.join())
+    throw new ProgramError(t.name, `${t.next.ids} is no one-hot tensor over the same axes`);
+  if (mask?.publicKind !== 'dense' || mask.lo !== 0n || mask.hi !== 1n || mask.axes.join() !== t.axes.slice(1).join())
+    throw new ProgramError(t.name, `${t.next.mask} is no dense tensor of bits over its positions`);
 }
 
 /** Keys and entries stay below 2^32 in magnitude (checkProgram's margin for lookups); rows fill a power of two (no row is padding). */

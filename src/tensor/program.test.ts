@@ -201,9 +201,9 @@ describe('program proofs', () => {
     const { p, inputs } = program(1),
       ids = p.tensors.find((t) => t.name === 'ids')!,
       mask = p.tensors.find((t) => t.name === 'mask')!;
-    expect(packing(p, ids)).toEqual({ cells: 6, bits: 4, perWord: 15, words: 1 });
-    expect(packPublic(p, ids, inputs.get('ids'))).toEqual([0x382051n]);
-    expect(packPublic(p, mask, inputs.get('mask'))).toEqual([0b101011n]);
+    expect(packing(p, ids)).toEqual({ cells: 6, width: 3, bits: 4, perWord: 15, rowWords: 1, words: 2 });
+    expect(packPublic(p, ids, inputs.get('ids'))).toEqual([0x051n, 0x382n]);
+    expect(packPublic(p, mask, inputs.get('mask'))).toEqual([0b011n, 0b101n]);
   });
   it('rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys', () => {
     const { p } = program(3),

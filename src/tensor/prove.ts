@@ -19,7 +19,7 @@ import { scheduleOf } from './schedule.js';
 import { type StateOracles, commitState, commitTree, stackOf, stateParts } from './state-commit.js';
 import { commitmentLayout } from './state-layout.js';
 import type { StateTrees } from './state-trees.js';
-import type { Statement } from './statement.js';
+import { type Statement, publicTensors } from './statement.js';
 import { type Claim, type Powers, type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
 
@@ -75,8 +75,7 @@ interface Absorbed {
 function absorb(k: Kernels, plan: Plan, reading: IntegerReading, address: (name: string) => number, o: ProveOptions): Absorbed {
   const state = commitState(k, plan, reading, o.trees),
     publics = new Map<string, BigInt64Array | Int32Array>();
-  for (const t of plan.program.tensors)
-    if (t.cls === 'public' && t.publicKind !== 'causal') publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
+  for (const t of publicTensors(plan.program)) publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
   const statement: Statement = {
     ...(o.context ? { context: o.context } : {}),
     roots: state?.roots ?? {},

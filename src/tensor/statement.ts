@@ -9,7 +9,7 @@ import { type StateTree, commitmentLayout } from './state-layout.js';
 import type { Program, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 6;
+export const PROOF_VERSION = 7;
 
 /**
  * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the committed words and yet anyone who holds
@@ -50,33 +50,56 @@ export interface StatementElems {
 /** Bits of a word that carry packed values: below p, so that a word has one split. */
 const PACKED_BITS = 62;
 
+/** How a public tensor is written in words. */
+export interface Packing {
+  readonly cells: number;
+  /** Values in a row: the last axis. */ readonly width: number;
+  /** Bits of a value; 0: a word per value. */ readonly bits: number;
+  readonly perWord: number;
+  /** Words of a row, and of all rows. */ readonly rowWords: number;
+  readonly words: number;
+}
+
 /**
  * How a public tensor is written in words. Ids of a one-hot tensor over v rows take b + 1 bits, b = ceil(log2 v): the id, or 2^b for none; a dense
- * tensor of bits takes one each; as many as fit 62 bits share a word, first value lowest. Other dense tensors take a word per value.
+ * tensor of bits takes one each; as many as fit 62 bits share a word, first value lowest. Every row (the last axis) begins with a word of its own,
+ * so that the words of a row of tokens are those that the dataset's commitment hashes. Other dense tensors take a word per value.
  */
-export function packing(p: Program, t: TensorSpec): { cells: number; bits: number; perWord: number; words: number } {
+export function packing(p: Program, t: TensorSpec): Packing {
   const sizes = t.axes.map((a) => p.axes[a]),
     hot = t.publicKind === 'onehot',
-    cells = sizes.slice(hot ? 1 : 0).reduce((x, y) => x * y, 1),
+    positions = sizes.slice(hot ? 1 : 0),
+    cells = positions.reduce((x, y) => x * y, 1),
+    width = positions[positions.length - 1] ?? 1,
     bits = hot ? varsOf(sizes[0]) + 1 : t.lo === 0n && t.hi === 1n ? 1 : 0,
-    perWord = bits ? Math.floor(PACKED_BITS / bits) : 1;
-  return { cells, bits, perWord, words: Math.ceil(cells / perWord) };
+    perWord = bits ? Math.floor(PACKED_BITS / bits) : 1,
+    rowWords = Math.ceil(width / perWord);
+  return { cells, width, bits, perWord, rowWords, words: (cells / width) * rowWords };
 }
+
+/** Word of the value at position k. */
+export const wordOf = (x: Packing, k: number): number => Math.floor(k / x.width) * x.rowWords + Math.floor((k % x.width) / x.perWord);
+
+/** Values in a word. */
+export const valuesIn = (x: Packing, word: number): number => Math.min(x.perWord, x.width - (word % x.rowWords) * x.perWord);
 
 /** Words of a public tensor. Throws VerificationError where its values are missing, of another type or number, or outside its format. */
 export function packPublic(p: Program, t: TensorSpec, values: BigInt64Array | Int32Array | undefined): bigint[] {
-  const { cells, bits, perWord, words } = packing(p, t),
-    hot = t.publicKind === 'onehot';
+  const x = packing(p, t),
+    { cells, bits, perWord, width, words } = x,
+    hot = t.publicKind === 'onehot',
+    // Tokens of which another tensor takes the next ones: every position has one.
+    least = hot && p.tensors.some((o) => o.next?.ids === t.name) ? 0 : -1;
   if (!values) throw new VerificationError('public input', `${t.name} is missing`);
   if (hot ? !(values instanceof Int32Array) : !(values instanceof BigInt64Array))
     throw new VerificationError('public input', `${t.name} has values of another type`);
   if (values.length !== cells) throw new VerificationError('public input', `${t.name} has ${values.length} values, expected ${cells}`);
   const out = Array<bigint>(words).fill(0n);
-  values.forEach((x: bigint | number, k: number) => {
-    if (hot ? x < -1 || x >= p.axes[t.axes[0]] : x < t.lo || x > t.hi)
-      throw new VerificationError('public input', `${t.name} holds ${x}, outside its format`);
-    const code = hot && x < 0 ? 1n << BigInt(bits - 1) : BigInt(x);
-    out[Math.floor(k / perWord)] += bits ? code << BigInt(bits * (k % perWord)) : mod(code);
+  values.forEach((v: bigint | number, k: number) => {
+    if (hot ? v < least || v >= p.axes[t.axes[0]] : v < t.lo || v > t.hi)
+      throw new VerificationError('public input', `${t.name} holds ${v}, outside its format`);
+    const code = hot && v < 0 ? 1n << BigInt(bits - 1) : BigInt(v);
+    out[wordOf(x, k)] += bits ? code << BigInt(bits * ((k % width) % perWord)) : mod(code);
   });
   return out;
 }
@@ -94,8 +117,9 @@ export function statementElems(ch: Arith, p: Program, states: readonly StateTree
   };
 }
 
-/** Public tensors that the statement lists, in the program's order. */
-export const publicTensors = (p: Program): TensorSpec[] => p.tensors.filter((t) => t.cls === 'public' && t.publicKind !== 'causal');
+/** Public tensors that the statement lists, in the program's order: not those that follow from others. */
+export const publicTensors = (p: Program): TensorSpec[] =>
+  p.tensors.filter((t) => t.cls === 'public' && t.publicKind !== 'causal' && t.next === undefined);
 
 const words = (digest: Uint8Array): bigint[] => {
   const v = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);

@@ -24,6 +24,11 @@ export interface TensorSpec {
   /** Fraction bits: a cell c stands for the real number c * 2^-frac. */
   readonly frac: number;
   readonly publicKind?: PublicKind;
+  /**
+   * A one-hot tensor that the statement does not list: at every position but the last of a row the next position's id of `ids`, where `mask` is 1, and
+   * none elsewhere. `mask` must be 0 at the last position of every row.
+   */
+  readonly next?: { readonly ids: string; readonly mask: string };
   /** Members of one group are packed contiguously; `flat` names the one-axis alias over all of the group's cells. */
   readonly group?: string;
   /** Set on the alias itself: it owns no cells of its own. */

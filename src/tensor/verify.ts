@@ -24,10 +24,12 @@ export const verifyProgram = (ch: Channel, plan: Plan, st: Statement): DeferredC
   verifyStatement(ch, plan, statementElems(ch, plan.program, plan.states, st));
 
 /**
+/**
  * Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled.
+ * `publics`: the values of st's public words, where the caller needs their bits too.
  */
-export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems): DeferredClaim {
-  const absorbed = absorb(ch, plan, st),
+export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems, publics = new PublicValues(ch, plan, st)): DeferredClaim {
+  const absorbed = absorb(ch, plan, st, publics),
     looked = lookups(ch, plan),
     reduced = constraints(ch, plan, looked, absorbed.publics),
     combined = claims(ch, absorbed, looked, reduced);
@@ -48,13 +50,12 @@ interface Absorbed {
 }
 
 /** Program, statement and the witness's root. The point of a state that is left follows from its root. */
-function absorb(ch: Channel, plan: Plan, st: StatementElems): Absorbed {
+function absorb(ch: Channel, plan: Plan, st: StatementElems, publics: PublicValues): Absorbed {
   // A circuit has its first constants in this order.
   for (const x of [1n, 0n]) ch.constant(x);
   for (const w of header(plan)) ch.publicWords(w.label, w.words);
   for (const w of statementParts(plan, st.context, (n) => st.publics.get(n)!, st.frozen, st.roots)) ch.publicElems(w.label, w.words);
-  const publics = new PublicValues(ch, plan, st),
-    witness = ch.readDigest('root witness');
+  const witness = ch.readDigest('root witness');
   const states = plan.states.map((t): StateClaim => {
     const words = st.roots[t.name],
       { point, value } = commitmentLayout(t),

@@ -14,6 +14,9 @@ describe('claims', () => {
       '  data: checked, every batch is the one prescribed (against d.jsonl, given by RUN/run.yaml)',
       '  initial adapter: not checked (it may be any: give --from DIR)',
     ]);
+    expect(claimLines([{ claim: 'data', status: 'proved', option: '--data FILE', says: 'against the committed root' }])).toEqual([
+      '  data: proved against the committed root (give --data FILE to compare what lies behind it)',
+    ]);
     expect(comparedOf(claims)).toEqual({
       base: { status: 'given', against: 'ab', by: '--base-root' },
       data: { status: 'checked', against: 'd.jsonl', by: 'RUN/run.yaml' },
@@ -28,6 +31,9 @@ describe('claims', () => {
   });
   it('that are required and were not compared are named; a commitment is not the thing', () => {
     expect(unmet(['data'], claims)).toEqual([]);
+    expect(unmet(['data'], [{ claim: 'data', status: 'proved', option: '--data FILE' }])).toEqual([
+      'data is required and was not checked: give --data FILE',
+    ]);
     expect(unmet(['base', 'data', 'initial', 'adapter'], claims)).toEqual([
       'base is required and was not checked',
       'initial is required and was not checked: give --from DIR',

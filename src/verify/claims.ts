@@ -8,10 +8,11 @@ export type ClaimName = (typeof CLAIMS)[number];
 
 export interface ClaimRecord {
   readonly claim: ClaimName;
-  /** 'given': not the thing itself, but a commitment to it from a source that is trusted. */ readonly status:
-    | 'checked'
-    | 'given'
-    | 'not checked';
+  /**
+   * 'given': not the thing itself, but a commitment to it from a source that is trusted. 'proved': by the proof itself, against a commitment in the
+   * manifest; what lies behind the commitment was not at hand.
+   */
+  readonly status: 'checked' | 'proved' | 'given' | 'not checked';
   /** File, folder or commitment that it was compared with. */ readonly against?: string | undefined;
   /** Whose word that file is: an option, the run's own run.yaml or folder, or the manifest. */ readonly by?: string | undefined;
   /** Option with which it would be checked. */ readonly option?: string | undefined;
@@ -37,6 +38,8 @@ export const comparedOf = (claims: readonly ClaimRecord[]): Record<string, Omit<
 /** One line of a report for each claim. */
 export const claimLines = (claims: readonly ClaimRecord[]): string[] =>
   claims.map(({ claim, status, against, by, option, says }) => {
+    if (status === 'proved')
+      return `  ${TITLES[claim]}: proved ${says}${option === undefined ? '' : ` (give ${option} to compare what lies behind it)`}`;
     const where = against === undefined ? '' : ` (against ${against}${by === undefined ? '' : `, given by ${by}`})`;
     return status === 'not checked'
       ? `  ${TITLES[claim]}: not checked (${says}${option === undefined ? '' : `: give ${option}`})`

@@ -5,10 +5,12 @@ import type { AdapterState } from '../model/step.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
 import { packPublic } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
+import { countersDigest, zeroCounters } from '../policy/classes/quotas.js';
+import { policyOf } from '../run/policy.js';
 import { checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
 import { type Run, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
 import { placeWithData } from '../recursion/leaves.js';
-import { type EndStatement, type NodeStatement, START, chained, programsDigest } from '../recursion/statement.js';
+import { type EndStatement, type NodeStatement, NO_EPOCHS, START, chained, programsDigest } from '../recursion/statement.js';
 import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
 
@@ -34,6 +36,7 @@ export function checkManifest({ manifest, programs, facts }: Run, st: Common): v
   same('manifest', st.context, facts.context);
   same('dataset root', st.dataset, manifest.dataset.root.map(BigInt));
   same('batches in an epoch', st.epoch, [BigInt(epochBatches(manifest))]);
+  same('policy', st.policy, policyOf(manifest).digest);
 }
 
 /** Position after `steps` whole steps, but for examples and targets, which follow from data. */
@@ -53,12 +56,23 @@ export function checkRange(run: Run, st: Common, from: number, to: number): void
   }
 }
 
+/**
+ * Checks that the counters entered are zero where a statement begins with an epoch: a leaf alone would take any, also negative ones. Returns whether it
+ * does: what was drawn before the middle of an epoch is its prover's word.
+ */
+export function checkCounters(f: Run, st: Common): boolean {
+  if (st.posIn[4] !== 0n) return false;
+  same('counters at the start of an epoch', st.countersIn, countersDigest(zeroCounters(f.manifest.config.policy.bins.length)));
+  return true;
+}
+
 /** Checks that a statement begins where a run does: nothing done, empty chains. */
 export function checkOrigin(st: Common): void {
   same('start', st.posIn, START.pos);
   same('start of the data', st.dataIn, START.data);
   same('start of the losses', st.lossesIn, START.losses);
   same('start of the schedule', st.scheduleIn, START.schedule);
+  same('start of the epochs', st.epochsIn, NO_EPOCHS);
 }
 
 /** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */

@@ -12,7 +12,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Run, epochBatches } from '../run/facts.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
-import { checkAdapter, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
+import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
 import { checkBase } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
@@ -28,7 +28,8 @@ export type Compared = 'checked' | 'not checked';
 export interface FoldedCheck {
   /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
   /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */ readonly root?: string;
-  readonly data: Compared;
+  /** 'proved': against the root in the manifest; 'checked': the rows behind the root too. */ readonly data: 'checked' | 'proved';
+  /** Quotas hold in every epoch that it covers: it begins with an epoch. */ readonly quotas: boolean;
   readonly adapter: Compared;
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
@@ -96,6 +97,7 @@ function compare(
   }
   if (data) checkData(run, data, st, list);
   const starts = from === 0 && initial !== undefined;
+  const quotas = checkCounters(run, st);
   if (from === 0) checkOrigin(st);
   if (starts) checkStart(k, run, st, initial);
   else checkEntered(programs, st);
@@ -123,7 +125,8 @@ function compare(
   return {
     base: base ? 'checked' : 'given',
     ...(about === undefined ? {} : { root: about }),
-    data: yes(data),
+    data: data ? 'checked' : 'proved',
+    quotas,
     adapter: yes(ends),
     initial: yes(starts),
     from,

@@ -16,8 +16,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url)),
   started = performance.now(),
   run = mkdtempSync(join(tmpdir(), 'certune-demo-'));
 
+const LANGUAGES = [
+  ['english', 'en'],
+  ['french', 'fr'],
+];
+
 /** What differs from the defaults of run.yaml. */
-const SETTINGS: readonly (readonly [string, string | number])[] = [
+const SETTINGS: readonly (readonly [string, unknown])[] = [
   ['train.steps', 8],
   ['train.batch', 4],
   ['train.microBatch', 4],
@@ -26,6 +31,10 @@ const SETTINGS: readonly (readonly [string, string | number])[] = [
   ['train.schedule', 'constant'],
   ['train.warmup', 0],
   ['numbers.preset', 'small'],
+  // English and French in equal parts by construction, counted by the proof; every row under one licence.
+  ['sampler.strata', LANGUAGES.map(([bin]) => ({ bin, perEpoch: 16 }))],
+  ['policy.bins', LANGUAGES.map(([name, language]) => ({ name, where: { language: [language] }, examples: { min: 16, max: 16 } }))],
+  ['policy.licenses', ['Apache-2.0']],
 ];
 
 class Surprise extends Error {}
@@ -108,7 +117,9 @@ function main(): void {
     doc.setIn(['data', k, 'license'], 'Apache-2.0');
   }
   writeFileSync(yaml, String(doc));
-  console.log(`in run.yaml: ${SETTINGS.map(([key, value]) => `${key} ${value}`).join(', ')}`);
+  console.log(
+    `in run.yaml: ${SETTINGS.map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`).join(', ')}`,
+  );
   certune(0, 'run', run);
 
   title('what the proof says, and what it does not');
@@ -116,6 +127,10 @@ function main(): void {
 
   title('one file, as somebody gets it who has the base and the adapter, but not the data');
   certune(0, 'verify', join(run, 'out/proof/run.certune'), '--base', example('base'), '--adapter', join(run, 'out/adapter'));
+
+  title('one row of the data, shown to an auditor who has the manifest alone');
+  certune(0, 'audit', 'open', run, '--rows', '3', '--text', '-o', join(run, 'rows.json'));
+  certune(0, 'audit', 'check', join(run, 'rows.json'), '--manifest', join(run, 'out/manifest.json'));
 
   title('what 8 steps have taught it');
   const after = measure('--adapter', join(run, 'out/adapter'));

@@ -1,15 +1,12 @@
-import parse, { type Info } from 'spdx-expression-parse';
-
-/** List of SPDX identifiers that expressions are read against: the package's version is pinned with the release. */
-export const SPDX_LIST = 'spdx-license-ids/3.0.24';
+import { type Expression, type License, parseExpression } from './spdx.js';
 
 /** A licence without OR and AND, as text that is compared letter by letter: identifier, "+", exception. */
-function leafText(x: { license: string; plus?: true; exception?: string }): string {
+function leafText(x: License): string {
   return `${x.license}${x.plus ? '+' : ''}${x.exception === undefined ? '' : ` WITH ${x.exception}`}`;
 }
 
 /** Admits `allowed` the expression? OR needs one side, AND both; identifiers, "+", WITH and LicenseRef are compared literally. */
-function holds(x: Info, allowed: ReadonlySet<string>): boolean {
+function holds(x: Expression, allowed: ReadonlySet<string>): boolean {
   if (!('conjunction' in x)) return allowed.has(leafText(x));
   const left = holds(x.left, allowed),
     right = holds(x.right, allowed);
@@ -20,9 +17,9 @@ function holds(x: Info, allowed: ReadonlySet<string>): boolean {
 export function allowList(list: readonly string[]): ReadonlySet<string> {
   return new Set(
     list.map((text) => {
-      let x: Info;
+      let x: Expression;
       try {
-        x = parse(text);
+        x = parseExpression(text);
       } catch {
         throw new Error(`${JSON.stringify(text.slice(0, 80))} is not an SPDX licence`);
       }
@@ -35,7 +32,7 @@ export function allowList(list: readonly string[]): ReadonlySet<string> {
 /** Is data under this SPDX expression admitted by a list? An expression that cannot be read is not. */
 export function admitted(expression: string, allowed: ReadonlySet<string>): boolean {
   try {
-    return holds(parse(expression), allowed);
+    return holds(parseExpression(expression), allowed);
   } catch {
     return false;
   }

@@ -61,7 +61,7 @@ export function checkEligible(classes: readonly ClassFacts[], rows: readonly Cla
   const bad = [
     ...new Set(classes.flatMap((c, k) => (rows[k].eligible ? [] : [`source ${c.source}: licence ${c.license} is not eligible`]))),
   ];
-  if (bad.length) throw new InputError('data', bad, 'leave the source out, or name its licence in policy.eligible.licenses of run.yaml');
+  if (bad.length) throw new InputError('data', bad, 'leave the source out, or name its licence in policy.licenses of run.yaml');
 }
 
 /** Least depth of the class table. */

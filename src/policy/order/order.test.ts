@@ -307,6 +307,11 @@ describe('order of a run', () => {
         let most = 0;
         for (let e = 0; e < N; e++) most = Math.max(most, Math.floor((e * n + n - 1) / N) - Math.floor((e * n) / N) + 1);
         expect(passesTouched(n, N), `${n} of ${N}`).toBe(most);
+        for (const epochs of [1, 2, 5]) {
+          let some = 0;
+          for (let e = 0; e < epochs; e++) some = Math.max(some, Math.floor((e * n + n - 1) / N) - Math.floor((e * n) / N) + 1);
+          expect(passesTouched(n, N, epochs), `${epochs} of ${n} of ${N}`).toBe(some);
+        }
       }
     expect(innerWalks(stratify([{ name: 'x', rows: 7, perEpoch: 7 }]))).toBe(1);
   });

@@ -27,16 +27,23 @@ export interface Stratum extends StratumPlan {
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
 
 /**
- * Most passes over N rows that an epoch of n draws touches. Epoch e begins at e n mod N, a multiple of g = gcd(n, N) up to N - g, so that the
- * draws left over, (n - 1) mod N, cross another boundary in some epoch exactly where they are g or more.
+ * Most passes over N rows that one of so many epochs of n draws touches. Epoch e begins at e n mod N, a multiple of g = gcd(n, N) up to N - g, so that
+ * the draws left over, (n - 1) mod N, cross another boundary in one of N / g epochs exactly where they are g or more.
  */
-export const passesTouched = (n: number, N: number): number => Math.floor((n - 1) / N) + 1 + ((n - 1) % N >= gcd(n, N) ? 1 : 0);
+export function passesTouched(n: number, N: number, epochs = Number.POSITIVE_INFINITY): number {
+  const least = Math.floor((n - 1) / N) + 1,
+    over = (n - 1) % N,
+    g = gcd(n, N);
+  if (epochs * g >= N) return least + (over >= g ? 1 : 0);
+  for (let e = 0; e < epochs; e++) if (((e * n) % N) + over >= N) return least + 1;
+  return least;
+}
 
 /** Most strata of a run. */
 export const MOST_STRATA = 256;
 
-/** Places of all strata. Throws InputError for one without rows or draws. */
-export function stratify(plans: readonly StratumPlan[]): Stratum[] {
+/** Places of all strata of a run of so many epochs, begun ones counted. Throws InputError for one without rows or draws. */
+export function stratify(plans: readonly StratumPlan[], epochs?: number): Stratum[] {
   const problems: string[] = [];
   if (plans.length > MOST_STRATA) problems.push(`sampler.strata: ${plans.length} strata, at most ${MOST_STRATA} are supported`);
   plans.forEach((p, k) => {
@@ -50,7 +57,7 @@ export function stratify(plans: readonly StratumPlan[]): Stratum[] {
   let start = 0,
     offset = 0;
   return plans.map((p, k) => {
-    const s = { ...p, start, offset, shape: { ...shapes[k], rounds }, passes: passesTouched(p.perEpoch, p.rows) };
+    const s = { ...p, start, offset, shape: { ...shapes[k], rounds }, passes: passesTouched(p.perEpoch, p.rows, epochs) };
     start += p.perEpoch;
     offset += p.rows;
     return s;

@@ -3,6 +3,17 @@ import { P } from '../../field/goldilocks.js';
 import { VerificationError } from '../../transcript/arith.js';
 import { type Row, type RowFacts, type RowShape, contentDigest, rowDigest, rowTargets, rowWords } from './digest.js';
 
+/** Four words below p from the system's generator: 255.99 bits of entropy, by rejection. */
+export function drawSalt(): bigint[] {
+  const out: bigint[] = [],
+    w = new BigUint64Array(1);
+  while (out.length < 4) {
+    globalThis.crypto.getRandomValues(w);
+    if (w[0] < P) out.push(w[0]);
+  }
+  return out;
+}
+
 /** Salt of a row, from the secret of the dataset: four words; five words hashed. */
 export const rowSalt = (secret: readonly bigint[], row: number): bigint[] => hashWords(DOMAIN.salt, [...secret, BigInt(row)]);
 

@@ -7,7 +7,8 @@ import { VerificationError } from '../../transcript/arith.js';
 import { emptyNode } from '../table.js';
 import { type Row, contentDigest, rowDigest, rowShape, rowTargets, rowWords } from './digest.js';
 import { checkOpening, openRow, rowSalt } from './opening.js';
-import { RowTree, rowsDepth } from './tree.js';
+import { rowsDepth } from './depth.js';
+import { RowTree } from './tree.js';
 
 const SECRET = [11n, 12n, 13n, 14n],
   SHAPE = rowShape(8, 512);

@@ -1,20 +1,11 @@
 import { DOMAIN } from '../../hash/poseidon2.js';
 import { poseidon2Rows } from '../../hash/rows.js';
 import { InputError } from '../../errors.js';
+import { rowsDepth } from './depth.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import { singleKernels } from '../../kernels/single.js';
-import { emptyNode, tableDepth } from '../table.js';
+import { emptyNode } from '../table.js';
 import { ROW_VERSION, type Row, type RowFacts, type RowShape, rowTargets } from './digest.js';
-
-/** Depths that a circuit's tree of rows may have. */
-export const DEPTHS = [8, 12, 16, 20, 24, 28] as const;
-
-/** Least depth that holds so many rows. Throws InputError where none does. */
-export function rowsDepth(rows: number): number {
-  const d = tableDepth(DEPTHS, rows);
-  if (d === undefined) throw new InputError('dataset', [`${rows} rows: at most ${2 ** DEPTHS[DEPTHS.length - 1]} can be committed`]);
-  return d;
-}
 
 /** Bytes of words that are hashed in one go: bounds the memory whatever the number of rows. */
 const BLOCK = 1 << 24;

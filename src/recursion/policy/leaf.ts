@@ -5,7 +5,7 @@ import { type CountersInput, checkLimits, countRow, endStep, enterCounters, leav
 import { type KeyInput, epochKeyOf, modeKey } from './key.js';
 import { type StratumInput, drawRows } from './order.js';
 import { type RowElems, type RowInput, absentRow, memberRow } from './rows.js';
-import { type ScheduleElems, checkComplete, checkMicro, checkSchedule } from './schedule.js';
+import { type ScheduleElems, checkComplete, checkMicro, checkSchedule, stepExamples } from './schedule.js';
 import { openPolicy } from './vector.js';
 import { Wires } from './wires.js';
 
@@ -21,6 +21,12 @@ export interface PolicyInput {
   readonly quotas: readonly bigint[];
   readonly counters: CountersInput;
   /** Blind of the counters that are left. */ readonly blindOut: readonly bigint[];
+}
+
+/** What a prover gives for the end of a step. */
+export interface EndInput {
+  /** Path of the schedule's row; none without a table. */ readonly path: readonly (readonly bigint[])[];
+  /** Blind of the epoch's totals. */ readonly blind: readonly bigint[];
 }
 
 /** What a prover gives for a program with rows. */
@@ -73,12 +79,14 @@ export class PolicyLeaf {
   batch(at: PolicyPlace, rows: readonly RowElems[], whole: boolean, given?: BatchInput): { targets: Elem; examples: Elem } {
     const { w, shape } = this,
       pi = this.#pi,
-      size = w.constant(rows.length);
+      size = w.constant(rows.length),
+      offset = w.ch.mul(at.micro, size),
+      examples = stepExamples(w, pi, at.drawn);
     if (whole) w.ch.assertEqual(pi.batch[0], size, 'batch');
-    else checkMicro(w, pi, at.drawn, at.micro, rows.length);
+    else checkMicro(w, examples, offset);
     const key = modeKey(w, pi, at.epoch, given?.key),
-      first = w.ch.mulAdd(at.micro, size, w.ch.mul(at.drawn, pi.batch[0])),
-      place = { key, epochKey: epochKeyOf(w, pi, key, at.epoch), epoch: at.epoch, first },
+      first = w.ch.mul(at.drawn, pi.batch[0]),
+      place = { key, epochKey: epochKeyOf(w, pi, key, at.epoch), epoch: at.epoch, first, offset, examples },
       { present, index } = drawRows(w, shape, pi, place, rows.length, given?.strata);
     let targets = w.zero;
     rows.forEach((row, r) => {
@@ -97,7 +105,7 @@ export class PolicyLeaf {
   }
 
   /**
-   * End of a step: `micro` micro-batches of `rows` rows are done (undefined where one program had them all), with so many targets. `wrap`: this was
+   * End of a step (`scalars` only where the policy has a schedule): `micro` micro-batches of `rows` rows are done (undefined where one program had them all), with so many targets. `wrap`: this was
    * the last batch of the epoch.
    */
   endStep(
@@ -105,12 +113,15 @@ export class PolicyLeaf {
     rows: number | undefined,
     targets: Elem,
     wrap: Elem,
-    scalars: ScheduleElems,
-    given?: { readonly path: readonly (readonly bigint[])[]; readonly blind: readonly bigint[] },
+    scalars: ScheduleElems | undefined,
+    given?: EndInput,
   ): void {
     const { w, shape } = this;
     if (rows !== undefined) checkComplete(w, this.#pi, at.drawn, at.micro, rows);
-    checkSchedule(w, shape, this.#pi, at.step, targets, scalars, given?.path);
+    if (shape.scheduleDepth) {
+      if (!scalars) throw new Error('a schedule without scalars');
+      checkSchedule(w, shape, this.#pi, at.step, targets, scalars, given?.path);
+    }
     checkLimits(w, this.#quotas, this.#counters, wrap);
     const end = endStep(w, this.#pi, { counters: this.#counters, epochs: this.#epochs }, at.epoch, wrap, given?.blind);
     this.#counters = end.counters;

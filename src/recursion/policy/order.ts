@@ -124,31 +124,36 @@ export interface Drawn {
   /** Zero for absent rows. */ readonly index: readonly Elem[];
 }
 
-/**
- * Presence: row r of a program is position k = first + r of the epoch; it is present where k < n. Free: the bit; whichever it is, the difference
- * that it selects must not be negative.
- */
-function presence(w: Wires, pi: Opened, first: Elem, r: number): { p: Elem; k: Elem } {
-  const { ch } = w,
-    n = pi.epochExamples[0],
-    k = ch.add(first, w.constant(r)),
-    p = w.word('present', w.value(k) < w.value(n) ? 1n : 0n);
-  w.boolean(p, 'present');
-  w.u32(ch.select(p, ch.sub(ch.sub(n, w.one), k), ch.sub(k, n)), 'present');
-  return { p, k };
+/** Where a program's rows stand. */
+export interface DrawPlace {
+  /** Key of the epoch's mode, and of the epoch. */
+  readonly key: readonly Elem[];
+  readonly epochKey: readonly Elem[];
+  readonly epoch: Elem;
+  /** Position of the step's first row in the epoch, of the program's first row in the step. */
+  readonly first: Elem;
+  readonly offset: Elem;
+  /** Rows of the step. */ readonly examples: Elem;
 }
 
-/** Rows of the dataset at positions first, first + 1, ... of an epoch. `key`: of the epoch's mode; `epochKey`: of the epoch. */
-export function drawRows(
-  w: Wires,
-  shape: PolicyShape,
-  pi: Opened,
-  at: { readonly key: readonly Elem[]; readonly epochKey: readonly Elem[]; readonly epoch: Elem; readonly first: Elem },
-  rows: number,
-  strata?: readonly StratumInput[],
-): Drawn {
+/**
+ * Presence: row r of a program is the step's row offset + r; it is present where the step has as many: behind the epoch's last row, and behind a batch that
+ * is no whole number of micro-batches, rows are absent. Free: the bit; whichever it is, the difference that it selects must not be negative.
+ */
+function presence(w: Wires, at: DrawPlace, r: number): { p: Elem; k: Elem } {
   const { ch } = w,
-    here = Array.from({ length: rows }, (_, r) => presence(w, pi, at.first, r)),
+    n = at.examples,
+    own = ch.add(at.offset, w.constant(r)),
+    p = w.word('present', w.value(own) < w.value(n) ? 1n : 0n);
+  w.boolean(p, 'present');
+  w.u32(ch.select(p, ch.sub(ch.sub(n, w.one), own), ch.sub(own, n)), 'present');
+  return { p, k: ch.add(at.first, own) };
+}
+
+/** Rows of the dataset that a program draws. */
+export function drawRows(w: Wires, shape: PolicyShape, pi: Opened, at: DrawPlace, rows: number, strata?: readonly StratumInput[]): Drawn {
+  const { ch } = w,
+    here = Array.from({ length: rows }, (_, r) => presence(w, at, r)),
     present = here.map((x) => x.p);
   // An absent row is taken as position 0: every range below holds of it too.
   const positions = here.map((x) => ch.mul(x.p, x.k));

@@ -52,7 +52,7 @@ export function checkSchedule(
 /**
  * Examples of the step at hand: the smaller of batch and what the epoch has left. Free: which of the two; both differences must not be negative.
  */
-function stepExamples(w: Wires, pi: Opened, drawn: Elem): Elem {
+export function stepExamples(w: Wires, pi: Opened, drawn: Elem): Elem {
   const { ch } = w,
     batch = pi.batch[0],
     left = ch.sub(pi.epochExamples[0], ch.mul(drawn, batch)),
@@ -65,10 +65,8 @@ function stepExamples(w: Wires, pi: Opened, drawn: Elem): Elem {
 }
 
 /** A micro-batch belongs to its step: it begins before the step's examples end. */
-export function checkMicro(w: Wires, pi: Opened, drawn: Elem, micro: Elem, rows: number): void {
-  const { ch } = w,
-    n = stepExamples(w, pi, drawn);
-  w.u32(ch.sub(ch.sub(n, w.one), ch.mul(micro, w.constant(rows))), 'micro-batch too many');
+export function checkMicro(w: Wires, examples: Elem, offset: Elem): void {
+  w.u32(w.ch.sub(w.ch.sub(examples, w.one), offset), 'micro-batch too many');
 }
 
 /** An update comes after all micro-batches of its step: those done reach its end, and without the last they would not. */

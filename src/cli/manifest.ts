@@ -1,0 +1,107 @@
+import { existsSync, statSync } from 'node:fs';
+import { InputError } from '../errors.js';
+import { writeAtomic } from '../io/atomic.js';
+import { readJson } from '../io/json.js';
+import { readText } from '../io/read-file.js';
+import { type CroissantDeclared, exportCroissant } from '../run/croissant.js';
+import { checkedRun, epochBatches } from '../run/facts.js';
+import { fieldsOf, ruleOf } from '../run/fields.js';
+import { type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
+import { policyOf } from '../run/policy.js';
+import { manifestOf, readProofFile } from '../store/proof.js';
+import { type Result, readManifest } from './common.js';
+import { UsageError } from './errors.js';
+import { plain } from './escape.js';
+
+/** The manifest of a run folder, of a proof file, or a manifest file. Throws InputError, VersionError. */
+export function manifestAt(target: string): Manifest {
+  if (!existsSync(target)) throw new InputError(target, ['does not exist'], 'give a run folder, a proof file or a manifest.json');
+  if (statSync(target).isDirectory()) return readManifest(target);
+  return /\.json$/i.test(target) ? parseManifest(target, readJson(target, 'manifest')) : manifestOf(readProofFile(target));
+}
+
+/** Everything that can be told of a manifest without base and data. Throws InputError, VersionError, VerificationError naming what contradicts what. */
+export function manifestCheck(file: string): Result {
+  const m = manifestAt(file),
+    run = checkedRun(file, m),
+    policy = policyOf(m),
+    text = /\.json$/i.test(file) && !statSync(file).isDirectory() ? readText(file, 'manifest') : undefined;
+  if (text !== undefined && text.trimEnd() !== manifestJson(m).trimEnd())
+    throw new InputError(
+      file,
+      ['is not canonical JSON (RFC 8785): its digest is that of another text'],
+      'certune manifest show --json prints it',
+    );
+  return {
+    data: {
+      valid: true,
+      manifest: manifestDigest(m),
+      policy: policy.digest.map(String),
+      programs: [run.programs.program.name, ...(run.programs.update ? [run.programs.update.program.name] : [])],
+      stepsPerEpoch: epochBatches(m),
+    },
+    text: plain(`valid: ${manifestDigest(m)}; its programs can be built, nothing in it contradicts itself, and its policy fits a circuit`),
+  };
+}
+
+/** Every field with its value and what is known of it; `only` shows those of one path. Throws InputError, UsageError. */
+export function manifestShow(target: string, o: { readonly only?: string }): Result {
+  const m = manifestAt(target),
+    fields = fieldsOf(m)
+      .filter((f) => o.only === undefined || f.path === o.only || f.path.startsWith(`${o.only}.`) || f.path.startsWith(`${o.only}[`))
+      .map((f) => {
+        const { status, option } = ruleOf(f.path);
+        return { ...f, status, ...(option === undefined ? {} : { option }) };
+      });
+  if (!fields.length) throw new UsageError(`--only: the manifest has no field ${o.only}`);
+  return {
+    data: { manifest: m, digest: manifestDigest(m), fields },
+    text: [
+      `manifest ${manifestDigest(m)}`,
+      ...fields.map(
+        (f) => `${(f.option === undefined ? f.status : `${f.status}: ${f.option}`).padEnd(37)}  ${f.path} = ${JSON.stringify(f.value)}`,
+      ),
+    ]
+      .map(plain)
+      .join('\n'),
+  };
+}
+
+/** Fields in which two manifests differ. Throws InputError, VersionError. */
+export function manifestDiff(left: string, right: string): Result {
+  const [a, b] = [manifestAt(left), manifestAt(right)],
+    at = (m: Manifest, path: string): unknown =>
+      path.split('.').reduce<unknown>((x, k) => (x as Record<string, unknown> | undefined)?.[k], m),
+    paths = difference(a, b),
+    shown = (x: unknown): string => (x === undefined ? 'none' : JSON.stringify(x));
+  return {
+    data: {
+      same: paths.length === 0,
+      manifests: [manifestDigest(a), manifestDigest(b)],
+      differences: paths.map((path) => ({ path, left: at(a, path) ?? null, right: at(b, path) ?? null })),
+    },
+    text: (paths.length ? paths.map((p) => `${p}: ${shown(at(a, p))} -> ${shown(at(b, p))}`) : ['no field differs']).map(plain).join('\n'),
+  };
+}
+
+export interface ManifestExportOptions extends Partial<Omit<CroissantDeclared, 'contentUrls' | 'datePublished'>> {
+  readonly date?: string;
+  readonly content?: string[];
+  readonly output?: string;
+}
+
+/** The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws InputError naming every one that lacks. */
+export function manifestExport(target: string, o: ManifestExportOptions): Result {
+  const document = exportCroissant(manifestAt(target), {
+      name: o.name ?? '',
+      description: o.description ?? '',
+      url: o.url ?? '',
+      creator: o.creator ?? '',
+      datePublished: o.date ?? '',
+      contentUrls: o.content ?? [],
+    }),
+    text = `${JSON.stringify(document, null, 2)}\n`;
+  if (o.output === undefined) return { data: { document }, text: text.trimEnd() };
+  writeAtomic(o.output, text);
+  return { data: { file: o.output }, text: `wrote ${o.output}` };
+}

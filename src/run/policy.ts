@@ -1,0 +1,84 @@
+import { classRows, type Bin, type ClassRow } from '../policy/classes/table.js';
+import type { Quota } from '../policy/classes/quotas.js';
+import { commitmentDigest } from '../policy/commitment.js';
+import { ALL_PUBLIC, beaconWords, keyCommitment, orderSeed, publicKey } from '../policy/order/keys.js';
+import { type OrderConfig, checkOrder } from '../policy/order/steps.js';
+import { stratify } from '../policy/order/strata.js';
+import { type PolicyFacts, policyValues } from '../policy/values.js';
+import { type PolicyValues, policyDigest, policyVector } from '../policy/vector.js';
+import { epochBatches, epochExamples } from './facts.js';
+import type { Manifest } from './manifest.js';
+import type { RunConfig } from './schema.js';
+
+/** Bins of a run. */
+export const binsOf = (c: RunConfig): Bin[] => c.policy.bins.map(({ name, where }) => ({ name, where }));
+
+/** Quotas of the bins. */
+export const quotasOf = (c: RunConfig): Quota[] => c.policy.bins.map(({ examples, targets }) => ({ examples, targets }));
+
+/** The class table that follows from declared classes and the run's predicates. */
+export const classTable = (c: RunConfig, classes: Manifest['dataset']['classes']): ClassRow[] =>
+  classRows(classes, binsOf(c), c.policy.licenses && { licenses: c.policy.licenses });
+
+/** Order of a run, as its manifest fixes it. Throws InputError. */
+export function orderOf(m: Manifest): OrderConfig {
+  const { sampler, train } = m.config;
+  return {
+    rows: m.dataset.examples,
+    epochExamples: epochExamples(m),
+    batch: train.batch,
+    shortBatch: sampler.shortBatch,
+    replacement: sampler.replacement,
+    modes: ALL_PUBLIC,
+    keys: { public: publicKey(sampler.key) },
+    seed: orderSeed(commitmentDigest(m), beaconWords(sampler.beacon === '' ? null : sampler.beacon)),
+    ...(sampler.strata.length
+      ? {
+          strata: stratify(
+            sampler.strata.map((s, k) => ({ name: s.bin, rows: m.dataset.strata[k], perEpoch: s.perEpoch })),
+            Math.ceil(train.steps / epochBatches(m)),
+          ),
+        }
+      : {}),
+  };
+}
+
+/** Policy of a run: facts, values, vector and its digest. */
+export interface RunPolicy {
+  readonly facts: PolicyFacts;
+  readonly values: PolicyValues;
+  readonly vector: readonly bigint[];
+  readonly digest: readonly bigint[];
+}
+
+const known = new WeakMap<Manifest, RunPolicy>();
+
+/**
+ * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. The schedule is no part of it: its rows are bound by their
+ * chain. Throws InputError where no circuit holds it.
+ */
+export function policyOf(m: Manifest): RunPolicy {
+  let p = known.get(m);
+  if (!p) {
+    const config = orderOf(m),
+      { keys, ...order } = config;
+    checkOrder(config);
+    const facts: PolicyFacts = {
+        ...order,
+        root: m.dataset.root.map(BigInt),
+        privateKey: [0n, 0n, 0n, 0n],
+        publicKey: keyCommitment(keys.public!),
+        classes: classTable(m.config, m.dataset.classes),
+        quotas: quotasOf(m.config),
+        schedule: [],
+        clip: [0n, 0n, 0n],
+        show: { losses: 'steps', targets: 'steps', totals: 'epochs' },
+        sequence: m.config.train.sequence,
+      },
+      values = policyValues(facts),
+      vector = policyVector(values);
+    p = { facts, values, vector, digest: policyDigest(vector) };
+    known.set(m, p);
+  }
+  return p;
+}

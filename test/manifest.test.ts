@@ -1,0 +1,166 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
+import { InputError, VersionError } from '../src/errors.js';
+import { FIELD_RULES, fieldsOf, ruleOf } from '../src/run/fields.js';
+import { type Manifest, manifestDigest, manifestJson, parseManifest } from '../src/run/manifest.js';
+import { runSchema } from '../src/run/schema.js';
+import { setup } from '../src/setup/run.js';
+import { VerificationError } from '../src/transcript/index.js';
+import { altered } from './altered.js';
+
+const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),
+  home = mkdtempSync(join(tmpdir(), 'certune-manifest-'));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const made = (o: object = {}): Manifest =>
+  setup(
+    runSchema.parse({
+      version: 1,
+      base: { path: path('tiny'), name: 'somebody/tiny', revision: 'main' },
+      data: [{ path: path('pairs.jsonl'), language: 'fr', license: 'CC0-1.0', source: 'certune examples' }],
+      lora: { r: 2, alpha: 4, targets: ['q_proj'] },
+      train: { steps: 2, batch: 3, sequence: 12, learningRate: 0.002, warmup: 0 },
+      sampler: { strata: [{ bin: 'french', perEpoch: 6 }] },
+      policy: {
+        bins: [
+          { name: 'french', where: { language: ['fr'] }, examples: { max: 50 } },
+          { name: 'other', where: { any: [{ not: { license: ['MIT'] } }, { all: [{ source: ['x'] }, { tag: ['y'] }] }] } },
+        ],
+        licenses: ['CC0-1.0'],
+      },
+      numbers: { preset: 'small' },
+      ...o,
+    }),
+    [1n, 2n, 3n, 4n],
+  ).run.manifest;
+const m = made(),
+  write = (name: string, text: string): string => {
+    writeFileSync(join(home, name), text);
+    return join(home, name);
+  },
+  file = write('manifest.json', manifestJson(m));
+
+describe('fields of a manifest', () => {
+  it('each have a status, and no rule is about none', () => {
+    const paths = fieldsOf(m).map((f) => f.path);
+    for (const p of paths) expect(() => ruleOf(p), p).not.toThrow();
+    for (const r of FIELD_RULES)
+      expect(
+        paths.some((p) => p.replace(/\[\d+\]/g, '[]').startsWith(r.path)),
+        r.path,
+      ).toBe(true);
+    expect(ruleOf('config.sampler.strata[0].bin').status).toBe('proved');
+    expect(ruleOf('config.sampler.beacon').status).toBe('declared');
+    expect(ruleOf('dataset.files[3].license').status).toBe('declared');
+    expect(ruleOf('dataset.files[3].digest')).toMatchObject({ status: 'checkable', option: '--base DIR and --data FILE' });
+    expect(() => ruleOf('nothing')).toThrow();
+  });
+});
+
+describe('the schema that is shipped', () => {
+  const valid = new Ajv2020({ strict: true, strictRequired: false, strictTuples: false }).compile(
+    JSON.parse(readFileSync(fileURLToPath(new URL('../schemas/manifest.schema.json', import.meta.url)), 'utf8')) as object,
+  );
+  /** What the parser says: 'shape' where a type or a bound is wrong, 'meaning' where something else is. */
+  const parsed = (x: unknown): 'valid' | 'shape' | 'meaning' => {
+    try {
+      parseManifest('m', x);
+      return 'valid';
+    } catch (e) {
+      if (e instanceof VersionError) return 'shape';
+      expect(e).toBeInstanceOf(InputError);
+      return (e as InputError).problems.every((p) => /Too (small|big)|expected|Unrecognized|is missing|must match|is odd/.test(p))
+        ? 'shape'
+        : 'meaning';
+    }
+  };
+  /** The same value of another kind, and numbers at and beyond the bounds that a schema states. */
+  const kinds = (x: unknown): unknown[] =>
+    typeof x === 'number'
+      ? [-1, 0, 0.5, 2 ** 20, 2 ** 53, '1', null]
+      : typeof x === 'string'
+        ? ['', 'x'.repeat(5000), 1, null]
+        : [1, 'x', null];
+
+  it('accepts what the parser accepts, and refuses what it refuses for type, bound or key', () => {
+    const all = [m, made({ sampler: {}, policy: {}, lora: { r: 1, alpha: 2, targets: ['v_proj'] } })];
+    const seen = { valid: 0, shape: 0, meaning: 0 };
+    for (const one of all) {
+      const raw = JSON.parse(manifestJson(one)) as Record<string, unknown>;
+      expect(valid(raw), JSON.stringify(valid.errors)).toBe(true);
+      const cases: [string, unknown][] = [...altered(raw), ['', { ...raw, more: 1 }]];
+      for (const { path: p } of fieldsOf(one)) {
+        const keys = p.replace(/\[(\d+)\]/g, '.$1').split('.');
+        const put = (y: unknown): unknown => {
+          const copy = structuredClone(raw);
+          let at: Record<string, unknown> = copy;
+          for (const key of keys.slice(0, -1)) at = at[key] as Record<string, unknown>;
+          const last = keys[keys.length - 1];
+          if (y === undefined) delete at[last];
+          else at[last] = y;
+          return copy;
+        };
+        for (const y of [...kinds(fieldsOf(one).find((f) => f.path === p)!.value), undefined])
+          cases.push([`${p} = ${String(y).slice(0, 20)}`, put(y)]);
+      }
+      for (const [at, x] of cases) {
+        const says = parsed(x);
+        seen[says]++;
+        if (says !== 'meaning') expect([at, valid(x)], JSON.stringify(valid.errors)).toEqual([at, says === 'valid']);
+      }
+    }
+    expect(seen.valid).toBeGreaterThan(40);
+    expect(seen.shape).toBeGreaterThan(300);
+  });
+});
+
+describe('certune manifest', () => {
+  it('checks what can be told without base and data', () => {
+    expect(manifestCheck(file)).toMatchObject({ data: { valid: true, manifest: manifestDigest(m), stepsPerEpoch: 2 } });
+    expect(() => manifestCheck(write('spaced.json', JSON.stringify(JSON.parse(manifestJson(m)), null, 2)))).toThrow(/not canonical JSON/);
+    const other = { ...m, dataset: { ...m.dataset, licenses: ['ISC'] } };
+    expect(() => manifestCheck(write('contradicts.json', manifestJson(other)))).toThrow(VerificationError);
+    expect(() => manifestCheck(write('contradicts.json', manifestJson(other)))).toThrow(/dataset\.licenses/);
+    expect(() => manifestCheck(write('older.json', JSON.stringify({ ...m, version: 4 })))).toThrow(VersionError);
+    expect(() => manifestCheck(join(home, 'none.json'))).toThrow(InputError);
+  });
+  it('shows every field with what is known of it', () => {
+    const { text, data } = manifestShow(file, {});
+    expect(text).toMatch(/^proved +config\.sampler\.strata\[0\]\.perEpoch = 6$/m);
+    expect(text).toMatch(/^checkable: --base DIR +base\.digest = "sha256:/m);
+    expect((data['fields'] as unknown[]).length).toBe(fieldsOf(m).length);
+    expect(manifestShow(file, { only: 'config.proof' }).text.split('\n')).toHaveLength(4);
+    expect(() => manifestShow(file, { only: 'config.nothing' })).toThrow(/no field/);
+  });
+  it('names the fields in which two differ', () => {
+    const other = write('other.json', manifestJson({ ...m, config: { ...m.config, train: { ...m.config.train, clip: 2 } } }));
+    expect(manifestDiff(file, file)).toMatchObject({ data: { same: true, differences: [] }, text: 'no field differs' });
+    expect(manifestDiff(file, other)).toMatchObject({
+      data: { same: false, differences: [{ path: 'config.train.clip', left: 1, right: 2 }] },
+      text: 'config.train.clip: 1 -> 2',
+    });
+  });
+  it('exports Croissant where everything that the format asks for is declared', () => {
+    const said = {
+      name: 'pairs',
+      description: 'pairs of a test',
+      url: 'https://example.org',
+      creator: 'somebody',
+      date: '2026-01-31',
+      content: ['pairs.jsonl'],
+    };
+    expect(() => manifestExport(file, { name: 'pairs' })).toThrow(InputError);
+    expect(manifestExport(file, said).data['document']).toMatchObject({
+      conformsTo: 'http://mlcommons.org/croissant/1.1',
+      'certune:manifest': manifestDigest(m),
+      license: 'https://spdx.org/licenses/CC0-1.0',
+    });
+    manifestExport(file, { ...said, output: join(home, 'croissant.json') });
+    expect(JSON.parse(readFileSync(join(home, 'croissant.json'), 'utf8'))).toMatchObject({ name: 'pairs' });
+  });
+});

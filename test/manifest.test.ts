@@ -94,19 +94,17 @@ describe('the schema that is shipped', () => {
       const raw = JSON.parse(manifestJson(one)) as Record<string, unknown>;
       expect(valid(raw), JSON.stringify(valid.errors)).toBe(true);
       const cases: [string, unknown][] = [...altered(raw), ['', { ...raw, more: 1 }]];
-      for (const { path: p } of fieldsOf(one)) {
-        const keys = p.replace(/\[(\d+)\]/g, '.$1').split('.');
+      for (const { path: p, keys, value } of fieldsOf(one)) {
         const put = (y: unknown): unknown => {
           const copy = structuredClone(raw);
-          let at: Record<string, unknown> = copy;
-          for (const key of keys.slice(0, -1)) at = at[key] as Record<string, unknown>;
+          let at: Record<string | number, unknown> = copy;
+          for (const key of keys.slice(0, -1)) at = at[key] as Record<string | number, unknown>;
           const last = keys[keys.length - 1];
           if (y === undefined) delete at[last];
           else at[last] = y;
           return copy;
         };
-        for (const y of [...kinds(fieldsOf(one).find((f) => f.path === p)!.value), undefined])
-          cases.push([`${p} = ${String(y).slice(0, 20)}`, put(y)]);
+        for (const y of [...kinds(value), undefined]) cases.push([`${p} = ${String(y).slice(0, 20)}`, put(y)]);
       }
       for (const [at, x] of cases) {
         const says = parsed(x);

@@ -51,7 +51,7 @@ export function manifestShow(target: string, o: { readonly only?: string }): Res
       .filter((f) => o.only === undefined || f.path === o.only || f.path.startsWith(`${o.only}.`) || f.path.startsWith(`${o.only}[`))
       .map((f) => {
         const { status, option } = ruleOf(f.path);
-        return { ...f, status, ...(option === undefined ? {} : { option }) };
+        return { path: f.path, value: f.value, status, ...(option === undefined ? {} : { option }) };
       });
   if (!fields.length) throw new UsageError(`--only: the manifest has no field ${o.only}`);
   return {
@@ -67,11 +67,17 @@ export function manifestShow(target: string, o: { readonly only?: string }): Res
   };
 }
 
+/** What lies at a path of `difference`: keys hold dots too. */
+function at(x: unknown, path: string): unknown {
+  if (path === '') return x;
+  for (const [k, y] of Object.entries((x ?? {}) as Record<string, unknown>))
+    if (path === k || path.startsWith(`${k}.`)) return at(y, path.slice(k.length + 1));
+  return undefined;
+}
+
 /** Fields in which two manifests differ. Throws InputError, VersionError. */
 export function manifestDiff(left: string, right: string): Result {
   const [a, b] = [manifestAt(left), manifestAt(right)],
-    at = (m: Manifest, path: string): unknown =>
-      path.split('.').reduce<unknown>((x, k) => (x as Record<string, unknown> | undefined)?.[k], m),
     paths = difference(a, b),
     shown = (x: unknown): string => (x === undefined ? 'none' : JSON.stringify(x));
   return {

@@ -52,16 +52,22 @@ export function ruleOf(path: string): FieldRule {
   return best;
 }
 
+export interface Field {
+  readonly path: string;
+  /** The same, key by key: keys hold dots too. */ readonly keys: readonly (string | number)[];
+  readonly value: unknown;
+}
+
 /** Every value of a manifest that is no object and no list of objects: its path, and the value. */
-export function fieldsOf(m: Manifest): { readonly path: string; readonly value: unknown }[] {
-  const out: { path: string; value: unknown }[] = [];
-  const walk = (x: unknown, path: string): void => {
+export function fieldsOf(m: Manifest): Field[] {
+  const out: Field[] = [];
+  const walk = (x: unknown, path: string, keys: readonly (string | number)[]): void => {
     const list = Array.isArray(x) && x.some((y) => y !== null && typeof y === 'object');
-    if (list) (x as unknown[]).forEach((y, i) => walk(y, `${path}[${i}]`));
+    if (list) (x as unknown[]).forEach((y, i) => walk(y, `${path}[${i}]`, [...keys, i]));
     else if (x !== null && typeof x === 'object' && !Array.isArray(x))
-      for (const [k, y] of Object.entries(x)) walk(y, path ? `${path}.${k}` : k);
-    else out.push({ path, value: x });
+      for (const [k, y] of Object.entries(x)) walk(y, path ? `${path}.${k}` : k, [...keys, k]);
+    else out.push({ path, keys, value: x });
   };
-  walk(m, '');
+  walk(m, '', []);
   return out;
 }

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { singleKernels } from 'certune/kernels';
 import { DEFAULT_NUMBERS, type Numbers, explained, smallNumbers } from 'certune/model';
+import { ADAMW } from 'certune/optim';
 import { type Cost, DEFAULTS, Pair, type Settings, fixtures, load, out, save, stories } from './lib.js';
 import { mixture } from './mixtures.js';
 import { scatter } from './svg.js';
@@ -82,7 +83,7 @@ export function ablation(): void {
         let d = 0,
           y = 0;
         g.forEach((x, i) => {
-          d += (Number(x) / 2 ** 24 - f[i]) ** 2;
+          d += (Number(x) / 2 ** ADAMW.g.frac - f[i]) ** 2;
           y += f[i] ** 2;
         });
         // From the second step on: before it B is zero and with it half of the gradient.

@@ -21,7 +21,7 @@ import {
   stepInputs,
   targetCount,
 } from 'certune/model';
-import { type AdamFloatState, type ScheduleRow, adamConstants, adamFloatState, adamFloatStep } from 'certune/optim';
+import { ADAMW, type AdamFloatState, type ScheduleRow, adamConstants, adamFloatState, adamFloatStep } from 'certune/optim';
 import { type ScheduleConfig, scheduleRows } from 'certune/run';
 import { FloatReading, type Inputs, IntegerReading, type Program, makePlan } from 'certune/tensor';
 import { fixtures, root } from '../fixtures.js';
@@ -190,7 +190,7 @@ export class Pair {
     this.#realFrozen = new Map([...base.weights, ['ropeQ', ropeQ], ['ropeK', ropeK]]);
     this.#rows = scheduleRows(o);
     this.integer = initialState(this.program, initialMaster(base.shape, o.r, o.targets, o.seed));
-    this.start = real(this.integer.master, 30);
+    this.start = real(this.integer.master, ADAMW.master.frac);
     this.float = adamFloatState(this.start);
   }
 
@@ -241,25 +241,25 @@ export class Pair {
       });
     return { floatLoss, norm };
   }
-  /** Gradients of the last step: the sum over its targets as integers at 24 fraction bits, and in float64. */
+  /** Gradients of the last step: the sum over its targets as integers, and in float64. */
   gradients(): { integers: BigInt64Array; float: Float64Array } {
     if (!this.#int || !this.#flt) throw new Error('no step has been trained');
     return { integers: this.#int.reading.read('g'), float: this.#flt.read('acc2') };
   }
   cosine(): number {
-    return cosine(real(this.integer.master, 30), this.float.theta, this.start);
+    return cosine(real(this.integer.master, ADAMW.master.frac), this.float.theta, this.start);
   }
   /** Largest difference of one parameter. */
   distance(): number {
     let d = 0;
     this.integer.master.forEach((x, i) => {
-      d = Math.max(d, Math.abs(Number(x) / 2 ** 30 - this.float.theta[i]));
+      d = Math.max(d, Math.abs(Number(x) / 2 ** ADAMW.master.frac - this.float.theta[i]));
     });
     return d;
   }
-  /** The integer run's released adapter (20 fraction bits) as reals. */
+  /** The integer run's released adapter as reals. */
   released(): Float64Array {
-    return real(this.integer.C, 20);
+    return real(this.integer.C, ADAMW.C.frac);
   }
 
   /** Held-out figures of an adapter, evaluated in float64 on the original weights. */

@@ -19,7 +19,7 @@ import {
   unflattenReals,
   weightFrac,
 } from 'certune/model';
-import { type AdamFloatState, type ScheduleRow, adamConstants, adamFloatState, adamFloatStep } from 'certune/optim';
+import { ADAMW, type AdamFloatState, type ScheduleRow, adamConstants, adamFloatState, adamFloatStep } from 'certune/optim';
 import { type ScheduleConfig, scheduleRows } from 'certune/run';
 import { IntegerReading, type Program } from 'certune/tensor';
 import { RoundedReading, roundedTensors } from './formats.js';
@@ -209,7 +209,7 @@ class Comparison {
   #initial(): AdapterState {
     return initialState(
       this.program,
-      new Map([...this.#start].map(([n, v]) => [n.slice(2), BigInt64Array.from(v, (x) => BigInt(Math.round(x * 2 ** 30)))])),
+      new Map([...this.#start].map(([n, v]) => [n.slice(2), BigInt64Array.from(v, (x) => BigInt(Math.round(x * 2 ** ADAMW.master.frac)))])),
     );
   }
   #members(flat: Float64Array): Members {
@@ -252,7 +252,7 @@ class Comparison {
     return {
       after: this.#integers(this.#update, s, before, new Map(), acc, stateAfter),
       loss: Number(loss) / 2 ** DEFAULT_NUMBERS.headFrac / count,
-      norm: Math.sqrt(acc.reduce((n, x) => n + (Number(x) / 2 ** 24 / count) ** 2, 0)),
+      norm: Math.sqrt(acc.reduce((n, x) => n + (Number(x) / 2 ** ADAMW.g.frac / count) ** 2, 0)),
     };
   }
   /** Sum of gradients and mean loss of a step's micro-batches in the float reading, at an adapter or at the first one. */
@@ -316,7 +316,7 @@ class Comparison {
   }
   #compared(s: number, state: AdapterState, theta: Float64Array): Pick<StepRow, 'float' | 'int' | 'formats'> {
     const target = adapter(this.base.shape.layers, this.name, `adapter_step${s + 1}`, this.run.targets),
-      ints = new Map([...unflattenGroup(this.program, 'cIn', 'C', state.master)].map(([n, v]) => [n, real(v, 30)])),
+      ints = new Map([...unflattenGroup(this.program, 'cIn', 'C', state.master)].map(([n, v]) => [n, real(v, ADAMW.master.frac)])),
       floats = this.#members(theta);
     return {
       float: compare(floats, target, this.#start),
@@ -330,9 +330,9 @@ class Comparison {
       theta = this.#thetas[0];
     for (const s of this.run.steps.keys()) {
       const { acc } = this.#floatGradient(s, theta),
-        ints = BigInt64Array.from(acc, (x) => BigInt(Math.round(x * 2 ** 24)));
+        ints = BigInt64Array.from(acc, (x) => BigInt(Math.round(x * 2 ** ADAMW.g.frac)));
       own = this.#integers(this.#update, s, own, new Map(), ints, stateAfter);
-      theta = real(own.master, 30);
+      theta = real(own.master, ADAMW.master.frac);
     }
     return compare(this.#members(theta), this.#members(last), this.#start);
   }

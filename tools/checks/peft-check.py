@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Loads a released adapter with PEFT, asserts that no key is missing or unexpected, and compares logits with Certune's.
 
-    node scripts/peft-logits.mjs BASE_DIR ADAPTER_DIR logits.json
-    python3 scripts/peft-check.py BASE_DIR ADAPTER_DIR logits.json
+    npm run tools && node dist-tools/checks/peft-logits.js BASE_DIR ADAPTER_DIR logits.json
+    python3 tools/checks/peft-check.py BASE_DIR ADAPTER_DIR logits.json
 
 Needs torch, transformers and peft; prints their versions. logits.json holds token ids and Certune's float64 logits. Computed in float32 on the
 CPU: the difference must stay below --tolerance (default 5e-5) times the largest logit. Exit code 0 if all agrees, else 1.

@@ -1,17 +1,52 @@
-// Worst errors of every table and pinned operation against real arithmetic: docs/error-ledger.json and the table in docs/numbers.md.
-// Tables are scanned whole, against running products of 256 bits; operations on larger domains are bounded by argument.
+/**
+ * Worst errors of every table and pinned operation against real arithmetic: writes docs/error-ledger.json and the table in
+ * docs/numbers.md.
+ *
+ *     node dist-tools/checks/error-ledger.js
+ *
+ * Tables are scanned whole, against running products of 256 bits. Operations on larger domains are bounded by argument.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { smallNumbers } from '../dist/model/base.js';
-import { ATTN_FRAC, DEFAULT_NUMBERS, HEAD_FRAC, PROJECTION_FRAC, ROPE_FRAC, SILU_FRAC, WEIGHT_FRAC } from '../dist/model/index.js';
-import { ADAMW, momentFormats } from '../dist/optim/adamw.js';
-import { logSumExpBudget } from '../dist/run/budgets.js';
-import { tableColumns } from '../dist/tensor/tables.js';
+import { join } from 'node:path';
+import {
+  ATTN_FRAC,
+  DEFAULT_NUMBERS,
+  HEAD_FRAC,
+  type Numbers,
+  PROJECTION_FRAC,
+  ROPE_FRAC,
+  SILU_FRAC,
+  WEIGHT_FRAC,
+  smallNumbers,
+} from 'certune/model';
+import { ADAMW, momentFormats } from 'certune/optim';
+import { logSumExpBudget } from 'certune/run';
+import { tableColumns } from 'certune/tensor';
+import { root } from '../fixtures.js';
+
+/** Worst error of an operation, in units of the last place and absolute. */
+interface Worst {
+  readonly name: string;
+  readonly ulp: number;
+  readonly absolute: number;
+}
+/** Found by looking at every row of a domain. */
+interface Exhaustive extends Worst {
+  readonly kind: 'exhaustive';
+  readonly rows: number;
+  /** Where the error is worst. */ readonly key: number;
+  readonly budget?: number;
+}
+interface Argued extends Worst {
+  readonly kind: 'argument';
+  readonly argument: string;
+}
+type Entry = Exhaustive | Argued;
 
 const W = 256n,
   ONE = 1n << W;
 /** exp(-2^-F) with 256 bits by its series. */
-function base(F) {
+function base(F: number): bigint {
   let term = ONE,
     sum = 0n;
   for (let k = 1n; term !== 0n; k++) {
@@ -20,29 +55,38 @@ function base(F) {
   }
   return sum;
 }
-const abs = (x) => (x < 0n ? -x : x);
+const abs = (x: bigint): bigint => (x < 0n ? -x : x);
 /** A quantity of 256 fraction bits in units of 2^-f, to 12 decimals. */
-const ulps = (x, f) => Number(((x << BigInt(f)) * 10n ** 12n) >> W) / 1e12;
+const ulps = (x: bigint, f: number): number => Number(((x << BigInt(f)) * 10n ** 12n) >> W) / 1e12;
 
-/** Keeps the worst of a column: `error` has 256 fraction bits. */
-const worst = (name, f) => {
-  const w = { name, frac: f, error: -1n, key: 0 };
-  return {
-    see(key, entry, real) {
-      const e = abs((entry << (W - BigInt(f))) - real);
-      if (e > w.error) Object.assign(w, { error: e, key });
-    },
-    result: (rows) => ({ name, rows, kind: 'exhaustive', key: w.key, ulp: ulps(w.error, f), absolute: ulps(w.error, f) * 2 ** -f }),
-  };
-};
+/** Keeps the worst of a column: errors have 256 fraction bits. */
+class WorstOf {
+  #error = -1n;
+  #key = 0;
+  constructor(
+    readonly name: string,
+    readonly frac: number,
+  ) {}
+  see(key: number, entry: bigint, real: bigint): void {
+    const e = abs((entry << (W - BigInt(this.frac))) - real);
+    if (e > this.#error) [this.#error, this.#key] = [e, key];
+  }
+  result(rows: number): Exhaustive {
+    const ulp = ulps(this.#error, this.frac);
+    return { name: this.name, rows, kind: 'exhaustive', key: this.#key, ulp, absolute: ulp * 2 ** -this.frac };
+  }
+}
+/** Columns of a table, by its name. */
+const columnsOf = (name: string, lo: bigint, size: number): bigint[][] =>
+  tableColumns({ name, axis: 'x', lo, size, columns: ['a', 'b'] }).map((c) => [...c]);
 
-function expLedger(F, f, bits) {
+function expLedger(F: number, f: number, bits: number): Exhaustive[] {
   const name = `exp:${F}:${f}`,
     size = 2 ** bits,
-    [e1, e2] = tableColumns({ name, axis: 'x', lo: 0n, size, columns: ['a', 'b'] }),
+    [e1, e2] = columnsOf(name, 0n, size),
     q = base(F),
-    one = worst(`${name} T[d]`, f),
-    two = worst(`${name} T[d - 1]`, f);
+    one = new WorstOf(`${name} T[d]`, f),
+    two = new WorstOf(`${name} T[d - 1]`, f);
   // exp(2^-F) = 1 / exp(-2^-F)
   two.see(0, e2[0], (ONE * ONE) / q);
   for (let d = 0, p = ONE; d < size; d++) {
@@ -53,20 +97,21 @@ function expLedger(F, f, bits) {
   return [one.result(size), two.result(size)];
 }
 
-function siluLedger(F, f, bits) {
+function siluLedger(F: number, f: number, bits: number): Exhaustive[] {
   const name = `silu:${F}:${f}:${f}`,
     half = 2 ** (bits - 1),
-    [y, dy] = tableColumns({ name, axis: 'x', lo: BigInt(-half), size: 2 * half, columns: ['a', 'b'] }),
+    [y, dy] = columnsOf(name, BigInt(-half), 2 * half),
     q = base(F),
-    a = worst(`silu at ${F}:${f}`, f),
-    b = worst(`silu' at ${F}:${f}`, f);
+    a = new WorstOf(`silu at ${F}:${f}`, f),
+    b = new WorstOf(`silu' at ${F}:${f}`, f);
   for (let n = 0, E = ONE; n <= half; n++) {
     const s = (ONE * ONE) / (ONE + E),
       x = BigInt(n) << (W - BigInt(F));
-    for (const [at, v, sigma] of [
+    const both: readonly (readonly [at: number, v: bigint, sigma: bigint])[] = [
       [half + n, x, s],
       [half - n, -x, ONE - s],
-    ]) {
+    ];
+    for (const [at, v, sigma] of both) {
       if (at >= 2 * half || at < 0) continue;
       const real = (v * sigma) >> W;
       a.see(at - half, y[at], real);
@@ -78,10 +123,10 @@ function siluLedger(F, f, bits) {
 }
 
 /** M of two scores 0 and -d: exhaustive over d; ln(1 + e^-x) in float64 is good to 1e-12 units here. */
-function pairLedger(F, f, bits) {
+function pairLedger(F: number, f: number, bits: number): Exhaustive {
   const name = `exp:${F}:${f}`,
     size = 2 ** bits,
-    [T] = tableColumns({ name, axis: 'x', lo: 0n, size, columns: ['a', 'b'] });
+    [T] = columnsOf(name, 0n, size);
   const half = ((ONE * ONE) / base(F + 1) + (1n << (W - BigInt(f) - 1n))) >> (W - BigInt(f));
   let M = Math.ceil(Math.LN2 * 2 ** F) + 2,
     ulp = 0,
@@ -103,20 +148,23 @@ function pairLedger(F, f, bits) {
   };
 }
 
-const entries = [],
-  presets = { default: DEFAULT_NUMBERS, small: smallNumbers() };
-for (const n of Object.values(presets)) {
+/** Entries of a preset's tables. */
+function presetLedger(n: Numbers): Entry[] {
+  const out: Entry[] = [];
   for (const [F, f] of [
     [n.scoreFrac, ATTN_FRAC],
     [n.headFrac, HEAD_FRAC],
   ]) {
-    entries.push(...expLedger(F, f, n.expBits), pairLedger(F, f, n.expBits));
+    out.push(...expLedger(F, f, n.expBits), pairLedger(F, f, n.expBits));
     process.stderr.write(`exp:${F}:${f}\n`);
   }
-  entries.push(...siluLedger(n.siluFrac, SILU_FRAC, n.siluBits));
+  out.push(...siluLedger(n.siluFrac, SILU_FRAC, n.siluBits));
   process.stderr.write(`silu:${n.siluFrac}\n`);
+  return out;
 }
-const argued = (name, frac, ulp, argument) => entries.push({ name, kind: 'argument', ulp, absolute: ulp * 2 ** -frac, argument });
+const entries: Entry[] = [DEFAULT_NUMBERS, smallNumbers()].flatMap(presetLedger);
+const argued = (name: string, frac: number, ulp: number, argument: string): void =>
+  void entries.push({ name, kind: 'argument', ulp, absolute: ulp * 2 ** -frac, argument });
 argued(
   'round to a fraction f',
   0,
@@ -140,7 +188,7 @@ argued(
 argued("AdamW's quotient (20), given its divisor", 20, 1, 'floor of a quotient by a positive divisor');
 argued('rinv (18), given n', 18, 1, 'floor(sqrt(D) 2^(18+nFrac) / n): the numerator is itself a floor, less than 1/n unit');
 argued('<dXn, Xn>/D (17)', 17, 0.5, 'nearest quotient by D 2^8 itself');
-for (const [f, what, ulp, why] of [
+const ROUNDED: readonly (readonly [frac: number, what: string, ulp: number, why: string])[] = [
   [ADAMW.cg.frac, 'c g', 0.504, 'two Rounds, given c: that of the lower digit of g is 2^-7 of a unit'],
   [gs.frac, 'sqrt(1 - beta2) c g', 0.5, `one Round; the constant is off by at most 2^-${ADAMW.sigmaBits + 1}`],
   [ADAMW.m.frac, 'm', 0.5, `one Round; beta1 is a multiple of 2^-${ADAMW.betaBits}, its complement is exact`],
@@ -151,8 +199,8 @@ for (const [f, what, ulp, why] of [
     `one Round; alpha_t is off by at most 2^-${ADAMW.alphaFrac + 1}, lr wd by 2^-${ADAMW.decayFrac + 1}, times what they multiply; decay multiplies the compute copy, which differs from the master copy by at most 2^-21`,
   ],
   [ADAMW.C.frac, 'compute copy: what is released', 0.5, 'one Round of the master copy'],
-])
-  argued(`${what} (${f})`, f, ulp, why);
+];
+for (const [f, what, ulp, why] of ROUNDED) argued(`${what} (${f})`, f, ulp, why);
 argued(
   `v (${v.frac})`,
   v.frac,
@@ -161,7 +209,7 @@ argued(
 );
 
 /** Relative error of 1/rms by two floors, for a width and an epsilon of RMSNorm: 1/n + 2^-18/rinv. */
-function rmsRows(D, eps, n) {
+function rmsRows(D: number, eps: number, n: Numbers): { D: number; rms: number; relative: number }[] {
   const k = Math.floor((61 - Math.log2(D) - 2 * (n.xBits - 1)) / 2) * 2,
     nFrac = 14 + k / 2;
   return [2 ** -8, 2 ** -4, 1, 16].map((rms) => {
@@ -176,18 +224,33 @@ const quotient = [0, 2 ** -24, 2 ** -20, 2 ** -16, 2 ** -10].map((sv) => ({
   relative: (sv ? 16.5 : 0.5) / (2 ** denFrac * (sv + 1e-8)),
 }));
 
-/** Worst case of one block on exact input, first order: magnitudes at most A, gains 1, rows of the projections with 1-norm at most w. */
-function composed({ A, w, D, h, T, V, inner }) {
+/** What a block is bounded with: magnitudes at most A, rows of projections with 1-norm at most w, sizes. */
+interface Magnitudes {
+  readonly A: number;
+  readonly w: number;
+  readonly D: number;
+  readonly h: number;
+  readonly T: number;
+  readonly V: number;
+  readonly inner: number;
+}
+interface Bound {
+  readonly name: string;
+  readonly bound: number;
+  readonly ulp: number;
+}
+/** Worst case of one block on exact input, first order, gains 1. */
+function composed({ A, w, D, h, T, V, inner }: Magnitudes): Bound[] {
   const n = DEFAULT_NUMBERS,
     u = 2 ** -n.actFrac / 2,
-    out = [],
-    put = (name, bound, frac) => {
+    out: Bound[] = [],
+    put = (name: string, bound: number, frac: number): number => {
       out.push({ name, bound, ulp: bound * 2 ** frac });
       return bound;
     };
   const rel = rmsRows(D, 1e-5, n)[2].relative,
     N = put('N', A * rel + u + A * 2 ** -(WEIGHT_FRAC + 1) + u, n.actFrac),
-    proj = (x, width) => w * x + width * A * 2 ** -(PROJECTION_FRAC + 1);
+    proj = (x: number, width: number): number => w * x + width * A * 2 ** -(PROJECTION_FRAC + 1);
   const q = put('q, k, v', proj(N, D) + u, n.actFrac),
     rot = 2 ** -(ROPE_FRAC + 1);
   const kr = put('k rotated', Math.SQRT2 * q + 2 * A * rot + u, n.actFrac),
@@ -208,15 +271,14 @@ function composed({ A, w, D, h, T, V, inner }) {
 const magnitudes = { A: 4, w: 4, D: 64, h: 8, T: 64, V: 512, inner: 172 },
   blocks = composed(magnitudes);
 
-const json = { version: 1, entries, rms, quotient, magnitudes, blocks },
-  root = fileURLToPath(new URL('..', import.meta.url));
-writeFileSync(`${root}docs/error-ledger.json`, `${JSON.stringify(json, null, 1)}\n`);
-const sci = (x) => x.toExponential(2),
-  table = (head, rows) =>
+const json = { version: 1, entries, rms, quotient, magnitudes, blocks };
+writeFileSync(join(root, 'docs/error-ledger.json'), `${JSON.stringify(json, null, 1)}\n`);
+const sci = (x: number): string => x.toExponential(2),
+  table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
     [`| ${head.join(' | ')} |`, `| ${head.map(() => '---').join(' | ')} |`, ...rows.map((r) => `| ${r.join(' | ')} |`)].join('\n');
 const text = `## Error ledger
 
-Worst errors against real arithmetic on the same operands (\`node scripts/error-ledger.mjs\`; docs/error-ledger.json). *Exhaustive*: every row of the table, against 256-bit products.
+Worst errors against real arithmetic on the same operands (\`node dist-tools/checks/error-ledger.js\`; docs/error-ledger.json). *Exhaustive*: every row of the table, against 256-bit products.
 The manifest declares the budgets (src/run/budgets.ts); a test derives these figures from formulas of its own.
 
 ${table(
@@ -245,7 +307,7 @@ ${table(
   blocks.map((b) => [b.name, sci(b.bound), b.ulp.toFixed(1)]),
 )}
 `;
-const file = `${root}docs/numbers.md`,
+const file = join(root, 'docs/numbers.md'),
   mark = ['<!-- error ledger: begin -->', '<!-- error ledger: end -->'],
   old = readFileSync(file, 'utf8'),
   [a, z] = mark.map((m) => old.indexOf(m));

@@ -28,7 +28,6 @@ const ELSEWHERE: [RegExp, string][] = [
     /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export)\b/,
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
-  [/^node scripts\/[\w/-]+\.mjs/, 'the script exists: checked below'],
   [/^node dist-tools\/[\w/-]+\.js/, 'the tool exists: checked below'],
   [/^npx vitest run /, 'the test files exist: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],
@@ -64,7 +63,7 @@ describe('documents', () => {
   it('files of the repository that they name exist', () => {
     const missing: string[] = [];
     for (const page of pages)
-      for (const [, f] of text(page).matchAll(/`((?:src|test|scripts|tools|docs|examples)\/[\w./-]+\.(?:ts|mjs|md|json|jsonl))`/g))
+      for (const [, f] of text(page).matchAll(/`((?:src|test|tools|docs|examples)\/[\w./-]+\.(?:ts|mjs|md|json|jsonl|py))`/g))
         if (!existsSync(join(root, f))) missing.push(`${page}: ${f}`);
     expect(missing).toEqual([]);
   });
@@ -87,8 +86,6 @@ describe('documents', () => {
         }
         const script = /^npm run ([\w:-]+)/.exec(c);
         if (script && !scripts[script[1]]) unknown.push(`${page}: no script ${script[1]}`);
-        const file = /^node (scripts\/\S+)/.exec(c);
-        if (file && !existsSync(join(root, file[1]))) unknown.push(`${page}: no ${file[1]}`);
         const tool = /^node dist-(tools\/\S+)\.js/.exec(c);
         if (tool && !existsSync(join(root, `${tool[1]}.ts`))) unknown.push(`${page}: no ${tool[1]}.ts`);
         const cli = /certune(?:\.js)? (\w+)(.*)$/.exec(c);

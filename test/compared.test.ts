@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,11 @@ import { orderOf, readReleased } from '../src/cli/target.js';
 import { verify } from '../src/cli/verify.js';
 import { InputError } from '../src/errors.js';
 import { besideAdapter, writeAdapter } from '../src/io/peft.js';
+import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
+import { besideBase, besideOf, cardClaim, cardOf, membersOf, metaOf, otherBytes } from '../src/cli/files.js';
+import { describe as described } from '../src/cli/errors.js';
+import { NotGivenError } from '../src/verify/folded.js';
+import { claimLines, unmet } from '../src/verify/claims.js';
 import { unflattenGroup } from '../src/model/step.js';
 import { scheduleScalars } from '../src/optim/constants.js';
 import { scheduleRows } from '../src/run/schedule.js';
@@ -106,6 +111,65 @@ describe('the folder of a released adapter', () => {
       rmSync(join(dir, f));
     }
     expect(() => besideAdapter(join(home, 'none'))).toThrow(InputError);
+  });
+});
+
+describe('files beside what is proved', () => {
+  const adapter = (name: string): string => {
+    const dir = join(home, name);
+    writeAdapter(dir, s.model.shape, metaOf(m), membersOf(s.run.programs, s.inputs.initial.C), cardOf(s));
+    return dir;
+  };
+  it('of a release are the very bytes that train writes, or it is said what is not', () => {
+    const dir = adapter('bytes'),
+      other = (): string => otherBytes(s.run.programs, m, dir, readReleased(s.run.programs, m, dir)),
+      file = join(dir, 'adapter_model.safetensors'),
+      whole = readFileSync(file);
+    expect(other()).toBe('');
+    const config = readFileSync(join(dir, 'adapter_config.json'), 'utf8');
+    writeFileSync(join(dir, 'adapter_config.json'), JSON.stringify(JSON.parse(config)));
+    expect(other()).toBe('adapter_config.json is another text that says the same');
+    writeFileSync(join(dir, 'adapter_config.json'), config);
+    // A zero with a sign: B begins as zeros.
+    const signed = Buffer.from(whole),
+      tensors = readSafetensors(file),
+      zero = [...tensors].find(([n]) => n.includes('lora_B'))![0],
+      head = JSON.parse(whole.subarray(8, 8 + Number(whole.readBigUInt64LE(0))).toString()) as Record<string, { data_offsets: number[] }>;
+    signed[8 + Number(whole.readBigUInt64LE(0)) + head[zero].data_offsets[0] + 3] = 0x80;
+    writeFileSync(file, signed);
+    expect(other()).toBe('adapter_model.safetensors has zeros with a sign');
+    writeFileSync(file, Buffer.from(whole.toString('latin1').replace('"format":"pt"', '"format":"np"'), 'latin1'));
+    expect(other()).toMatch(/^adapter_model\.safetensors has the same values in other types/);
+    writeSafetensors(file, new Map([...tensors].map(([n, t]) => [n, { shape: t.shape, data: Float64Array.from(t.data) }])));
+    expect(other()).toMatch(/^adapter_model\.safetensors has the same values in other types/);
+  });
+  it('of an adapter and a base are listed, all of them', () => {
+    const dir = adapter('listed'),
+      base = join(home, 'listed-base');
+    for (const f of ['LICENSE', '.gitattributes', 'tokenizer.json']) writeFileSync(join(dir, f), '');
+    expect(besideOf(dir)).toEqual(['.gitattributes', 'LICENSE', 'tokenizer.json']);
+    cpSync(s.config.base.path, base, { recursive: true });
+    for (const f of ['LICENSE', '.gitattributes', 'README.md', 'chat_template.jinja', 'generation_config.json'])
+      writeFileSync(join(base, f), '{}');
+    const rest = ['.gitattributes', 'LICENSE', 'README.md', 'generation_config.json (but for the ids that close a text)'];
+    expect(besideBase(base, true)).toEqual(rest);
+    expect(besideBase(base, false)).toEqual([...rest.slice(0, 3), 'chat_template.jinja', rest[3]]);
+  });
+  it('a model card is compared with the one that train writes', () => {
+    const dir = adapter('card');
+    expect(cardClaim(dir, 'x', cardOf(s))).toMatchObject({ claim: 'card', status: 'checked' });
+    expect(cardClaim(dir, 'x', undefined)).toMatchObject({ status: 'not checked', option: '--base DIR and --data FILE' });
+    writeFileSync(join(dir, 'README.md'), cardOf(s).replace(/license: .*/, 'license: mit'));
+    const c = cardClaim(dir, 'x', cardOf(s));
+    expect(c.status).toBe('differs');
+    expect(claimLines([c])[0]).toMatch(/^ {2}model card: DIFFERS/);
+    expect(unmet(['card'], [c])).toEqual(['card is required and differs']);
+    rmSync(join(dir, 'README.md'));
+    expect(cardClaim(dir, 'x', cardOf(s))).toMatchObject({ status: 'not checked', says: 'there is none' });
+  });
+  it('an option that lacks is no failure: exit 2', () => {
+    expect(described(new NotGivenError('base', 'x'))).toMatchObject({ exit: 2, code: 'usage' });
+    expect(described(new VerificationError('base', 'x'))).toMatchObject({ exit: 1 });
   });
 });
 

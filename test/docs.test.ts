@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { CLAIMS, CLAIM_FACTS } from '../src/verify/claims.js';
 
 /*
  * Documents say what is so: links lead somewhere, files that they name exist, command lines are run, in a scratch folder, or are on a list
@@ -51,6 +52,13 @@ function commands(page: string): string[] {
 }
 
 describe('documents', () => {
+  it('say of what verify compares what its records say', () => {
+    for (const c of CLAIMS) {
+      const { option, compares, without } = CLAIM_FACTS[c];
+      expect(text('docs/artifacts.md')).toContain(`| ${c} | ${option} | ${compares} | ${without} |`);
+    }
+    expect(text('README.md')).toContain(`--require ${CLAIMS.join(',')}`);
+  });
   it('links between them resolve', () => {
     const broken: string[] = [];
     for (const page of pages)

@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { committed } from '../src/cli/common.js';
 import { verify } from '../src/cli/verify.js';
+import { singleKernels } from '../src/kernels/index.js';
+import { leafLosses } from '../src/prove/range.js';
+import { recursionOf } from '../src/prove/recursion.js';
+import { proveStep, runStep } from '../src/prove/step.js';
+import { circuitsOf } from '../src/recursion/circuits.js';
+import { frozenOf } from '../src/run/commitments.js';
+import { writeNode } from '../src/store/proof.js';
+import { checkFirst } from '../src/verify/first.js';
 import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { bundled, page } from './browser.js';
@@ -137,6 +146,40 @@ describe('a folded run', () => {
     });
   });
 
+  it('a range proved over other weights than the base has is refused where it is accepted, by its name', () => {
+    // Manifest, programs and key are those of the run, the proof holds under the key: only the claim that it leaves on the base is false.
+    const { s } = committed(other),
+      k = singleKernels(),
+      frozen = new Map(s.inputs.base.frozen),
+      weights = frozen.get('W.v_proj')!.slice();
+    weights[0] += 1n;
+    frozen.set('W.v_proj', weights);
+    const inputs = { base: { frozen }, data: s.inputs.data },
+      digest = k.scope(() => frozenOf(k, s.run.programs, inputs.base).digest),
+      { losses } = runStep(k, s.run, inputs, 0, s.inputs.initial),
+      { proof } = proveStep(k, s.run, inputs, 0, s.inputs.initial, digest),
+      r = recursionOf(k, s.run, inputs, circuitsOf(k, s.run), [losses], () => s.inputs.initial),
+      [range] = r.leaves(0, 1),
+      forged = join(home, 'other-weights.certune'),
+      node = {
+        manifest: s.run.manifest,
+        key: r.key,
+        from: range.from,
+        to: range.to,
+        losses: leafLosses(range, [proof], (t) => inputs.data.batches[t].targets),
+        ...r.leaf(range, [proof]),
+      };
+    checkFirst(k, forged, node);
+    writeNode(forged, node);
+    fails(
+      1,
+      ['fold', forged, join(other, 'out/proof/steps-1-2.certune'), '--base', base, '-o', join(home, 'never.certune')],
+      /other-weights\.certune: the claim on the base that the range leaves does not hold/,
+    );
+    expect(existsSync(join(home, 'never.certune'))).toBe(false);
+    fails(1, ['verify', forged, '--base', base], /claim/);
+  });
+
   it('says what was compared and where the key came from', () => {
     const all = ok('verify', run);
     expect(all).toMatchObject({
@@ -154,7 +197,7 @@ describe('a folded run', () => {
       key: { from: 'given' },
     });
     // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted says it.
-    fails(1, ['verify', file, '--key', key], /nothing is proved about any step/);
+    fails(2, ['verify', file, '--key', key], /nothing is proved about any step.*give --base DIR or --base-root/);
     const root = all['root'] as string;
     expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'proved', initial: 'checked' });
     fails(1, ['verify', file, '--key', key, '--base-root', root.replace(/.$/, (c) => (c === '0' ? '1' : '0'))], /the root given is/);

@@ -267,13 +267,28 @@ describe('inputs of public reports', () => {
   it.skipIf(!cases)('01: every id of the list closes (needs fixtures)', () => {
     expect(shown('01-several-closing-ids', 'chat.jsonl')[0]).toMatch(/-<\/h> \+Y \+o \+<eot>$/);
     expect(shown('01-several-closing-ids', 'pairs.jsonl')).toEqual(['-<bot> -H -i +Y +o +<eot>']);
+    // The adapter names the digest that the base had when its config.json had one closing id: the same base, which is said.
     const dir = join(cases!, '01-several-closing-ids'),
-      adapter = join(root, `a${made++}`);
-    // The adapter of the report names the digest of a base whose config.json was another one.
-    cpSync(join(dir, 'adapter'), adapter, { recursive: true });
-    edit(join(adapter, 'adapter_config.json'), { base_model_name_or_path: loadBase(join(dir, 'base')).digest });
+      adapter = join(dir, 'adapter');
     const g = generate('Hi', { model: join(dir, 'base'), adapter, chat: true, tokens: '12' }, c);
     expect(g.data).toMatchObject({ completion: 'Yo', tokens: 2 });
+    expect(JSON.stringify(g.data)).toMatch(/the same weights and configuration, but that eos_token_id of config\.json was 264/);
+    // Any other difference is another base: one more key, or one more weight.
+    for (const harm of [
+      (b: string) => edit(join(b, 'config.json'), { rope_theta: 20000 }),
+      (b: string) => {
+        const w = readFileSync(join(b, 'model.safetensors'));
+        w[w.length - 3] ^= 1;
+        writeFileSync(join(b, 'model.safetensors'), w);
+      },
+    ]) {
+      const b = join(root, `c${made++}`);
+      cpSync(join(dir, 'base'), b, { recursive: true });
+      harm(b);
+      expect(errorOf(() => generate('Hi', { model: b, adapter, chat: true, tokens: '12' }, c)).message).toMatch(
+        /was trained on another base/,
+      );
+    }
     expect(evaluate({ model: join(dir, 'base'), adapter, data: [join(dir, 'chat.jsonl')] }, c).data).toMatchObject({
       right: 1,
       rows: 1,

@@ -8,6 +8,7 @@ import { QuantizationError } from '../model/base.js';
 import { HyperparameterError } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { OverflowError } from '../tensor/integer.js';
+import { NotGivenError } from '../verify/folded.js';
 import { VerificationError } from '../transcript/arith.js';
 
 /** A command line that cannot be followed. Exit code 2. */
@@ -64,6 +65,8 @@ export interface Described {
 export function describe(e: unknown): Described {
   const message = e instanceof Error ? e.message : String(e),
     as = (exit: number, code: string, details: Record<string, unknown> = {}): Described => ({ exit, code, message, details });
+  // Nothing failed: an option is missing.
+  if (e instanceof NotGivenError) return as(2, 'usage', { check: e.check });
   if (e instanceof VerificationError) return as(1, 'verification-failed', { check: e.check });
   if (e instanceof CommanderError || e instanceof UsageError) return as(2, 'usage');
   if (e instanceof UnsupportedError) return as(2, 'unsupported', { reasons: e.reasons });

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { TextCodec } from '../io/codec.js';
 import { loadData } from '../io/data.js';
 import { FORMATS } from '../io/format-names.js';
-import { type BaseModel, loadBase } from '../io/hf.js';
+import { closingOfDigest, type BaseModel, loadBase } from '../io/hf.js';
 import { readJson } from '../io/json.js';
 import { type AdapterMeta, checkAdapterBase, readAdapter } from '../io/peft.js';
 import { readText } from '../io/read-file.js';
@@ -85,7 +85,13 @@ function load(o: ModelOptions): Loaded {
       ...codec.ids.notes,
       ...(old === undefined ? [] : [old]),
       ...(from === undefined || from === 'the base' ? [] : [`chat template of ${from}`]),
-      ...(read ? checkAdapterBase(dir!, read.meta, { digest: base.digest, names: namesOf(base, config) }) : []),
+      ...(read
+        ? checkAdapterBase(dir!, read.meta, {
+            digest: base.digest,
+            names: namesOf(base, config),
+            closingOf: (digest) => closingOfDigest(base.dir, digest),
+          })
+        : []),
     ],
   };
 }

@@ -10,6 +10,7 @@ import { placeText } from '../artifact/folded.js';
 import { keyDigest } from '../recursion/key.js';
 import { InputError } from '../errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/shape.js';
+import { CLAIMS, CLAIM_FACTS } from '../verify/claims.js';
 import { type Result, bitsText, bytesText, manifestFile, readManifest } from './common.js';
 import { plain } from './escape.js';
 import { packFile } from './prove.js';
@@ -166,6 +167,11 @@ export function inspect(target: string): Result {
     `what certune verify ${proof ? 'establishes where it accepts the proof' : 'will establish once there is a proof that it accepts'}, and what it does not:`,
     ...claims.map((x) => `${x.status.padEnd(width)}  ${x.what}`),
     '',
+    'what else certune verify compares, each with the option that gives it:',
+    ...CLAIMS.map(
+      (x) => `  ${CLAIM_FACTS[x].title} (${CLAIM_FACTS[x].option}): ${CLAIM_FACTS[x].compares}; without it: ${CLAIM_FACTS[x].without}`,
+    ),
+    '',
     'soundness, bits per round (proofs x rounds):',
     ...ledger.terms.map((t) => `${bitsText(t.bits).padStart(7)}  ${t.kind.padEnd(10)}  ${t.proof}: ${t.name} (${t.proofs} x ${t.rounds})`),
     '',
@@ -185,6 +191,7 @@ export function inspect(target: string): Result {
       stepsPerEpoch: epochBatches(m),
       ...(folded ? { leaves: folded.leaves, folds: folded.folds, depth: folded.depth } : {}),
       claims,
+      compares: CLAIM_FACTS,
       ledger: { terms: ledger.terms, roundByRound: ledger.roundByRound, union: ledger.union, grinding: ledger.grinding },
     },
     text,

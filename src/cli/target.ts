@@ -87,10 +87,6 @@ export function orderOf(m: Manifest): string {
 export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =>
   runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
 
-/** What lies in the adapter's folder and was compared with nothing. */
-export const besideText = (beside: readonly string[]): string[] =>
-  beside.length ? [`  beside the adapter, not checked: ${beside.join(', ')}`] : [];
-
 /**
  * The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter, and no other file of the folder one that a loader could
  * take tensors from. Throws InputError, VerificationError.

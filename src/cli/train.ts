@@ -1,15 +1,14 @@
-import { rowCounts } from '../run/manifest.js';
 import { join } from 'node:path';
 import { meanLoss } from '../run/commitments.js';
 import { runStep } from '../prove/step.js';
 import { type Entry, orTorn, readState, sweep, writeState } from '../store/journal.js';
-import { modelCard, writeAdapter } from '../io/peft.js';
-import { unflattenGroup } from '../model/step.js';
+import { writeAdapter } from '../io/peft.js';
 import { OverflowError } from '../tensor/integer.js';
 import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
 import { requireDisk } from './estimate.js';
 import { TrainingStoppedError } from './errors.js';
 import { plain } from './escape.js';
+import { cardOf, membersOf, metaOf } from './files.js';
 import type { Setup } from '../setup/run.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 
@@ -88,27 +87,5 @@ function attempt<T>(step: number, f: () => T): T {
 }
 
 function release(run: string, s: Setup, C: BigInt64Array): void {
-  const members = new Map([...unflattenGroup(s.run.programs.program, 'cIn', 'C', C)].map(([n, v]) => [n.slice(2), v]));
-  const c = s.config,
-    meta = {
-      r: c.lora.r,
-      alpha: c.lora.alpha,
-      targets: c.lora.targets,
-      rslora: c.lora.scaling === 'rslora',
-      base: c.base.name ?? s.model.digest,
-      revision: c.base.revision,
-    },
-    used = new Map(s.rows.examples.map((e) => [JSON.stringify([e.source, e.license, e.language]), e]));
-  const card = modelCard({
-    meta,
-    baseDigest: s.model.digest,
-    data: [...used.values()].slice(0, 100),
-    steps: c.train.steps,
-    batch: c.train.batch,
-    rows: rowCounts(s.run.manifest),
-    datasetRoot: s.run.manifest.dataset.root,
-    manifest: s.run.facts.digest,
-    ...(s.inexact === undefined ? {} : { imported: { inexact: s.inexact } }),
-  });
-  writeAdapter(join(out(run), 'adapter'), s.model.shape, meta, members, card);
+  writeAdapter(join(out(run), 'adapter'), s.model.shape, metaOf(s.run.manifest), membersOf(s.run.programs, C), cardOf(s));
 }

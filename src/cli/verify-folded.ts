@@ -6,16 +6,16 @@ import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsOf } from '../recursion/circuits.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
-import { type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
+import { CLAIM_FACTS, type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
 import { checkFirst } from '../verify/first.js';
-import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from './escape.js';
 import { UsageError } from './errors.js';
+import { adapterSays, baseSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, besideText, orderOf, readReleased, setupOf } from './target.js';
+import { type Target, type VerifyOptions, orderOf, readReleased, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
 import type { FoldedCheck } from '../verify/folded.js';
@@ -101,10 +101,13 @@ export function verifyFolded(
   if (wrong.length) throw new UsageError(wrong.join('; '));
   // Whatever else the manifest makes one compute comes after it.
   checkFirst(singleKernels(), t.file, x);
+  let card: string | undefined,
+    other = '';
   const run = checkedRun(t.file, m),
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
-    beside = dir === undefined ? [] : besideAdapter(dir).others,
+    beside = besideOf(dir),
+    besideOfBase = base === undefined ? [] : besideBase(base, m.config.train.template === null),
     {
       check: r,
       key: origin,
@@ -118,12 +121,14 @@ export function verifyFolded(
         return circuitsOf(singleKernels(), run);
       },
       atHand: () => {
-        const inputs: Inputs =
-            data !== undefined && base !== undefined ? setupOf(m, base, data, from).inputs : inputsOf(run, { base, from }),
+        const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
+          inputs: Inputs = whole?.inputs ?? inputsOf(run, { base, from }),
           released =
             dir === undefined
               ? undefined
               : withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(run.programs, m, dir));
+        card = whole && cardOf(whole);
+        if (released && dir !== undefined) other = otherBytes(run.programs, m, dir, released);
         return { ...inputs, ...(released ? { released } : {}) };
       },
     });
@@ -133,6 +138,8 @@ export function verifyFolded(
       data: { at: data?.join(', '), by: o.data === undefined ? "the run's own run.yaml" : '--data' },
       initial: { at: from, by: o.from === undefined ? "the run's own run.yaml" : '--from' },
       adapter: { at: dir, by: o.adapter === undefined ? "the run's own folder" : '--adapter' },
+      card: cardClaim(dir, o.adapter === undefined ? "the run's own folder" : '--adapter', card),
+      other,
       begins,
       ends: node !== undefined && r.to < m.config.train.steps,
     });
@@ -149,9 +156,10 @@ export function verifyFolded(
       bits: ledger.roundByRound,
       order,
       ...(beside.length ? { beside } : {}),
+      ...(besideOfBase.length ? { besideBase: besideOfBase } : {}),
       policy: o.policy,
     },
-    text: linesOf(m, r, origin, ledger, claims, node !== undefined, [...besideText(beside), `  order of data: ${order}`])
+    text: linesOf(m, r, origin, ledger, claims, node !== undefined, [...besideLines(beside, besideOfBase), `  order of data: ${order}`])
       .map(plain)
       .join('\n'),
   };
@@ -172,6 +180,8 @@ function claimsOfCheck(
     readonly data: AtHand;
     readonly initial: AtHand;
     readonly adapter: AtHand;
+    readonly card: ClaimRecord;
+    /** Files of the adapter that are other bytes than train writes, in words. */ readonly other: string;
     readonly begins: boolean;
     readonly ends: boolean;
   },
@@ -184,14 +194,14 @@ function claimsOfCheck(
           claim: 'base',
           status: 'checked',
           ...of(o.base),
-          says: `its digest ${m.base.digest}${r.root === undefined ? ' is that' : ` and its commitment ${r.root} are those`} of the proof`,
+          says: `${baseSays(m)}${r.root === undefined ? '' : `, its commitment ${r.root} that of the proof`}`,
         }
       : {
           claim: 'base',
           status: 'given',
           against: o.base.root,
           by: '--base-root',
-          option: '--base DIR',
+          option: CLAIM_FACTS.base.option,
           says: 'which is the one given: the steps are proved for the base that whoever gave it had',
         },
     r.data === 'checked'
@@ -206,7 +216,7 @@ function claimsOfCheck(
           status: 'proved',
           against: `root ${m.dataset.root.join(' ')}`,
           by: 'the manifest',
-          option: '--base DIR and --data FILE',
+          option: CLAIM_FACTS.data.option,
           says: `against the committed root, ${quotasText(m, r)}`,
         },
     r.initial === 'checked'
@@ -219,7 +229,7 @@ function claimsOfCheck(
       : {
           claim: 'initial',
           status: 'not checked',
-          ...(o.begins ? {} : { option: '--from DIR' }),
+          ...(o.begins ? {} : { option: CLAIM_FACTS.initial.option }),
           says: o.begins
             ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
             : 'the run began from an adapter: the state that its first step begins from may be any',
@@ -229,13 +239,14 @@ function claimsOfCheck(
           claim: 'adapter',
           status: 'checked',
           ...of(o.adapter),
-          says: o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run',
+          says: adapterSays(o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run', o.other),
         }
       : {
           claim: 'adapter',
           status: 'not checked',
-          ...(o.ends ? {} : { option: '--adapter DIR' }),
-          says: o.ends ? 'the range ends earlier' : 'no released adapter was given',
+          ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
+          says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
         },
+    o.card,
   ];
 }

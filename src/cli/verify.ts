@@ -4,15 +4,16 @@ import { manifestDigest } from '../run/manifest.js';
 import type { Pack } from '../artifact/pack.js';
 import { manifestOf } from '../store/proof.js';
 import { verifyRun } from '../verify/steps.js';
-import { besideAdapter } from '../io/peft.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from './escape.js';
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy, parsePolicy } from './policy.js';
-import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, besideText, readReleased } from './target.js';
+import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, readReleased } from './target.js';
 import { verifyFolded } from './verify-folded.js';
+import { baseSays } from './files.js';
 import { type ClaimRecord, claimLines, comparedOf } from '../verify/claims.js';
+import { adapterSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 
 /** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
@@ -46,7 +47,8 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   const s = setupOf(m, base, data, from),
     broken = brokenQuota(s),
     released = withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(s.run.programs, m, adapterDir)),
-    beside = besideAdapter(adapterDir).others,
+    beside = besideOf(adapterDir),
+    besideOfBase = besideBase(base, m.config.train.template === null),
     steps = s.config.train.steps;
   if (broken !== undefined) throw new VerificationError('quotas', broken);
   c.progress.start(0);
@@ -55,7 +57,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
   const by = (option: string, given: unknown): string => (given === undefined ? "the run's own folder" : option),
     seeded = m.config.lora.from === null,
     claims: ClaimRecord[] = [
-      { claim: 'base', status: 'checked', against: base, by: by('--base', o.base), says: `its digest is ${m.base.digest}` },
+      { claim: 'base', status: 'checked', against: base, by: by('--base', o.base), says: baseSays(m) },
       {
         claim: 'data',
         status: 'checked',
@@ -70,7 +72,14 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
         by: seeded ? 'the manifest' : by('--from', o.from),
         says: 'as the manifest says',
       },
-      { claim: 'adapter', status: 'checked', against: adapterDir, by: by('--adapter', o.adapter), says: 'it is the last state of the run' },
+      {
+        claim: 'adapter',
+        status: 'checked',
+        against: adapterDir,
+        by: by('--adapter', o.adapter),
+        says: adapterSays('it is the last state of the run', otherBytes(s.run.programs, m, adapterDir, released)),
+      },
+      cardClaim(adapterDir, by('--adapter', o.adapter), cardOf(s)),
     ];
   checkPolicy(policy, m, ledger, claims);
   return {
@@ -85,13 +94,14 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
       bits: ledger.roundByRound,
       order: orderOf(m),
       ...(beside.length ? { beside } : {}),
+      ...(besideOfBase.length ? { besideBase: besideOfBase } : {}),
       policy,
     },
     text: [
       `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
       `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
       ...claimLines(claims),
-      ...besideText(beside),
+      ...besideLines(beside, besideOfBase),
       `  order of data: ${orderOf(m)}`,
     ]
       .map(plain)

@@ -173,6 +173,29 @@ export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseM
 }
 
 /**
+ * What config.json of a base would say of the ids that close a text if its digest were this one: the same weights, and the same configuration but for eos_token_id and for white space. Undefined where
+ * none of the ids that the folder knows gives it. Which ids close a text is often mended after a release, and is no part of what the model computes.
+ */
+export function closingOfDigest(dir: string, digest: string): string | undefined {
+  const files = openBase(dir).files,
+    weights = files.map((f) => `${sha256File(join(dir, f), 'weights')}  ${f}\n`).join(''),
+    config = readJson(join(dir, 'config.json'), 'config'),
+    beside = existsSync(join(dir, 'generation_config.json')) ? readJson(join(dir, 'generation_config.json'), 'config') : {},
+    listed = [config, beside].flatMap((x) => x['eos_token_id'] ?? []).filter((x) => typeof x === 'number'),
+    values = [config['eos_token_id'], beside['eos_token_id'], null, ...new Set(listed)].slice(0, MOST_CLOSING);
+  for (const value of values) {
+    const with_ = value === undefined ? config : { ...config, eos_token_id: value };
+    for (const text of [JSON.stringify(with_), JSON.stringify(with_, null, 2), JSON.stringify(with_, null, 4)])
+      for (const end of ['', '\n'])
+        if (`sha256:${sha256Hex(`${sha256Hex(text + end)}  config.json\n${weights}`)}` === digest)
+          return JSON.stringify(value === undefined ? null : value);
+  }
+  return undefined;
+}
+/** Most values of eos_token_id that are tried. */
+const MOST_CLOSING = 64;
+
+/**
  * Digest of a base: SHA-256 over the digests and names of config.json and the weight files. `config` stands for config.json's own digest, in hex,
  * where another text of it is meant.
  */

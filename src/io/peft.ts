@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { readJson } from './json.js';
 import { moduleOf } from './names.js';
 import { listFolder } from './read-file.js';
-import { type Tensor, SafetensorsFile, writeSafetensors } from './safetensors.js';
+import { type Tensor, SafetensorsFile, safetensorsPieces } from './safetensors.js';
 import { writeAtomic } from './atomic.js';
 
 /** PEFT's name of an adapter tensor, without the adapter's own name, as it saves it. */
@@ -65,6 +65,23 @@ export function writeAdapter(
   members: ReadonlyMap<string, BigInt64Array>,
   card: string,
 ): void {
+  writeAtomic(join(dir, 'adapter_model.safetensors'), ...safetensorsPieces(adapterTensors(shape, meta, members)));
+  writeAtomic(join(dir, 'adapter_config.json'), configText(meta));
+  writeAtomic(join(dir, 'README.md'), card);
+}
+
+/** The very bytes that writeAdapter writes. */
+export function adapterBytes(
+  shape: LlamaShape,
+  meta: AdapterMeta,
+  members: ReadonlyMap<string, BigInt64Array>,
+): { readonly config: Uint8Array; readonly tensors: Uint8Array } {
+  return { config: Buffer.from(configText(meta)), tensors: Buffer.concat(safetensorsPieces(adapterTensors(shape, meta, members))) };
+}
+
+const configText = (meta: AdapterMeta): string => `${JSON.stringify(adapterConfig(meta), null, 2)}\n`;
+
+function adapterTensors(shape: LlamaShape, meta: AdapterMeta, members: ReadonlyMap<string, BigInt64Array>): Map<string, Tensor> {
   const out = new Map<string, Tensor>();
   for (const t of meta.targets)
     for (const ab of ['A', 'B'] as const) {
@@ -81,9 +98,7 @@ export function writeAdapter(
         out.set(adapterKey(l, t, ab), { shape: ab === 'A' ? [meta.r, z.in] : [z.out, meta.r], data });
       }
     }
-  writeSafetensors(join(dir, 'adapter_model.safetensors'), out);
-  writeAtomic(join(dir, 'adapter_config.json'), `${JSON.stringify(adapterConfig(meta), null, 2)}\n`);
-  writeAtomic(join(dir, 'README.md'), card);
+  return out;
 }
 
 /** Keys that PEFT writes and that say nothing about the tensors' meaning, or that are checked below. */
@@ -163,21 +178,28 @@ export function configDifference(c: Readonly<Record<string, unknown>>, meta: Ada
 export interface BaseIdentity {
   readonly digest: string;
   readonly names: readonly string[];
+  /** eos_token_id with which the same weights and configuration have this digest (closingOfDigest of hf.ts). */ readonly closingOf?: (
+    digest: string,
+  ) => string | undefined;
 }
 
 /**
- * Whether an adapter is one of this base: another digest is refused, another name is said. What the adapter says by a name where the base has none
+ * Whether an adapter is one of this base: another digest is refused, unless nothing differs but which ids close a text, which is said; another name is said. What the adapter says by a name where the base has none
  * cannot be compared, which is said too. Throws InputError.
  */
 export function checkAdapterBase(dir: string, meta: AdapterMeta, base: BaseIdentity): string[] {
   if (/^sha256:[0-9a-f]{64}$/.test(meta.base)) {
-    if (meta.base !== base.digest)
+    if (meta.base === base.digest) return [];
+    const closing = base.closingOf?.(meta.base);
+    if (closing === undefined)
       throw new InputError(
         join(dir, 'adapter_config.json'),
         [`base_model_name_or_path is ${meta.base}, the base is ${base.digest}: the adapter was trained on another base`],
         'give the base that it was trained on',
       );
-    return [];
+    return [
+      `${dir} says that it is an adapter of ${meta.base}, the base is ${base.digest}: the same weights and configuration, but that eos_token_id of config.json was ${closing} and its white space another`,
+    ];
   }
   if (meta.base === '') return [`${dir} does not say of which base it is an adapter`];
   if (base.names.includes(meta.base)) return [];
@@ -237,7 +259,7 @@ const TENSORS = /\.(safetensors|bin|pt|pth|ckpt|pkl|gguf|npz|h5|msgpack)$/i;
  */
 export function besideAdapter(dir: string): { tensors: string[]; others: string[] } {
   const more = listFolder(dir)
-    .filter((n) => !/^(adapter_config\.json|adapter_model\.safetensors|README\.md|LICENSE.*|\..*)$/.test(n))
+    .filter((n) => n !== 'adapter_config.json' && n !== 'adapter_model.safetensors' && n !== 'README.md')
     .sort();
   return { tensors: more.filter((n) => TENSORS.test(n)), others: more.filter((n) => !TENSORS.test(n)) };
 }

@@ -77,6 +77,11 @@ export function readSafetensors(file: string): Map<string, Tensor> {
  * then by name in byte order; header padded with spaces to eight bytes. Atomic.
  */
 export function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tensor>): void {
+  writeAtomic(file, ...safetensorsPieces(tensors));
+}
+
+/** The bytes of such a file, in pieces. */
+export function safetensorsPieces(tensors: ReadonlyMap<string, Tensor>): Uint8Array[] {
   const wide = (n: string): number => tensors.get(n)!.data.BYTES_PER_ELEMENT;
   const names = [...tensors.keys()].sort((x, y) => wide(y) - wide(x) || Buffer.compare(Buffer.from(x), Buffer.from(y)));
   const fields = [`"__metadata__":{"format":"pt"}`];
@@ -97,10 +102,9 @@ export function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tens
   const head = Buffer.alloc(8);
   head.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
   // All supported machines are little-endian, as WebAssembly is.
-  writeAtomic(
-    file,
+  return [
     head,
-    text,
+    Buffer.from(text),
     ...names.map((n) => new Uint8Array(tensors.get(n)!.data.buffer, tensors.get(n)!.data.byteOffset, tensors.get(n)!.data.byteLength)),
-  );
+  ];
 }

@@ -1,6 +1,6 @@
 import { type DataResult, loadData } from '../io/data.js';
 import { TextCodec } from '../io/codec.js';
-import { type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
+import { closingOfDigest, type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
 import { type AdapterMeta, checkAdapterBase, importAdapter, readAdapter } from '../io/peft.js';
 import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
@@ -68,6 +68,7 @@ function startNotes(config: RunConfig, base: BaseModel, meta: AdapterMeta): stri
     ...checkAdapterBase(dir, meta, {
       digest: base.digest,
       names: [config.base.name, base.name].filter((x) => x !== null),
+      closingOf: (digest) => closingOfDigest(config.base.path, digest),
     }),
     ...(meta.dropout === undefined ? [] : [`${dir} was trained with lora_dropout ${meta.dropout}: this run trains without dropout`]),
   ];

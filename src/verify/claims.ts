@@ -3,23 +3,59 @@
  */
 
 /** What a verified run may be compared with, beside its proofs and its manifest. */
-export const CLAIMS = ['base', 'data', 'initial', 'adapter'] as const;
+export const CLAIMS = ['base', 'data', 'initial', 'adapter', 'card'] as const;
 export type ClaimName = (typeof CLAIMS)[number];
 
 export interface ClaimRecord {
   readonly claim: ClaimName;
   /**
    * 'given': not the thing itself, but a commitment to it from a source that is trusted. 'proved': by the proof itself, against a commitment in the
-   * manifest; what lies behind the commitment was not at hand.
+   * manifest; what lies behind the commitment was not at hand. 'differs': compared, and another one.
    */
-  readonly status: 'checked' | 'proved' | 'given' | 'not checked';
+  readonly status: 'checked' | 'proved' | 'given' | 'not checked' | 'differs';
   /** File, folder or commitment that it was compared with. */ readonly against?: string | undefined;
   /** Whose word that file is: an option, the run's own run.yaml or folder, or the manifest. */ readonly by?: string | undefined;
   /** Option with which it would be checked. */ readonly option?: string | undefined;
   /** What it means in one sentence. */ readonly says: string;
 }
 
-const TITLES: Readonly<Record<ClaimName, string>> = { base: 'base', data: 'data', initial: 'initial adapter', adapter: 'adapter' };
+/** What each claim is about: its title, the options with which it is checked, what is compared, and what holds without. inspect and docs/artifacts.md are made from it too. */
+export const CLAIM_FACTS: Readonly<
+  Record<ClaimName, { readonly title: string; readonly option: string; readonly compares: string; readonly without: string }>
+> = {
+  base: {
+    title: 'base',
+    option: '--base DIR',
+    compares:
+      'the digest of its files, its shape and formats, tokenizer, chat template, first and closing ids, and the commitment to its integers',
+    without: 'nothing is proved about any step: --base-root in its place takes the word of whoever gave it',
+  },
+  data: {
+    title: 'data',
+    option: '--base DIR and --data FILE',
+    compares: 'files, rows and the root that the steps are proved against, in the order that the sampler prescribes',
+    without: 'the steps are proved against the committed root, which may be that of any rows',
+  },
+  initial: {
+    title: 'initial adapter',
+    option: '--from DIR',
+    compares: 'the state that the run begins from: seeded by the manifest, or the adapter of lora.from',
+    without: 'the state that its first step begins from may be any',
+  },
+  adapter: {
+    title: 'adapter',
+    option: '--adapter DIR',
+    compares:
+      'every value is the last state of the run, the configuration says what the manifest says; files that are not the very bytes that train writes are named',
+    without: 'the released adapter may be any',
+  },
+  card: {
+    title: 'model card',
+    option: '--adapter DIR, --base DIR and --data FILE',
+    compares: 'README.md of the adapter is the one that train writes',
+    without: 'what it says is the word of whoever wrote it',
+  },
+};
 
 /** What of the claims was compared, for JSON: by name, with file, whose word it is, and the option that lacks. */
 export const comparedOf = (claims: readonly ClaimRecord[]): Record<string, Omit<ClaimRecord, 'claim' | 'says'>> =>
@@ -39,16 +75,18 @@ export const comparedOf = (claims: readonly ClaimRecord[]): Record<string, Omit<
 export const claimLines = (claims: readonly ClaimRecord[]): string[] =>
   claims.map(({ claim, status, against, by, option, says }) => {
     if (status === 'proved')
-      return `  ${TITLES[claim]}: proved ${says}${option === undefined ? '' : ` (give ${option} to compare what lies behind it)`}`;
+      return `  ${CLAIM_FACTS[claim].title}: proved ${says}${option === undefined ? '' : ` (give ${option} to compare what lies behind it)`}`;
     const where = against === undefined ? '' : ` (against ${against}${by === undefined ? '' : `, given by ${by}`})`;
+    if (status === 'differs') return `  ${CLAIM_FACTS[claim].title}: DIFFERS, ${says}${where}`;
     return status === 'not checked'
-      ? `  ${TITLES[claim]}: not checked (${says}${option === undefined ? '' : `: give ${option}`})`
-      : `  ${TITLES[claim]}: ${status === 'checked' ? 'checked' : 'not checked, but for its commitment'}, ${says}${where}`;
+      ? `  ${CLAIM_FACTS[claim].title}: not checked (${says}${option === undefined ? '' : `: give ${option}`})`
+      : `  ${CLAIM_FACTS[claim].title}: ${status === 'checked' ? 'checked' : 'not checked, but for its commitment'}, ${says}${where}`;
   });
 
 /** What the first line of a report has to say beside "verified": the claims that nobody compared, those that make the others worthless first. */
 export function reservations(claims: readonly ClaimRecord[], entered: boolean): string {
-  const not = claims.filter((x) => x.status === 'not checked').map((x) => TITLES[x.claim]);
+  // A card is no part of what was trained.
+  const not = claims.filter((x) => x.status === 'not checked' && x.claim !== 'card').map((x) => CLAIM_FACTS[x.claim].title);
   if (!not.length) return '';
   return ` BUT FOR ${not.join(', ')}, not checked${entered ? '' : ': the state that the first of these steps begins from may be any'}`;
 }
@@ -57,5 +95,9 @@ export function reservations(claims: readonly ClaimRecord[], entered: boolean): 
 export const unmet = (required: readonly ClaimName[], claims: readonly Pick<ClaimRecord, 'claim' | 'status' | 'option'>[]): string[] =>
   required.flatMap((name) => {
     const c = claims.find((x) => x.claim === name);
-    return c?.status === 'checked' ? [] : [`${name} is required and was not checked${c?.option === undefined ? '' : `: give ${c.option}`}`];
+    return c?.status === 'checked'
+      ? []
+      : [
+          `${name} is required and ${c?.status === 'differs' ? 'differs' : 'was not checked'}${c?.option === undefined ? '' : `: give ${c.option}`}`,
+        ];
   });

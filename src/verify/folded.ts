@@ -22,6 +22,9 @@ import type { FoldedRun, NodeFile, StepLosses } from '../artifact/folded.js';
 import type { Circuits } from '../recursion/circuits.js';
 import { endProofOf, nodeOf } from '../recursion/node-words.js';
 
+/** What a proof agrees with as far as it goes, and without which it says nothing: it has to be given. */
+export class NotGivenError extends VerificationError {}
+
 /** Whether a part of the statement was compared with the thing itself. */
 export type Compared = 'checked' | 'not checked';
 
@@ -114,7 +117,7 @@ function compare(
     throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);
   // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
   if (!base && root === undefined)
-    throw new VerificationError(
+    throw new NotGivenError(
       'base',
       `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
     );

@@ -12,12 +12,17 @@ import { Progress } from '../src/cli/progress.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
 import { verify } from '../src/cli/verify.js';
-import { MANIFEST_VERSION } from '../src/run/manifest.js';
+import { fold } from '../src/cli/fold.js';
+import { findManifest } from '../src/cli/kept.js';
+import { vk } from '../src/cli/vk.js';
+import { MANIFEST_VERSION, manifestDigest } from '../src/run/manifest.js';
+import { writeProof } from '../src/store/journal.js';
+import { readPack, writeNode } from '../src/store/proof.js';
 import { lockFile } from '../src/store/lock.js';
 
 /*
- * Every file under RUN/out lost, torn, and of another version: what the commands do with it, as docs/artifacts.md has it in a table. Files of nodes are tried in test/tree.test.ts and test/fold.test.ts, where there
- * are some.
+ * Every file under RUN/out lost, torn, and of another version: what the commands do with it, as docs/artifacts.md has it in a table. Nodes are met here by what reads them; that prove makes
+ * them again is tried in test/tree.test.ts.
  */
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),
@@ -181,6 +186,95 @@ describe('the proof', () => {
     const d = run(older('proof/run.certune'));
     const e = await error(() => prove(d, { fold: false }, c));
     expect([e.exit, e.message]).toEqual([5, expect.stringMatching(/delete it to prove this again/)]);
+  });
+});
+
+describe('nodes, epochs and ranges', () => {
+  /** A run folder with an epoch, a node and two ranges, whole as files; whether they hold is for others to tell. */
+  const PLACES = {
+    'proof/epochs/epoch-0000.certune': [0, 2],
+    'proof/nodes/0-1.certune': [0, 1],
+    'proof/steps-0-1.certune': [0, 1],
+    'proof/steps-1-2.certune': [1, 2],
+  } as const;
+  const withNodes = (f: (dir: string) => void = () => {}): string =>
+    run((dir) => {
+      const manifest = findManifest(dir).manifest;
+      for (const d of ['epochs', 'nodes']) mkdirSync(join(dir, 'out/proof', d));
+      for (const [p, [from, to]] of Object.entries(PLACES))
+        writeNode(file(dir, p), {
+          manifest,
+          key: { type: 'none' },
+          from: { step: from, part: 0 },
+          to: { step: to, part: 0 },
+          losses: Array.from({ length: to - from }, (_, i) => ({ step: from + i, targets: 1, losses: [0n] })),
+          statement: [1n, 2n],
+          proof: BigUint64Array.of(3n, 4n, 5n),
+        });
+      f(dir);
+    });
+  const readers: [string, (p: string, dir: string) => unknown][] = [
+    ['verify', (p) => verify(p, { base: data('tiny') }, c)],
+    ['inspect', (p) => inspect(p)],
+    ['vk', (p) => vk(p, {}, c)],
+    ['fold', (p, d) => fold([p, file(d, 'proof/steps-1-2.certune')], { base: data('tiny'), output: join(d, 'x.certune') }, c)],
+  ];
+  describe.each(Object.keys(PLACES).slice(0, 3))('%s', (p) => {
+    it.each<[string, (dir: string) => void, number, RegExp]>([
+      ['lost', lose(p), 3, /does not exist/],
+      ['torn', cut(p), 3, /is shorter than its header says.*certune prove makes it again/],
+      ['changed', flip(p), 3, /certune prove makes it again/],
+      ['of another version', older(p), 5, /version/],
+    ])('%s: every reader says so and what to do, and writes nothing', async (_, harm, exit, says) => {
+      const d = withNodes(harm),
+        before = files(d);
+      for (const [what, read] of readers) {
+        const e = await error(() => read(file(d, p), d));
+        expect([what, e.exit, e.message]).toEqual([what, exit, expect.stringMatching(says)]);
+        expect(e.message).toContain(p.split('/').pop());
+      }
+      expect(files(d)).toEqual(before);
+    });
+    it('as large as it says, but of a key that is none: refused by name', async () => {
+      const d = withNodes();
+      for (const [what, read] of readers) {
+        const e = await error(() => read(file(d, p), d));
+        expect([what, e.exit], e.message).toEqual([what, 3]);
+        expect(e.message).toMatch(/holds no certune-key|overlaps/);
+      }
+    });
+    it('holds the manifest where every other copy is lost', async () => {
+      const others = Object.keys(PLACES).filter((x) => x !== p),
+        d = withNodes((x) => ['manifest.json', 'journal/manifest.json', 'proof/run.certune', ...others].forEach((f) => lose(f)(x)));
+      commit(d, c);
+      expect(said.join('')).toMatch(/manifest\.json: .*(restored from|its salt is that of)/);
+      expect(files(d)['manifest.json']).toBe(files(whole)['manifest.json']);
+    });
+  });
+});
+
+describe('the proof of a step', () => {
+  const p = 'proof/step-00001.bin',
+    withSteps = (f: (dir: string) => void = () => {}): string =>
+      run((dir) => {
+        const { run: proved, manifest } = readPack(file(dir, 'proof/run.certune'));
+        for (const s of proved.steps) writeProof(join(dir, 'out'), manifestDigest(manifest), { step: s.step, parts: [...s.parts] });
+        lose('proof/run.certune')(dir);
+        f(dir);
+      });
+  it.each([
+    ['there', () => {}],
+    ['lost', lose(p)],
+    ['torn', cut(p)],
+    ['changed', flip(p)],
+  ])('%s: prove makes what is missing again, the same', async (_, harm) => {
+    const d = withSteps(harm);
+    await prove(d, { fold: false }, c);
+    expect(files(d)).toEqual(files(whole));
+  });
+  it('of another version: exit 5, and the way out', async () => {
+    const e = await error(() => prove(withSteps(older(p)), { fold: false }, c));
+    expect([e.exit, e.message]).toEqual([5, expect.stringMatching(/delete/)]);
   });
 });
 

@@ -27,7 +27,7 @@ export interface FoldOptions extends ProverOptions {
 
 /** Reads ranges; every file that cannot be one is named. */
 function read(files: readonly string[]): NamedNode[] {
-  const problems: { file: string; why: string }[] = [],
+  const problems: { file: string; why: string; remedy?: string }[] = [],
     out: NamedNode[] = [];
   for (const file of files)
     try {
@@ -41,13 +41,13 @@ function read(files: readonly string[]): NamedNode[] {
         });
     } catch (e) {
       if (!(e instanceof InputError)) throw e;
-      problems.push({ file, why: e.problems.join('; ') });
+      problems.push({ file, why: e.problems.join('; '), remedy: e.remedy });
     }
   if (problems.length)
     throw new InputError(
       problems[0].file,
       problems.map((p, i) => (i ? `${p.file} ${p.why}` : p.why)),
-      'fold takes what prove --steps or fold wrote',
+      problems.find((p) => p.remedy)?.remedy ?? 'fold takes what prove --steps or fold wrote',
     );
   return out;
 }

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -258,6 +258,33 @@ describe('a folded run', () => {
     refused(proof, { ...options, key: { digest: `sha256:${'0'.repeat(64)}` } }, /^verification key/);
     refused(proof, { root: about }, /the prover's word/);
     refused(proof, { key: options.key }, /nothing is proved about any step/);
+  });
+
+  it('verifies with the example of the README, which refuses another key and another base', () => {
+    const { root: about } = verify(file, { base }, quiet).data as { root: string },
+      example = /```js\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1];
+    // In the package, so that it finds the package by its name.
+    mkdirSync(join(root, 'tmp'), { recursive: true });
+    const dir = mkdtempSync(join(root, 'tmp/readme-')),
+      check = join(dir, 'check.mjs'),
+      run = (...args: string[]): SpawnSyncReturns<string> => spawnSync(process.execPath, [check, ...args], { encoding: 'utf8' });
+    try {
+      writeFileSync(check, example);
+      const r = run(file, key, about);
+      expect([r.status, r.stderr]).toEqual([0, '']);
+      expect(r.stdout).toMatch(/^steps 0 to 1 are proved, mean losses [\d.]+, [\d.]+\nsoundness: \d+\.\d bits, round by round; adapter not checked\n$/);
+      for (const args of [
+        [file, `sha256:${'0'.repeat(64)}`, about],
+        [file, key, '0'.repeat(64)],
+        [join(root, 'package.json'), key, about],
+      ]) {
+        const r = run(...args);
+        expect([r.status, r.stdout]).toEqual([1, '']);
+        expect(r.stderr).not.toMatch(/ at .*:\d+:\d+/);
+      }
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 
   it('refuses every field of the header changed, and any word', () => {

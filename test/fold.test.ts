@@ -272,7 +272,9 @@ describe('a folded run', () => {
       writeFileSync(check, example);
       const r = run(file, key, about);
       expect([r.status, r.stderr]).toEqual([0, '']);
-      expect(r.stdout).toMatch(/^steps 0 to 1 are proved, mean losses [\d.]+, [\d.]+\nsoundness: \d+\.\d bits, round by round; adapter not checked\n$/);
+      expect(r.stdout).toMatch(
+        /^steps 0 to 1 are proved, mean losses [\d.]+, [\d.]+\nsoundness: \d+\.\d bits, round by round; adapter not checked\n$/,
+      );
       for (const args of [
         [file, `sha256:${'0'.repeat(64)}`, about],
         [file, key, '0'.repeat(64)],

@@ -1,6 +1,6 @@
 /**
- * Certune as a library: set up a run from its configuration, base and data, train and prove its steps, pack and verify them. The floors below
- * are subpaths: certune/tensor, certune/pcs and so on.
+ * Certune as a library: set up a run from its configuration, base and data, train and prove its steps, pack and verify
+ * them. The floors below are subpaths: certune/tensor, certune/pcs and so on.
  */
 export { type FoldedRun, type NodeFile, decodeFolded, decodeNode } from './artifact/folded.js';
 export { PACK_VERSION, type Pack, decodePack, encodePack } from './artifact/pack.js';

@@ -1,6 +1,7 @@
 /**
- * Schemas of values that come from anyone: what a value must be, checked whole, with every problem named by its path. Nothing of Node and no library, so that
- * a verifier in a browser checks manifests and keys with it as the command line does.
+ * Schemas of values that come from anyone: what a value must be, checked whole, with every problem named by its path.
+ * Nothing of Node and no library, so that a verifier in a browser checks manifests and keys with it as the command line
+ * does.
  */
 
 /** A place inside a value: keys of objects, numbers in lists. */
@@ -287,7 +288,10 @@ export const object = <S extends Readonly<Record<string, Schema<unknown>>>>(shap
     return whole ? (out as { [K in keyof S]: Infer<S[K]> }) : REFUSED;
   });
 
-/** An object whose keys and values each pass a schema. "__proto__" is no key: an object that is written to would take it for something else. */
+/**
+ * An object whose keys and values each pass a schema. "__proto__" is no key: an object that is written to would take it
+ * for something else.
+ */
 export const record = <T>(key: Schema<string>, value: Schema<T>): Schema<Record<string, T>> =>
   new Schema((x, at, issues) => {
     if (!isObject(x)) {
@@ -319,7 +323,9 @@ export const union = <const O extends readonly Schema<unknown>[]>(options: O): S
     return REFUSED;
   });
 
-/** A schema that is made when it is first used: for one that contains itself. Whoever uses it bounds the depth first. */
+/**
+ * A schema that is made when it is first used: for one that contains itself. Whoever uses it bounds the depth first.
+ */
 export function lazy<T>(make: () => Schema<T>): Schema<T> {
   let made: Schema<T> | undefined;
   return new Schema((x, at, issues) => {

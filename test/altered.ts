@@ -1,4 +1,7 @@
-/** Every value inside `x` with something else in its place, one at a time: the path, and the whole that holds it. Lists also grow by their first item. */
+/**
+ * Every value inside `x` with something else in its place, one at a time: the path, and the whole that holds it. Lists
+ * also grow by their first item.
+ */
 export function* altered(x: unknown, rebuild: (y: unknown) => unknown = (y) => y, at = ''): Generator<[string, unknown]> {
   if (Array.isArray(x)) {
     const list = x as unknown[];

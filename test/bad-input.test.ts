@@ -9,8 +9,8 @@ import { Progress } from '../src/cli/progress.js';
 import { type Tensor, readSafetensors, writeAdapter, writeSafetensors } from '../src/io/index.js';
 
 /*
- * What a user can get wrong, each through `commit` as a user meets it: one clear error that names file, key or tensor, never an internal one,
- * and nothing is written.
+ * What a user can get wrong, each through `commit` as a user meets it: one clear error that names file, key or tensor,
+ * never an internal one, and nothing is written.
  */
 const tiny = fileURLToPath(new URL('./data/tiny', import.meta.url)),
   quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };

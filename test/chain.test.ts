@@ -105,7 +105,8 @@ describe('a run of two accumulated steps', () => {
     const forged = [claims[0], claims[1], other([one.value[0] ^ 1n, one.value[1], one.value[2]]), claims[3]];
     expect(check(forged)).toThrow(VerificationError);
     expect(check([claims[0], claims[1], moved, claims[3]])).toThrow(VerificationError);
-    // A prover who runs the merge on a false claim, or lies about its last value, ends in a claim that the base does not meet.
+    // A prover who runs the merge on a false claim, or lies about its last value, ends in a claim that the base does
+    // not meet.
     expect(check(forged, proveMerge(vk, s.run.programs.plan, fz.digest, forged, fz.ptr, fz.cells))).toThrow(VerificationError);
     const lie = proveMerge(vk, s.run.programs.plan, fz.digest, claims, fz.ptr, fz.cells, (label, w) =>
       label === 'merge value' ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w,
@@ -119,7 +120,8 @@ describe('a run of two accumulated steps', () => {
     expect(check(claims, merge.slice(1))).toThrow(VerificationError);
   });
   it('takes what enters a step from the step before, whatever the proof says', () => {
-    // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof could name them.
+    // Step 1 proved from the initial state, its own roots in smuggled among the roots out: verified while the proof
+    // could name them.
     const fz = frozenOf(k, s.run.programs, s.inputs.base),
       r = proveStep(k, s.run, s.inputs, 1, s.inputs.initial, fz.digest),
       sIn = stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial);
@@ -199,7 +201,8 @@ describe('a run whose proofs use BLAKE3', () => {
 });
 
 describe('runs of accumulated steps, whatever the size of the adapter', () => {
-  // Micro-batches enter s and a and leave a, updates enter both and leave s: 6 and 9 words a parameter, of which only the latter may pass a power of two.
+  // Micro-batches enter s and a and leave a, updates enter both and leave s: 6 and 9 words a parameter, of which only
+  // the latter may pass a power of two.
   it.each([
     [2, ['q_proj', 'down_proj']],
     [8, ['q_proj']],

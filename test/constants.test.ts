@@ -11,8 +11,8 @@ import { IntegerReading } from '../src/tensor/integer.js';
 import type { Program } from '../src/tensor/types.js';
 
 /*
- * Errors of whole functions, from end to end: what the programs compute in integers against exact rational arithmetic or doubles on the same input.
- * The single operations are in src/run/budgets.test.ts.
+ * Errors of whole functions, from end to end: what the programs compute in integers against exact rational arithmetic
+ * or doubles on the same input. The single operations are in src/run/budgets.test.ts.
  */
 const TINY: LlamaShape = {
   layers: 1,
@@ -39,7 +39,10 @@ const updateProgram = (betas: [number, number], clip: number, momentFrac: number
   });
 const G = 2 ** ADAMW.g.frac;
 
-/** The clip factor of the program by its definition: norm, maximum and ratio in bigints, from the sum of squares in units of 2^-52. */
+/**
+ * The clip factor of the program by its definition: norm, maximum and ratio in bigints, from the sum of squares in
+ * units of 2^-52.
+ */
 function clipFactor(sum: bigint, count: number, clip: number, parameters: number): number {
   const w = digitBits(parameters),
     c = rational(clip),
@@ -67,7 +70,10 @@ describe('whole functions against exact arithmetic', () => {
   });
   afterAll(() => k.close());
 
-  /** Runs the update program on a gradient summed over `count` targets and returns the reading; memory is the caller's to release. */
+  /**
+   * Runs the update program on a gradient summed over `count` targets and returns the reading; memory is the caller's
+   * to release.
+   */
   const update = (
     p: Program,
     state: { C: bigint[]; master: bigint[]; mm: bigint[]; vv: bigint[] },

@@ -15,9 +15,10 @@ import { type Proved, QUICK, verifyCase } from './kit.js';
 import { BATCH, ROW, stepCase } from './llama-case.js';
 
 /*
- * Dishonest trainers. Each computes another step than the program's, all that follows from its lie included, and proves the honest program on
- * that trace: commitments, multiplicities and Fiat-Shamir are made for the lie. Only the statement is what the verifier derives. Where a
- * lookup's true key has no row, the prover uses the key of the computation that it did.
+ * Dishonest trainers. Each computes another step than the program's, all that follows from its lie included, and proves
+ * the honest program on that trace: commitments, multiplicities and Fiat-Shamir are made for the lie. Only the
+ * statement is what the verifier derives. Where a lookup's true key has no row, the prover uses the key of the
+ * computation that it did.
  */
 const k = singleKernels({ maxBytes: 2 ** 31 }),
   vk = singleKernels();
@@ -25,7 +26,10 @@ const honest = stepCase(),
   plan = makePlan(honest.program, QUICK);
 const CHECKS = ['LogUp', 'batched sumcheck', 'WHIR', 'frozen', 'Merkle', 'grinding', 'state '];
 
-/** A lie: other inputs, other steps, or cells changed at the end. `statement` names inputs that stay as the verifier has them. */
+/**
+ * A lie: other inputs, other steps, or cells changed at the end. `statement` names inputs that stay as the verifier has
+ * them.
+ */
 interface Lie {
   readonly inputs?: ReturnType<typeof stepCase>['inputs'];
   readonly steps?: (s: Step) => Step;
@@ -254,7 +258,10 @@ describe('dishonest trainers', () => {
     });
     /** A cell mod p as the signed integer of least magnitude. */
     const signed = (x: bigint): bigint => (x > P / 2n ? x - P : x);
-    /** A state outside its format with which another new value leaves a remainder in its range: each solves the Round mod p. */
+    /**
+     * A state outside its format with which another new value leaves a remainder in its range: each solves the Round
+     * mod p.
+     */
     const states = [
       {
         entered: 'master',

@@ -2,7 +2,10 @@ import { ProgramBuilder, expr, term } from '../src/tensor/builder.js';
 import type { Case } from './kit.js';
 import { lcg } from './kit.js';
 
-/** Matrix products, products of tensors over one box, a table, state: large enough that every phase must stream in little memory. */
+/**
+ * Matrix products, products of tensors over one box, a table, state: large enough that every phase must stream in
+ * little memory.
+ */
 export function large(d = 37, o = 21, i = 19): Case {
   const b = new ProgramBuilder('far', 8);
   for (const [a, n] of Object.entries({ l: 3, d, o, i, P: 3 * o })) b.axis(a, n);

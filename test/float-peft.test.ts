@@ -20,7 +20,10 @@ import {
   storiesWeights,
 } from './stories.js';
 
-/** Largest entry of a difference over the largest entry of what is wanted, and the same in Euclidean norms: the larger of the two. */
+/**
+ * Largest entry of a difference over the largest entry of what is wanted, and the same in Euclidean norms: the larger
+ * of the two.
+ */
 function distance(got: Float64Array, want: Float64Array): number {
   let top = 0,
     size = 0,

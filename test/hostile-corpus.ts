@@ -18,7 +18,10 @@ import { makePlan } from '../src/tensor/plan.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { tinyRun } from './tiny-run.js';
 
-/* Files of strangers that would cost their reader more than they cost whoever made them: each case makes some in a folder and says how they are met, and what a command may end with. */
+/*
+ * Files of strangers that would cost their reader more than they cost whoever made them: each case makes some in a
+ * folder and says how they are met, and what a command may end with.
+ */
 
 const path = (p: string): string => fileURLToPath(new URL(p, import.meta.url)),
   tiny = path('./data/tiny'),

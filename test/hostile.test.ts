@@ -7,8 +7,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CORPUS } from './hostile-corpus.js';
 
 /*
- * Every file of the corpus is answered by a typed error within five seconds of computing and 512 MiB. The memory is a limit of the system; seconds are those that the process computed, not those that passed, and on a
- * machine that takes longer for a fixed piece of work they count for less.
+ * Every file of the corpus is answered by a typed error within five seconds of computing and 512 MiB. The memory is a
+ * limit of the system; seconds are those that the process computed, not those that passed, and on a machine that takes
+ * longer for a fixed piece of work they count for less.
  */
 
 const bin = fileURLToPath(new URL('../bin/certune.js', import.meta.url)),

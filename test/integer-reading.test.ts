@@ -27,7 +27,9 @@ const B = 2,
   S = 5,
   R = 2;
 
-/** Everything that a program of any kind reads, from a base of pseudo-random weights and an adapter that is not zero. */
+/**
+ * Everything that a program of any kind reads, from a base of pseudo-random weights and an adapter that is not zero.
+ */
 function program(kind: 'step' | 'micro' | 'update') {
   let x = 7;
   const random = (): number => {

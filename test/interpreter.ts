@@ -4,8 +4,8 @@ import { generateTable } from '../src/tensor/table-algorithms.js';
 import type { Constraint, Expr, Operand, Program, Step } from '../src/tensor/types.js';
 
 /*
- * A second reading of tensor programs, as short as the definitions in src/tensor/types.ts: bigints, cell by cell, no kernel. What the integer
- * reading computes is compared with it.
+ * A second reading of tensor programs, as short as the definitions in src/tensor/types.ts: bigints, cell by cell, no
+ * kernel. What the integer reading computes is compared with it.
  */
 
 export type Values = Map<string, BigInt64Array | Int32Array>;

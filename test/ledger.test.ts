@@ -10,8 +10,10 @@ import { STORIES } from './stories.js';
 /*
  * The integers that ship (queries, grinding, caps, folds) and every printed term, from formulas written here anew:
  *
- * - Reed-Solomon code of rate rho, length n; proximity radius 1 - sqrt(rho) (1 + 1/2m), m the least with which the least number of queries suffices.
- *   List size L = (m + 1/2)/sqrt(rho) (Guruswami-Sudan). Lines, agreement on the same positions: at most (2 mu - 1) h + theta (h + mu + 4 D mu h) +
+ * - Reed-Solomon code of rate rho, length n; proximity radius 1 - sqrt(rho) (1 + 1/2m), m the least with which the
+ *   least number of queries suffices.
+ *   List size L = (m + 1/2)/sqrt(rho) (Guruswami-Sudan). Lines, agreement on the same positions: at most (2 mu - 1) h +
+ *   theta (h + mu + 4 D mu h) +
  *   (n - D - 1) mu exceptional challenges, with the degree D = k - 1 (eprint 2026/2056).
  * - A query misses with probability sqrt(rho) (1 + 1/2m).
  * - Two of L codewords agree at a random point with probability at most L^2/2 degree/|E|.
@@ -25,7 +27,8 @@ const list = (m: number, r: number): number => Math.log2(m + 0.5) + r / 2;
 
 /** Queries, multiplicity and levels of the cap of an oracle. */
 function integers(bits: number, r: number, domain: number): { queries: number; multiplicity: number; cap: number } {
-  // At the radius itself the list would be without bound: the number of queries is the one that a finite multiplicity reaches.
+  // At the radius itself the list would be without bound: the number of queries is the one that a finite multiplicity
+  // reaches.
   let queries = 0;
   while ((queries * r) / 2 + 16 <= bits + 0.25) queries++;
   let multiplicity = 3;

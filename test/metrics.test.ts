@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck, words } from '../tools/utility/metrics.js';
 
 /*
- * BLEU and ROUGE-L of the utility experiments against the values that the maintained implementations expect of themselves. Inputs and values:
- * sacreBLEU (mjpost/sacrebleu, Apache-2.0), test/test_bleu.py and test/test_sentence_bleu.py; rouge_score (google-research/rouge, Apache-2.0),
- * rouge_scorer_test.py with testdata/target.txt and prediction.txt, whose ROUGE-L values are those of ROUGE-1.5.5.
+ * BLEU and ROUGE-L of the utility experiments against the values that the maintained implementations expect of
+ * themselves. Inputs and values: sacreBLEU (mjpost/sacrebleu, Apache-2.0), test/test_bleu.py and
+ * test/test_sentence_bleu.py; rouge_score (google-research/rouge, Apache-2.0), rouge_scorer_test.py with
+ * testdata/target.txt and prediction.txt, whose ROUGE-L values are those of ROUGE-1.5.5.
  */
 const corpus = (hypotheses: string[], references: string[][], tokenizer?: string): number =>
   bleu(

@@ -10,8 +10,8 @@ export interface Mutation {
 const word = (rnd: Random): bigint => ((BigInt(rnd(2 ** 32)) << 32n) | BigInt(rnd(2 ** 32))) % P;
 
 /**
- * Replaces one decoded scalar (an element of E or a base word) by another canonical one: plus or minus one, zero, one, its negative, a random
- * one, a coefficient changed, that of another place, or two exchanged.
+ * Replaces one decoded scalar (an element of E or a base word) by another canonical one: plus or minus one, zero, one,
+ * its negative, a random one, a coefficient changed, that of another place, or two exchanged.
  */
 export function mutateScalar(proof: BigUint64Array, scalars: readonly { at: number; words: number }[], rnd: Random): Mutation {
   const out = proof.slice(),

@@ -7,8 +7,8 @@ import { mutateScalar, mutateStructure } from './mutate.js';
 import { type Kind, randomCase } from './random-case.js';
 
 /*
- * 10,000 mutations of small proofs, six in ten of decoded scalars: never accepted, never an error without a type. A verifier reads as many
- * words as its schedule has, so none can take longer than an honest proof.
+ * 10,000 mutations of small proofs, six in ten of decoded scalars: never accepted, never an error without a type. A
+ * verifier reads as many words as its schedule has, so none can take longer than an honest proof.
  */
 const k = singleKernels(),
   vk = singleKernels();

@@ -13,14 +13,18 @@ import { stepCase } from './llama-case.js';
 import { randomCase, shape } from './random-case.js';
 
 /*
- * Padding. A tensor has a place in the stack for each of its cells and for nothing else, so there is no padded cell to write into; what alignment
- * leaves between blocks belongs to no tensor, carries weight zero in every claim and enters nothing. The weights that the verifier
- * evaluates block by block are compared with their definition, cell by cell, over the whole stack.
+ * Padding. A tensor has a place in the stack for each of its cells and for nothing else, so there is no padded cell to
+ * write into; what alignment leaves between blocks belongs to no tensor, carries weight zero in every claim and enters
+ * nothing. The weights that the verifier evaluates block by block are compared with their definition, cell by cell,
+ * over the whole stack.
  */
 const k = singleKernels(),
   vk = singleKernels();
 
-/** Cells of each tensor in its stack: tensor cell -> position. Throws when two tensors (but for aliases) share one or a cell has none. */
+/**
+ * Cells of each tensor in its stack: tensor cell -> position. Throws when two tensors (but for aliases) share one or a
+ * cell has none.
+ */
 function places(plan: Plan, cls: TensorClass): Map<string, Map<number, number>> {
   const layout = plan.layouts.get(cls)!,
     owner = new Map<number, string>(),

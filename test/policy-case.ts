@@ -199,7 +199,10 @@ export function microCase(w: PolicyWitness, step: number, micro: number, size: n
   };
 }
 
-/** Runs a leaf with values; `forge` changes free words of a name, from the given occurrence on, before anything reads them. */
+/**
+ * Runs a leaf with values; `forge` changes free words of a name, from the given occurrence on, before anything reads
+ * them.
+ */
 export function runLeaf(
   w: PolicyWitness,
   kind: Kind,

@@ -9,7 +9,8 @@ import { newSponge } from '../src/transcript/sponge.js';
 import { QUICK, lcg, proveCase, verifyCase } from './kit.js';
 import { stepCase } from './llama-case.js';
 
-// A proof level has one hash for its trees and its transcript: what holds for Poseidon2 holds for BLAKE3, and no proof passes for one of the other.
+// A proof level has one hash for its trees and its transcript: what holds for Poseidon2 holds for BLAKE3, and no proof
+// passes for one of the other.
 const k = singleKernels(),
   vk = singleKernels();
 const options = (hash: HashName) => ({ ...QUICK, hash });

@@ -9,8 +9,9 @@ import { lcg, proveCase, verifyCase } from './kit.js';
 import { KINDS, randomCase, shape } from './random-case.js';
 
 /*
- * Random small programs: every relation kind, odd sizes, strided and fixed accesses, one-hot and causal operands, states. Each is proved and
- * verified; then one random cell of what the prover chooses is changed and the proof must be refused.
+ * Random small programs: every relation kind, odd sizes, strided and fixed accesses, one-hot and causal operands,
+ * states. Each is proved and verified; then one random cell of what the prover chooses is changed and the proof must be
+ * refused.
  */
 
 const k = singleKernels(),
@@ -78,7 +79,8 @@ describe('random programs', () => {
           const out = { bits: 12, frac: 0 },
             coef = x.negative ? -x.coef : x.coef;
           b.rounded('Y', ['o'], out, expr([term(coef, 'F[o,n]', ...(x.operands === 2 ? ['G[o,n]'] : []))]), x.shift);
-          // The remainder of the Round, from the definition: e + 2^(s-1) - 2^s y, its largest and least value over all operands.
+          // The remainder of the Round, from the definition: e + 2^(s-1) - 2^s y, its largest and least value over all
+          // operands.
           const most = x.coef * hi * (x.operands === 2 ? hi : 1n) * BigInt(x.n),
             y = (1n << BigInt(x.shift)) * (1n << 11n),
             half = 1n << BigInt(x.shift - 1);

@@ -39,7 +39,8 @@ export interface Proven {
 }
 export interface Steps {
   readonly steps: Proven[];
-  /** The frozen stack and its digest. */ readonly base: { readonly words: BigInt64Array; readonly digest: readonly bigint[] };
+  /** The frozen stack and its digest. */
+  readonly base: { readonly words: BigInt64Array; readonly digest: readonly bigint[] };
 }
 
 /** A run of so many steps. `tamper` and `hook` are a dishonest prover's. */

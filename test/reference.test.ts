@@ -10,7 +10,10 @@ import { IntegerReading } from '../src/tensor/integer.js';
 import type { Program } from '../src/tensor/types.js';
 import { RUNS, STORIES, STORIES_ROPE, microBatches, peftRuns, readAdapter, readRun, storiesBase, storiesWeights } from './stories.js';
 
-/** Runs the integer reading on all steps of a PyTorch + PEFT run: losses, and the cosine of the total update against each snapshot. */
+/**
+ * Runs the integer reading on all steps of a PyTorch + PEFT run: losses, and the cosine of the total update against
+ * each snapshot.
+ */
 function compare(name: string, snapshots: readonly number[]) {
   const run = readRun(name),
     { ints, bits } = quantizeBase(storiesWeights()),
@@ -48,7 +51,8 @@ function compare(name: string, snapshots: readonly number[]) {
       const m = k.mark(),
         r = new IntegerReading(k, p, stepInputs(p, frozen, state, publics, rows[s], count, run.clip, s, acc));
       r.run();
-      // Once per run the values satisfy every constraint: equations, and all lookups (`keys` throws outside a range or table).
+      // Once per run the values satisfy every constraint: equations, and all lookups (`keys` throws outside a range or
+      // table).
       if (s === 0) {
         expect(r.violated()).toBeUndefined();
         for (const c of p.constraints)
@@ -106,7 +110,8 @@ describe.skipIf(!storiesBase || !peftRuns)(
       off.forEach((x, s) => expect(x, `step ${s}: ${r.losses[s]} against ${r.want[s]}`).toBeLessThan(0.0005));
       expect(snapshots.at(-1)).toBe(r.losses.length);
       expect(r.cosines.at(-1), 'total update').toBeGreaterThanOrEqual(0.9999);
-      // AdamW's first step is lr sign(g) almost everywhere: an entry whose gradient is below the rounding may point the other way.
+      // AdamW's first step is lr sign(g) almost everywhere: an entry whose gradient is below the rounding may point the
+      // other way.
       for (const [i, c] of r.cosines.entries())
         expect(c, `after step ${snapshots[i]}`).toBeGreaterThanOrEqual(snapshots[i] === 1 ? 0.998 : 0.9999);
     });

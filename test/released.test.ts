@@ -19,8 +19,9 @@ import type { Ext } from '../src/transcript/index.js';
 import { tinyRun } from './tiny-run.js';
 
 /*
- * A state commitment names its adapter by a digest that no circuit checks. These are the provers who make use of that: one who names another adapter than the state has, one who looks for
- * another adapter of the value that the state has at its point.
+ * A state commitment names its adapter by a digest that no circuit checks. These are the provers who make use of that:
+ * one who names another adapter than the state has, one who looks for another adapter of the value that the state has
+ * at its point.
  */
 const forged = vi.hoisted(() => ({ pair: undefined as { of: string; as: bigint[] } | undefined }));
 // The digest of an adapter is the root of a tree: that of one adapter is replaced.
@@ -41,7 +42,10 @@ const DIGEST = 4,
 const ext = (w: readonly bigint[], at: number): Ext => w.slice(at, at + 3) as unknown as Ext;
 const valueAt = (C: readonly bigint[], z: Ext): Ext => [...C].reverse().reduce<Ext>((acc, x) => E.add(E.mul(acc, z), E.embed(x)), E.ZERO);
 
-/** Words d_0 .. d_3, not all zero, with sum d_j z^j = 0: z has degree 3 over the field, so that 1, z, z^2, z^3 are dependent. */
+/**
+ * Words d_0 .. d_3, not all zero, with sum d_j z^j = 0: z has degree 3 over the field, so that 1, z, z^2, z^3 are
+ * dependent.
+ */
 function vanishing(z: Ext): bigint[] {
   const z2 = E.mul(z, z),
     rows = [0, 1, 2].map((c) => [E.ONE[c], z[c], z2[c], mod(-E.mul(z2, z)[c])]);
@@ -142,7 +146,8 @@ describe('the released adapter', () => {
     } finally {
       forged.pair = undefined;
     }
-    // The state is the honest one, and its proof holds: the digest in its commitment is nobody's business until an adapter is released.
+    // The state is the honest one, and its proof holds: the digest in its commitment is nobody's business until an
+    // adapter is released.
     expect(bad.C).toEqual(C);
     expect(left(bad.run).slice(0, DIGEST)).toEqual(left(run).slice(0, DIGEST));
     expect(left(bad.run).slice(DIGEST, POINT)).toEqual(digestOf(other));

@@ -193,7 +193,8 @@ describe('programs that a prover could steer are refused when they are built', (
       };
     };
     const p = 0xffffffff00000001n;
-    // Largest |8 c| that cannot reach another residue of the target: p - 1 for zero and the upper side of a range, p - 2^8 below it.
+    // Largest |8 c| that cannot reach another residue of the target: p - 1 for zero and the upper side of a range, p -
+    // 2^8 below it.
     for (const [kind, last] of [
       ['zero', (p - 1n) / 8n],
       ['range', (p - 256n) / 8n],

@@ -3,11 +3,15 @@ import { createHash } from 'node:crypto';
 import { sealedHeader } from '../src/artifact/header.js';
 
 /*
- * What somebody who changes a proof file does next: every digest in it again. Digests guard against accidents alone, and a test that leaves them would try nothing else.
+ * What somebody who changes a proof file does next: every digest in it again. Digests guard against accidents alone,
+ * and a test that leaves them would try nothing else.
  */
 const sha256 = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
 
-/** The file of a header and a body, with the digests that they have. A header that is no canonical JSON, and one whose parts leave the body, stay as they are. */
+/**
+ * The file of a header and a body, with the digests that they have. A header that is no canonical JSON, and one whose
+ * parts leave the body, stay as they are.
+ */
 export function resealed(head: string, body: Uint8Array): Buffer {
   const plain = Buffer.concat([Buffer.from(`${head}\n`), body]);
   let h: Record<string, unknown>;

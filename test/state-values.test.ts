@@ -12,8 +12,10 @@ import { NativeChannel, VerificationError } from '../src/transcript/index.js';
 import { tinyRun } from './tiny-run.js';
 
 /*
- * Dishonest provers of state commitments, who lie before anything is absorbed, so that proof and statement are of one mind: a value that the state does not have at its point, for each class in
- * turn, also one that the program does not use (a micro-batch's optimiser state, an update's adapter); a point of the prover's own choice, where all values are true.
+ * Dishonest provers of state commitments, who lie before anything is absorbed, so that proof and statement are of one
+ * mind: a value that the state does not have at its point, for each class in turn, also one that the program does not
+ * use (a micro-batch's optimiser state, an update's adapter); a point of the prover's own choice, where all values are
+ * true.
  */
 const lie = vi.hoisted(() => ({ value: -1, point: -1, values: 0, points: 0 }));
 vi.mock('../src/tensor/stack.js', async (original) => {

@@ -18,9 +18,9 @@ import { lcg } from './kit.js';
 import { resealed } from './seal.js';
 
 /*
- * The tamper manifest: every field of every artifact of a run is changed alone, removed, and joined by a foreign one; the verifier must refuse
- * each with an error of a known kind. Fields are found by walking the artifacts, so that a new field has its cases by itself and an
- * artifact that this list does not know fails the test.
+ * The tamper manifest: every field of every artifact of a run is changed alone, removed, and joined by a foreign one;
+ * the verifier must refuse each with an error of a known kind. Fields are found by walking the artifacts, so that a new
+ * field has its cases by itself and an artifact that this list does not know fails the test.
  */
 
 /** What a run leaves, by file, and where its fields are attacked. */
@@ -81,7 +81,10 @@ function others(x: Json, path: string): Json[] {
   if (/_proj$/.test(x)) return [x === 'k_proj' ? 'o_proj' : 'k_proj'];
   return [`${x}x`];
 }
-/** Every JSON value that differs from `x` in one field: changed, removed, a foreign one added, an item dropped or repeated. */
+/**
+ * Every JSON value that differs from `x` in one field: changed, removed, a foreign one added, an item dropped or
+ * repeated.
+ */
 function* tampered(x: Json, path = ''): Generator<{ at: string; value: Json }> {
   if (Array.isArray(x)) {
     for (let i = 0; i < x.length; i++)
@@ -103,7 +106,10 @@ const split = (b: Buffer): { head: Json; body: Buffer } => {
   const nl = b.indexOf(10);
   return { head: JSON.parse(b.subarray(0, nl).toString()) as Json, body: b.subarray(nl + 1) };
 };
-/** The file with every digest in it made again: digests guard against accidents, and a test that leaves them would try nothing else. */
+/**
+ * The file with every digest in it made again: digests guard against accidents, and a test that leaves them would try
+ * nothing else.
+ */
 const join2 = (head: Json, body: Buffer): Buffer => resealed(canonicalize(head)!, body);
 /** The same with the digests as they are. */
 const unsealed = (head: Json, body: Buffer): Buffer => Buffer.concat([Buffer.from(`${canonicalize(head)}\n`), body]);
@@ -309,8 +315,8 @@ describe('tampering with a run', () => {
       if (file.startsWith('journal')) parameters = Math.floor(body.length / 32);
       expect(read()).toBeDefined();
       for (const t of tampered(head)) {
-        // These are read as they are. The parts of a step proof are refused when the pack is verified (see above); a foreign key is
-        // not looked at.
+        // These are read as they are. The parts of a step proof are refused when the pack is verified (see above); a
+        // foreign key is not looked at.
         if (/state\.\w+\[|\.?loss$|kind$|^\.foreign added/.test(t.at)) continue;
         writeFileSync(path, Buffer.concat([Buffer.from(`${JSON.stringify(t.value)}\n`), body]));
         refusal(read, `${file} ${t.at}`);

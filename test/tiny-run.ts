@@ -3,7 +3,10 @@ import { type RunConfig, runSchema } from '../src/run/schema.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 
-/** A run of the smallest base on two projections, 100 bits; `train` beside sequences of 12 tokens and no warm-up, `file` beside the path of its data. */
+/**
+ * A run of the smallest base on two projections, 100 bits; `train` beside sequences of 12 tokens and no warm-up, `file`
+ * beside the path of its data.
+ */
 export const tinyRun = (train: Readonly<Record<string, unknown>>, file: Readonly<Record<string, unknown>> = {}): RunConfig =>
   runSchema.parse({
     version: 1,

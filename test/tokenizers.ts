@@ -30,8 +30,8 @@ export const inFront = (token: string, id: number): Json => ({
 });
 
 /**
- * tokenizer.json of a byte-level tokenizer: special tokens first, byte b has the id after them plus b, then one for each merge of two texts
- * of the byte alphabet.
+ * tokenizer.json of a byte-level tokenizer: special tokens first, byte b has the id after them plus b, then one for
+ * each merge of two texts of the byte alphabet.
  */
 export function byteLevel(special: readonly (string | Json)[], merges: readonly (readonly [string, string])[] = [], more: Json = {}): Json {
   const vocab: Record<string, number> = {},
@@ -58,7 +58,9 @@ export function byteLevel(special: readonly (string | Json)[], merges: readonly 
   };
 }
 
-/** tokenizer.json in the manner of SentencePiece: words begin with a mark, which Prepend puts in front of every text. */
+/**
+ * tokenizer.json in the manner of SentencePiece: words begin with a mark, which Prepend puts in front of every text.
+ */
 export function sentencePiece(letters: string, merges: readonly (readonly [string, string])[], more: Json = {}): Json {
   const vocab: Record<string, number> = { '<unk>': 0, '<s>': 1, '</s>': 2 };
   let id = 3;

@@ -9,8 +9,8 @@ import { proveCase } from './kit.js';
 import { randomCase } from './random-case.js';
 
 /*
- * Fiat-Shamir: what is sent in which order, and that all of it but Merkle openings moves the next challenge. Openings are bound by their root
- * instead, which a changed word does not hash to.
+ * Fiat-Shamir: what is sent in which order, and that all of it but Merkle openings moves the next challenge. Openings
+ * are bound by their root instead, which a changed word does not hash to.
  */
 const k = singleKernels(),
   vk = singleKernels();

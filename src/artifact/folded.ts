@@ -8,18 +8,25 @@ import { concat, toBytes } from './words.js';
 /*
  * Two files of a folded run, each complete in itself: manifest, published key, losses, statement and proof.
  *
- *   certune-node         a node of the tree: a range of the run, an epoch, or one of those that lie beside the run while it is proved
+ *   certune-node         a node of the tree: a range of the run, an epoch, or one of those that lie beside the run
+ *                        while it is proved
  *   certune-folded-run   the end: the whole run
  *
  * Nothing in them is believed: the reader checks shapes, src/verify/folded.ts the rest.
  */
 
-/** A place in a run: before part `part` of step `step` (micro-batches in order, then the update); part 0 is where a step begins. */
+/**
+ * A place in a run: before part `part` of step `step` (micro-batches in order, then the update); part 0 is where a step
+ * begins.
+ */
 export interface Place {
   readonly step: number;
   readonly part: number;
 }
-/** Targets and losses of a step that a proof covers: all of its micro-batches, or the first or last ones where the proof begins or ends inside. */
+/**
+ * Targets and losses of a step that a proof covers: all of its micro-batches, or the first or last ones where the proof
+ * begins or ends inside.
+ */
 export interface StepLosses {
   readonly step: number;
   readonly targets: number;
@@ -90,7 +97,10 @@ const LOSSES = {
   end: /\](?:,|\]$)/y,
 } as const;
 
-/** The list of losses in its one spelling, read from left to right: it is as long as the run, and its reader holds what it says and nothing beside. */
+/**
+ * The list of losses in its one spelling, read from left to right: it is as long as the run, and its reader holds what
+ * it says and nothing beside.
+ */
 function lossesOf(text: string, { config: { train } }: Manifest, bad: (why: string) => never): StepLosses[] {
   const micros = Math.ceil(train.batch / Math.min(train.batch, train.microBatch)),
     list: StepLosses[] = [];
@@ -193,7 +203,10 @@ export function decodeFolded(file: string, b: Uint8Array | Source): FoldedRun {
   return x;
 }
 
-/** Losses of two neighbouring ranges: a step that both cover in part is one entry. Throws RangeError where they are no neighbours. */
+/**
+ * Losses of two neighbouring ranges: a step that both cover in part is one entry. Throws RangeError where they are no
+ * neighbours.
+ */
 export function joinLosses(a: readonly StepLosses[], b: readonly StepLosses[]): StepLosses[] {
   const last = a[a.length - 1],
     [first, ...rest] = b;

@@ -8,8 +8,9 @@ import type { Source } from './source.js';
 import { fromBytes } from './words.js';
 
 /*
- * Proof files begin with one line of canonical JSON, a newline follows, then words of eight bytes, little-endian, all of whose numbers are in the line: one
- * thing has one spelling. The line's `sha256` is that of its other fields and of what they do not hold themselves, so that a damaged file is known for one.
+ * Proof files begin with one line of canonical JSON, a newline follows, then words of eight bytes, little-endian, all
+ * of whose numbers are in the line: one thing has one spelling. The line's `sha256` is that of its other fields and of
+ * what they do not hold themselves, so that a damaged file is known for one.
  */
 
 /** Longest header: that of a run with as many proofs as one may have takes less. */
@@ -22,7 +23,10 @@ const damaged = (file: string, why: string): never => {
   throw new InputError(file, [why], 'not a Certune proof, or a damaged one: certune prove makes it again from the run that it is of');
 };
 
-/** A value of a header that is left as the text that it is: the one that is as long as the run, of which no tree of values is made before it is known to be what it should be. */
+/**
+ * A value of a header that is left as the text that it is: the one that is as long as the run, of which no tree of
+ * values is made before it is known to be what it should be.
+ */
 export class Unread {
   constructor(readonly text: string) {}
 }
@@ -33,7 +37,10 @@ export interface HeaderLine {
   /** Where the words begin. */ readonly body: number;
 }
 
-/** Where the value of a key of the outermost object begins and ends; undefined where there is none. The text may be anything. */
+/**
+ * Where the value of a key of the outermost object begins and ends; undefined where there is none. The text may be
+ * anything.
+ */
 function spanOf(text: string, key: string): [number, number] | undefined {
   const quoted = `${JSON.stringify(key)}:[`;
   let depth = 0,
@@ -114,7 +121,9 @@ const sealOf = (rest: ReadonlyMap<string, string>, words: Uint8Array): string =>
       .digest(),
   );
 
-/** Header line of the fields with their `sha256`; `words` is what follows, or nothing where the fields hold its digests. */
+/**
+ * Header line of the fields with their `sha256`; `words` is what follows, or nothing where the fields hold its digests.
+ */
 export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: Uint8Array = new Uint8Array(0)): string {
   const all = new Map(Object.entries(fields).map(([k, v]) => [k, canonicalize(v)!]));
   all.delete('sha256');
@@ -134,7 +143,10 @@ export function sealed(head: Readonly<Record<string, unknown>>, words: Uint8Arra
   return sealOf(all, words) === head['sha256'];
 }
 
-/** Type, version and keys of a header, that it is spelled canonically, and its digest over its other fields and `words`. Throws InputError, VersionError. */
+/**
+ * Type, version and keys of a header, that it is spelled canonically, and its digest over its other fields and `words`.
+ * Throws InputError, VersionError.
+ */
 export function checkHeader(
   file: string,
   { head, text }: HeaderLine,

@@ -8,9 +8,10 @@ import { partHeaders, readParts } from './parts.js';
 import { concat, fromBytes, toBytes } from './words.js';
 
 /*
- * One file for a run's proof: a line of canonical JSON {manifest, merge, merged, sha256, steps, type, version}, a newline, then the words of all parts in
- * order and of the merge, little-endian. Every length is in the header and their sum is the file's: one run proof has one spelling. The header holds the digest of every part and of
- * the merge (`merged`) and its own: a part is read, and known to be whole, when it is verified.
+ * One file for a run's proof: a line of canonical JSON {manifest, merge, merged, sha256, steps, type, version}, a
+ * newline, then the words of all parts in order and of the merge, little-endian. Every length is in the header and
+ * their sum is the file's: one run proof has one spelling. The header holds the digest of every part and of the merge
+ * (`merged`) and its own: a part is read, and known to be whole, when it is verified.
  */
 
 export const PACK_TYPE = 'certune-run-proof';
@@ -51,7 +52,10 @@ class StoredPart implements ProofPart {
   }
 }
 
-/** Reads hostile bytes. Throws InputError naming what is wrong, VersionError for another version; verifies nothing. The words of a part are read when it is asked for them. */
+/**
+ * Reads hostile bytes. Throws InputError naming what is wrong, VersionError for another version; verifies nothing. The
+ * words of a part are read when it is asked for them.
+ */
 export function decodePack(file: string, b: Uint8Array | Source): Pack {
   const bad = (why: string): never => {
     throw new InputError(

@@ -20,7 +20,10 @@ export const partHeaders = (p: StepProof): PartHeader[] =>
 /** No part of any shape has as many words. */
 const MOST_WORDS = 2 ** 26;
 
-/** Reads hostile part headers; `bad` throws the caller's error, `take` gives what stands for the words of the next part, whose number in the step it is told. */
+/**
+ * Reads hostile part headers; `bad` throws the caller's error, `take` gives what stands for the words of the next part,
+ * whose number in the step it is told.
+ */
 export function readParts<T>(
   raw: unknown,
   bad: (why: string) => never,

@@ -1,4 +1,7 @@
-/** Bytes from which a proof is read: of memory, or of a file that is opened for each piece (io/source.ts), so that no piece is held longer than it is used. */
+/**
+ * Bytes from which a proof is read: of memory, or of a file that is opened for each piece (io/source.ts), so that no
+ * piece is held longer than it is used.
+ */
 export interface Source {
   readonly size: number;
   bytes(from: number, n: number): Uint8Array;

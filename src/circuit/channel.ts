@@ -14,8 +14,9 @@ const NONE: bigint[] = [];
 const baseOf = (v: Ext): bigint => v[0];
 
 /**
- * The verifier's channel over wires: every operation becomes a row. Without a proof (`words` undefined) it records the shape; with one also the
- * witness. What is recorded of the shape never depends on values: a check that fails is noted in `failed`, and the witness then violates the circuit.
+ * The verifier's channel over wires: every operation becomes a row. Without a proof (`words` undefined) it records the
+ * shape; with one also the witness. What is recorded of the shape never depends on values: a check that fails is noted
+ * in `failed`, and the witness then violates the circuit.
  */
 export class CircuitChannel implements Channel {
   readonly rows: CircuitRows = {

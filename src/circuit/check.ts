@@ -1,4 +1,7 @@
-/** Direct evaluation of a program over the field, cell by cell: what its constraints say, without any proof. For tests and for finding a fault. */
+/**
+ * Direct evaluation of a program over the field, cell by cell: what its constraints say, without any proof. For tests
+ * and for finding a fault.
+ */
 import { log2Ceil } from '../field/log2.js';
 import { P, mod } from '../field/goldilocks.js';
 import { contractedAxes } from '../tensor/bounds.js';
@@ -42,7 +45,8 @@ export function evaluate(p: Program, cells: Cells, axes: readonly string[], e: E
   for (const t of e.terms) {
     const con = contractedAxes(axes, t),
       all = [...axes, ...con];
-    // Factors without an axis of the constraint that another lacks are multiplied first: a matrix meets each product of S-boxes once.
+    // Factors without an axis of the constraint that another lacks are multiplied first: a matrix meets each product of
+    // S-boxes once.
     const used = (o: Operand): string[] => o.access.flatMap((a) => ('axis' in a ? [a.axis] : [])),
       fixed = t.operands.filter((o) => axes.some((a) => used(o).includes(a) && t.operands.every((x) => x === o || !used(x).includes(a)))),
       rest = t.operands.filter((o) => !fixed.includes(o));

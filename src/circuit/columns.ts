@@ -72,7 +72,10 @@ export function fixedColumns({ rows }: { readonly rows: CircuitRows }, heights: 
 
 type WireAddresses = (k: 'E' | 'F' | 'Q' | 'S' | 'P' | 'M' | 'G', n: number, lanes: number, first?: number) => BigInt64Array;
 
-/** Columns of addresses: wires first .. first + lanes - 1 of the n that each row of a kind reads; filling rows read the wire of zero, the first constant. */
+/**
+ * Columns of addresses: wires first .. first + lanes - 1 of the n that each row of a kind reads; filling rows read the
+ * wire of zero, the first constant.
+ */
 function wireAddresses(rows: CircuitRows, heights: Heights, address: (e: Elem) => number): WireAddresses {
   const zero = address(wire('K', 0));
   return (k, n, lanes, first = 0) => {
@@ -263,7 +266,10 @@ export function compileCircuit(verifier: (ch: CircuitChannel) => void, least?: H
   return { heights, program: circuitProgram(heights), fixed: fixedColumns(ch, heights) };
 }
 
-/** All tensors of a circuit's program for a channel that has run with proofs. Throws RangeError where it needs other heights. */
+/**
+ * All tensors of a circuit's program for a channel that has run with proofs. Throws RangeError where it needs other
+ * heights.
+ */
 export function circuitCells(ch: CircuitChannel, circuit: Circuit): Map<string, BigInt64Array> {
   const need = heightsOf(ch);
   for (const k of KINDS)

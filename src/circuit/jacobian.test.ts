@@ -10,9 +10,10 @@ import { permutationWitness } from './poseidon2.js';
 import { KINDS, type Kind } from './rows.js';
 
 /*
- * Which cells of a row its constraints leave free. The constraints of a row, with the wires that it reads given, are equations in its witness cells; where
- * their Jacobian has full rank, nearby values cannot satisfy them, and a cell that no equation determines lowers the rank by one. Full rank at an honest
- * point is what a row with unique values must have; every free cell is listed here, with the reason why it may be free.
+ * Which cells of a row its constraints leave free. The constraints of a row, with the wires that it reads given, are
+ * equations in its witness cells; where their Jacobian has full rank, nearby values cannot satisfy them, and a cell
+ * that no equation determines lowers the rank by one. Full rank at an honest point is what a row with unique values
+ * must have; every free cell is listed here, with the reason why it may be free.
  */
 
 /** A little of every row, with a word whose lower half is zero among those that are split. */

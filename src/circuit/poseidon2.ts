@@ -1,11 +1,12 @@
 /**
- * Poseidon2 (src/hash) as linear forms. S-boxes are numbered g = 0 .. 117: full rounds 0 to 3 (12 r + lane), partial rounds (48 + k), full rounds
- * 4 to 7 (70 + 12 (r - 4) + lane). With x_g the input of S-box g and y_g = x_g^7:
+ * Poseidon2 (src/hash) as linear forms. S-boxes are numbered g = 0 .. 117: full rounds 0 to 3 (12 r + lane), partial
+ * rounds (48 + k), full rounds 4 to 7 (70 + 12 (r - 4) + lane). With x_g the input of S-box g and y_g = x_g^7:
  *
- *   x_g = FIRST[g] . in + constant,  g < 12        x_g = C[g] + sum over h < g of A[g][h] y_h,  g >= 12        out_l = sum over h of B[l][h] y_h + D[l]
+ *   x_g = FIRST[g] . in + constant,  g < 12        x_g = C[g] + sum over h < g of A[g][h] y_h,  g >= 12
+ *          out_l = sum over h of B[l][h] y_h + D[l]
  *
- * In a partial round eleven lanes pass through the linear layer alone, so they need no cells of their own. A row of the circuit commits x and
- * x^3 of every S-box; y = x^3 x^3 x is a product inside the constraints.
+ * In a partial round eleven lanes pass through the linear layer alone, so they need no cells of their own. A row of the
+ * circuit commits x and x^3 of every S-box; y = x^3 x^3 x is a product inside the constraints.
  */
 import { inv, mod, mul, sub } from '../field/goldilocks.js';
 import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';

@@ -1,21 +1,30 @@
 /**
- * The circuit as a tensor program over the field. All wires are rows of one memory, `wires` = (address; c0, c1, c2); a row kind's outputs are a
- * segment of it, so that each address has one value whatever the witness. Operands are lookups: the address is a fixed (frozen) column, the value a
- * witness column. Everything fixed (addresses, constants, matrices) is frozen: its digest is the verification key. Relations, row by row:
+ * The circuit as a tensor program over the field. All wires are rows of one memory, `wires` = (address; c0, c1, c2); a
+ * row kind's outputs are a segment of it, so that each address has one value whatever the witness. Operands are
+ * lookups: the address is a fixed (frozen) column, the value a witness column. Everything fixed (addresses, constants,
+ * matrices) is frozen: its digest is the verification key. Relations, row by row:
  *
- *   E  (from_j, e_j, 0, 0) in wires, j = 0, 1, 2                                  e = e_0 + e_1 x + e_2 x^2 of base elements
- *   F  (from_k, v_k) in wires, k = 0, 1, 2; o_j = v_2j + sum_ab T[j,a,b] v_0a v_1b  o = v_0 v_1 + v_2 in E
- *   Q  (from_0, q), (from_1, q) in wires                                           two wires are equal
- *   S  b_k (b_k - 1) = 0, dead_k b_k = 0, (from, sum 2^k b_k) in wires,             bits of a word; those marked dead are zero
- *      lo (1 - (2^32 - 1 - hi) inv) = 0 with lo, hi the halves                     value below p: hi = 2^32 - 1 forces lo = 0
- *   P  (from_l, in_l) in wires, in = back x + const over the first S-boxes,          a permutation of any twelve wires
+ *   E  (from_j, e_j, 0, 0) in wires, j = 0, 1, 2
+ *      e = e_0 + e_1 x + e_2 x^2 of base elements
+ *   F  (from_k, v_k) in wires, k = 0, 1, 2; o_j = v_2j + sum_ab T[j,a,b] v_0a v_1b
+ *      o = v_0 v_1 + v_2 in E
+ *   Q  (from_0, q), (from_1, q) in wires
+ *      two wires are equal
+ *   S  b_k (b_k - 1) = 0, dead_k b_k = 0, (from, sum 2^k b_k) in wires,
+ *      lo (1 - (2^32 - 1 - hi) inv) = 0 with lo, hi the halves
+ *      bits of a word, those marked dead are zero; value below p: hi = 2^32 - 1 forces lo = 0
+ *   P  (from_l, in_l) in wires, in = back x + const over the first S-boxes,
  *      c_g = x_g^3, x_g = C_g + sum_h A_gh c_h^2 x_h (g >= 12), out_l = D_l + sum_h B_lh c_h^2 x_h
- *   M  the same with (from_l, in_l + bit (in_(l+4) - in_l)) in wires for l < 4,      the current node is left (bit 0) or right (bit 1) of a free
- *      (from_4, bit) in wires, in_8..11 = (node, 0, 0, 0)                           sibling; bit is a wire that an S row made boolean
- *   G  (from_l, d_l) and (base + 4 index + l, d_l) in wires, (from_4, index) in wires  a digest is entry `index` of a cap of words in a row
+ *      a permutation of any twelve wires
+ *   M  the same with (from_l, in_l + bit (in_(l+4) - in_l)) in wires for l < 4,
+ *      (from_4, bit) in wires, in_8..11 = (node, 0, 0, 0)
+ *      the current node is left (bit 0) or right (bit 1) of a free sibling; bit is a wire that an S row made boolean
+ *   G  (from_l, d_l) and (base + 4 index + l, d_l) in wires, (from_4, index) in wires
+ *      a digest is entry `index` of a cap of words in a row
  *   U  u = public word          W, H: free words and elements       K: constants (frozen)
  *
- * A lookup of fewer components asserts zeros in the others, so a base operand is a base element. Rows that fill a height read the wire of zero.
+ * A lookup of fewer components asserts zeros in the others, so a base operand is a base element. Rows that fill a
+ * height read the wire of zero.
  */
 import { checkProgram } from '../tensor/bounds.js';
 import { expr, operand, term } from '../tensor/expr.js';

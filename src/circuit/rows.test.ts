@@ -15,7 +15,10 @@ interface Claims {
   readonly bit?: bigint;
 }
 
-/** A little of every row: product and inverse, bits, one opening of a tree of eight leaves. Every result is part of the statement. */
+/**
+ * A little of every row: product and inverse, bits, one opening of a tree of eight leaves. Every result is part of the
+ * statement.
+ */
 function verifier(ch: CircuitChannel, words: BigUint64Array | undefined, x: Claims = {}): void {
   const a = ch.publicWord(5n),
     b = ch.publicWord(x.b ?? 9n),
@@ -35,7 +38,10 @@ const circuit = compileCircuit((ch) => verifier(ch, undefined)),
   LEAF = [11n, 22n, 33n],
   PATH = Array.from({ length: 8 }, (_, k) => BigInt(100 + k));
 
-/** Words of a proof whose tree opens to whatever digest the (dishonest) rows compute: leaf and siblings first, then cap and root from them. */
+/**
+ * Words of a proof whose tree opens to whatever digest the (dishonest) rows compute: leaf and siblings first, then cap
+ * and root from them.
+ */
 function words(forge?: RowHook, x?: Claims): BigUint64Array {
   const make = (digest: readonly bigint[]): BigUint64Array => {
     const cap = [...digest, 7n, 7n, 7n, 7n],
@@ -112,7 +118,9 @@ const other =
     rows[kind].out[r] = permutationWitness(rows[kind].input[r]).out.slice(0, kind === 'P' ? 12 : 4);
   };
 
-/** For every constraint, a false statement that a prover gets away with when that constraint, and no other, is left out. */
+/**
+ * For every constraint, a false statement that a prover gets away with when that constraint, and no other, is left out.
+ */
 const ATTACKS: Record<string, [string, Parameters<typeof attack>[0]]> = {
   U: ['a statement other than the one verified', { edit: (set) => set('public', 0, 0, (v) => v + 1n) }],
   Q: ['a bit that is not that of the word', { claims: { bit: 1n } }],

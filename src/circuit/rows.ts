@@ -2,8 +2,9 @@
 import type { Elem, Ext } from '../transcript/arith.js';
 
 /**
- * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed (E from three words), fused
- * (a b + c), bit (64 of a word), permutation (12 words), Merkle level (4 words), public word. Q asserts equality, G that a digest is in a cap.
+ * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed
+ * (E from three words), fused (a b + c), bit (64 of a word), permutation (12 words), Merkle level (4 words), public
+ * word. Q asserts equality, G that a digest is in a cap.
  */
 export const KINDS = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G'] as const;
 export type Kind = (typeof KINDS)[number];

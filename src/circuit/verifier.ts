@@ -6,7 +6,10 @@ import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import type { CircuitChannel } from './channel.js';
 
-/** A program's statement as public words of the circuit, in a fixed order: context, public inputs, frozen digest, the words of every state commitment. */
+/**
+ * A program's statement as public words of the circuit, in a fixed order: context, public inputs, frozen digest, the
+ * words of every state commitment.
+ */
 export function statementWires(ch: CircuitChannel, plan: Plan, st?: Statement): StatementElems {
   const p = plan.program;
   const words = (n: number, v?: readonly bigint[]): Elem[] => Array.from({ length: n }, (_, k) => ch.publicWord(v?.[k] ?? 0n));
@@ -29,8 +32,8 @@ export function expose(ch: CircuitChannel, e: Elem): void {
 }
 
 /**
- * Runs the verifier of program proofs over wires: the statement becomes public words, then the point and the value of the deferred claim on frozen
- * tensors. `given` is absent when the circuit is built from the shape.
+ * Runs the verifier of program proofs over wires: the statement becomes public words, then the point and the value of
+ * the deferred claim on frozen tensors. `given` is absent when the circuit is built from the shape.
  */
 export function verifyInCircuit(ch: CircuitChannel, plan: Plan, given?: { proof: BigUint64Array; statement: Statement }): DeferredClaim {
   if (hashOf(plan) !== 'poseidon2')

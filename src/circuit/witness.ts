@@ -5,7 +5,8 @@ import { WIDTH } from '../hash/poseidon2.js';
 import { SBOXES } from './poseidon2.js';
 
 /*
- * Witness values by the kernels, one thread: a permutation at a time while the verifier runs, then the cells of all of them.
+ * Witness values by the kernels, one thread: a permutation at a time while the verifier runs, then the cells of all of
+ * them.
  */
 let made: { k: Kernels; state: number; constants: number } | undefined;
 
@@ -34,7 +35,10 @@ export function permuted(input: readonly bigint[], n = WIDTH): bigint[] {
 /** Rows of a pass, which bounds the kernel's memory. */
 const ROWS = 1024;
 
-/** Columns x and x^3 of all S-boxes (lane g of row r at g height + r, signed) for these inputs, the last of them again in the rows that are left. */
+/**
+ * Columns x and x^3 of all S-boxes (lane g of row r at g height + r, signed) for these inputs, the last of them again
+ * in the rows that are left.
+ */
 export function permutationColumns(inputs: readonly (readonly bigint[])[], height: number): { x: BigInt64Array; c: BigInt64Array } {
   const { k, constants } = kernels(),
     n = Math.min(ROWS, height),

@@ -17,7 +17,10 @@ export interface OpenOptions {
   readonly output: string;
 }
 
-/** Opens rows of a committed dataset for an auditor: their facts, or with --text their tokens too. Throws InputError, UsageError. */
+/**
+ * Opens rows of a committed dataset for an auditor: their facts, or with --text their tokens too. Throws InputError,
+ * UsageError.
+ */
 export function auditOpen(run: string, o: OpenOptions, c: Context): Result {
   if (!/^\d{1,9}(,\d{1,9})*$/.test(o.rows)) throw new UsageError('--rows: give numbers of rows, such as 3,17');
   const { s, digest } = committed(run),

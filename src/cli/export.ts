@@ -8,7 +8,10 @@ import type { Result } from './common.js';
 import { UsageError } from './errors.js';
 import { exportFacts } from './release.js';
 
-/** Documents that are written from a run's proof: the same bytes for the same facts. `file` is where one goes, if it goes into a file. */
+/**
+ * Documents that are written from a run's proof: the same bytes for the same facts. `file` is where one goes, if it
+ * goes into a file.
+ */
 const FORMATS: Readonly<Record<string, (f: ExportFacts, file: string | undefined) => string>> = {
   cyclonedx,
   'hf-card': hfCard,

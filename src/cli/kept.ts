@@ -10,12 +10,16 @@ import { manifestOf, readProofFile } from '../store/proof.js';
 import type { Context } from './common.js';
 
 /*
- * What a run keeps, and how a command comes by it where it was lost or damaged: the table is in docs/artifacts.md, and test/kept.test.ts tries every line of it.
+ * What a run keeps, and how a command comes by it where it was lost or damaged: the table is in docs/artifacts.md, and
+ * test/kept.test.ts tries every line of it.
  */
 
 export const out = (run: string): string => join(run, 'out');
 export const manifestFile = (run: string): string => join(out(run), 'manifest.json');
-/** The manifest again, beside the states that belong to it: its salt is in no other file of a run that is not proved yet. */
+/**
+ * The manifest again, beside the states that belong to it: its salt is in no other file of a run that is not proved
+ * yet.
+ */
 export const manifestCopy = (run: string): string => join(out(run), 'journal', 'manifest.json');
 
 /** A manifest with the file that it was read from, and why that is not manifest.json. */
@@ -43,8 +47,9 @@ function* copies(run: string): Generator<[string, () => Manifest]> {
 }
 
 /**
- * The manifest of a run: manifest.json, or where that was lost or damaged the copy of it in the journal or in a proof, which must be the one that the journal belongs to. Throws InputError naming what is
- * wrong with manifest.json where there is none, VersionError for another version.
+ * The manifest of a run: manifest.json, or where that was lost or damaged the copy of it in the journal or in a proof,
+ * which must be the one that the journal belongs to. Throws InputError naming what is wrong with manifest.json where
+ * there is none, VersionError for another version.
  */
 export function findManifest(run: string): FoundManifest {
   const file = manifestFile(run);

@@ -20,7 +20,10 @@ export function manifestAt(target: string): Manifest {
   return /\.json$/i.test(target) ? parseManifest(target, readJson(target, 'manifest')) : manifestOf(readProofFile(target));
 }
 
-/** Everything that can be told of a manifest without base and data. Throws InputError, VersionError, VerificationError naming what contradicts what. */
+/**
+ * Everything that can be told of a manifest without base and data. Throws InputError, VersionError, VerificationError
+ * naming what contradicts what.
+ */
 export function manifestCheck(file: string): Result {
   const m = manifestAt(file),
     run = checkedRun(file, m),
@@ -44,7 +47,9 @@ export function manifestCheck(file: string): Result {
   };
 }
 
-/** Every field with its value and what is known of it; `only` shows those of one path. Throws InputError, UsageError. */
+/**
+ * Every field with its value and what is known of it; `only` shows those of one path. Throws InputError, UsageError.
+ */
 export function manifestShow(target: string, o: { readonly only?: string }): Result {
   const m = manifestAt(target),
     fields = fieldsOf(m)
@@ -96,7 +101,10 @@ export interface ManifestExportOptions extends Partial<Omit<CroissantDeclared, '
   readonly output?: string;
 }
 
-/** The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws InputError naming every one that lacks. */
+/**
+ * The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws InputError
+ * naming every one that lacks.
+ */
 export function manifestExport(target: string, o: ManifestExportOptions): Result {
   const document = exportCroissant(manifestAt(target), {
       name: o.name ?? '',

@@ -66,7 +66,10 @@ export function parsePolicy(o: PolicyOptions): Policy {
   };
 }
 
-/** Throws PolicyError with every reason for which a verified run is not admitted. Licences are those declared: no proof covers them. */
+/**
+ * Throws PolicyError with every reason for which a verified run is not admitted. Licences are those declared: no proof
+ * covers them.
+ */
 export function checkPolicy(
   p: Policy,
   m: Manifest,

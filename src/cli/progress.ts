@@ -8,13 +8,15 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
-/** Milliseconds between two lines where there is no terminal, and between two drawings of the bar where there is one. */
+/**
+ * Milliseconds between two lines where there is no terminal, and between two drawings of the bar where there is one.
+ */
 const LINES = 2000,
   DRAW = 80;
 
 /**
- * Progress for people: a bar redrawn in place on a terminal, lines at most every two seconds otherwise. The time left follows from what was
- * done since `start`, and before anything was done from the estimate given there.
+ * Progress for people: a bar redrawn in place on a terminal, lines at most every two seconds otherwise. The time left
+ * follows from what was done since `start`, and before anything was done from the estimate given there.
  */
 export class Progress {
   #last = -Infinity;

@@ -21,7 +21,10 @@ import { ledgerOf } from './target.js';
 /** The signed statement of a release. */
 export const SIGNED = 'run.sigstore.json';
 
-/** Files of a run that may be released, and of a release: its proof, and its adapter in a folder of its own or beside the proof. */
+/**
+ * Files of a run that may be released, and of a release: its proof, and its adapter in a folder of its own or beside
+ * the proof.
+ */
 export interface Release {
   readonly dir: string;
   readonly proof: string;

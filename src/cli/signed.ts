@@ -66,8 +66,8 @@ function payloadOf(r: Awaited<ReturnType<typeof verifyKeyless>>, file: string): 
 }
 
 /**
- * Verifies the signatures of a release and compares every file with them, and the statement with what the proof file says of itself. The proof is
- * not verified here. Throws VerificationError, InputError, VersionError.
+ * Verifies the signatures of a release and compares every file with them, and the statement with what the proof file
+ * says of itself. The proof is not verified here. Throws VerificationError, InputError, VersionError.
  */
 export async function verifySigned(release: Release, o: SignerOptions): Promise<Signed> {
   const file = join(release.dir, SIGNED),

@@ -32,8 +32,8 @@ function source(target: string): { file: string; manifest: Manifest; key?: Reado
 }
 
 /**
- * Computes the verification key of a run from its programs, without base or data, and compares it with that of the proof, with the shipped ones and with --key. Throws VerificationError where
- * they differ.
+ * Computes the verification key of a run from its programs, without base or data, and compares it with that of the
+ * proof, with the shipped ones and with --key. Throws VerificationError where they differ.
  */
 export function vk(target: string, o: { readonly key?: string; readonly output?: string }, c: Context): Result {
   const given = parseKey(o.key),

@@ -39,7 +39,10 @@ export interface Units {
   readonly verifierMultiplication: number;
 }
 
-/** Milliseconds that a measurement goes on for at least: short ones are repeated until the engine has compiled what they run. */
+/**
+ * Milliseconds that a measurement goes on for at least: short ones are repeated until the engine has compiled what they
+ * run.
+ */
 const LONG_ENOUGH = 80;
 
 /** Least seconds of several runs: a busy machine only ever makes a run longer. What `prepare` makes is not timed. */
@@ -74,7 +77,10 @@ const nothing = (): void => {};
 const least = (k: Kernels, runs: number, f: () => void): number => leastOf(k, runs, nothing, f);
 const product = (sizes: readonly number[]): number => sizes.reduce((x, y) => x * y, 1);
 
-/** Measures the units by running the prover's own parts on small inputs: about two seconds. Gives back all memory that it takes. */
+/**
+ * Measures the units by running the prover's own parts on small inputs: about two seconds. Gives back all memory that
+ * it takes.
+ */
 export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
   return k.scope(() => {
     const words = k.alloc(8 * 2 ** 17);
@@ -237,7 +243,10 @@ function permutationUnit(k: Kernels): number {
   });
 }
 
-/** Integer reading: a product of 64 x 64 with 64 x 128, the same number of single cells, and two calls on next to nothing. */
+/**
+ * Integer reading: a product of 64 x 64 with 64 x 128, the same number of single cells, and two calls on next to
+ * nothing.
+ */
 function readingUnits(k: Kernels): Pick<Units, 'mac' | 'cell' | 'call'> {
   const seconds = (p: Program): number => {
     const inputs = new Map(p.tensors.filter((t) => t.name !== 'z').map((t) => [t.name, filled(product(t.axes.map((a) => p.axes[a])))]));

@@ -19,7 +19,10 @@ export interface Counts {
   readonly keyCells: number;
   /** Poseidon2 permutations of all Merkle trees, weighted by the encoding that goes with them. */
   readonly hashes: number;
-  /** Of these, the trees of states entered: adapter and optimiser, accumulators. A prover who has just left them has them (StateTrees). */
+  /**
+   * Of these, the trees of states entered: adapter and optimiser, accumulators. A prover who has just left them has
+   * them (StateTrees).
+   */
   readonly entered: { readonly s: number; readonly a: number };
   /** Leaves of lookups, leaves of tables, layers of LogUp. */
   readonly lookupLeaves: number;

@@ -20,7 +20,8 @@ export interface FoldSeconds {
   readonly leaf: number;
   readonly fold: number;
   readonly end: number;
-  /** Of the end: commitment to the base's stack and opening of its claim. Linear in the base. */ readonly settle: number;
+  /** Of the end: commitment to the base's stack and opening of its claim. Linear in the base. */
+  readonly settle: number;
 }
 
 /** What folding adds to the proofs of steps. */
@@ -49,7 +50,10 @@ export interface FoldEstimate {
 /** Seconds of recording a circuit with its values, per row of a kind, in units of calibrate.ts. */
 const witness = (h: Heights, u: Units): number =>
   (h.P + h.M) * WITNESS.permutation * u.verifierPermutation + KINDS.reduce((n, k) => n + h[k], 0) * WITNESS.row * u.verifierMultiplication;
-/** Measured on the end circuit: a row takes as long as so many multiplications of the verifier, a permutation's as so many permutations more. */
+/**
+ * Measured on the end circuit: a row takes as long as so many multiplications of the verifier, a permutation's as so
+ * many permutations more.
+ */
 const WITNESS = { row: 45, permutation: 1 };
 
 /** Cells, trees and weights of a settled stack: the commitment and its opening. */
@@ -58,7 +62,10 @@ function settleCost(w: WhirShape, u: Units): number {
   return (treeHashes(used, w.groups[0].domain) + openingHashes(w)) * u.hash + cells * u.opened;
 }
 
-/** Most bytes while a stack is committed and opened: its words, codeword or what stands for it, tree, weights and folded vector. */
+/**
+ * Most bytes while a stack is committed and opened: its words, codeword or what stands for it, tree, weights and folded
+ * vector.
+ */
 export function settleMemory(w: WhirShape, room: number): number {
   const { used, cells, logHeight } = settleMatrix(w),
     c = commitBytes({ words: used, logDomain: w.groups[0].domain, logHeight, tiled: false }, room);
@@ -86,8 +93,8 @@ export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
 }
 
 /**
- * Predicts what folding a run adds, from its class and the seconds of one leaf, fold and end. `limit` is the memory that the kernels may use, `micros` the number of micro-batches of
- * the run (or of its steps), for the list of losses.
+ * Predicts what folding a run adds, from its class and the seconds of one leaf, fold and end. `limit` is the memory
+ * that the kernels may use, `micros` the number of micro-batches of the run (or of its steps), for the list of losses.
  */
 export function estimateFold(run: Run, c: RecursionClass, each: FoldSeconds, machine: { limit: number; threads: number }): FoldEstimate {
   const { steps } = run.manifest.config.train,

@@ -29,8 +29,8 @@ export interface Estimate {
 }
 
 /**
- * Most memory of the kernels while a run is proved: the greatest of the programs' forecasts and of the frozen stack beside the tensors that it is
- * made of. `limit` caps linear and far memory together.
+ * Most memory of the kernels while a run is proved: the greatest of the programs' forecasts and of the frozen stack
+ * beside the tensors that it is made of. `limit` caps linear and far memory together.
  */
 export function runMemory(p: Programs, limit: number, threads: number): MemoryForecast {
   const frozen = 8 * (p.plan.layouts.get('frozen')?.cells ?? 0),
@@ -67,12 +67,18 @@ const eachPhase = (of: (phase: keyof PhaseSeconds) => number): PhaseSeconds => (
 const scale = (p: PhaseSeconds, by: number): PhaseSeconds => eachPhase((x) => p[x] * by);
 const plus = (a: PhaseSeconds, b: PhaseSeconds): PhaseSeconds => eachPhase((x) => a[x] + b[x]);
 
-/** JSON of a part that leaves accumulators, of one that leaves the state (10 and 17 words of twenty digits), and of the rest of a packed file's header. */
+/**
+ * JSON of a part that leaves accumulators, of one that leaves the state (10 and 17 words of twenty digits), and of the
+ * rest of a packed file's header.
+ */
 const MICRO_HEADER = 330,
   STEP_HEADER = 480;
 export const PACK_HEADER = 2500;
 
-/** Predicts a run from its plans' counts and the machine's units. `micros` are the proofs of micro-batches of the whole run, or its steps. */
+/**
+ * Predicts a run from its plans' counts and the machine's units. `micros` are the proofs of micro-batches of the whole
+ * run, or its steps.
+ */
 export function estimateRun(p: Programs, run: { steps: number; micros: number; parameters: number }, u: Units): Estimate {
   const main = countPlan(p.plan),
     update = p.update ? countPlan(p.update.plan) : undefined;
@@ -80,7 +86,8 @@ export function estimateRun(p: Programs, run: { steps: number; micros: number; p
     a = of(main)!,
     b = of(update);
   const made = b ? plus(scale(a, run.micros), scale(b, run.steps)) : scale(a, run.micros),
-    // The first state entered and, in every step, accumulators of zero: the other trees of states entered are those that were left before.
+    // The first state entered and, in every step, accumulators of zero: the other trees of states entered are those
+    // that were left before.
     again = (c: Counts | undefined): number => (c ? c.entered.s + c.entered.a : 0),
     saved = run.micros * again(main) + (update ? run.steps * (again(update) - main.entered.a) : 0) - main.entered.s,
     all = { ...made, commit: made.commit - saved * u.hash };

@@ -21,7 +21,8 @@ import { type TensorSize, tensorAt } from './update.js';
  *
  *   |m_t| <= (1 - b1) sum b1^(t-i) |g_i| + B/2
  *         <= (1 - b1) 2^(52 - F/2) / sigma (sum b1^(t-i) |u_i| + B/2) + B/2
- *   sum b1^(t-i) |u_i| = sum (b1 / sqrt b2)^(t-i) sqrt(b2)^(t-i) |u_i| <= G sqrt(sum b2^(t-i) u_i^2)                       (Cauchy-Schwarz)
+ *   sum b1^(t-i) |u_i| = sum (b1 / sqrt b2)^(t-i) sqrt(b2)^(t-i) |u_i| <= G sqrt(sum b2^(t-i) u_i^2)
+ *          (Cauchy-Schwarz)
  *   sum b2^(t-i) u_i^2 = 2^16 (v_t - sum b2^(t-i) r'_i) <= 2^16 (v_t + E)
  *
  * so that |m_t| 2^(F/2 - 12) <= a sqrt(v_t + E) + b with a = (1 - b1) G 2^48 / sigma and b the rest. For an integer K

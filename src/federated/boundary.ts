@@ -5,7 +5,8 @@ import { FederationError } from './errors.js';
 /*
  * A boundary record: where a client stands between two units. 36 words, 288 bytes, little-endian.
  *
- *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all
+ *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets
+ *             in all
  *   s         commitment to adapter and optimiser state
  *   losses    chain of losses;  counters: chain of the policy's counters;  epochs: chain of what epochs published
  */

@@ -3,7 +3,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes, toUtf8 } from '../provenance/bytes.js';
 import { MOST_POOL, type Ratio, drawnUnits } from './catch.js';
 
-/* Draws from a beacon: streams of words from BLAKE3, numbers below n by rejection, partial Fisher-Yates. Whoever holds seal and beacon computes the same. */
+/*
+ * Draws from a beacon: streams of words from BLAKE3, numbers below n by rejection, partial Fisher-Yates. Whoever holds
+ * seal and beacon computes the same.
+ */
 
 /** Words of 64 bits from a seed, as many as are asked for. */
 function* words(seed: Uint8Array): Generator<bigint> {

@@ -1,10 +1,13 @@
 /**
- * Fixed-point functions on bigint: the same on every engine. A value x with `bits` fraction bits stands for x 2^-bits. Each function works
- * with 32 guard bits; the result is within two units of the last place of the real value.
+ * Fixed-point functions on bigint: the same on every engine. A value x with `bits` fraction bits stands for x 2^-bits.
+ * Each function works with 32 guard bits; the result is within two units of the last place of the real value.
  */
 const G = 32;
 
-/** Decimal text of a finite number as an exact fraction: what the user wrote, not its binary neighbour. Throws RangeError. */
+/**
+ * Decimal text of a finite number as an exact fraction: what the user wrote, not its binary neighbour. Throws
+ * RangeError.
+ */
 export function rational(x: number): { num: bigint; den: bigint } {
   const m = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(String(x));
   if (!m) throw new RangeError(`${x} is not a finite decimal`);

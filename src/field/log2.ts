@@ -1,4 +1,6 @@
-/** Logarithms of integers by their bits: shapes depend on them, so that no rounding of a floating-point function may. */
+/**
+ * Logarithms of integers by their bits: shapes depend on them, so that no rounding of a floating-point function may.
+ */
 
 /** Bits of an integer n with 0 <= n <= 2^53: the least k with 2^k > n. */
 function bitLength(n: number): number {

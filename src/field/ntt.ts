@@ -4,8 +4,8 @@ import { P, add, mod, mul, pow, root, sub } from './goldilocks.js';
 export const evaluate = (coefs: readonly bigint[], x: bigint): bigint => coefs.reduceRight((s, c) => (s * x + mod(c)) % P, 0n);
 
 /**
- * Values of a polynomial (signed or canonical coefficients, zero-padded) at g^0, g^1, ..., g^(2^log - 1), g = root(log), natural order:
- * the reference of the kernels. Recursion f(x) = even(x^2) + x odd(x^2).
+ * Values of a polynomial (signed or canonical coefficients, zero-padded) at g^0, g^1, ..., g^(2^log - 1), g =
+ * root(log), natural order: the reference of the kernels. Recursion f(x) = even(x^2) + x odd(x^2).
  */
 export function ntt(coefs: readonly bigint[], log: number): bigint[] {
   const n = 2 ** log;

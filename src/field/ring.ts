@@ -1,6 +1,8 @@
 import * as X from './ext3.js';
 
-/** Arithmetic of a formula that prover and verifier share: a verifier's channel has it on handles, EXT has it by value. */
+/**
+ * Arithmetic of a formula that prover and verifier share: a verifier's channel has it on handles, EXT has it by value.
+ */
 export interface Ring<T> {
   constant(v: bigint): T;
   add(a: T, b: T): T;

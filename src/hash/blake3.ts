@@ -16,15 +16,18 @@ export function wordBytes(words: readonly bigint[]): Uint8Array {
 }
 
 /**
- * Fixed-length hash of canonical words: BLAKE3 in keyed mode, key = the words (domain, number of words, 0, 0), message = the words, all
- * little-endian. The four 64-bit words of the digest are reduced mod p: a collision of reduced digests is one of BLAKE3's up to the
- * 2^32 - 1 of 2^64 values per word that have two representatives.
+ * Fixed-length hash of canonical words: BLAKE3 in keyed mode, key = the words (domain, number of words, 0, 0), message
+ * = the words, all little-endian. The four 64-bit words of the digest are reduced mod p: a collision of reduced digests
+ * is one of BLAKE3's up to the 2^32 - 1 of 2^64 values per word that have two representatives.
  */
 export function hashWords(domain: bigint, words: readonly bigint[]): bigint[] {
   return digestWords(noble(wordBytes(words), { key: wordBytes([domain, BigInt(words.length), 0n, 0n]) }));
 }
 
-/** Inner node of a Merkle tree: key (node, 0, 0, 0), message left || right. The key's length word 0 belongs to no row of eight words. */
+/**
+ * Inner node of a Merkle tree: key (node, 0, 0, 0), message left || right. The key's length word 0 belongs to no row of
+ * eight words.
+ */
 export function compress(left: readonly bigint[], right: readonly bigint[]): bigint[] {
   return digestWords(noble(wordBytes([...left, ...right]), { key: wordBytes([DOMAIN.node, 0n, 0n, 0n]) }));
 }

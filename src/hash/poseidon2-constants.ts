@@ -1,4 +1,7 @@
-/** Poseidon2 over Goldilocks, width 12, S-box x^7, 8 full and 22 partial rounds: the constant set that Plonky3 generates with Grain. */
+/**
+ * Poseidon2 over Goldilocks, width 12, S-box x^7, 8 full and 22 partial rounds: the constant set that Plonky3 generates
+ * with Grain.
+ */
 export const EXTERNAL: readonly bigint[] = [
   0x13dcf33aba214f46n, 0x30b3b654a1da6d83n, 0x1fc634ada6159b56n, 0x937459964dc03466n,
   0xedd2ef2ca7949924n, 0xede9affde0e22f68n, 0x8515b9d6bac9282dn, 0x6b5c07b4e9e900d8n,

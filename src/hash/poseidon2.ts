@@ -66,8 +66,9 @@ export const DOMAIN = {
 } as const;
 
 /**
- * Fixed-length hash: state (0 x 8, domain, number of words, 0, 0); blocks of eight words overwrite the rate, one permutation each;
- * the last block leaves the rest of the rate as it is, which the length in the capacity makes injective. Four words out.
+ * Fixed-length hash: state (0 x 8, domain, number of words, 0, 0); blocks of eight words overwrite the rate, one
+ * permutation each; the last block leaves the rest of the rate as it is, which the length in the capacity makes
+ * injective. Four words out.
  */
 export function hashWords(domain: bigint, words: readonly bigint[]): bigint[] {
   let s: bigint[] = [...Array<bigint>(8).fill(0n), domain, BigInt(words.length), 0n, 0n];

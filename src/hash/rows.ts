@@ -6,7 +6,9 @@ import * as poseidon2 from './poseidon2.js';
 export interface RowHasher {
   /** Word k of row j at cols + k * stride + j * step; count = 8 but for the last columns. */
   absorb(cols: number, count: number, stride: number, step?: number): void;
-  /** Digest of row j to dst + 32 j; all columns must have been absorbed. Releases nothing: the caller's arena mark does. */
+  /**
+   * Digest of row j to dst + 32 j; all columns must have been absorbed. Releases nothing: the caller's arena mark does.
+   */
   finish(dst: number): void;
 }
 

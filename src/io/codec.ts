@@ -23,7 +23,10 @@ const steps = (messages: number, characters: number): number => 50_000 + 4_000 *
 /** What the probe says: a word that no template writes by itself. */
 const PROBE = 'qzxv7';
 
-/** Tokenizer, chat template, first and closing ids of a base folder. Throws InputError where one is missing or cannot be used. */
+/**
+ * Tokenizer, chat template, first and closing ids of a base folder. Throws InputError where one is missing or cannot be
+ * used.
+ */
 export class TextCodec {
   readonly #t: PieceTokenizer;
   readonly #render?: Template;
@@ -79,7 +82,8 @@ export class TextCodec {
   }
 
   /**
-   * What `work` gives, which encodes or decodes so many characters and changes nothing. Throws InputError where the tokenizer takes longer than any released one would; `what` says for what.
+   * What `work` gives, which encodes or decodes so many characters and changes nothing. Throws InputError where the
+   * tokenizer takes longer than any released one would; `what` says for what.
    */
   inTime<T>(characters: number, work: () => T, what: () => string = () => ''): T {
     return encodedInTime(join(this.dir, 'tokenizer.json'), characters, work, what);
@@ -92,7 +96,10 @@ export class TextCodec {
   encode(text: string): number[] {
     return this.#t.encode(text);
   }
-  /** Ids of the pieces of one text, each as in the whole text but for merges across the seams; at most about `most` in all. */
+  /**
+   * Ids of the pieces of one text, each as in the whole text but for merges across the seams; at most about `most` in
+   * all.
+   */
   pieces(texts: readonly string[], most?: number): Pieces {
     return this.#t.pieces(texts, most);
   }
@@ -124,8 +131,9 @@ export class TextCodec {
   }
 
   /**
-   * Text of a conversation; with `generation`, up to where the next assistant turn begins. Turns that are a Dict know afterwards which of
-   * their keys the template read. Throws Error, InputError where the template goes beyond its budget.
+   * Text of a conversation; with `generation`, up to where the next assistant turn begins. Turns that are a Dict know
+   * afterwards which of their keys the template read. Throws Error, InputError where the template goes beyond its
+   * budget.
    */
   render(messages: readonly (Message | Dict)[], generation: boolean, tools: Value = null): string {
     if (!this.#render) throw new Error('the base has no chat template: set train.template, or use prompt and completion');
@@ -192,7 +200,10 @@ function sizeOf(m: Message | Dict): number {
   return typeof content === 'string' ? content.length : 0;
 }
 
-/** chat_template.jinja, or chat_template of tokenizer_config.json: a text or a list of named texts of which `default` is taken. */
+/**
+ * chat_template.jinja, or chat_template of tokenizer_config.json: a text or a list of named texts of which `default` is
+ * taken.
+ */
 function baseTemplate(dir: string, config: Record<string, unknown>): { chat: string | undefined; tools: boolean } {
   const file = join(dir, 'chat_template.jinja');
   if (existsSync(file)) return { chat: readText(file, 'template'), tools: false };

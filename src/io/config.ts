@@ -20,8 +20,9 @@ export interface ModelConfig {
 }
 
 /**
- * Keys that do not touch the forward pass of the two architectures: what is read here, what only generation or training elsewhere reads,
- * and the bookkeeping of tools. A key that begins with an underscore is private bookkeeping of transformers.
+ * Keys that do not touch the forward pass of the two architectures: what is read here, what only generation or training
+ * elsewhere reads, and the bookkeeping of tools. A key that begins with an underscore is private bookkeeping of
+ * transformers.
  */
 const HARMLESS = new Set(
   `architectures attn_implementation auto_map bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id cls_token_id
@@ -70,7 +71,10 @@ class ConfigFile {
   }
 }
 
-/** Checks config.json; everything that is missing, malformed or unsupported goes to `problems`, and then the result is not to be used. */
+/**
+ * Checks config.json; everything that is missing, malformed or unsupported goes to `problems`, and then the result is
+ * not to be used.
+ */
 export function parseConfig(c: Readonly<Record<string, unknown>>, problems: string[]): ModelConfig {
   const f = new ConfigFile(c, problems),
     qwen = parseArchitecture(f),
@@ -168,7 +172,10 @@ function checkNumberFormat(f: ConfigFile): void {
     problems.push(`dtype ${String(c['dtype'])} contradicts torch_dtype ${String(c['torch_dtype'])}`);
 }
 
-/** rope_theta and rope_scaling, or rope_parameters of newer files, which hold both. Where a file has both they must agree. */
+/**
+ * rope_theta and rope_scaling, or rope_parameters of newer files, which hold both. Where a file has both they must
+ * agree.
+ */
 function parseRope(c: Readonly<Record<string, unknown>>, problems: string[]): Rope {
   const newer = c['rope_parameters'] ?? null,
     older = c['rope_scaling'] ?? null;

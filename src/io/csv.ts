@@ -5,8 +5,8 @@ export interface TableLine {
 }
 
 /**
- * Lines of a table of comma- or tab-separated values (RFC 4180): fields in double quotes hold separators, line feeds and, doubled, quotes.
- * Empty lines are passed over.
+ * Lines of a table of comma- or tab-separated values (RFC 4180): fields in double quotes hold separators, line feeds
+ * and, doubled, quotes. Empty lines are passed over.
  */
 export function* readTable(text: string, separator: ',' | '\t'): Generator<TableLine> {
   const plain = new RegExp(`[^${separator}\\r\\n]*`, 'y');

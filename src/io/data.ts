@@ -60,7 +60,10 @@ export interface DataResult {
   readonly dropped: { file: string; row: number; reason: string }[];
   readonly conflicts: Conflict[];
   readonly files: FileCount[];
-  /** Tokens of every row that has something to learn, before it was cut; beyond MEASURED times the sequence from its characters. */
+  /**
+   * Tokens of every row that has something to learn, before it was cut; beyond MEASURED times the sequence from its
+   * characters.
+   */
   readonly lengths: readonly number[];
 }
 
@@ -76,10 +79,11 @@ export const TOO_LONG = 'no target token within the sequence',
   NOTHING_TO_LEARN = 'no completion';
 
 /**
- * Reads data files: parts tokenised apart, each as in the whole text, and joined; the tokenizer's first ids in front unless the row begins with
- * them, the closing id behind unless the row ends in one, cut on the right at `sequence`. Within an assistant turn nothing after the id that closes
- * it is a target. Rows without a target are dropped and counted; a row's own source, license and language override its file's, and conflicts
- * are listed. All malformed rows of all files are reported at once. Throws InputError.
+ * Reads data files: parts tokenised apart, each as in the whole text, and joined; the tokenizer's first ids in front
+ * unless the row begins with them, the closing id behind unless the row ends in one, cut on the right at `sequence`.
+ * Within an assistant turn nothing after the id that closes it is a target. Rows without a target are dropped and
+ * counted; a row's own source, license and language override its file's, and conflicts are listed. All malformed rows
+ * of all files are reported at once. Throws InputError.
  */
 export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOptions): DataResult {
   const examples: Example[] = [],
@@ -145,7 +149,10 @@ const failing = (e: unknown): (() => never) => {
   };
 };
 
-/** Rows of a file with their tokens. Many are encoded at a time, under one limit on the time that the tokenizer takes. Throws InputError where it takes longer. */
+/**
+ * Rows of a file with their tokens. Many are encoded at a time, under one limit on the time that the tokenizer takes.
+ * Throws InputError where it takes longer.
+ */
 function* encodedRows(d: DataSpec, codec: TextCodec, o: DataOptions, problems: LineProblem[]): Generator<EncodedRow> {
   let some: { line: number; row: EncodedRow['row']; read: EncodedRow['read']; parts: readonly Part[] }[] = [],
     characters = 0;
@@ -259,8 +266,8 @@ function tokenize(parts: readonly Part[], codec: TextCodec, o: DataOptions): Tok
 }
 
 /**
- * Where an assistant turn is closed: at the first of the closing ids that end it, white space between and behind them aside; else at the
- * last one in it, behind which the template opens the next turn; -1 without one.
+ * Where an assistant turn is closed: at the first of the closing ids that end it, white space between and behind them
+ * aside; else at the last one in it, behind which the template opens the next turn; -1 without one.
  */
 function closingOf(ids: readonly number[], codec: TextCodec): number {
   let end = -1;

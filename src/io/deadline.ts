@@ -2,11 +2,15 @@ import { Script, createContext } from 'node:vm';
 import { InputError } from '../errors.js';
 
 /*
- * A limit on the time of what nothing else limits: a pattern of a stranger's tokenizer.json may take longer than anybody waits for a text of thirty characters. Which patterns do
- * cannot be told from their text in general; the engine can be stopped while it matches, from a context with a time limit.
+ * A limit on the time of what nothing else limits: a pattern of a stranger's tokenizer.json may take longer than
+ * anybody waits for a text of thirty characters. Which patterns do cannot be told from their text in general; the
+ * engine can be stopped while it matches, from a context with a time limit.
  */
 
-/** Seconds of computing that one piece of work may take beside those of its characters: a hundred times what tokenizers of released models need. */
+/**
+ * Seconds of computing that one piece of work may take beside those of its characters: a hundred times what tokenizers
+ * of released models need.
+ */
 export const MOST_SECONDS = 1.5;
 
 /** Work was ended because it took too long. */
@@ -21,8 +25,9 @@ const box: { work: () => void } = { work: () => {} };
 let script: Script | undefined, context: object | undefined;
 
 /**
- * What `work` gives, which must change nothing that matters where it is ended in the middle: it is begun again where the time passed without its computing, as on a machine that others use. Throws
- * TimeLimitError, and whatever `work` throws.
+ * What `work` gives, which must change nothing that matters where it is ended in the middle: it is begun again where
+ * the time passed without its computing, as on a machine that others use. Throws TimeLimitError, and whatever `work`
+ * throws.
  */
 export function inTime<T>(work: () => T, seconds = MOST_SECONDS): T {
   script ??= new Script('work()');
@@ -54,7 +59,10 @@ export function inTime<T>(work: () => T, seconds = MOST_SECONDS): T {
 /** Seconds that each character may add. */
 const PER_CHARACTER = 4e-6;
 
-/** `inTime` for work of a tokenizer on so many characters. Throws InputError naming its file; `what` says for what it took so long. */
+/**
+ * `inTime` for work of a tokenizer on so many characters. Throws InputError naming its file; `what` says for what it
+ * took so long.
+ */
 export function encodedInTime<T>(file: string, characters: number, work: () => T, what: () => string = () => ''): T {
   try {
     return inTime(work, MOST_SECONDS + PER_CHARACTER * characters);

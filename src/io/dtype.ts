@@ -15,8 +15,9 @@ function halfTable(): Float32Array {
 }
 
 /**
- * Decodes little-endian elements to dst from `at` on. Exact: F32, F16 and BF16 values are float32 values. All supported machines are
- * little-endian, as WebAssembly is. The bytes must start at an offset that is a multiple of the element's width.
+ * Decodes little-endian elements to dst from `at` on. Exact: F32, F16 and BF16 values are float32 values. All supported
+ * machines are little-endian, as WebAssembly is. The bytes must start at an offset that is a multiple of the element's
+ * width.
  */
 export function decode(dtype: Dtype, bytes: Uint8Array<ArrayBuffer>, dst: Float64Array | Float32Array, at: number): void {
   const n = bytes.length / WIDTH[dtype];

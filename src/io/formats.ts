@@ -147,8 +147,8 @@ const flat = (k: string): string => k.toLowerCase().replace(/[^a-z0-9]/g, '');
 const plain = (k: string, v: unknown): boolean => off(v) || (flat(k) === 'weight' && v === 1) || (flat(k) === 'train' && v === true);
 
 /**
- * Keys of a row that its converter does not use: those that change what is said or learnt are refused, the others given back, so that
- * nothing is left out in silence. Throws Error.
+ * Keys of a row that its converter does not use: those that change what is said or learnt are refused, the others given
+ * back, so that nothing is left out in silence. Throws Error.
  */
 export function unusedKeys(row: Row, converter: string): string[] {
   const { keys } = CONVERTERS[converter],
@@ -261,9 +261,9 @@ function toolsOf(row: Row): Value {
 }
 
 /**
- * Pieces of a conversation: the template renders it up to the beginning and to the end of every assistant turn, and each text must begin
- * with the one before. Turns after the last assistant turn lead to no target and are left out. Keys of turns that change what is said must
- * be read by the template; others that it does not read go to `unused`.
+ * Pieces of a conversation: the template renders it up to the beginning and to the end of every assistant turn, and
+ * each text must begin with the one before. Turns after the last assistant turn lead to no target and are left out.
+ * Keys of turns that change what is said must be read by the template; others that it does not read go to `unused`.
  */
 function conversation(m: readonly Turn[], codec: TextCodec, unused: (key: string) => void, tools: Value): Part[] {
   const out: Part[] = [],

@@ -62,8 +62,9 @@ export interface IdFiles {
 }
 
 /**
- * First and closing ids of a base, from what its tokenizer does: add_bos_token, else what the post-processor adds; the closing ids are
- * generation_config.json's, else config.json's, else the tokenizer's, and what the chat template closes a turn with. Throws InputError.
+ * First and closing ids of a base, from what its tokenizer does: add_bos_token, else what the post-processor adds; the
+ * closing ids are generation_config.json's, else config.json's, else the tokenizer's, and what the chat template closes
+ * a turn with. Throws InputError.
  */
 export function tokenIds(t: PieceTokenizer, f: IdFiles): TokenIds {
   const problems: string[] = [],

@@ -14,10 +14,15 @@ export interface JsonBounds {
 /** Deeper than any file that is read here, and far from where a function that calls itself would end. */
 export const JSON_DEPTH = 64;
 
-/** Bounds of files of which the kind says nothing else: two million values are some hundred MiB once they are objects. */
+/**
+ * Bounds of files of which the kind says nothing else: two million values are some hundred MiB once they are objects.
+ */
 const BOUNDS: JsonBounds = { depth: JSON_DEPTH, values: 2 ** 21 };
 
-/** Throws JsonError where text that may be JSON is deeper or has more values than the bounds: told from its characters, before anything is made of it. */
+/**
+ * Throws JsonError where text that may be JSON is deeper or has more values than the bounds: told from its characters,
+ * before anything is made of it.
+ */
 export function checkBounds(text: string, { depth, values }: JsonBounds = BOUNDS): void {
   let now = 0,
     count = 1;
@@ -39,7 +44,10 @@ export function checkBounds(text: string, { depth, values }: JsonBounds = BOUNDS
   if (count > values) throw new JsonError(`holds more than ${values} values`);
 }
 
-/** Parses text within bounds. Throws JsonError, whose message tells where but not what: the file may be one that should not have been read. */
+/**
+ * Parses text within bounds. Throws JsonError, whose message tells where but not what: the file may be one that should
+ * not have been read.
+ */
 export function parseJson(text: string, bounds: JsonBounds = BOUNDS): unknown {
   checkBounds(text, bounds);
   try {

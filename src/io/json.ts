@@ -3,7 +3,10 @@ import { parseJson } from './json-bounds.js';
 import { isObject, scanJson } from './json-text.js';
 import { type FileKind, readText } from './read-file.js';
 
-/** Reads a JSON object from a file of a kind: UTF-8, within the bounds of size, depth and number of values, no key twice. Throws InputError. */
+/**
+ * Reads a JSON object from a file of a kind: UTF-8, within the bounds of size, depth and number of values, no key
+ * twice. Throws InputError.
+ */
 export function readJson(file: string, kind: FileKind): Record<string, unknown> {
   const text = readText(file, kind);
   let value: unknown;

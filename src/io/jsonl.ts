@@ -58,8 +58,9 @@ function* lines(source: Bytes): Generator<[number, Uint8Array | undefined]> {
 }
 
 /**
- * Objects of JSON lines with their line numbers. A byte order mark, carriage returns and empty lines are passed over; everything else
- * that is no object on a line of UTF-8 goes to `problems`. Throws InputError where the file cannot be read.
+ * Objects of JSON lines with their line numbers. A byte order mark, carriage returns and empty lines are passed over;
+ * everything else that is no object on a line of UTF-8 goes to `problems`. Throws InputError where the file cannot be
+ * read.
  */
 export function* readLines(file: string, source: Bytes | OpenFile, problems: LineProblem[]): Generator<[number, Record<string, unknown>]> {
   for (const [line, bytes] of lines(source)) {

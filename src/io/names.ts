@@ -12,8 +12,8 @@ export interface Slot {
 }
 
 /**
- * Every tensor of a model with its place in program order: E, gamma [s, d] (input norm, post-attention norm of each layer, final norm),
- * W.* [l, out, in], head, bias.* [l, out].
+ * Every tensor of a model with its place in program order: E, gamma [s, d] (input norm, post-attention norm of each
+ * layer, final norm), W.* [l, out, in], head, bias.* [l, out].
  */
 export function weightSlots(s: LlamaShape): Map<string, Slot> {
   const out = new Map<string, Slot>([

@@ -8,8 +8,8 @@ const MOST = 1 << 30,
   SECONDS = 600;
 
 /**
- * Runs in a thread of its own, where the reader, whose functions are asynchronous, may take its time: rows as JSON lines. Whole numbers beyond
- * 2^53 become text, dates too; bytes are read as UTF-8.
+ * Runs in a thread of its own, where the reader, whose functions are asynchronous, may take its time: rows as JSON
+ * lines. Whole numbers beyond 2^53 become text, dates too; bytes are read as UTF-8.
  */
 const SOURCE = `
 const { workerData } = require('node:worker_threads'), zlib = require('node:zlib'), fs = require('node:fs');

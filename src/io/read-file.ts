@@ -2,8 +2,9 @@ import { type Stats, closeSync, constants, fstatSync, openSync, opendirSync, rea
 import { InputError, reason } from '../errors.js';
 
 /*
- * The one way in which files are read. A file comes from anyone: it may be a device, a pipe or a folder behind a link, larger than memory, or it may grow while
- * it is read. Links are followed, because the hub's own cache is made of them; what they lead to must be a regular file.
+ * The one way in which files are read. A file comes from anyone: it may be a device, a pipe or a folder behind a link,
+ * larger than memory, or it may grow while it is read. Links are followed, because the hub's own cache is made of them;
+ * what they lead to must be a regular file.
  */
 
 const MIB = 2 ** 20;
@@ -67,7 +68,8 @@ export class OpenFile {
   ) {
     let fd: number | undefined;
     try {
-      // Looked at before it is opened, since opening a device or a pipe may do something; and after, since the name may lead elsewhere by then.
+      // Looked at before it is opened, since opening a device or a pipe may do something; and after, since the name may
+      // lead elsewhere by then.
       checkRegular(file, statSync(file), kind);
       fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const s = fstatSync(fd);
@@ -132,7 +134,10 @@ export function readText(file: string, kind: FileKind): string {
 /** Most names of a folder that are listed. */
 export const MOST_NAMES = 10_000;
 
-/** Names in a folder in order, those of folders with a slash behind. Throws InputError where it is none, or holds more than MOST_NAMES. */
+/**
+ * Names in a folder in order, those of folders with a slash behind. Throws InputError where it is none, or holds more
+ * than MOST_NAMES.
+ */
 export function listFolder(dir: string): string[] {
   const out: string[] = [];
   try {

@@ -28,8 +28,9 @@ const FOREIGN: readonly (readonly [string, readonly number[]])[] = [
 const begins = (b: Uint8Array, magic: readonly number[]): boolean => magic.every((x, i) => b[i] === x);
 
 /**
- * Rows of a data file, numbered from 1: JSON lines, a JSON array, comma- or tab-separated values, Parquet, the first three also compressed with
- * gzip. What is wrong with a single row goes to `problems`. Throws InputError where the file cannot be read at all, saying what it is.
+ * Rows of a data file, numbered from 1: JSON lines, a JSON array, comma- or tab-separated values, Parquet, the first
+ * three also compressed with gzip. What is wrong with a single row goes to `problems`. Throws InputError where the file
+ * cannot be read at all, saying what it is.
  */
 export function* readRows(file: string, problems: LineProblem[]): Generator<[number, Row]> {
   const open = new OpenFile(file, 'data');
@@ -55,7 +56,10 @@ export function* readRows(file: string, problems: LineProblem[]): Generator<[num
   }
 }
 
-/** Whether the first character that is no white space opens a list that goes on: a line that is a list of its own is no array of rows. */
+/**
+ * Whether the first character that is no white space opens a list that goes on: a line that is a list of its own is no
+ * array of rows.
+ */
 function beginsArray(head: Uint8Array, source: Bytes): boolean {
   let b = head;
   for (let at = 0; b.length; ) {

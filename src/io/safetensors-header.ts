@@ -4,7 +4,10 @@ import { isObject, scanJson, utf8 } from './json-text.js';
 /** Bytes per element. F64 occurs in adapters and test vectors; bases are F32, F16 or BF16. */
 export const WIDTH = { F64: 8, F32: 4, F16: 2, BF16: 2 } as const;
 export type Dtype = keyof typeof WIDTH;
-/** The reference implementation reads 100 MB; the headers of the largest models that are supported have one, and an object takes ten times its text. */
+/**
+ * The reference implementation reads 100 MB; the headers of the largest models that are supported have one, and an
+ * object takes ten times its text.
+ */
 export const MAX_HEADER = 2 ** 24;
 
 /** Place of a tensor: dtype, shape, first byte and number of bytes in the file. */
@@ -44,8 +47,9 @@ export function headerLength(first: Uint8Array, fileBytes: number): number {
 const natural = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0;
 
 /**
- * Parses a header strictly: UTF-8, an object from the first byte on, spaces alone after it, no key twice, naturals only, spans in bounds,
- * without holes or overlaps, of exactly the size that shape and dtype say, the last one ending the file. Throws HeaderError.
+ * Parses a header strictly: UTF-8, an object from the first byte on, spaces alone after it, no key twice, naturals
+ * only, spans in bounds, without holes or overlaps, of exactly the size that shape and dtype say, the last one ending
+ * the file. Throws HeaderError.
  */
 export function parseHeader(bytes: Uint8Array, fileBytes: number): Header {
   let text = '',

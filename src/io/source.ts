@@ -1,7 +1,10 @@
 import { InputError } from '../errors.js';
 import { withFile } from './read-file.js';
 
-/** A file, opened for each piece. Throws InputError where it cannot be read, or where it has become another one in the meantime. */
+/**
+ * A file, opened for each piece. Throws InputError where it cannot be read, or where it has become another one in the
+ * meantime.
+ */
 export function inFile(file: string): { readonly size: number; bytes(from: number, n: number): Uint8Array } {
   const size = withFile(file, 'proof', (f) => f.size);
   return {

@@ -91,7 +91,8 @@ describe('pieces of a text', () => {
     ['bytes with a prefix', bytes(true)],
   ])('of %s have the ids of the whole text wherever nothing crosses the seam', (_, json) => {
     const t = of(json),
-      // The text that a list of ids stands for, marks and spaces alike: no token crosses a seam where one of the prefixes ends there.
+      // The text that a list of ids stands for, marks and spaces alike: no token crosses a seam where one of the
+      // prefixes ends there.
       text = (ids: readonly number[]): string => ids.map((x) => t.token(x)).join('');
     let same = 0,
       crossed = 0;

@@ -14,7 +14,10 @@ const LONGEST_RUN = 1 << 14;
 const lastOf = (s: string): string => [...s.slice(-2)].at(-1) ?? '';
 const firstOf = (s: string): string => String.fromCodePoint(s.codePointAt(0) ?? 0);
 
-/** Each normalizer or pre-tokenizer of a tokenizer.json, also inside sequences, put through `f`; those it gives undefined for are left out. */
+/**
+ * Each normalizer or pre-tokenizer of a tokenizer.json, also inside sequences, put through `f`; those it gives
+ * undefined for are left out.
+ */
 function mapStages(stage: unknown, f: (x: Json) => Json | undefined): unknown {
   if (!isObject(stage)) return stage;
   for (const list of ['normalizers', 'pretokenizers'])
@@ -25,7 +28,10 @@ function mapStages(stage: unknown, f: (x: Json) => Json | undefined): unknown {
 
 /** Most times that the stages of a tokenizer may lengthen a text. */
 const MOST_GROWTH = 1024;
-/** How many times as long a text may become by the Replace stages: what a pattern finds may be nothing at all, before every character. */
+/**
+ * How many times as long a text may become by the Replace stages: what a pattern finds may be nothing at all, before
+ * every character.
+ */
 function growthOf(stage: unknown): number {
   let n = 1;
   mapStages(stage, (x) => {
@@ -110,9 +116,10 @@ const keepsText = (x: unknown): boolean =>
     x['type'] === 'Punctuation');
 
 /**
- * The tokenizer of a base. A row is encoded piece by piece, so that the seams between what is learnt and what is not fall between tokens,
- * and every piece gets the ids that it has in the whole text, but for merges across the seam: only the beginning of a text, or of what follows a
- * special token where the tokenizer does so, is marked as the beginning of a word.
+ * The tokenizer of a base. A row is encoded piece by piece, so that the seams between what is learnt and what is not
+ * fall between tokens, and every piece gets the ids that it has in the whole text, but for merges across the seam: only
+ * the beginning of a text, or of what follows a special token where the tokenizer does so, is marked as the beginning
+ * of a word.
  */
 export class PieceTokenizer {
   readonly #t: Tokenizer;
@@ -120,7 +127,10 @@ export class PieceTokenizer {
   readonly #later: Stages;
   readonly #inner: Stages;
   readonly #added: ReadonlyMap<number, Added>;
-  /** Finds the tokens at which a text is cut into sections, each of which the tokenizer takes for the beginning of a text. */
+  /**
+   * Finds the tokens at which a text is cut into sections, each of which the tokenizer takes for the beginning of a
+   * text.
+   */
   readonly #cut: RegExp | undefined;
   /** Whether the words of a text are its bytes, one character each, and no more. */
   readonly #bytes: boolean;
@@ -198,8 +208,8 @@ export class PieceTokenizer {
   }
 
   /**
-   * Lets the model see long words in parts: no merge joins two symbols where no entry of the merge list ends in the one and begins with the
-   * other, so that cutting there changes no id. It stops once `#left` ids are there.
+   * Lets the model see long words in parts: no merge joins two symbols where no entry of the merge list ends in the one
+   * and begins with the other, so that cutting there changes no id. It stops once `#left` ids are there.
    */
   #cutLongWords(model: unknown): void {
     const m = this.#t.model;
@@ -283,7 +293,8 @@ export class PieceTokenizer {
   }
 
   /**
-   * Ids of the pieces of one text, each as in the whole. After about `most` ids the rest is left out: `share` of the text was encoded.
+   * Ids of the pieces of one text, each as in the whole. After about `most` ids the rest is left out: `share` of the
+   * text was encoded.
    */
   pieces(texts: readonly string[], most = Number.POSITIVE_INFINITY): Pieces {
     const out: number[][] = [];
@@ -345,7 +356,8 @@ export class PieceTokenizer {
   /** Ids of the parts of one section. */
   #section(parts: readonly Part[], s: Stages): { piece: number; ids: number[] }[] {
     if (parts.length > 1 && this.#bytes) {
-      // What follows a seam may decide where words end before it: the words are those of the whole section, and only cut at the seams.
+      // What follows a seam may decide where words end before it: the words are those of the whole section, and only
+      // cut at the seams.
       const length = (t: string): number => Buffer.byteLength(s.normalizer ? s.normalizer.normalize(t) : t),
         lengths = parts.map((p) => length(p.text)),
         text = parts.map((p) => p.text).join('');

@@ -11,8 +11,8 @@ import type { Ext } from '../transcript/arith.js';
 import { singleKernels } from './single.js';
 
 /*
- * Every exported kernel is compared with a reference in bigint (or plain numbers): here, or in the file that the table names. The last test fails
- * for a kernel that is in neither.
+ * Every exported kernel is compared with a reference in bigint (or plain numbers): here, or in the file that the table
+ * names. The last test fails for a kernel that is in neither.
  */
 const k = singleKernels();
 const word = fc.oneof(

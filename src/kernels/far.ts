@@ -14,8 +14,9 @@ export interface NearMemory {
 const PAGES_PER_SLAB = 256;
 
 /**
- * Memory outside the linear memory, which wasm32 limits to 4 GiB: kernels do not see it, arrays are copied in and out. Pages come from slabs
- * and return to a free list, so that the peak does not depend on the garbage collector. Contents of fresh blocks are undefined.
+ * Memory outside the linear memory, which wasm32 limits to 4 GiB: kernels do not see it, arrays are copied in and out.
+ * Pages come from slabs and return to a free list, so that the peak does not depend on the garbage collector. Contents
+ * of fresh blocks are undefined.
  */
 export class FarMemory {
   usedBytes = 0;

@@ -1,7 +1,10 @@
 import { root } from '../field/goldilocks.js';
 import type { Kernels } from './runtime.js';
 
-/** A matrix of words to encode: word w of height values, interleaved in groups (3 for elements of E, 1 for base columns). */
+/**
+ * A matrix of words to encode: word w of height values, interleaved in groups (3 for elements of E, 1 for base
+ * columns).
+ */
 export interface NttInput {
   readonly src: number;
   /** Words (base columns) in all. */
@@ -21,8 +24,9 @@ export function nttTwiddles(k: Kernels, log: number): number {
 }
 
 /**
- * Value of word w at the point g^j, g = root(log), to dst + 8 * (w * 2^log + i): i = j in natural order, i = rev(j) in reversed order (the
- * default of commitments, and cheaper). Input word w, coefficient c at src + 8 * (((w div group) * height + c) * group + w mod group).
+ * Value of word w at the point g^j, g = root(log), to dst + 8 * (w * 2^log + i): i = j in natural order, i = rev(j) in
+ * reversed order (the default of commitments, and cheaper). Input word w, coefficient c at src + 8 * (((w div group) *
+ * height + c) * group + w mod group).
  */
 export function nttRows(k: Kernels, dst: number, input: NttInput, log: number, order: 'natural' | 'reversed' = 'natural'): void {
   if (input.height > 2 ** log) throw new RangeError(`${input.height} coefficients over 2^${log} points`);

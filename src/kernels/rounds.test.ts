@@ -5,7 +5,8 @@ import { P, mod } from '../field/goldilocks.js';
 import type { Ext } from '../transcript/arith.js';
 import { singleKernels } from './single.js';
 
-// Round polynomials, folds and weighted sums of the provers against their formulas in bigint, on words at the edges of the carries.
+// Round polynomials, folds and weighted sums of the provers against their formulas in bigint, on words at the edges of
+// the carries.
 const k = singleKernels();
 const word = fc.oneof(
   fc.bigInt({ min: 0n, max: P - 1n }),

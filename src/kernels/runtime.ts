@@ -33,7 +33,10 @@ const LIMIT = 4 * 2 ** 30 - PAGE;
 /** Threads that take part in a call: thread 0 is the caller's. */
 export interface Team {
   readonly threads: number;
-  /** Runs kernel(...lists[t]) in thread t for all t, the caller's among them; returns when all are done, throws if one failed. */
+  /**
+   * Runs kernel(...lists[t]) in thread t for all t, the caller's among them; returns when all are done, throws if one
+   * failed.
+   */
   run(kernel: string, lists: readonly (readonly (number | bigint)[])[]): void;
   close(): void;
 }
@@ -59,8 +62,8 @@ export function compile(base64: string): WebAssembly.Module {
 const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((c) => !'\'"`\\$'.includes(c));
 
 /**
- * A module from its bytes as tools/kernels/build.ts writes them: 87 values in hexadecimal digits, then one of the first 87 characters for each of them in
- * their order, and the characters of 87 + q and r for a value 90 q + r.
+ * A module from its bytes as tools/kernels/build.ts writes them: 87 values in hexadecimal digits, then one of the first
+ * 87 characters for each of them in their order, and the characters of 87 + q and r for a value 90 q + r.
  */
 export function compileText(text: string): WebAssembly.Module {
   const n = CHARACTERS.length,
@@ -75,9 +78,9 @@ export function compileText(text: string): WebAssembly.Module {
 }
 
 /**
- * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over the threads of a team, the caller takes part.
- * Results do not depend on the number of threads. Memory is an arena: `scope` gives back all that was allocated within it.
- * Made by `singleKernels` (single.ts) and `threadedKernels` (threads.ts).
+ * Kernels over one linear memory. Calls are synchronous; `parallel` spreads a range over the threads of a team, the
+ * caller takes part. Results do not depend on the number of threads. Memory is an arena: `scope` gives back all that
+ * was allocated within it. Made by `singleKernels` (single.ts) and `threadedKernels` (threads.ts).
  */
 export class Kernels {
   readonly exports: Record<string, Fn>;
@@ -261,8 +264,9 @@ export class Kernels {
   }
 
   /**
-   * Runs kernel(args(lo, hi, thread)) over a partition of [0, n) into at most `threads` pieces cut at multiples of `grain`; returns when
-   * all pieces are done, also when one of them failed. `args` must not allocate: views and cuts are taken once.
+   * Runs kernel(args(lo, hi, thread)) over a partition of [0, n) into at most `threads` pieces cut at multiples of
+   * `grain`; returns when all pieces are done, also when one of them failed. `args` must not allocate: views and cuts
+   * are taken once.
    */
   parallel(kernel: string, n: number, grain: number, args: (lo: number, hi: number, thread: number) => (number | bigint)[]): void {
     const fn = this.exports[kernel];

@@ -2,7 +2,8 @@ import { WASM } from './generated/shared.js';
 import { type KernelMemory, type KernelOptions, Kernels, type Team, compile, instantiate } from './runtime.js';
 import { workerSource } from './worker-source.js';
 
-// A worker's slot in the control buffer: state, kernel, argument count, length of the error text; arguments; error text.
+// A worker's slot in the control buffer: state, kernel, argument count, length of the error text; arguments; error
+// text.
 const ARGS = 24;
 const TEXT = 16 + ARGS * 16;
 const TEXT_BYTES = 240;

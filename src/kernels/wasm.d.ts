@@ -1,4 +1,5 @@
-// The part of the WebAssembly interface that the runtime uses; the compiler's libraries declare it only together with the whole DOM.
+// The part of the WebAssembly interface that the runtime uses; the compiler's libraries declare it only together with
+// the whole DOM.
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });

@@ -1,7 +1,7 @@
 /**
- * Source of a worker thread, evaluated by node:worker_threads so that it needs no file of its own. A slot holds: state (0 idle, 1 run,
- * -1 failed), kernel index, argument count, length of the error text; (is bigint, value) pairs; error text. A worker spins about 30 ms
- * before it sleeps: a futex wake costs 50 us and may land on the caller's core.
+ * Source of a worker thread, evaluated by node:worker_threads so that it needs no file of its own. A slot holds: state
+ * (0 idle, 1 run, -1 failed), kernel index, argument count, length of the error text; (is bigint, value) pairs; error
+ * text. A worker spins about 30 ms before it sleeps: a futex wake costs 50 us and may land on the caller's core.
  */
 export const workerSource = `
 const { workerData, parentPort } = require('node:worker_threads');

@@ -30,7 +30,9 @@ interface Fold extends Grid {
   readonly x: Ext;
 }
 
-/** Where the arrays are: near, packed one after the other in a far block, or made again from the keys or from the layer. */
+/**
+ * Where the arrays are: near, packed one after the other in a far block, or made again from the keys or from the layer.
+ */
 type Storage =
   | { readonly kind: 'near'; readonly at: PairArrays }
   | { readonly kind: 'far'; readonly block: FarBlock; readonly fold?: Fold }
@@ -263,7 +265,8 @@ class FractionSum extends GroupSum {
     const raw = skipUnit(g, layer, folded(g, height)),
       len = Math.ceil(raw.len / 2),
       cells = raw.rows * len,
-      // Pairs side by side in the layer itself, which is not needed again; a last cell alone asks for arrays of their own.
+      // Pairs side by side in the layer itself, which is not needed again; a last cell alone asks for arrays of their
+      // own.
       split = raw.len % 2 === 1;
     super(w, g, prefix, {
       axis: raw.axis,
@@ -306,10 +309,12 @@ class FractionSum extends GroupSum {
 }
 
 /**
- * Pairs of leaves of lookups. Their numerators are 1 (0 where the box is missing), so after any folding both numerators of a pair equal one
- * value nu, which is constant along the rows and along the current axis but for its last cell. With e = nu + lambda d,
+ * Pairs of leaves of lookups. Their numerators are 1 (0 where the box is missing), so after any folding both numerators
+ * of a pair equal one value nu, which is constant along the rows and along the current axis but for its last cell. With
+ * e = nu + lambda d,
  *   F = nu (d0 + d1) + lambda d0 d1 = (e0 e1 - nu^2) / lambda,
- * and e folds as nu and d do (missing cells: nu = 0, d = 1, e = lambda): two arrays and one product instead of four and three.
+ * and e folds as nu and d do (missing cells: nu = 0, d = 1, e = lambda): two arrays and one product instead of four and
+ * three.
  */
 class LeafSum extends GroupSum {
   protected readonly count = 2;

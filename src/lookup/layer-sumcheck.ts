@@ -1,4 +1,7 @@
-/** Sumcheck of one layer: a + lambda b = sum_y eq(z, y) [n0 d1 + n1 d0 + lambda d0 d1], least significant variable first. */
+/**
+ * Sumcheck of one layer: a + lambda b = sum_y eq(z, y) [n0 d1 + n1 d0 + lambda d0 d1], least significant variable
+ * first.
+ */
 import * as E from '../field/ext3.js';
 import { proveRound } from '../sumcheck/prove-round.js';
 import { withoutEq } from '../sumcheck/round.js';
@@ -9,8 +12,9 @@ import type { GroupSum, LayerWork } from './group-sum.js';
 import type { Quad, SinglePairs } from './singles.js';
 
 /**
- * Proves a layer's claim at `point` for these groups and single pairs; returns the challenges and the values that are left. `reserve`: bytes that work
- * on arrays which are not near needs. Memory is the caller's to release, but for far memory.
+ * Proves a layer's claim at `point` for these groups and single pairs; returns the challenges and the values that are
+ * left. `reserve`: bytes that work on arrays which are not near needs. Memory is the caller's to release, but for far
+ * memory.
  */
 export function proveLayer(
   w: LayerWork,

@@ -1,6 +1,7 @@
 /**
- * Layers of a tree of fractions, group by group: height 0 holds the leaves, every layer above the sums of its pairs. Layers from KEPT up are kept
- * from building to their sumcheck, near while memory lasts, else far; those below are made again from the keys when it is their turn.
+ * Layers of a tree of fractions, group by group: height 0 holds the leaves, every layer above the sums of its pairs.
+ * Layers from KEPT up are kept from building to their sumcheck, near while memory lasts, else far; those below are made
+ * again from the keys when it is their turn.
  */
 import * as E from '../field/ext3.js';
 import type { FarBlock } from '../kernels/far.js';
@@ -10,7 +11,10 @@ import { type Group, type LayerShape, folded, groupBoxes, leafShape, product, sk
 import type { LogUpShape } from './shape.js';
 import type { Root } from './singles.js';
 
-/** Where the fractions of a layer are until their sumcheck: near, far (numerators, then denominators), or made again from the keys. */
+/**
+ * Where the fractions of a layer are until their sumcheck: near, far (numerators, then denominators), or made again
+ * from the keys.
+ */
 export type Storage =
   | { readonly kind: 'near'; readonly n: number; readonly d: number }
   | { readonly kind: 'far'; readonly block: FarBlock }
@@ -30,7 +34,10 @@ export interface Work {
 
 /** Layers of this height and above are kept. */
 export const KEPT = 2;
-/** Near bytes per cell that work on one piece takes at most: leaves, two layers, split arrays, packed arrays, weights of rows. */
+/**
+ * Near bytes per cell that work on one piece takes at most: leaves, two layers, split arrays, packed arrays, weights of
+ * rows.
+ */
 export const SCRATCH = 192;
 /** Most cells of a piece. */
 const PIECE = 2 ** 21;
@@ -53,7 +60,10 @@ function layerShapes(g: Group): LayerShape[] {
 /** The first layer comes straight from the keys. */
 const isDirect = (g: Group): boolean => !g.table && g.vars > 0 && skipUnit(g, leafShape(g), 0).len % 2 === 0;
 
-/** Bytes of all layers by height; the height from which on they are kept near: from the root down while half of the room lasts. */
+/**
+ * Bytes of all layers by height; the height from which on they are kept near: from the root down while half of the room
+ * lasts.
+ */
 function keptLayers(shapes: readonly (readonly LayerShape[])[], room: number): { bytesAt: number[]; nearFrom: number } {
   const bytesAt: number[] = [0];
   for (const s of shapes) for (const [i, l] of s.entries()) bytesAt[i + 1] = (bytesAt[i + 1] ?? 0) + 48 * l.rows * l.len;
@@ -77,7 +87,8 @@ export function logUpMemory(shape: LogUpShape, room: number, tables: number): { 
     keptFar = total(KEPT, nearFrom);
   let most = near + scratch,
     far = keptFar;
-  // The leaves (two arrays of half the cells) and the layer above them: whole if they fit, else half of them after the first fold.
+  // The leaves (two arrays of half the cells) and the layer above them: whole if they fit, else half of them after the
+  // first fold.
   for (const [height, bytes] of [
     [1, bytesAt[1] ?? 0],
     [0, 24 * cells + tables],
@@ -122,7 +133,10 @@ function make(w: Work, g: Group, height: number, to: Fractions): void {
     });
 }
 
-/** A layer of a group in linear memory, made or copied there if it is not; what that allocates is the caller's to release. */
+/**
+ * A layer of a group in linear memory, made or copied there if it is not; what that allocates is the caller's to
+ * release.
+ */
 export function nearLayer(w: Work, g: Group, height: number, l: Layer): Fractions {
   const { storage } = l,
     raw = skipUnit(g, { rows: l.rows, len: l.len, axis: l.axis }, folded(g, height));
@@ -149,7 +163,10 @@ export class Tree {
     readonly groups: readonly Group[],
   ) {}
 
-  /** Builds all layers. Those kept near belong to the caller's scope; those kept far go back by `free`, at the latest by `close`. */
+  /**
+   * Builds all layers. Those kept near belong to the caller's scope; those kept far go back by `free`, at the latest by
+   * `close`.
+   */
   build(): void {
     const { k } = this.work,
       shapes = this.groups.map(layerShapes),

@@ -8,7 +8,10 @@ export interface Member {
   readonly position: number;
 }
 
-/** Parts of equal sizes, laid out one after the other: axis 0 counts them and has no variables, so that one kernel call serves all. */
+/**
+ * Parts of equal sizes, laid out one after the other: axis 0 counts them and has no variables, so that one kernel call
+ * serves all.
+ */
 export interface Group {
   readonly dims: readonly number[];
   readonly axisVars: readonly number[];
@@ -61,8 +64,8 @@ interface Part {
 }
 
 /**
- * Cuts a box of more than `limit` cells along its outer axes at multiples of powers of two. Each part is a box of its own at an aligned place
- * of the same leaf array, so the sum is the same and the prover alone knows of the cut.
+ * Cuts a box of more than `limit` cells along its outer axes at multiples of powers of two. Each part is a box of its
+ * own at an aligned place of the same leaf array, so the sum is the same and the prover alone knows of the cut.
  */
 export function cut(p: Part, limit: number): Part[] {
   const cells = product(p.dims),

@@ -18,8 +18,8 @@ export interface LayerClaim {
 }
 
 /**
- * Proves that the fractions of the leaves add up to zero; returns the point and the claims on the leaves. Keeps no memory but the caller's. What does
- * not fit the linear memory is kept far; the proof does not depend on it.
+ * Proves that the fractions of the leaves add up to zero; returns the point and the claims on the leaves. Keeps no
+ * memory but the caller's. What does not fit the linear memory is kept far; the proof does not depend on it.
  */
 export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inputs: readonly LeafInput[]): LayerClaim {
   return k.scope(() => {

@@ -2,7 +2,10 @@ import { log2Ceil } from '../field/log2.js';
 import { eqAt, lessThan } from '../poly/eq.js';
 import type { Arith, Elem } from '../transcript/arith.js';
 
-/** A box of fractions: axis sizes (row-major, last fastest); 'lookup' has numerators 1, 'table' minus its multiplicities. */
+/**
+ * A box of fractions: axis sizes (row-major, last fastest); 'lookup' has numerators 1, 'table' minus its
+ * multiplicities.
+ */
 export interface Box {
   readonly name: string;
   readonly dims: readonly number[];
@@ -21,7 +24,10 @@ export interface LogUpShape {
 /** Variables of an axis of n cells. */
 export const varsOf = log2Ceil;
 
-/** Places boxes, padded per axis to powers of two, by descending size: every box is aligned. The tree has at least `atLeast` variables. */
+/**
+ * Places boxes, padded per axis to powers of two, by descending size: every box is aligned. The tree has at least
+ * `atLeast` variables.
+ */
 export function logUpShape(boxes: readonly Box[], atLeast = 0): LogUpShape {
   const sized = boxes.map((b, order) => {
     const axisVars = b.dims.map(varsOf);

@@ -1,4 +1,7 @@
-/** Fractions of boxes that have been reduced to one each, and their joins, by position: a few per layer, in plain arithmetic. */
+/**
+ * Fractions of boxes that have been reduced to one each, and their joins, by position: a few per layer, in plain
+ * arithmetic.
+ */
 import * as E from '../field/ext3.js';
 import type { Ext } from '../transcript/arith.js';
 import { prefixWeight } from './eq.js';
@@ -71,7 +74,10 @@ export class SinglePairs {
     return this.#pairs.get(position) ?? PAD_QUAD;
   }
 
-  /** Their part of a round's message beyond what pairs of 0/1 give; `prefix`: the point's variables before the current one. */
+  /**
+   * Their part of a round's message beyond what pairs of 0/1 give; `prefix`: the point's variables before the current
+   * one.
+   */
   message(prefix: readonly Ext[]): [Ext, Ext] {
     let g0: Ext = E.ZERO,
       g2: Ext = E.ZERO;

@@ -10,8 +10,9 @@ export interface LogUpClaims {
 }
 
 /**
- * Verifies that the fractions of the leaf layer sum to zero with a nonzero common denominator, up to the claims returned.
- * From the root down: a + lambda b = sum_y eq(z, y) [n0 d1 + n1 d0 + lambda d0 d1]. Round polynomials come without their eq factor.
+ * Verifies that the fractions of the leaf layer sum to zero with a nonzero common denominator, up to the claims
+ * returned. From the root down: a + lambda b = sum_y eq(z, y) [n0 d1 + n1 d0 + lambda d0 d1]. Round polynomials come
+ * without their eq factor.
  */
 export function verifyLogUp(ch: Channel, shape: LogUpShape): LogUpClaims {
   const [d0] = ch.read('logup root', 1);

@@ -1,4 +1,7 @@
-/** The backward pass: gradients of the residual stream, of activations and of the adapter. Sums over the targets, not means. */
+/**
+ * The backward pass: gradients of the residual stream, of activations and of the adapter. Sums over the targets, not
+ * means.
+ */
 import { ADAMW } from '../optim/adamw.js';
 import type { Fixed, Format } from '../tensor/fixed.js';
 import type { ProgramBuilder } from '../tensor/builder.js';
@@ -71,7 +74,10 @@ function feedForward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.round('dN.odd', ['l', 'd', ...TOK], inputGradient(b, o, ['gate_proj', 'up_proj']), { out: 'dN[2*l+1,d,b,i]' });
 }
 
-/** Through softmax: dS = p (dP - delta), delta = <dctx, ctx> once a row. Keys and values are indexed by j; their tensors' own axis is i. */
+/**
+ * Through softmax: dS = p (dP - delta), delta = <dctx, ctx> once a row. Keys and values are indexed by j; their
+ * tensors' own axis is i.
+ */
 function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const grad = gradients(o.numbers),
     // Sums over the queries that look at one key: a first token can gather those of the whole sequence.
@@ -98,8 +104,8 @@ function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
 }
 
 /**
- * du = B^T dY, finely for the gradient of A; sdu, the same times the inner factor of the scaling; and a copy at the fraction of gradients for that of
- * the input.
+ * du = B^T dY, finely for the gradient of A; sdu, the same times the inner factor of the scaling; and a copy at the
+ * fraction of gradients for that of the input.
  */
 function down(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): void {
   if (!o.lora.targets.includes(t)) return;
@@ -131,7 +137,10 @@ function inputGradient(b: ProgramBuilder, o: LlamaProgramOptions, targets: reado
   return first.atLeast(adapter).plus(...rest);
 }
 
-/** gB = scaling sum_t dY u, gA = scaling sum_t du x (su and sdu where the scaling has an inner factor), sums over the tokens of the micro-batch; `g` is their flat alias. */
+/**
+ * gB = scaling sum_t dY u, gA = scaling sum_t du x (su and sdu where the scaling has an inner factor), sums over the
+ * tokens of the micro-batch; `g` is their flat alias.
+ */
 function adapterGradients(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const scaling = scalingOf(o).outer,
     rank = ['l', 'r', ...TOK];

@@ -83,7 +83,10 @@ export function splitWeights(shape: LlamaShape, weights: RealWeights): Map<strin
   return out;
 }
 
-/** round(w 2^f), f = weightFrac, ties upward, exactly in double arithmetic; the bit width of each tensor is that of its largest entry. */
+/**
+ * round(w 2^f), f = weightFrac, ties upward, exactly in double arithmetic; the bit width of each tensor is that of its
+ * largest entry.
+ */
 export function quantizeBase(weights: RealWeights): { ints: Map<string, BigInt64Array>; bits: WeightBits } {
   const ints = new Map<string, BigInt64Array>();
   const bits: Record<string, number> = {};
@@ -107,7 +110,10 @@ export function quantizeBase(weights: RealWeights): { ints: Map<string, BigInt64
   return { ints, bits };
 }
 
-/** Inverse frequencies as fixed point with 64 fraction bits, after the declared scaling. Formulas of the Llama 3 reference. */
+/**
+ * Inverse frequencies as fixed point with 64 fraction bits, after the declared scaling. Formulas of the Llama 3
+ * reference.
+ */
 export function ropeFrequencies(headDim: number, rope: Rope): bigint[] {
   const one = 1n << 64n;
   const fix = (x: number): bigint => BigInt(Math.round(x * 2 ** 20)) * (one >> 20n);
@@ -118,7 +124,8 @@ export function ropeFrequencies(headDim: number, rope: Rope): bigint[] {
     if (s.type === 'linear') f = (f << 64n) / fix(s.factor);
     if (s.type === 'llama3') {
       // wavelength = 2 pi / f; scaled below the low frequency, kept above the high, blended between.
-      const turns = ((f * BigInt(s.originalMaxPositions)) << 64n) / TWO_PI_64; // positions per wavelength, 64 fraction bits
+      // positions per wavelength, 64 fraction bits
+      const turns = ((f * BigInt(s.originalMaxPositions)) << 64n) / TWO_PI_64;
       const low = fix(s.lowFreqFactor),
         high = fix(s.highFreqFactor),
         scaled = (f << 64n) / fix(s.factor);
@@ -136,8 +143,8 @@ export function ropeFrequencies(headDim: number, rope: Rope): bigint[] {
 const TWO_PI_64 = 115904311329233965478n;
 
 /**
- * ropeK[hf][hg][cc][i]: rotation matrices of the half rotation at ROPE_FRAC fraction bits; ropeQ is the same over sqrt(headDim), so that
- * scores need no further factor.
+ * ropeK[hf][hg][cc][i]: rotation matrices of the half rotation at ROPE_FRAC fraction bits; ropeQ is the same over
+ * sqrt(headDim), so that scores need no further factor.
  */
 export function ropeTables(
   headDim: number,

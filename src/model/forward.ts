@@ -48,8 +48,8 @@ export function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
 }
 
 /**
- * W x + scaling B u (+ bias), at the fraction of B u in all projections; u = round(A x) has the fraction of x, and so has su, u times the inner factor
- * of the scaling.
+ * W x + scaling B u (+ bias), at the fraction of B u in all projections; u = round(A x) has the fraction of x, and so
+ * has su, u times the inner factor of the scaling.
  */
 function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): Fixed {
   const p = PROJECTIONS[t],
@@ -71,7 +71,10 @@ function project(b: ProgramBuilder, o: LlamaProgramOptions, t: Target): Fixed {
   return parts[0].atLeast(frac).plus(...parts.slice(1));
 }
 
-/** Scores may leave their table where the mask hides them, so that their bounds are wide; a score that counts is a key of the table. */
+/**
+ * Scores may leave their table where the mask hides them, so that their bounds are wide; a score that counts is a key
+ * of the table.
+ */
 const scores = (o: LlamaProgramOptions, frac: number): { lo: bigint; hi: bigint; frac: number } => {
   const most = (1n << 23n) + (1n << BigInt(o.numbers.expBits));
   return { lo: -most, hi: most, frac };

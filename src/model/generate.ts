@@ -23,8 +23,9 @@ export interface InferenceAdapter {
 }
 
 /**
- * A base, with an adapter or without, as the float reading of the forward pass evaluates it: held-out loss and greedy text. It serves
- * to see what a run has done; nothing of it is proven. Memory stays in the kernels' arena until the caller releases it.
+ * A base, with an adapter or without, as the float reading of the forward pass evaluates it: held-out loss and greedy
+ * text. It serves to see what a run has done; nothing of it is proven. Memory stays in the kernels' arena until the
+ * caller releases it.
  */
 export class Inference {
   readonly #reading: FloatReading;
@@ -91,7 +92,10 @@ export class Inference {
     );
   }
 
-  /** The likeliest continuation of each prompt, token by token (the lower id of two equal logits), without the id that closes it. */
+  /**
+   * The likeliest continuation of each prompt, token by token (the lower id of two equal logits), without the id that
+   * closes it.
+   */
   greedy(prompts: readonly (readonly number[])[], closes: (id: number) => boolean, maxNew = Number.POSITIVE_INFINITY): number[][] {
     return Array.from({ length: Math.ceil(prompts.length / this.batch) }, (_, k) =>
       this.#greedyBatch(prompts.slice(k * this.batch, (k + 1) * this.batch), closes, maxNew),

@@ -36,8 +36,9 @@ function* words(domain: string): Generator<bigint> {
 }
 
 /**
- * Initial master copy at 30 fraction bits: A uniform on the integers of [-2^30/sqrt(in), 2^30/sqrt(in)] by rejection from
- * BLAKE3-XOF("certune/lora-init/1", seed, tensor name), B = 0. Per layer, in PEFT's names, so that the stream does not depend on layout.
+ * Initial master copy at 30 fraction bits: A uniform on the integers of [-2^30/sqrt(in), 2^30/sqrt(in)] by rejection
+ * from BLAKE3-XOF("certune/lora-init/1", seed, tensor name), B = 0. Per layer, in PEFT's names, so that the stream does
+ * not depend on layout.
  */
 export function initialMaster(shape: LlamaShape, r: number, targets: readonly Target[], seed: string | number): Map<string, BigInt64Array> {
   const out = new Map<string, BigInt64Array>();

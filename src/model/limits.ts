@@ -1,6 +1,6 @@
 /*
- * Bounds of what a configuration or a manifest may ask for, the same for both: far above any model and any run, and low enough that whatever follows from a file of a stranger
- * takes no time before something has been proved.
+ * Bounds of what a configuration or a manifest may ask for, the same for both: far above any model and any run, and low
+ * enough that whatever follows from a file of a stranger takes no time before something has been proved.
  */
 
 /** Largest sizes of a model's shape. */
@@ -20,7 +20,10 @@ export const RMS_EPS = [2 ** -40, 1] as const;
 /** Longest sequence, most rows of a batch, most steps, highest rank. */
 export const RUN_LIMITS = { sequence: 2 ** 20, batch: 2 ** 20, steps: 2 ** 20, rank: 2 ** 16 } as const;
 
-/** Most program proofs of a run: one for every micro-batch and one for every update. At ten seconds each they are four months. */
+/**
+ * Most program proofs of a run: one for every micro-batch and one for every update. At ten seconds each they are four
+ * months.
+ */
 export const MOST_PARTS = 2 ** 20;
 
 /** Most trained parameters: 32 GiB of state. */

@@ -1,4 +1,7 @@
-/** The program of a training step of a Llama-family model: axes, frozen weights and tables, adapter, and the passes in their order. */
+/**
+ * The program of a training step of a Llama-family model: axes, frozen weights and tables, adapter, and the passes in
+ * their order.
+ */
 import { ADAMW, adamwUpdate, declareMoments } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { type Format, bounds } from '../tensor/fixed.js';
@@ -21,8 +24,9 @@ import {
 } from './shape.js';
 
 /**
- * The program of one step. Residual stream X and its gradient G live on the half-block axis s of 2L + 1 entries; a block is written
- * once with the layer axis l. Tensors end in the token axes b, i; rows follow TENSOR-PROGRAM of the design.
+ * The program of one step. Residual stream X and its gradient G live on the half-block axis s of 2L + 1 entries; a
+ * block is written once with the layer axis l. Tensors end in the token axes b, i; rows follow TENSOR-PROGRAM of the
+ * design.
  */
 export function llamaProgram(o: LlamaProgramOptions): Program {
   const b = new ProgramBuilder(`llama-${o.kind}`, o.numbers.rangeBits);

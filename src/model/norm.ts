@@ -1,4 +1,7 @@
-/** RMSNorm over the half-block axis s, forward and backward. Both are written once, for a slice of that axis or for the whole. */
+/**
+ * RMSNorm over the half-block axis s, forward and backward. Both are written once, for a slice of that axis or for the
+ * whole.
+ */
 import { isqrt, rational } from '../field/fixedpoint.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { type Format, Fixed } from '../tensor/fixed.js';
@@ -6,8 +9,9 @@ import type { ProgramBuilder } from '../tensor/builder.js';
 import { type LlamaProgramOptions, RESIDUAL_FRAC, TOK, activations, gradients } from './shape.js';
 
 /**
- * A slice of the half-block axis: the even entries are the inputs of attention, the odd ones those of the MLP, the last one that of the head.
- * Witnesses are computed slice by slice, as layers follow each other. Constraints are stated once, for the whole axis.
+ * A slice of the half-block axis: the even entries are the inputs of attention, the odd ones those of the MLP, the last
+ * one that of the head. Witnesses are computed slice by slice, as layers follow each other. Constraints are stated
+ * once, for the whole axis.
  */
 export interface Slice {
   readonly name: 'even' | 'odd' | 'final' | 'whole';
@@ -53,8 +57,8 @@ class At {
 const RINV: Format = { bits: 28, frac: 18, signed: false };
 
 /**
- * rn = sqrt(sum X^2 + D eps), rinv = sqrt(D) / rn, Xn = X rinv, N = Xn gamma. Declares the tensors over all half-blocks; the result adds the
- * relations of a slice.
+ * rn = sqrt(sum X^2 + D eps), rinv = sqrt(D) / rn, Xn = X rinv, N = Xn gamma. Declares the tensors over all
+ * half-blocks; the result adds the relations of a slice.
  */
 export function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (slice: Slice) => void {
   const act = activations(o.numbers),
@@ -95,8 +99,8 @@ export function rmsNorm(b: ProgramBuilder, o: LlamaProgramOptions): (slice: Slic
 }
 
 /**
- * Backward: dXn = dN gamma, cn = <dXn, Xn> / D, w = dXn - cn Xn; the gradient of the residual stream gains rinv w. Declares dN, dXn, w and cn over
- * all half-blocks; the result adds the relations of a slice, dN being given.
+ * Backward: dXn = dN gamma, cn = <dXn, Xn> / D, w = dXn - cn Xn; the gradient of the residual stream gains rinv w.
+ * Declares dN, dXn, w and cn over all half-blocks; the result adds the relations of a slice, dN being given.
  */
 export function rmsNormBackward(b: ProgramBuilder, o: LlamaProgramOptions): (slice: Slice) => void {
   const grad = gradients(o.numbers),

@@ -10,10 +10,11 @@ import { type LlamaShape, DEFAULT_NUMBERS, PROJECTIONS, TARGETS, freeBits } from
 import { type Batch, batchInputs, targetCount } from './step.js';
 
 /**
- * The forward and backward pass that steps prove, with the gradients of the base itself as further tensors `d.NAME` (sums over the
- * targets of the micro-batch, shaped like the tensor). All are products of what the backward pass has anyway: dW = dY x^T,
- * dgamma = sum dN Xn, dE = sum of G[0] over a token's occurrences, dhead = (mask p - onehot(target)) N, of which a tied E takes both.
- * For the float reading alone: the formats of the new tensors mean nothing and nothing of it is proven.
+ * The forward and backward pass that steps prove, with the gradients of the base itself as further tensors `d.NAME`
+ * (sums over the targets of the micro-batch, shaped like the tensor). All are products of what the backward pass has
+ * anyway: dW = dY x^T, dgamma = sum dN Xn, dE = sum of G[0] over a token's occurrences, dhead = (mask p -
+ * onehot(target)) N, of which a tied E takes both. For the float reading alone: the formats of the new tensors mean
+ * nothing and nothing of it is proven.
  */
 export function fullGradientProgram(shape: LlamaShape, batch: number, sequence: number): Program {
   const micro = llamaProgram({

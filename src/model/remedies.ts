@@ -1,6 +1,9 @@
 import { OverflowError } from '../tensor/integer.js';
 
-/** What helps when a tensor of the Llama program leaves its format, by tensor name (docs/numbers.md); the first match holds. */
+/**
+ * What helps when a tensor of the Llama program leaves its format, by tensor name (docs/numbers.md); the first match
+ * holds.
+ */
 const REMEDIES: readonly [RegExp, string][] = [
   [/^gate$|^d?silu/, 'lower numbers.siluFrac by at least {n}'],
   [/^X$/, 'the residual stream is too large: raise numbers.xBits'],

@@ -1,4 +1,7 @@
-/** The shape of a Llama-family model and of its adapter, and the number formats: what forward and backward pass have in common. */
+/**
+ * The shape of a Llama-family model and of its adapter, and the number formats: what forward and backward pass have in
+ * common.
+ */
 import type { AdamConstants } from '../optim/adamw.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { Fixed, type Format } from '../tensor/fixed.js';
@@ -25,7 +28,10 @@ export interface LlamaShape {
 export interface Numbers {
   /** Largest range table, bits. */ readonly rangeBits: number;
   /** Residual stream. */ readonly xBits: number;
-  /** Activations and their gradients, and the fractions of each: a lower fraction widens the range for nothing, more bits cost limbs. */
+  /**
+   * Activations and their gradients, and the fractions of each: a lower fraction widens the range for nothing, more
+   * bits cost limbs.
+   */
   readonly actBits: number;
   readonly actFrac: number;
   readonly gradFrac: number;
@@ -34,7 +40,10 @@ export interface Numbers {
   readonly expBits: number;
   /** SiLU domain. */ readonly siluBits: number;
   readonly siluFrac: number;
-  /** Fraction of AdamW's second moment, even: two lower widen its range by four and halve the least gradient that it resolves. */
+  /**
+   * Fraction of AdamW's second moment, even: two lower widen its range by four and halve the least gradient that it
+   * resolves.
+   */
   readonly momentFrac: number;
 }
 export const DEFAULT_NUMBERS: Numbers = {
@@ -53,9 +62,14 @@ export const DEFAULT_NUMBERS: Numbers = {
 
 /** Bits (sign included) of each kind of frozen tensor at its fraction (weightFrac), from the base's largest entries. */
 export type WeightBits = Readonly<Record<string, number>>;
-/** Fraction of embeddings, head and norm gains: every product with one is rounded by as many bits, which fit one lookup. */
+/**
+ * Fraction of embeddings, head and norm gains: every product with one is rounded by as many bits, which fit one lookup.
+ */
 export const WEIGHT_FRAC = 16;
-/** Fraction of the projections: with actFrac no finer than the adapter's product B u, so that the finer weight costs nothing. */
+/**
+ * Fraction of the projections: with actFrac no finer than the adapter's product B u, so that the finer weight costs
+ * nothing.
+ */
 export const PROJECTION_FRAC = 19;
 /** Biases enter the same sum. */
 export const BIAS_FRAC = 16;
@@ -95,7 +109,10 @@ export interface LlamaProgramOptions {
     readonly scaling: number;
   };
   readonly adam: AdamConstants;
-  /** step: forward, backward and update in one; micro: add to the accumulator; update: clip and AdamW from the accumulator; eval: forward only. */
+  /**
+   * step: forward, backward and update in one; micro: add to the accumulator; update: clip and AdamW from the
+   * accumulator; eval: forward only.
+   */
   readonly kind: 'step' | 'micro' | 'update' | 'eval';
 }
 
@@ -103,9 +120,10 @@ export interface LlamaProgramOptions {
 export const SCALING_FRAC = 20;
 
 /**
- * The scaling of the adapter as inner outer. A multiple of 2^-10 is exact and outer alone. Any other is inner in (1/2, 1], rounded to 20 fraction
- * bits, times a power of two: relative to itself, so that alpha / r of 1/600 is as exact as one of 4/3. The inner factor is applied to u = A x and to
- * B^T dY by a rounding of its own. Throws ProgramError for a scaling that no format holds.
+ * The scaling of the adapter as inner outer. A multiple of 2^-10 is exact and outer alone. Any other is inner in (1/2,
+ * 1], rounded to 20 fraction bits, times a power of two: relative to itself, so that alpha / r of 1/600 is as exact as
+ * one of 4/3. The inner factor is applied to u = A x and to B^T dY by a rounding of its own. Throws ProgramError for a
+ * scaling that no format holds.
  */
 export function scalingOf(o: Pick<LlamaProgramOptions, 'lora'>): { readonly inner?: Fixed; readonly outer: Fixed } {
   const { inner, shift, num } = scalingParts(o.lora.scaling);
@@ -135,7 +153,10 @@ export const TOK = ['b', 'i'];
 /** Text of an operand over these axes. */
 export const idx = (name: string, axes: readonly string[]): string => `${name}[${axes.join(',')}]`;
 
-/** Axes of a projection's output and of its input; its input x and the gradient dy of its output as operands of the program. */
+/**
+ * Axes of a projection's output and of its input; its input x and the gradient dy of its output as operands of the
+ * program.
+ */
 export interface Projection {
   readonly out: string[];
   readonly in: string[];
@@ -174,7 +195,10 @@ export function parameterCount(o: Pick<LlamaProgramOptions, 'shape' | 'lora'>): 
   return o.lora.targets.reduce((n, t) => n + s.layers * o.lora.r * (io[t][0] + io[t][1]), 0);
 }
 
-/** Names and axes of the frozen tensors; gamma is stacked over the half-block axis: input norm, post-attention norm, ..., final norm. */
+/**
+ * Names and axes of the frozen tensors; gamma is stacked over the half-block axis: input norm, post-attention norm,
+ * ..., final norm.
+ */
 export function frozenTensors(shape: LlamaShape): { name: string; axes: string[]; frac: number }[] {
   const w = Object.entries(PROJECTIONS).map(([t, p]) => ({ name: `W.${t}`, axes: ['l', ...p.out, ...p.in], frac: PROJECTION_FRAC }));
   const out = [{ name: 'E', axes: ['vocab', 'd'], frac: WEIGHT_FRAC }, { name: 'gamma', axes: ['s', 'd'], frac: WEIGHT_FRAC }, ...w];

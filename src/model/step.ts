@@ -13,7 +13,10 @@ export interface AdapterState {
   readonly vv: BigInt64Array;
 }
 
-/** Tokens and mask of a micro-batch: rows padded to the sequence length. mask[i] says that token i is a target, predicted from i - 1. */
+/**
+ * Tokens and mask of a micro-batch: rows padded to the sequence length. mask[i] says that token i is a target,
+ * predicted from i - 1.
+ */
 export interface Batch {
   readonly tokens: readonly Int32Array[];
   readonly mask: readonly Uint8Array[];
@@ -116,7 +119,10 @@ export const scalarFormats = (program: Program): { parameters: number; momentFra
   momentFrac: program.tensors.find((t) => t.name === 'vv')?.frac ?? DEFAULT_NUMBERS.momentFrac,
 });
 
-/** All inputs of a program of any kind: those of the named values that it has. `count` is the number of targets in the whole batch. */
+/**
+ * All inputs of a program of any kind: those of the named values that it has. `count` is the number of targets in the
+ * whole batch.
+ */
 export function stepInputs(
   program: Program,
   frozen: ReadonlyMap<string, BigInt64Array>,

@@ -4,17 +4,18 @@ import type { ProgramBuilder } from '../tensor/builder.js';
 import { expr, term } from '../tensor/expr.js';
 
 /**
- * AdamW with bias correction, decoupled decay and global-norm clipping, in exact integers, over the flat axis P of all adapter
- * parameters. Real counterpart (PyTorch) on a gradient g summed over N targets: g *= min(1/N, clip/||g||);
- * m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; theta -= lr wd theta + alpha_t m / (sqrt v + eps_t),
- * alpha_t = lr sqrt(1-b2^t)/(1-b1^t), eps_t = eps sqrt(1-b2^t). Decay takes theta from the compute copy: it differs from the master copy by at most
- * 2^-21, which lr wd brings far below the master copy's unit.
+ * AdamW with bias correction, decoupled decay and global-norm clipping, in exact integers, over the flat axis P of all
+ * adapter parameters. Real counterpart (PyTorch) on a gradient g summed over N targets: g *= min(1/N, clip/||g||); m =
+ * b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; theta -= lr wd theta + alpha_t m / (sqrt v + eps_t), alpha_t = lr
+ * sqrt(1-b2^t)/(1-b1^t), eps_t = eps sqrt(1-b2^t). Decay takes theta from the compute copy: it differs from the master
+ * copy by at most 2^-21, which lr wd brings far below the master copy's unit.
  *
- * Formats (fraction): g 26 (sum over targets), norm of g 26, c g 38, m 38, quotient 20, master 30, C 20; the factor c has 2 w - 1 fraction bits with
- * w as in `digitBits`; the rest follows from the fraction of v (momentFormats). A gradient of 1e-7 is 27,488 units of c g.
+ * Formats (fraction): g 26 (sum over targets), norm of g 26, c g 38, m 38, quotient 20, master 30, C 20; the factor c
+ * has 2 w - 1 fraction bits with w as in `digitBits`; the rest follows from the fraction of v (momentFormats). A
+ * gradient of 1e-7 is 27,488 units of c g.
  *
- * Every line is a relation of the builder, each with a unique witness for given inputs. Values carry their fractions, so that the shifts
- * follow from the formats below.
+ * Every line is a relation of the builder, each with a unique witness for given inputs. Values carry their fractions,
+ * so that the shifts follow from the formats below.
  */
 export const ADAMW = {
   g: { bits: 37, frac: 26 },
@@ -40,8 +41,8 @@ export const ADAMW = {
 } as const;
 
 /**
- * Integer constants of one run, at betaBits, kappaBits, sigmaBits and clipFrac fraction bits: beta1, which sums to one with 1 - beta1 exactly;
- * kappa = 1 - beta2; sigma = sqrt(1 - beta2); clip, or 0n for none.
+ * Integer constants of one run, at betaBits, kappaBits, sigmaBits and clipFrac fraction bits: beta1, which sums to one
+ * with 1 - beta1 exactly; kappa = 1 - beta2; sigma = sqrt(1 - beta2); clip, or 0n for none.
  */
 export interface AdamConstants {
   readonly beta1: bigint;
@@ -51,8 +52,8 @@ export interface AdamConstants {
 }
 
 /**
- * Bits w of a digit of the gradient, of its norm and of the clip factor. Sums over n parameters of products of two digits must stay below 2^63.
- * Throws ProgramError for more parameters than the norm can be taken of.
+ * Bits w of a digit of the gradient, of its norm and of the clip factor. Sums over n parameters of products of two
+ * digits must stay below 2^63. Throws ProgramError for more parameters than the norm can be taken of.
  */
 export function digitBits(n: number): 18 | 20 {
   if (n <= 2 ** 23) return 20;
@@ -64,8 +65,8 @@ export function digitBits(n: number): 18 | 20 {
 }
 
 /**
- * Formats that follow from the fraction of the second moment (numbers.momentFrac, even): v below 2^(60 - fraction); gs = sqrt(1 - beta2) c g in two
- * digits, its square 16 bits finer than v; sqrt v; and the divisor sqrt v + eps_t.
+ * Formats that follow from the fraction of the second moment (numbers.momentFrac, even): v below 2^(60 - fraction); gs
+ * = sqrt(1 - beta2) c g in two digits, its square 16 bits finer than v; sqrt v; and the divisor sqrt v + eps_t.
  */
 export function momentFormats(frac: number): {
   readonly v: Format;
@@ -102,8 +103,9 @@ function scalar(b: ProgramBuilder, name: string, bits: number, frac: number): vo
 }
 
 /**
- * Adds the update. `g` names the flat gradient (format ADAMW.g), whose bounds its digits establish. Declares state tensors master, mm, vv (oIn),
- * master2, mm2, vv2 (oOut) over P and expects the aliases `C` and `C2` over P to exist. The state entered is proved to be in format here.
+ * Adds the update. `g` names the flat gradient (format ADAMW.g), whose bounds its digits establish. Declares state
+ * tensors master, mm, vv (oIn), master2, mm2, vv2 (oOut) over P and expects the aliases `C` and `C2` over P to exist.
+ * The state entered is proved to be in format here.
  */
 export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants, momentFrac: number): void {
   const { v, denFrac } = momentFormats(momentFrac);
@@ -111,7 +113,8 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants, mome
   scalar(b, 'decay', ADAMW.decayBits, ADAMW.decayFrac);
   scalar(b, 'epsT', ADAMW.epsBits, denFrac);
   declareMoments(b, momentFrac);
-  // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could not be equal.
+  // The order of declaration is the order in the stack: state out must lie exactly as state in, or their roots could
+  // not be equal.
   b.witness('master2', P, ADAMW.master, { cls: 'oOut' });
   b.witness('mm2', P, ADAMW.m, { cls: 'oOut' });
   b.witness('vv2', P, v, { cls: 'oOut' });
@@ -128,8 +131,8 @@ export function adamwUpdate(b: ProgramBuilder, g: string, k: AdamConstants, mome
 }
 
 /**
- * cg = c g with the factor c = clip / max(||g||, clip N), the norm exact; without clipping c is the public 1/N. The product of more than
- * 64 bits is taken by the digits of g: that of the lower one is rounded by 2^-w first.
+ * cg = c g with the factor c = clip / max(||g||, clip N), the norm exact; without clipping c is the public 1/N. The
+ * product of more than 64 bits is taken by the digits of g: that of the lower one is rounded by 2^-w first.
  */
 function clippedGradient(b: ProgramBuilder, g: string, k: AdamConstants): void {
   const n = b.axes['P'],
@@ -160,7 +163,8 @@ function moments(b: ProgramBuilder, k: AdamConstants, momentFrac: number): void 
   b.round('mm2', P, beta1.times(mm).plus(rest1.times(cg)));
   b.inFormat('mm2', F.m);
 
-  // kappa v in two halves, v = v1 2^30 + v0, and gs^2 in digits, gs = s1 2^19 + s0: all but kappa v0 - s0^2 are whole units of v, and that is rounded.
+  // kappa v in two halves, v = v1 2^30 + v0, and gs^2 in digits, gs = s1 2^19 + s0: all but kappa v0 - s0^2 are whole
+  // units of v, and that is rounded.
   const half = F.vBits / 2,
     { low, high } = b.digits('gs', P, Fixed.constant(k.sigma, F.sigmaBits).times(cg), {
       bits: gs.low,

@@ -13,8 +13,9 @@ export class HyperparameterError extends Error {
 }
 
 /**
- * Greatest relative error that rounding a real constant of the optimiser to its integer may have; a larger one is refused by name. The manifest
- * declares them. Rate and decay are compared with the largest that the run has, so that the first steps of a warm-up and the last of a cosine may be
+ * Greatest relative error that rounding a real constant of the optimiser to its integer may have; a larger one is
+ * refused by name. The manifest declares them. Rate and decay are compared with the largest that the run has, so that
+ * the first steps of a warm-up and the last of a cosine may be
  * coarser: what all steps together move is what the budget bounds.
  */
 export const CONSTANT_BUDGETS = {
@@ -87,7 +88,8 @@ function fits(key: string, what: string, x: bigint, bits: number, frac: number, 
 }
 
 /**
- * The public scalars of one update that the schedule gives. Throws HyperparameterError where one leaves its format, or is rounded by more than its
+ * The public scalars of one update that the schedule gives. Throws HyperparameterError where one leaves its format, or
+ * is rounded by more than its
  * budget: as a word of 64 bits a decay of 2^64 would be none.
  */
 function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<'alpha' | 'decay' | 'epsT', bigint> {
@@ -118,8 +120,8 @@ function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<
 }
 
 /**
- * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `count` is the number of targets of the step, `parameters` and
- * `momentFrac` decide formats. Throws HyperparameterError.
+ * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `count` is the number of targets of
+ * the step, `parameters` and `momentFrac` decide formats. Throws HyperparameterError.
  */
 export function scheduleScalars(
   row: ScheduleRow,

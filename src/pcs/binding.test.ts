@@ -10,10 +10,11 @@ import { openWhir } from './prove.js';
 import { powerExtension, verifyWhir } from './verify.js';
 
 /*
- * A root binds a list of codewords, not one: a word that agrees with u1 on half of the domain and with u2 on the other half opens to either,
- * each with the chance that all queries hit its half. That is 2^-queries, far from 2^-bits, and enough to leave a step with one state and to
- * enter the next with another. So state commitments carry f(z) at a point drawn after the root: two openings must agree on it, and u1 and
- * u2 do not. (Few queries here; no grinding, whose nonce the attacker varies.)
+ * A root binds a list of codewords, not one: a word that agrees with u1 on half of the domain and with u2 on the other
+ * half opens to either, each with the chance that all queries hit its half. That is 2^-queries, far from 2^-bits, and
+ * enough to leave a step with one state and to enter the next with another. So state commitments carry f(z) at a point
+ * drawn after the root: two openings must agree on it, and u1 and u2 do not. (Few queries here; no grinding, whose
+ * nonce the attacker varies.)
  */
 const k = singleKernels(),
   vk = singleKernels();

@@ -24,8 +24,9 @@ export interface Oracle {
 }
 
 /**
- * Encodes and hashes eight words of every row at a time into running sponge states; then builds the tree. Row j belongs to the domain point
- * g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole, and encoded again for the openings.
+ * Encodes and hashes eight words of every row at a time into running sponge states; then builds the tree. Row j belongs
+ * to the domain point g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole,
+ * and encoded again for the openings.
  */
 export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash = poseidon2Rows): Oracle {
   const m = 2 ** c.logDomain,
@@ -51,8 +52,9 @@ export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash
 }
 
 /**
- * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and with the hash of `params`;
- * keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before (saveTree).
+ * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and
+ * with the hash of `params`; keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before
+ * (saveTree).
  */
 export function commitBase(
   k: Kernels,
@@ -83,7 +85,10 @@ export function commitBytes(
   };
 }
 
-/** Near bytes of openWhir that no tiling avoids: the folded vectors of every group, those joined, the second oracle with its vector. */
+/**
+ * Near bytes of openWhir that no tiling avoids: the folded vectors of every group, those joined, the second oracle with
+ * its vector.
+ */
 export function openBytes(s: WhirShape): number {
   const [next] = s.rounds,
     folded = s.groups.reduce((n, g) => n + 48 * 2 ** g.logHeight, 0) + (s.groups.length > 1 ? 48 * s.cells : 0);

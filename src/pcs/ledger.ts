@@ -1,12 +1,13 @@
 import { CHALLENGE_BITS, type WhirShape, listBits, queryBits } from './params.js';
 
 /**
- * Exceptional challenges of one fold of a Reed-Solomon code of 2^rows coefficients at rate 2^-r, at agreement sqrt(D/n)(1 + 1/(2 m)): for every other
- * challenge, a codeword that agrees with f + z g there is the fold of codewords that agree with f and with g on the same positions.
- * With n points, degree D = k - 1, T = m + 1/2:
+ * Exceptional challenges of one fold of a Reed-Solomon code of 2^rows coefficients at rate 2^-r, at agreement
+ * sqrt(D/n)(1 + 1/(2 m)): for every other challenge, a codeword that agrees with f + z g there is the fold of codewords
+ * that agree with f and with g on the same positions. With n points, degree D = k - 1, T = m + 1/2:
  *   (2 mu - 1) h + theta (h + mu + 4 D mu h) + (n - D - 1) mu,
  *   mu = ceil(T / sqrt(D/n)) - 1, h = ceil(T^2 / (3 D/n)) - 1, theta = (n - D)/(A - D), A the positions that agree.
- * Source: eprint 2026/2056, proved in Lean in ArkLib (`johnson_mcaError_le`), over any field; the rate's agreement sqrt(k/n) is above sqrt(D/n).
+ * Source: eprint 2026/2056, proved in Lean in ArkLib (`johnson_mcaError_le`), over any field; the rate's agreement
+ * sqrt(k/n) is above sqrt(D/n).
  */
 export function exceptional(m: number, r: number, domain: number): number {
   const n = 2 ** domain,
@@ -34,10 +35,11 @@ export interface LedgerTerm {
 }
 
 /**
- * Round-by-round soundness of one opening in the Johnson regime, every oracle at its own multiplicity m. List size at agreement sqrt(rho)(1 + 1/2m):
- * (m + 1/2)/sqrt(rho). Mutual correlated agreement per folded variable: `exceptional`.
- * Round 0 folds the groups, each within its own list; a cheat is caught by the queries of the group whose fold is wrong, so that no sum over groups is
- * due. Its claims are joined over the list of the second oracle, as those of a round are over that of the next; the last vector is known.
+ * Round-by-round soundness of one opening in the Johnson regime, every oracle at its own multiplicity m. List size at
+ * agreement sqrt(rho)(1 + 1/2m): (m + 1/2)/sqrt(rho). Mutual correlated agreement per folded variable: `exceptional`.
+ * Round 0 folds the groups, each within its own list; a cheat is caught by the queries of the group whose fold is
+ * wrong, so that no sum over groups is due. Its claims are joined over the list of the second oracle, as those of a
+ * round are over that of the next; the last vector is known.
  */
 export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], chain = labels[0]): LedgerTerm[] {
   const out: LedgerTerm[] = [],
@@ -66,7 +68,8 @@ export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], c
     term(`${name}: of these ground`, s.params.grinding, 'grinding');
     claims = 1 + r.queries;
   });
-  // The last vector is known, so that there is no list: claims of groups that none joined before, a sumcheck over what is left.
+  // The last vector is known, so that there is no list: claims of groups that none joined before, a sumcheck over what
+  // is left.
   if (!s.rounds.length && s.groups.length > 1) term(`${chain} end: claim batching`, CHALLENGE_BITS - Math.log2(s.groups.length - 1));
   if (s.final > 0) term(`${chain} end: sumcheck rounds`, CHALLENGE_BITS - 1, 'proved', s.final);
   return out;

@@ -5,13 +5,19 @@ import type { HashName } from '../hash/rows.js';
 export interface WhirParams {
   readonly bits: number;
   readonly grinding: number;
-  /** How much more than usual a permutation of the verifier weighs against the prover's hashes: more than one for proofs that travel. */
+  /**
+   * How much more than usual a permutation of the verifier weighs against the prover's hashes: more than one for proofs
+   * that travel.
+   */
   readonly weight?: number;
   /** Hash of trees and transcript; Poseidon2 where a circuit will verify the proof. */
   readonly hash?: HashName;
 }
 
-/** One Merkle tree of a group: its leaves are the used columns of its parts in turn, which stand at their offsets in the group's stack. */
+/**
+ * One Merkle tree of a group: its leaves are the used columns of its parts in turn, which stand at their offsets in the
+ * group's stack.
+ */
 export interface WhirTree {
   readonly parts: readonly { readonly used: number; readonly offset: number }[];
 }
@@ -56,8 +62,8 @@ export interface WhirRound {
 }
 
 /**
- * Groups are folded each on its own; their folded vectors, one behind the other in order of falling size, are the vector of the second oracle, and one chain of
- * rounds goes on from there.
+ * Groups are folded each on its own; their folded vectors, one behind the other in order of falling size, are the
+ * vector of the second oracle, and one chain of rounds goes on from there.
  */
 export interface WhirShape {
   readonly params: WhirParams;
@@ -89,9 +95,10 @@ export interface Queries {
 const known = new Map<string, Queries>();
 
 /**
- * Queries for `bits` bits of which `grinding` are ground, at rate 2^-r; a margin of 1/4 covers the union over the rounds. The number is the least one at
- * the Johnson radius itself, and m the least that suffices for it: (sqrt(rho)(1 + 1/(2 m)))^q <= 2^(grinding - bits - 1/4). Larger lists cost the other
- * terms of the ledger, which have more bits than they need. Decided in integers: shapes follow from it.
+ * Queries for `bits` bits of which `grinding` are ground, at rate 2^-r; a margin of 1/4 covers the union over the
+ * rounds. The number is the least one at the Johnson radius itself, and m the least that suffices for it: (sqrt(rho)(1
+ * + 1/(2 m)))^q <= 2^(grinding - bits - 1/4). Larger lists cost the other terms of the ledger, which have more bits
+ * than they need. Decided in integers: shapes follow from it.
  */
 export function queriesFor(bits: number, r: number, grinding: number): Queries {
   const key = `${bits} ${r} ${grinding}`,
@@ -116,8 +123,8 @@ export function queriesFor(bits: number, r: number, grinding: number): Queries {
 }
 
 /**
- * Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: one level more costs 2^c hashes and saves q,
- * so that c is the least with 2^c >= q.
+ * Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: one level
+ * more costs 2^c hashes and saves q, so that c is the least with 2^c >= q.
  */
 export const capLevels = (queries: number, domain: number): number => Math.min(domain, log2Ceil(queries));
 

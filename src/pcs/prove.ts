@@ -12,7 +12,10 @@ import { type Answer, type Opened, queryRows } from './prove-queries.js';
 
 const ROUND = quadratic<Ext>();
 
-/** A claim sum_i w(i) f(i) = value on a group: its trees, the stack f (signed words, the columns of the trees at their offsets), weights w (E, same indices). */
+/**
+ * A claim sum_i w(i) f(i) = value on a group: its trees, the stack f (signed words, the columns of the trees at their
+ * offsets), weights w (E, same indices).
+ */
 export interface GroupOpening {
   readonly oracles: readonly Oracle[];
   readonly f: Tiled;
@@ -50,7 +53,8 @@ interface NextOracle {
 /** Proves one claim on each group. Destroys weights that are near. */
 export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims: readonly GroupOpening[]): void {
   const { groups, rounds } = shape;
-  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins theirs.
+  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
+  // theirs.
   const folded = claims.map((c, i): FoldedGroup => {
       const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight);
       return { ...fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, sum, c.value), ...sum.near() };
@@ -88,7 +92,10 @@ function fold(ch: ProverChannel, label: string, variables: number, sum: ProductS
   return { now, challenges };
 }
 
-/** Commits the vector of n entries at f as the next oracle. It is opened later, after f has been folded in place; its last column is filled up with zeros. */
+/**
+ * Commits the vector of n entries at f as the next oracle. It is opened later, after f has been folded in place; its
+ * last column is filled up with zeros.
+ */
 function commitNext(k: Kernels, ch: ProverChannel, label: string, next: WhirRound, { f, n }: { f: number; n: number }): NextOracle {
   const ptr = k.zeroed(24 * next.used * 2 ** next.rows);
   k.u8.copyWithin(ptr, f, f + 24 * n);
@@ -127,7 +134,9 @@ function queryGroups(
   });
 }
 
-/** The claims on the current vector, joined by powers of a challenge a round: the vector and the weights of their sum. */
+/**
+ * The claims on the current vector, joined by powers of a challenge a round: the vector and the weights of their sum.
+ */
 class JoinedClaims {
   #now: Ext;
   readonly #sum: ProductSumcheck;
@@ -158,7 +167,10 @@ class JoinedClaims {
     return this.#current;
   }
 
-  /** Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain, the answers. */
+  /**
+   * Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain,
+   * the answers.
+   */
   join(gamma: Ext, first: boolean, next: NextOracle | undefined, answers: readonly Answers[]): void {
     const { k } = this,
       { w, n } = this.#current;

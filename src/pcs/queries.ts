@@ -3,7 +3,9 @@ import { pow, root as rootOfUnity } from '../field/goldilocks.js';
 import { eqTable } from '../poly/eq.js';
 import type { Channel, Digest, Elem } from '../transcript/arith.js';
 
-/** An oracle that is queried: its shape, its trees with their roots, and the challenges that its columns are folded at. */
+/**
+ * An oracle that is queried: its shape, its trees with their roots, and the challenges that its columns are folded at.
+ */
 export interface Opened {
   readonly queries: number;
   readonly domain: number;
@@ -15,7 +17,9 @@ export interface Opened {
   readonly words: 1 | 3;
 }
 
-/** A queried position as a point of the domain, and the value to which its row folds: a claim sum_i x^i f(i) = value. */
+/**
+ * A queried position as a point of the domain, and the value to which its row folds: a claim sum_i x^i f(i) = value.
+ */
 export interface Answer {
   readonly x: Elem;
   readonly value: Elem;

@@ -17,8 +17,9 @@ const CELLS_PER_PERMUTATION = 250,
   CELLS_PER_PRODUCT = 13;
 
 /**
- * Hashes of the prover that a permutation of the verifier is worth: about four times as many as it takes to prove that permutation; for large stacks so many that as many hashes as those of the
- * first oracles are worth 8,000 permutations, which keeps the verifier within 10,000.
+ * Hashes of the prover that a permutation of the verifier is worth: about four times as many as it takes to prove that
+ * permutation; for large stacks so many that as many hashes as those of the first oracles are worth 8,000 permutations,
+ * which keeps the verifier within 10,000.
  */
 const hashesPerPermutation = (first: number): number => Math.max(1000, first / 8000);
 
@@ -38,8 +39,9 @@ interface Chain {
 }
 
 /**
- * Later rounds of an opening. Each commits the folded vector at a domain smaller than the one before and a rate no higher, until the vector is sent. Of all such chains the one whose verification
- * in a circuit is cheapest is taken, by dynamic programming: permutations and products of the verifier, and the prover's hashes at the price of
+ * Later rounds of an opening. Each commits the folded vector at a domain smaller than the one before and a rate no
+ * higher, until the vector is sent. Of all such chains the one whose verification in a circuit is cheapest is taken, by
+ * dynamic programming: permutations and products of the verifier, and the prover's hashes at the price of
  * hashesPerPermutation. Choices whose fold would not keep ROOM bits above `bits` are left out.
  */
 function laterRounds(p: WhirParams, cells: number, domain: number, rate: number, queries: number, hashes: number): Chain {
@@ -80,7 +82,10 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
   return chain;
 }
 
-/** Shape of the opening of one or more groups. Throws RangeError for trees outside their stack and domains that the field does not have. */
+/**
+ * Shape of the opening of one or more groups. Throws RangeError for trees outside their stack and domains that the
+ * field does not have.
+ */
 export function whirShape(params: WhirParams, specs: readonly GroupSpec[]): WhirShape {
   const order = specs.map((_, i) => i).sort((a, b) => specs[b].logHeight - specs[a].logHeight || a - b),
     at = new Map<number, number>();

@@ -7,16 +7,22 @@ import { type Answer, type Opened, queryRows } from './queries.js';
 /*
  * Opening of groups of committed stacks (docs/protocol.md, section 7).
  *
- * Relation. Group g has a stack f of 2^c columns of 2^h rows, columns outside its trees being zero, and a claim sum_i w(i) f(i) = value. Accepted means that there are stacks within the
- * Johnson radius of the committed words for which all claims hold.
+ * Relation. Group g has a stack f of 2^c columns of 2^h rows, columns outside its trees being zero, and a claim sum_i
+ * w(i) f(i) = value. Accepted means that there are stacks within the Johnson radius of the committed words for which
+ * all claims hold.
  *
- * Argument, round by round. (0) c rounds of sumcheck fold the claim of each group to one on a vector f_g of 2^h entries; by mutual correlated agreement every codeword near the folded word is
- * the fold of a stack near the committed one, so that a false claim stays false for all of them. (1) F = (f_1, f_2, ..) is committed; its value at z leaves one vector of its list, as
- * far as the parts go: cells of its last column beyond them have no weight in any claim, here or later. (2) If a part is no codeword near the group's folded word, it differs from it in more than the radius, and
- * the group's own queries notice; which group that is, is fixed before they are drawn. (3) gamma, drawn after values and answers, joins the groups' claims, the value at z and the answers: a false one among n makes the sum false but
- * with probability n/|E|. (4) Later rounds repeat this for one group of 2^columns columns; the last vector is sent and compared with every answer. Errors: whirLedger.
+ * Argument, round by round. (0) c rounds of sumcheck fold the claim of each group to one on a vector f_g of 2^h
+ * entries; by mutual correlated agreement every codeword near the folded word is the fold of a stack near the committed
+ * one, so that a false claim stays false for all of them. (1) F = (f_1, f_2, ..) is committed; its value at z leaves
+ * one vector of its list, as far as the parts go: cells of its last column beyond them have no weight in any claim,
+ * here or later. (2) If a part is no codeword near the group's folded word, it differs from it in more than the radius,
+ * and the group's own queries notice; which group that is, is fixed before they are drawn. (3) gamma, drawn after
+ * values and answers, joins the groups' claims, the value at z and the answers: a false one among n makes the sum false
+ * but with probability n/|E|. (4) Later rounds repeat this for one group of 2^columns columns; the last vector is sent
+ * and compared with every answer. Errors: whirLedger.
  *
- * Places. A part begins at a multiple of its length (falling size), so that eq of the leading variables at its number selects it; z^i over F is z^at times the powers over the part.
+ * Places. A part begins at a multiple of its length (falling size), so that eq of the leading variables at its number
+ * selects it; z^i over F is z^at times the powers over the part.
  */
 
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
@@ -49,7 +55,10 @@ function powerOf(ch: Arith, x: Elem, n: number): Elem {
   return out;
 }
 
-/** A claim sum_i w(i) f(i) = value on a group. `weights` gives the extension of w at a point (most significant variable first, logColumns + logHeight of them). */
+/**
+ * A claim sum_i w(i) f(i) = value on a group. `weights` gives the extension of w at a point (most significant variable
+ * first, logColumns + logHeight of them).
+ */
 export interface GroupClaim {
   readonly roots: readonly Digest[];
   readonly value: Elem;
@@ -77,12 +86,16 @@ interface NextOracle {
   readonly y: Elem;
 }
 
-/** Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by name on the channel. */
+/**
+ * Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by
+ * name on the channel.
+ */
 export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
   const { groups, rounds } = shape;
   if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))
     throw new Error('one claim per group, one root per tree');
-  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins theirs.
+  // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
+  // theirs.
   const folded = claims.map((c, i) => fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, c.value)),
     joined = new JoinedClaims(ch, shape, folded);
   let final: readonly Elem[] = [],
@@ -191,7 +204,10 @@ class JoinedClaims {
     return challenges;
   }
 
-  /** Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain, the answers. */
+  /**
+   * Joins, in this order: the claims of the other groups where these are `first` opened, the value out of the domain,
+   * the answers.
+   */
   join(gamma: Elem, first: boolean, next: NextOracle | undefined, answers: readonly Answers[]): void {
     const { ch } = this,
       from = this.#point.length;

@@ -191,8 +191,9 @@ describe('WHIR', () => {
     k.release(m);
   });
   it('rejects claims that are false by opposite amounts, whose errors a prover keeps opposite to the end', () => {
-    // Half of a claim's error added to s(0) leaves a round with half the error whatever its challenge is. So the two claims are folded to claims on the parts that are false by 1 and -1: joined
-    // without a challenge they would cancel out, with and without an oracle behind them.
+    // Half of a claim's error added to s(0) leaves a round with half the error whatever its challenge is. So the two
+    // claims are folded to claims on the parts that are false by 1 and -1: joined without a challenge they would cancel
+    // out, with and without an oracle behind them.
     for (const groups of [joint, [group(2, 5, [3]), group(1, 3, [1, 1], 4)]]) {
       const m = k.mark(),
         half = (P + 1n) / 2n,
@@ -239,7 +240,8 @@ describe('WHIR', () => {
       { cells } = shape,
       full = next.used * 2 ** next.rows;
     expect(full).toBeGreaterThan(cells);
-    // The next vector, longer by what fills its last column; `counted`: whether its value out of the domain takes the filling in.
+    // The next vector, longer by what fills its last column; `counted`: whether its value out of the domain takes the
+    // filling in.
     const filled = (counted: boolean, tamper: Tamper = {}): ReturnType<typeof setup> => {
       const { zeroed } = k,
         { exports } = k,

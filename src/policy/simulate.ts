@@ -22,8 +22,8 @@ export interface Breach extends Violation {
 }
 
 /**
- * Runs the order of all steps over the rows' classes: totals of every epoch, up to the first step at which a quota does not hold. Maxima hold
- * after every step, also of an epoch that the run does not end; minima where an epoch ends.
+ * Runs the order of all steps over the rows' classes: totals of every epoch, up to the first step at which a quota does
+ * not hold. Maxima hold after every step, also of an epoch that the run does not end; minima where an epoch ends.
  */
 export function simulate(
   order: Order,

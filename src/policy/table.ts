@@ -12,8 +12,9 @@ export function emptyNode(height: number): readonly bigint[] {
 export const tableDepth = (depths: readonly number[], rows: number): number | undefined => depths.find((d) => rows <= 2 ** d);
 
 /**
- * Levels, leaves first, of a table that a circuit opens: a tree of 2^depth leaves, each the hash of (number, words) of a row in the domain
- * given; zero digests, of which nobody knows a preimage, stand behind the last row. A level holds the nodes above rows only.
+ * Levels, leaves first, of a table that a circuit opens: a tree of 2^depth leaves, each the hash of (number, words) of
+ * a row in the domain given; zero digests, of which nobody knows a preimage, stand behind the last row. A level holds
+ * the nodes above rows only.
  */
 export function tableLevels(domain: bigint, rows: readonly (readonly bigint[])[], depth: number): bigint[][][] {
   if (rows.length > 2 ** depth) throw new RangeError(`${rows.length} rows in a table of depth ${depth}`);

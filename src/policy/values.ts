@@ -41,15 +41,18 @@ export interface PolicyFacts {
 export const scheduleLevels = (rows: readonly (readonly bigint[])[], depth: number): bigint[][][] =>
   tableLevels(DOMAIN.schedule, rows, depth);
 
-/** Domain and radices of the draws. With replacement nothing is permuted: a is the number of rows, which draws are reduced by. */
+/**
+ * Domain and radices of the draws. With replacement nothing is permuted: a is the number of rows, which draws are
+ * reduced by.
+ */
 function domainOf(f: PolicyFacts): OrderShape {
   if (f.replacement) return { n: f.rows, a: f.rows, b: 1, excess: 0, rounds: 0 };
   return outerShape(f);
 }
 
 /**
- * Values of the policy vector, which verifier and prover compute alike. Throws InputError where no circuit holds the policy: too many rows, classes,
- * steps, walks, or counts that could pass 32 bits.
+ * Values of the policy vector, which verifier and prover compute alike. Throws InputError where no circuit holds the
+ * policy: too many rows, classes, steps, walks, or counts that could pass 32 bits.
  */
 export function policyValues(f: PolicyFacts): PolicyValues {
   const order = domainOf(f),

@@ -3,8 +3,8 @@ import type { Modes } from './order/keys.js';
 import { type OrderShape, quotientBound } from './order/radices.js';
 
 /*
- * Policy vector: everything of a manifest that a leaf's circuit reads, in 64 words. Its digest is what a statement holds; a verifier computes the
- * vector from the manifest and compares the digest, and takes no word of it from a file.
+ * Policy vector: everything of a manifest that a leaf's circuit reads, in 64 words. Its digest is what a statement
+ * holds; a verifier computes the vector from the manifest and compares the digest, and takes no word of it from a file.
  */
 
 /** Version of the vector's layout: its first word. */

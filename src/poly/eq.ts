@@ -76,8 +76,8 @@ export function eqLess(ch: Arith, a: readonly Elem[], b: readonly Elem[], n: num
 }
 
 /**
- * sum over j <= i < n of eq(a, i) eq(b, j): indices compared from the most significant bit; states "equal so far" and "j below i", each
- * with "i equal to n's prefix" or "i below n".
+ * sum over j <= i < n of eq(a, i) eq(b, j): indices compared from the most significant bit; states "equal so far" and
+ * "j below i", each with "i equal to n's prefix" or "i below n".
  */
 export function causal(ch: Arith, a: readonly Elem[], b: readonly Elem[], n: number): Elem {
   const one = ch.constant(1n),

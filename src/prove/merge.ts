@@ -12,7 +12,10 @@ import type { Ext } from '../transcript/arith.js';
 import { RecordingChannel } from '../transcript/schedule.js';
 import { type MessageHook, ProverChannel } from '../transcript/prover.js';
 
-/** Rows into which the stack is cut: the first variables are summed over arrays of this many entries per claim, in plain arithmetic. */
+/**
+ * Rows into which the stack is cut: the first variables are summed over arrays of this many entries per claim, in plain
+ * arithmetic.
+ */
 const ROWS = 7;
 
 /** Schedule of a merge of that many claims: its length in words follows from the shape. */
@@ -32,8 +35,8 @@ export function mergeSchedule(
 }
 
 /**
- * Proves the merge of `claims` on the stack of signed words at `stack` (relation: verify.ts). The stack is read once per claim and once
- * more; beside it stand two arrays of 2^(n - 7) elements of E.
+ * Proves the merge of `claims` on the stack of signed words at `stack` (relation: verify.ts). The stack is read once
+ * per claim and once more; beside it stand two arrays of 2^(n - 7) elements of E.
  */
 export function proveMerge(
   k: Kernels,
@@ -69,14 +72,18 @@ interface Cut {
   readonly columns: number;
 }
 
-/** What the first variables leave: the challenges, the claim, and for every claim its power times eq of its point there. */
+/**
+ * What the first variables leave: the challenges, the claim, and for every claim its power times eq of its point there.
+ */
 interface First {
   readonly r: readonly Ext[];
   readonly claim: Ext;
   readonly weights: readonly Ext[];
 }
 
-/** Rounds of the first variables: per claim eq over rows, and the stack's rows summed against eq of the low variables. */
+/**
+ * Rounds of the first variables: per claim eq over rows, and the stack's rows summed against eq of the low variables.
+ */
 function bindFirst(
   k: Kernels,
   ch: ProverChannel,
@@ -120,7 +127,10 @@ function bindFirst(
   return { r, claim, weights: sides.map(({ w }, i) => E.mul(powers[i], w[0])) };
 }
 
-/** Rounds of the other variables: the stack bound at the first challenges, and the joint weights restricted to them. Returns the stack's value. */
+/**
+ * Rounds of the other variables: the stack bound at the first challenges, and the joint weights restricted to them.
+ * Returns the stack's value.
+ */
 function bindRest(k: Kernels, ch: ProverChannel, cut: Cut, claims: readonly DetachedClaim[], first: First, high: number, low: number): Ext {
   const length = cut.columns,
     f = k.zeroed(24 * length),

@@ -9,8 +9,8 @@ export interface NamedNode {
 }
 
 /**
- * Whether ranges can be folded in the order given: one manifest, one key, each beginning where the one before it ends. Throws InputError naming every file that does not fit and why;
- * `file` of the error is the first of them.
+ * Whether ranges can be folded in the order given: one manifest, one key, each beginning where the one before it ends.
+ * Throws InputError naming every file that does not fit and why; `file` of the error is the first of them.
  */
 export function checkJoin(nodes: readonly NamedNode[], keyDigest: (key: NodeFile['key']) => string): void {
   if (nodes.length < 2) throw new RangeError('there is nothing to fold');

@@ -41,7 +41,10 @@ export interface PolicyState {
 
 const NOTHING = [0n, 0n, 0n, 0n];
 
-/** Witness of the policy part of leaves: every value is a function of the run and its secrets, so that leaves are proven in any order, twice alike. */
+/**
+ * Witness of the policy part of leaves: every value is a function of the run and its secrets, so that leaves are proven
+ * in any order, twice alike.
+ */
 export class PolicyWitness {
   readonly order: Order;
   readonly values: PolicyValues;

@@ -13,7 +13,10 @@ import { checkSteps } from '../verify/steps.js';
 import type { Run } from '../run/facts.js';
 import type { Complete } from '../run/inputs.js';
 
-/** Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each` sees every finished reading before its memory is given back. Throws OverflowError. */
+/**
+ * Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each`
+ * sees every finished reading before its memory is given back. Throws OverflowError.
+ */
 export function runStep(
   k: Kernels,
   { programs, manifest, facts }: Run,
@@ -56,7 +59,10 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
   vv: r.read('vv2'),
 });
 
-/** Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of steps in order. */
+/**
+ * Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of
+ * steps in order.
+ */
 export function proveStep(
   k: Kernels,
   run: Run,
@@ -86,7 +92,10 @@ export function proveStep(
   return { proof: { step, parts }, after };
 }
 
-/** Merges the claims that the steps leave: verifies them first, so that a run is never finished on a proof that does not hold. */
+/**
+ * Merges the claims that the steps leave: verifies them first, so that a run is never finished on a proof that does not
+ * hold.
+ */
 export function mergeRun(
   k: Kernels,
   run: Run,

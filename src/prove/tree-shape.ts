@@ -1,10 +1,10 @@
 import { log2Ceil } from '../field/log2.js';
 
 /*
- * The shape of the tree over the leaves of a range: a function of their number and of where epochs end, so that whoever goes on with a run knows which
- * nodes it may find. Inside an epoch a binary counter: the left child of a node over n leaves has the greatest power of two below n, so that walking the
- * tree from the left folds neighbours as soon as both are there, and what is left over folds from the right. Whole and partial epochs are folded among
- * themselves likewise.
+ * The shape of the tree over the leaves of a range: a function of their number and of where epochs end, so that whoever
+ * goes on with a run knows which nodes it may find. Inside an epoch a binary counter: the left child of a node over n
+ * leaves has the greatest power of two below n, so that walking the tree from the left folds neighbours as soon as both
+ * are there, and what is left over folds from the right. Whole and partial epochs are folded among themselves likewise.
  */
 
 /** A node over the leaves from .. to - 1. */
@@ -53,7 +53,10 @@ export function treeOf(leaves: readonly LeafEpoch[]): TreeNode {
   return counter(epochs);
 }
 
-/** Folds on the longest way from the root to a leaf. While the tree grows at most two nodes more lie finished, epochs apart: a left one on each level, a right one and what they fold to. */
+/**
+ * Folds on the longest way from the root to a leaf. While the tree grows at most two nodes more lie finished, epochs
+ * apart: a left one on each level, a right one and what they fold to.
+ */
 export function depthOf(t: TreeNode): number {
   return t.children ? 1 + Math.max(...t.children.map(depthOf)) : 0;
 }

@@ -73,7 +73,10 @@ class Disk implements Keeper<Text, Text> {
   }
 }
 
-/** Leaves of a run of `steps` steps, `each` in an epoch, `share` steps a leaf (or that many leaves a step where `parts` says so). */
+/**
+ * Leaves of a run of `steps` steps, `each` in an epoch, `share` steps a leaf (or that many leaves a step where `parts`
+ * says so).
+ */
 function leavesOf(steps: number, each: number, share = 1, parts = 1, from = 0): LeafWork[] {
   const out: LeafWork[] = [];
   for (let s = from; s < from + steps; ) {

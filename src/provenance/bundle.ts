@@ -9,7 +9,9 @@ export const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 /** Most bytes of a bundle that are read. */
 export const MAX_BUNDLE = 8 << 20;
 
-/** A Sigstore bundle around an envelope. What it says of its signer is a hint: keys and roots come from the verifier. */
+/**
+ * A Sigstore bundle around an envelope. What it says of its signer is a hint: keys and roots come from the verifier.
+ */
 export interface Bundle {
   readonly envelope: Envelope;
   /** How it says it was signed: with a key, a key under a chain of certificates, or a short-lived certificate. */
@@ -89,7 +91,8 @@ export const bundleJson = (e: Envelope, hint: string): string =>
   `${JSON.stringify({ mediaType: BUNDLE, verificationMaterial: { publicKey: { hint }, tlogEntries: [] }, dsseEnvelope: envelopeJson(e) })}\n`;
 
 /**
- * Refuses what only a trusted root could tell: log entries and times that nobody checks are not passed over in silence. Throws InputError.
+ * Refuses what only a trusted root could tell: log entries and times that nobody checks are not passed over in silence.
+ * Throws InputError.
  */
 export function offlineOnly(b: Bundle, where: string): void {
   if (b.material === 'certificate')

@@ -33,8 +33,8 @@ export function toBase64(b: Uint8Array): string {
 }
 
 /**
- * Bytes of standard base64 in its one canonical form: padding present, unused bits zero, no white space, no URL-safe digits. Two
- * texts that decode to the same bytes would be two names of one thing. Throws InputError.
+ * Bytes of standard base64 in its one canonical form: padding present, unused bits zero, no white space, no URL-safe
+ * digits. Two texts that decode to the same bytes would be two names of one thing. Throws InputError.
  */
 export function fromBase64(text: string, where: string): Uint8Array {
   const bad = (): never => {

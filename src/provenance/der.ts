@@ -32,7 +32,9 @@ const fail = (where: string, what: string): never => {
   throw new InputError(where, [`is not DER: ${what}`]);
 };
 
-/** Reads the element at `at`; returns it and where the next one begins. Lengths are definite and in the fewest bytes. */
+/**
+ * Reads the element at `at`; returns it and where the next one begins. Lengths are definite and in the fewest bytes.
+ */
 function element(b: Uint8Array, at: number, where: string): [Der, number] {
   if (at + 2 > b.length) return fail(where, 'cut short');
   const tag = b[at];
@@ -124,7 +126,10 @@ export function boolean(d: Der | undefined, where: string): boolean {
   return c[0] === 255;
 }
 
-/** Milliseconds since 1970 of a UTCTime (years 1950 to 2049) or GeneralizedTime, both to the second and in Z, as RFC 5280 wants. Throws InputError. */
+/**
+ * Milliseconds since 1970 of a UTCTime (years 1950 to 2049) or GeneralizedTime, both to the second and in Z, as RFC
+ * 5280 wants. Throws InputError.
+ */
 export function time(d: Der | undefined, where: string): number {
   if (d?.tag !== TAG.utcTime && d?.tag !== TAG.generalizedTime) return fail(where, 'no time');
   const text = String.fromCharCode(...d.content.subarray(0, 16)),

@@ -21,7 +21,10 @@ export function pae(payloadType: string, payload: Uint8Array): Uint8Array {
   return concatBytes(toUtf8(`DSSEv1 ${type.length} `), type, toUtf8(` ${payload.length} `), payload);
 }
 
-/** Reads an envelope: canonical base64, exactly one signature, no other member. `keyid` says nothing that is trusted. Throws InputError. */
+/**
+ * Reads an envelope: canonical base64, exactly one signature, no other member. `keyid` says nothing that is trusted.
+ * Throws InputError.
+ */
 export function parseEnvelope(m: Members): Envelope {
   const payloadType = m.string('payloadType'),
     payload = fromBase64(m.string('payload'), `${m.where}: ${m.at('payload')}`),
@@ -48,8 +51,9 @@ export const envelopeJson = (e: Envelope): Record<string, unknown> => ({
 export const hashFor = (k: PublicKey): EcdsaHash => (k.curve === 'P-256' ? 'sha256' : 'sha384');
 
 /**
- * The one of the keys under which the envelope is signed. Its payload type must be the one that the caller reads: the type is signed
- * with the payload, so that bytes of one kind cannot be passed for another. Throws VerificationError; InputError for malformed DER.
+ * The one of the keys under which the envelope is signed. Its payload type must be the one that the caller reads: the
+ * type is signed with the payload, so that bytes of one kind cannot be passed for another. Throws VerificationError;
+ * InputError for malformed DER.
  */
 export function verifyEnvelope(e: Envelope, keys: readonly PublicKey[], payloadType: string, where: string): PublicKey {
   if (e.payloadType !== payloadType)

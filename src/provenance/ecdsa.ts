@@ -19,7 +19,10 @@ const HASHES = { sha256, sha384 } as const;
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1',
   NAMED: Readonly<Record<string, Curve>> = { '1.2.840.10045.3.1.7': 'P-256', '1.3.132.0.34': 'P-384' };
 
-/** Reads a SubjectPublicKeyInfo (RFC 5480): id-ecPublicKey on P-256 or P-384, a point of the curve in uncompressed form. Throws InputError. */
+/**
+ * Reads a SubjectPublicKeyInfo (RFC 5480): id-ecPublicKey on P-256 or P-384, a point of the curve in uncompressed form.
+ * Throws InputError.
+ */
 export function parseSpki(spki: Uint8Array, where: string): PublicKey {
   const [algorithm, key, ...more] = sequence(readDer(spki, where), where),
     [kind, curve, ...rest] = sequence(algorithm, where);
@@ -79,8 +82,9 @@ export function parsePublicKey(text: string, where: string): PublicKey {
 export const keyDigest = (k: PublicKey): string => `sha256:${toHex(sha256(k.spki))}`;
 
 /**
- * r || s of an ECDSA signature in DER (SEQUENCE of two INTEGERs, RFC 3279): exact end, shortest forms, 0 < r, s < n. s is not asked to be
- * the lower of its two forms: signers differ in that, so that a signature has two forms and is never a name of anything. Throws InputError.
+ * r || s of an ECDSA signature in DER (SEQUENCE of two INTEGERs, RFC 3279): exact end, shortest forms, 0 < r, s < n. s
+ * is not asked to be the lower of its two forms: signers differ in that, so that a signature has two forms and is never
+ * a name of anything. Throws InputError.
  */
 export function compactSignature(curve: Curve, der: Uint8Array, where: string): Uint8Array {
   const parts = sequence(readDer(der, where, TAG.sequence), where),

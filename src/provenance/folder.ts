@@ -7,7 +7,10 @@ import { type Listing, ALWAYS_IGNORED, MODEL_SIG, byCodePoint, isIgnored } from 
 
 /* What lies in a folder, looked at without following a link. Node only. */
 
-/** SHA-256 of a regular file, which is opened without following a link, and looked at again once it is open. Throws VerificationError, InputError. */
+/**
+ * SHA-256 of a regular file, which is opened without following a link, and looked at again once it is open. Throws
+ * VerificationError, InputError.
+ */
 export function hashFile(file: string): string {
   let fd: number;
   try {
@@ -47,8 +50,9 @@ function look(path: string): Stats {
 }
 
 /**
- * Every file of a folder by its path with forward slashes, those below `ignored` apart. The usual four folders of a repository and the
- * signature are not looked into; what else is left out is listed by name. Throws VerificationError for a link or a special file.
+ * Every file of a folder by its path with forward slashes, those below `ignored` apart. The usual four folders of a
+ * repository and the signature are not looked into; what else is left out is listed by name. Throws VerificationError
+ * for a link or a special file.
  */
 export function listFolder(
   dir: string,

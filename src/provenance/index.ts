@@ -1,4 +1,7 @@
-/* Envelopes, statements, signed folders, policies and exports: synchronous, without Node. Signing, folders and certificates are in ./node.js. */
+/*
+ * Envelopes, statements, signed folders, policies and exports: synchronous, without Node. Signing, folders and
+ * certificates are in ./node.js.
+ */
 export * from './bundle.js';
 export { IN_TOTO, type Envelope, pae, verifyEnvelope } from './dsse.js';
 export { type PublicKey, keyDigest, parsePublicKey, verifyEcdsa } from './ecdsa.js';

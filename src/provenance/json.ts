@@ -11,7 +11,8 @@ export interface JsonObject {
 export interface JsonLimits {
   /** Most bytes of the text. */ readonly bytes: number;
   /** Most objects and arrays inside one another. */ readonly depth?: number;
-  /** Which numbers: integers up to 2^53 - 1 in magnitude, or all that JSON knows. */ readonly numbers?: 'integers' | 'all';
+  /** Which numbers: integers up to 2^53 - 1 in magnitude, or all that JSON knows. */
+  readonly numbers?: 'integers' | 'all';
 }
 
 /** Reads one value; knows where it stands and how deep. */
@@ -127,8 +128,9 @@ class Reader {
 }
 
 /**
- * Reads JSON as a verifier must: UTF-8 without a byte order mark, one value and nothing after it, no key twice, no "__proto__", no half
- * surrogates, bounded size and depth. Two readers of the same bytes then see the same value. Throws InputError.
+ * Reads JSON as a verifier must: UTF-8 without a byte order mark, one value and nothing after it, no key twice, no
+ * "__proto__", no half surrogates, bounded size and depth. Two readers of the same bytes then see the same value.
+ * Throws InputError.
  */
 export function parseJson(bytes: Uint8Array, where: string, limits: JsonLimits): Json {
   if (bytes.length > limits.bytes) throw new InputError(where, [`has ${bytes.length} bytes, at most ${limits.bytes} are read`]);

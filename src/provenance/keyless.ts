@@ -8,8 +8,8 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Json, type JsonObject, Members, isJsonObject, parseJson } from './json.js';
 
 /*
- * Bundles with certificates and log entries, in Node, under a root that the verifier gives and that replaces all others. The libraries are
- * loaded here alone; they know no network.
+ * Bundles with certificates and log entries, in Node, under a root that the verifier gives and that replaces all
+ * others. The libraries are loaded here alone; they know no network.
  */
 
 /** Whom a short-lived certificate must name, and who must have vouched for that name: both are compared whole. */
@@ -31,8 +31,8 @@ export interface KeylessCheck {
   readonly identity?: Identity;
   /** Entries of transparency logs that were checked under the root. */ readonly logEntries: number;
   /**
-   * Seconds since 1970 of the earliest signed time, by a time-stamping authority or a log's promise. The signature is at least as old; that it is no older
-   * is the signer's word.
+   * Seconds since 1970 of the earliest signed time, by a time-stamping authority or a log's promise. The signature is
+   * at least as old; that it is no older is the signer's word.
    */
   readonly signedAt: number;
 }
@@ -66,8 +66,9 @@ const strict = (bytes: Uint8Array, where: string): JsonObject => {
 };
 
 /**
- * Verifies a bundle of version 0.1 to 0.3: certificate or key, at least one log entry, at least one signed time, the signature, the identity.
- * Envelopes are read as strictly as without a root. Throws VerificationError with what the library refused; InputError.
+ * Verifies a bundle of version 0.1 to 0.3: certificate or key, at least one log entry, at least one signed time, the
+ * signature, the identity. Envelopes are read as strictly as without a root. Throws VerificationError with what the
+ * library refused; InputError.
  */
 export async function verifyKeyless(bytes: Uint8Array, where: string, o: KeylessOptions): Promise<KeylessCheck> {
   const { verify, bundle, specs } = await libraries(),
@@ -162,8 +163,9 @@ function hashedInLog(raw: JsonObject): boolean {
 }
 
 /**
- * The same signature as a bundle over a message: the message is the pre-authentication encoding, of which the log holds the hash. The library
- * compares a logged hash with a message, not with an envelope; what is signed, by whom, and what is compared are the same.
+ * The same signature as a bundle over a message: the message is the pre-authentication encoding, of which the log holds
+ * the hash. The library compares a logged hash with a message, not with an envelope; what is signed, by whom, and what
+ * is compared are the same.
  */
 function messageOf(raw: JsonObject, message: Uint8Array): unknown {
   const { dsseEnvelope, ...rest } = raw as { dsseEnvelope: { signatures: { sig: string }[] } } & JsonObject,

@@ -20,7 +20,10 @@ export const MODEL_SIG = 'model.sig';
 /** Most bytes of a statement over a folder: some 20,000 files. */
 const MAX_PAYLOAD = 4 << 20;
 
-/** Names that may be left out of a signature where they are there all the same: nothing that a loader of models reads ends like this. */
+/**
+ * Names that may be left out of a signature where they are there all the same: nothing that a loader of models reads
+ * ends like this.
+ */
 const HARMLESS = /(^|\/)LICENSE[^/]*$|\.(md|log|png|jpe?g|gif|svg|pdf|sig|sigstore\.json)$/i;
 
 /** A folder as its signer saw it. */
@@ -31,7 +34,10 @@ export interface SignedModel {
   readonly ignored: readonly string[];
 }
 
-/** A folder as it is: digest of every file that is not left out, and names of what is left out, the usual four and the signature apart. */
+/**
+ * A folder as it is: digest of every file that is not left out, and names of what is left out, the usual four and the
+ * signature apart.
+ */
 export interface Listing {
   readonly files: ReadonlyMap<string, string>;
   readonly leftOut: readonly string[];
@@ -72,8 +78,8 @@ export function modelStatement(name: string, files: readonly Subject[], signatur
 }
 
 /**
- * Reads the statement over a folder: whole files, SHA-256, no symbolic links, every name a plain relative path and there once, the root that
- * of the list. Throws InputError; VerificationError for another predicate or root.
+ * Reads the statement over a folder: whole files, SHA-256, no symbolic links, every name a plain relative path and
+ * there once, the root that of the list. Throws InputError; VerificationError for another predicate or root.
  */
 export function parseModel(payload: Uint8Array, where: string): SignedModel {
   const s = parseStatement(payload, where, MAX_PAYLOAD),
@@ -130,7 +136,10 @@ function parseSerialization(z: Members, problems: string[]): string[] {
   });
 }
 
-/** Verifies model.sig under the keys that the verifier gives: which key, and what it signs. Throws VerificationError, InputError, VersionError. */
+/**
+ * Verifies model.sig under the keys that the verifier gives: which key, and what it signs. Throws VerificationError,
+ * InputError, VersionError.
+ */
 export function verifyModelSignature(bytes: Uint8Array, keys: readonly PublicKey[], where: string): { model: SignedModel; key: PublicKey } {
   const b: Bundle = parseBundle(bytes, where);
   offlineOnly(b, where);
@@ -139,8 +148,8 @@ export function verifyModelSignature(bytes: Uint8Array, keys: readonly PublicKey
 }
 
 /**
- * Compares a signed folder with what is there. A signer may leave out whatever it likes, so that what is left out and there all the same
- * must be of a kind that no loader reads. Throws VerificationError naming every difference.
+ * Compares a signed folder with what is there. A signer may leave out whatever it likes, so that what is left out and
+ * there all the same must be of a kind that no loader reads. Throws VerificationError naming every difference.
  */
 export function compareModel(model: SignedModel, there: Listing, where: string): void {
   compareFiles(where, model.files, there.files);

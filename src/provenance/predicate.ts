@@ -7,12 +7,15 @@ import { canonicalBytes } from './json.js';
 import type { Subject } from './statement.js';
 
 /**
- * The namespace of this project's types. An address that nobody owns could be taken by anybody; a UUID cannot. What stands behind the hash sign is for
- * people; the whole is compared as text.
+ * The namespace of this project's types. An address that nobody owns could be taken by anybody; a UUID cannot. What
+ * stands behind the hash sign is for people; the whole is compared as text.
  */
 const NAMESPACE = 'urn:uuid:387d6be6-a224-49ad-943a-46be76a8ba9e';
 
-/** Predicate type of a release: SLSA's field names under a type of its own, because SLSA's type would say that a trusted builder recorded it. */
+/**
+ * Predicate type of a release: SLSA's field names under a type of its own, because SLSA's type would say that a trusted
+ * builder recorded it.
+ */
 export const PREDICATE_TYPE = `${NAMESPACE}#verifiable-fine-tuning/v1`;
 /** How to read externalParameters. */
 export const BUILD_TYPE = `${NAMESPACE}#lora-adamw/v1`;
@@ -130,8 +133,9 @@ export function predicateOf(f: ReleaseFacts): Record<string, unknown> {
 }
 
 /**
- * Compares a signed predicate with what the proof file gives. Claims and the version are whatever the signer's release wrote: they are shown, never
- * believed, because the verifier finds its own. Throws VerificationError naming what differs.
+ * Compares a signed predicate with what the proof file gives. Claims and the version are whatever the signer's release
+ * wrote: they are shown, never believed, because the verifier finds its own. Throws VerificationError naming what
+ * differs.
  */
 export function comparePredicate(signed: unknown, f: ReleaseFacts, where: string): void {
   const p = signed as {

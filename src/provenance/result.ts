@@ -1,4 +1,7 @@
-/* What an adapter does to its base, computed natively on the released values: nothing of it needs a proof once the adapter is the proven one. */
+/*
+ * What an adapter does to its base, computed natively on the released values: nothing of it needs a proof once the
+ * adapter is the proven one.
+ */
 
 /** An adapter in real values: A is [layer, r, in] and B [layer, out, r], by projection. */
 export interface AdapterValues {
@@ -13,7 +16,10 @@ export interface AdapterValues {
   }[];
 }
 
-/** A number between two bounds: float64 sums are not exact, and a policy is judged by the bound that speaks against the run. */
+/**
+ * A number between two bounds: float64 sums are not exact, and a policy is judged by the bound that speaks against the
+ * run.
+ */
 export interface Bounds {
   readonly least: number;
   readonly most: number;
@@ -41,9 +47,10 @@ const root = (s: { value: number; error: number }): Bounds => ({
 });
 
 /**
- * ||B A||^2 = sum_ij (A A^T)_ij (B^T B)_ij, by r^2 inner products in place of the product itself, with a bound on its rounding error: an inner
- * product of n terms is off by at most (n + 2) u sum |x y| (Higham, Accuracy and Stability, section 3.1), and by Cauchy-Schwarz every entry of a Gram
- * matrix is at most the root of the product of its diagonal ones.
+ * ||B A||^2 = sum_ij (A A^T)_ij (B^T B)_ij, by r^2 inner products in place of the product itself, with a bound on its
+ * rounding error: an inner product of n terms is off by at most (n + 2) u sum |x y| (Higham, Accuracy and Stability,
+ * section 3.1), and by Cauchy-Schwarz every entry of a Gram matrix is at most the root of the product of its diagonal
+ * ones.
  */
 function squaredNorm(A: Float64Array, B: Float64Array, r: number): { value: number; error: number } {
   const n = A.length / r,
@@ -67,7 +74,10 @@ function squaredNorm(A: Float64Array, B: Float64Array, r: number): { value: numb
   return { value: Math.max(0, value), error: 2 * terms * 2 ** -52 * roots * roots };
 }
 
-/** Whether B A is zero. A released adapter holds multiples of 2^-20, so that its products are exact, and so are their sums below 2^13 in magnitude. */
+/**
+ * Whether B A is zero. A released adapter holds multiples of 2^-20, so that its products are exact, and so are their
+ * sums below 2^13 in magnitude.
+ */
 function isZero(A: Float64Array, B: Float64Array, r: number): boolean {
   const n = A.length / r,
     m = B.length / r;

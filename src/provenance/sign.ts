@@ -20,7 +20,8 @@ export interface SigningKey {
 export const PASSPHRASE = 'CERTUNE_KEY_PASSPHRASE';
 
 /**
- * Reads a private key: PEM, PKCS#8 or SEC 1, P-256, encrypted or not. No message repeats anything of the file. Throws InputError.
+ * Reads a private key: PEM, PKCS#8 or SEC 1, P-256, encrypted or not. No message repeats anything of the file. Throws
+ * InputError.
  */
 export function readSigningKey(file: string, passphrase = process.env[PASSPHRASE]): SigningKey {
   const make = 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem';
@@ -60,7 +61,10 @@ export function signStatement(payload: Uint8Array, key: SigningKey): Envelope {
 /** cosign's hint for a key: SHA-256 of its DER in base64. */
 export const cosignHint = (k: PublicKey): string => toBase64(sha256(k.spki));
 
-/** model_signing's hint for a key: SHA-256 of its PEM text, last newline included, in hexadecimal digits. It refuses any other. */
+/**
+ * model_signing's hint for a key: SHA-256 of its PEM text, last newline included, in hexadecimal digits. It refuses any
+ * other.
+ */
 export const modelHint = (pem: string): string => toHex(sha256(toUtf8(pem)));
 
 /** Text of run.sigstore.json or another bundle for cosign. */

@@ -46,7 +46,10 @@ export function parseStatement(bytes: Uint8Array, where: string, most = MAX_STAT
   return { subject, predicateType, predicate: (predicate ?? {}) as JsonObject };
 }
 
-/** What is wrong with a name of a file inside a folder, if anything: relative, forward slashes, no step up, nothing that a reader cannot see. */
+/**
+ * What is wrong with a name of a file inside a folder, if anything: relative, forward slashes, no step up, nothing that
+ * a reader cannot see.
+ */
 export function nameProblem(name: string): string | undefined {
   if (name === '' || name.length > 1024) return 'is empty or too long';
   if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name)) return 'holds a character that cannot be seen';
@@ -55,7 +58,10 @@ export function nameProblem(name: string): string | undefined {
   return undefined;
 }
 
-/** The released files that a statement names. Throws InputError for a name that is no plain relative path, twice there, or without a SHA-256. */
+/**
+ * The released files that a statement names. Throws InputError for a name that is no plain relative path, twice there,
+ * or without a SHA-256.
+ */
 export function fileSubjects(s: Statement, where: string): Subject[] {
   const problems: string[] = [],
     seen = new Set<string>();
@@ -72,7 +78,10 @@ export function fileSubjects(s: Statement, where: string): Subject[] {
   return out;
 }
 
-/** Files whose names differ for a program and not for a reader, or not on every disk: equal but for case or Unicode form. */
+/**
+ * Files whose names differ for a program and not for a reader, or not on every disk: equal but for case or Unicode
+ * form.
+ */
 export function collisions(names: readonly string[]): string[] {
   const by = new Map<string, string>(),
     out: string[] = [];
@@ -103,8 +112,8 @@ export function statementBytes(subjects: readonly Subject[], predicateType: stri
 }
 
 /**
- * Compares released files with what is there: every subject with its digest, and no file that is not a subject. `there` maps names to SHA-256.
- * Throws VerificationError naming every difference.
+ * Compares released files with what is there: every subject with its digest, and no file that is not a subject. `there`
+ * maps names to SHA-256. Throws VerificationError naming every difference.
  */
 export function compareFiles(what: string, subjects: readonly Subject[], there: ReadonlyMap<string, string>): void {
   const named = new Map(subjects.map((s) => [s.name, s.sha256])),

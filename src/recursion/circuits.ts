@@ -34,8 +34,8 @@ export function nodeOptions({ programs }: Run): ProofOptions {
 }
 
 /**
- * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes seconds. Throws UnsupportedError
- * where the run's proofs are hashed with BLAKE3.
+ * Circuits of a run: they follow from its programs, its parameters and the number of batches in an epoch. Takes
+ * seconds. Throws UnsupportedError where the run's proofs are hashed with BLAKE3.
  */
 export function runClass(run: Run, zeroAcc: readonly bigint[], options: ProofOptions = nodeOptions(run)): RecursionClass {
   const { plan, update } = run.programs;

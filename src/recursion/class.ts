@@ -27,7 +27,10 @@ export interface RecursionClass {
   /** Rows in use, by circuit and kind, the end last; permutations are P and M. */ readonly rows: readonly Heights[];
 }
 
-/** One kind of program proof of a run, and the lengths of the rows in which they come (steps of an epoch, micro-batches of a step). */
+/**
+ * One kind of program proof of a run, and the lengths of the rows in which they come (steps of an epoch, micro-batches
+ * of a step).
+ */
 export interface LeafWish {
   readonly kind: LeafShape['kind'];
   readonly plan: Plan;
@@ -45,14 +48,18 @@ const exact = (ch: CircuitChannel): Heights => byKind((k) => rowCount(ch.rows, k
 /** Leaves and folds when rows of these lengths are cut into pieces of `count`, and what is left one by one. */
 const nodes = (rows: readonly number[], count: number): number => 2 * rows.reduce((n, x) => n + Math.floor(x / count) + (x % count), 0) - 1;
 
-/** Committed cells per row of each kind, multiplicities included (docs/protocol.md, section 10): what a node's proof costs grows with them. */
+/**
+ * Committed cells per row of each kind, multiplicities included (docs/protocol.md, section 10): what a node's proof
+ * costs grows with them.
+ */
 const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 260, M: 245, U: 2, Q: 3, G: 5 };
 export const nodeCells = (h: Heights): number => KINDS.reduce((n, k) => n + CELLS[k] * h[k], 0);
 
 /**
- * The height class of a run: the least heights (in the order of this search) that hold a leaf of one program proof of every kind and a fold of two proofs
- * of that same class; the fold's own rows depend on the heights only through logarithms, so that the search ends after a few rounds. Then so many program proofs
- * share a leaf that cells per node times number of nodes is least. Poseidon2 only.
+ * The height class of a run: the least heights (in the order of this search) that hold a leaf of one program proof of
+ * every kind and a fold of two proofs of that same class; the fold's own rows depend on the heights only through
+ * logarithms, so that the search ends after a few rounds. Then so many program proofs share a leaf that cells per node
+ * times number of nodes is least. Poseidon2 only.
  */
 export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly LeafWish[], options: ProofOptions): RecursionClass {
   if (wishes.some((w) => hashOf(w.plan) !== 'poseidon2')) throw new RangeError('circuits verify proofs whose hash is Poseidon2');

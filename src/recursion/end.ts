@@ -9,12 +9,17 @@ import { type NodeStatement, endLayout, layout, recordOf } from './statement.js'
 import { hints, publish, unflat } from './wires.js';
 
 /*
- * End: verifies one node of the class, leaf or fold, and settles what it leaves: the claims on the fixed columns (its own and the one it carries), merged, are opened against
- * `key`, the root of all fixed columns; the claim on the frozen stack against `root`, that of the base's stack. What it publishes holds without any
- * proviso for whoever knows that `key` is the published root and `root` the base's. The end has a height class of its own and is verified by no other circuit: the claim on
- * its own fixed columns is opened beside its proof, against the published root of these (verify.ts).
+ * End: verifies one node of the class, leaf or fold, and settles what it leaves: the claims on the fixed columns (its
+ * own and the one it carries), merged, are opened against `key`, the root of all fixed columns; the claim on the frozen
+ * stack against `root`, that of the base's stack. What it publishes holds without any proviso for whoever knows that
+ * `key` is the published root and `root` the base's. The end has a height class of its own and is verified by no other
+ * circuit: the claim on its own fixed columns is opened beside its proof, against the published root of these
+ * (verify.ts).
  */
-/** The end's proof travels: its size counts four times as much against the prover's work as that of a node (WhirParams.weight). */
+/**
+ * The end's proof travels: its size counts four times as much against the prover's work as that of a node
+ * (WhirParams.weight).
+ */
 export const END_WEIGHT = 4;
 
 /** Commitment shape of the end's own columns: its opening travels, so that it has few queries whatever its size. */

@@ -8,12 +8,14 @@ import { ENTER, type Field, LEAVE, type NodeStatement, SHARED, layout, recordOf 
 import { type Claim, flat, hints, publish, unflat } from './wires.js';
 
 /*
- * Fold: verifies two proofs of the plan of its own height class, each under the circuit that its kind names. Key, programs, context, dataset, frozen digest and
- * batches in an epoch are the parent's, the right child begins where the left one ends: same wires, nothing to compare. Claims on the frozen
- * stack are merged (one of each child), and likewise those on the fixed columns: the two that verifying the children leaves and the two they carry.
+ * Fold: verifies two proofs of the plan of its own height class, each under the circuit that its kind names. Key,
+ * programs, context, dataset, frozen digest and batches in an epoch are the parent's, the right child begins where the
+ * left one ends: same wires, nothing to compare. Claims on the frozen stack are merged (one of each child), and
+ * likewise those on the fixed columns: the two that verifying the children leaves and the two they carry.
  *
- * The stack of fixed columns is that of every circuit of the class in turn, each padded to 2^(keyVars - 2): kind = 2 b1 + b0 is checked by a split, and
- * (b1, b0) are the first variables of a claim's point. A kind that no circuit has is refused; its slot holds the fold (slotsOf).
+ * The stack of fixed columns is that of every circuit of the class in turn, each padded to 2^(keyVars - 2): kind = 2 b1
+ * + b0 is checked by a split, and (b1, b0) are the first variables of a claim's point. A kind that no circuit has is
+ * refused; its slot holds the fold (slotsOf).
  */
 
 /** What a fold or an end verifies. */

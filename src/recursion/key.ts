@@ -6,14 +6,15 @@ import canonicalize from 'canonicalize';
 export const RECURSION_VERSION = 4;
 
 /**
- * Slots of a class with so many circuits: those that the bits of a kind can name. None is empty, for under zero columns a program proves anything; where a
- * circuit is missing the fold stands again, and the kind is refused all the same.
+ * Slots of a class with so many circuits: those that the bits of a kind can name. None is empty, for under zero columns
+ * a program proves anything; where a circuit is missing the fold stands again, and the kind is refused all the same.
  */
 export const slotsOf = (circuits: number): number => (circuits > 2 ? 4 : 2);
 
 /**
- * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is made, and the roots of the fixed columns. Its
- * digest is the verification key in one line. `programs` and `leaves` say of what the circuits are made.
+ * What a verifier of an end proof must know of the circuits, as published: everything from which the plan of the end is
+ * made, and the roots of the fixed columns. Its digest is the verification key in one line. `programs` and `leaves` say
+ * of what the circuits are made.
  */
 export interface VerificationKey {
   readonly type: 'certune-key';
@@ -23,7 +24,10 @@ export interface VerificationKey {
   readonly leaves: readonly { readonly kind: string; readonly count: number }[];
   readonly proof: {
     readonly bits: number;
-    /** log2 of inverse rates: of the witness of the program proofs that leaves verify, of leaves and folds, of the end, of the openings. */
+    /**
+     * log2 of inverse rates: of the witness of the program proofs that leaves verify, of leaves and folds, of the end,
+     * of the openings.
+     */
     readonly programRate: number;
     readonly rate: number;
     readonly endRate: number;

@@ -11,7 +11,8 @@ export interface RecursionKeys {
   /** All slots by kind, each padded to 2^frozenVars: see slotsOf. */ readonly stack: BigInt64Array;
   readonly root: readonly bigint[];
   readonly end: { readonly stack: BigInt64Array; readonly root: readonly bigint[] };
-  /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */ readonly digests: readonly string[];
+  /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */
+  readonly digests: readonly string[];
   readonly published: VerificationKey;
 }
 

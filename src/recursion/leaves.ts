@@ -15,7 +15,10 @@ export interface LeafProofs {
   readonly parts: readonly { readonly step: number; readonly part: number }[];
 }
 
-/** Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its own. */
+/**
+ * Leaves of the steps from .. to - 1 in order: none crosses the end of an epoch, so that every epoch is a node of its
+ * own.
+ */
 export function leafProofs(
   c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
   run: Pick<Run, 'manifest' | 'programs'>,
@@ -52,7 +55,10 @@ export function leafProofs(
   return out;
 }
 
-/** How many leaves of each circuit the steps 0 .. to - 1 have, and how many proofs with a batch they read: counted, not listed, for a file may say that there are a million. */
+/**
+ * How many leaves of each circuit the steps 0 .. to - 1 have, and how many proofs with a batch they read: counted, not
+ * listed, for a file may say that there are a million.
+ */
 export function leafCounts(
   c: { readonly leaves: readonly { readonly kind: string; readonly count: number }[] },
   run: Pick<Run, 'manifest' | 'programs'>,

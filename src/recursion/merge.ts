@@ -4,10 +4,12 @@ import { DeferredClaim, type DetachedClaim, type FrozenPlan } from '../tensor/de
 import { type Channel, type Elem, VerificationError } from '../transcript/arith.js';
 
 /*
- * Merging of deferred claims. Given f(z_c) = v_c for c = 0 .. k - 1 on one frozen stack f of n variables: with gamma drawn after all of them,
+ * Merging of deferred claims. Given f(z_c) = v_c for c = 0 .. k - 1 on one frozen stack f of n variables: with gamma
+ * drawn after all of them,
  *   sum_c gamma^c v_c = sum_x W(x) f(x),   W(x) = sum_c gamma^c eq(z_c, x),
- * and a sumcheck of n rounds, first variable first, leaves W(r) f(r). The prover sends f(r) = v; the verifier computes W(r) itself and
- * returns f(r) = v, still to be settled. A false claim survives with probability at most k/|E| + 2 n/|E|.
+ * and a sumcheck of n rounds, first variable first, leaves W(r) f(r). The prover sends f(r) = v; the verifier computes
+ * W(r) itself and returns f(r) = v, still to be settled. A false claim survives with probability at most k/|E| + 2
+ * n/|E|.
  */
 
 /** Labels of a round. */
@@ -50,7 +52,10 @@ export function verifyMerge(ch: Channel, plan: FrozenPlan, frozen: readonly bigi
   return new DeferredClaim(plan, point, value);
 }
 
-/** Verifies that all claims on a stack of `vars` variables and digest `frozen` follow from the one returned. Absorbs the words of mergePreamble. */
+/**
+ * Verifies that all claims on a stack of `vars` variables and digest `frozen` follow from the one returned. Absorbs the
+ * words of mergePreamble.
+ */
 export function mergeClaims(
   ch: Channel,
   vars: number,

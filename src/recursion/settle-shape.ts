@@ -2,8 +2,9 @@ import { type WhirParams, type WhirShape, usedColumns } from '../pcs/params.js';
 import { whirShape } from '../pcs/rounds.js';
 
 /**
- * log2 of the inverse rate of the commitment to a stack of so many variables. It is made once and opened in a circuit, so that few queries are worth a long codeword, but
- * of no more than 2^23 words where the rate allows it: 1/16 up to 2^19 words of the stack, 1/8 for 2^20, 1/4 beyond.
+ * log2 of the inverse rate of the commitment to a stack of so many variables. It is made once and opened in a circuit,
+ * so that few queries are worth a long codeword, but of no more than 2^23 words where the rate allows it: 1/16 up to
+ * 2^19 words of the stack, 1/8 for 2^20, 1/4 beyond.
  */
 export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 - vars));
 

@@ -5,9 +5,10 @@ import { type Channel, type Elem, asDigest } from '../transcript/arith.js';
 import { settleMatrix } from './settle-shape.js';
 
 /*
- * Settling of a claim f(z) = v on a committed stack f: one WHIR opening with weights eq(z, .), in a transcript of its own that absorbs root, point and
- * value first. The root is that of an honest commitment: computed by the verifier or published with the key. An honest codeword has no other one
- * within the Johnson radius (its distance from every other is at least 1 - rho > 1 - sqrt(rho)), so that the root alone fixes f. Error: that of the opening.
+ * Settling of a claim f(z) = v on a committed stack f: one WHIR opening with weights eq(z, .), in a transcript of its
+ * own that absorbs root, point and value first. The root is that of an honest commitment: computed by the verifier or
+ * published with the key. An honest codeword has no other one within the Johnson radius (its distance from every other
+ * is at least 1 - rho > 1 - sqrt(rho)), so that the root alone fixes f. Error: that of the opening.
  */
 
 /** Version of these proofs. */
@@ -32,7 +33,10 @@ export function settlePreamble<T>(
   ];
 }
 
-/** Verifies that the stack of `root` takes `value` at `point`. For native handles and wires; the caller opens and finishes the channel. */
+/**
+ * Verifies that the stack of `root` takes `value` at `point`. For native handles and wires; the caller opens and
+ * finishes the channel.
+ */
 export function verifySettled(
   ch: Channel,
   shape: WhirShape,

@@ -7,20 +7,25 @@ import { VerificationError } from '../transcript/arith.js';
 import type { PartKind } from '../run/parts.js';
 
 /*
- * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on,
- * lead to the states sOut and aOut at posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack
- * `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
+ * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the
+ * states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on, lead to the states sOut and aOut at
+ * posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack `frozen`
+ * takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
  *
  *   data      h(chain, step, micro, packed tokens and masks)                                per program that has any
  *   losses    h(chain, step, micro, loss)                                                   per program that has one
- *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or has scalars
- *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all
+ *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or
+ *             has scalars
+ *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets
+ *             in all
  *
- *   policy    hash of the vector that the manifest gives (src/policy/vector.ts): every row is the one of the dataset that its key prescribes, within the quotas
- *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, digest of its totals)
+ *   policy    hash of the vector that the manifest gives (src/policy/vector.ts): every row is the one of the dataset
+ *             that its key prescribes, within the quotas
+ *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, digest of its
+ *             totals)
  *
- * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and schedule (`advance`).
- * `end` is the statement of the end node: no claims, but the root of the base's stack.
+ * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and
+ * schedule (`advance`). `end` is the statement of the end node: no claims, but the root of the base's stack.
  */
 export interface NodeStatement {
   /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];
@@ -107,7 +112,10 @@ export function recordOf<F extends string, T>(keys: Iterable<F>, of: (key: F) =>
   return out as Record<F, T>;
 }
 
-/** Splits the public words of a proof by a layout. Throws VerificationError where there are more or fewer: surplus words would be nobody's. */
+/**
+ * Splits the public words of a proof by a layout. Throws VerificationError where there are more or fewer: surplus words
+ * would be nobody's.
+ */
 export function decode<F extends string>(words: readonly bigint[], sizes: ReadonlyMap<F, number>): Record<F, readonly bigint[]> {
   const total = [...sizes.values()].reduce((a, b) => a + b, 0);
   if (words.length !== total) throw new VerificationError('statement', `${words.length} words, the circuit has ${total}`);
@@ -136,7 +144,9 @@ export const programsDigest = (programs: readonly Program[]): bigint[] => hashWo
 
 /** Where a run stands between two program proofs. */
 export interface Standing {
-  /** Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all. */
+  /**
+   * Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all.
+   */
   readonly pos: readonly bigint[];
   readonly data: readonly bigint[];
   readonly losses: readonly bigint[];

@@ -8,8 +8,8 @@ import { tableColumns } from '../tensor/tables.js';
 import { budgetsOf, logSumExpBudget } from './budgets.js';
 
 /*
- * The error ledger derived anew. Exponentials here are products over the binary digits of the argument of factors from a series, at 200 bits:
- * neither the program's two tabulated factors nor the script's running product.
+ * The error ledger derived anew. Exponentials here are products over the binary digits of the argument of factors from
+ * a series, at 200 bits: neither the program's two tabulated factors nor the script's running product.
  */
 const W = 200n,
   ONE = 1n << W;
@@ -41,7 +41,10 @@ const ulps = (entry: bigint, f: number, real: bigint): number => {
   const e = (entry << (W - BigInt(f))) - real;
   return Number((((e < 0n ? -e : e) << BigInt(f)) * 10n ** 12n) >> W) / 1e12;
 };
-/** silu and its derivative by tanh-free formulas: x/(1+E), and (1 + E (1 + x)) / (1 + E)^2 for E = exp(-x), both for x of either sign. */
+/**
+ * silu and its derivative by tanh-free formulas: x/(1+E), and (1 + E (1 + x)) / (1 + E)^2 for E = exp(-x), both for x
+ * of either sign.
+ */
 function siluReal(n: number, F: number): { y: bigint; dy: bigint } {
   const e = expNeg(Math.abs(n), F),
     x = (BigInt(Math.abs(n)) << W) >> BigInt(F),

@@ -3,8 +3,8 @@ import { CONSTANT_BUDGETS } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
 
 /**
- * Worst error of each kind of operation against real arithmetic on the same operands, in units of the last place of its result, and of each kind of
- * constant, relative to itself: declared.
+ * Worst error of each kind of operation against real arithmetic on the same operands, in units of the last place of its
+ * result, and of each kind of constant, relative to itself: declared.
  */
 export interface Budgets {
   /** Rounding to nearest: half a unit, reached at every tie. */
@@ -29,9 +29,10 @@ export interface Budgets {
 }
 
 /**
- * Bound on |M - LSE| in units 2^-F for n scores and weights of f fraction bits. With c = round(2^f e^h), h = 2^-(F+1), and W the sum of the
- * real weights exp(-(M - s_j)), every entry of the table being off by at most half a unit: 2^f W <= c + n/2 and 2^f W e^(2h) >= c + 1 - n/2.
- * Hence ln W <= h + v and ln W >= -h - v (1 + 2v) with v = (n + 1) 2^-(f+1) <= 1/2, and LSE - M = ln W.
+ * Bound on |M - LSE| in units 2^-F for n scores and weights of f fraction bits. With c = round(2^f e^h), h = 2^-(F+1),
+ * and W the sum of the real weights exp(-(M - s_j)), every entry of the table being off by at most half a unit: 2^f W
+ * <= c + n/2 and 2^f W e^(2h) >= c + 1 - n/2. Hence ln W <= h + v and ln W >= -h - v (1 + 2v) with v = (n + 1) 2^-(f+1)
+ * <= 1/2, and LSE - M = ln W.
  */
 export function logSumExpBudget(n: number, F: number, f: number): number {
   const v = (n + 1) / 2 ** (f + 1);

@@ -82,8 +82,9 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
 }
 
 /**
- * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's own. The point is a hash of root and digest, so that it was
- * drawn after the state and the adapter that is named here were both fixed: another adapter has the state's value there with probability cells/|E|.
+ * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's
+ * own. The point is a hash of root and digest, so that it was drawn after the state and the adapter that is named here
+ * were both fixed: another adapter has the state's value there with probability cells/|E|.
  */
 export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array): void {
   const cells = s.program.axes['P'];
@@ -110,8 +111,9 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
 }
 
 /**
- * Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. All rows of the codeword of zero are one row, and all nodes of a level of its tree are
- * one node: it takes as long as the tree is deep, however many parameters there are.
+ * Commitment of zero accumulators, with which every step begins; zeros where micro-batches are not accumulated. All
+ * rows of the codeword of zero are one row, and all nodes of a level of its tree are one node: it takes as long as the
+ * tree is deep, however many parameters there are.
  */
 export function zeroAccumulators(s: Programs): bigint[] {
   if (!s.update) return Array<bigint>(ACC_WORDS).fill(0n);

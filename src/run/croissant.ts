@@ -5,11 +5,15 @@ import { manifestDigest, type Manifest } from './manifest.js';
 import { policyOf } from './policy.js';
 
 /*
- * Croissant 1.1 (http://mlcommons.org/croissant/1.1), the dataset vocabulary of MLCommons over schema.org. Export describes the data of a manifest; what the
- * format asks for and a manifest does not know is declared by the caller. Import takes files, licences and languages from a description for run.yaml.
+ * Croissant 1.1 (http://mlcommons.org/croissant/1.1), the dataset vocabulary of MLCommons over schema.org. Export
+ * describes the data of a manifest; what the format asks for and a manifest does not know is declared by the caller.
+ * Import takes files, licences and languages from a description for run.yaml.
  */
 
-/** What the format requires of a description and no manifest holds. Declared: nothing of it is read from a clock or a network. */
+/**
+ * What the format requires of a description and no manifest holds. Declared: nothing of it is read from a clock or a
+ * network.
+ */
 export interface CroissantDeclared {
   readonly name: string;
   readonly description: string;
@@ -57,7 +61,10 @@ const CONTEXT = {
   transform: 'cr:transform',
 } as const;
 
-/** A licence as Croissant writes it: the page of a single SPDX identifier, else a work that has the expression for its identifier. */
+/**
+ * A licence as Croissant writes it: the page of a single SPDX identifier, else a work that has the expression for its
+ * identifier.
+ */
 export const licenseNode = (expression: string): string | object =>
   /^[\w.-]+$/.test(expression) && !expression.startsWith('LicenseRef-')
     ? `https://spdx.org/licenses/${expression}`
@@ -116,7 +123,10 @@ const recordSets = ({ dataset }: Manifest): object[] => [
   },
 ];
 
-/** Croissant 1.1 of the data of a manifest. Throws InputError where a declared value is missing or there are not as many addresses as files. */
+/**
+ * Croissant 1.1 of the data of a manifest. Throws InputError where a declared value is missing or there are not as many
+ * addresses as files.
+ */
 export function exportCroissant(m: Manifest, d: CroissantDeclared): object {
   const { dataset, config } = m,
     problems = (['name', 'description', 'url', 'creator', 'datePublished'] as const).flatMap((k) =>
@@ -182,7 +192,10 @@ const record = (x: unknown): Record<string, unknown> | undefined =>
 /** Addresses of licences that are not at spdx.org: creativecommons.org names its licences by parts. */
 const COMMONS = /^https?:\/\/creativecommons\.org\/(?:licenses\/([a-z-]+)\/(\d\.\d)|publicdomain\/zero\/(1\.0))\/?/i;
 
-/** SPDX expression of a licence as descriptions write it: an identifier, a page of spdx.org, choosealicense.com or creativecommons.org, a work. */
+/**
+ * SPDX expression of a licence as descriptions write it: an identifier, a page of spdx.org, choosealicense.com or
+ * creativecommons.org, a work.
+ */
 function licenseOf(x: unknown): string | undefined {
   const given = one(x),
     t = text(given) ?? text(record(given)?.['identifier']) ?? text(record(given)?.['url']);
@@ -207,8 +220,9 @@ function languageOf(x: unknown): string | undefined {
 }
 
 /**
- * Files of a Croissant description (1.0 or 1.1) for run.yaml. Refused, all problems at once: a dataset that changes (isLiveDataset), files without a SHA-256
- * (some exporters write an address there), sets of files, which have no digest, and files whose licence is missing or no SPDX licence. Throws InputError.
+ * Files of a Croissant description (1.0 or 1.1) for run.yaml. Refused, all problems at once: a dataset that changes
+ * (isLiveDataset), files without a SHA-256 (some exporters write an address there), sets of files, which have no
+ * digest, and files whose licence is missing or no SPDX licence. Throws InputError.
  */
 export function importCroissant(file: string, raw: unknown): CroissantFile[] {
   const d = record(raw),

@@ -1,10 +1,13 @@
-/** langtag of RFC 5646: language with extended subtags, script, region, variants, extensions, private use; or private use alone. */
+/**
+ * langtag of RFC 5646: language with extended subtags, script, region, variants, extensions, private use; or private
+ * use alone.
+ */
 const LANGTAG =
   /^(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4}|[a-z]{5,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|\d{3}))?(?:-(?:[a-z\d]{5,8}|\d[a-z\d]{3}))*(?:-[a-wyz\d](?:-[a-z\d]{2,8})+)*(?:-x(?:-[a-z\d]{1,8})+)?$|^x(?:-[a-z\d]{1,8})+$/;
 
 /**
- * Normal form of a language tag: BCP 47 syntax is checked (RFC 5646, section 2.1, without the grandfathered tags), language in lower case,
- * script in title case, region in upper case. Registration is not checked. Throws Error.
+ * Normal form of a language tag: BCP 47 syntax is checked (RFC 5646, section 2.1, without the grandfathered tags),
+ * language in lower case, script in title case, region in upper case. Registration is not checked. Throws Error.
  */
 export function normalLanguage(text: string): string {
   const x = text.trim().toLowerCase();

@@ -6,7 +6,10 @@ import { isOut } from '../tensor/state-layout.js';
 /** The least number of provable bits that a run may have outside of tests. */
 export const LEAST_BITS = 100;
 
-/** A term of the run's ledger: `bits` for one round of one proof, of which there are `rounds` in each of `proofs` proofs. */
+/**
+ * A term of the run's ledger: `bits` for one round of one proof, of which there are `rounds` in each of `proofs`
+ * proofs.
+ */
 export interface RunTerm extends LedgerTerm {
   readonly proof: string;
   readonly proofs: number;
@@ -15,19 +18,22 @@ export interface RunTerm extends LedgerTerm {
 export interface Ledger {
   readonly terms: readonly RunTerm[];
   /**
-   * Least bits of any proved term. By Fiat-Shamir every hash query of an attacker belongs to one round of one proof of the run, so q queries
-   * succeed with probability at most q 2^-roundByRound, however many proofs the run has.
+   * Least bits of any proved term. By Fiat-Shamir every hash query of an attacker belongs to one round of one proof of
+   * the run, so q queries succeed with probability at most q 2^-roundByRound, however many proofs the run has.
    */
   readonly roundByRound: number;
-  /** -log2 of the sum of all proved errors over all rounds of all proofs: the bound for an interactive prover who tries once. */
+  /**
+   * -log2 of the sum of all proved errors over all rounds of all proofs: the bound for an interactive prover who tries
+   * once.
+   */
   readonly union: number;
   /** Bits of work included in `roundByRound`, those of the query rounds. */
   readonly grinding: number;
 }
 
 /**
- * Terms of one program proof. Commitments are not opened before the last message, so every earlier challenge must hold for all codewords in
- * the lists of both stacks: their product is charged to each.
+ * Terms of one program proof. Commitments are not opened before the last message, so every earlier challenge must hold
+ * for all codewords in the lists of both stacks: their product is charged to each.
  */
 export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
   const list = plan.whir.groups.reduce((n, g) => n + listBits(g.multiplicity, g.logInvRate), 0),
@@ -44,7 +50,8 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     claims =
       tableClaims + plan.factors.filter((f) => f.tensor.cls !== 'public').length + plan.states.reduce((s, t) => s + t.classes.length, 0);
   const out: Omit<RunTerm, 'proof' | 'proofs'>[] = [
-    // The product of all denominators is a polynomial in gamma and beta; a tuple of `width` keys has powers of beta up to `width`.
+    // The product of all denominators is a polynomial in gamma and beta; a tuple of `width` keys has powers of beta up
+    // to `width`.
     at(`LogUp: sum of 2^${n} fractions, keys of ${width}`, 2 ** n * width),
     at('LogUp-GKR: joining numerator and denominator', 1, 2 * n),
     // Degree 2 and the factor eq; one more for the zero constraints, whose point these challenges are.
@@ -60,8 +67,9 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
   if (plan.frozenVars) out.push(at('frozen reduction: rounds', 2, plan.frozenVars));
   const g = stateGroup(plan);
   if (g) {
-    // Two codewords of one list differ in some class, and agree there at a random point with probability below degree/|E|; so does the adapter that the digest names with a codeword of
-    // another one. Pairs of the list and of it with that adapter, for every tree that is left.
+    // Two codewords of one list differ in some class, and agree there at a random point with probability below
+    // degree/|E|; so does the adapter that the digest names with a codeword of another one. Pairs of the list and of it
+    // with that adapter, for every tree that is left.
     const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.used))) * 2 ** g.logHeight,
       trees = plan.states.filter((t) => isOut(t.name)).length,
       list = 2 ** listBits(g.multiplicity, g.logInvRate);
@@ -84,8 +92,8 @@ export const mergeLedger = (claims: number, vars: number): Omit<RunTerm, 'proof'
 ];
 
 /**
- * The one ledger of a run: `plan` is that of its steps, or of its micro-batches if there is an `update`. Everything that `inspect` prints and
- * that the verifier requires comes from here.
+ * The one ledger of a run: `plan` is that of its steps, or of its micro-batches if there is an `update`. Everything
+ * that `inspect` prints and that the verifier requires comes from here.
  */
 export function runLedger(run: { plan: Plan; update?: { plan: Plan } | undefined; steps: number; micros: number }): Ledger {
   const main = run.update ? run.steps * run.micros : run.steps;

@@ -36,8 +36,8 @@ const valid = (x: string): boolean => {
 };
 
 /**
- * Normal form of a declared licence: an SPDX expression as it is, a tag of the Hugging Face hub as the SPDX identifier or LicenseRef that it
- * stands for. Throws Error with the nearest known name for everything else.
+ * Normal form of a declared licence: an SPDX expression as it is, a tag of the Hugging Face hub as the SPDX identifier
+ * or LicenseRef that it stands for. Throws Error with the nearest known name for everything else.
  */
 export function normalLicense(text: string): string {
   const x = text.trim();

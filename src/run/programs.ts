@@ -20,7 +20,10 @@ import { stateRate } from '../tensor/state-layout.js';
 import { programDigest } from '../tensor/statement.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 
-/** What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the base. */
+/**
+ * What of the base shapes the programs: all that a manifest must hold so that programs and ledger follow without the
+ * base.
+ */
 export interface BaseShape {
   readonly shape: LlamaShape;
   readonly weightBits: WeightBits;
@@ -45,8 +48,9 @@ export const programList = (p: Programs): readonly RunProgram[] => (p.update ? [
 export const GRINDING = 16;
 
 /**
- * Formats of a run: the preset's, with what run.yaml sets in their place. A clip of at most 1 bounds every gradient by 1, so that the second moment of
- * one stays below 1/4 unless a single parameter keeps more than half of the whole norm: it gets two more fraction bits.
+ * Formats of a run: the preset's, with what run.yaml sets in their place. A clip of at most 1 bounds every gradient by
+ * 1, so that the second moment of one stays below 1/4 unless a single parameter keeps more than half of the whole norm:
+ * it gets two more fraction bits.
  */
 export function numbersOf({ numbers, train }: Pick<RunConfig, 'numbers' | 'train'>): Numbers {
   const { preset, ...set } = numbers,
@@ -58,7 +62,10 @@ export function numbersOf({ numbers, train }: Pick<RunConfig, 'numbers' | 'train
   };
 }
 
-/** State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one shape. */
+/**
+ * State left by one program is state entered by another by equality of commitments: both must lie alike in trees of one
+ * shape.
+ */
 function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): void {
   const a = from.layouts.get(left),
     b = to.layouts.get(entered),
@@ -76,7 +83,10 @@ function linked(from: Plan, left: TensorClass, to: Plan, entered: TensorClass): 
     throw new ProgramError(left, `lies otherwise than ${entered}, which is to be the same state`);
 }
 
-/** Checks that every state which a program of a run leaves can be entered by those that follow. `plan`: that of steps or micro-batches, `last`: that of what ends a step. */
+/**
+ * Checks that every state which a program of a run leaves can be entered by those that follow. `plan`: that of steps or
+ * micro-batches, `last`: that of what ends a step.
+ */
 function chained({ plan, last }: { plan: Plan; last: Plan }): void {
   for (const p of [plan, last]) {
     linked(last, 'cOut', p, 'cIn');
@@ -95,7 +105,10 @@ export function scalingFactor(lora: Pick<RunConfig['lora'], 'r' | 'alpha' | 'sca
   return inner === undefined ? { numerator: Number(num), shift } : { numerator: Number(inner * num), shift: shift + SCALING_FRAC };
 }
 
-/** What the programs of a run are built from; `kind` is that of steps or micro-batches. Throws ProgramError, HyperparameterError. */
+/**
+ * What the programs of a run are built from; `kind` is that of steps or micro-batches. Throws ProgramError,
+ * HyperparameterError.
+ */
 export function programOptions(config: RunConfig, { shape, weightBits }: BaseShape): LlamaProgramOptions {
   const { r } = config.lora,
     factor = scalingOf(config.lora);
@@ -117,7 +130,10 @@ export function programOptions(config: RunConfig, { shape, weightBits }: BaseSha
   };
 }
 
-/** Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError, HyperparameterError. */
+/**
+ * Programs and plans of a run, from its configuration and the shape of its base alone. Throws ProgramError,
+ * HyperparameterError.
+ */
 export function programsOf(config: RunConfig, base: BaseShape): Programs {
   const options = programOptions(config, base),
     accumulate = options.kind === 'micro';
@@ -140,7 +156,10 @@ export function programsOf(config: RunConfig, base: BaseShape): Programs {
   return { program, plan, digest: programDigest(program), update: { program: u, plan: last, digest: programDigest(u) } };
 }
 
-/** The same for a user: what describes no program is refused by the key of run.yaml to change (programRefusal). Throws HyperparameterError. */
+/**
+ * The same for a user: what describes no program is refused by the key of run.yaml to change (programRefusal). Throws
+ * HyperparameterError.
+ */
 export function committedPrograms(config: RunConfig, base: BaseShape): Programs {
   try {
     return programsOf(config, base);

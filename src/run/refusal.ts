@@ -3,7 +3,10 @@ import type { LlamaProgramOptions, Numbers } from '../model/shape.js';
 import { HyperparameterError } from '../optim/constants.js';
 import { ProgramError } from '../tensor/bounds.js';
 
-/** Formats of run.yaml and the direction in which a change is tried first: the cheapest for a user to give up comes first. */
+/**
+ * Formats of run.yaml and the direction in which a change is tried first: the cheapest for a user to give up comes
+ * first.
+ */
 const FORMATS: readonly [keyof Numbers, readonly number[]][] = [
   ['actBits', [-1, 1]],
   ['xBits', [-1, 1]],
@@ -63,8 +66,9 @@ function sizeRemedy(o: LlamaProgramOptions): { key: string; text: string } | und
 }
 
 /**
- * What to tell a user whose settings describe no program: the key of run.yaml to change and a value with which it can be built, tried before it is
- * named. Constraints of the program are not the user's words. Everything else is thrown as it is.
+ * What to tell a user whose settings describe no program: the key of run.yaml to change and a value with which it can
+ * be built, tried before it is named. Constraints of the program are not the user's words. Everything else is thrown as
+ * it is.
  */
 export function programRefusal(e: unknown, o: LlamaProgramOptions, limits: FormatLimits): unknown {
   if (!(e instanceof ProgramError)) return e;

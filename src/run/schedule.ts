@@ -22,8 +22,9 @@ const mul = (a: bigint, b: bigint): bigint => (a * b) >> 96n;
 export const warmupSteps = (c: ScheduleConfig): number => (c.warmup < 1 ? Math.ceil(c.warmup * c.steps) : c.warmup);
 
 /**
- * Rows of the schedule, values times 2^96: lr(s) = peak (s + 1)/w for s < w, then constant, linear to zero, or
- * peak (1 + cos(pi (s - w)/(S - w)))/2; alpha = lr sqrt(1 - b2^t)/(1 - b1^t), eps = epsilon sqrt(1 - b2^t), decay = lr wd, t = s + 1.
+ * Rows of the schedule, values times 2^96: lr(s) = peak (s + 1)/w for s < w, then constant, linear to zero, or peak (1
+ * + cos(pi (s - w)/(S - w)))/2; alpha = lr sqrt(1 - b2^t)/(1 - b1^t), eps = epsilon sqrt(1 - b2^t), decay = lr wd, t =
+ * s + 1.
  */
 export const scheduleRows = (c: ScheduleConfig): ScheduleRow[] => [...eachRow(c)];
 
@@ -32,7 +33,10 @@ export interface ScheduleRows {
   /** Undefined where there is no such step. */ at(step: number): ScheduleRow | undefined;
 }
 
-/** The same rows, each made when it or a later one is asked for: a file may say that there are a million. Throws HyperparameterError, here and not later. */
+/**
+ * The same rows, each made when it or a later one is asked for: a file may say that there are a million. Throws
+ * HyperparameterError, here and not later.
+ */
 export function lazySchedule(c: ScheduleConfig): ScheduleRows {
   const rows = eachRow(c),
     made: ScheduleRow[] = [];

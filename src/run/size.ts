@@ -8,8 +8,9 @@ export const microBatches = ({ batch, microBatch }: Pick<RunConfig['train'], 'ba
   Math.ceil(batch / Math.min(batch, microBatch));
 
 /**
- * What of a run is beyond every budget although each of its sizes is within its limits: products are what programs, proofs and lists grow with. Known before a program is made. `examples` bounds
- * the micro-batches of a batch, where it is known.
+ * What of a run is beyond every budget although each of its sizes is within its limits: products are what programs,
+ * proofs and lists grow with. Known before a program is made. `examples` bounds the micro-batches of a batch, where it
+ * is known.
  */
 export function beyondBudget(
   { train, lora }: Pick<RunConfig, 'train' | 'lora'>,

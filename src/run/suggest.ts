@@ -14,7 +14,10 @@ function distance(a: string, b: string): number {
   return last[b.length];
 }
 
-/** The nearest of some names, letters' case, hyphens and underscores aside, if it is near at all: at most a third of its letters away. */
+/**
+ * The nearest of some names, letters' case, hyphens and underscores aside, if it is near at all: at most a third of its
+ * letters away.
+ */
 export function closest(text: string, names: readonly string[]): string | undefined {
   const plain = (x: string): string => x.toLowerCase().replace(/[-_ ]/g, ''),
     t = plain(text.slice(0, 80));

@@ -11,8 +11,9 @@ import { preprocessingOf } from './preprocessing.js';
 import { startFrom } from './run.js';
 
 /**
- * Base and initial state of a run, as far as they are at hand. `base` is a Hugging Face folder, `from` the adapter that the run began from. Throws InputError for what cannot be read,
- * VerificationError naming all keys of the manifest that the base or the adapter contradicts.
+ * Base and initial state of a run, as far as they are at hand. `base` is a Hugging Face folder, `from` the adapter that
+ * the run began from. Throws InputError for what cannot be read, VerificationError naming all keys of the manifest that
+ * the base or the adapter contradicts.
  */
 export function inputsOf(run: Run, given: { readonly base?: string | undefined; readonly from?: string | undefined } = {}): Inputs {
   const { manifest: m, programs } = run,

@@ -21,8 +21,9 @@ function onlyEnds(file: string, digest: string | null): boolean {
 }
 
 /**
- * Why a manifest that was made from files differs from a committed one, in words for the end of a message: whether the rows themselves agree,
- * and which files differ by nothing but their line ends, as after a checkout that converts them. Empty where there is nothing to say.
+ * Why a manifest that was made from files differs from a committed one, in words for the end of a message: whether the
+ * rows themselves agree, and which files differ by nothing but their line ends, as after a checkout that converts them.
+ * Empty where there is nothing to say.
  */
 export function whyDiffers(committed: Manifest, now: Manifest, base: string, data: readonly string[]): string {
   const differs = difference(committed, now),

@@ -15,8 +15,9 @@ function checkDepth(x: unknown, left = JSON_DEPTH): void {
 }
 
 /**
- * Throws RangeError where brackets or marks of lists on one line are nested deeper than in any run.yaml: the parser calls itself for each, and takes seconds before its stack ends. Brackets of texts are counted
- * too, which are closed where they are not meant to be hostile.
+ * Throws RangeError where brackets or marks of lists on one line are nested deeper than in any run.yaml: the parser
+ * calls itself for each, and takes seconds before its stack ends. Brackets of texts are counted too, which are closed
+ * where they are not meant to be hostile.
  */
 function checkNesting(text: string): void {
   let depth = 0;
@@ -29,7 +30,10 @@ function checkNesting(text: string): void {
   if (/^ *(?:[-?:] +){100}/m.test(text)) throw new RangeError('depth');
 }
 
-/** Checks the text of a run.yaml. Lists every problem at once: keys twice, unknown, of the wrong type, out of range. Throws InputError. */
+/**
+ * Checks the text of a run.yaml. Lists every problem at once: keys twice, unknown, of the wrong type, out of range.
+ * Throws InputError.
+ */
 export function parseRun(file: string, text: string): RunConfig {
   let raw: unknown;
   try {

@@ -8,8 +8,9 @@ import type { StepProof } from '../run/parts.js';
 import { fromBytes, toBytes } from '../artifact/words.js';
 
 /*
- * What a run keeps while it works, under its out folder: journal/step-t (the state before step t) and proof/step-t. Each is bound to the
- * manifest and carries the digest of its body, so that a file cut short is found and made again, and one of another manifest is refused.
+ * What a run keeps while it works, under its out folder: journal/step-t (the state before step t) and proof/step-t.
+ * Each is bound to the manifest and carries the digest of its body, so that a file cut short is found and made again,
+ * and one of another manifest is refused.
  */
 
 export const STEP_VERSION = 5;
@@ -60,7 +61,10 @@ export function dropProofs(out: string, before = Number.POSITIVE_INFINITY, from 
   }
 }
 
-/** State before a step, and the losses, summed over targets, of the micro-batches of the step that led to it (none for the first). */
+/**
+ * State before a step, and the losses, summed over targets, of the micro-batches of the step that led to it (none for
+ * the first).
+ */
 export interface Entry {
   readonly state: AdapterState;
   readonly losses: readonly bigint[];

@@ -5,8 +5,9 @@ import { makeFolder, writeAtomic } from '../io/atomic.js';
 import { readText } from '../io/read-file.js';
 
 /*
- * One command at a time writes to a run's folder: its journal and its proofs are found again by name, and two that write would take turns at the same names. The
- * lock is a file that says who holds it. It is made by a link, so that it is there whole or not at all, and a holder that has ended without removing it holds nothing.
+ * One command at a time writes to a run's folder: its journal and its proofs are found again by name, and two that
+ * write would take turns at the same names. The lock is a file that says who holds it. It is made by a link, so that it
+ * is there whole or not at all, and a holder that has ended without removing it holds nothing.
  */
 
 /** Who holds a folder. */
@@ -15,7 +16,8 @@ export interface Holder {
   readonly pid: number;
   readonly host: string;
   /** When it began, ISO 8601. */ readonly since: string;
-  /** When the system says that this process began: another one may have its number by now. */ readonly born: string | null;
+  /** When the system says that this process began: another one may have its number by now. */
+  readonly born: string | null;
 }
 
 /** Another command works on the folder. */
@@ -85,8 +87,9 @@ function holds(h: Holder): boolean {
 const mine = new Map<string, number>();
 
 /**
- * Takes the lock of a run's out folder, which is made where it is missing, and returns what gives it back. A command that is part of another one takes it again. Throws InUseError naming the holder;
- * NotWritableError, DiskFullError where nothing can be written.
+ * Takes the lock of a run's out folder, which is made where it is missing, and returns what gives it back. A command
+ * that is part of another one takes it again. Throws InUseError naming the holder; NotWritableError, DiskFullError
+ * where nothing can be written.
  */
 export function lockFolder(out: string, command: string): () => void {
   const there = existsSync(out);
@@ -149,7 +152,8 @@ function linked(tmp: string, file: string): boolean {
   } catch (e) {
     const code = (e as { code?: string }).code;
     if (code === 'EEXIST') return false;
-    // File systems without links: two that begin at the same moment may both succeed there, and the second one's name stands.
+    // File systems without links: two that begin at the same moment may both succeed there, and the second one's name
+    // stands.
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(code))) throw e;
     if (existsSync(file)) return false;
     renameSync(tmp, file);

@@ -41,7 +41,9 @@ export const keptIn =
   (o: Kept): Files =>
     new Files(o, out, steps);
 
-/** Keeps step proofs and nodes as files. A damaged one is made again; one of another manifest or key is refused by name. */
+/**
+ * Keeps step proofs and nodes as files. A damaged one is made again; one of another manifest or key is refused by name.
+ */
 export class Files implements Keeper<StepProof, NodeFile> {
   constructor(
     readonly o: Kept,

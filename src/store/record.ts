@@ -27,7 +27,10 @@ export class ForeignError extends InputError {
 
 const HEADER = 2 ** 20;
 
-/** Writes one line of JSON (type, version, manifest digest, `fields`, SHA-256 of all of them and the body) and the body, atomically. */
+/**
+ * Writes one line of JSON (type, version, manifest digest, `fields`, SHA-256 of all of them and the body) and the body,
+ * atomically.
+ */
 export function writeRecord(
   file: string,
   type: string,
@@ -53,7 +56,10 @@ export function recordHead(file: string): Readonly<Record<string, unknown>> {
   });
 }
 
-/** Reads a record. Throws InputError if unreadable, TornError if damaged, VersionError, ForeignError if bound to another manifest. */
+/**
+ * Reads a record. Throws InputError if unreadable, TornError if damaged, VersionError, ForeignError if bound to another
+ * manifest.
+ */
 export function readRecord(
   file: string,
   type: string,

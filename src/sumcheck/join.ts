@@ -9,8 +9,8 @@ const RATIO = 64,
   LEAST = 2 ** 14;
 
 /**
- * Terms over one large box that differ in one small factor alone become one: by linearity the combination of these factors stands for them. The
- * factors given keep their numbers, combinations follow.
+ * Terms over one large box that differ in one small factor alone become one: by linearity the combination of these
+ * factors stands for them. The factors given keep their numbers, combinations follow.
  */
 export function joinTerms(
   k: Kernels,

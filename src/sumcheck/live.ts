@@ -93,7 +93,10 @@ export class LiveArray {
     });
   }
 
-  /** Binds the least significant variable of the last axis; `x` is the address of the challenge. The first fold halves what the source takes. */
+  /**
+   * Binds the least significant variable of the last axis; `x` is the address of the challenge. The first fold halves
+   * what the source takes.
+   */
   fold(x: number): void {
     const { k, scratch } = this.boxes,
       outer = this.axes.slice(0, -1),

@@ -15,7 +15,10 @@ const stream = (seed: number): (() => bigint) => {
 };
 
 describe('product sumcheck', () => {
-  /** Messages, and the vectors that are left after `rounds`, of vectors of n entries read in tiles in `room` bytes of linear memory. */
+  /**
+   * Messages, and the vectors that are left after `rounds`, of vectors of n entries read in tiles in `room` bytes of
+   * linear memory.
+   */
   const run = (n: number, vars: number, rounds: number, room?: number) => {
     const k = room === undefined ? singleKernels() : singleKernels({ nearBytes: singleKernels().mark() + room, farPage: 512 }),
       r = stream(n),

@@ -28,9 +28,9 @@ interface Side {
 }
 
 /**
- * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words (or E), w in E. The vectors lie near if they fit; otherwise
- * every round is one pass over tiles that folds by the last challenge, adds to the next message and stores far, until what is left fits.
- * Destroys w where it is near.
+ * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words (or E), w in E. The vectors lie near
+ * if they fit; otherwise every round is one pass over tiles that folds by the last challenge, adds to the next message
+ * and stores far, until what is left fits. Destroys w where it is near.
  */
 export class ProductSumcheck {
   readonly #f: Side;
@@ -93,8 +93,8 @@ export class ProductSumcheck {
   }
 
   /**
-   * Brings both vectors near, in E; returns their addresses and length. Memory that earlier rounds needed for longer vectors is given back if
-   * nothing else has been allocated since.
+   * Brings both vectors near, in E; returns their addresses and length. Memory that earlier rounds needed for longer
+   * vectors is given back if nothing else has been allocated since.
    */
   near(): { f: number; w: number; n: number } {
     const { k } = this,
@@ -204,7 +204,10 @@ export class ProductSumcheck {
     return true;
   }
 
-  /** The first n entries of a side, folded at the challenge, to `dst`: tile by tile over `raw`, the high half from `folded` on. */
+  /**
+   * The first n entries of a side, folded at the challenge, to `dst`: tile by tile over `raw`, the high half from
+   * `folded` on.
+   */
   #foldTo(dst: number, raw: number, s: Side, n: number, folded: number, log: number): void {
     const t = 2 ** log,
       size = s.base ? 8 : 24;

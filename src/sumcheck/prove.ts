@@ -14,9 +14,10 @@ const FORM = byValues<Ext>(DEGREE),
   SCALES = lagrangeScales(DEGREE);
 
 /**
- * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a term without the
- * variable contributes its value times (1 - X). Returns the points of the axes and the values of the factors there. Every array is folded once for all
- * terms; its first fold goes from its source to half the memory, near while it lasts, then far.
+ * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a
+ * term without the variable contributes its value times (1 - X). Returns the points of the axes and the values of the
+ * factors there. Every array is folded once for all terms; its first fold goes from its source to half the memory, near
+ * while it lasts, then far.
  */
 export function proveBatched(
   k: Kernels,

@@ -9,7 +9,9 @@ export interface RoundLabels {
   readonly challenge: string;
 }
 
-/** A round polynomial as it is sent: elements of a message, and the value at the challenge r, which is the next claim. */
+/**
+ * A round polynomial as it is sent: elements of a message, and the value at the challenge r, which is the next claim.
+ */
 export interface RoundForm<T> {
   readonly length: number;
   readonly next: (f: Ring<T>, claim: T, message: readonly T[], r: T) => T;

@@ -5,7 +5,10 @@ export interface SumFactor {
   readonly axes: readonly string[];
   /** Integers in kernel memory, read where they lie: distances along the axes in words. */
   readonly words?: { readonly ptr: number; readonly strides: readonly number[] };
-  /** Else the address of its elements, row-major, which are only read. Asked for whenever they are used; what it allocates is released after use. */
+  /**
+   * Else the address of its elements, row-major, which are only read. Asked for whenever they are used; what it
+   * allocates is released after use.
+   */
   readonly make?: () => number;
   /** Bytes that `make` allocates. */
   readonly scratch: number;

@@ -1,6 +1,9 @@
 import { type Keywords, TemplateError, type Value, numeric, str, typeName } from './values.js';
 
-/** Arguments of a method, filter or function against its parameters, as Python binds them. What has no parameter is an error. */
+/**
+ * Arguments of a method, filter or function against its parameters, as Python binds them. What has no parameter is an
+ * error.
+ */
 export class Args {
   readonly #values = new Map<string, Value>();
   constructor(

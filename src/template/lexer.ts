@@ -172,7 +172,8 @@ class Lexer {
 }
 
 /**
- * Tokens of a template as Jinja2 reads it with trim_blocks and lstrip_blocks, which is how transformers compiles chat templates: a line
- * feed behind a statement and the blanks in front of one on its line are dropped. Throws TemplateError.
+ * Tokens of a template as Jinja2 reads it with trim_blocks and lstrip_blocks, which is how transformers compiles chat
+ * templates: a line feed behind a statement and the blanks in front of one on its line are dropped. Throws
+ * TemplateError.
  */
 export const tokenize = (source: string): Token[] => new Lexer(source.replace(/\r\n?/g, '\n').replace(/\n$/, '')).run();

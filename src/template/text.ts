@@ -3,7 +3,8 @@ import { SPACE } from './lexer.js';
 import { type Keywords, TemplateError, Tuple, type Value, iterate, room, str, typeName } from './values.js';
 
 /*
- * Methods of str. Texts are sequences of code points, and white space is Python's: U+001C to U+001F and U+0085 are, U+FEFF is not.
+ * Methods of str. Texts are sequences of code points, and white space is Python's: U+001C to U+001F and U+0085 are,
+ * U+FEFF is not.
  */
 
 /** U+001C to U+001E, which end a line too. */
@@ -79,7 +80,10 @@ export function join(separator: string, parts: readonly string[]): string {
 }
 
 const cased = (c: string): boolean => /^\p{Cased}$/u.test(c);
-/** A letter at the beginning of a word. Where that is no single capital letter the answer depends on tables that are not here. */
+/**
+ * A letter at the beginning of a word. Where that is no single capital letter the answer depends on tables that are not
+ * here.
+ */
 function titleLetter(c: string): string {
   const up = c.toUpperCase();
   if ([...up].length > 1 || /[\u01c4-\u01cc\u01f1-\u01f3\u10d0-\u10ff\u1f80-\u1faf\u1fb3\u1fbc\u1fc3\u1fcc\u1ff3\u1ffc]/u.test(c))

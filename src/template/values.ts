@@ -1,6 +1,7 @@
 /*
- * Values of the template language, which are Python's: Jinja2 evaluates templates on them, and chat templates print them. Strings are
- * counted in code points, integers and floats are told apart, and nothing is converted that Python would not convert.
+ * Values of the template language, which are Python's: Jinja2 evaluates templates on them, and chat templates print
+ * them. Strings are counted in code points, integers and floats are told apart, and nothing is converted that Python
+ * would not convert.
  */
 
 /** A template that cannot be used, or that refuses what it is given. */
@@ -144,7 +145,10 @@ export function equal(a: Value, b: Value): boolean {
   return a === b;
 }
 
-/** Below, at or above zero as a comes before, with or after b. Texts go by code points. Throws TemplateError for what has no order. */
+/**
+ * Below, at or above zero as a comes before, with or after b. Texts go by code points. Throws TemplateError for what
+ * has no order.
+ */
 export function compare(a: Value, b: Value): number {
   const x = numeric(defined(a)),
     y = numeric(defined(b));
@@ -279,7 +283,10 @@ export function toJson(x: Value, o: JsonOptions, depth = 0): string {
   throw new TemplateError(`${typeName(x)} has no JSON text`);
 }
 
-/** A value of JSON as the template sees it. Whole numbers are integers. Throws TemplateError for numbers that are not exact. */
+/**
+ * A value of JSON as the template sees it. Whole numbers are integers. Throws TemplateError for numbers that are not
+ * exact.
+ */
 export function fromJson(x: unknown): Value {
   if (x === null || typeof x === 'boolean' || typeof x === 'string') return x;
   if (typeof x === 'number') return Number.isInteger(x) ? int(x) : new Float(x);

@@ -70,9 +70,10 @@ export function exprInterval(
 }
 
 /**
- * Refuses a program in which an identity could hold mod p without holding over the integers: for a range 0 <= e < 2^b every
- * integer value e within its interval that is congruent to one in the range must be in the range, so lo > 2^b - 1 - p and hi < p;
- * for a zero identity |e| < p. The interval counts on the declared bounds, so checkEstablished refuses a tensor whose bounds nothing establishes.
+ * Refuses a program in which an identity could hold mod p without holding over the integers: for a range 0 <= e < 2^b
+ * every integer value e within its interval that is congruent to one in the range must be in the range, so lo > 2^b - 1
+ * - p and hi < p; for a zero identity |e| < p. The interval counts on the declared bounds, so checkEstablished refuses
+ * a tensor whose bounds nothing establishes.
  */
 export function checkProgram(program: Program): void {
   const tensors = new Map(program.tensors.map((t) => [t.name, t]));
@@ -89,7 +90,8 @@ export function checkProgram(program: Program): void {
     if (new Set(c.axes).size !== c.axes.length) throw new ProgramError(c.name, 'an axis occurs twice');
     for (const a of c.axes) if (program.axes[a] === undefined) throw new ProgramError(c.name, `unknown axis ${a}`);
     if (c.kind === 'lookup') {
-      // Fewer or more components than columns would be another tuple than the table's rows, an unknown table the tag of another.
+      // Fewer or more components than columns would be another tuple than the table's rows, an unknown table the tag of
+      // another.
       const table = program.tables.find((t) => t.name === c.table),
         memory = program.memories?.find((t) => t.name === c.table);
       if (memory) {
@@ -118,7 +120,10 @@ export function checkProgram(program: Program): void {
   }
 }
 
-/** Bounds of a tensor are an interval that no residue meets twice; public ones are of a kind that the verifier can evaluate. */
+/**
+ * Bounds of a tensor are an interval that no residue meets twice; public ones are of a kind that the verifier can
+ * evaluate.
+ */
 function checkTensor(program: Program, t: TensorSpec): void {
   for (const a of t.axes) if (program.axes[a] === undefined) throw new ProgramError(t.name, `unknown axis ${a}`);
   if (program.field ? t.lo > t.hi : t.lo > t.hi || t.lo < -(1n << 62n) || t.hi > 1n << 62n)
@@ -146,7 +151,10 @@ function checkNext(program: Program, t: TensorSpec): void {
     throw new ProgramError(t.name, `${t.next.mask} is no dense tensor of bits over its positions`);
 }
 
-/** Keys and entries stay below 2^32 in magnitude (checkProgram's margin for lookups); rows fill a power of two (no row is padding). */
+/**
+ * Keys and entries stay below 2^32 in magnitude (checkProgram's margin for lookups); rows fill a power of two (no row
+ * is padding).
+ */
 function checkTable(program: Program, tensors: ReadonlyMap<string, TensorSpec>, t: TableSpec): void {
   const small = (lo: bigint, hi: bigint): boolean => lo > -(1n << 32n) && hi < 1n << 32n;
   if (t.size < 1 || 2 ** log2Floor(t.size) !== t.size || program.axes[t.axis] !== t.size)
@@ -197,7 +205,8 @@ function checkTerm(
   term: Expr['terms'][number],
   axes?: readonly string[],
 ): void {
-  // A round polynomial has degree four: three operands and the eq factor of an axis of the constraint, or four along a contracted axis.
+  // A round polynomial has degree four: three operands and the eq factor of an axis of the constraint, or four along a
+  // contracted axis.
   const times = new Map<string, number>();
   for (const op of term.operands) for (const a of op.access) if ('axis' in a) times.set(a.axis, (times.get(a.axis) ?? 0) + 1);
   if (term.operands.length > 4 || [...times].some(([a, n]) => n > 3 && (axes ?? [a]).includes(a)) || (term.operands.length > 3 && !axes))
@@ -221,7 +230,8 @@ function checkTerm(
       if (n === undefined) throw new ProgramError(name, `unknown axis ${a.axis}`);
       const stride = a.stride ?? 1,
         offset = a.offset ?? 0;
-      // The verifier evaluates public operands over their own axes: a shorter axis would bring in cells that the relation does not have.
+      // The verifier evaluates public operands over their own axes: a shorter axis would bring in cells that the
+      // relation does not have.
       if (t.cls === 'public' && (stride !== 1 || offset !== 0 || n !== size))
         throw new ProgramError(name, `public operand ${op.tensor} must be accessed whole`);
       if (!Number.isSafeInteger(stride) || !Number.isSafeInteger(offset) || stride < 1 || offset < 0 || stride * (n - 1) + offset >= size)

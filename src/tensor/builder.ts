@@ -29,7 +29,10 @@ export interface RoundOptions {
   readonly out?: string;
   readonly base?: string;
 }
-/** `out`: an operand of a tensor declared elsewhere. `nearest`: rounded to nearest instead of down. `outFirst`: see the relation. */
+/**
+ * `out`: an operand of a tensor declared elsewhere. `nearest`: rounded to nearest instead of down. `outFirst`: see the
+ * relation.
+ */
 export interface RootOptions {
   readonly out?: string;
   readonly nearest?: boolean;
@@ -37,8 +40,9 @@ export interface RootOptions {
 }
 
 /**
- * Builds a program relation by relation. What a relation says, why its witness is unique and how it is lowered stands in its file under
- * relations/. Formulas are either integer expressions with the shift or the fraction beside them, or values (Fixed) that carry their fraction.
+ * Builds a program relation by relation. What a relation says, why its witness is unique and how it is lowered stands
+ * in its file under relations/. Formulas are either integer expressions with the shift or the fraction beside them, or
+ * values (Fixed) that carry their fraction.
  */
 export class ProgramBuilder implements Lowering {
   readonly axes: Record<string, number> = {};
@@ -99,8 +103,9 @@ export class ProgramBuilder implements Lowering {
   }
 
   /**
-   * Relations over a whole axis whose witness is computed in slices, as layers follow each other: the steps of each slice alone, and the
-   * constraints of the whole alone. The same relations are to be called in both, so that what is proven is what is computed.
+   * Relations over a whole axis whose witness is computed in slices, as layers follow each other: the steps of each
+   * slice alone, and the constraints of the whole alone. The same relations are to be called in both, so that what is
+   * proven is what is computed.
    */
   witnessOnly(relations: () => void): void {
     this.#only('witness', relations);
@@ -161,7 +166,10 @@ export class ProgramBuilder implements Lowering {
     zero(this, name, axes, integers(e));
   }
 
-  /** out = base + round(e / 2^shift), ties upward (relations/round.ts). A value is rounded to the fraction of the output. */
+  /**
+   * out = base + round(e / 2^shift), ties upward (relations/round.ts). A value is rounded to the fraction of the
+   * output.
+   */
   round(name: string, axes: readonly string[], e: Fixed, options?: RoundOptions): void;
   round(name: string, axes: readonly string[], e: Expr, shift: number, options?: RoundOptions): void;
   round(name: string, axes: readonly string[], e: Value, x?: number | RoundOptions, y?: RoundOptions): void {
@@ -200,7 +208,10 @@ export class ProgramBuilder implements Lowering {
     sqrt(this, name, axes, { out, format, expr: integers(e), ...rest });
   }
 
-  /** out = floor(num / den), den > 0 of at most denBits bits (relations/div.ts). `frac` of the divisor is that of a value. */
+  /**
+   * out = floor(num / den), den > 0 of at most denBits bits (relations/div.ts). `frac` of the divisor is that of a
+   * value.
+   */
   div(
     name: string,
     axes: readonly string[],
@@ -219,7 +230,9 @@ export class ProgramBuilder implements Lowering {
     div(this, name, axes, { out, format, num: integers(num), den: integers(den), denBits, denFrac, ...rest });
   }
 
-  /** Declares the digits `${name}.low` and `${name}.high` of a value and returns them as operands (relations/digits.ts). */
+  /**
+   * Declares the digits `${name}.low` and `${name}.high` of a value and returns them as operands (relations/digits.ts).
+   */
   digits(
     name: string,
     axes: readonly string[],

@@ -2,16 +2,20 @@ import { type Interval, ProgramError, contractedAxes, exprInterval } from './bou
 import type { Constraint, Expr, Operand, Program, TensorSpec, Term } from './types.js';
 
 /*
- * Bounds are types, so something must establish them. Frozen and public tensors have theirs from outside: the base's integers, the statement. So
- * has the state that a program enters and does not renew: the update that enters the same commitment proves it. A program that leaves a state has
- * to establish the bounds of the one that it enters, as of everything that a prover chooses. A tensor that the prover chooses has them from a constraint that pins all of its cells:
+ * Bounds are types, so something must establish them. Frozen and public tensors have theirs from outside: the base's
+ * integers, the statement. So has the state that a program enters and does not renew: the update that enters the same
+ * commitment proves it. A program that leaves a state has to establish the bounds of the one that it enters, as of
+ * everything that a prover chooses. A tensor that the prover chooses has them from a constraint that pins all of its
+ * cells:
  *
- *   e = c T + rest, c = 1 or -1, with e in [lo, hi] (a range, a table's keys or column, or zero) and every tensor of the rest established,
+ *   e = c T + rest, c = 1 or -1, with e in [lo, hi] (a range, a table's keys or column, or zero) and every tensor of
+ *     the rest established,
  *
- * so that T is congruent to an integer of c ([lo, hi] - rest), which must lie within T's declared bounds. Under a public 0/1 factor,
- * e = c m T + rest, the same holds where m = 1; where m = 0 the cell stays free, and every other use of T must carry the same factor, so that
- * it enters nothing. One constraint may name it without the factor: its own remainder, 0 <= rest - 2^m T < 2^bits with m >= bits and no other
- * output in the rest. That restricts the free cell and nothing else.
+ * so that T is congruent to an integer of c ([lo, hi] - rest), which must lie within T's declared bounds. Under a
+ * public 0/1 factor, e = c m T + rest, the same holds where m = 1; where m = 0 the cell stays free, and every other use
+ * of T must carry the same factor, so that it enters nothing. One constraint may name it without the factor: its own
+ * remainder, 0 <= rest - 2^m T < 2^bits with m >= bits and no other output in the rest. That restricts the free cell
+ * and nothing else.
  */
 
 interface Mask {
@@ -119,7 +123,10 @@ function usedUnder(term: Term, name: string, mask: Mask): boolean {
     .every((o) => mask.tensors.every((m) => term.operands.some((f) => f.tensor === m.name && aligned(o, f)?.join() === m.at.join())));
 }
 
-/** Whether the constraint is the remainder of a Round into the tensor: of the tensors that the prover chooses, all others occur in products or are its limbs. */
+/**
+ * Whether the constraint is the remainder of a Round into the tensor: of the tensors that the prover chooses, all
+ * others occur in products or are its limbs.
+ */
 function ownRemainder(program: Program, tensors: ReadonlyMap<string, TensorSpec>, c: Constraint, name: string): boolean {
   if (c.kind !== 'range') return false;
   const linear = c.expr.terms.filter(

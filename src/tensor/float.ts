@@ -6,18 +6,24 @@ import type { Expr, HighPart, Operand, Program, Step, TensorSpec, Term } from '.
 
 type StepOf<Op extends Step['op']> = Extract<Step, { readonly op: Op }>;
 
-/** Doubles in the kernels' memory. A view of them ends with the next allocation, which may move the memory: even its length is then 0. */
+/**
+ * Doubles in the kernels' memory. A view of them ends with the next allocation, which may move the memory: even its
+ * length is then 0.
+ */
 interface Doubles {
   readonly ptr: number;
   readonly cells: number;
 }
 
 /**
- * The program in float64 on real values (a cell c of fraction k stands for c 2^-k) with nothing rounded: the reference of the error
- * budgets. Inputs are real (Float64Array) or integers, which are scaled. An expression is read in one of two units:
+ * The program in float64 on real values (a cell c of fraction k stands for c 2^-k) with nothing rounded: the reference
+ * of the error budgets. Inputs are real (Float64Array) or integers, which are scaled. An expression is read in one of
+ * two units:
  * - round: term factor coef 2^(sum frac(operands) - frac(out) - shift), or the term's exact `real`;
- * - everything else: the integer value itself, factor coef 2^(sum frac(operands)), to which the step's formula applies without its
- *   floor; the result times 2^-frac(out) is the real output. `frac` of a step, where given, carries `real` factors into that unit.
+ * - everything else: the integer value itself, factor coef 2^(sum frac(operands)), to which the step's formula applies
+ *   without its
+ *   floor; the result times 2^-frac(out) is the real output. `frac` of a step, where given, carries `real` factors into
+ *   that unit.
  * Limbs, and table outputs after the first, that no step reads serve range checks alone and stay zero.
  */
 export class FloatReading extends Reading {
@@ -80,7 +86,10 @@ export class FloatReading extends Reading {
     return (e.real ?? Number(e.constant)) * 2 ** -(frac ?? 0);
   }
 
-  /** Largest factors first: a masked key's D - D causal cancels exactly before M - s is added, instead of swallowing its last digits. */
+  /**
+   * Largest factors first: a masked key's D - D causal cancels exactly before M - s is added, instead of swallowing its
+   * last digits.
+   */
   protected override plan(e: Expr, box: Box, frac?: number): ExprPlan {
     const size = new Map(e.terms.map((t) => [t, Math.abs(this.factor(t, frac))]));
     return super.plan({ ...e, terms: [...e.terms].sort((a, b) => size.get(b)! - size.get(a)!) }, box, frac);

@@ -5,7 +5,10 @@ import { layoutClass } from './layout.js';
 import { tableColumns } from './tables.js';
 import type { Constraint, Expr, HighPart, Operand, Program, Step, TensorSpec } from './types.js';
 
-/** A value left its format: training stops. Names tensor, layer, cell, value in real units, and with `with` the run's step and the way out. */
+/**
+ * A value left its format: training stops. Names tensor, layer, cell, value in real units, and with `with` the run's
+ * step and the way out.
+ */
 export class OverflowError extends Error {
   constructor(
     /** Tensor, or constraint whose lookup has no row. */
@@ -233,7 +236,10 @@ export class IntegerReading {
     return { ptr: t.columns.map((c) => this.ptr.get(c)!), lo: t.lo, size: t.size };
   }
 
-  /** Writes v into `out`; `key` are the keys of a lookup, reported in place of a value that a key outside the table has left. */
+  /**
+   * Writes v into `out`; `key` are the keys of a lookup, reported in place of a value that a key outside the table has
+   * left.
+   */
   #store(
     s: Step,
     out: Operand,

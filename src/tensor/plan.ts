@@ -66,7 +66,8 @@ export type LookupTable =
       readonly lo: number;
       readonly size: number;
       readonly axisVars: readonly number[];
-      /** Table number of the memory's first segment, which stands for the memory; rows of all its segments. */ readonly first: number;
+      /** Table number of the memory's first segment, which stands for the memory; rows of all its segments. */
+      readonly first: number;
       readonly rows: number;
     };
 

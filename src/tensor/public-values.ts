@@ -33,9 +33,9 @@ export class PublicValues {
     return out;
   }
   /**
-   * Every id is one of the tensor's v rows, or none: an id of v or more would select nothing and pass for none. `above` compares the id with v - 1, lowest
-   * bit first: where v - 1 has a one, the id must have it too and be above in the lower bits; where it has a zero, a one is enough. Tokens whose next
-   * ones are targets are all there.
+   * Every id is one of the tensor's v rows, or none: an id of v or more would select nothing and pass for none. `above`
+   * compares the id with v - 1, lowest bit first: where v - 1 has a one, the id must have it too and be above in the
+   * lower bits; where it has a zero, a one is enough. Tokens whose next ones are targets are all there.
    */
   #checkIds(t: TensorSpec, ids: readonly (readonly Elem[])[]): void {
     const ch = this.ch,
@@ -73,7 +73,10 @@ export class PublicValues {
       here = this.selected(ids, slot, point);
     return this.#nextMask(t).map((m, k) => ((k + 1) % width ? this.ch.mul(m, here[k + 1]) : zero));
   }
-  /** eq(point, id) for every position of a one-hot tensor, a product over the id's bits; zero where its highest bit is set. */
+  /**
+   * eq(point, id) for every position of a one-hot tensor, a product over the id's bits; zero where its highest bit is
+   * set.
+   */
   selected(t: TensorSpec, slot: string, point: readonly Elem[]): Elem[] {
     const key = `${t.name}@${slot}`,
       ch = this.ch,

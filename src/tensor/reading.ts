@@ -3,7 +3,10 @@ import { type Box, type ExprPlan, type FlatTerm, type Source, Einsum, product, v
 import { layoutClass } from './layout.js';
 import type { Expr, Operand, Phase, Program, Step, StepOp, TensorSpec, Term } from './types.js';
 
-/** Values of an input tensor: cells row-major (real numbers in the float reading), a callback that fills them, cells already in kernel memory, or one-hot ids. */
+/**
+ * Values of an input tensor: cells row-major (real numbers in the float reading), a callback that fills them, cells
+ * already in kernel memory, or one-hot ids.
+ */
 export type ReadingInput =
   | BigInt64Array
   | Float64Array
@@ -30,8 +33,8 @@ export class InputError extends Error {
 }
 
 /**
- * Memory and order of execution of a program, of the float reading. Every tensor but the one-hot ones is a
- * row-major array of eight-byte cells. Steps run by phase; in fwd and bwd those that have the scan axis run once per scan index.
+ * Memory and order of execution of a program, of the float reading. Every tensor but the one-hot ones is a row-major
+ * array of eight-byte cells. Steps run by phase; in fwd and bwd those that have the scan axis run once per scan index.
  */
 export abstract class Reading {
   readonly tensors: ReadonlyMap<string, TensorSpec>;
@@ -79,8 +82,8 @@ export abstract class Reading {
   }
 
   /**
-   * Plans of a step's expressions are made once, in memory that lives as long as the reading, and serve every scan index; those with
-   * one-hot operands depend on the ids and are made at every run.
+   * Plans of a step's expressions are made once, in memory that lives as long as the reading, and serve every scan
+   * index; those with one-hot operands depend on the ids and are made at every run.
    */
   #planStep(s: Step): void {
     const fracs = this.fracs(s),
@@ -116,7 +119,10 @@ export abstract class Reading {
     return p;
   }
 
-  /** Replaces the values of an input; a group's alias also sets its members, a complete group its alias (at the next run). */
+  /**
+   * Replaces the values of an input; a group's alias also sets its members, a complete group its alias (at the next
+   * run).
+   */
   setInput(name: string, value: ReadingInput): void {
     const t = this.spec(name);
     if (t.publicKind === 'onehot') {
@@ -143,7 +149,10 @@ export abstract class Reading {
     cells: number,
     value: BigInt64Array | Float64Array | Float32Array | ((cells: BigInt64Array) => void),
   ): void;
-  /** Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands for. */
+  /**
+   * Coefficient of a term and the constant in the reading's numbers; `frac` is what one unit of the expression stands
+   * for.
+   */
   protected abstract factor(t: Term, frac: number | undefined): number;
   protected abstract constant(e: Expr, frac: number | undefined): number;
   /** Units of the step's expressions (exprsOf), where the reading needs them. */
@@ -284,7 +293,10 @@ export abstract class Reading {
     return out;
   }
 
-  /** Row offsets of the scores of an lse step and, with a causal pair, the query and key index that decide who takes part. */
+  /**
+   * Row offsets of the scores of an lse step and, with a causal pair, the query and key index that decide who takes
+   * part.
+   */
   protected lseTables(
     s: Extract<StepOp, { op: 'lse' }>,
     box: Box,

@@ -68,7 +68,10 @@ function* cellsOf(p: Program, axes: readonly string[]): Generator<Record<string,
     for (let i = 0; i < p.axes[axes[axes.length - 1]]; i++) yield { ...rest, [axes[axes.length - 1]]: i };
 }
 
-/** The float reading of integers of fraction 0, which float64 holds exactly: its expressions are those of the definition. */
+/**
+ * The float reading of integers of fraction 0, which float64 holds exactly: its expressions are those of the
+ * definition.
+ */
 class Probe extends FloatReading {
   eval(axes: readonly string[], e: Expr, l?: number): number[] {
     const box: Box = l === undefined ? { axes } : { axes, scan: 'l' },

@@ -12,8 +12,8 @@ import type { Program, TensorSpec } from './types.js';
 export const PROOF_VERSION = 7;
 
 /**
- * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the committed words and yet anyone who holds
- * the state makes the same commitment, without the proof that left it.
+ * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the
+ * committed words and yet anyone who holds the state makes the same commitment, without the proof that left it.
  */
 export function statePoint(rootAndDigest: readonly bigint[], hash: HashName = 'poseidon2'): Ext {
   const [a, b, c] = merkleHash(hash).hashWords(DOMAIN.state, rootAndDigest);
@@ -25,11 +25,14 @@ export type Publics = ReadonlyMap<string, BigInt64Array | Int32Array>;
 
 /**
  * What a program proof is about. State commitments by name (words: commitmentLayout). A root alone binds a list of
- * codewords, of which the next proof could open another one; its values at a point that is a hash of the root leave one of them (docs/protocol.md,
- * section 8). Digest of the frozen integers, public inputs.
+ * codewords, of which the next proof could open another one; its values at a point that is a hash of the root leave one
+ * of them (docs/protocol.md, section 8). Digest of the frozen integers, public inputs.
  */
 export interface Statement {
-  /** What the proof is part of: digest of the run's manifest, so that it is no proof under another one. Zeros for a program alone. */
+  /**
+   * What the proof is part of: digest of the run's manifest, so that it is no proof under another one. Zeros for a
+   * program alone.
+   */
   readonly context?: readonly bigint[];
   readonly roots: Readonly<Record<string, readonly bigint[]>>;
   readonly frozen: readonly bigint[];
@@ -37,8 +40,8 @@ export interface Statement {
 }
 
 /**
- * The same as handles of base elements: constants natively, wires in a circuit. `publics` holds the packed words of every public tensor but
- * the causal masks.
+ * The same as handles of base elements: constants natively, wires in a circuit. `publics` holds the packed words of
+ * every public tensor but the causal masks.
  */
 export interface StatementElems {
   readonly context: readonly Elem[];
@@ -61,9 +64,10 @@ export interface Packing {
 }
 
 /**
- * How a public tensor is written in words. Ids of a one-hot tensor over v rows take b + 1 bits, b = ceil(log2 v): the id, or 2^b for none; a dense
- * tensor of bits takes one each; as many as fit 62 bits share a word, first value lowest. Every row (the last axis) begins with a word of its own,
- * so that the words of a row of tokens are those that the dataset's commitment hashes. Other dense tensors take a word per value.
+ * How a public tensor is written in words. Ids of a one-hot tensor over v rows take b + 1 bits, b = ceil(log2 v): the
+ * id, or 2^b for none; a dense tensor of bits takes one each; as many as fit 62 bits share a word, first value lowest.
+ * Every row (the last axis) begins with a word of its own, so that the words of a row of tokens are those that the
+ * dataset's commitment hashes. Other dense tensors take a word per value.
  */
 export function packing(p: Program, t: TensorSpec): Packing {
   const sizes = t.axes.map((a) => p.axes[a]),
@@ -83,7 +87,10 @@ export const wordOf = (x: Packing, k: number): number => Math.floor(k / x.width)
 /** Values in a word. */
 export const valuesIn = (x: Packing, word: number): number => Math.min(x.perWord, x.width - (word % x.rowWords) * x.perWord);
 
-/** Words of a public tensor. Throws VerificationError where its values are missing, of another type or number, or outside its format. */
+/**
+ * Words of a public tensor. Throws VerificationError where its values are missing, of another type or number, or
+ * outside its format.
+ */
 export function packPublic(p: Program, t: TensorSpec, values: BigInt64Array | Int32Array | undefined): bigint[] {
   const x = packing(p, t),
     { cells, bits, perWord, width, words } = x,
@@ -144,7 +151,9 @@ export function programJson(p: Program): string {
 
 const digests = new WeakMap<Program, readonly bigint[]>();
 
-/** SHA-256 of the program's canonical JSON as eight 32-bit words. A program never changes, so that each is hashed once. */
+/**
+ * SHA-256 of the program's canonical JSON as eight 32-bit words. A program never changes, so that each is hashed once.
+ */
 export function programDigest(p: Program): readonly bigint[] {
   let d = digests.get(p);
   if (!d) {

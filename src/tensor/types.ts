@@ -1,16 +1,19 @@
 /**
- * The tensor program: data only, so that its canonical JSON is the program digest. Axes are named; an array is row-major in the
- * order of its tensor's axes. See docs/protocol.md, sections 2 to 6.
+ * The tensor program: data only, so that its canonical JSON is the program digest. Axes are named; an array is
+ * row-major in the order of its tensor's axes. See docs/protocol.md, sections 2 to 6.
  */
 
-/** Commitments: witness of the program, state before and after (compute copy C, optimiser, accumulator), frozen, or none (public). */
+/**
+ * Commitments: witness of the program, state before and after (compute copy C, optimiser, accumulator), frozen, or none
+ * (public).
+ */
 export type TensorClass = 'witness' | 'cIn' | 'oIn' | 'aIn' | 'cOut' | 'oOut' | 'aOut' | 'frozen' | 'public';
 
 export const COMMIT_CLASSES = ['witness', 'cIn', 'oIn', 'aIn', 'cOut', 'oOut', 'aOut', 'frozen'] as const;
 
 /**
- * How a public tensor is known to the verifier: 'onehot' axes [v, ...positions] from one integer per position; 'causal' axes [i, j],
- * 1 where j <= i; 'dense' values listed in the statement.
+ * How a public tensor is known to the verifier: 'onehot' axes [v, ...positions] from one integer per position; 'causal'
+ * axes [i, j], 1 where j <= i; 'dense' values listed in the statement.
  */
 export type PublicKind = 'onehot' | 'causal' | 'dense';
 
@@ -25,8 +28,8 @@ export interface TensorSpec {
   readonly frac: number;
   readonly publicKind?: PublicKind;
   /**
-   * A one-hot tensor that the statement does not list: at every position but the last of a row the next position's id of `ids`, where `mask` is 1, and
-   * none elsewhere. `mask` must be 0 at the last position of every row.
+   * A one-hot tensor that the statement does not list: at every position but the last of a row the next position's id
+   * of `ids`, where `mask` is 1, and none elsewhere. `mask` must be 0 at the last position of every row.
    */
   readonly next?: { readonly ids: string; readonly mask: string };
   /** Members of one group are packed contiguously; `flat` names the one-axis alias over all of the group's cells. */
@@ -35,7 +38,9 @@ export interface TensorSpec {
   readonly aliasOf?: string;
 }
 
-/** Which index of the tensor's axis a relation index selects: stride * i + offset (default 1, 0), or one fixed index. */
+/**
+ * Which index of the tensor's axis a relation index selects: stride * i + offset (default 1, 0), or one fixed index.
+ */
 export type Access = { readonly axis: string; readonly stride?: number; readonly offset?: number } | { readonly index: number };
 
 export interface Operand {
@@ -43,7 +48,10 @@ export interface Operand {
   readonly access: readonly Access[];
 }
 
-/** coef * product of operands, summed over the axes that are not axes of the constraint. `real` is the exact real factor, if coef is rounded. */
+/**
+ * coef * product of operands, summed over the axes that are not axes of the constraint. `real` is the exact real
+ * factor, if coef is rounded.
+ */
 export interface Term {
   readonly coef: bigint;
   readonly operands: readonly Operand[];
@@ -79,7 +87,10 @@ export interface ZeroConstraint {
 }
 export type Constraint = RangeConstraint | LookupConstraint | ZeroConstraint;
 
-/** A public table: rows key = lo .. lo + size - 1, columns from the named integer algorithm, committed as frozen tensors over its axis. */
+/**
+ * A public table: rows key = lo .. lo + size - 1, columns from the named integer algorithm, committed as frozen tensors
+ * over its axis.
+ */
 export interface TableSpec {
   readonly name: string;
   readonly axis: string;
@@ -90,8 +101,8 @@ export interface TableSpec {
 }
 
 /**
- * One part of a memory. Its rows are the cells of the box `axes`, each axis padded to a power of two; column c of a row is that cell of
- * `columns[c]` (an operand over exactly these axes), zero in the padding and where there is no operand.
+ * One part of a memory. Its rows are the cells of the box `axes`, each axis padded to a power of two; column c of a row
+ * is that cell of `columns[c]` (an operand over exactly these axes), zero in the padding and where there is no operand.
  */
 export interface Segment {
   readonly name: string;
@@ -100,8 +111,8 @@ export interface Segment {
 }
 
 /**
- * A table whose columns are committed: keys 0, 1, 2, ... run through the rows of the segments in order, so that a key names one row, whatever the
- * witness. A lookup of fewer components asserts that the remaining columns are zero.
+ * A table whose columns are committed: keys 0, 1, 2, ... run through the rows of the segments in order, so that a key
+ * names one row, whatever the witness. A lookup of fewer components asserts that the remaining columns are zero.
  */
 export interface MemorySpec {
   readonly name: string;
@@ -124,7 +135,8 @@ export type Phase = 'pre' | 'fwd' | 'mid' | 'bwd' | 'post';
  * limb: out = floor(expr / 2^shift) mod 2^bits
  * digits: y = floor((expr + 2^(shift-1)) / 2^shift), shift 0: expr; low = y mod 2^bits, high = floor(y / 2^bits)
  * table: outs = columns at key expr
- * lse: out = least M with sum over `over` of T[M * 1 - s] <= 2^f, where s = operand; T the named table (expr = s term, axes = box of s)
+ * lse: out = least M with sum over `over` of T[M * 1 - s] <= 2^f, where s = operand; T the named table (expr = s term,
+ * axes = box of s)
  * sqrt: out = floor(sqrt(expr)), with `nearest` the integer r with r (r - 1) <= expr < r (r + 1)
  * div: out = floor(num * 2^shift / den), den > 0
  * `high`: the expression (of div: num) is expr + 2^(high.shift) high.expr, which 64 bits need not hold
@@ -187,7 +199,10 @@ export interface Program {
   readonly constraints: readonly Constraint[];
   readonly steps: readonly Step[];
   readonly memories?: readonly MemorySpec[];
-  /** Identities and lookups are meant in the field, so that bounds say nothing: no ranges, no tables, no integer reading. */
+  /**
+   * Identities and lookups are meant in the field, so that bounds say nothing: no ranges, no tables, no integer
+   * reading.
+   */
   readonly field?: true;
   /** Largest range table, bits. */
   readonly rangeBits: number;

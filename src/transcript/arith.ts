@@ -1,6 +1,7 @@
 /**
- * The two interfaces against which every verifier is written once. Handles are opaque numbers: indices or addresses of elements
- * of E = F[x]/(x^3 - x - 1) natively, wires in a circuit. Verifier code never reads a value to decide what to do next.
+ * The two interfaces against which every verifier is written once. Handles are opaque numbers: indices or addresses of
+ * elements of E = F[x]/(x^3 - x - 1) natively, wires in a circuit. Verifier code never reads a value to decide what to
+ * do next.
  */
 
 declare const elemBrand: unique symbol;
@@ -39,7 +40,9 @@ export interface Arith {
   assertEqual(a: Elem, b: Elem, check: string): void;
 }
 
-/** Messages from the prover and challenges to it. Reading a message absorbs it; only Merkle openings are not absorbed. */
+/**
+ * Messages from the prover and challenges to it. Reading a message absorbs it; only Merkle openings are not absorbed.
+ */
 export interface Channel extends Arith {
   /** Absorb public inputs: base words known to both sides. Only allowed before the first challenge. */
   publicWords(label: string, words: readonly bigint[]): void;
@@ -57,15 +60,21 @@ export interface Channel extends Arith {
   hash(domain: bigint, words: readonly Elem[]): Elem[];
   /** Squeeze a challenge in E. */
   sample(label: string): Elem;
-  /** Squeeze an index of n bits (at most 32), least significant bit first, as elements 0 or 1, from a canonically split word. */
+  /**
+   * Squeeze an index of n bits (at most 32), least significant bit first, as elements 0 or 1, from a canonically split
+   * word.
+   */
   sampleBits(label: string, n: number): Elem[];
   /** Read a nonce word, absorb it, require `bits` leading-zero grinding bits. */
   grind(label: string, bits: number): void;
-  /** Read the 2^levels nodes of a tree that lie `levels` below its root, unabsorbed, and check that they hash to `root`. */
+  /**
+   * Read the 2^levels nodes of a tree that lie `levels` below its root, unabsorbed, and check that they hash to `root`.
+   */
   merkleCap(label: string, root: Digest, levels: number): readonly Digest[];
   /**
-   * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against the node of `cap` at the position
-   * given by `bits` (least significant first, length = tree depth; the last ones select the node), return the leaf.
+   * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against the node of
+   * `cap` at the position given by `bits` (least significant first, length = tree depth; the last ones select the
+   * node), return the leaf.
    */
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[];
 }

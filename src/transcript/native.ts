@@ -7,8 +7,8 @@ import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDi
 import { type Sponge, merkleHash, newSponge } from './sponge.js';
 
 /**
- * The verifier's channel: handles are addresses of elements in the kernel's memory. Proof words are hostile: each must be canonical, and
- * `finish` requires that all were read. Memory is given back by `close`.
+ * The verifier's channel: handles are addresses of elements in the kernel's memory. Proof words are hostile: each must
+ * be canonical, and `finish` requires that all were read. Memory is given back by `close`.
  */
 export class NativeChannel implements Channel {
   readonly #k: Kernels;

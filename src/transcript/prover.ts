@@ -19,7 +19,10 @@ export class ScheduleError extends Error {
 /** Hook of an adversarial prover in tests: sees every message before it is absorbed and may replace it. */
 export type MessageHook = (label: string, words: readonly bigint[]) => readonly bigint[];
 
-/** The prover's side of the channel: sending absorbs; every message is checked against the schedule of the verifier's dry run. */
+/**
+ * The prover's side of the channel: sending absorbs; every message is checked against the schedule of the verifier's
+ * dry run.
+ */
 export class ProverChannel {
   readonly #k: Kernels;
   readonly #sponge: Sponge;

@@ -31,7 +31,10 @@ export function messageWords(m: Message): number {
 }
 export const scheduleWords = (s: Schedule): number => s.reduce((n, m) => n + messageWords(m), 0);
 
-/** Dry run of a generic verifier: records every message. Handles carry no value, so a verifier that looks at one cannot work. */
+/**
+ * Dry run of a generic verifier: records every message. Handles carry no value, so a verifier that looks at one cannot
+ * work.
+ */
 export class RecordingChannel implements Channel {
   readonly schedule: Message[] = [];
   /** Multiplications and Poseidon2 permutations that the verifier needs (eight words a permutation). */

@@ -5,7 +5,10 @@ import { type HashName, poseidon2Rows, blake3Rows, type MerkleHash } from '../ha
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
 
-/** Version of the transcript, absorbed before anything else (in the capacity, in the key): any change of the protocol changes it. */
+/**
+ * Version of the transcript, absorbed before anything else (in the capacity, in the key): any change of the protocol
+ * changes it.
+ */
 export const TRANSCRIPT_VERSION = 1n;
 
 /** The hash of a proof level by name: trees and transcript use the same one. */
@@ -73,10 +76,11 @@ class Poseidon2Sponge implements Sponge {
 }
 
 /**
- * Chain of keyed BLAKE3 digests. State S: four words, zero at first. Words absorbed wait; the first squeeze after them sets
- * S = digest(key (transcript, version, number of words, 0), S || words). Squeezed words are the 64-bit words below p, in order, of the output
- * stream of key (transcript, version, 2^32, 0) over S: those that are not are passed over, so that each is uniform. A nonce is taken by
- * S = digest(key (work, 0, 0, 0), S || nonce || 0 0 0), whose first word is the work.
+ * Chain of keyed BLAKE3 digests. State S: four words, zero at first. Words absorbed wait; the first squeeze after them
+ * sets S = digest(key (transcript, version, number of words, 0), S || words). Squeezed words are the 64-bit words below
+ * p, in order, of the output stream of key (transcript, version, 2^32, 0) over S: those that are not are passed over,
+ * so that each is uniform. A nonce is taken by S = digest(key (work, 0, 0, 0), S || nonce || 0 0 0), whose first word
+ * is the work.
  */
 class Blake3Sponge implements Sponge {
   #state: bigint[] = [0n, 0n, 0n, 0n];
@@ -85,7 +89,8 @@ class Blake3Sponge implements Sponge {
   #blocks = 0;
   constructor(readonly k: Kernels) {}
   absorb(src: number, n: number): void {
-    // Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed again.
+    // Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed
+    // again.
     if (n === 0) return;
     for (let i = 0; i < n; i++) this.#pending.push(this.k.u64[src / 8 + i]);
     this.#restart();

@@ -15,8 +15,8 @@ import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
 
 /*
- * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base and adapter where the verifier has them: who
- * lacks one says so.
+ * Comparison of a statement that holds with a run. Everything that the manifest fixes is compared always; data, base
+ * and adapter where the verifier has them: who lacks one says so.
  */
 export type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
@@ -24,7 +24,10 @@ export function same(check: string, got: readonly bigint[], want: readonly bigin
   if (got.length !== want.length || got.some((x, i) => x !== want[i])) throw new VerificationError(check, 'is not that of this run');
 }
 
-/** Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it names), manifest, dataset root, batches in an epoch. */
+/**
+ * Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it
+ * names), manifest, dataset root, batches in an epoch.
+ */
 export function checkManifest({ manifest, programs, facts }: Run, st: Common): void {
   const list = programList(programs);
   same(
@@ -57,7 +60,8 @@ export function checkRange(run: Run, st: Common, from: number, to: number): void
 }
 
 /**
- * Checks that the counters entered are zero where a statement begins with an epoch: a leaf alone would take any, also negative ones. Returns whether it
+ * Checks that the counters entered are zero where a statement begins with an epoch: a leaf alone would take any, also
+ * negative ones. Returns whether it
  * does: what was drawn before the middle of an epoch is its prover's word.
  */
 export function checkCounters(f: Run, st: Common): boolean {
@@ -75,14 +79,20 @@ export function checkOrigin(st: Common): void {
   same('start of the epochs', st.epochsIn, NO_EPOCHS);
 }
 
-/** Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter imported. */
+/**
+ * Checks that a statement begins at the start of the run. `initial` is what it starts from: seeded, or the adapter
+ * imported.
+ */
 export function checkStart(k: Kernels, { programs }: Run, st: Common, initial: AdapterState): void {
   checkOrigin(st);
   same('initial state', st.sIn, stateCommitment(k, programs, 'sIn', initial));
   same('initial accumulators', st.aIn, zeroAccumulators(programs));
 }
 
-/** Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole. Throws VerificationError. */
+/**
+ * Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole.
+ * Throws VerificationError.
+ */
 export function checkLosses(run: Run, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
   const from = Number(st.posIn[0]),
     steps = st.posOut[0] - st.posIn[0];
@@ -104,7 +114,8 @@ export function checkLosses(run: Run, st: Common, list: readonly Omit<StepLosses
     if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
     x.losses.forEach((l, micro) => {
-      // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as they are.
+      // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as
+      // they are.
       if (typeof l !== 'bigint' || l < lossOf.lo || l > lossOf.hi)
         throw new VerificationError('losses', `step ${step} has a loss outside its format`);
       losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(program, lossOf, BigInt64Array.of(l)));
@@ -126,7 +137,10 @@ export function checkLosses(run: Run, st: Common, list: readonly Omit<StepLosses
   same('number of targets', [st.posOut[6]], [total]);
 }
 
-/** Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those that sampler and dataset give. */
+/**
+ * Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those
+ * that sampler and dataset give.
+ */
 export function checkData(run: Run, data: Data, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
   const from = Number(st.posIn[0]);
   list.forEach((x, i) => {

@@ -13,9 +13,11 @@ import { parsePublished } from './key.js';
 import { verifyEnd, verifyNode } from './nodes.js';
 
 /*
- * What a verifier does first with a file of a stranger. Programs, schedule, initial state and lists follow from the manifest, and it may be made so that they take hours: nothing is computed from it before
- * there is a proof that names its digest. That proof is verified under the key beside it, which takes milliseconds whatever it says. It shows that somebody has proved something under some key; whose word
- * that key is, and whether the statement is that of this run, is checked afterwards (src/verify/trust.ts, src/verify/compare.ts).
+ * What a verifier does first with a file of a stranger. Programs, schedule, initial state and lists follow from the
+ * manifest, and it may be made so that they take hours: nothing is computed from it before there is a proof that names
+ * its digest. That proof is verified under the key beside it, which takes milliseconds whatever it says. It shows that
+ * somebody has proved something under some key; whose word that key is, and whether the statement is that of this run,
+ * is checked afterwards (src/verify/trust.ts, src/verify/compare.ts).
  */
 
 /** Parameters from a key of nobody's. Throws InputError where they are none. */
@@ -55,8 +57,9 @@ function namesManifest(
 }
 
 /**
- * Verifies the proof of a folded run or a node under the key that lies beside it, and that its statement names the manifest beside it, its data set and the steps of the list of losses. Milliseconds, whatever
- * the manifest says. Throws InputError, VersionError, VerificationError.
+ * Verifies the proof of a folded run or a node under the key that lies beside it, and that its statement names the
+ * manifest beside it, its data set and the steps of the list of losses. Milliseconds, whatever the manifest says.
+ * Throws InputError, VersionError, VerificationError.
  */
 export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): void {
   const key = parsePublished(file, x.key);

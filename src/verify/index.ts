@@ -1,6 +1,7 @@
 /**
- * certune/verify: bytes of a proof in, verdict out. Synchronous and without state; no Node module, no prover and no library but hashes, canonical JSON and SPDX
- * expressions are in its graph, so that a page verifies what the command line verifies, by the same code.
+ * certune/verify: bytes of a proof in, verdict out. Synchronous and without state; no Node module, no prover and no
+ * library but hashes, canonical JSON and SPDX expressions are in its graph, so that a page verifies what the command
+ * line verifies, by the same code.
  *
  *     const v = verify(bytes, { key: { digest: 'sha256:...' }, root: '64 hexadecimal digits' });
  *     if (v.accepted) console.log(v.check.losses); else console.error(v.reason.message);
@@ -35,11 +36,16 @@ export { type GivenKey, type KeyOrigin, type Shipped, originText } from './trust
 /** Whose word the verification key is, and what the proof is compared with beyond its manifest. */
 export interface VerifyOptions extends Against {
   /** A key that the caller trusts: its digest, or itself. */ readonly key?: GivenKey;
-  /** Keys that are trusted without being given; by default those of this release. */ readonly shipped?: readonly Shipped[];
-  /** Makes the circuits of a run from its programs, which takes seconds and a prover's modules (recursion/circuits.ts): for keys that are neither given nor shipped, and for ranges. */
+  /** Keys that are trusted without being given; by default those of this release. */
+  readonly shipped?: readonly Shipped[];
+  /**
+   * Makes the circuits of a run from its programs, which takes seconds and a prover's modules (recursion/circuits.ts):
+   * for keys that are neither given nor shipped, and for ranges.
+   */
   readonly circuits?: (run: Run) => Circuits;
   /** What else there is to compare with: asked for once the key is trusted. */ readonly atHand?: () => Against;
-  /** False: a key is not recomputed, so that one that is neither given nor shipped is refused. */ readonly recompute?: boolean;
+  /** False: a key is not recomputed, so that one that is neither given nor shipped is refused. */
+  readonly recompute?: boolean;
   /** Kernels to use again; by default new ones. */ readonly kernels?: Kernels;
   /** What the proof is called in messages. */ readonly file?: string;
 }
@@ -54,15 +60,19 @@ export interface Accepted {
   readonly ledger: FoldedLedger;
 }
 
-/** Why a proof was not accepted: it cannot be read, is of another version or a kind that is not verified here, or does not hold. */
+/**
+ * Why a proof was not accepted: it cannot be read, is of another version or a kind that is not verified here, or does
+ * not hold.
+ */
 export interface Refused {
   readonly accepted: false;
   readonly reason: InputError | VersionError | UnsupportedError | VerificationError;
 }
 
 /**
- * Verifies a proof that was read: its key is one that is trusted, its statement holds, and the statement is about this run, whose manifest is the proof's own. Throws
- * VerificationError naming what differs, UnsupportedError where the run has no circuits.
+ * Verifies a proof that was read: its key is one that is trusted, its statement holds, and the statement is about this
+ * run, whose manifest is the proof's own. Throws VerificationError naming what differs, UnsupportedError where the run
+ * has no circuits.
  */
 export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions = {}): Accepted {
   const k = o.kernels ?? verifierKernels(),
@@ -91,7 +101,10 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   return { accepted: true, kind, run, check, key: origin, ledger: foldedLedger(run, node ? circuits().keys.published : key) };
 }
 
-/** Verifies the bytes of a folded run, or of a range of one. Whatever they are, the answer is a verdict; only a fault of the verifier itself is thrown. */
+/**
+ * Verifies the bytes of a folded run, or of a range of one. Whatever they are, the answer is a verdict; only a fault of
+ * the verifier itself is thrown.
+ */
 export function verify(proof: Uint8Array, o: VerifyOptions = {}): Accepted | Refused {
   const file = o.file ?? 'proof';
   try {

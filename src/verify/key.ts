@@ -12,7 +12,10 @@ const count = (most: number): z.NumberSchema => z.number().int().min(1).max(most
   // Public words are made one by one: far more than any statement has, and nothing beside.
   heights = z.object(Object.fromEntries(KINDS.map((k) => [k, count(k === 'U' ? 2 ** 12 : 2 ** 24)])) as Record<Kind, z.NumberSchema>);
 
-/** A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of them have plans. */
+/**
+ * A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of
+ * them have plans.
+ */
 const schema = z.object({
   type: z.literal('certune-key'),
   version: z.literal(RECURSION_VERSION),
@@ -40,7 +43,10 @@ const schema = z.object({
   endRoot: root,
 });
 
-/** Checks the shape of a key; it is not trusted for that. Throws InputError naming every field, VersionError for another version. */
+/**
+ * Checks the shape of a key; it is not trusted for that. Throws InputError naming every field, VersionError for another
+ * version.
+ */
 export function parsePublished(file: string, raw: unknown): VerificationKey {
   const k = raw as Partial<VerificationKey> | null;
   if (k?.type !== 'certune-key') throw new InputError(file, ['holds no certune-key'], 'certune vk -o writes one');
@@ -51,7 +57,10 @@ export function parsePublished(file: string, raw: unknown): VerificationKey {
   return r.data;
 }
 
-/** Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none that prove such a run. */
+/**
+ * Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none
+ * that prove such a run.
+ */
 export function ledgerUnder(file: string, run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
   try {
     return foldedLedger(run, key);

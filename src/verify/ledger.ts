@@ -15,7 +15,9 @@ import { endPlan } from './nodes.js';
 export interface FoldedLedger extends Ledger {
   readonly leaves: number;
   readonly folds: number;
-  /** Levels of proofs verified inside proofs: program proof, leaf, folds of a balanced tree over epochs or worse, end. */
+  /**
+   * Levels of proofs verified inside proofs: program proof, leaf, folds of a balanced tree over epochs or worse, end.
+   */
   readonly depth: number;
 }
 
@@ -25,11 +27,12 @@ const nodePlan = (key: VerificationKey): Plan => {
 };
 
 /**
- * Ledger of a folded run. An accepted end yields, by its extractor, the wires of the node it verified and openings of both stacks; that node those of its
- * children; and so on down to the program proofs. Errors add up over all proofs that this walk meets: program proofs, leaves, folds, merges, openings, end.
- * Round by round the least term counts, as without folding: every query of an attacker belongs to one round of one of these proofs. The walk itself (an
- * extractor that runs the one above it again) is argued for constant depth only; beyond it composition is an assumption, as for every recursive proof whose
- * circuit hashes concretely.
+ * Ledger of a folded run. An accepted end yields, by its extractor, the wires of the node it verified and openings of
+ * both stacks; that node those of its children; and so on down to the program proofs. Errors add up over all proofs
+ * that this walk meets: program proofs, leaves, folds, merges, openings, end. Round by round the least term counts, as
+ * without folding: every query of an attacker belongs to one round of one of these proofs. The walk itself (an
+ * extractor that runs the one above it again) is argued for constant depth only; beyond it composition is an
+ * assumption, as for every recursive proof whose circuit hashes concretely.
  */
 export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
   const { plan, update } = run.programs,

@@ -64,7 +64,10 @@ function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array):
   }
 }
 
-/** Verifies a node's proof alone; its statement then holds under the key it names, if the claim returned (on the fixed columns) does. */
+/**
+ * Verifies a node's proof alone; its statement then holds under the key it names, if the claim returned (on the fixed
+ * columns) does.
+ */
 export function verifyNode(k: Kernels, c: NodeClass, node: NodeProof): DetachedClaim {
   const { point, value } = verified(k, c.plan, nodePublics(c, node.statement), node.proof),
     kind = Number(node.statement.kind[0]);
@@ -86,8 +89,9 @@ export function settleNative(k: Kernels, stack: BigInt64Array, claims: readonly 
 }
 
 /**
- * Verifies a node by itself against recomputed keys: its key must be theirs, both claims on the fixed columns are evaluated. Returns the one claim that is
- * left, on the frozen stack (weights and tables) of the statement's digest; the statement holds if it does.
+ * Verifies a node by itself against recomputed keys: its key must be theirs, both claims on the fixed columns are
+ * evaluated. Returns the one claim that is left, on the frozen stack (weights and tables) of the statement's digest;
+ * the statement holds if it does.
  */
 export function settleNode(k: Kernels, c: RecursionClass, keys: RecursionKeys, node: NodeProof): DetachedClaim {
   const own = verifyNode(k, c, node),
@@ -113,8 +117,9 @@ export function endPlan(key: VerificationKey): Plan {
 }
 
 /**
- * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the commitment `root`; whether that,
- * manifest, states, data and losses are those of a run is for the caller to compare (check.ts). Constant time, whatever the number of steps.
+ * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the
+ * commitment `root`; whether that, manifest, states, data and losses are those of a run is for the caller to compare
+ * (check.ts). Constant time, whatever the number of steps.
  */
 export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
   const plan = endPlan(key),

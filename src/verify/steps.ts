@@ -33,7 +33,10 @@ function leftBy(step: number, part: ProofPart): Record<string, readonly bigint[]
   );
 }
 
-/** What the steps of a run leave: claims on frozen tensors not yet settled, the last commitment to adapter and optimiser state. */
+/**
+ * What the steps of a run leave: claims on frozen tensors not yet settled, the last commitment to adapter and optimiser
+ * state.
+ */
 export interface ChainCheck {
   readonly claims: DetachedClaim[];
   readonly last: readonly bigint[];
@@ -42,7 +45,10 @@ export interface ChainCheck {
   readonly linearMs: number;
 }
 
-/** Verifies the proof of one part against its statement; the claim on frozen tensors that it leaves, if its program has any. Throws VerificationError. */
+/**
+ * Verifies the proof of one part against its statement; the claim on frozen tensors that it leaves, if its program has
+ * any. Throws VerificationError.
+ */
 function checkPart(k: Kernels, step: number, plan: Plan, part: ProofPart, st: Statement): DetachedClaim | undefined {
   for (const x of plan.program.tensors) {
     const v = st.publics.get(x.name);
@@ -68,8 +74,8 @@ function checkPart(k: Kernels, step: number, plan: Plan, part: ProofPart, st: St
 }
 
 /**
- * Verifies every step proof against the batch that the sampler prescribes and the schedule's row, from the initial state, each step's
- * commitments out being the next one's in. The claims returned are not settled.
+ * Verifies every step proof against the batch that the sampler prescribes and the schedule's row, from the initial
+ * state, each step's commitments out being the next one's in. The claims returned are not settled.
  */
 export function checkSteps(
   k: Kernels,
@@ -155,8 +161,8 @@ export function checkMerge(
 }
 
 /**
- * Verifies a whole run: every step (checkSteps), the last state against the released adapter, the merge of all claims on frozen tensors and,
- * by one evaluation of the base, the claim that remains.
+ * Verifies a whole run: every step (checkSteps), the last state against the released adapter, the merge of all claims
+ * on frozen tensors and, by one evaluation of the base, the claim that remains.
  */
 export function verifyRun(
   k: Kernels,

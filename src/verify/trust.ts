@@ -6,7 +6,10 @@ import { PROOF_VERSION } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 import { parsePublished } from './key.js';
 
-/** Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the prover's. */
+/**
+ * Where a verifier has a verification key from. A key that comes with the proof alone is nobody's word but the
+ * prover's.
+ */
 export type KeyOrigin =
   | { readonly from: 'recomputed'; readonly digest: string; readonly seconds: number }
   | { readonly from: 'shipped'; readonly digest: string; readonly name: string }
@@ -34,7 +37,10 @@ function digestOfHostile(key: PublishedKey): string {
   }
 }
 
-/** The key beside a proof, once its digest is one that somebody vouches for: checked like any other. Throws VerificationError. */
+/**
+ * The key beside a proof, once its digest is one that somebody vouches for: checked like any other. Throws
+ * VerificationError.
+ */
 function vouchedFor(published: PublishedKey): VerificationKey {
   try {
     return parsePublished('the key beside the proof', published);
@@ -60,8 +66,9 @@ function fits(key: VerificationKey, run: Run): void {
 }
 
 /**
- * The key under which a proof is verified, and whose word it is: given by the user, shipped with the release, or recomputed from the manifest's programs. `published` is the one that lies beside
- * the proof: it is used only where one of the three has its digest. Throws VerificationError otherwise.
+ * The key under which a proof is verified, and whose word it is: given by the user, shipped with the release, or
+ * recomputed from the manifest's programs. `published` is the one that lies beside the proof: it is used only where one
+ * of the three has its digest. Throws VerificationError otherwise.
  */
 export function trustedKey(
   published: PublishedKey,
@@ -69,7 +76,8 @@ export function trustedKey(
   o: {
     readonly given?: GivenKey;
     readonly shipped: readonly Shipped[];
-    /** Absent: not to be recomputed. */ readonly recompute?: () => { readonly key: VerificationKey; readonly seconds: number };
+    /** Absent: not to be recomputed. */
+    readonly recompute?: () => { readonly key: VerificationKey; readonly seconds: number };
   },
 ): { key: VerificationKey; origin: KeyOrigin } {
   const digest = digestOfHostile(published);

@@ -7,7 +7,9 @@ import type { Failure } from './formats.js';
 import { type Rational, LOG_BITS, add, bitsOf, div, halfPower, log2Floor, mul, pow, rational, unitsOf } from './rational.js';
 import { P } from './smt.js';
 
-/** An oracle of an opening: columns folded, rows, log2 of the domain, queries and the multiplicity at which they count. */
+/**
+ * An oracle of an opening: columns folded, rows, log2 of the domain, queries and the multiplicity at which they count.
+ */
 interface Oracle {
   readonly columns: number;
   readonly domain: number;

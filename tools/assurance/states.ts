@@ -1,6 +1,6 @@
 /**
- * States between programs. A state that is entered was left by some program: cell for cell its format there must lie within
- * the format that is assumed where it is entered. That is what the list of exceptions rests on.
+ * States between programs. A state that is entered was left by some program: cell for cell its format there must lie
+ * within the format that is assumed where it is entered. That is what the list of exceptions rests on.
  */
 import type { RawProgram } from './data.js';
 import type { Failure } from './formats.js';
@@ -23,7 +23,9 @@ function compare(from: RawProgram, left: keyof typeof CLASSES, to: RawProgram): 
   });
 }
 
-/** Programs of one run: what any of them leaves, any of them may enter. Every class that is entered must be left by one. */
+/**
+ * Programs of one run: what any of them leaves, any of them may enter. Every class that is entered must be left by one.
+ */
 export function checkStates(programs: readonly RawProgram[]): Failure[] {
   const failures: Failure[] = [];
   for (const left of Object.keys(CLASSES) as (keyof typeof CLASSES)[]) {

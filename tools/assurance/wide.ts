@@ -1,7 +1,8 @@
 /**
- * Numbers of several digits. A root or quotient of a hundred bits is stated in halves with a carry, so that no single fact
- * says what it is. Substituting one identity into another, exactly, gives the statement about the number itself: digits
- * and carries cancel, and what is left is asked as usual. An eliminated cell stays as a fact: its expression is in format.
+ * Numbers of several digits. A root or quotient of a hundred bits is stated in halves with a carry, so that no single
+ * fact says what it is. Substituting one identity into another, exactly, gives the statement about the number itself:
+ * digits and carries cancel, and what is left is asked as usual. An eliminated cell stays as a fact: its expression is
+ * in format.
  */
 import type { Term } from './data.js';
 import type { Fact } from './slices.js';
@@ -45,7 +46,8 @@ function substitute(p: Polynomial, symbol: string, by: Polynomial): Polynomial {
 
 /** The statement about one number: cells by name with their formats, identities, and expressions that lie in bounds. */
 class Statement {
-  /** Formats of cells, by name; sums over axes have none. */ readonly formats = new Map<string, { lo: bigint; hi: bigint }>();
+  /** Formats of cells, by name; sums over axes have none. */
+  readonly formats = new Map<string, { lo: bigint; hi: bigint }>();
   readonly #names = new Map<string, string>();
   readonly open = new Set<string>();
   zeros: Polynomial[] = [];
@@ -90,7 +92,10 @@ class Statement {
     return p;
   }
 
-  /** Takes cells out until no identity has one that stands alone with coefficient 1 or -1. Those that most identities share go first. */
+  /**
+   * Takes cells out until no identity has one that stands alone with coefficient 1 or -1. Those that most identities
+   * share go first.
+   */
   eliminate(keep: string): void {
     for (const [n, b] of this.formats) this.bounds.push({ poly: new Map([[n, 1n]]), ...b });
     for (;;) {
@@ -119,7 +124,10 @@ class Statement {
     for (const poly of this.zeros) this.bounds.push({ poly, lo: 0n, hi: 0n });
   }
 
-  /** The question whether the number may have two values, from what speaks of it, and linearly of anything else that is open. */
+  /**
+   * The question whether the number may have two values, from what speaks of it, and linearly of anything else that is
+   * open.
+   */
   question(n: string): string {
     const usable = this.bounds.filter(
       ({ poly }) =>

@@ -1,4 +1,7 @@
-/** What the base reads: documents of a few sentences, one language after the other, and lists that set both side by side. */
+/**
+ * What the base reads: documents of a few sentences, one language after the other, and lists that set both side by
+ * side.
+ */
 import { readFileSync } from 'node:fs';
 import { type Pair, FACTS, NAMES, anySentence, random, shuffled, story } from './language.js';
 
@@ -40,8 +43,8 @@ const SHARES = [
 ];
 
 /**
- * Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning and
- * held-out data. In the first stage pairs and questions have one layout each, in the second all.
+ * Endless documents. `reserved` sentences (English) never stand beside their translation: they are kept for fine-tuning
+ * and held-out data. In the first stage pairs and questions have one layout each, in the second all.
  */
 export function* documents(seed: number, reserved: ReadonlySet<string> = new Set(), stage = 0): Generator<string, never> {
   const r = random(seed),

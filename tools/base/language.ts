@@ -1,6 +1,7 @@
 /**
- * The little language of the demonstration's base: words and sentence patterns in English and French, side by side. Every pattern
- * gives a pair [English, French] with the same meaning. All of it was written for this project (Apache-2.0, like the code).
+ * The little language of the demonstration's base: words and sentence patterns in English and French, side by side.
+ * Every pattern gives a pair [English, French] with the same meaning. All of it was written for this project
+ * (Apache-2.0, like the code).
  */
 
 /** The same in English and in French. */

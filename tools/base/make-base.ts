@@ -1,6 +1,7 @@
 /**
- * Writes examples/base: trains a tokenizer and a small Llama on the text of corpus.ts, all weights in float64 by the project's own
- * forward and backward pass and AdamW, and saves them as a Hugging Face folder. Deterministic: the same steps give the same files.
+ * Writes examples/base: trains a tokenizer and a small Llama on the text of corpus.ts, all weights in float64 by the
+ * project's own forward and backward pass and AdamW, and saves them as a Hugging Face folder. Deterministic: the same
+ * steps give the same files.
  *
  *     node dist-tools/base/make-base.js [folder] [stage to begin with: 1, or 2 from the folder's weights]
  */
@@ -30,7 +31,9 @@ const SHAPE: LlamaShape = {
 const ROPE: Rope = { theta: 10000, scaling: { type: 'none' } };
 const BATCH = 8,
   SEQUENCE = 48;
-/** The second stage reads all layouts and starts with fresh moments. The rate decays as if a stage had `decay` steps. */
+/**
+ * The second stage reads all layouts and starts with fresh moments. The rate decays as if a stage had `decay` steps.
+ */
 const STAGES = [
   { steps: 2500, decay: 4000, rate: 3e-3, warmup: 100, seed: 2 },
   { steps: 2000, decay: 2000, rate: 2e-3, warmup: 50, seed: 4 },

@@ -1,6 +1,6 @@
 /**
- * Writes examples/data: what the demonstration fine-tunes on and what it measures with. Deterministic. No sentence occurs in
- * both.
+ * Writes examples/data: what the demonstration fine-tunes on and what it measures with. Deterministic. No sentence
+ * occurs in both.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,8 @@ export interface DataRows {
   readonly translate: readonly Translation[];
   readonly chat: readonly Chat[];
   readonly heldOut: readonly (Translation | Chat)[];
-  /** English sentences that pre-training must not show beside their translation. */ readonly reserved: ReadonlySet<string>;
+  /** English sentences that pre-training must not show beside their translation. */
+  readonly reserved: ReadonlySet<string>;
 }
 
 /** The rows of examples/data. */

@@ -1,4 +1,7 @@
-/** A byte-level BPE tokenizer in the Hugging Face format, trained on a text: the 256 bytes, then the merges that occur most. */
+/**
+ * A byte-level BPE tokenizer in the Hugging Face format, trained on a text: the 256 bytes, then the merges that occur
+ * most.
+ */
 
 /** The bytes in GPT-2's printable alphabet, which tokenizer.json files use. */
 export function byteAlphabet(): Map<number, string> {

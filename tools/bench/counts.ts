@@ -1,5 +1,6 @@
 /**
- * What a verifier spends, counted by running it on a recording channel. No proof is needed: the shape of the program decides.
+ * What a verifier spends, counted by running it on a recording channel. No proof is needed: the shape of the program
+ * decides.
  */
 import { blankStatement } from 'certune/estimate';
 import { type Plan, PublicValues, evalPublic, statementElems, verifyStatement } from 'certune/tensor';
@@ -9,7 +10,8 @@ import { type Elem, RecordingChannel } from 'certune/transcript';
 export interface VerifierCounts {
   /** Poseidon2 permutations. */ readonly permutations: number;
   /** Multiplications in E. */ readonly multiplications: number;
-  /** Of these, the evaluation of the public inputs (one-hot, masks), linear in tokens. */ readonly publicMultiplications: number;
+  /** Of these, the evaluation of the public inputs (one-hot, masks), linear in tokens. */
+  readonly publicMultiplications: number;
   readonly otherMultiplications: number;
   readonly messages: number;
 }

@@ -1,6 +1,7 @@
 /**
- * What verifying a proof inside a circuit takes: permutations of one step proof for one and for thirty layers, rows and cells of
- * the circuits that fold it. Shapes alone, nothing is proven: node.ts proves two steps and folds them, run.ts whole runs.
+ * What verifying a proof inside a circuit takes: permutations of one step proof for one and for thirty layers, rows and
+ * cells of the circuits that fold it. Shapes alone, nothing is proven: node.ts proves two steps and folds them, run.ts
+ * whole runs.
  */
 import type { Heights } from 'certune/circuit';
 import type { LlamaShape } from 'certune/model';
@@ -22,7 +23,8 @@ const CASES: readonly (readonly [label: string, shape: LlamaShape, sequences: nu
 export interface FoldRow {
   readonly label: string;
   readonly bits: number;
-  /** Permutations: of verifying the step's proof, in the rows of leaf, fold and end, of verifying a node. */ readonly step: number;
+  /** Permutations: of verifying the step's proof, in the rows of leaf, fold and end, of verifying a node. */
+  readonly step: number;
   readonly leaf: number;
   readonly fold: number;
   readonly end: number;

@@ -1,6 +1,6 @@
 /**
- * Kernels on one thread, in ns per unit: median (and least) of many short runs, so that other work on the machine is seen but does
- * not rule. Options: --runs N.
+ * Kernels on one thread, in ns per unit: median (and least) of many short runs, so that other work on the machine is
+ * seen but does not rule. Options: --runs N.
  */
 import { goldilocks } from 'certune/field';
 import { blake3Rows, poseidon2Rows } from 'certune/hash';
@@ -128,7 +128,8 @@ export function kernels(args: readonly string[]): KernelRow[] {
         acc = k.zeroed(8 * n * n),
         desc = k.alloc(256),
         scratch = k.alloc(64);
-      // Axes i (outer), k (contracted), j (inner): counts, size of j and its strides in a, b, c; then size and strides of i and of k.
+      // Axes i (outer), k (contracted), j (inner): counts, size of j and its strides in a, b, c; then size and strides
+      // of i and of k.
       k.i32.set([1, 1, n, 0, 1, 0, n, n, 0, 0, n, 1, n, 0], desc / 4);
       time(`integer matrix product ${n}^3`, 'multiply-add', n ** 3, () => f.einsum(acc, a, b, 0, 2, 1n, desc, scratch, 0, n));
     });

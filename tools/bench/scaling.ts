@@ -1,5 +1,6 @@
 /**
- * How a step grows: counts of the verifier for many shapes (no proof needed), and proofs of random-weight models of odd sizes.
+ * How a step grows: counts of the verifier for many shapes (no proof needed), and proofs of random-weight models of odd
+ * sizes.
  * Options: --counts (only the first part), --threads 2.
  */
 import type { LlamaShape } from 'certune/model';

@@ -1,6 +1,6 @@
 /**
- * Proves and verifies one step of a random-weight model of SmolLM2-135M's shape, as one micro program and the update program.
- * Prints, per program, seconds and resident set by phase, cells, lookups, proof size, verification time.
+ * Proves and verifies one step of a random-weight model of SmolLM2-135M's shape, as one micro program and the update
+ * program. Prints, per program, seconds and resident set by phase, cells, lookups, proof size, verification time.
  *
  *     node dist-tools/bench/smollm.js [layers: 30] [tokens: 64] [--threads N] [--memory GiB]
  *
@@ -138,7 +138,9 @@ interface Case {
   readonly trees: StateTrees;
 }
 
-/** Proves and verifies one program of the step. Returns its row of the table and the sums of gradients that it leaves. */
+/**
+ * Proves and verifies one program of the step. Returns its row of the table and the sums of gradients that it leaves.
+ */
 function proveProgramOf(
   c: Case,
   kind: 'micro' | 'update',

@@ -1,6 +1,6 @@
 /**
- * Worst errors of every table and pinned operation against real arithmetic: writes docs/error-ledger.json and the table in
- * docs/numbers.md.
+ * Worst errors of every table and pinned operation against real arithmetic: writes docs/error-ledger.json and the table
+ * in docs/numbers.md.
  *
  *     node dist-tools/checks/error-ledger.js
  *
@@ -218,7 +218,10 @@ function rmsRows(D: number, eps: number, n: Numbers): { D: number; rms: number; 
   });
 }
 const rms = [...rmsRows(64, 1e-5, DEFAULT_NUMBERS), ...rmsRows(576, 1e-5, DEFAULT_NUMBERS)];
-/** Relative error of the divisor sqrt v + eps: rounding of sqrt v (half of 32 units of the divisor's) and of eps (half a unit). */
+/**
+ * Relative error of the divisor sqrt v + eps: rounding of sqrt v (half of 32 units of the divisor's) and of eps (half a
+ * unit).
+ */
 const quotient = [0, 2 ** -24, 2 ** -20, 2 ** -16, 2 ** -10].map((sv) => ({
   sqrtV: sv,
   relative: (sv ? 16.5 : 0.5) / (2 ** denFrac * (sv + 1e-8)),

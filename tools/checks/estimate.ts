@@ -1,9 +1,9 @@
 /**
- * npm run estimate:check [-- names] [--cpu] [--phases]: predicted against measured seconds of training and proving, memory and
- * proof size, on shapes that the calibration has not seen. Prints a table.
+ * npm run estimate:check [-- names] [--cpu] [--phases]: predicted against measured seconds of training and proving,
+ * memory and proof size, on shapes that the calibration has not seen. Prints a table.
  *
- * Arguments: names of shapes (default all). --cpu: one thread, CPU seconds instead of wall time, for a busy machine. --phases:
- * seconds by phase.
+ * Arguments: names of shapes (default all). --cpu: one thread, CPU seconds instead of wall time, for a busy machine.
+ * --phases: seconds by phase.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -3,9 +3,9 @@
  *
  *     node dist-tools/checks/mutate.js RUN [--count N] [--seed S]
  *
- * Six in ten mutants change a decoded scalar (an element of E, a base word, a digest, a nonce), the others bytes or structure.
- * Prints what refused how many. Ends with code 1 if any mutant was accepted or failed without a typed error. Needs the run's own
- * base and data.
+ * Six in ten mutants change a decoded scalar (an element of E, a base word, a digest, a nonce), the others bytes or
+ * structure. Prints what refused how many. Ends with code 1 if any mutant was accepted or failed without a typed error.
+ * Needs the run's own base and data.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

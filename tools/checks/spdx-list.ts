@@ -1,6 +1,6 @@
 /**
- * Makes src/policy/classes/spdx-list.ts from the packages with the SPDX lists: identifiers with those that are deprecated, and
- * exceptions.
+ * Makes src/policy/classes/spdx-list.ts from the packages with the SPDX lists: identifiers with those that are
+ * deprecated, and exceptions.
  *
  *     node dist-tools/checks/spdx-list.js
  */
@@ -21,7 +21,9 @@ function names(name: string): string[] {
   if (!Array.isArray(list) || !list.every((x) => typeof x === 'string')) throw new Error(`${name} is no list of names`);
   return list;
 }
-/** Names in order, each as what it does not have in common with the one before, behind the mark that counts what it has. */
+/**
+ * Names in order, each as what it does not have in common with the one before, behind the mark that counts what it has.
+ */
 function packed(list: readonly string[]): string {
   let last = '';
   return [...new Set(list)]

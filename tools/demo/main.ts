@@ -1,7 +1,7 @@
 /**
- * npm run demo: the demonstration, end to end on files of the repository. A small bilingual base is fine-tuned for 8 steps,
- * every step is proven, all proofs are folded into one file and verified in one call. What it learnt is measured on rows that it
- * never saw, and a forged adapter is refused. Any surprise ends it with code 1.
+ * npm run demo: the demonstration, end to end on files of the repository. A small bilingual base is fine-tuned for 8
+ * steps, every step is proven, all proofs are folded into one file and verified in one call. What it learnt is measured
+ * on rows that it never saw, and a forged adapter is refused. Any surprise ends it with code 1.
  */
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
@@ -39,7 +39,10 @@ const SETTINGS: readonly (readonly [string, unknown])[] = [
 
 class Surprise extends Error {}
 const title = (text: string): void => console.log(`\n== ${text}`);
-/** Runs a command of the package, shows it, and insists on its exit code. Returns what it prints where that is a JSON document. */
+/**
+ * Runs a command of the package, shows it, and insists on its exit code. Returns what it prints where that is a JSON
+ * document.
+ */
 function certune(want: number, ...args: string[]): string {
   console.log(`\n$ npx certune ${args.map((a) => a.replace(run, 'RUN').replace(root, '')).join(' ')}`);
   const { status, stdout } = spawnSync(process.execPath, [join(root, 'bin/certune.js'), ...args], {
@@ -67,7 +70,10 @@ function measure(...adapter: string[]): Measured {
   return m;
 }
 
-/** A release of the run: proof, adapter, documents, signed; verified under a policy that admits it, and under one that does not. */
+/**
+ * A release of the run: proof, adapter, documents, signed; verified under a policy that admits it, and under one that
+ * does not.
+ */
 function release(): void {
   const dir = join(run, 'release'),
     at = (name: string): string => join(run, name),

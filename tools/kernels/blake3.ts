@@ -1,6 +1,6 @@
 /**
- * Writes the four-way BLAKE3 kernel src/kernels/generated/as/blake3.ts: seven unrolled rounds over sixteen vectors, one lane
- * per message.
+ * Writes the four-way BLAKE3 kernel src/kernels/generated/as/blake3.ts: seven unrolled rounds over sixteen vectors, one
+ * lane per message.
  */
 const IV = ['0x6a09e667', '0xbb67ae85', '0x3c6ef372', '0xa54ff53a'];
 const PERM = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];

@@ -1,6 +1,6 @@
 /**
- * npm run build:kernels: makes src/kernels/generated. It writes the generated AssemblyScript sources, compiles the modules and
- * embeds their bytes. It runs before the package is built, so that nothing here imports the package.
+ * npm run build:kernels: makes src/kernels/generated. It writes the generated AssemblyScript sources, compiles the
+ * modules and embeds their bytes. It runs before the package is built, so that nothing here imports the package.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,8 +23,8 @@ interface Module {
   /** How bytes are written. */ readonly encoding: 'base64' | 'text';
 }
 /**
- * Text takes half the room of hexadecimal digits, and as much as the bytes themselves once a page is compressed for its way: gzip sees one
- * character for nearly every byte. Base64 has six bits a character, which no byte ends with.
+ * Text takes half the room of hexadecimal digits, and as much as the bytes themselves once a page is compressed for its
+ * way: gzip sees one character for nearly every byte. Base64 has six bits a character, which no byte ends with.
  */
 const MODULES: readonly Module[] = [
   { name: 'single', entry: 'src/kernels/as/index.ts', shared: false, encoding: 'base64' },
@@ -43,7 +43,8 @@ function write(path: string, text: string): void {
 mkdirSync(join(generated, 'as'), { recursive: true });
 for (const [name, text] of Object.entries(SOURCES)) write(join(generated, 'as', `${name}.ts`), text);
 
-// Nothing is compiled when sources, compiler and these scripts are those of the last build: the digest stands in the first line.
+// Nothing is compiled when sources, compiler and these scripts are those of the last build: the digest stands in the
+// first line.
 const digest = createHash('sha256'),
   files = (folder: string): string[] =>
     readdirSync(join(root, folder))
@@ -88,8 +89,9 @@ async function compile({ name, entry, shared, encoding }: Module): Promise<strin
 const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((c) => !'\'"`\\$'.includes(c));
 
 /**
- * Bytes as `compileText` (src/kernels/runtime.ts) reads them: the 87 most frequent values in hexadecimal digits, in the order of their characters; then a
- * character for each of these, and for any other value 90 q + r the character of 87 + q and that of r.
+ * Bytes as `compileText` (src/kernels/runtime.ts) reads them: the 87 most frequent values in hexadecimal digits, in the
+ * order of their characters; then a character for each of these, and for any other value 90 q + r the character of 87 +
+ * q and that of r.
  */
 function asText(bytes: Uint8Array): string {
   const count = new Array<number>(256).fill(0);

@@ -1,7 +1,7 @@
-// Statements of the kernels that AssemblyScript has no means for: an inlined function cannot return three words, and globals
-// cost a fifth of an extension product. An element of E named x is the locals x0 x1 x2 (canonical). Its Karatsuba sums are
-// x01 x02 x12. A product, or a sum of products, is lanes named zl0 zl1 zl2 zh0 zh1 zh2: coefficient k is zlk + 2^32 zhk,
-// signed, not reduced (see carry() in as/field.ts).
+// Statements of the kernels that AssemblyScript has no means for: an inlined function cannot return three words, and
+// globals cost a fifth of an extension product. An element of E named x is the locals x0 x1 x2 (canonical). Its
+// Karatsuba sums are x01 x02 x12. A product, or a sum of products, is lanes named zl0 zl1 zl2 zh0 zh1 zh2: coefficient
+// k is zlk + 2^32 zhk, signed, not reduced (see carry() in as/field.ts).
 //
 //   LOAD(x, address)   STORE(address, x)   ZERO(x)    x = element in memory; back; x = 0 (assignable)
 //   ADD(z, x, y)  SUB(z, x, y)                        z = x + y, x - y

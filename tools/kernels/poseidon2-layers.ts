@@ -22,8 +22,8 @@ export const biased = (constant: bigint, n: bigint, borrow: bigint): [bigint, bi
 ];
 
 /**
- * Lanes added by the external layers 0 .. 8, positive however small the sums of S-box lanes are. Layer 4 prepares word 0 for
- * the first internal round.
+ * Lanes added by the external layers 0 .. 8, positive however small the sums of S-box lanes are. Layer 4 prepares word
+ * 0 for the first internal round.
  */
 export const layers = [...Array(9).keys()].flatMap((layer) =>
   S.flatMap((k) => biased(layer === 8 || (layer === 4 && k > 0) ? 0n : layer === 4 ? ri[0] : rc[12 * layer + k], 1n, 64n)),

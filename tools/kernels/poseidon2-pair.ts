@@ -1,11 +1,12 @@
-// Writes the kernel of two Poseidon2 permutations at a time, one in each 64-bit lane of a vector. Numbers as in poseidon2.ts: a
-// word is packed (32-bit lanes: low halves of both states, high halves of both) before an S-box and a pair of 64-bit lanes
-// (L, H) in linear layers.
+// Writes the kernel of two Poseidon2 permutations at a time, one in each 64-bit lane of a vector. Numbers as in
+// poseidon2.ts: a word is packed (32-bit lanes: low halves of both states, high halves of both) before an S-box and a
+// pair of 64-bit lanes (L, H) in linear layers.
 //
-// A carry out of a packed high half is too rare (2^-22) to be worth a second round of carries. It is only noted in `flags`, and
-// a pair in which it happened is done again by the scalar kernel. Lanes are kept positive before a shift, V8 has no cheap
-// arithmetic one for 64 bits: 2^34 joins the low lanes of products (and FOUR leaves the high ones), about 2^35 the sum of an
-// internal round, as a multiple of p. V8 spills what it can interleave, so S-boxes go through memory one by one, in a loop.
+// A carry out of a packed high half is too rare (2^-22) to be worth a second round of carries. It is only noted in
+// `flags`, and a pair in which it happened is done again by the scalar kernel. Lanes are kept positive before a shift,
+// V8 has no cheap arithmetic one for 64 bits: 2^34 joins the low lanes of products (and FOUR leaves the high ones),
+// about 2^35 the sum of an internal round, as a multiple of p. V8 spills what it can interleave, so S-boxes go through
+// memory one by one, in a loop.
 import { biased, entry, externalSums, first, layers, list, M, others, S, words } from './poseidon2-layers.js';
 
 const add = (...a: string[]): string => a.reduce((x, y) => `i64x2.add(${x}, ${y})`),
@@ -19,8 +20,8 @@ const add = (...a: string[]): string => a.reduce((x, y) => `i64x2.add(${x}, ${y}
   swap = (a: string): string => `v128.shuffle<i32>(${a}, ${a}, 2, 3, 0, 1)`;
 let names = 0;
 /**
- * Product of packed a and b, bs being b with its halves exchanged: p + 2^32 n + 2^64 h by their low halves, g the low half
- * of h.
+ * Product of packed a and b, bs being b with its halves exchanged: p + 2^32 n + 2^64 h by their low halves, g the low
+ * half of h.
  */
 const product = (a: string, b: string, bs: string): { code: string; l: (from: (x: string) => string) => string; h: string } => {
   const i = names++,
@@ -68,8 +69,8 @@ const update = (k: number): string => {
   return `{ const j = ${bits(L)}, i = ${bits(H)}; ${L} = ${a('SL', shr(L, m), 'j', 'i')}; ${H} = ${b(a('SH', shr(H, m)), 'j')}; }`;
 };
 /**
- * Lanes below 2^62 in magnitude to positive ones below 2^33 plus (cl, ch), whose high lane must give back the 2^31 that the
- * shifts' biases bring.
+ * Lanes below 2^62 in magnitude to positive ones below 2^33 plus (cl, ch), whose high lane must give back the 2^31 that
+ * the shifts' biases bring.
  */
 const reduce = (L: string, H: string, cl: string, ch: string): string =>
   `{ const t = ${shr(add(H, 'TWO62'), 32)}, y = ${add(sub(L, 't'), 'TWO62_30')}; ${H} = ${add(low(H), 't', shr('y', 32), ch)}; ${L} = ${add(low('y'), cl)}; }`;

@@ -1,11 +1,12 @@
 // Writes the unrolled Poseidon2 kernel. Constants: src/hash/poseidon2-constants.ts is the single source.
 //
-// A word is either one 64-bit value (any representative) or a pair of signed lanes (L, H) that stands for L + 2^32 H. The last
-// product of an S-box leaves lanes, linear layers add lanes, and one carry at their end gives 64 bits again. With x = 2^32:
-// x^2 = x - 1 mod p, so that a carry t out of H goes to (L - t, H + t), and multiplying by x^-1 = 1 - x maps (L, H) to
-// (L + H, -L): halving the lanes needs nothing else.
-// Bounds: lanes of an S-box are in (-2^33, 2^33). External rows sum to 28, so sums stay below 2^38. The integer words of the
-// internal rounds grow by 4 each round plus a sum below 2^33, below 2^55 in eleven rounds, after which they are carried.
+// A word is either one 64-bit value (any representative) or a pair of signed lanes (L, H) that stands for L + 2^32 H.
+// The last product of an S-box leaves lanes, linear layers add lanes, and one carry at their end gives 64 bits again.
+// With x = 2^32: x^2 = x - 1 mod p, so that a carry t out of H goes to (L - t, H + t), and multiplying by x^-1 = 1 - x
+// maps (L, H) to (L + H, -L): halving the lanes needs nothing else.
+// Bounds: lanes of an S-box are in (-2^33, 2^33). External rows sum to 28, so sums stay below 2^38. The integer words
+// of the internal rounds grow by 4 each round plus a sum below 2^33, below 2^55 in eleven rounds, after which they are
+// carried.
 import { biased, entry, externalSums, first, layers, list, others, S, words } from './poseidon2-layers.js';
 
 let names = 0;

@@ -1,7 +1,7 @@
 /**
- * npm run utility -- ablation: what a format costs and what it loses. The float reading is evaluated at the integer run's own
- * adapter at every step, so that differences of loss and gradient are the formats' alone, without the divergence of two
- * trajectories.
+ * npm run utility -- ablation: what a format costs and what it loses. The float reading is evaluated at the integer
+ * run's own adapter at every step, so that differences of loss and gradient are the formats' alone, without the
+ * divergence of two trajectories.
  */
 import { join } from 'node:path';
 import { singleKernels } from 'certune/kernels';

@@ -1,6 +1,6 @@
 /**
- * Greedy decoding in float64 with a key-value cache, adapter merged into the weights: for texts of many items, one token at a
- * time.
+ * Greedy decoding in float64 with a key-value cache, adapter merged into the weights: for texts of many items, one
+ * token at a time.
  */
 import { projectionSize, ropeTables, unflattenReals } from 'certune/model';
 import type { Program } from 'certune/tensor';

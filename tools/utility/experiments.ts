@@ -1,6 +1,6 @@
 /**
- * npm run utility -- experiments [mixture[:seed] ...]: trains and evaluates every mixture and seed that has no result yet, going on
- * where it stopped.
+ * npm run utility -- experiments [mixture[:seed] ...]: trains and evaluates every mixture and seed that has no result
+ * yet, going on where it stopped.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -149,8 +149,8 @@ function measured(rows: readonly Both[], tokenizer: string): Texts {
 }
 
 /**
- * Text that each adapter gives for the held-out prompts: BLEU and ROUGE-L of both, with the difference and its 95% interval.
- * `ITEMS_OF_TEXT` items, or all of them where the interval is wider than a point.
+ * Text that each adapter gives for the held-out prompts: BLEU and ROUGE-L of both, with the difference and its 95%
+ * interval. `ITEMS_OF_TEXT` items, or all of them where the interval is wider than a point.
  */
 function generation(model: Model, pair: Pair, items: readonly Cut[], sequence: number, tokenizer: string): Texts {
   // The tokenizer refuses to decode nothing.

@@ -1,6 +1,6 @@
 /**
- * npm run utility [-- part ...]: experiments, ablation, reference, stress, plots; without a part, all of them. Needs the fixtures
- * (CERTUNE_FIXTURES).
+ * npm run utility [-- part ...]: experiments, ablation, reference, stress, plots; without a part, all of them. Needs
+ * the fixtures (CERTUNE_FIXTURES).
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,18 +1,19 @@
 /**
- * Metrics of the utility experiments. BLEU and ROUGE-L are checked against published values by selfCheck, which every run calls
- * first.
+ * Metrics of the utility experiments. BLEU and ROUGE-L are checked against published values by selfCheck, which every
+ * run calls first.
  */
 
 /**
- * What sacreBLEU's "zh" tokenizer sets apart one by one: ideographs, their radicals, strokes and phonetic signs, full-width forms,
- * symbols; and all of 2001-2a6d, since it writes the fifth plane of ideographs as four digits and one more character.
+ * What sacreBLEU's "zh" tokenizer sets apart one by one: ideographs, their radicals, strokes and phonetic signs,
+ * full-width forms, symbols; and all of 2001-2a6d, since it writes the fifth plane of ideographs as four digits and one
+ * more character.
  */
 const CHINESE =
   /([\u2001-\u2a6d\u2e80-\u2fdf\u2ff0-\u303f\u3100-\u312f\u31a0-\u31bf\u31c0-\u31ef\u3200-\u4db5\u4e00-\u9fbb\uf900-\ufa2d\ufa30-\ufa6a\ufa70-\ufad9\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])/g;
 
 /**
- * Tokens as sacreBLEU has them: "13a" (mteval-v13a: punctuation apart, except between digits; four entities read) or, for Chinese,
- * "zh" (Chinese characters stand alone, then punctuation as in 13a).
+ * Tokens as sacreBLEU has them: "13a" (mteval-v13a: punctuation apart, except between digits; four entities read) or,
+ * for Chinese, "zh" (Chinese characters stand alone, then punctuation as in 13a).
  */
 export function words(text: string, tokenizer = '13a'): string[] {
   const plain =
@@ -83,9 +84,9 @@ export function bleu(counts: readonly (readonly number[])[]): number {
 }
 
 /**
- * ROUGE-L as rouge_score has it (sentence level, no stemming): F-measure of the longest common subsequence over lower-case words
- * of a-z and 0-9. rouge_score drops all other letters; here each is a word of its own, so that Chinese and accents count. On ASCII
- * both agree.
+ * ROUGE-L as rouge_score has it (sentence level, no stemming): F-measure of the longest common subsequence over
+ * lower-case words of a-z and 0-9. rouge_score drops all other letters; here each is a word of its own, so that Chinese
+ * and accents count. On ASCII both agree.
  */
 export function rougeL(hypothesis: string, reference: string): number {
   const tok = (s: string): string[] => s.toLowerCase().match(/[a-z0-9]+|[\u00c0-\uffff]/g) ?? [],

@@ -158,9 +158,9 @@ const MIXTURES: Readonly<Record<string, Mixture>> = {
 export const baseOf = (name: string): string | undefined => MIXTURES[name].model;
 
 /**
- * A mixture as token sequences. Batches of all steps follow from the seed: each row draws its source by weight, then a row of it
- * without replacement. `held` takes up to `items` rows in proportion to the weights, evenly over each source, the same for all
- * seeds. `texts` are all held-out rows by source.
+ * A mixture as token sequences. Batches of all steps follow from the seed: each row draws its source by weight, then a
+ * row of it without replacement. `held` takes up to `items` rows in proportion to the weights, evenly over each source,
+ * the same for all seeds. `texts` are all held-out rows by source.
  */
 export function mixture(
   name: string,

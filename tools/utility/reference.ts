@@ -1,4 +1,7 @@
-/** npm run utility -- reference: docs/utility/reference.md, both readings against the PyTorch and PEFT runs of the fixtures. */
+/**
+ * npm run utility -- reference: docs/utility/reference.md, both readings against the PyTorch and PEFT runs of the
+ * fixtures.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Kernels, singleKernels } from 'certune/kernels';
@@ -255,7 +258,9 @@ class Comparison {
       norm: Math.sqrt(acc.reduce((n, x) => n + (Number(x) / 2 ** ADAMW.g.frac / count) ** 2, 0)),
     };
   }
-  /** Sum of gradients and mean loss of a step's micro-batches in the float reading, at an adapter or at the first one. */
+  /**
+   * Sum of gradients and mean loss of a step's micro-batches in the float reading, at an adapter or at the first one.
+   */
   #floatGradient(s: number, theta?: Float64Array): Gradient {
     const reading = this.#reading;
     if (theta) reading.setInput('C', theta);

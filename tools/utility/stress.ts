@@ -1,4 +1,7 @@
-/** npm run utility -- stress: where formats overflow or precision fails, what the user sees, and whether the remedy helps. */
+/**
+ * npm run utility -- stress: where formats overflow or precision fails, what the user sees, and whether the remedy
+ * helps.
+ */
 import { join } from 'node:path';
 import { singleKernels } from 'certune/kernels';
 import { DEFAULT_NUMBERS, type Numbers, TARGETS, explained, smallNumbers } from 'certune/model';

@@ -74,8 +74,8 @@ ${body(X, Y)}
 }
 
 /**
- * Points on two logarithmic axes. Labels keep clear of each other, with a line to their point where they had to move. Those of the
- * points marked `frontier` that no other of them beats in both are joined.
+ * Points on two logarithmic axes. Labels keep clear of each other, with a line to their point where they had to move.
+ * Those of the points marked `frontier` that no other of them beats in both are joined.
  */
 export function scatter(o: Labels & { readonly points: readonly Point[] }): string {
   const ax = axis(

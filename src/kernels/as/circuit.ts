@@ -21,8 +21,9 @@ function external(s: usize): void {
 }
 
 /**
- * Inputs and cubes of all S-boxes of the permutations of the states at src + 96 row, rows [lo, hi): signed words at x + 8 (g height + row) and
- * c + 8 (g height + row), S-boxes g in the order of their use. `constants`: 96 external, 22 internal, 12 of the diagonal; s: 96 bytes of scratch.
+ * Inputs and cubes of all S-boxes of the permutations of the states at src + 96 row, rows [lo, hi): signed words at x +
+ * 8 (g height + row) and c + 8 (g height + row), S-boxes g in the order of their use. `constants`: 96 external, 22
+ * internal, 12 of the diagonal; s: 96 bytes of scratch.
  */
 export function p2Trace(x: usize, c: usize, src: usize, height: usize, constants: usize, s: usize, lo: usize, hi: usize): void {
   const step = height * 8, internal = constants + 768, diagonal = internal + 176;

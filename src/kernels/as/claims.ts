@@ -20,7 +20,10 @@ function addScaled(d: usize, c: usize, v: usize, n: usize): void {
 }
 export function zeroExt(p: usize, lo: usize, hi: usize): void { memory.fill(p + lo * 24, 0, (hi - lo) * 24); }
 
-/** Cells [lo, hi) of a block, row-major over power-of-two pieces: dst at block offset <- src at tensor cell; desc [n, base cell, then log and unit per dim]. */
+/**
+ * Cells [lo, hi) of a block, row-major over power-of-two pieces: dst at block offset <- src at tensor cell; desc [n,
+ * base cell, then log and unit per dim].
+ */
 export function blockCopy(dst: usize, src: usize, width: usize, desc: usize, lo: usize, hi: usize): void {
   const n = load<i32>(desc), base = <usize>load<i32>(desc, 4);
   for (let at = lo; at < hi; at++) {

@@ -80,8 +80,8 @@ const M: u64 = 0xffffffff;
 // @ts-ignore: decorator
 @inline export function faddLazy(a: u64, b: u64): u64 { const r = a + b; return select<u64>(r + EPS, r, r < b); }
 export const LOW: u64 = 0xffffffff;
-// Canonical value of the signed lanes l + 2^32 h, both at most 2^43 in magnitude: 2^12 p is added, of which 2^12 units of h go to l; then with
-// 2^64 = EPS one carry, and a last one as rare as 2^-18, whose store keeps its branch a branch.
+// Canonical value of the signed lanes l + 2^32 h, both at most 2^43 in magnitude: 2^12 p is added, of which 2^12 units
+// of h go to l; then with 2^64 = EPS one carry, and a last one as rare as 2^-18, whose store keeps its branch a branch.
 // @ts-ignore: decorator
 @inline export function carry(h: i64, l: i64): u64 {
   const x = <u64>(l + 0x100000001000), y = <u64>(h + 0xfffffffe000), t = x + (y >> 32) * EPS;

@@ -1,4 +1,5 @@
-// LogUp-GKR over dense boxes. A fraction is (n, d); missing cells are 0/1. Element (row, c) of an array lies at base + (row rs + c cs) 24.
+// LogUp-GKR over dense boxes. A fraction is (n, d); missing cells are 0/1. Element (row, c) of an array lies at base +
+// (row rs + c cs) 24.
 import { P, LOW, fadd, faddLazy, fsub, fmul, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
 
 /** eq(point, i) for i < n, point of v variables, most significant first; dst has n + 1 places. */
@@ -37,7 +38,10 @@ export function leafRange(dst: usize, keys: usize, g: usize, lo: usize, hi: usiz
 export function leafTable(dst: usize, keys: usize, table: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) ecopy(dst + i * 24, table + <usize>load<u32>(keys + i * 4) * 24);
 }
-/** den[i] = g - (key0 + i) - sum_c b_c col_c[i]; columns are i64 arrays, `cols` lists `ncols` addresses (u32), b at betas. */
+/**
+ * den[i] = g - (key0 + i) - sum_c b_c col_c[i]; columns are i64 arrays, `cols` lists `ncols` addresses (u32), b at
+ * betas.
+ */
 export function tableDen(dst: usize, g: usize, key0: i64, cols: usize, ncols: u32, betas: usize, scratch: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
     const o = dst + i * 24;
@@ -78,7 +82,10 @@ export function gkrLayer(dn: usize, dd: usize, n: usize, d: usize, len: usize, s
   }
 }
 
-/** Splits rows of len fractions into even and odd cells, each ceil(len / 2) a row; missing odd cells are 0/1. n = 0: ones. */
+/**
+ * Splits rows of len fractions into even and odd cells, each ceil(len / 2) a row; missing odd cells are 0/1. n = 0:
+ * ones.
+ */
 export function gkrSplit(n0: usize, n1: usize, d0: usize, d1: usize, n: usize, d: usize, len: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2;
   for (let row = lo; row < hi; row++) {
@@ -95,8 +102,8 @@ export function gkrSplit(n0: usize, n1: usize, d0: usize, d1: usize, n: usize, d
 }
 
 /**
- * Adds to out (two elements) sum over rows [lo, hi), pairs c of w (F(0) - lambda) and of w F's leading coefficient, where
- * F = n0 d1 + d0 (n1 + lambda d1) is taken along the pair's variable and w = roww[row] eqcol[c].
+ * Adds to out (two elements) sum over rows [lo, hi), pairs c of w (F(0) - lambda) and of w F's leading coefficient,
+ * where F = n0 d1 + d0 (n1 + lambda d1) is taken along the pair's variable and w = roww[row] eqcol[c].
  */
 export function gkrRound(out: usize, n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, s: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2, step = cs * 24;
@@ -136,7 +143,10 @@ function addWeighted(out: usize, w: usize, a0: u64, a1: u64, a2: u64, b0: u64, b
   PROD(q, b, w); VALUE(y, q); LOAD(t, out + 24); ADD(v, t, y); STORE(out + 24, v);
 }
 
-/** First layer over leaves 1/(g - x), 1/(g - y) from keys: num = 2 g - (x + y), den = g^2 - (x + y) g + x y, for pairs [lo, hi). */
+/**
+ * First layer over leaves 1/(g - x), 1/(g - y) from keys: num = 2 g - (x + y), den = g^2 - (x + y) g + x y, for pairs
+ * [lo, hi).
+ */
 export function gkrLeafRange(dn: usize, dd: usize, keys: usize, g: usize, lo: usize, hi: usize): void {
   const g0 = load<u64>(g), g1 = load<u64>(g, 8), g2 = load<u64>(g, 16), h0 = fadd(g0, g0), h1 = fadd(g1, g1), h2 = fadd(g2, g2);
   SUMS(g); PROD(q, g, g); VALUE(q, q);
@@ -201,7 +211,10 @@ export function gkrFoldPair(e0: usize, e1: usize, len: usize, cs: usize, rs: usi
   fold(e1, lambda, len, cs, rs, r, s, lo, hi);
 }
 
-/** Folds the current variable of the four arrays in place: x = a + r (b - a); a missing b is 0 in numerators, 1 in denominators. */
+/**
+ * Folds the current variable of the four arrays in place: x = a + r (b - a); a missing b is 0 in numerators, 1 in
+ * denominators.
+ */
 export function gkrFold(n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
   // Pads beyond the differences' place.
   ezero(s + 24); ezero(s + 48); store<u64>(s, 1, 48);

@@ -1,4 +1,5 @@
-// Reed-Solomon encoding: decimation in frequency (dif.ts), output in bit-reversed order (position j holds the value at g^rev(j)).
+// Reed-Solomon encoding: decimation in frequency (dif.ts), output in bit-reversed order (position j holds the value at
+// g^rev(j)).
 import { difPadded } from './dif';
 import { fmul, fsigned } from './field';
 
@@ -14,8 +15,8 @@ export function nttTwiddles(tw: usize, logN: u32, root: u64): void {
 }
 
 /**
- * Leaf words from + [lo, hi): word w of height values, value j at src + ((w / group) * height + j) * group * 8 + (w % group) * 8, signed
- * if flag -> 2^logOut values at dst + (w - from) * 2^logOut * 8.
+ * Leaf words from + [lo, hi): word w of height values, value j at src + ((w / group) * height + j) * group * 8 + (w %
+ * group) * 8, signed if flag -> 2^logOut values at dst + (w - from) * 2^logOut * 8.
  */
 export function nttWords(dst: usize, src: usize, from: u32, group: u32, height: usize, signed: u32, logIn: u32, logOut: u32, tw: usize, lo: u32, hi: u32): void {
   const n = height, m = (<usize>1) << logOut, step = <usize>group * 8;

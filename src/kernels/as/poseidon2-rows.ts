@@ -20,7 +20,10 @@ export function p2RowsInit(states: usize, domain: u64, words: u64, lo: u32, hi: 
   }
 }
 
-/** Absorbs count <= 8 words per row (overwriting the rate), word k of row j at cols + k * stride + j * step; then permutes. */
+/**
+ * Absorbs count <= 8 words per row (overwriting the rate), word k of row j at cols + k * stride + j * step; then
+ * permutes.
+ */
 export function p2RowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, lo: u32, hi: u32): void {
   for (let j = lo; j < hi; j += 2) {
     const s = states + <usize>j * 96, c = cols + <usize>j * step, two = j + 1 < hi;
@@ -58,7 +61,10 @@ export function p2Level(dst: usize, src: usize, scratch: usize, lo: u32, hi: u32
   }
 }
 
-/** Writes 1 + the first nonce of [lo, hi) whose permutation of `state` with it at word 0 has a first word = 0 mod 2^bits, if there is one. */
+/**
+ * Writes 1 + the first nonce of [lo, hi) whose permutation of `state` with it at word 0 has a first word = 0 mod
+ * 2^bits, if there is one.
+ */
 export function p2GrindTo(state: usize, scratch: usize, out: usize, bits: u32, lo: u32, hi: u32): void {
   const mask: u64 = ((<u64>1) << bits) - 1, s = own + 576, t = s + 96;
   for (let n = lo; n < hi; n += 2) {

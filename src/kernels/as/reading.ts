@@ -1,4 +1,5 @@
-// The float reading of tensor programs: cells are f64. Offsets and strides are bytes; src/tensor/einsum.ts builds the tables.
+// The float reading of tensor programs: cells are f64. Offsets and strides are bytes; src/tensor/einsum.ts builds the
+// tables.
 
 /** Offset of a row that does not take part (one-hot position without an index). */
 const SKIP: u32 = 0xffffffff;
@@ -6,9 +7,11 @@ const SKIP: u32 = 0xffffffff;
 const PANEL: u32 = 512;
 
 /**
- * acc[row, c] = (init ? constant : acc[row, c]) + coef * sum_k a[row, k, c] b[row, k, c] for rows [rlo, rhi), columns [nlo, nhi).
+ * acc[row, c] = (init ? constant : acc[row, c]) + coef * sum_k a[row, k, c] b[row, k, c] for rows [rlo, rhi), columns
+ * [nlo, nhi).
  * Descriptor: acc a b rowAcc rowA rowB K kA kB n sAcc sA sB kind init, at 64 coef, at 72 constant. Kind 0: any strides;
- * 1: a constant along c, b contiguous; 2: both contiguous; 3: c is contracted (n entries, contiguous in b; in a too or constant), one cell per row.
+ * 1: a constant along c, b contiguous; 2: both contiguous; 3: c is contracted (n entries, contiguous in b; in a too or
+ * constant), one cell per row.
  */
 export function einsumF(d: usize, rlo: u32, rhi: u32, nlo: u32, nhi: u32, scratch: usize): void { einsum(d, rlo, rhi, nlo, nhi, scratch); }
 

@@ -1,10 +1,13 @@
-// Batched sumcheck: sums over a box of products of arrays, each dense over axes of its own; projections of integer arrays.
+// Batched sumcheck: sums over a box of products of arrays, each dense over axes of its own; projections of integer
+// arrays.
 import { LOW, fadd, faddLazy, fsub, fsigned, fmulLazy, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
 
-// Descriptors of u32, all distances in bytes. Box: outer dimensions, length of the current axis, inner factors, held factors, 1 if the value at 1 is
-// wanted; sizes of the outer dimensions; per factor address, 0 for signed words or 1 for elements, distance along the axis and along the outer ones.
+// Descriptors of u32, all distances in bytes. Box: outer dimensions, length of the current axis, inner factors, held
+// factors, 1 if the value at 1 is wanted; sizes of the outer dimensions; per factor address, 0 for signed words or 1
+// for elements, distance along the axis and along the outer ones.
 const HEAD: usize = 20;
-// Scratch of a thread: addresses of the factors in a row; running lanes by X; zero; an element; pairs (value at X, difference).
+// Scratch of a thread: addresses of the factors in a row; running lanes by X; zero; an element; pairs (value at X,
+// difference).
 const LANE: usize = 64, NIL: usize = 320, ONE: usize = 344, VALUES: usize = 384;
 
 // The upper neighbour of the cell at p: in memory, or zero.
@@ -31,9 +34,9 @@ function scaleBy(d: usize, a: usize, b: usize, ext: bool): void {
 }
 
 /**
- * Adds to out, for X = 0 .. number of inner factors (1 left out unless wanted), the sum over pairs of cells along the current axis, counted row by
- * row from lo to hi, of the product of all factors at X; inner factors depend on the axis, elements before words, and miss no cell but
- * the last, then zero; held ones do not depend on it.
+ * Adds to out, for X = 0 .. number of inner factors (1 left out unless wanted), the sum over pairs of cells along the
+ * current axis, counted row by row from lo to hi, of the product of all factors at X; inner factors depend on the axis,
+ * elements before words, and miss no cell but the last, then zero; held ones do not depend on it.
  */
 export function sumRound(out: usize, d: usize, s: usize, lo: usize, hi: usize): void {
   const nd = <usize>load<u32>(d), len = <usize>load<u32>(d, 4), ni = <usize>load<u32>(d, 8), nh = <usize>load<u32>(d, 12), half = (len + 1) / 2;
@@ -175,8 +178,9 @@ function quad(d: usize, s: usize, len: usize, one: bool, from: usize, to: usize)
 }
 
 /**
- * Folds the current axis of one array to dst, rows of ceil(len / 2) elements one after the other: cells [lo, hi) of dst. Descriptor: outer
- * dimensions, len, 0 for signed words or 1 for elements, distance along the axis; sizes of the outer dimensions; distances along them.
+ * Folds the current axis of one array to dst, rows of ceil(len / 2) elements one after the other: cells [lo, hi) of
+ * dst. Descriptor: outer dimensions, len, 0 for signed words or 1 for elements, distance along the axis; sizes of the
+ * outer dimensions; distances along them.
  */
 export function sumFold(dst: usize, src: usize, d: usize, r: usize, s: usize, lo: usize, hi: usize): void {
   const nd = <usize>load<u32>(d), len = <usize>load<u32>(d, 4), ext = load<u32>(d, 8) != 0, st = <usize>load<u32>(d, 12), half = (len + 1) / 2;
@@ -207,7 +211,10 @@ export function sumFold(dst: usize, src: usize, d: usize, r: usize, s: usize, lo
     at += to - from;
   }
 }
-/** Folds the current axis of one array of elements in place, rows [lo, hi) that lie rs apart, cells cs apart; a missing upper cell is zero. */
+/**
+ * Folds the current axis of one array of elements in place, rows [lo, hi) that lie rs apart, cells cs apart; a missing
+ * upper cell is zero.
+ */
 export function termFold(a: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2, st = cs * 24;
   ezero(s + NIL);
@@ -227,8 +234,9 @@ export function termFold(a: usize, len: usize, cs: usize, rs: usize, r: usize, s
 @inline function addTo(o: usize, a0: u64, a1: u64, a2: u64): void { LOAD(s, o); ADD(t, s, a); STORE(o, t); }
 
 /**
- * dst[o] += sum over projected cells q in [qlo, qhi) of w[q] x[address(o, q)], o in [lo, hi). desc: [no, nq], then per output dim size and stride,
- * then per projected dim size and stride (last fastest), strides in elements of the i64 array.
+ * dst[o] += sum over projected cells q in [qlo, qhi) of w[q] x[address(o, q)], o in [lo, hi). desc: [no, nq], then per
+ * output dim size and stride, then per projected dim size and stride (last fastest), strides in elements of the i64
+ * array.
  */
 export function project(dst: usize, src: usize, w: usize, desc: usize, idx: usize, qlo: usize, qhi: usize, lo: usize, hi: usize): void {
   const no = load<i32>(desc), nq = load<i32>(desc, 4), od = desc + 8, qd = od + <usize>no * 8;

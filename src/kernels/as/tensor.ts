@@ -1,8 +1,9 @@
 // Integer reading: einsum over strided i64 arrays into a dense i64 box, and elementwise operations on boxes.
 
 /**
- * desc (i32): [outer dims n, contracted dims m, inner size, inner strides a b c], then per outer dim [size, stride a b c], then per contracted dim
- * the same; strides in elements. Cells lo..hi of the outer product, each with `inner` cells. count operands (1 to 3).
+ * desc (i32): [outer dims n, contracted dims m, inner size, inner strides a b c], then per outer dim [size, stride a b
+ * c], then per contracted dim the same; strides in elements. Cells lo..hi of the outer product, each with `inner`
+ * cells. count operands (1 to 3).
  */
 export function einsum(out: usize, a: usize, b: usize, c: usize, count: u32, coef: i64, desc: usize, idx: usize, lo: usize, hi: usize): void {
   const n = load<i32>(desc), m = load<i32>(desc, 4), inner = <usize>load<i32>(desc, 8);
@@ -51,7 +52,10 @@ export function ewLimb(p: usize, shift: u32, bits: u32, lo: usize, hi: usize): v
   const mask: i64 = ((<i64>1) << bits) - 1;
   for (let i = lo; i < hi; i++) store<i64>(p + i * 8, (load<i64>(p + i * 8) >> shift) & mask);
 }
-/** floor(sqrt(x)) in place, -1 where x is negative: a double's root is off by at most one here; squares of up to 2^64 need the unsigned range. */
+/**
+ * floor(sqrt(x)) in place, -1 where x is negative: a double's root is off by at most one here; squares of up to 2^64
+ * need the unsigned range.
+ */
 export function ewSqrt(p: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
     const x = load<i64>(p + i * 8);
@@ -83,7 +87,10 @@ export function ewMax(p: usize, q: usize, lo: usize, hi: usize): void { for (let
 export function ewTable(dst: usize, p: usize, col: usize, key0: i64, size: i64, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) { const k = load<i64>(p + i * 8) - key0; store<i64>(dst + i * 8, k < 0 || k >= size ? i64.MIN_VALUE : load<i64>(col + <usize>k * 8)); }
 }
-/** Least M of each row of n scores with sum T[M - s] <= target; mod > 0: only the first (row % mod) + 1 scores take part. */
+/**
+ * Least M of each row of n scores with sum T[M - s] <= target; mod > 0: only the first (row % mod) + 1 scores take
+ * part.
+ */
 export function ewLse(dst: usize, scores: usize, n: usize, mod: usize, col: usize, size: i64, target: i64, lo: usize, hi: usize): void {
   for (let row = lo; row < hi; row++) {
     const s = scores + row * n * 8, m = mod ? row % mod + 1 : n;
@@ -99,7 +106,10 @@ export function ewLse(dst: usize, scores: usize, n: usize, mod: usize, col: usiz
     store<i64>(dst + row * 8, b);
   }
 }
-/** Writes a dense box to a strided array; err = 1 + first cell outside [min, max]. desc: dims n, then per dim size and stride. */
+/**
+ * Writes a dense box to a strided array; err = 1 + first cell outside [min, max]. desc: dims n, then per dim size and
+ * stride.
+ */
 export function scatter(dst: usize, src: usize, desc: usize, min: i64, max: i64, err: usize, lo: usize, hi: usize): void {
   const n = load<i32>(desc);
   for (let cell = lo; cell < hi; cell++) {

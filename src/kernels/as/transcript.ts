@@ -1,7 +1,11 @@
-// Duplex sponge at sp: 12 state words, then position (u32 at 96), dirty flag (u32 at 100), squeeze position (u32 at 104).
+// Duplex sponge at sp: 12 state words, then position (u32 at 96), dirty flag (u32 at 100), squeeze position (u32 at
+// 104).
 import { poseidon2 } from '../generated/as/poseidon2';
 
-/** Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed again. */
+/**
+ * Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed
+ * again.
+ */
 export function spongeAbsorb(sp: usize, src: usize, n: u32): void {
   if (n == 0) return;
   let pos = load<u32>(sp, 96);
@@ -36,7 +40,10 @@ export function spongeSqueeze(sp: usize, dst: usize, n: u32): void {
   store<u32>(sp, out, 104);
 }
 
-/** Root of a Merkle path: leaf of `words` words, then `depth` siblings of four words; index bit k = 1 means that the node is right. */
+/**
+ * Root of a Merkle path: leaf of `words` words, then `depth` siblings of four words; index bit k = 1 means that the
+ * node is right.
+ */
 export function merklePath(dst: usize, s: usize, leaf: usize, words: u32, path: usize, depth: u32, index: u32): void {
   memory.fill(s, 0, 96);
   store<u64>(s, 1, 64);

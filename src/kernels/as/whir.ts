@@ -2,7 +2,9 @@
 import { LOW, fadd, faddLazy, fsub, fmul, fsigned, carry, carryWide, ezero } from './field';
 
 // out (72 bytes per thread): sums of f w over the low half, and of (f_hi - f_lo)(w_hi - w_lo).
-/** f: i64 signed when base != 0, else E. Indices [lo, hi) of the low half; the high half has nhi entries at offset half. */
+/**
+ * f: i64 signed when base != 0, else E. Indices [lo, hi) of the low half; the high half has nhi entries at offset half.
+ */
 export function scHalves(out: usize, f: usize, base: u32, w: usize, half: usize, nhi: usize, lo: usize, hi: usize): void {
   LANES(a); LANES(b);
   for (let at = lo; at < hi; ) {
@@ -35,7 +37,10 @@ export function scHalves(out: usize, f: usize, base: u32, w: usize, half: usize,
   STORE(out, x); STORE(out + 24, y);
 }
 
-/** dst[i] = src[i] + r (src[i + half] - src[i]) for i in [lo, hi); src base (signed) or E; in place allowed when src is E. */
+/**
+ * dst[i] = src[i] + r (src[i + half] - src[i]) for i in [lo, hi); src base (signed) or E; in place allowed when src is
+ * E.
+ */
 export function foldHalves(dst: usize, src: usize, base: u32, half: usize, nhi: usize, r: usize, lo: usize, hi: usize): void {
   LOAD(c, r); SUMS(c);
   if (base) {
@@ -56,7 +61,10 @@ export function foldHalves(dst: usize, src: usize, base: u32, half: usize, nhi: 
   }
 }
 
-/** w[i] += sum_j g_j x_j^i for i in [lo, hi): x_j in F at xs, g_j in E at gs, running powers kept in scratch (24 bytes each). */
+/**
+ * w[i] += sum_j g_j x_j^i for i in [lo, hi): x_j in F at xs, g_j in E at gs, running powers kept in scratch (24 bytes
+ * each).
+ */
 export function addPowers(w: usize, xs: usize, gs: usize, count: u32, scratch: usize, lo: usize, hi: usize): void {
   for (let j: u32 = 0; j < count; j++) {
     const x = load<u64>(xs + <usize>j * 8), g = gs + <usize>j * 24, s = scratch + <usize>j * 24;

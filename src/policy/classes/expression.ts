@@ -5,7 +5,10 @@ function leafText(x: License): string {
   return `${x.license}${x.plus ? '+' : ''}${x.exception === undefined ? '' : ` WITH ${x.exception}`}`;
 }
 
-/** Admits `allowed` the expression? OR needs one side, AND both; identifiers, "+", WITH and LicenseRef are compared literally. */
+/**
+ * Admits `allowed` the expression? OR needs one side, AND both; identifiers, "+", WITH and LicenseRef are compared
+ * literally.
+ */
 function holds(x: Expression, allowed: ReadonlySet<string>): boolean {
   if (!('conjunction' in x)) return allowed.has(leafText(x));
   const left = holds(x.left, allowed),

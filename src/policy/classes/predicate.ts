@@ -10,8 +10,9 @@ export interface ClassFacts {
 }
 
 /**
- * Predicate on classes: all, any and not over tests of one fact each. `language` holds for a tag and all that it is a prefix of (en: en-GB too);
- * `license` where the list admits the row's expression; `source` and `tag` for one of the names.
+ * Predicate on classes: all, any and not over tests of one fact each. `language` holds for a tag and all that it is a
+ * prefix of (en: en-GB too); `license` where the list admits the row's expression; `source` and `tag` for one of the
+ * names.
  */
 export type Predicate =
   | { readonly all: readonly Predicate[] }
@@ -47,7 +48,10 @@ const node: z.Schema<Predicate> = z.lazy(() =>
   ]),
 );
 
-/** Depth and tests of something that may be a predicate, without recursion: nothing deeper is given to the schema, which recurses. */
+/**
+ * Depth and tests of something that may be a predicate, without recursion: nothing deeper is given to the schema, which
+ * recurses.
+ */
 function measured(x: unknown): boolean {
   const left: { readonly x: unknown; readonly depth: number }[] = [{ x, depth: 1 }];
   for (let seen = 0; left.length; ) {

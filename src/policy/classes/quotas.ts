@@ -75,7 +75,10 @@ export const counterWords = (c: Counters): bigint[] => [
   ((c.loss % P) + P) % P,
 ];
 
-/** Digest of counters: blinded, since counts can be guessed. The blind of an epoch's start is zero, so that its digest is a constant. */
+/**
+ * Digest of counters: blinded, since counts can be guessed. The blind of an epoch's start is zero, so that its digest
+ * is a constant.
+ */
 export const countersDigest = (c: Counters, blind: readonly bigint[] = [0n, 0n, 0n, 0n]): bigint[] =>
   hashWords(DOMAIN.counters, [...counterWords(c), ...blind]);
 

@@ -30,7 +30,9 @@ const REFERENCE = /^(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+$/,
 /** Longest expression: parentheses make the parser call itself. */
 const LONGEST = 500;
 
-/** Reads an expression; operators may be in lower case. Throws SyntaxError for what is none, or names what no list has. */
+/**
+ * Reads an expression; operators may be in lower case. Throws SyntaxError for what is none, or names what no list has.
+ */
 export function parseExpression(text: string): Expression {
   const words = text.length <= LONGEST && !/[^\S ]/.test(text) ? (text.match(WORD) ?? []) : [];
   let at = 0;

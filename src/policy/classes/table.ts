@@ -46,7 +46,10 @@ export interface ClassRow {
   readonly eligible: boolean;
 }
 
-/** Rows of the class table. An empty allow-list admits nothing: whoever wants no list gives none (null), and every class is eligible. */
+/**
+ * Rows of the class table. An empty allow-list admits nothing: whoever wants no list gives none (null), and every class
+ * is eligible.
+ */
 export function classRows(classes: readonly ClassFacts[], bins: readonly Bin[], eligibility: Eligibility | null): ClassRow[] {
   if (bins.length > MOST_BINS) throw new InputError('run.yaml', [`policy.bins: ${bins.length} bins, at most ${MOST_BINS} are supported`]);
   const allowed = eligibility && allowList(eligibility.licenses);

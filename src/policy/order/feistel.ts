@@ -4,11 +4,14 @@ import type { Kernels } from '../../kernels/runtime.js';
 import type { OrderShape } from './radices.js';
 
 /*
- * Keyed permutation of [0, n), sampler 2. With radices a, b and rounds of src/policy/order/radices.ts and a key of four words:
+ * Keyed permutation of [0, n), sampler 2. With radices a, b and rounds of src/policy/order/radices.ts and a key of four
+ * words:
  *
  *   F_t(x) = low 62 bits of word 0 of hashWords(sampler, key || t || x)
- *   pi(k): (L, R) = (k div b, k mod b); t even: L = (L + F_t(R)) mod a; t odd: R = (R + F_t(L)) mod b; pi = L b + R     on [0, a b)
- *   sigma(k) = first of pi(k), pi(pi(k)), ... below n                                                                  on [0, n)
+ *   pi(k): (L, R) = (k div b, k mod b); t even: L = (L + F_t(R)) mod a; t odd: R = (R + F_t(L)) mod b; pi = L b + R
+ *          on [0, a b)
+ *   sigma(k) = first of pi(k), pi(pi(k)), ... below n
+ *          on [0, n)
  *
  * A generalised Feistel network with cycle walking (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
  */
@@ -26,8 +29,8 @@ export const REPLACEMENT = 64;
 export const drawn = (key: readonly bigint[], n: number, k: number): number => Number(roundValue(key, REPLACEMENT, k) % BigInt(n));
 
 /**
- * Permutation under one key. The round functions have at most b arguments each: they are kept, all at once where kernels are given, so that
- * a whole epoch costs r (a + b) / 2 hashes.
+ * Permutation under one key. The round functions have at most b arguments each: they are kept, all at once where
+ * kernels are given, so that a whole epoch costs r (a + b) / 2 hashes.
  */
 export class Permutation {
   readonly #moved: (Float64Array | undefined)[];

@@ -1,8 +1,8 @@
 import { InputError } from '../../errors.js';
 
 /*
- * Shape of the keyed permutation of [0, n): mixed radices a <= b with a b >= n, rounds, and how often values from n on are met.
- * Public rules: prover and verifier compute them from n alone.
+ * Shape of the keyed permutation of [0, n): mixed radices a <= b with a b >= n, rounds, and how often values from n on
+ * are met. Public rules: prover and verifier compute them from n alone.
  */
 
 /** Largest domain: indices and their differences stay below 2^32, moduli below 2^16.5. */
@@ -19,8 +19,8 @@ export interface Radices {
 export const ROUNDS = [12, 16, 20, 28, 50] as const;
 
 /**
- * Radices of [0, n): of all 2 <= a <= b <= 16 a (4 a below 4,096) with a b >= n those of least a b - n, then of least b - a.
- * A radix of 1 is excluded: its quotients would not fit the 62 bits that the circuit gives them.
+ * Radices of [0, n): of all 2 <= a <= b <= 16 a (4 a below 4,096) with a b >= n those of least a b - n, then of least b
+ * - a. A radix of 1 is excluded: its quotients would not fit the 62 bits that the circuit gives them.
  */
 export function radices(n: number): Radices {
   if (!Number.isSafeInteger(n) || n < 1 || n > MOST_ROWS)
@@ -39,8 +39,8 @@ export function radices(n: number): Radices {
 }
 
 /**
- * Rounds for radices: the fewest of ROUNDS with min(a, b)^-(r/2 - 1) <= 2^-48, the bound on the two-point distance of the chain with
- * independent uniform round functions from a random permutation; 50 where none reaches it.
+ * Rounds for radices: the fewest of ROUNDS with min(a, b)^-(r/2 - 1) <= 2^-48, the bound on the two-point distance of
+ * the chain with independent uniform round functions from a random permutation; 50 where none reaches it.
  */
 export function rounds(a: number, b: number): number {
   const m = BigInt(Math.min(a, b));
@@ -65,8 +65,8 @@ export function orderShape(n: number): OrderShape {
 export const WALKS = [0, 1, 2, 4, 8, 12] as const;
 
 /**
- * Least number of slots that holds so many walks. Over an epoch the walks of all positions pass each value from n on at most once: no batch
- * needs more than `excess` of them. Throws InputError where no circuit has as many.
+ * Least number of slots that holds so many walks. Over an epoch the walks of all positions pass each value from n on at
+ * most once: no batch needs more than `excess` of them. Throws InputError where no circuit has as many.
  */
 export function walkSlots(walks: number, what: string): number {
   const w = WALKS.find((x) => x >= walks);

@@ -4,10 +4,12 @@ import { tableLevels } from '../table.js';
 import { type OrderShape, orderShape, quotientBound } from './radices.js';
 
 /*
- * Strata partition the rows of a dataset; every epoch draws exactly n_c rows of stratum c, at places that a permutation of all n = sum n_c
- * draws gives, and uses a stratum's rows evenly: pass by pass each once, over epochs too. The tree is sorted by stratum: rows [o_c, o_c + N_c).
+ * Strata partition the rows of a dataset; every epoch draws exactly n_c rows of stratum c, at places that a permutation
+ * of all n = sum n_c draws gives, and uses a stratum's rows evenly: pass by pass each once, over epochs too. The tree
+ * is sorted by stratum: rows [o_c, o_c + N_c).
  *
- *   u = sigma_e(k), s_c <= u < s_c + n_c, j = u - s_c;   e n_c + j = pass N_c + i, 0 <= i < N_c;   row = o_c + sigma_(c, pass)(i)
+ *   u = sigma_e(k), s_c <= u < s_c + n_c, j = u - s_c;   e n_c + j = pass N_c + i, 0 <= i < N_c;
+ *          row = o_c + sigma_(c, pass)(i)
  */
 
 /** What a run declares of a stratum. */
@@ -27,8 +29,9 @@ export interface Stratum extends StratumPlan {
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
 
 /**
- * Most passes over N rows that one of so many epochs of n draws touches. Epoch e begins at e n mod N, a multiple of g = gcd(n, N) up to N - g, so that
- * the draws left over, (n - 1) mod N, cross another boundary in one of N / g epochs exactly where they are g or more.
+ * Most passes over N rows that one of so many epochs of n draws touches. Epoch e begins at e n mod N, a multiple of g =
+ * gcd(n, N) up to N - g, so that the draws left over, (n - 1) mod N, cross another boundary in one of N / g epochs
+ * exactly where they are g or more.
  */
 export function passesTouched(n: number, N: number, epochs = Number.POSITIVE_INFINITY): number {
   const least = Math.floor((n - 1) / N) + 1,
@@ -42,7 +45,9 @@ export function passesTouched(n: number, N: number, epochs = Number.POSITIVE_INF
 /** Most strata of a run. */
 export const MOST_STRATA = 256;
 
-/** Places of all strata of a run of so many epochs, begun ones counted. Throws InputError for one without rows or draws. */
+/**
+ * Places of all strata of a run of so many epochs, begun ones counted. Throws InputError for one without rows or draws.
+ */
 export function stratify(plans: readonly StratumPlan[], epochs?: number): Stratum[] {
   const problems: string[] = [];
   if (plans.length > MOST_STRATA) problems.push(`sampler.strata: ${plans.length} strata, at most ${MOST_STRATA} are supported`);

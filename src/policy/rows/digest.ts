@@ -3,13 +3,15 @@ import { InputError } from '../../errors.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
 
 /*
- * Row of a dataset, second layout. A row is padded to the run's sequence, so that its digest has a fixed shape that a circuit can verify:
+ * Row of a dataset, second layout. A row is padded to the run's sequence, so that its digest has a fixed shape that a
+ * circuit can verify:
  *
- *   content = hashWords(content, salt(4) || T || M)          T, M: packed tokens and mask, word for word what the program absorbs
+ *   content = hashWords(content, salt(4) || T || M)
+ *          T, M: packed tokens and mask, word for word what the program absorbs
  *   row     = hashWords(row, content(4) || class || targets || length || version)
  *
- * The outer half is one permutation of public kind: who is shown it learns class, number of targets and length, and nothing of the text.
- * Bit i of the mask says that token i predicts token i + 1: the last bit of a row is zero.
+ * The outer half is one permutation of public kind: who is shown it learns class, number of targets and length, and
+ * nothing of the text. Bit i of the mask says that token i predicts token i + 1: the last bit of a row is zero.
  */
 
 /** Version of this layout: part of every row. */

@@ -53,8 +53,8 @@ const whole = (x: unknown, most: number): x is number => typeof x === 'number' &
 const digest = (x: unknown): boolean => Array.isArray(x) && x.length === 4 && Array.from(x).every(word);
 
 /**
- * Checks a hostile opening against the root of a dataset of so many rows: text (if shown) to content, content and facts to the row's digest,
- * path to the root. Throws VerificationError that names what does not hold.
+ * Checks a hostile opening against the root of a dataset of so many rows: text (if shown) to content, content and facts
+ * to the row's digest, path to the root. Throws VerificationError that names what does not hold.
  */
 export function checkOpening(shape: RowShape, root: readonly bigint[], depth: number, rows: number, o: Opening): void {
   if (!whole(o.row, rows)) throw new VerificationError('row number', `${o.row} is not one of ${rows} rows`);

@@ -168,7 +168,8 @@ describe('opening of a row', () => {
     expect(check({ content: [1n, , 3n, 4n] })).toBe('content digest');
   });
   it('does not take an inner node for a row', () => {
-    // A node of the tree as a row would need a preimage in the row's domain: here the claimed row is the pair of digests below it.
+    // A node of the tree as a row would need a preimage in the row's domain: here the claimed row is the pair of
+    // digests below it.
     const t = grow(300),
       o = openRow(SHAPE, SECRET, 0, row(0), t.path(0), false);
     expect(refusal(() => checkOpening(SHAPE, t.root(), 11, 300, { ...o, content: t.digest(1), path: o.path.slice(1) }))).toBe(

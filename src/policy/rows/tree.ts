@@ -17,9 +17,9 @@ type Fill = (u64: BigUint64Array, u32: Uint32Array, at: number, row: number) => 
 const FIRST = 1 << 16;
 
 /**
- * Commitment to rows in order, taken one at a time: 32 bytes a row are kept, and a block of packed words. Where a root is asked for, the inner
- * nodes are computed, another 32 bytes a row. Salts: hashes of the secret and the row's number, so that one opened row tells nothing of
- * another's.
+ * Commitment to rows in order, taken one at a time: 32 bytes a row are kept, and a block of packed words. Where a root
+ * is asked for, the inner nodes are computed, another 32 bytes a row. Salts: hashes of the secret and the row's number,
+ * so that one opened row tells nothing of another's.
  */
 export class RowTree {
   #digests = new BigUint64Array(FIRST / 8);
@@ -39,7 +39,8 @@ export class RowTree {
     this.#words = 4 + shape.tokenWords + shape.maskWords;
     this.#perBlock = Math.max(1, Math.floor(BLOCK / (8 * this.#words)));
     const words = new BigUint64Array(this.#perBlock * this.#words);
-    // Halves of words: bigint arithmetic for every token would take longer than the hash. All supported machines are little-endian.
+    // Halves of words: bigint arithmetic for every token would take longer than the hash. All supported machines are
+    // little-endian.
     this.#block = { words, halves: new Uint32Array(words.buffer), facts: [] };
   }
 
@@ -121,7 +122,10 @@ export class RowTree {
     return dst;
   }
 
-  /** All levels above rows, leaves first. Node j of a level covers rows j 2^level and on; behind the last row are zero digests. */
+  /**
+   * All levels above rows, leaves first. Node j of a level covers rows j 2^level and on; behind the last row are zero
+   * digests.
+   */
   #tree(): BigUint64Array[] {
     if (this.#levels) return this.#levels;
     this.#flush();

@@ -3,7 +3,10 @@ import { InputError } from '../../errors.js';
 
 /* The part of CBOR (RFC 8949) that attestation documents use, read strictly. */
 
-/** A value: integers up to 2^53, strings, lists, maps with unsigned or text keys. Tags, floats and negative keys are not read. */
+/**
+ * A value: integers up to 2^53, strings, lists, maps with unsigned or text keys. Tags, floats and negative keys are not
+ * read.
+ */
 export type Cbor = null | boolean | number | string | Uint8Array | Cbor[] | Map<number | string, Cbor>;
 
 const DEPTH = 8;
@@ -13,7 +16,8 @@ class Reader {
   constructor(
     private readonly b: Uint8Array,
     private readonly where: string,
-    /** Whether lists and maps may be of indefinite length: inside of what is signed only. */ private readonly indefinite: boolean,
+    /** Whether lists and maps may be of indefinite length: inside of what is signed only. */
+    private readonly indefinite: boolean,
   ) {}
 
   fail(what: string): never {

@@ -50,7 +50,10 @@ function mask(hash: HashName, seed: Uint8Array, length: number): Uint8Array {
   return concatBytes(...parts).subarray(0, length);
 }
 
-/** Whether the bytes are an RSASSA-PSS signature of the message, with one hash for message and mask (RFC 8017, 8.1.2 and 9.1.2). */
+/**
+ * Whether the bytes are an RSASSA-PSS signature of the message, with one hash for message and mask (RFC 8017, 8.1.2 and
+ * 9.1.2).
+ */
 export function verifyPss(k: RsaKey, hash: HashName, salt: number, message: Uint8Array, signature: Uint8Array): boolean {
   const raised = raise(k, signature),
     digest = HASHES[hash](message),
@@ -77,7 +80,10 @@ const DIGEST_INFO: Readonly<Record<HashName, string>> = {
   sha512: '3051300d060960864801650304020305000440',
 };
 
-/** Whether the bytes are an RSASSA-PKCS1-v1_5 signature of the message: the one encoding is made and compared whole (RFC 8017, 8.2.2). */
+/**
+ * Whether the bytes are an RSASSA-PKCS1-v1_5 signature of the message: the one encoding is made and compared whole (RFC
+ * 8017, 8.2.2).
+ */
 export function verifyPkcs1(k: RsaKey, hash: HashName, message: Uint8Array, signature: Uint8Array): boolean {
   const raised = raise(k, signature);
   if (!raised) return false;

@@ -149,8 +149,8 @@ function chainOf(leaf: Certificate, pool: readonly Certificate[]): Certificate[]
 }
 
 /**
- * Verifies a token over some bytes under roots that the verifier names; `more` are certificates that the token does not hold. Returns the time by which the bytes
- * existed. Throws VerificationError ('card time', 'card chain'), InputError.
+ * Verifies a token over some bytes under roots that the verifier names; `more` are certificates that the token does not
+ * hold. Returns the time by which the bytes existed. Throws VerificationError ('card time', 'card chain'), InputError.
  */
 export function verifyTimeStamp(
   token: Uint8Array,

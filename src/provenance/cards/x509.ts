@@ -7,8 +7,9 @@ import { VerificationError } from '../../transcript/arith.js';
 import { type HashName, type RsaKey, parseRsa, verifyPkcs1, verifyPss } from './rsa.js';
 
 /*
- * Certificates and revocation lists (RFC 5280) as far as attestation uses them. Keys, names and times are read strictly; what is critical and not known
- * is refused. Roots are keys that the verifier names: a certificate that came along is never one.
+ * Certificates and revocation lists (RFC 5280) as far as attestation uses them. Keys, names and times are read
+ * strictly; what is critical and not known is refused. Roots are keys that the verifier names: a certificate that came
+ * along is never one.
  */
 
 export type Key = { readonly kind: 'ec'; readonly key: PublicKey } | { readonly kind: 'rsa'; readonly key: RsaKey };
@@ -205,8 +206,9 @@ export interface ChainRules {
 }
 
 /**
- * Verifies a chain, leaf first, root last: every signature, name and validity at one time, CA flags and lengths of path; the last is signed by itself with a key
- * that the verifier names. Throws VerificationError ('card chain'), InputError.
+ * Verifies a chain, leaf first, root last: every signature, name and validity at one time, CA flags and lengths of
+ * path; the last is signed by itself with a key that the verifier names. Throws VerificationError ('card chain'),
+ * InputError.
  */
 export function verifyChain(chain: readonly Certificate[], r: ChainRules, where: string): void {
   const known = new Set<string>([...Object.values(EXTENSION), ...(r.known ?? [])]),
@@ -237,7 +239,10 @@ export interface Crl {
   readonly to: number;
 }
 
-/** Reads and verifies a revocation list of an issuer at a time. Throws VerificationError ('card revocation'), InputError. */
+/**
+ * Reads and verifies a revocation list of an issuer at a time. Throws VerificationError ('card revocation'),
+ * InputError.
+ */
 export function verifyCrl(der: Uint8Array, issuer: Certificate, at: number, where: string): Crl {
   const no = (what: string): never => {
       throw new VerificationError('card revocation', `${where} ${what}`);

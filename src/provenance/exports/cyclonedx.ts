@@ -26,7 +26,10 @@ const licensesOf = (list: readonly string[]): Record<string, unknown> =>
     ? { licenses: [{ expression: list[0], acknowledgement: 'declared' }] }
     : { licenses: list.map((l) => ({ license: { name: l, acknowledgement: 'declared' } })) };
 
-/** The base, which the adapter changes nothing of. Its digest is one over a list of files, so that it is a property and no hash of a file. */
+/**
+ * The base, which the adapter changes nothing of. Its digest is one over a list of files, so that it is a property and
+ * no hash of a file.
+ */
 const baseComponent = ({ manifest: m }: ExportFacts): Record<string, unknown> => ({
   type: 'machine-learning-model',
   'bom-ref': 'base',
@@ -95,7 +98,10 @@ function modelCard(f: ExportFacts): Record<string, unknown> {
   };
 }
 
-/** Every claim with what it rests on. CycloneDX has no word for proof, so that the status is the predicate's and the evidence's. */
+/**
+ * Every claim with what it rests on. CycloneDX has no word for proof, so that the status is the predicate's and the
+ * evidence's.
+ */
 function declarations(f: ExportFacts): Record<string, unknown> {
   const claims = claimsOfRelease(f);
   return {

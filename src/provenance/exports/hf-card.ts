@@ -4,13 +4,16 @@ import { type ExportFacts, hubName, positions, unique } from './facts.js';
 
 /* README.md of a released adapter as the Hugging Face hub reads it, with a section on how to verify it. */
 
-/** A YAML string that needs no knowledge of YAML's special forms: what older readers take for a line break, or refuse, is an escape. */
+/**
+ * A YAML string that needs no knowledge of YAML's special forms: what older readers take for a line break, or refuse,
+ * is an escape.
+ */
 const quoted = (s: string): string =>
   JSON.stringify(s).replace(/[\u007f-\u009f\u2028\u2029\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /**
- * Declared words inside Markdown: they come from anyone and must stay words. Every character that Markdown or HTML could read as more is written as a character
- * reference, line breaks as spaces.
+ * Declared words inside Markdown: they come from anyone and must stay words. Every character that Markdown or HTML
+ * could read as more is written as a character reference, line breaks as spaces.
  */
 export const escaped = (s: string): string =>
   s

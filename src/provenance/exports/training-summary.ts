@@ -3,8 +3,9 @@ import { type ExportFacts, hubName, positions } from './facts.js';
 import { escaped } from './hf-card.js';
 
 /*
- * A draft of the public summary of training content (Article 53(1)(d) of Regulation (EU) 2024/1689) for the modification that a run is, in the
- * fields of the Commission's template. It says what the run knows and nothing more: a field that it cannot know is the provider's, never "No".
+ * A draft of the public summary of training content (Article 53(1)(d) of Regulation (EU) 2024/1689) for the
+ * modification that a run is, in the fields of the Commission's template. It says what the run knows and nothing more:
+ * a field that it cannot know is the provider's, never "No".
  */
 
 export type FieldStatus = 'proved' | 'checkable' | 'declared' | 'to be completed by the provider';

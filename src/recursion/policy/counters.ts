@@ -10,7 +10,10 @@ export interface CountersInput {
   readonly blind: readonly bigint[];
 }
 
-/** Limits of all bins: least examples, least targets, most examples, most targets. Free words, bound by the policy vector. */
+/**
+ * Limits of all bins: least examples, least targets, most examples, most targets. Free words, bound by the policy
+ * vector.
+ */
 export function openQuotas(w: Wires, shape: PolicyShape, pi: Opened, quotas?: readonly bigint[]): Elem[] {
   const words = w.words('quotas', 4 * shape.bins, quotas);
   w.equal(words.length ? w.ch.hash(DOMAIN.quotas, words) : [w.zero, w.zero, w.zero, w.zero], pi.quotas, 'quotas');
@@ -22,8 +25,9 @@ export const countersOf = (w: Wires, counters: readonly Elem[], blind: readonly 
   w.ch.hash(DOMAIN.counters, [...counters, ...blind]);
 
 /**
- * Counters that a node enters with: examples and targets of every bin, targets of the epoch, loss of the epoch. Free words, bound by the digest that
- * the node before left. Nothing here says that they are not negative: the chain back to the zeros of an epoch's start does.
+ * Counters that a node enters with: examples and targets of every bin, targets of the epoch, loss of the epoch. Free
+ * words, bound by the digest that the node before left. Nothing here says that they are not negative: the chain back to
+ * the zeros of an epoch's start does.
  */
 export function enterCounters(w: Wires, shape: PolicyShape, given?: CountersInput): { counters: Elem[]; digest: Elem[] } {
   const counters = w.words('counters', 2 * shape.bins + 2, given?.words),
@@ -53,8 +57,9 @@ export function checkLimits(w: Wires, quotas: readonly Elem[], counters: readonl
 }
 
 /**
- * End of a step: at an epoch's end the chain of epochs takes up the digest of its totals, and counters start from zero. Free: the totals' blind; it must
- * be zero where the policy publishes totals, so that whoever has the list recomputes the chain. Losses and targets that are not shown are zero in it.
+ * End of a step: at an epoch's end the chain of epochs takes up the digest of its totals, and counters start from zero.
+ * Free: the totals' blind; it must be zero where the policy publishes totals, so that whoever has the list recomputes
+ * the chain. Losses and targets that are not shown are zero in it.
  */
 export function endStep(
   w: Wires,
@@ -86,7 +91,10 @@ export function endStep(
   };
 }
 
-/** Digest that a node leaves. Free: its blind; after an epoch's end it is taken as zero, so that the digest is a constant. */
+/**
+ * Digest that a node leaves. Free: its blind; after an epoch's end it is taken as zero, so that the digest is a
+ * constant.
+ */
 export function leaveCounters(w: Wires, counters: readonly Elem[], wrapped: Elem, blind?: readonly bigint[]): Elem[] {
   const keep = w.not(wrapped);
   return countersOf(

@@ -10,8 +10,8 @@ export interface KeyInput {
 }
 
 /**
- * Is the epoch in the public mode? epoch = period j + s with s < period, and bit s of the mask. Free: j and s, unique by their ranges, since
- * epochs stay far below 2^32 and the period is at most 62.
+ * Is the epoch in the public mode? epoch = period j + s with s < period, and bit s of the mask. Free: j and s, unique
+ * by their ranges, since epochs stay far below 2^32 and the period is at most 62.
  */
 export function isPublicEpoch(w: Wires, pi: Opened, epoch: Elem): Elem {
   const { ch } = w,
@@ -28,7 +28,9 @@ export function isPublicEpoch(w: Wires, pi: Opened, epoch: Elem): Elem {
   return list[0];
 }
 
-/** Key of the mode of an epoch. Free: key and blind, bound by the commitment that the policy vector has for the mode. */
+/**
+ * Key of the mode of an epoch. Free: key and blind, bound by the commitment that the policy vector has for the mode.
+ */
 export function modeKey(w: Wires, pi: Opened, epoch: Elem, given?: KeyInput): Elem[] {
   const key = w.words('sampler key', 4, given?.key),
     blind = w.words('key blind', 4, given?.blind),

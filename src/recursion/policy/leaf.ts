@@ -10,9 +10,10 @@ import { openPolicy } from './vector.js';
 import { Wires } from './wires.js';
 
 /*
- * Policy of a leaf: every row that its programs absorb is the row of the dataset that the committed key prescribes at its position, of a class
- * that may be trained on; the counters of the epoch stay within the quotas; scalars are those of the schedule; a step has all of its
- * micro-batches. The vector that fixes all this is bound by its digest, which the statement holds.
+ * Policy of a leaf: every row that its programs absorb is the row of the dataset that the committed key prescribes at
+ * its position, of a class that may be trained on; the counters of the epoch stay within the quotas; scalars are those
+ * of the schedule; a step has all of its micro-batches. The vector that fixes all this is bound by its digest, which
+ * the statement holds.
  */
 
 /** What a prover gives for a leaf. */
@@ -105,8 +106,8 @@ export class PolicyLeaf {
   }
 
   /**
-   * End of a step (`scalars` only where the policy has a schedule): `micro` micro-batches of `rows` rows are done (undefined where one program had them all), with so many targets. `wrap`: this was
-   * the last batch of the epoch.
+   * End of a step (`scalars` only where the policy has a schedule): `micro` micro-batches of `rows` rows are done
+   * (undefined where one program had them all), with so many targets. `wrap`: this was the last batch of the epoch.
    */
   endStep(
     at: PolicyPlace,

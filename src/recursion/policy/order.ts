@@ -9,12 +9,13 @@ import type { Wires } from './wires.js';
 /*
  * Draws of a program's rows, src/policy/order on wires.
  *
- * A round adds u = F_t(x), below 2^62, to y and reduces mod m: z = y + u - q m with q free. q and Q - q, Q = floor((2^62 + m) / m), lie in
- * [0, 2^62), z in [0, m); then q m + z < 2^62 + 2 m < p and y + u < 2^62 + m < p, so the equation holds of integers and (q, z) is the one pair of
- * quotient and remainder: no freedom, and every honest pair passes.
+ * A round adds u = F_t(x), below 2^62, to y and reduces mod m: z = y + u - q m with q free. q and Q - q, Q =
+ * floor((2^62 + m) / m), lie in [0, 2^62), z in [0, m); then q m + z < 2^62 + 2 m < p and y + u < 2^62 + m < p, so the
+ * equation holds of integers and (q, z) is the one pair of quotient and remainder: no freedom, and every honest pair
+ * passes.
  *
- * Walks. Whichever row a slot takes, its value must be n or more; it is permuted once more. A present row must end below n. So the index of a
- * present row is the end of its walk whatever slots were used.
+ * Walks. Whichever row a slot takes, its value must be n or more; it is permuted once more. A present row must end
+ * below n. So the index of a present row is the end of its walk whatever slots were used.
  */
 
 /** A permutation's key, radices and quotient bounds. */
@@ -70,8 +71,8 @@ interface Walker {
 }
 
 /**
- * Walk slots: each takes at most one row, whose value must be its domain's size or more, and permutes it again. Free: the bits that select.
- * The moduli of a slot that takes nobody are those of the first row, so that its ranges hold.
+ * Walk slots: each takes at most one row, whose value must be its domain's size or more, and permutes it again. Free:
+ * the bits that select. The moduli of a slot that takes nobody are those of the first row, so that its ranges hold.
  */
 function walk(w: Wires, slots: number, rounds: number, rows: Walker[], present: readonly Elem[]): void {
   const { ch } = w,
@@ -137,8 +138,9 @@ export interface DrawPlace {
 }
 
 /**
- * Presence: row r of a program is the step's row offset + r; it is present where the step has as many: behind the epoch's last row, and behind a batch that
- * is no whole number of micro-batches, rows are absent. Free: the bit; whichever it is, the difference that it selects must not be negative.
+ * Presence: row r of a program is the step's row offset + r; it is present where the step has as many: behind the
+ * epoch's last row, and behind a batch that is no whole number of micro-batches, rows are absent. Free: the bit;
+ * whichever it is, the difference that it selects must not be negative.
  */
 function presence(w: Wires, at: DrawPlace, r: number): { p: Elem; k: Elem } {
   const { ch } = w,

@@ -35,9 +35,10 @@ export const absentRow = (): RowInput => ({
 });
 
 /**
- * Row `index` of the dataset has these words; an absent row has zeros. Returns its targets and its bits of bins, zero where it is absent.
- * Free: salt, class and length, bound by the row's digest under the root; bins and eligibility, bound by the class table's root. The gate p
- * multiplies equalities only: shape and ranges are the same for absent rows.
+ * Row `index` of the dataset has these words; an absent row has zeros. Returns its targets and its bits of bins, zero
+ * where it is absent.
+ * Free: salt, class and length, bound by the row's digest under the root; bins and eligibility, bound by the class
+ * table's root. The gate p multiplies equalities only: shape and ranges are the same for absent rows.
  */
 export function memberRow(
   w: Wires,

@@ -7,14 +7,18 @@ import type { Wires } from './wires.js';
 /** Scalars of an update as the program absorbs them. */
 export interface ScheduleElems {
   /** Those that the schedule fixes, in the table's order. */ readonly scalars: readonly Elem[];
-  /** The one that depends on the number of targets. */ readonly clip: { readonly name: 'clipN' | 'clipC'; readonly value: Elem };
+  /** The one that depends on the number of targets. */
+  readonly clip: { readonly name: 'clipN' | 'clipC'; readonly value: Elem };
 }
 
 /**
- * Scalars of step t: row t of the schedule's table, opened under its root, and the clip scalar of the number of targets.
+ * Scalars of step t: row t of the schedule's table, opened under its root, and the clip scalar of the number of
+ * targets.
  *
- *   clipN  floor((n2 count + half) / d2), constants (n2, d2, half): n2 count + half = clipN d2 + rem, rem < d2 <= 2^31, clipN < 2^31
- *   clipC  floor(one / count), constants (one, 0, 0): clipC count + rem = one < 2^31, rem < count, clipC < 2^31; hence count >= 1
+ *   clipN  floor((n2 count + half) / d2), constants (n2, d2, half): n2 count + half = clipN d2 + rem, rem < d2 <= 2^31,
+ *          clipN < 2^31
+ *   clipC  floor(one / count), constants (one, 0, 0): clipC count + rem = one < 2^31, rem < count, clipC < 2^31; hence
+ *          count >= 1
  *
  * Free: the remainder, unique by its range. With count below 2^32 and n2 below 2^31 both sides stay below p.
  */
@@ -50,7 +54,8 @@ export function checkSchedule(
 }
 
 /**
- * Examples of the step at hand: the smaller of batch and what the epoch has left. Free: which of the two; both differences must not be negative.
+ * Examples of the step at hand: the smaller of batch and what the epoch has left. Free: which of the two; both
+ * differences must not be negative.
  */
 export function stepExamples(w: Wires, pi: Opened, drawn: Elem): Elem {
   const { ch } = w,
@@ -69,7 +74,9 @@ export function checkMicro(w: Wires, examples: Elem, offset: Elem): void {
   w.u32(w.ch.sub(w.ch.sub(examples, w.one), offset), 'micro-batch too many');
 }
 
-/** An update comes after all micro-batches of its step: those done reach its end, and without the last they would not. */
+/**
+ * An update comes after all micro-batches of its step: those done reach its end, and without the last they would not.
+ */
 export function checkComplete(w: Wires, pi: Opened, drawn: Elem, micro: Elem, rows: number): void {
   const { ch } = w,
     over = ch.sub(ch.mul(micro, w.constant(rows)), stepExamples(w, pi, drawn));

@@ -8,8 +8,9 @@ import type { Wires } from './wires.js';
 export type Opened = Readonly<Record<PolicyField, readonly Elem[]>>;
 
 /**
- * Opens the policy vector: 64 free words, bound by the digest that is returned. Those that say for which circuit they are must be this circuit's
- * shape, so that a key of another depth or with fewer rounds accepts no vector that asks for more.
+ * Opens the policy vector: 64 free words, bound by the digest that is returned. Those that say for which circuit they
+ * are must be this circuit's shape, so that a key of another depth or with fewer rounds accepts no vector that asks for
+ * more.
  */
 export function openPolicy(w: Wires, shape: PolicyShape, vector?: readonly bigint[]): { digest: Elem[]; pi: Opened } {
   const words = w.words('policy vector', POLICY_WORDS, vector),

@@ -3,8 +3,8 @@ import { wireIndex } from '../../circuit/rows.js';
 import type { Elem } from '../../transcript/arith.js';
 
 /**
- * The channel with what all checks of the policy share. Free words have names: each is hashed into something given, ranged or made boolean, as the
- * comment where it is drawn says, and tests of dishonest provers change them by name.
+ * The channel with what all checks of the policy share. Free words have names: each is hashed into something given,
+ * ranged or made boolean, as the comment where it is drawn says, and tests of dishonest provers change them by name.
  */
 export class Wires {
   /** Rows of kind W by the name of the free word. */

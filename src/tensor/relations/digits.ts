@@ -1,8 +1,9 @@
 /**
- * Digits: y = e 2^-shift rounded to the nearest integer, ties upward, held as low + 2^bits high with low in [0, 2^bits). y itself is not committed.
+ * Digits: y = e 2^-shift rounded to the nearest integer, ties upward, held as low + 2^bits high with low in [0,
+ * 2^bits). y itself is not committed.
  *
- * Lowering: both digits lie in their formats; with shift 0, e - low - 2^bits high = 0 ("NAME.digits"), otherwise
- * 0 <= e + 2^(shift-1) - 2^shift (low + 2^bits high) < 2^shift ("NAME.rem").
+ * Lowering: both digits lie in their formats; with shift 0, e - low - 2^bits high = 0 ("NAME.digits"), otherwise 0 <= e
+ * + 2^(shift-1) - 2^shift (low + 2^bits high) < 2^shift ("NAME.rem").
  *
  * Unique: y is, as in Round, and so are the quotient and the remainder of y by 2^bits.
  *
@@ -36,7 +37,10 @@ export function digits(b: Lowering, name: string, axes: readonly string[], r: Di
   else b.range(`${name}.rem`, axes, plus(plus(e, expr([], 1n << BigInt(shift - 1))), scale(y, 1n << BigInt(shift))), shift);
 }
 
-/** Declares both digits over the axes of the relation and splits e into them; names of the digits are `${name}.low` and `${name}.high`. */
+/**
+ * Declares both digits over the axes of the relation and splits e into them; names of the digits are `${name}.low` and
+ * `${name}.high`.
+ */
 export function splitDigits(
   b: Lowering,
   name: string,

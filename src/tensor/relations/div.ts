@@ -1,10 +1,12 @@
 /**
- * Quotient: out = floor(num / den) for den > 0 of at most denBits bits. By a constant it may be the nearest integer, ties upward: the quotient of
- * num + floor(den / 2).
+ * Quotient: out = floor(num / den) for den > 0 of at most denBits bits. By a constant it may be the nearest integer,
+ * ties upward: the quotient of num + floor(den / 2).
  *
- * Lowering: with the remainder rem = num - den out, 0 <= rem ("NAME.rem") and 0 <= den - 1 - rem ("NAME.gap"), both of denBits bits.
+ * Lowering: with the remainder rem = num - den out, 0 <= rem ("NAME.rem") and 0 <= den - 1 - rem ("NAME.gap"), both of
+ * denBits bits.
  *
- * Unique: quotient and remainder of a positive divisor are. den is a linear form, so that den out stays a product of two operands.
+ * Unique: quotient and remainder of a positive divisor are. den is a linear form, so that den out stays a product of
+ * two operands.
  *
  * Witness: the integer quotient, rounded down. Attack: "takes the quotient %s one too high".
  */

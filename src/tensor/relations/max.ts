@@ -1,8 +1,9 @@
 /**
  * Maximum: out = max(x, y), of two integers of one format.
  *
- * Lowering: a bit s ("NAME.second") says that y is the larger one: x - y + s (2 y - 2 x - 1) lies in [0, 2^bits) ("NAME.larger"), which is x - y for
- * s = 0 and y - x - 1 for s = 1; out = x + s (y - x) ("NAME.eq"), and out lies in its format.
+ * Lowering: a bit s ("NAME.second") says that y is the larger one: x - y + s (2 y - 2 x - 1) lies in [0, 2^bits)
+ * ("NAME.larger"), which is x - y for s = 0 and y - x - 1 for s = 1; out = x + s (y - x) ("NAME.eq"), and out lies in
+ * its format.
  *
  * Unique: exactly one of x - y >= 0 and y - x - 1 >= 0 holds, which fixes s, and with it out.
  *

@@ -2,15 +2,18 @@
  * Norm: out = floor(sqrt(sum_P x^2)) of an integer vector x = low + 2^w high, exact, though the sum has up to 100 bits.
  *
  * Lowering, with T0 = sum low^2, T1 = 2 sum low high, T2 = sum high^2, so that S = sum x^2 = T0 + 2^w T1 + 2^(2w) T2:
- *   T0 = z0 + 2^w k0 and T1 + k0 = z1 + 2^w k1 (Digits), so that S = Z + 2^(2w) U, Z = z0 + 2^w z1 < 2^(2w), U = T2 + k1;
+ *   T0 = z0 + 2^w k0 and T1 + k0 = z1 + 2^w k1 (Digits), so that S = Z + 2^(2w) U, Z = z0 + 2^w z1 < 2^(2w), U = T2 +
+ *     k1;
  *   out = n0 + 2^w n1 + 2^(2w) n2 in digits, q_k = sum of n_i n_j with i + j = k;
- *   Z - q0 - 2^w q1 = r0 + 2^(2w) c (Digits: "NAME.square"), U + c - q2 - 2^w q3 - 2^(2w) q4 = r1 ("NAME.rest"): together S - out^2 = r0 + 2^(2w) r1;
+ *   Z - q0 - 2^w q1 = r0 + 2^(2w) c (Digits: "NAME.square"), U + c - q2 - 2^w q3 - 2^(2w) q4 = r1 ("NAME.rest"):
+ *     together S - out^2 = r0 + 2^(2w) r1;
  *   r0, r1 >= 0, and 0 <= 2 out - r0 - 2^(2w) r1 ("NAME.upper").
  *
- * Unique: every digit is that of an integer which the line before it fixes, and out^2 <= S <= out^2 + 2 out has one solution out >= 0.
+ * Unique: every digit is that of an integer which the line before it fixes, and out^2 <= S <= out^2 + 2 out has one
+ * solution out >= 0.
  *
- * Witness: sums by the kernels, the root in bigints. Attack: "takes the norm of the gradient one too
- * low, with all that follows from it".
+ * Witness: sums by the kernels, the root in bigints. Attack: "takes the norm of the gradient one too low, with all that
+ * follows from it".
  */
 import { log2Ceil } from '../../field/log2.js';
 import { expr, operand, plus, term, text } from '../expr.js';

@@ -1,15 +1,18 @@
 /**
  * Ratio: out = K / den to the nearest integer, ties upward, for a constant K of up to 100 bits and a scalar den > 0.
  *
- * Lowering, with the remainder R = 2 K + den - 2 den out in place of that of the quotient, so that nothing is rounded twice:
- *   out = c0 + 2^w c1 and den = d0 + 2^w d1 + 2^(2w) d2 in digits, 2 K = K0 + 2^(2w) K1, q_k = sum of c_i d_j with i + j = k;
- *   K0 + d0 + 2^w d1 - 2 q0 - 2^(w+1) q1 = r0 + 2^(2w) k (Digits: "NAME.product"), K1 + d2 + k - 2 q2 - 2^(w+1) q3 = r1 ("NAME.rest"): together
+ * Lowering, with the remainder R = 2 K + den - 2 den out in place of that of the quotient, so that nothing is rounded
+ * twice:
+ *   out = c0 + 2^w c1 and den = d0 + 2^w d1 + 2^(2w) d2 in digits, 2 K = K0 + 2^(2w) K1, q_k = sum of c_i d_j with i +
+ *     j = k;
+ *   K0 + d0 + 2^w d1 - 2 q0 - 2^(w+1) q1 = r0 + 2^(2w) k (Digits: "NAME.product"), K1 + d2 + k - 2 q2 - 2^(w+1) q3 = r1
+ *     ("NAME.rest"): together
  *   R = r0 + 2^(2w) r1; r0, r1 >= 0, and 0 <= 2 den - 1 - r0 - 2^(2w) r1 ("NAME.gap").
  *
- * Unique: quotient and remainder of 2 K + den by 2 den are; every digit is that of an integer which they fix. The gap says den >= 1.
+ * Unique: quotient and remainder of 2 K + den by 2 den are; every digit is that of an integer which they fix. The gap
+ * says den >= 1.
  *
- * Witness: the quotient in bigints. Attack: "takes the clip factor one too low, with all that follows from
- * it".
+ * Witness: the quotient in bigints. Attack: "takes the clip factor one too low, with all that follows from it".
  */
 import { expr, operand, plus, term } from '../expr.js';
 import type { Lowering } from './lowering.js';

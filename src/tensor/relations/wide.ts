@@ -1,6 +1,7 @@
 /**
- * Integers of more than 63 bits, held as three digits x = x0 + 2^w x1 + 2^(2w) x2, and the products of such integers by position. An identity
- * between them is stated in two halves: below 2^(2w) with a carry, and above it. Each half stays below p, which the constructor checks.
+ * Integers of more than 63 bits, held as three digits x = x0 + 2^w x1 + 2^(2w) x2, and the products of such integers by
+ * position. An identity between them is stated in two halves: below 2^(2w) with a carry, and above it. Each half stays
+ * below p, which the constructor checks.
  */
 import { expr, operand, plus, term } from '../expr.js';
 import type { Expr, Term } from '../types.js';
@@ -9,7 +10,10 @@ import type { Lowering } from './lowering.js';
 /** Names of the digits of a scalar, lowest first. */
 export type WideDigits = readonly string[];
 
-/** Commits the digits of the scalar tensor `name`, of `bits` bits in all: `${name}.d0`, `${name}.d1`, ... in base 2^w ("NAME.digits"). */
+/**
+ * Commits the digits of the scalar tensor `name`, of `bits` bits in all: `${name}.d0`, `${name}.d1`, ... in base 2^w
+ * ("NAME.digits").
+ */
 export function wideDigits(b: Lowering, name: string, bits: number, w: number): WideDigits {
   const names: string[] = [];
   for (let k = 0; k * w < bits; k++) {
@@ -47,7 +51,10 @@ export const halves = (x: bigint, w: number): { readonly low: Expr; readonly hig
   high: expr([], x >> BigInt(2 * w)),
 });
 
-/** The upper half of a remainder: declares `${name}.rest` of `bits` bits, nonnegative, equal to e ("NAME.rest.eq"). Returns its name. */
+/**
+ * The upper half of a remainder: declares `${name}.rest` of `bits` bits, nonnegative, equal to e ("NAME.rest.eq").
+ * Returns its name.
+ */
 export function wideRest(b: Lowering, name: string, e: Expr, bits: number): string {
   const top = `${name}.rest`,
     format = { bits, frac: 0, signed: false };

@@ -24,7 +24,7 @@ function reached(file: string, seen = new Set<string>()): Set<string> {
 }
 
 describe('machine-checked relations', () => {
-  it.each(['validate.ts', 'circuit.ts', 'ledger.ts', 'lemmas.ts', 'mutants.ts'])(
+  it.each(['validate.ts', 'circuit.ts', 'policy.ts', 'ledger.ts', 'lemmas.ts', 'mutants.ts'])(
     '%s reads data alone: it reaches neither the package nor anything outside of its folder',
     (name) => {
       for (const file of reached(join(tools, name))) {
@@ -36,11 +36,11 @@ describe('machine-checked relations', () => {
     },
   );
 
-  it('two files alone take programs and ledgers from the package, by its name', () => {
+  it('three files alone take programs, circuits and ledgers from the package, by its name', () => {
     const using = readdirSync(tools).filter(
       (f) => f.endsWith('.ts') && imports(join(tools, f)).some((i) => i === 'certune' || i.startsWith('certune/')),
     );
-    expect(using.sort()).toEqual(['programs.ts', 'runs.ts']);
+    expect(using.sort()).toEqual(['policy-circuit.ts', 'programs.ts', 'runs.ts']);
   });
 
   it('every exception says who establishes the format instead, in files that exist', () => {

@@ -8,3 +8,5 @@ export * from './leaves.js';
 export * from './merge.js';
 export * from './node-words.js';
 export * from './statement.js';
+export { PolicyLeaf } from './policy/leaf.js';
+export { POLICY_LAYOUT } from '../policy/vector.js';

@@ -38,7 +38,7 @@ export interface Known extends Interval {
 }
 
 export interface Failure {
-  readonly check: 'format' | 'wrap' | 'unique' | 'mask' | 'state' | 'lemma' | 'row' | 'ledger';
+  readonly check: 'format' | 'wrap' | 'unique' | 'mask' | 'state' | 'lemma' | 'row' | 'policy' | 'ledger';
   /** Tensor, slice, constraint or term. */
   readonly at: string;
   readonly why: string;

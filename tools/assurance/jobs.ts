@@ -8,12 +8,15 @@ import { isCubicField, isPrime, seventhPowerIsInjective } from './field.js';
 import type { Failure } from './formats.js';
 import { LEMMAS } from './lemmas.js';
 import { type LedgerCase, challengeBits, checkLedger } from './ledger.js';
-import { MUTANTS, type Mutant, ROW_MUTANTS } from './mutants.js';
+import { MUTANTS, type Mutant, POLICY_MUTANTS, ROW_MUTANTS } from './mutants.js';
+import { checkPolicy } from './policy.js';
+import { POLICIES, policyCircuit } from './policy-circuit.js';
 import { PROGRAM_NAMES, circuit, factsOf, programOf } from './programs.js';
 import { ledgers } from './runs.js';
 import type { Solver } from './smt.js';
 import { checkStates } from './states.js';
 import { type Verdict, validate } from './validate.js';
+import { otherRows } from './wiring.js';
 
 export interface Outcome {
   readonly failures: readonly Failure[];
@@ -46,6 +49,37 @@ async function rows(solver: Solver): Promise<Outcome> {
     failures,
     lines: [`${data.program.constraints.length} constraints of all kinds of rows; p prime, x^7 a permutation, E a field`],
   };
+}
+
+/** The policy of leaves, on rows that are those which "rows" checks. */
+async function policy(solver: Solver): Promise<Outcome> {
+  const failures: Failure[] = [],
+    lines: string[] = [];
+  for (const p of POLICIES) {
+    const c = policyCircuit(p),
+      other = otherRows(circuit(), c),
+      r = await checkPolicy(c, solver);
+    if (other) failures.push({ check: 'policy', at: p.name, why: `its ${other} are not those of the circuit whose rows are checked` });
+    failures.push(...r.failures);
+    lines.push(r.line);
+  }
+  return { failures, lines };
+}
+
+/** Circuits of the policy with one thing wrong. */
+async function policyMutants(solver: Solver): Promise<Outcome> {
+  const failures: Failure[] = [],
+    lines: string[] = [],
+    whole = policyCircuit(POLICIES.find((p) => p.name === 'step')!);
+  failures.push(...(await checkPolicy(whole, solver)).failures);
+  for (const m of failures.length ? [] : POLICY_MUTANTS) {
+    const found = (await checkPolicy(m.change(whole), solver)).failures.find(
+      (f) => f.at.includes(m.at) && (!f.asked || f.asked.answer === 'sat'),
+    );
+    if (!found) failures.push({ check: 'policy', at: `policy: ${m.name}`, why: `is not found at ${m.at}` });
+    lines.push(`${m.name} -- ${found ? `${found.at} ${found.why}` : 'NOT FOUND'}`);
+  }
+  return { failures, lines };
 }
 
 /** Circuits with one thing wrong. */
@@ -195,6 +229,8 @@ export const jobOf = (name: string): Job | undefined =>
 export const JOBS: ReadonlyMap<string, Job> = new Map<string, Job>([
   ...Object.keys(MUTANTS).map((n): [string, Job] => [`mutants of ${n}`, (s) => mutants(n, s)]),
   ...PROGRAM_NAMES.map((n): [string, Job] => [`program ${n}`, (s) => program(n, s)]),
+  ['policy', policy],
+  ['mutants of the policy', policyMutants],
   ['mutants of rows', rowMutants],
   ['earlier programs', earlier],
   ['ledger', () => Promise.resolve(ledger())],

@@ -88,7 +88,7 @@ const nearestRoot = (slack: number): string =>
     ['e', 'r', 't'],
     '(<= 0 r)',
     '(< r t)',
-    ...['r', 't'].flatMap((x) => [`(<= 0 (+ (- e (* ${x} ${x})) ${x}))`, `(<= 0 (- (+ (* ${x} ${x}) ${x} ${slack - 1}) e))`]),
+    ...['r', 't'].flatMap((x) => [`(<= 0 (+ (- e (* ${x} ${x})) ${x}))`, `(<= 0 (- (+ (* ${x} ${x}) ${x} ${slack}) e 1))`]),
   );
 
 /** y < z are both the root of S with remainders in halves, low + W rest at most twice the root and `slack`. */
@@ -192,6 +192,11 @@ export const LEMMAS: readonly Lemma[] = [
     name: 'a one-hot factor selects at most one',
     text: selected('(<= (+ S h) 1)'),
     twin: selected('(<= (+ S h) 2)'),
+  },
+  {
+    name: 'products keep an order',
+    text: question(['a', 'b', 'c'], '(<= 0 b)', '(< a c)', '(not (<= (+ (* a b) b) (* c b)))'),
+    twin: question(['a', 'b', 'c'], '(<= 0 b)', '(<= a c)', '(not (<= (+ (* a b) b) (* c b)))'),
   },
   // Section 2.
   { name: 'Round', text: round('<'), twin: round('<=') },

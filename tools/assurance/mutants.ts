@@ -5,6 +5,7 @@
  */
 import { type RawConstraint, type RawProgram, type RawTensor, exprsOf } from './data.js';
 import type { Failure } from './formats.js';
+import type { CircuitInstance } from './wiring.js';
 
 export interface Mutant {
   readonly name: string;
@@ -204,5 +205,70 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
       program.axes['rowX'] = 1;
       program.tensors.push({ name: 'X', axes: ['rowX'], cls: 'witness', lo: '0', hi: '0' });
     },
+  },
+];
+
+/** A circuit of the policy with one thing wrong. `at` occurs in what is reported. */
+export interface PolicyMutant {
+  readonly name: string;
+  readonly change: (c: CircuitInstance) => CircuitInstance;
+  readonly at: string;
+}
+
+/** A fixed column in which the rows of a check have another number. */
+function inRows(
+  c: CircuitInstance,
+  kind: 'S' | 'Q',
+  check: string,
+  column: string,
+  number: (row: number) => bigint,
+): Map<string, readonly bigint[]> {
+  const height = c.program.axes[`row${kind}`],
+    rows = new Set(c.checks[kind].flatMap((x, k) => (x === check ? [k] : [])));
+  if (!rows.size) throw new MutantError(`no row of ${kind} checks ${check}`);
+  return new Map([...c.fixed, [column, c.fixed.get(column)!.map((x, k) => (rows.has(k % height) ? number(k % height) : x))]]);
+}
+/** All bits of the words may be one. */
+const unranged = (check: string, at: string): PolicyMutant => ({
+  name: `no range: ${check}`,
+  at,
+  change: (c) => ({ ...c, fixed: inRows(c, 'S', check, 'S.dead', () => 0n) }),
+});
+/** The rows compare a wire of their own with itself. */
+const unequal = (check: string, at: string): PolicyMutant => ({
+  name: `no equality: ${check}`,
+  at,
+  change: (c) => ({ ...c, fixed: inRows(c, 'Q', check, 'Q.from', (row) => c.fixed.get('Q.from')![row]) }),
+});
+
+export const POLICY_MUTANTS: readonly PolicyMutant[] = [
+  unranged('mode', 'mode'),
+  unranged('order digits', 'digits'),
+  unranged('order quotient', 'quotient'),
+  unranged('order remainder', 'quotient'),
+  unranged('present', 'in cases'),
+  unranged('walk from a row', 'in cases'),
+  unranged('walk not ended', 'in cases'),
+  unranged('clip scalar', 'clip'),
+  unequal('mode', 'mode'),
+  unequal('present', 'present'),
+  unequal('walk slot', 'slot'),
+  unequal('sampler key', 'sampler key'),
+  unequal('quotas', 'quotas'),
+  unequal('order digits', 'digits'),
+  unequal('dataset root', 'tokens'),
+  unequal('absent row', 'tokens'),
+  unequal('class table', 'counters'),
+  unequal('schedule', 'scalars'),
+  unequal('clip scalar', 'clip'),
+  {
+    name: 'a free word without an entry',
+    at: 'news',
+    change: (c) => ({ ...c, words: new Map([...c.words, ['news', [0]]]) }),
+  },
+  {
+    name: 'without a premise on quotients',
+    at: 'quotient',
+    change: (c) => ({ ...c, premises: [] }),
   },
 ];

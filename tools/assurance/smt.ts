@@ -63,6 +63,9 @@ export class Solver {
   readonly #known = new Map<string, Asked>();
   readonly counts = new Map<string, Count>();
   readonly #context;
+  /** Units of work spent so far, and the most that one answer took. */
+  #spent = 0;
+  #most = 0;
   private constructor(
     readonly api: Awaited<ReturnType<typeof init>>,
     readonly second: string | undefined,
@@ -107,7 +110,13 @@ export class Solver {
     solver.set('timeout', WALL_MS);
     try {
       solver.fromString(text);
-      return await solver.check();
+      const answer = await solver.check(),
+        statistics = solver.statistics(),
+        spent = statistics.keys().includes('rlimit count') ? statistics.get('rlimit count') : 0;
+      statistics.release();
+      if (answer !== 'unknown') this.#most = Math.max(this.#most, spent - this.#spent);
+      this.#spent = spent;
+      return answer;
     } catch (e) {
       throw new SolverError(`z3: ${(e as Error).message}`, text);
     } finally {
@@ -133,7 +142,7 @@ export class Solver {
     const kinds = [...this.counts].map(
       ([k, c]) => `${k} ${c.distinct} in ${(c.ms / 1000).toFixed(1)} s, slowest ${c.slowest.toFixed(0)} ms`,
     );
-    return `${asked} questions, ${distinct} distinct, ${(ms / 1000).toFixed(1)} s: ${kinds.join('; ')}`;
+    return `${asked} questions, ${distinct} distinct, ${(ms / 1000).toFixed(1)} s, the hardest ${((100 * this.#most) / RESOURCES).toFixed(0)}% of the limit: ${kinds.join('; ')}`;
   }
 }
 

@@ -112,7 +112,7 @@ export function policyCircuit(c: PolicyCase): CircuitInstance {
 }
 /**
  * Radices m and their quotient bounds Q as the verifier computes them, Q = floor((2^62 + m) / m): 1 <= m < 2^31 and
- * Q m <= 2^62 + m. They are words of the policy vector, and with strata of the table.
+ * Q m <= 2^62 + m. They are words of the policy vector, and with strata of the table, as is a stratum's size below 2^31.
  */
 function premisesOf(shape: Shape, words: ReadonlyMap<string, readonly number[]>): Poly[] {
   const field = (name: 'a' | 'b' | 'rows' | 'quotientA' | 'quotientB'): Poly => word('policy vector', POLICY_LAYOUT.get(name)!.at),
@@ -127,6 +127,7 @@ function premisesOf(shape: Shape, words: ReadonlyMap<string, readonly number[]>)
     ...bounds(field(shape.replacement ? 'rows' : 'a'), field('quotientA')),
     ...bounds(field('b'), field('quotientB')),
     ...Array.from({ length: rows }, (_, r) => STRATUM_WORDS * r).flatMap((at) => [
+      plus(constant((1n << 31n) - 1n), word('stratum words', at + 2), -1n),
       ...bounds(word('stratum words', at + 4), word('stratum words', at + 6)),
       ...bounds(word('stratum words', at + 5), word('stratum words', at + 7)),
     ]),

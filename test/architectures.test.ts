@@ -15,8 +15,10 @@ import { frozenTensors } from '../src/model/shape.js';
 import { lcg } from './kit.js';
 
 /*
- * Released models by their config.json as it lies on the hub. As they are, with one layer, their programs build with the default formats. Reduced, they are committed, trained, proved and verified as a run: one
- * layer, a vocabulary of 259 and heads of eight channels, but for that the same keys: layout of the heads, rotation with its scaling, biases, tied weights, epsilon and the ratio of the widths.
+ * Released models by their config.json as it lies on the hub. As they are, with one layer, their programs build with
+ * the default formats. Reduced, they are committed, trained, proved and verified as a run: one layer, a vocabulary of
+ * 259 and heads of eight channels, but for that the same keys: layout of the heads, rotation with its scaling, biases,
+ * tied weights, epsilon and the ratio of the widths.
  */
 
 const tiny = fileURLToPath(new URL('./data/tiny', import.meta.url)),

@@ -29,7 +29,10 @@ import type { ClaimName } from '../src/verify/claims.js';
 import { tinyRun } from './tiny-run.js';
 import { checkedRun } from '../src/run/facts.js';
 
-/* Between an accepted proof and what a command says of it: what was compared must be what the world uses, and nothing is said that was not compared. */
+/*
+ * Between an accepted proof and what a command says of it: what was compared must be what the world uses, and nothing
+ * is said that was not compared.
+ */
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),
   home = mkdtempSync(join(tmpdir(), 'certune-compared-')),

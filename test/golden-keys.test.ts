@@ -10,8 +10,9 @@ import { PROOF_VERSION } from '../src/tensor/statement.js';
 import { fixture } from './fixtures.js';
 
 /*
- * Golden verification keys. A key that changes makes every proof of earlier releases unverifiable under the shipped key: whoever changes a circuit raises
- * RECURSION_VERSION (or PROOF_VERSION, where program proofs change) and adds an entry; entries of older versions stay as they are.
+ * Golden verification keys. A key that changes makes every proof of earlier releases unverifiable under the shipped
+ * key: whoever changes a circuit raises RECURSION_VERSION (or PROOF_VERSION, where program proofs change) and adds an
+ * entry; entries of older versions stay as they are.
  */
 const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'proof 4, recursion 1': {

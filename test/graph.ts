@@ -12,14 +12,16 @@ export interface Import {
   /** Types alone: nothing of it is there at run time. */ readonly type: boolean;
 }
 
-/** Sources under src/, tests and generated modules apart. */
-export function sources(): string[] {
-  return readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
-    .filter((e) => e.isFile() && /\.ts$/.test(e.name) && !/\.test\.ts$|\.d\.ts$/.test(e.name))
+/** TypeScript files below a folder of the project. */
+export const typescript = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile() && /\.ts$/.test(e.name))
     .map((e) => relative(root, join(e.parentPath, e.name)).split('\\').join('/'))
-    .filter((f) => !/^src\/kernels\/(as|generated)\//.test(f))
     .sort();
-}
+
+/** Sources under src/, tests and generated modules apart. */
+export const sources = (): string[] =>
+  typescript('src').filter((f) => !/\.test\.ts$|\.d\.ts$/.test(f) && !/^src\/kernels\/(as|generated)\//.test(f));
 
 export const parsed = (file: string): ts.SourceFile =>
   ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true);

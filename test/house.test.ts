@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { circles, importsOf, parsed, sources } from './graph.js';
+import { circles, importsOf, parsed, sources, typescript } from './graph.js';
 
 /*
  * The floors of the house, from the ground up: a folder imports from floors below it, never from its own or one above. Folders of one line stand side by side.
@@ -104,5 +104,108 @@ describe('a function', () => {
       visit(sf);
     }
     expect(long.sort()).toEqual([...LONGER]);
+  });
+});
+
+/** Longest line with a comment in it. */
+const WIDEST = 120;
+
+/** Files whose comments are wider still: the list shrinks, and nothing is added to it. */
+const WIDER: readonly string[] = [
+  'src/cli/card-assemble.ts',
+  'src/cli/card-create.ts',
+  'src/cli/card.ts',
+  'src/cli/cards.ts',
+  'src/cli/commit.ts',
+  'src/cli/course.ts',
+  'src/cli/estimate.ts',
+  'src/cli/fold.ts',
+  'src/cli/inspect.ts',
+  'src/cli/prove-folded.ts',
+  'src/cli/prove-pack.ts',
+  'src/cli/prove.ts',
+  'src/cli/sign.ts',
+  'src/cli/target.ts',
+  'src/cli/train.ts',
+  'src/cli/verify-folded.ts',
+  'src/cli/verify-release.ts',
+  'src/cli/verify.ts',
+  'src/cli/worker.ts',
+  'src/federated/index.ts',
+  'src/io/atomic.ts',
+  'src/policy/order/keys.ts',
+  'src/prove/course.ts',
+  'src/prove/end.ts',
+  'src/prove/entered.ts',
+  'src/prove/leaf.ts',
+  'src/prove/nodes.ts',
+  'src/prove/range.ts',
+  'src/prove/recursion.ts',
+  'src/prove/tree.ts',
+  'src/provenance/cards/card.ts',
+  'src/provenance/cards/cards.test.ts',
+  'src/provenance/cards/dcap.ts',
+  'src/provenance/cards/evaluate.ts',
+  'src/provenance/cards/evidence.ts',
+  'src/provenance/cards/index.ts',
+  'src/provenance/cards/judge-evidence.ts',
+  'src/provenance/cards/jws.ts',
+  'src/provenance/cards/nitro.ts',
+  'src/provenance/cards/nvidia.ts',
+  'src/provenance/cards/quote.ts',
+  'src/provenance/cards/rules.ts',
+  'src/provenance/cards/snp.ts',
+  'src/provenance/policy.ts',
+  'src/recursion/leaf.ts',
+  'src/run/facts.ts',
+  'src/run/fields.ts',
+  'src/run/manifest.ts',
+  'src/run/policy.ts',
+  'src/run/schema.ts',
+  'src/setup/run.ts',
+  'src/store/checkpoint.ts',
+  'src/store/secret.ts',
+  'test/browser.ts',
+  'test/circuit-checks.test.ts',
+  'test/docs.test.ts',
+  'test/fold.test.ts',
+  'test/house.test.ts',
+  'test/jobs.test.ts',
+  'test/kept.test.ts',
+  'test/policy-words.test.ts',
+  'test/private.test.ts',
+  'test/recursion-binding.test.ts',
+  'test/recursion-run.test.ts',
+  'test/recursion.test.ts',
+  'test/release.test.ts',
+  'test/tee.ts',
+  'test/tree.test.ts',
+  'tools/bench/main.ts',
+  'tools/bench/policy.ts',
+  'tools/bench/run.ts',
+];
+
+/** Lines of a file that hold part of a comment and are wider. */
+function wideComments(file: string): string[] {
+  const sf = parsed(file),
+    lines = new Set<number>();
+  const see = (ranges: readonly ts.CommentRange[] | undefined): void => {
+    for (const { pos, end } of ranges ?? [])
+      for (let l = sf.getLineAndCharacterOfPosition(pos).line; l <= sf.getLineAndCharacterOfPosition(end).line; l++) lines.add(l);
+  };
+  const visit = (n: ts.Node): void => {
+    see(ts.getLeadingCommentRanges(sf.text, n.getFullStart()));
+    see(ts.getTrailingCommentRanges(sf.text, n.getEnd()));
+    for (const child of n.getChildren(sf)) visit(child);
+  };
+  visit(sf);
+  const text = sf.text.split('\n');
+  return [...lines].filter((l) => text[l].length > WIDEST).map((l) => `${file}:${l + 1}`);
+}
+
+describe('a comment', () => {
+  it(`has lines of at most ${WIDEST} columns`, () => {
+    const files = ['src', 'test', 'tools'].flatMap((folder) => typescript(folder));
+    expect(files.filter((f) => !/\/generated\//.test(f) && !WIDER.includes(f)).flatMap(wideComments)).toEqual([]);
   });
 });

@@ -17,8 +17,8 @@ import { fixture } from './fixtures.js';
 import { added } from './tokenizers.js';
 
 /*
- * What is trained is what other tools would train, and files of other tools are taken for what they say: through the commands, on a base of the project's
- * own and, where the fixtures are at hand, on inputs of public reports.
+ * What is trained is what other tools would train, and files of other tools are taken for what they say: through the
+ * commands, on a base of the project's own and, where the fixtures are at hand, on inputs of public reports.
  */
 type Json = Record<string, unknown>;
 const tiny = fileURLToPath(new URL('./data/tiny', import.meta.url)),
@@ -267,7 +267,8 @@ describe('inputs of public reports', () => {
   it.skipIf(!cases)('01: every id of the list closes (needs fixtures)', () => {
     expect(shown('01-several-closing-ids', 'chat.jsonl')[0]).toMatch(/-<\/h> \+Y \+o \+<eot>$/);
     expect(shown('01-several-closing-ids', 'pairs.jsonl')).toEqual(['-<bot> -H -i +Y +o +<eot>']);
-    // The adapter names the digest that the base had when its config.json had one closing id: the same base, which is said.
+    // The adapter names the digest that the base had when its config.json had one closing id: the same base, which is
+    // said.
     const dir = join(cases!, '01-several-closing-ids'),
       adapter = join(dir, 'adapter');
     const g = generate('Hi', { model: join(dir, 'base'), adapter, chat: true, tokens: '12' }, c);

@@ -56,7 +56,10 @@ function runOf(adapter: string): string | undefined {
   const run = resolve(adapter, '..', '..');
   return existsSync(manifestFile(run)) ? run : undefined;
 }
-/** Settings of a run. One of another version is refused where it was asked for, and said where the adapter only lies in it. */
+/**
+ * Settings of a run. One of another version is refused where it was asked for, and said where the adapter only lies in
+ * it.
+ */
 function settingsOf(run: string, asked: boolean): { config?: Manifest['config']; old?: string } {
   const file = manifestFile(run);
   try {
@@ -117,8 +120,8 @@ const settings = (l: Loaded, format?: string): Record<string, unknown> => ({
 });
 
 /**
- * Mean loss on the completions of the given rows, and how many of them greedy decoding gives to the last token (rows with one
- * completion). A measurement by the float reading, not a claim of any proof.
+ * Mean loss on the completions of the given rows, and how many of them greedy decoding gives to the last token (rows
+ * with one completion). A measurement by the float reading, not a claim of any proof.
  */
 export function evaluate(o: ModelOptions & { data: string[]; show?: string; format?: string }, c: Context): Result {
   const loaded = load(o),
@@ -177,7 +180,10 @@ export function evaluate(o: ModelOptions & { data: string[]; show?: string; form
   }
 }
 
-/** The greedy continuation of a prompt, or with `chat` the answer to it as a user's message. By the float reading, not proved. */
+/**
+ * The greedy continuation of a prompt, or with `chat` the answer to it as a user's message. By the float reading, not
+ * proved.
+ */
 export function generate(prompt: string, o: ModelOptions & { tokens?: string; chat?: boolean }, c: Context): Result {
   const loaded = load(o),
     { base, codec, adapter } = loaded,

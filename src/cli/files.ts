@@ -11,7 +11,8 @@ import type { ClaimRecord } from '../verify/claims.js';
 import { ADAPTER_REMEDY } from './kept.js';
 
 /*
- * Files of a base's and an adapter's folder beside those that a proof is about: what of them was compared, and with what.
+ * Files of a base's and an adapter's folder beside those that a proof is about: what of them was compared, and with
+ * what.
  */
 
 /** What the manifest says of a released adapter. */
@@ -47,7 +48,10 @@ export function cardOf(s: Setup): string {
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-/** In which of its files an adapter that holds the right values differs from what train writes, in words; empty where it is the same to the last byte. */
+/**
+ * In which of its files an adapter that holds the right values differs from what train writes, in words; empty where it
+ * is the same to the last byte.
+ */
 export function otherBytes(p: Programs, m: Manifest, dir: string, released: BigInt64Array): string {
   const want = adapterBytes(m.base.shape, metaOf(m), membersOf(p, released)),
     config = readBytes(join(dir, 'adapter_config.json'), 'config'),
@@ -68,7 +72,9 @@ export const baseSays = (m: Manifest): string =>
 export const adapterSays = (what: string, other: string): string =>
   other === '' ? `${what}, its files the very bytes that train writes` : `${what}; ${other}`;
 
-/** What was compared of the model card in an adapter's folder; `card` is the one that train writes, where that is known. */
+/**
+ * What was compared of the model card in an adapter's folder; `card` is the one that train writes, where that is known.
+ */
 export function cardClaim(dir: string | undefined, by: string, card: string | undefined): ClaimRecord {
   const file = dir === undefined ? undefined : join(dir, 'README.md');
   if (file === undefined || !existsSync(file))

@@ -48,8 +48,8 @@ export function sha256File(file: string, kind: FileKind): string {
 }
 
 /**
- * Checks configuration, index and headers of a Hugging Face folder and lists everything that is missing or unsupported at once, before
- * any weight is read. Throws InputError.
+ * Checks configuration, index and headers of a Hugging Face folder and lists everything that is missing or unsupported
+ * at once, before any weight is read. Throws InputError.
  */
 export function openBase(dir: string): BaseFolder {
   const problems: string[] = [],
@@ -72,7 +72,10 @@ export function openBase(dir: string): BaseFolder {
   return { dir, config, files, slots };
 }
 
-/** Tensors that a folder may carry without effect: a copy of tied embeddings (checked to be one), frequencies of old exports. */
+/**
+ * Tensors that a folder may carry without effect: a copy of tied embeddings (checked to be one), frequencies of old
+ * exports.
+ */
 const redundant = (name: string, s: LlamaShape): boolean => (s.tied && name === 'lm_head.weight') || name.endsWith('rotary_emb.inv_freq');
 
 /** Most files that the weights of a base lie in: each is opened. */
@@ -130,8 +133,8 @@ function openWeights(
 }
 
 /**
- * Loads a Hugging Face folder: openBase, then the weights tensor by tensor into program order. NaN, infinite and too large weights are
- * listed with tensor and index. Memory: four bytes a weight. Throws InputError.
+ * Loads a Hugging Face folder: openBase, then the weights tensor by tensor into program order. NaN, infinite and too
+ * large weights are listed with tensor and index. Memory: four bytes a weight. Throws InputError.
  */
 export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseModel {
   const { config, slots, files } = opened,
@@ -173,8 +176,9 @@ export function loadBase(dir: string, opened: BaseFolder = openBase(dir)): BaseM
 }
 
 /**
- * What config.json of a base would say of the ids that close a text if its digest were this one: the same weights, and the same configuration but for eos_token_id and for white space. Undefined where
- * none of the ids that the folder knows gives it. Which ids close a text is often mended after a release, and is no part of what the model computes.
+ * What config.json of a base would say of the ids that close a text if its digest were this one: the same weights, and
+ * the same configuration but for eos_token_id and for white space. Undefined where none of the ids that the folder
+ * knows gives it. Which ids close a text is often mended after a release, and is no part of what the model computes.
  */
 export function closingOfDigest(dir: string, digest: string): string | undefined {
   const files = openBase(dir).files,
@@ -196,8 +200,8 @@ export function closingOfDigest(dir: string, digest: string): string | undefined
 const MOST_CLOSING = 64;
 
 /**
- * Digest of a base: SHA-256 over the digests and names of config.json and the weight files. `config` stands for config.json's own digest, in hex,
- * where another text of it is meant.
+ * Digest of a base: SHA-256 over the digests and names of config.json and the weight files. `config` stands for
+ * config.json's own digest, in hex, where another text of it is meant.
  */
 export function baseDigest(dir: string, files: readonly string[] = openBase(dir).files, config?: string): string {
   const of = (f: string): string =>

@@ -25,7 +25,10 @@ export interface AdapterMeta {
   readonly dropout?: number;
 }
 
-/** adapter_config.json of a released adapter: all of it, because any further option may change what PEFT makes of the same tensors. */
+/**
+ * adapter_config.json of a released adapter: all of it, because any further option may change what PEFT makes of the
+ * same tensors.
+ */
 export function adapterConfig(meta: AdapterMeta): Record<string, unknown> {
   return {
     base_model_name_or_path: meta.base,
@@ -57,7 +60,9 @@ export function adapterShapes(shape: LlamaShape, r: number, targets: readonly Ta
   return out;
 }
 
-/** Writes an adapter folder that PEFT loads. Members ("q_proj.A") are integers C, released as C 2^-20: exact in float32. */
+/**
+ * Writes an adapter folder that PEFT loads. Members ("q_proj.A") are integers C, released as C 2^-20: exact in float32.
+ */
 export function writeAdapter(
   dir: string,
   shape: LlamaShape,
@@ -109,7 +114,10 @@ const KNOWN = new Set(
   ),
 );
 
-/** Values of init_lora_weights under which PEFT leaves the base as it is; PiSSA, OLoRA, CorDA and LoftQ subtract from it, also where the adapter is loaded. */
+/**
+ * Values of init_lora_weights under which PEFT leaves the base as it is; PiSSA, OLoRA, CorDA and LoftQ subtract from
+ * it, also where the adapter is loaded.
+ */
 const PLAIN_INIT: readonly unknown[] = [true, false, 'gaussian', 'orthogonal', 'eva'];
 
 /** Whether an option is off: absent, null, false, or a list or object that is empty or of which every entry is off. */
@@ -158,8 +166,9 @@ export function parseAdapterConfig(c: Readonly<Record<string, unknown>>, problem
 }
 
 /**
- * Keys in which an adapter's configuration means something else than a released one of `meta`. Keys that are off, neutral or bookkeeping, and
- * the order of target_modules, mean nothing, so that a configuration that PEFT saved again agrees. `c` has been parsed without problems.
+ * Keys in which an adapter's configuration means something else than a released one of `meta`. Keys that are off,
+ * neutral or bookkeeping, and the order of target_modules, mean nothing, so that a configuration that PEFT saved again
+ * agrees. `c` has been parsed without problems.
  */
 export function configDifference(c: Readonly<Record<string, unknown>>, meta: AdapterMeta): string[] {
   const got = parseAdapterConfig(c, []);
@@ -178,14 +187,16 @@ export function configDifference(c: Readonly<Record<string, unknown>>, meta: Ada
 export interface BaseIdentity {
   readonly digest: string;
   readonly names: readonly string[];
-  /** eos_token_id with which the same weights and configuration have this digest (closingOfDigest of hf.ts). */ readonly closingOf?: (
+  /** eos_token_id with which the same weights and configuration have this digest (closingOfDigest of hf.ts). */
+  readonly closingOf?: (
     digest: string,
   ) => string | undefined;
 }
 
 /**
- * Whether an adapter is one of this base: another digest is refused, unless nothing differs but which ids close a text, which is said; another name is said. What the adapter says by a name where the base has none
- * cannot be compared, which is said too. Throws InputError.
+ * Whether an adapter is one of this base: another digest is refused, unless nothing differs but which ids close a text,
+ * which is said; another name is said. What the adapter says by a name where the base has none cannot be compared,
+ * which is said too. Throws InputError.
  */
 export function checkAdapterBase(dir: string, meta: AdapterMeta, base: BaseIdentity): string[] {
   if (/^sha256:[0-9a-f]{64}$/.test(meta.base)) {
@@ -210,7 +221,10 @@ export function checkAdapterBase(dir: string, meta: AdapterMeta, base: BaseIdent
   ];
 }
 
-/** Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not supported, all at once. */
+/**
+ * Reads an adapter folder: real values by member. Fails on any missing or extra tensor and on every option not
+ * supported, all at once.
+ */
 export function readAdapter(
   dir: string,
   shape: LlamaShape,
@@ -254,8 +268,9 @@ export function readAdapter(
 const TENSORS = /\.(safetensors|bin|pt|pth|ckpt|pkl|gguf|npz|h5|msgpack)$/i;
 
 /**
- * What lies in an adapter folder besides its configuration, tensors and card: `tensors` are files that some loader reads in place of adapter_model.safetensors or with it (adapter_model.bin,
- * new_embeddings.safetensors); `others` may change how the adapter is used, as a tokenizer does. Nothing compares either. Throws InputError.
+ * What lies in an adapter folder besides its configuration, tensors and card: `tensors` are files that some loader
+ * reads in place of adapter_model.safetensors or with it (adapter_model.bin, new_embeddings.safetensors); `others` may
+ * change how the adapter is used, as a tokenizer does. Nothing compares either. Throws InputError.
  */
 export function besideAdapter(dir: string): { tensors: string[]; others: string[] } {
   const more = listFolder(dir)
@@ -265,8 +280,9 @@ export function besideAdapter(dir: string): { tensors: string[]; others: string[
 }
 
 /**
- * Master copy of an existing adapter: round(x 2^30), ties upward; float32, float16 and bfloat16 values of at least 2^-7 in magnitude are
- * exact, smaller ones may lose bits below 2^-30. `inexact` counts the values that changed. Values of 8 or more do not fit: listed.
+ * Master copy of an existing adapter: round(x 2^30), ties upward; float32, float16 and bfloat16 values of at least 2^-7
+ * in magnitude are exact, smaller ones may lose bits below 2^-30. `inexact` counts the values that changed. Values of 8
+ * or more do not fit: listed.
  */
 export function importAdapter(
   dir: string,

@@ -15,8 +15,8 @@ export interface Tensor {
 const CHUNK = 8 << 20;
 
 /**
- * An open safetensors file: the header is checked strictly when it is opened (src/io/safetensors-header.ts), tensors are read one by one
- * through the file handle, in pieces, so that no copy of the file is ever held. Throws InputError.
+ * An open safetensors file: the header is checked strictly when it is opened (src/io/safetensors-header.ts), tensors
+ * are read one by one through the file handle, in pieces, so that no copy of the file is ever held. Throws InputError.
  */
 export class SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -38,7 +38,9 @@ export class SafetensorsFile {
     }
   }
 
-  /** Decodes a tensor to `dst` from index `at` on: exact from every dtype but F64 into Float32Array, which is refused. */
+  /**
+   * Decodes a tensor to `dst` from index `at` on: exact from every dtype but F64 into Float32Array, which is refused.
+   */
   readInto(name: string, dst: Float64Array | Float32Array, at = 0): void {
     const t = this.tensors.get(name);
     if (!t) throw new InputError(this.file, [`has no tensor ${name}`]);
@@ -73,8 +75,8 @@ export function readSafetensors(file: string): Map<string, Tensor> {
 }
 
 /**
- * Writes F32 (Float32Array) and F64 (Float64Array) tensors as the reference does: `__metadata__` first, then by dtype descending in width,
- * then by name in byte order; header padded with spaces to eight bytes. Atomic.
+ * Writes F32 (Float32Array) and F64 (Float64Array) tensors as the reference does: `__metadata__` first, then by dtype
+ * descending in width, then by name in byte order; header padded with spaces to eight bytes. Atomic.
  */
 export function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tensor>): void {
   writeAtomic(file, ...safetensorsPieces(tensors));

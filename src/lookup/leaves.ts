@@ -8,10 +8,10 @@ import { type Group, type LayerShape, product } from './pieces.js';
 /** Row indices (u32) of a box's cells: an address, or a block of far memory. */
 export type Keys = number | FarBlock;
 
-/** Denominators of a box: g - key, a table's row, or given; numerators of tables. */
+/** Denominators of a box: g - key, a row of a table that has `rows` of them, or given; numerators of tables. */
 export type LeafInput =
   | { readonly kind: 'range'; readonly keys: Keys; readonly g: Ext }
-  | { readonly kind: 'rows'; readonly keys: Keys; readonly table: number /** Rows of the table. */; readonly rows: number }
+  | { readonly kind: 'rows'; readonly keys: Keys; readonly table: number; readonly rows: number }
   | { readonly kind: 'table'; readonly den: number; readonly num: number };
 
 /** Fractions of a group's layer in linear memory; n = 0: all numerators are one. */

@@ -1,5 +1,6 @@
 /*
- * What a verification compared, one record for each claim: text, JSON, policy and the first line of a report are made from it, so that none of them says more than another.
+ * What a verification compared, one record for each claim: text, JSON, policy and the first line of a report are made
+ * from it, so that none of them says more than another.
  */
 
 /** What a verified run may be compared with, beside its proofs and its manifest. */
@@ -9,17 +10,22 @@ export type ClaimName = (typeof CLAIMS)[number];
 export interface ClaimRecord {
   readonly claim: ClaimName;
   /**
-   * 'given': not the thing itself, but a commitment to it from a source that is trusted. 'proved': by the proof itself, against a commitment in the
-   * manifest; what lies behind the commitment was not at hand. 'differs': compared, and another one.
+   * 'given': not the thing itself, but a commitment to it from a source that is trusted. 'proved': by the proof itself,
+   * against a commitment in the manifest; what lies behind the commitment was not at hand. 'differs': compared, and
+   * another one.
    */
   readonly status: 'checked' | 'proved' | 'given' | 'not checked' | 'differs';
   /** File, folder or commitment that it was compared with. */ readonly against?: string | undefined;
-  /** Whose word that file is: an option, the run's own run.yaml or folder, or the manifest. */ readonly by?: string | undefined;
+  /** Whose word that file is: an option, the run's own run.yaml or folder, or the manifest. */
+  readonly by?: string | undefined;
   /** Option with which it would be checked. */ readonly option?: string | undefined;
   /** What it means in one sentence. */ readonly says: string;
 }
 
-/** What each claim is about: its title, the options with which it is checked, what is compared, and what holds without. inspect and docs/artifacts.md are made from it too. */
+/**
+ * What each claim is about: its title, the options with which it is checked, what is compared, and what holds without.
+ * inspect and docs/artifacts.md are made from it too.
+ */
 export const CLAIM_FACTS: Readonly<
   Record<ClaimName, { readonly title: string; readonly option: string; readonly compares: string; readonly without: string }>
 > = {
@@ -83,7 +89,10 @@ export const claimLines = (claims: readonly ClaimRecord[]): string[] =>
       : `  ${CLAIM_FACTS[claim].title}: ${status === 'checked' ? 'checked' : 'not checked, but for its commitment'}, ${says}${where}`;
   });
 
-/** What the first line of a report has to say beside "verified": the claims that nobody compared, those that make the others worthless first. */
+/**
+ * What the first line of a report has to say beside "verified": the claims that nobody compared, those that make the
+ * others worthless first.
+ */
 export function reservations(claims: readonly ClaimRecord[], entered: boolean): string {
   // A card is no part of what was trained.
   const not = claims.filter((x) => x.status === 'not checked' && x.claim !== 'card').map((x) => CLAIM_FACTS[x.claim].title);

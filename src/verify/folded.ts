@@ -30,15 +30,18 @@ export type Compared = 'checked' | 'not checked';
 
 export interface FoldedCheck {
   /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
-  /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */ readonly root?: string;
-  /** 'proved': against the root in the manifest; 'checked': the rows behind the root too. */ readonly data: 'checked' | 'proved';
+  /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */
+  readonly root?: string;
+  /** 'proved': against the root in the manifest; 'checked': the rows behind the root too. */
+  readonly data: 'checked' | 'proved';
   /** Quotas hold in every epoch that it covers: it begins with an epoch. */ readonly quotas: boolean;
   readonly adapter: Compared;
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
   readonly to: number;
   /** The epoch that it covers exactly. */ readonly epoch?: number;
-  /** Examples and targets of what it covers: those of the steps before a range are its prover's word. */ readonly examples: number;
+  /** Examples and targets of what it covers: those of the steps before a range are its prover's word. */
+  readonly examples: number;
   readonly targets: number;
   /** Mean loss per target of every step. */ readonly losses: number[];
   readonly proofMs: number;
@@ -51,8 +54,10 @@ export interface Against extends Inputs {
 }
 
 /**
- * Commitment to a base in one line, 64 hexadecimal digits: SHA-256 over the root of its stack, the digest of the programs that read the stack, and what the manifest says of the base. The root
- * alone would not do: shape and weight formats bound the programs' sums, and programs say what the words of the stack are, so that a prover could declare others over the same words.
+ * Commitment to a base in one line, 64 hexadecimal digits: SHA-256 over the root of its stack, the digest of the
+ * programs that read the stack, and what the manifest says of the base. The root alone would not do: shape and weight
+ * formats bound the programs' sums, and programs say what the words of the stack are, so that a prover could declare
+ * others over the same words.
  */
 export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
   const all = { base, program: program.map(String), root: root.map(String) };
@@ -62,8 +67,9 @@ export function baseCommitment(base: Manifest['base'], program: readonly bigint[
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
 
 /**
- * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots prescribe, and its accumulators be zero. Throws VerificationError. (Values are
- * opened by every proof that enters the state.)
+ * Nobody vouches here for the state that is entered: its commitments must at least have the points that their roots
+ * prescribe, and its accumulators be zero. Throws VerificationError. (Values are opened by every proof that enters the
+ * state.)
  */
 export function checkEntered(p: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void {
   const bad = (why: string): never => {
@@ -115,7 +121,8 @@ function compare(
   const about = st.root && baseCommitment(manifest.base, st.program, st.root);
   if (about !== undefined && root !== undefined && about !== root)
     throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);
-  // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section 6).
+  // Whoever proves may choose the root last, weights and tables for which everything holds (docs/soundness.md, section
+  // 6).
   if (!base && root === undefined)
     throw new NotGivenError(
       'base',
@@ -142,7 +149,10 @@ function compare(
   };
 }
 
-/** Verifies the end of a run under a key that is trusted, and compares its statement with whatever is at hand. Throws VerificationError. */
+/**
+ * Verifies the end of a run under a key that is trusted, and compares its statement with whatever is at hand. Throws
+ * VerificationError.
+ */
 export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
   const t0 = performance.now(),
     end = endProofOf(x);
@@ -151,7 +161,10 @@ export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: Verific
   return { ...compare(k, run, a, end.statement, x.losses, 0, run.manifest.config.train.steps), proofMs };
 }
 
-/** Verifies a range alone: the claims that it leaves are settled here, for which keys and base are needed. Throws VerificationError. */
+/**
+ * Verifies a range alone: the claims that it leaves are settled here, for which keys and base are needed. Throws
+ * VerificationError.
+ */
 export function verifyNodeFile(k: Kernels, run: Run, x: NodeFile, circuits: Circuits, a: Against): FoldedCheck {
   if (!a.base) throw new Error('a node alone is settled against the base');
   if (x.from.part || x.to.part) throw new VerificationError('range', 'begins or ends inside a step: fold it with its neighbours first');

@@ -160,8 +160,8 @@ export function programFile(path: string | URL): RawProgram {
 }
 
 /**
- * Compiled programs of commit ede24a1, in which an update took the formats of the state that it enters for granted. What
- * is found must be that, in these tensors.
+ * Compiled programs of commit ede24a1, in which an update took the formats of the state that it enters for granted.
+ * What is found must be that, in these tensors.
  */
 const EARLIER: Readonly<Record<string, readonly string[]>> = { update: ['C', 'acc', 'master', 'mm'], step: ['C', 'master', 'mm'] };
 

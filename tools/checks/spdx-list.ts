@@ -43,8 +43,8 @@ const { version } = json('spdx-license-ids/package.json') as { version: string }
 writeFileSync(
   join(root, 'src/policy/classes/spdx-list.ts'),
   `/*
- * Made by tools/checks/spdx-list.ts. Names in order, each as what it does not have in common with the one before, behind a
- * mark that counts what it has: half the room of a list on the way to a page.
+ * Made by tools/checks/spdx-list.ts. Names in order, each as what it does not have in common with the one before,
+ * behind a mark that counts what it has: half the room of a list on the way to a page.
  */
 
 /** Where the list is from: the package's version is pinned with the release. */

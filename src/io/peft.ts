@@ -188,9 +188,7 @@ export interface BaseIdentity {
   readonly digest: string;
   readonly names: readonly string[];
   /** eos_token_id with which the same weights and configuration have this digest (closingOfDigest of hf.ts). */
-  readonly closingOf?: (
-    digest: string,
-  ) => string | undefined;
+  readonly closingOf?: (digest: string) => string | undefined;
 }
 
 /**

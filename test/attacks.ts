@@ -31,6 +31,7 @@ const DISHONEST = 'test/dishonest.test.ts',
   ROWS = 'src/policy/rows/rows.test.ts',
   NEXT = 'src/tensor/next.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
+  CARDS = 'src/provenance/cards/cards.test.ts',
   CARD_VECTORS = 'src/provenance/cards/vectors.test.ts',
   EVERY_CELL = 'rejects one changed cell of any witness or state-out tensor, the prover keeping its honest keys';
 
@@ -241,6 +242,12 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
     CARD_VECTORS,
     'refuses a changed report, another chain, another time, a root of its own, and what lies beside the signature',
   ),
+  'card binding': attack(
+    'a card of another run, role or code, or fields changed around its evidence',
+    CARDS,
+    '4: fields of a card changed and its evidence kept',
+  ),
+  'card log': attack('a log of events that the registers do not hold', CARDS, '38: a log that does not replay'),
   'card chain': attack(
     'a chain to a root of its own, outside of its time, through what is no authority',
     CARD_VECTORS,

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Bundle, bundled, page } from './browser.js';
+import { type Bundle, bundled, page, secondChunk } from './browser.js';
 
 /* Verification of a real proof in a page is in fold.test.ts, which has one. */
 describe('certune/verify in a browser', () => {
@@ -36,5 +36,25 @@ describe('certune/verify in a browser', () => {
       expect(v.accepted).toBe(false);
       expect(v.message).toMatch(/^proof: /);
     }
+  });
+});
+
+describe('property cards in a browser', () => {
+  const verify = 'src/verify/index.ts',
+    core = 'src/provenance/cards/judge-evidence.ts',
+    cards = 'src/provenance/cards/index.ts';
+  it('have no module of Node, and no library but those for hashes, curves and canonical JSON', async () => {
+    const { files } = await bundled(cards);
+    expect(
+      [...new Set(files.filter((f) => !f.startsWith('src/')).map((f) => /^node_modules\/((@[^/]+\/)?[^/]+)/.exec(f)?.[1] ?? f))].sort(),
+    ).toEqual(['@noble/curves', '@noble/hashes', 'canonicalize']);
+    expect(files.filter((f) => /dcap|quote|keyless|\/cli\//.test(f))).toEqual([]);
+  });
+  it('take at most 30 kB for the core that verifies evidence, as a second chunk, minified and compressed; 36 kB with all that reads and judges cards', async () => {
+    const size = async (entry: string): Promise<number> => gzipSync((await secondChunk(verify, entry)).code, { level: 9 }).length,
+      [a, b] = [await size(core), await size(cards)];
+    console.log(`certune/provenance/cards as a second chunk: ${a} bytes compressed for the core, ${b} in all`);
+    expect(a).toBeLessThanOrEqual(30_000);
+    expect(b).toBeLessThanOrEqual(36_000);
   });
 });

@@ -28,6 +28,41 @@ export async function bundled(entry = 'src/verify/index.ts'): Promise<Bundle> {
   return { code: r.outputFiles[0].text, files: Object.keys(r.metafile.inputs) };
 }
 
+/** What a page loads for a second entry when it has the first already: code of the chunks that the first does not load, and their files. */
+export async function secondChunk(first: string, second: string): Promise<Bundle> {
+  const root = fileURLToPath(new URL('..', import.meta.url)),
+    r = await build({
+      absWorkingDir: root,
+      entryPoints: { first, second },
+      bundle: true,
+      splitting: true,
+      minify: true,
+      write: false,
+      metafile: true,
+      format: 'esm',
+      outdir: 'out',
+      platform: 'browser',
+      target: 'es2022',
+      logLevel: 'silent',
+    }),
+    outputs = r.metafile.outputs,
+    loads = (name: string, seen = new Set<string>()): Set<string> => {
+      if (seen.has(name)) return seen;
+      seen.add(name);
+      for (const i of outputs[name].imports) loads(i.path, seen);
+      return seen;
+    },
+    had = loads('out/first.js'),
+    own = [...loads('out/second.js')].filter((n) => !had.has(n));
+  return {
+    code: r.outputFiles
+      .filter((f) => own.some((n) => f.path.endsWith(`/${n}`)))
+      .map((f) => f.text)
+      .join('\n'),
+    files: own.flatMap((n) => Object.keys(outputs[n].inputs)),
+  };
+}
+
 /** What a script in the page can say of a verdict: strings and numbers, for objects do not leave their realm. */
 export interface PageVerdict {
   readonly accepted: boolean;

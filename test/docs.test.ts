@@ -26,7 +26,7 @@ const ELSEWHERE: [RegExp, string][] = [
   [/^npm ci\b/, 'the clean clone of the release check'],
   [/^npm (run|install|test|i)\b/, 'scripts of package.json: their names are checked below'],
   [
-    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export)\b/,
+    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export|card)\b/,
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^node dist-tools\/[\w/-]+\.js/, 'the tool exists: checked below'],
@@ -96,9 +96,9 @@ describe('documents', () => {
         if (script && !scripts[script[1]]) unknown.push(`${page}: no script ${script[1]}`);
         const tool = /^node dist-(tools\/\S+)\.js/.exec(c);
         if (tool && !existsSync(join(root, `${tool[1]}.ts`))) unknown.push(`${page}: no ${tool[1]}.ts`);
-        const cli = /certune(?:\.js)? (\w+)(.*)$/.exec(c);
+        const cli = /certune(?:\.js)? ((?:card )?\w+)(.*)$/.exec(c);
         if (!cli || /^npm|^pip/.test(c)) continue;
-        if (!options.has(cli[1])) options.set(cli[1], help([cli[1]]));
+        if (!options.has(cli[1])) options.set(cli[1], help(cli[1].split(' ')));
         const shown = options.get(cli[1])!;
         if (!shown.includes('Usage')) unknown.push(`${page}: no command ${cli[1]}`);
         for (const [o] of cli[2].matchAll(/--[a-z-]+/g)) if (!shown.includes(o)) unknown.push(`${page}: certune ${cli[1]} has no ${o}`);

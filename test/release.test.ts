@@ -1,16 +1,22 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { toUtf8 } from '../src/provenance/bytes.js';
+import { fromHex, toUtf8 } from '../src/provenance/bytes.js';
 import { IN_TOTO, verifyEnvelope } from '../src/provenance/dsse.js';
 import { parsePublicKey } from '../src/provenance/ecdsa.js';
 import { parseBundle } from '../src/provenance/bundle.js';
 import { parseStatement } from '../src/provenance/statement.js';
+import { type Card, cardText, digestOfJson, parseCard } from '../src/provenance/cards/card.js';
+import { cardsFolder, subjectOf } from '../src/cli/cards.js';
+import { readProofFile } from '../src/store/proof.js';
 import { readSigningKey, signedBundle } from '../src/provenance/sign.js';
+import { NOON, Simulator, makeCard, rulesJson } from './tee.js';
 
 /*
  * A release by the command line: made, signed, verified file by file, judged by policies, attacked. The command runs with a preloaded module that ends it
@@ -338,5 +344,158 @@ describe('certune export', () => {
     expect(certune('export', join(run, 'out/proof/run.certune'), '--format', 'training-summary').stdout).toContain(
       'to be completed by the provider',
     );
+  });
+});
+
+describe('certune card', () => {
+  const tee = new Simulator(),
+    proof = (): string => join(release, 'run.certune'),
+    code = at('code.json'),
+    bytes = (f: string): Uint8Array => new Uint8Array(readFileSync(f));
+  /** A card of simulated hardware about this run. */
+  function about(o: Parameters<typeof makeCard>[1] = {}): Card {
+    const s = subjectOf(proof(), readProofFile(proof())),
+      late = o?.role === 'trainer' || o?.role === 'prover';
+    return makeCard(tee, {
+      ...o,
+      constants: {
+        program: s.constants.program,
+        parameters: s.constants.parameters,
+        soundnessBits: s.constants.soundnessBits,
+        verificationKey: undefined,
+      },
+      binding: { manifest: s.manifest, ...(late ? { statement: s.statement } : {}) },
+    } as Parameters<typeof makeCard>[1]);
+  }
+  const file = (name: string, c: Card): string => {
+    writeFileSync(at(name), cardText(c));
+    return at(name);
+  };
+
+  it('create names the device that is not there, and what evidence is asked for', () => {
+    writeFileSync(code, JSON.stringify({ package: { name: 'certune', version: '0.1.0', integrity: `sha512-${'A'.repeat(86)}==` } }));
+    const create = (kind: string, ...more: string[]): string[] => [
+      'card',
+      'create',
+      '--kind',
+      kind,
+      '--role',
+      'front-end',
+      '--manifest',
+      join(release, 'manifest.json'),
+      '--code',
+      code,
+      '-o',
+      at('made.json'),
+      ...more,
+    ];
+    for (const [kind, device] of [
+      ['sev-snp', '/sys/kernel/config/tsm/report'],
+      ['tdx', '/sys/kernel/config/tsm/report'],
+      ['nitro', '/dev/nsm'],
+      ['sgx', '/dev/attestation/quote'],
+    ])
+      expect(fails(3, ...create(kind))).toContain(`${device}: does not exist`);
+    expect(fails(2, ...create('azure-vtpm'))).toContain('is none of');
+    // Evidence from elsewhere: the first answer names what to ask with, the second is the card.
+    writeFileSync(at('evidence.bin'), tee.snpReport(new Uint8Array(64)));
+    const said = fails(3, ...create('sev-snp', '--evidence', at('evidence.bin')));
+    writeFileSync(at('evidence.bin'), tee.snpReport(fromHex(/[0-9a-f]{128}/.exec(said)![0], 'told')));
+    expect(json(0, ...create('sev-snp', '--evidence', at('evidence.bin')))['kind']).toBe('sev-snp');
+    expect(parseCard(bytes(at('made.json')), 'made').collateral).toEqual({});
+    expect(json(0, 'card', 'inspect', at('made.json'))['verified']).toBe(false);
+    expect(certune('card', 'inspect', at('made.json')).stdout).toContain('nothing of it is verified');
+  });
+  it('assemble fetches from the services that it is given, and nothing else opens a socket', async () => {
+    const { vcek, ask, ark, crl } = tee.snpCollateral() as Record<string, Uint8Array>,
+      pem = [ask, ark]
+        .map((b) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(b).toString('base64')}\n-----END CERTIFICATE-----\n`)
+        .join(''),
+      asked: string[] = [],
+      evidence = parseCard(bytes(at('made.json')), 'made').evidence.bytes,
+      stamp = tee.timeStamp(evidence, NOON),
+      answer = Buffer.concat([Buffer.from([0x30, 0x82, (stamp.length + 5) >> 8, (stamp.length + 5) & 255, 0x30, 3, 2, 1, 0]), stamp]),
+      server = createServer((q, r) => {
+        asked.push(q.url!);
+        const body = q.method === 'POST' ? answer : q.url!.endsWith('/crl') ? crl : q.url!.endsWith('/cert_chain') ? pem : vcek;
+        q.resume().on('end', () => r.end(body));
+      });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      run2 = (env: Record<string, string>, ...args: string[]): Promise<[number | null, string]> =>
+        new Promise((done) => {
+          const p = spawn(process.execPath, [bin, ...args], { env: { ...process.env, ...env } });
+          let text = '';
+          p.stdout.on('data', (x) => (text += x));
+          p.stderr.on('data', (x) => (text += x));
+          p.on('close', (n) => done([n, text]));
+        });
+    try {
+      const args = ['card', 'assemble', at('made.json'), '-o', at('whole.json'), '--kds', url, '--tsa', url];
+      expect((await run2({}, ...args))[0]).toBe(0);
+      const whole = parseCard(bytes(at('whole.json')), 'whole');
+      expect([Object.keys(whole.collateral).sort(), whole.timestamps.length]).toEqual([['ark', 'ask', 'crl', 'vcek'], 1]);
+      expect(asked[0]).toMatch(/^\/vcek\/v1\/Genoa\/[0-9a-f]{128}\?blSPL=10&teeSPL=00&snpSPL=23&ucodeSPL=84$/);
+      // 52: the same command under a module that ends whoever opens one.
+      expect((await run2({ NODE_OPTIONS: `--import=${noSockets}` }, ...args))[0]).toBe(null);
+      expect(
+        await run2({ NODE_OPTIONS: `--import=${noSockets}` }, 'card', 'assemble', at('made.json'), '-o', at('x.json'), '--no-network'),
+      ).toEqual([0, expect.stringContaining('no collateral')]);
+      expect((await run2({}, 'card', 'assemble', at('made.json'), '-o', at('x.json'), '--kds', 'http://127.0.0.1:1'))[0]).toBe(3);
+    } finally {
+      server.close();
+    }
+  });
+  it('28: verify believes the vendors and nobody else: no file selects a root', () => {
+    const c = file('front.json', about()),
+      p = policy('cards.json', { cards: { 'front-end': rulesJson(tee) } }),
+      with_ = ['--certificate', release, '--policy', p, '--at', '2026-11-21T12:00:00Z'];
+    expect(fails(1, 'card', 'verify', c, ...with_)).toContain("is not one of AMD's that are believed");
+    expect(fails(4, 'card', 'verify', c, '--certificate', release, '--policy', policy('none.json', {}))).toContain(
+      'asks nothing of this role',
+    );
+    expect(fails(1, 'card', 'verify', file('other.json', makeCard(tee)), ...with_)).toContain('it is about the manifest');
+    expect(fails(2, 'card', 'verify', c, '--policy', p)).toContain('--certificate');
+    // The command has no option that names one either.
+    expect(certune('card', 'verify', '--help').stdout).not.toMatch(/root|anchor/);
+  });
+  it('a quote without its verifier is neither good nor bad, and says so', () => {
+    const c = about(),
+      quote = { ...c, kind: 'sgx', evidence: { format: 'sgx-quote-v3', bytes: new Uint8Array(600) } } as Card,
+      p = policy('sgx-policy.json', { cards: { 'front-end': { measurements: [{ mrenclave: '00' }] } } });
+    expect(fails(3, 'card', 'verify', file('sgx.json', quote), '--certificate', release, '--policy', p)).toMatch(/is no quote|not checked/);
+  });
+  it('attach puts cards beside a proof, whose bytes stay; verify shows them, and counts none that does not hold', () => {
+    const dir = changed('with-cards', (d) => {
+        rmSync(join(d, 'run.sigstore.json'));
+        rmSync(join(d, 'model.sig'));
+      }),
+      before = bytes(join(dir, 'run.certune')),
+      c = file('front.json', about());
+    json(0, 'card', 'attach', dir, c);
+    expect(bytes(join(dir, 'run.certune'))).toEqual(before);
+    expect(readdirSync(cardsFolder(join(dir, 'run.certune')))).toEqual([`${digestOfJson(about().binding).slice(7, 23)}.json`]);
+    expect(fails(3, 'card', 'attach', dir, c)).toContain('has the same binding');
+    expect(fails(1, 'card', 'attach', dir, file('other.json', makeCard(tee)))).toContain('it is about the manifest');
+    const d = json(0, 'verify', dir, ...given);
+    expect((d['cards'] as Json[]).map((x) => [x['status'], x['counted']])).toEqual([['not evaluated', false]]);
+    expect(certune('verify', dir, ...given, '--quiet').stdout).toContain('present, not evaluated: give --policy');
+    const e = json(4, 'verify', dir, ...given, '--policy', policy('cards.json', { cards: { 'front-end': rulesJson(tee) } }))['error'];
+    expect(e['rules']).toEqual([
+      { rule: 'cards.front-end', verdict: 'denied', reason: expect.stringContaining("not one of AMD's that are believed") },
+    ]);
+    // A signed release holds its cards as subjects; one that is added afterwards is refused like any other file.
+    json(0, 'sign', dir, '--key', at('key.pem'));
+    expect(json(0, 'verify', dir, ...given, ...signer)['signed'].files).toBe(8);
+    json(0, 'card', 'attach', dir, file('sampler.json', about({ role: 'sampler' })));
+    expect(fails(1, 'verify', dir, ...given, ...signer)).toContain('is not among the signed files');
+  });
+  it('39: a card that is no card is refused by code 3, one of another version or kind by 5', () => {
+    const text = cardText(about()),
+      put = (t: string): string => (writeFileSync(at('bad.json'), t), at('bad.json'));
+    expect(fails(3, 'card', 'inspect', put(text.replace('"kind":', '"kind":"nitro","kind":')))).toContain('a second time');
+    expect(fails(5, 'card', 'inspect', put(text.replace('"version":1}', '"version":2}')))).toContain('version 2');
+    expect(fails(5, 'card', 'inspect', put(text.replace('"kind":"sev-snp"', '"kind":"arm-cca"')))).toContain('arm-cca');
+    expect(fails(3, 'card', 'inspect', put(text.replace('"kind":"sev-snp"', '"kind":"azure-vtpm"')))).toContain('is not read');
   });
 });

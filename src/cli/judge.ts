@@ -6,6 +6,7 @@ import type { Target as Projection } from '../model/shape.js';
 import { type PolicyFacts, type RuleVerdict, type VerifierPolicy, evaluatePolicy, fact, unknown } from '../provenance/policy.js';
 import { programDigests } from '../provenance/predicate.js';
 import { type AdapterResult, type Bounds, adapterResult, matrixNorm } from '../provenance/result.js';
+import { type CardVerdict, byRole } from '../provenance/cards/evaluate.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Result } from './common.js';
 import { admits } from './policy.js';
@@ -19,6 +20,7 @@ export interface Judged {
   readonly release: Release | undefined;
   readonly result: Result;
   readonly signed: Signed | undefined;
+  /** Verdicts of the cards beside the proof. */ readonly cards: readonly CardVerdict[];
   /** Seconds since 1970. */ readonly now: number;
   readonly options: Pick<VerifyOptions, 'base' | 'adapter'>;
 }
@@ -97,7 +99,12 @@ export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
       : j.signed.identity
         ? fact(j.signed.identity, 'the certificate')
         : fact({ key: j.signed.keys[0] }, 'the signature over the release'),
-    cards: {},
+    cards: Object.fromEntries(
+      Object.entries(byRole(j.cards, p.cards ?? {})).map(([role, x]) => [
+        role,
+        fact(x, 'the evidence of hardware, under the root that it names'),
+      ]),
+    ),
     signedAt:
       j.signed?.signedAt === undefined
         ? unknown('nothing here proves when the release was signed')

@@ -1,6 +1,9 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { auditCheck, auditOpen } from './audit.js';
+import { attachCards, inspectCard, verifyCardFile } from './card.js';
+import { assembleCard } from './card-assemble.js';
+import { createCard } from './card-create.js';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
@@ -61,6 +64,7 @@ export function commands(c: Context, done: Done): Command {
   runCommands(make, c, done);
   verifyCommand(make, c, done);
   releaseCommands(make, done);
+  cardCommands(make, done);
   lookCommands(make, c, done);
   auditCommands(make, c, done);
   manifestCommands(make, done);
@@ -161,6 +165,65 @@ function releaseCommands({ command }: Maker, done: Done): void {
     .requiredOption('--format <name>', 'cyclonedx, hf-card or training-summary')
     .option('-o, --output <file>', 'where it goes (default: standard output)')
     .action((target, o) => done(exportRun(target, o)));
+}
+
+/** Commands about property cards: evidence of trusted hardware beside a proof, which needs none. */
+function cardCommands({ command, group }: Maker, done: Done): void {
+  const card = group('card', 'property cards of trusted hardware: create, assemble, verify, attach, inspect');
+  command(
+    'create',
+    'make a card inside of a trusted machine: its hardware signs the hash of what the card says; opens no socket',
+    'certune card create --kind sev-snp --role front-end --manifest manifest.json --code code.json -o card.json',
+    card,
+  )
+    .requiredOption('--kind <name>', 'sev-snp, nitro, tdx, sgx, nvidia-gpu')
+    .requiredOption('--role <name>', 'front-end, sampler, trainer, prover')
+    .requiredOption('--manifest <file>', 'manifest.json of the run')
+    .requiredOption('--code <file>', 'what runs here: {"package": {"name", "version", "integrity"}, "image"}')
+    .requiredOption('-o, --output <file>', 'where the card goes')
+    .option('--certificate <file>', 'proof file, for trainer and prover')
+    .option('--nonce-from <source>', '"beacon", or a file that holds a challenge of the verifier')
+    .option('--evidence <file>', "evidence that was made elsewhere, in place of this machine's device")
+    .option('--helper <program>', 'program that asks /dev/nsm, given the bytes in hexadecimal digits')
+    .option('--parent <card>', 'card of the CPU, for a GPU')
+    .option('--seed-source <name>', 'declared, beacon, drawn-inside (default: declared)')
+    .action((o) => done(createCard(o)));
+  command(
+    'assemble <card>',
+    'add certificates, revocation lists and a time stamp to a card: the only command that opens a socket',
+    'certune card assemble card.json -o whole.json --tsa http://timestamp.example.com',
+    card,
+  )
+    .requiredOption('-o, --output <file>', 'where the card goes')
+    .option('--collateral <name=file>', 'a piece that is at hand; repeatable', list)
+    .option('--no-network', 'fetch nothing')
+    .option('--kds <url>', "address of AMD's key distribution service, or of a copy of it")
+    .option('--product <name>', 'product family of AMD, where a report does not say it')
+    .option('--tsa <url>', 'address of a time-stamping authority (RFC 3161)')
+    .action(async (file, o) => done(await assembleCard(file, o)));
+  command(
+    'verify <card>',
+    'verify a card against a run and what a policy expects of its role',
+    'certune card verify card.json --certificate run.certune --policy policy.json',
+    card,
+  )
+    .requiredOption('--certificate <target>', 'proof file, release or run folder that the card must be about')
+    .requiredOption('--policy <file>', 'policy file with rules for cards')
+    .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
+    .option('--collateral <file>', 'newer collateral, {"name": "base64"}: the same evidence is judged by it too')
+    .option('--parent <card>', 'card of the CPU, for a GPU')
+    .action((file, o) => done(verifyCardFile(file, o)));
+  command(
+    'attach <target> <cards...>',
+    'put cards beside a proof, whose bytes do not change; verifies no evidence',
+    'certune card attach my-run card.json',
+    card,
+  )
+    .allowExcessArguments(true)
+    .action((target, files) => done(attachCards(target, files)));
+  command('inspect <card>', 'say what a card says of itself; verifies nothing', 'certune card inspect card.json', card).action((file) =>
+    done(inspectCard(file)),
+  );
 }
 
 /** Commands that say what a run is, or will take. */

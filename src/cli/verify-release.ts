@@ -17,6 +17,9 @@ import type { Subject } from '../provenance/statement.js';
 import { svrStatement } from '../provenance/svr.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
+import { ROLES } from '../provenance/cards/card.js';
+import { byRole } from '../provenance/cards/evaluate.js';
+import { cardLines, judgeCards } from './cards.js';
 import type { VerifyOptions } from './target.js';
 import { verify } from './verify.js';
 
@@ -99,7 +102,9 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       c,
     ),
     { signer: _s, policy: _p, ...rest } = o,
-    verdicts = rules && judgePolicy(rules, { target, release, result, signed, now, options: rest }),
+    // After the proof, which no card repairs.
+    cards = judgeCards(release?.proof ?? proofOf(target), rules?.cards, 1000 * now),
+    verdicts = rules && judgePolicy(rules, { target, release, result, signed, cards, now, options: rest }),
     lines = (verdicts ?? []).map((v) => `  ${MARK[v.verdict]}  ${v.rule}: ${v.reason}`);
   if (verdicts && !admitted(verdicts)) {
     for (const l of lines) c.progress.line(plain(l), true);
@@ -115,17 +120,19 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       : release && existsSync(join(release.dir, SIGNED))
         ? ['  signed: not checked (give --signer key.pub)']
         : []),
+    ...cardLines(cards),
     ...(verdicts ? [`policy ${o.policy}: ${verdicts.length} rules, all passed`, ...lines] : []),
   ];
   const svr = o.emitSvr;
   if (svr !== undefined && svrKey) {
-    writeAtomic(svr, summary({ target, release, result, signed, now, options: o }, svrKey, policy, verdicts));
+    writeAtomic(svr, summary({ target, release, result, signed, cards, now, options: o }, svrKey, policy, verdicts, rules));
     said.push(`wrote ${svr}, signed by the verifier's key ${keyDigest(svrKey.public)}`);
   }
   return {
     data: {
       ...result.data,
       ...(signed ? { signed: { by: signed.keys, ...(signed.identity ? signed.identity : {}), files: signed.subjects.length } } : {}),
+      ...(cards.length ? { cards } : {}),
       ...(verdicts ? { rules: verdicts } : {}),
       ...(svr === undefined ? {} : { svr }),
     },
@@ -139,6 +146,7 @@ function summary(
   key: SigningKey,
   policy: { readonly file: string; readonly bytes: Uint8Array } | undefined,
   verdicts: readonly RuleVerdict[] | undefined,
+  rules: VerifierPolicy | undefined,
 ): string {
   const d = j.result.data,
     payload = svrStatement({
@@ -153,7 +161,7 @@ function summary(
         data: d['data'] === 'checked' || d['data'] === 'proved',
         adapter: d['adapter'] === 'checked',
         signed: j.signed !== undefined,
-        attested: [],
+        attested: ROLES.filter((r) => byRole(j.cards, rules?.cards ?? {})[r]?.counted),
         ...(verdicts ? { policy: verdicts } : {}),
       },
     });

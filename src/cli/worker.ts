@@ -20,7 +20,7 @@ let result: Result | undefined,
 const program = commands({ progress, writes: (out) => post({ out }) }, (r) => {
   result = r;
 });
-for (const x of [program, ...program.commands])
+for (const x of [program, ...program.commands.flatMap((y) => [y, ...y.commands])])
   x.configureOutput({
     writeOut: (t) => {
       printed += t;

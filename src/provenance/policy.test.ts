@@ -37,7 +37,7 @@ const facts = (change: Partial<PolicyFacts> = {}): PolicyFacts => ({
   quotas: fact([{ bin: 'fr', min: 10, max: 20 }], 'proof'),
   beacon: fact('round 7', 'data'),
   signer: fact({ key: D('d') }, 'signature'),
-  cards: { sampler: fact('attested by AMD', 'card') },
+  cards: { sampler: fact({ counted: true, says: 'attested by AMD' }, 'card') },
   signedAt: unknown('no signed time'),
   now: 1_800_000_000,
   result: fact(adapterResult(values()), 'the released adapter'),
@@ -173,7 +173,23 @@ describe('a policy', () => {
           { maxLength: 2 },
         ),
       ),
-      cards: maybe(fc.constantFrom({}, { sampler: {} }, { x: {} }, [])),
+      cards: maybe(
+        fc.oneof(
+          fc.constantFrom<unknown>({}, { x: {} }, []),
+          fc.record({
+            sampler: fc.record({
+              kinds: maybe(fc.array(fc.constantFrom('nitro', 'tdx', 'nvidia-gpu'), { maxLength: 2 })),
+              measurements: maybe(fc.constantFrom<unknown>([], [{ pcr0: 'a' }], [{ pcr9: 'a' }], [{}], [{ mrtd: 1 }])),
+              machines: maybe(fc.constantFrom(['m'], ['m', 'm'], [''])),
+              leastTcb: maybe(fc.constantFrom<unknown>({}, { Genoa: { tee: 1 } }, { Genoa: {} }, { Rome: {} }, { Genoa: { tee: -1 } })),
+              allow: maybe(fc.array(fc.constantFrom('debug', 'vlek', 'all'), { maxLength: 2 })),
+              challenges: maybe(fc.constantFrom<unknown>([{ value: 'a', notBefore: '2026-01-01T00:00:00Z' }], [{ value: '' }], [1])),
+              greatestAgeDays: maybe(number),
+              gpus: maybe(fc.constantFrom<unknown>({ count: 1, measurements: [] }, { count: 0, measurements: [] }, { count: 1 })),
+            }),
+          }),
+        ),
+      ),
       time: maybe(fc.record({ greatestAgeDays: maybe(number) })),
       result: maybe(
         fc.record({

@@ -1,4 +1,6 @@
-import { type Json, Members, isJsonObject, parseJson } from './json.js';
+import type { Role } from './cards/card.js';
+import { type CardRules, parseAllRules } from './cards/rules.js';
+import { type Json, Members, parseJson } from './json.js';
 import { VersionError } from '../errors.js';
 import type { AdapterResult, Bounds } from './result.js';
 
@@ -36,7 +38,7 @@ export interface VerifierPolicy {
   readonly quotas?: readonly QuotaRule[];
   readonly beacon?: { readonly values?: readonly string[] };
   readonly signers?: readonly Signer[];
-  /** What a card of each role must show; read by the evaluation of cards. */ readonly cards?: Readonly<Record<string, Json>>;
+  /** What a card of each role must show. */ readonly cards?: Readonly<Partial<Record<Role, CardRules>>>;
   readonly time?: { readonly greatestAgeDays: number };
   readonly result?: ResultRules;
 }
@@ -121,13 +123,7 @@ export function parsePolicyFile(bytes: Uint8Array, where: string): VerifierPolic
     beacon = put('values', strings(b, 'values', /^[^\p{Cc}]{1,1000}$/u, 'value of a beacon'));
     b.end();
   }
-  if (m.has('cards')) {
-    const c = m.any('cards')!;
-    if (!isJsonObject(c)) m.fail('cards', 'is no object');
-    for (const role of Object.keys(c as object))
-      if (!['front-end', 'sampler', 'trainer', 'prover'].includes(role)) m.fail(`cards.${role}`, 'is not known');
-    cards = c as Readonly<Record<string, Json>>;
-  }
+  if (m.has('cards')) cards = parseAllRules(m.child('cards'));
   if (m.has('time')) {
     const t = m.child('time');
     time = { greatestAgeDays: number(t, 'greatestAgeDays', 0, 36525, false) ?? t.fail('greatestAgeDays', 'is missing') };
@@ -168,7 +164,8 @@ export interface PolicyFacts {
   readonly quotas: Fact<readonly { readonly bin: string; readonly min?: number; readonly max?: number }[]>;
   readonly beacon: Fact<string>;
   /** Whose signature over the release holds. */ readonly signer: Fact<Signer>;
-  /** What the evaluation of the cards found, by role. */ readonly cards: Readonly<Record<string, Fact<string>>>;
+  /** What the evaluation of the cards found, by role: whether one counts. */
+  readonly cards: Readonly<Partial<Record<Role, Fact<{ readonly counted: boolean; readonly says: string }>>>>;
   /** Seconds since 1970 of something that proves when it was signed. */ readonly signedAt: Fact<number>;
   readonly now: number;
   readonly result: Fact<AdapterResult>;
@@ -207,12 +204,12 @@ export function evaluatePolicy(p: VerifierPolicy, f: PolicyFacts, admits: Admits
   if (p.quotas) judgeQuotas(p.quotas, f, judge);
   if (p.beacon) judgeBeacon(p.beacon, f, judge);
   if (p.signers) judgeSigners(p.signers, f, judge);
-  for (const role of Object.keys(p.cards ?? {}))
+  for (const role of Object.keys(p.cards ?? {}) as Role[])
     judge(
       `cards.${role}`,
       f.cards[role] ?? unknown(`no card of the role ${role} was evaluated`),
-      () => [],
-      (v) => v,
+      (v) => (v.counted ? [] : [v.says]),
+      (v) => v.says,
     );
   if (p.time) judgeAge(p.time.greatestAgeDays, f, judge);
   judgeResult(p.result ?? {}, f, judge);

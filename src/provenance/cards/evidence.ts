@@ -1,3 +1,4 @@
+import { InputError } from '../../errors.js';
 import { VerificationError } from '../../transcript/arith.js';
 
 /*
@@ -9,17 +10,7 @@ export const KINDS = ['sev-snp', 'nitro', 'tdx', 'sgx', 'nvidia-gpu'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** What a verifier's policy may admit although a strict one would not. */
-export const RELAXATIONS = [
-  'debug',
-  'migration',
-  'vmpl',
-  'report-v2',
-  'vlek',
-  'masked-chip-id',
-  'any-tcb',
-  'no-revocation',
-  'declared-product',
-] as const;
+export const RELAXATIONS = ['debug', 'migration', 'vmpl', 'report-v2', 'vlek', 'masked-chip-id', 'any-tcb', 'no-revocation'] as const;
 export type Relaxation = (typeof RELAXATIONS)[number];
 
 export interface Finding {
@@ -74,3 +65,9 @@ export type Collateral = Readonly<Record<string, Uint8Array>>;
 export const refuse = (what: string): never => {
   throw new VerificationError('card evidence', what);
 };
+
+/** Refuses pieces of collateral that nothing looks at: they would be bytes that nobody signed. `tsa` belongs to time stamps. Throws InputError. */
+export function onlyCollateral(c: Collateral, names: readonly string[], where: string): void {
+  const more = Object.keys(c).filter((k) => k !== 'tsa' && !names.includes(k));
+  if (more.length) throw new InputError(where, [`collateral.${more[0]} belongs to no evidence of this kind`]);
+}

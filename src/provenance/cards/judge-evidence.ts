@@ -1,5 +1,5 @@
 import { InputError } from '../../errors.js';
-import type { Anchors, Collateral, Evidence, Kind } from './evidence.js';
+import { type Anchors, type Collateral, type Evidence, type Kind, onlyCollateral } from './evidence.js';
 import { verifyNitro } from './nitro.js';
 import { verifyNvidia } from './nvidia.js';
 import { verifySnp } from './snp.js';
@@ -24,6 +24,7 @@ export class NotCheckedError extends InputError {
 /** Verifies evidence of any kind at a time; a token of GPUs gives one for each. Throws VerificationError, InputError, NotCheckedError. */
 export function verifyEvidence(kind: Kind, bytes: Uint8Array, c: Collateral, v: Verifiers, at: number, where: string): Evidence[] {
   if (kind === 'sev-snp') return [verifySnp(bytes, c, v.anchors, at, where)];
+  if (kind === 'nitro') onlyCollateral(c, [], where);
   if (kind === 'nitro') return [verifyNitro(bytes, v.anchors, at, where)];
   if (kind === 'nvidia-gpu') return verifyNvidia(bytes, c, v.anchors, at, where);
   if (!v.dcap) throw new NotCheckedError(where);

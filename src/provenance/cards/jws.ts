@@ -59,6 +59,9 @@ const object = (text: string, where: string): JsonObject => {
   return v;
 };
 
+/** Claims of a token whose signature nobody looked at. Throws InputError. */
+export const unverifiedClaims = (token: string, where: string): JsonObject => object(token.split('.')[1] ?? '', `${where}: claims`);
+
 /**
  * Claims of a token that one of the keys signed. The header holds alg, kid and typ and nothing else: no key, address or certificate of its own. The
  * algorithm follows from the key. Throws VerificationError ('card token'), InputError.

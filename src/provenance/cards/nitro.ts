@@ -82,6 +82,10 @@ export function parseNitro(b: Uint8Array, where: string): NitroDocument {
   };
 }
 
+/** Registers by name. Those that are zero say nothing, apart from the first three, which must not be. */
+export const nitroMeasurement = (d: NitroDocument): Record<string, string> =>
+  Object.fromEntries([...d.pcrs].filter(([i, v]) => i < 3 || v.some((x) => x !== 0)).map(([i, v]) => [`pcr${i}`, toHex(v)]));
+
 /** Verifies a document at a time, which may not be before the one that it signs. Throws VerificationError ('card evidence', 'card chain'), InputError. */
 export function verifyNitro(b: Uint8Array, anchors: Anchors, at: number, where: string): Evidence {
   const d = parseNitro(b, where),
@@ -89,17 +93,16 @@ export function verifyNitro(b: Uint8Array, anchors: Anchors, at: number, where: 
     [leaf] = chain,
     root = chain[chain.length - 1];
   if (at < d.timestamp - 1000) refuse(`${where}: it was signed ${new Date(d.timestamp).toISOString()}, after the time of its verification`);
-  verifyChain(chain, { roots: anchors.aws, at }, where);
   if (leaf.key.kind !== 'ec' || leaf.key.key.curve !== 'P-384' || !verifyCompact(leaf.key.key, 'sha384', d.signed, d.signature))
     refuse(`${where}: the document is not signed by the key of its certificate`);
+  verifyChain(chain, { roots: anchors.aws, at }, where);
   const zero = [0, 1, 2].filter((i) => d.pcrs.get(i)?.every((x) => x === 0) ?? true);
   return {
     kind: 'nitro',
     vendor: 'AWS',
     root: keyName(root),
     machine: /^(i-[0-9a-f]{1,32})/.exec(d.module)?.[1] ?? d.module.slice(0, 100),
-    // Registers that are zero say nothing, apart from the first three, which must not be.
-    measurement: Object.fromEntries([...d.pcrs].filter(([i, v]) => i < 3 || v.some((x) => x !== 0)).map(([i, v]) => [`pcr${i}`, toHex(v)])),
+    measurement: nitroMeasurement(d),
     reportData: d.userData ?? new Uint8Array(0),
     signedAt: d.timestamp,
     findings: zero.length ? [{ relax: 'debug', says: `the enclave runs in debug mode (PCR ${zero.join(', ')} are zero)` }] : [],

@@ -3,7 +3,7 @@ import { fromHex, sameBytes, toHex, toUtf8 } from '../bytes.js';
 import { keyDigest } from '../ecdsa.js';
 import { InputError } from '../../errors.js';
 import { type Json, type JsonObject, canonicalBytes, isJsonObject, parseJson } from '../json.js';
-import { type Anchors, type Collateral, type Evidence, refuse } from './evidence.js';
+import { type Anchors, type Collateral, type Evidence, onlyCollateral, refuse } from './evidence.js';
 import { type NamedKey, parseJwks, verifyJws } from './jws.js';
 import { keyName, parseCertificate, parseCertificates, verifyChain } from './x509.js';
 
@@ -98,12 +98,20 @@ const text = (claims: JsonObject, key: string, where: string): string => {
   return typeof v === 'string' && /^[ -~]{1,128}$/.test(v) ? v : refuse(`${where}: ${key} is no text`);
 };
 
+/** What of a device's claims says which device and software it is. */
+export const gpuMeasurement = (claims: JsonObject, where: string): Record<string, string> => ({
+  hwmodel: text(claims, 'hwmodel', where),
+  driver: text(claims, 'x-nvidia-gpu-driver-version', where),
+  vbios: text(claims, 'x-nvidia-gpu-vbios-version', where),
+});
+
 /**
  * Verifies a detached EAT of GPUs at a time: signatures, keys, issuer, nonce, times, and every claim on every device. Collateral is `jwks`, with `root` where a
  * key comes with a chain. One evidence for each device. Throws VerificationError ('card evidence', 'card token', 'card chain'), InputError.
  */
 export function verifyNvidia(bytes: Uint8Array, c: Collateral, anchors: Anchors, at: number, where: string): Evidence[] {
   const t = parseTokens(bytes, where);
+  onlyCollateral(c, ['jwks', 'root'], where);
   if (!c['jwks']) throw new InputError(where, ['collateral.jwks is missing']);
   const keys = parseJwks(c['jwks'], `${where}: jwks`),
     overall = verifyJws(t.overall, keys, `${where}: overall`),
@@ -138,11 +146,7 @@ export function verifyNvidia(bytes: Uint8Array, c: Collateral, anchors: Anchors,
       vendor: "NVIDIA's attestation service",
       root,
       machine: text(claims, 'ueid', at2),
-      measurement: {
-        hwmodel: text(claims, 'hwmodel', at2),
-        driver: text(claims, 'x-nvidia-gpu-driver-version', at2),
-        vbios: text(claims, 'x-nvidia-gpu-vbios-version', at2),
-      },
+      measurement: gpuMeasurement(claims, at2),
       reportData: fromHex(nonce, where),
       signedAt,
       findings: [],

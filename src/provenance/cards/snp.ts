@@ -2,7 +2,7 @@ import { concatBytes, sameBytes, toHex } from '../bytes.js';
 import { TAG, expectTag, integer, readDer } from '../der.js';
 import { verifyCompact } from '../ecdsa.js';
 import { InputError } from '../../errors.js';
-import { type Anchors, type Collateral, type Evidence, type Finding, type Tcb, refuse } from './evidence.js';
+import { type Anchors, type Collateral, type Evidence, type Finding, type Tcb, onlyCollateral, refuse } from './evidence.js';
 import { COMMON_NAME, type Certificate, keyName, nameOf, notRevoked, parseCertificates, verifyChain, verifyCrl } from './x509.js';
 
 /* Attestation reports of AMD SEV-SNP (SEV Secure Nested Paging Firmware ABI, table "ATTESTATION_REPORT") and the chain of the key that signs them. */
@@ -74,6 +74,11 @@ export function parseSnpReport(b: Uint8Array, where: string): SnpReport {
   };
 }
 
+export const snpMeasurement = (r: SnpReport): Record<string, string> => ({
+  measurement: toHex(r.measurement),
+  hostData: toHex(r.hostData),
+});
+
 /** Parts of a TCB version in the layout of a product. Throws VerificationError where a byte is set that the layout does not have. */
 function tcbOf(b: Uint8Array, product: string, where: string): Tcb {
   const layout = product === 'Turin' ? TURIN : OLD,
@@ -136,6 +141,7 @@ export function verifySnp(bytes: Uint8Array, c: Collateral, anchors: Anchors, at
     leafName = vlek ? 'vlek' : 'vcek',
     signerName = vlek ? 'asvk' : 'ask';
   if (signer > 1) refuse(`${where}: the report is not signed by a key of AMD's`);
+  onlyCollateral(c, [leafName, signerName, 'ark', 'crl'], where);
   if (r.flags >> 5) refuse(`${where}: flags that are not known`);
   const chain = [leafName, signerName, 'ark'].map((name): Certificate => {
       const der = c[name];
@@ -147,6 +153,10 @@ export function verifySnp(bytes: Uint8Array, c: Collateral, anchors: Anchors, at
     product = Object.keys(anchors.amd).find((p) => anchors.amd[p] === root);
   if (product === undefined) return refuse(`${where}: the root ${root} is not one of AMD's that are believed`);
   if (r.product !== undefined && r.product !== product) refuse(`${where}: the report is of ${r.product}, its chain of ${product}`);
+  // What costs least comes first; all of it must hold.
+  compareLeaf(leaf, r, product, vlek, `${where}: ${leafName}`);
+  if (leaf.key.kind !== 'ec' || leaf.key.key.curve !== 'P-384' || !verifyCompact(leaf.key.key, 'sha384', r.signed, r.signature))
+    refuse(`${where}: the report is not signed by the key of its ${leafName}`);
   verifyChain(
     chain,
     { roots: [root], at, known: ['1', '2', ...Object.values(PARTS), '3.4', '3.5', '3.6', '3.7', '4', '5'].map((x) => `${AMD}.${x}`) },
@@ -154,14 +164,11 @@ export function verifySnp(bytes: Uint8Array, c: Collateral, anchors: Anchors, at
   );
   const wanted = vlek ? `SEV-VLEK-${product}` : `SEV-${product}`;
   if (nameOf(middle.subject, COMMON_NAME, where) !== wanted) refuse(`${where}: ${signerName} is not ${wanted}`);
-  compareLeaf(leaf, r, product, vlek, `${where}: ${leafName}`);
   if (c['crl']) {
     const crl = verifyCrl(c['crl'], ark, at, `${where}: crl`);
     notRevoked(middle, crl, `${where}: ${signerName}`);
     notRevoked(leaf, crl, `${where}: ${leafName}`);
   }
-  if (leaf.key.kind !== 'ec' || leaf.key.key.curve !== 'P-384' || !verifyCompact(leaf.key.key, 'sha384', r.signed, r.signature))
-    refuse(`${where}: the report is not signed by the key of its ${leafName}`);
   const [current, reported, committed, launch] = r.tcb.map((x) => tcbOf(x, product, where)),
     mitigations = r.mitigations && r.mitigations[0] & r.mitigations[1];
   return {
@@ -170,7 +177,7 @@ export function verifySnp(bytes: Uint8Array, c: Collateral, anchors: Anchors, at
     root,
     product,
     ...(zero(r.chipId) ? {} : { machine: toHex(r.chipId.subarray(0, product === 'Turin' ? 8 : 64)) }),
-    measurement: { measurement: toHex(r.measurement), hostData: toHex(r.hostData) },
+    measurement: snpMeasurement(r),
     reportData: r.reportData,
     // The current version may be above the others and is what runs; the least of all four is what was ever shown.
     tcb: [reported, committed, launch, current].map((t) => ({

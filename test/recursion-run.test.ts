@@ -8,8 +8,13 @@ import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, che
 import { checkBase } from '../src/verify/base.js';
 import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before, LeafPolicy } from '../src/recursion/leaf.js';
-import { leafPolicy, placedLeaves } from '../src/prove/recursion.js';
-import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
+import { enteredAt } from '../src/prove/entered.js';
+import { leafPolicy } from '../src/prove/leaf.js';
+import type { LeafRange } from '../src/prove/range.js';
+import { placedLeaves, policyWitness } from '../src/prove/recursion.js';
+import { proveEnd } from '../src/prove/end.js';
+import { proveFold } from '../src/prove/fold.js';
+import { proveLeaf } from '../src/prove/leaf.js';
 import { type Run, epochBatches, runOf } from '../src/run/facts.js';
 import { partStatement } from '../src/recursion/leaves.js';
 import { runClass } from '../src/recursion/circuits.js';
@@ -61,11 +66,13 @@ describe('a run with accumulated micro-batches as one proof', () => {
       state = r.after;
     }
     let at: Before = { place: START, s: stateCommitment(k, programs, 'sIn', s.inputs.initial), a: zeroAcc };
-    const policy = leafPolicy(
-      s.run,
-      s.inputs.data,
-      proofs.map((p) => p.parts.map((x) => x.loss)),
-    );
+    const passage = { run: s.run, data: s.inputs.data, policy: policyWitness(s.run, s.inputs.data) },
+      policy = (r: LeafRange): LeafPolicy =>
+        leafPolicy(
+          passage,
+          enteredAt(passage, (step) => proofs[step].parts.map((x) => x.loss), r.from),
+          r,
+        );
     const leaves = placedLeaves(cls, s.run, 0, 1).map((range) => {
       const { kind, parts } = range;
       const before = at,

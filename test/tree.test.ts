@@ -44,7 +44,7 @@ beforeEach(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** A recursion that proves nothing: a statement is a hash of what the node is over. Micro-batches share a leaf, the update has its own. */
-function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fake' }): Recursion & { made: string[] } {
+function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fake' }): Recursion<{ step: number }> & { made: string[] } {
   const made: string[] = [],
     words = (text: string): { statement: bigint[]; proof: BigUint64Array } => {
       const h = createHash('sha256').update(text).digest();
@@ -65,9 +65,13 @@ function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fa
         { kind: 1, parts: [0, 1].map((part) => ({ step, part })), from: { step, part: 0 }, to: { step, part: 2 } },
         { kind: 2, parts: [{ step, part: 2 }], from: { step, part: 2 }, to: { step: step + 1, part: 0 } },
       ]),
-    leaf(r, steps) {
+    leaf(start, r, steps) {
       made.push(`leaf ${r.from.step}.${r.from.part}`);
-      return words(`leaf ${r.parts.map((p) => `${steps.find((x) => x.step === p.step)!.step}.${p.part}`).join()}`);
+      expect(start.step).toBe(r.from.step);
+      return {
+        node: words(`leaf ${r.parts.map((p) => `${steps.find((x) => x.step === p.step)!.step}.${p.part}`).join()}`),
+        after: { step: r.to.step },
+      };
     },
     fold(a, b) {
       made.push('fold');
@@ -96,7 +100,7 @@ const again: string[] = [];
 beforeEach(() => {
   again.length = 0;
 });
-const range = (r: Recursion, from = 0, to = 11, steps: string[] = []): NodeFile =>
+const range = (r: Recursion<{ step: number }>, from = 0, to = 11, steps: string[] = []): NodeFile =>
   proveRange({
     keep: keptIn(out),
     recursion: r,
@@ -107,6 +111,7 @@ const range = (r: Recursion, from = 0, to = 11, steps: string[] = []): NodeFile 
       steps.push(String(t));
       return step(t);
     },
+    start: (t) => ({ step: t }),
     targets: (t) => s.inputs.data.batches[t].targets,
     watch: { again: (e) => again.push(e.message) },
   });

@@ -88,10 +88,9 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
   c.writes(dirname(resolve(file)));
   const k = await kernels(o);
   try {
-    const mark = k.mark(),
-      of = nodes.length - 1 + (whole ? 1 : 0);
+    const of = nodes.length - 1 + (whole ? 1 : 0);
     c.progress.line('circuits of the verifier and their keys');
-    const circuits = circuitsOf(k, checked);
+    const circuits = k.scope(() => circuitsOf(k, checked));
     requireFoldMemory(checked, circuits.cls, o, k.threads);
     let done = 0,
       text = '';
@@ -107,7 +106,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     nodes.forEach(({ file: at, node }) => {
       try {
         // Somebody else may have made it: what its proof leaves to be shown is shown here, where its file is known, and not at the end of the run.
-        f.settle!(node);
+        f.settle(node);
       } catch (e) {
         if (e instanceof VerificationError) throw new VerificationError(e.check, `${at}: ${reasonOf(e)}`);
         throw e;
@@ -126,7 +125,6 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
         if (e instanceof RangeError) throw new InputError(nodes[i].file, [`and what follows it: ${e.message}`], 'prove these ranges again');
         throw e;
       }
-      k.release(mark);
       done++;
     }
     text = 'end of the run';

@@ -85,9 +85,9 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
   command('commit <run>', 'commit to base, data and settings: RUN/out/manifest.json', 'certune commit my-run').action((run) =>
     done(commit(run, c)),
   );
-  prover(command('train <run>', 'train in exact integers; goes on where it was interrupted', 'certune train my-run')).action(
-    async (run, o) => done(await train(run, o, c)),
-  );
+  prover(command('train <run>', 'train in exact integers; goes on where it was interrupted', 'certune train my-run'))
+    .option('--keep-every <n>', 'keep the state of every n-th step only: the steps between are trained again where they are proved')
+    .action(async (run, o) => done(await train(run, o, c)));
   prover(
     command(
       'prove <run>',

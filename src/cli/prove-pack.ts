@@ -1,33 +1,16 @@
-import { join } from 'node:path';
 import { frozenOf } from '../run/commitments.js';
 import { mergeRun, proveStep } from '../prove/step.js';
 import type { Estimate } from '../estimate/steps.js';
-import { dropProofs, orTorn, readProof, readState, writeProof } from '../store/journal.js';
+import { dropProofs, orTorn, readProof, writeProof } from '../store/journal.js';
 import { writePack } from '../store/proof.js';
 import type { StepProof } from '../run/parts.js';
-import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
-import type { AdapterState } from '../model/step.js';
+import { type Work, lossesOf, statesOf } from './course.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { plain } from './escape.js';
 import type { Setup } from '../setup/run.js';
-
-/** What a run's proving works on. */
-export interface Work {
-  readonly s: Setup;
-  readonly digest: string;
-  /** Folder of journal and proofs. */ readonly dir: string;
-  /** The file to be written. */ readonly file: string;
-}
-
-/** State before a step, from the journal. Throws InputError. */
-export function stateBefore({ s, digest, dir }: Work, step: number): { state: AdapterState; losses: readonly bigint[] } {
-  const entry = orTorn(() => readState(dir, digest, step, s.run.programs.program.axes['P']));
-  if (!entry) throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
-  return entry;
-}
 
 /** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */
 export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
@@ -50,12 +33,13 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
   const k = await kernels(o);
   try {
     const frozen = frozenDigestOf(k, s),
-      trees = new StateTrees();
+      trees = new StateTrees(),
+      states = statesOf(k, w, c);
     c.progress.start(0);
     for (let step = 0; step < steps; step++) {
       let p = orTorn(() => readProof(dir, digest, step), again);
       if (!p) {
-        const { state } = stateBefore(w, step);
+        const { state } = states.before(step);
         if (made === 0) {
           prediction = predict(k, s);
           requireDisk(dir, prediction.diskBytes - prediction.journalBytes, (step * prediction.proofBytes) / steps);
@@ -63,7 +47,9 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
         }
         const done = fractions(prediction!, s.inputs.data.batches[step].micro.length + (s.run.programs.update ? 1 : 0));
         const phase = (name: string): void => c.progress.update(`prove: ${name}`, step + done(name), steps);
-        p = k.scope(() => proveStep(k, s.run, s.inputs, step, state, frozen, phase, trees).proof);
+        const made1 = k.scope(() => proveStep(k, s.run, s.inputs, step, state, frozen, phase, trees));
+        states.reached(step + 1, { state: made1.after, losses: lossesOf(made1.proof) });
+        p = made1.proof;
         writeProof(dir, digest, p);
         made++;
       }

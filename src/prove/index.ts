@@ -1,6 +1,11 @@
 export { mergeRun, proveStep, runStep } from './step.js';
+export * from './course.js';
+export * from './end.js';
+export * from './entered.js';
+export * from './fold.js';
+export * from './leaf.js';
 export * from './merge.js';
-export * from './nodes.js';
+export type { NodeOptions, Stack } from './node.js';
 export * from './range.js';
 export * from './recursion.js';
 export * from './settle.js';

@@ -2,6 +2,7 @@ import { type Manifest, manifestDigest } from '../run/manifest.js';
 import type { StepProof } from '../run/parts.js';
 import type { LeafProofs } from '../recursion/leaves.js';
 import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
+import type { LeafStart } from './leaf.js';
 import { type LeafWork, type Keeper, grow } from './tree.js';
 import type { TreeNode } from './tree-shape.js';
 
@@ -11,17 +12,15 @@ export interface LeafRange extends LeafProofs {
   readonly to: Place;
 }
 
-/** The recursion of one run, as the tree uses it: src/prove/recursion.ts binds the real one. */
-export interface Recursion {
+/** The recursion of one run, as the tree uses it: src/prove/recursion.ts binds the real one. `S` is what a leaf needs to know of its beginning. */
+export interface Recursion<S extends { readonly step: number } = LeafStart> {
   readonly manifest: Manifest;
   /** Published verification key, and its digest. */ readonly key: Readonly<Record<string, unknown>>;
   readonly keyDigest: string;
   digestOf(key: Readonly<Record<string, unknown>>): string;
   /** Leaves of the steps from .. to - 1, in order; none straddles an epoch. */ leaves(from: number, to: number): readonly LeafRange[];
-  /** Proves a leaf from the proofs of its steps; the losses are those of its parts. */ leaf(
-    range: LeafRange,
-    steps: readonly StepProof[],
-  ): Proven;
+  /** Proves a leaf from the beginning of its first step and the proofs of its steps; also returns the beginning of the step in which it ends. */
+  leaf(start: S, range: LeafRange, steps: readonly StepProof[]): { readonly node: Proven; readonly after: S };
   fold(left: Proven, right: Proven): Proven;
   end(node: Proven): Ended;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
@@ -76,19 +75,20 @@ export interface Kept {
   readonly keyDigest: (key: Readonly<Record<string, unknown>>) => string;
 }
 
-export interface RangeOptions {
+export interface RangeOptions<S extends { readonly step: number }> {
   /** Makes what keeps finished work: files under a folder (store/nodes.ts). */ readonly keep: (o: Kept) => Keeper<StepProof, NodeFile>;
-  readonly recursion: Recursion;
+  readonly recursion: Recursion<S>;
   /** Steps from .. to - 1. */ readonly from: number;
   readonly to: number;
   readonly perEpoch: number;
   /** Proves a step from the journal. */ readonly step: (step: number) => StepProof;
+  /** The beginning of a step, where no leaf before it has just ended there. */ readonly start: (step: number) => S;
   readonly targets: (step: number) => number;
   readonly watch: Watcher;
 }
 
 /** Proves a range of a run as one node; goes on with whatever its keeper has finished. */
-export function proveRange(o: RangeOptions): NodeFile {
+export function proveRange<S extends { readonly step: number }>(o: RangeOptions<S>): NodeFile {
   const { recursion: r, watch } = o,
     { manifest, key } = r,
     ranges = r.leaves(o.from, o.to),
@@ -108,6 +108,14 @@ export function proveRange(o: RangeOptions): NodeFile {
     watch.done?.(what);
     return x;
   };
+  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same.
+  let last: S | undefined;
+  const leaf = (i: number, proofs: readonly StepProof[]): Proven => {
+    const { step } = ranges[i].from,
+      { node, after } = r.leaf(last?.step === step ? last : o.start(step), ranges[i], proofs);
+    last = after;
+    return node;
+  };
   return grow<StepProof, NodeFile>(
     leafWork(ranges, o.perEpoch),
     {
@@ -119,7 +127,7 @@ export function proveRange(o: RangeOptions): NodeFile {
           from: places[i],
           to: places[i + 1],
           losses: leafLosses(ranges[i], proofs, o.targets),
-          ...r.leaf(ranges[i], proofs),
+          ...leaf(i, proofs),
         })),
       fold: (_t, a, b) => made('fold', rangeText(a.from, b.to), () => foldNodes(r, a, b)),
     },

@@ -22,11 +22,13 @@ import {
   threadedKernels,
   verifyEnd,
 } from 'certune';
+import { type LeafStart, firstEntered, jobInputs } from 'certune/prove';
 import { type Circuits, circuitsOf, endProofOf } from 'certune/recursion';
+import { stateCommitment } from 'certune/run';
 import { root } from '../fixtures.js';
 
 type Recursion = ReturnType<typeof recursionOf>;
-type Node = ReturnType<Recursion['leaf']>;
+type Node = ReturnType<Recursion['fold']>;
 type Ended = ReturnType<Recursion['end']>;
 
 /** Size and verification of the end of a run. */
@@ -111,16 +113,14 @@ function runOfLength(steps: number): Setup {
 function proveEnds(k: Kernels, s: Setup, circuits: Circuits, lengths: readonly number[], kept: Kept, timings: Timings): Map<number, Ended> {
   const most = lengths[lengths.length - 1],
     ends = new Map<number, Ended>();
-  // Training first: states before every step, losses of all.
-  const states = [s.inputs.initial],
-    losses: (readonly bigint[])[] = [];
+  // Training first: states before every step.
+  const states = [s.inputs.initial];
   for (let t = 0; t < most; t++)
     k.scope(() => {
-      const r = runStep(k, s.run, s.inputs, t, states[t]);
-      states.push(r.after);
-      losses.push(r.losses);
+      states.push(runStep(k, s.run, s.inputs, t, states[t]).after);
     });
-  const r = recursionOf(k, s.run, s.inputs, circuits, losses, (t) => states[t]),
+  const inputs = jobInputs(k, s.run, s.inputs, circuits),
+    r = recursionOf(k, inputs),
     { digest } = k.scope(() => frozenOf(k, s.run.programs, s.inputs.base));
   const whole = (nodes: readonly Node[]): Node => nodes.reduceRight((right, left) => timings.timed('fold', () => r.fold(left, right))),
     finish = (n: number, node: Node): void => {
@@ -131,11 +131,14 @@ function proveEnds(k: Kernels, s: Setup, circuits: Circuits, lengths: readonly n
   // Nodes by binary counter; the first steps of a shorter run are the same nodes.
   const prove = (to: number): Node[] => {
     const stack: { level: number; node: Node }[] = [];
+    let start: LeafStart = { ...firstEntered(inputs.policy), s: stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial) };
     for (const leaf of r.leaves(0, to)) {
       const proofs = leaf.parts.map(({ step }) =>
         timings.timed('step', () => proveStep(k, s.run, s.inputs, step, states[step], digest).proof),
       );
-      let node = timings.timed('leaf', () => r.leaf(leaf, proofs)),
+      const made = timings.timed('leaf', () => r.leaf(start, leaf, proofs));
+      start = made.after;
+      let { node } = made,
         level = 0;
       for (; stack.at(-1)?.level === level; level++) {
         const left = stack.pop()!.node,

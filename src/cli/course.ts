@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { type Journal, States } from '../prove/course.js';
+import type { Setup } from '../setup/run.js';
+import { checkpoints, readCheckpoint } from '../store/checkpoint.js';
+import { orTorn, readState } from '../store/journal.js';
+import type { StepProof } from '../run/parts.js';
+import type { Context } from './common.js';
+
+/** What a run's proving works on. */
+export interface Work {
+  readonly s: Setup;
+  readonly digest: string;
+  /** Folder of journal and proofs. */ readonly dir: string;
+  /** The file to be written. */ readonly file: string;
+}
+
+/** Losses of a step's micro-batches. */
+export const lossesOf = (p: StepProof): bigint[] => p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss);
+
+/** States of a run from its journal; `packed` are step proofs that lie elsewhere already. */
+export function statesOf(k: Kernels, { s, digest, dir }: Work, c: Context, packed?: readonly StepProof[]): States {
+  const known = checkpoints(dir),
+    torn = (e: Error): void => c.progress.line(`${e.message}: the checkpoint before it is used`);
+  const journal: Journal = {
+    state: (step) => orTorn(() => readState(dir, digest, step, s.run.programs.program.axes['P'])),
+    checkpoint: (step) => {
+      for (const at of known.filter((t) => t <= step).reverse()) {
+        const found = orTorn(() => readCheckpoint(dir, digest, at), torn);
+        if (found) return found.entered;
+      }
+      return undefined;
+    },
+    losses: (step) => packed && lossesOf(packed[step]),
+    missing: (step) => {
+      throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
+    },
+  };
+  return new States(k, s.run, s.inputs, journal);
+}

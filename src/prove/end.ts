@@ -1,0 +1,61 @@
+import type { Kernels } from '../kernels/runtime.js';
+import type { DetachedClaim } from '../tensor/deferred.js';
+import { verifyProgram } from '../tensor/verify.js';
+import { NativeChannel } from '../transcript/native.js';
+import { type NodeOptions, type Stack, mergeOn, proveLaidOut } from './node.js';
+import { verifyMerge } from '../recursion/merge.js';
+import { type Settled, commitStack } from '../recursion/commit.js';
+import { proveSettled } from './settle.js';
+import type { RecursionClass } from '../recursion/class.js';
+import { endCircuit, endKeyShape } from '../recursion/end.js';
+import { keyWords } from '../recursion/fold.js';
+import { RECURSION_VERSION } from '../recursion/key.js';
+import type { RecursionKeys } from '../recursion/keys.js';
+import { type EndStatement, decode, endLayout } from '../recursion/statement.js';
+import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
+import type { EndProof, NodeProof } from '../recursion/node-words.js';
+
+/**
+ * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack and to the columns take 4 to 16 words
+ * per word of the stack while they are made. Throws Error naming the first check that fails.
+ */
+export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: NodeOptions = {}): EndProof {
+  o.onPhase?.('merge');
+  const { keyVars } = c.child,
+    { keyShape, baseShape } = c.end.shape,
+    claims = [verifyNode(k, c, of), claimOf(c.plan, of.statement.columns)],
+    merged = mergeOn(k, keyVars, keys.root, claims, keys.stack);
+  const ch = new NativeChannel(k, merged);
+  let columns: DetachedClaim;
+  try {
+    columns = verifyMerge(ch, { frozenVars: keyVars }, keys.root, claims).detach(ch);
+  } finally {
+    ch.close();
+  }
+  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T): T =>
+    k.scope(() => f(commitStack(k, shape, words)));
+  o.onPhase?.('settle');
+  const openColumns = opened(keyShape, keys.stack, (s) => proveSettled(k, s, columns)),
+    { root, openBase } = opened(baseShape, base.words, (s) => ({
+      root: s.oracle.root,
+      openBase: proveSettled(k, s, claimOf(c.plan, of.statement.base)),
+    }));
+  const { proof, words } = proveLaidOut(
+    k,
+    c.end.plan,
+    c.end.circuit,
+    keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
+    o,
+    (x) => endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
+  );
+  o.onPhase?.('columns');
+  const statement: EndStatement = decode(words, endLayout()),
+    own = new NativeChannel(k, proof);
+  let claim: DetachedClaim;
+  try {
+    claim = verifyProgram(own, c.end.plan, endPublics(c.end.plan, statement, keys.end.root)).detach(own);
+  } finally {
+    own.close();
+  }
+  return { statement, proof, opening: opened(endKeyShape(c.end.plan), keys.end.stack, (s) => proveSettled(k, s, claim)) };
+}

@@ -1,0 +1,83 @@
+import { CircuitChannel } from '../circuit/channel.js';
+import { type Circuit, circuitCells } from '../circuit/columns.js';
+import { proveCircuit } from '../circuit/prove.js';
+import { mod } from '../field/goldilocks.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { DetachedClaim } from '../tensor/deferred.js';
+import type { Plan } from '../tensor/plan.js';
+import { proveMerge } from './merge.js';
+import type { RecursionClass } from '../recursion/class.js';
+import { keyWords } from '../recursion/fold.js';
+import { RECURSION_VERSION } from '../recursion/key.js';
+import type { RecursionKeys } from '../recursion/keys.js';
+import { decode, layout } from '../recursion/statement.js';
+import type { NodeProof } from '../recursion/node-words.js';
+
+/* What leaf, fold and end have in common: each is a function of its arguments, and keeps nothing. */
+
+/** The frozen stack and its digest. */
+export interface Stack {
+  readonly words: BigInt64Array;
+  readonly digest: readonly bigint[];
+}
+
+export interface NodeOptions {
+  readonly onPhase?: (name: string) => void;
+}
+
+/** Proves a circuit that `run` lays out with its witness. Throws Error naming the first check that fails. */
+export function proveLaidOut(
+  k: Kernels,
+  plan: Plan,
+  circuit: Circuit,
+  frozen: readonly bigint[],
+  o: NodeOptions,
+  run: (ch: CircuitChannel) => void,
+): { proof: BigUint64Array; words: bigint[] } {
+  o.onPhase?.('witness');
+  const ch = new CircuitChannel(new BigUint64Array(0));
+  run(ch);
+  if (ch.failed.length) throw new Error(`the children do not verify: ${ch.failed[0]}`);
+  const { proof } = proveCircuit(k, plan, circuitCells(ch, circuit), {
+    frozenDigest: frozen,
+    ...(o.onPhase ? { onPhase: o.onPhase } : {}),
+  });
+  return { proof, words: ch.rows.U.value.map(mod) };
+}
+
+function withStack<T>(k: Kernels, words: BigInt64Array, f: (ptr: number) => T): T {
+  return k.scope(() => {
+    const at = k.alloc(8 * words.length);
+    k.i64.set(words, at / 8);
+    return f(at);
+  });
+}
+
+/** Proves the merge of claims on a stack. */
+export const mergeOn = (
+  k: Kernels,
+  vars: number,
+  digest: readonly bigint[],
+  claims: readonly DetachedClaim[],
+  stack: BigInt64Array,
+): BigUint64Array => withStack(k, stack, (at) => proveMerge(k, { frozenVars: vars }, digest, claims, at, stack.length));
+
+/** Proves a circuit of the class: a leaf or the fold. */
+export function proveNode(
+  k: Kernels,
+  c: RecursionClass,
+  keys: RecursionKeys,
+  kind: number,
+  o: NodeOptions,
+  run: (ch: CircuitChannel) => void,
+): NodeProof {
+  const { proof, words } = proveLaidOut(
+    k,
+    c.plan,
+    c.circuits[kind],
+    keyWords(keys.root, BigInt(kind), BigInt(RECURSION_VERSION), 0n),
+    o,
+    run,
+  );
+  return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) };
+}

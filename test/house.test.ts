@@ -86,7 +86,7 @@ describe('the house', () => {
 /** Longest function, in lines. */
 const LONGEST = 80;
 /** Functions that are longer still: the list shrinks, and nothing is added to it. */
-const LONGER: readonly string[] = ['src/recursion/leaf.ts leafCircuit'];
+const LONGER: readonly string[] = [];
 
 describe('a function', () => {
   it(`has at most ${LONGEST} lines`, () => {

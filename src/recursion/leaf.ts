@@ -105,33 +105,89 @@ function rowsOf(p: Program, publics: ReadonlyMap<string, readonly Elem[]>, value
   }));
 }
 
-/** `slot` is the leaf's number among the circuits of its class. */
-export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slot: number, given?: LeafInput): void {
-  const p = s.plan.program,
-    frozen = hints(ch, 8, given?.frozen),
-    none = constants(ch, frozenDigest(new BigInt64Array(0))),
-    context = hints(ch, 8, given && contextWords(given.parts[0].statement)),
-    epoch = ch.word(given?.epoch ?? 0n),
-    one = ch.constant(1n);
-  const enter = {
-    s: hints(ch, STATE_WORDS, given?.before.s),
-    a: hints(ch, ACC_WORDS, given?.before.a),
-    pos: hints(ch, 7, given?.before.place.pos),
-    data: hints(ch, 4, given?.before.place.data),
-    losses: hints(ch, 4, given?.before.place.losses),
-    schedule: hints(ch, 4, given?.before.place.schedule),
-    epochs: hints(ch, 4, given?.policy?.epochs),
-  };
-  const policy = run.policy && new PolicyLeaf(ch, run.policy, enter.epochs, given?.policy);
-  // Whoever accepts the statement compares the policy's digest, and with it this number.
-  if (policy) ch.assertEqual(epoch, policy.epochBatches, 'batches in an epoch of the policy');
-  const now: Record<'s' | 'a' | 'data' | 'losses' | 'schedule', readonly Elem[]> = { ...enter };
-  let [step, micro, targets, round, drawn, examples, total] = enter.pos,
-    loss = ch.constant(0n);
-  const claims: Claim[] = [],
-    names = chained(p);
-  for (let i = 0; i < s.count; i++) {
-    const g = given?.parts[i];
+type Chain = 'data' | 'losses' | 'schedule';
+
+/** Wires that all programs of a leaf share. */
+const sharedWires = (ch: CircuitChannel, given?: LeafInput) => ({
+  frozen: hints(ch, 8, given?.frozen),
+  none: constants(ch, frozenDigest(new BigInt64Array(0))),
+  context: hints(ch, 8, given && contextWords(given.parts[0].statement)),
+  epoch: ch.word(given?.epoch ?? 0n),
+  one: ch.constant(1n),
+});
+
+/** Wires of what a leaf enters. */
+const enteredWires = (ch: CircuitChannel, given?: LeafInput) => ({
+  s: hints(ch, STATE_WORDS, given?.before.s),
+  a: hints(ch, ACC_WORDS, given?.before.a),
+  pos: hints(ch, 7, given?.before.place.pos),
+  data: hints(ch, 4, given?.before.place.data),
+  losses: hints(ch, 4, given?.before.place.losses),
+  schedule: hints(ch, 4, given?.before.place.schedule),
+  epochs: hints(ch, 4, given?.policy?.epochs),
+});
+
+/** Where a leaf stands on wires: states, chains, place, loss. Its programs pass one after the other. */
+class LeafPassage {
+  readonly now: Record<'s' | 'a' | Chain, readonly Elem[]>;
+  readonly claims: Claim[] = [];
+  readonly #names: ReturnType<typeof chained>;
+  #step: Elem;
+  #micro: Elem;
+  #targets: Elem;
+  #round: Elem;
+  #drawn: Elem;
+  #examples: Elem;
+  #total: Elem;
+  #loss: Elem;
+
+  constructor(
+    readonly ch: CircuitChannel,
+    readonly run: RunShape,
+    readonly s: LeafShape,
+    readonly shared: ReturnType<typeof sharedWires>,
+    enter: ReturnType<typeof enteredWires>,
+    readonly policy?: PolicyLeaf,
+    readonly given?: LeafInput,
+  ) {
+    this.now = { s: enter.s, a: enter.a, data: enter.data, losses: enter.losses, schedule: enter.schedule };
+    [this.#step, this.#micro, this.#targets, this.#round, this.#drawn, this.#examples, this.#total] = enter.pos;
+    this.#loss = ch.constant(0n);
+    this.#names = chained(s.plan.program);
+  }
+  get pos(): readonly Elem[] {
+    return [this.#step, this.#micro, this.#targets, this.#round, this.#drawn, this.#examples, this.#total];
+  }
+  get loss(): Elem {
+    return this.#loss;
+  }
+
+  /** Verifies the leaf's program `i` and passes on. */
+  program(i: number): void {
+    const { ch, s, policy } = this,
+      names = this.#names,
+      { publics, values } = this.#verified(this.given?.parts[i]);
+    if (names.data.length) this.#link('data', publics, this.#step, this.#micro);
+    if (names.losses.length) {
+      this.#link('losses', publics, this.#step, this.#micro);
+      this.#loss = ch.add(this.#loss, publics.get('loss')![0]);
+    }
+    const here = { step: this.#step, micro: this.#micro, epoch: this.#round, drawn: this.#drawn },
+      own = this.given?.policy?.parts[i];
+    if (policy && s.kind !== 'update') {
+      policy.batch(here, rowsOf(s.plan.program, publics, values), s.kind === 'step', own?.batch);
+      policy.loss(publics.get('loss')![0]);
+    }
+    if (s.kind !== 'update') this.#countRows(publics, values);
+    if (s.kind !== 'micro' || names.schedule.length) this.#link('schedule', publics, this.#step, this.#micro, this.#targets);
+    if (s.kind !== 'micro') this.#endStep(here, own?.end);
+  }
+
+  /** The proof of a program from the states at hand, which it leaves behind it. */
+  #verified(g?: LeafInput['parts'][number]): { publics: ReadonlyMap<string, readonly Elem[]>; values: PublicValues } {
+    const { ch, s, now } = this,
+      { context, frozen, none } = this.shared,
+      p = s.plan.program;
     const publics = new Map(
       publicTensors(p).map(
         (t) => [t.name, hints(ch, packing(p, t).words, g && packPublic(p, t, g.statement.publics.get(t.name)))] as const,
@@ -148,61 +204,77 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
       values = new PublicValues(ch, s.plan, st),
       { point, value } = verifyStatement(ch, s.plan, st, values).take();
     ch.finish();
-    if (s.plan.frozenVars > 0) claims.push({ point, value });
+    if (s.plan.frozenVars > 0) this.claims.push({ point, value });
     for (const { name } of s.plan.states) if (isOut(name)) now[part(name)] = roots[name];
     // A new step starts from zero accumulators.
-    if (s.kind === 'update') now.a = constants(ch, run.zeroAcc);
+    if (s.kind === 'update') now.a = constants(ch, this.run.zeroAcc);
+    return { publics, values };
+  }
 
-    const link = (chain: 'data' | 'losses' | 'schedule', ...rest: Elem[]): void => {
-      now[chain] = ch.hash(DOMAIN.statement, [...now[chain], ...rest, ...names[chain].flatMap((n) => [...publics.get(n)!])]);
-    };
-    if (names.data.length) link('data', step, micro);
-    if (names.losses.length) {
-      link('losses', step, micro);
-      loss = ch.add(loss, publics.get('loss')![0]);
-    }
-    const here = { step, micro, epoch: round, drawn },
-      own = given?.policy?.parts[i];
-    if (policy && s.kind !== 'update') {
-      policy.batch(here, rowsOf(p, publics, values), s.kind === 'step', own?.batch);
-      policy.loss(publics.get('loss')![0]);
-    }
-    if (s.kind !== 'update') {
-      micro = ch.add(micro, one);
-      if (publics.has('mask')) {
-        const bits = values.bits(p.tensors.find((t) => t.name === 'mask')!),
-          n = counts(
-            ch,
-            p,
-            bits.map(([b]) => b),
-          );
-        targets = ch.add(n.targets, targets);
-        total = ch.add(n.targets, total);
-        examples = ch.add(n.examples, examples);
-      }
-    }
-    if (s.kind !== 'micro' || names.schedule.length) link('schedule', step, micro, targets);
-    if (s.kind === 'micro') continue;
-    const counted = targets;
-    step = ch.add(step, one);
-    micro = targets = ch.constant(0n);
-    const next = ch.add(drawn, one),
+  #link(chain: Chain, publics: ReadonlyMap<string, readonly Elem[]>, ...rest: Elem[]): void {
+    const { ch, now } = this;
+    now[chain] = ch.hash(DOMAIN.statement, [...now[chain], ...rest, ...this.#names[chain].flatMap((n) => [...publics.get(n)!])]);
+  }
+
+  /** A micro-batch more, with its targets and examples. */
+  #countRows(publics: ReadonlyMap<string, readonly Elem[]>, values: PublicValues): void {
+    const { ch } = this,
+      p = this.s.plan.program;
+    this.#micro = ch.add(this.#micro, this.shared.one);
+    if (!publics.has('mask')) return;
+    const bits = values.bits(p.tensors.find((t) => t.name === 'mask')!),
+      n = counts(
+        ch,
+        p,
+        bits.map(([b]) => b),
+      );
+    this.#targets = ch.add(n.targets, this.#targets);
+    this.#total = ch.add(n.targets, this.#total);
+    this.#examples = ch.add(n.examples, this.#examples);
+  }
+
+  /** A step more: the epoch ends where all of its batches are drawn. */
+  #endStep(here: Parameters<PolicyLeaf['endStep']>[0], end: EndInput | undefined): void {
+    const { ch, s } = this,
+      { one, epoch } = this.shared,
+      counted = this.#targets;
+    this.#step = ch.add(this.#step, one);
+    this.#micro = this.#targets = ch.constant(0n);
+    const next = ch.add(this.#drawn, one),
       left = ch.sub(epoch, next),
       e = ch.value(left)[0],
-      wrap = ch.sub(one, ch.mul(left, ch.word(given && e !== 0n ? invert(e) : 0n)));
+      wrap = ch.sub(one, ch.mul(left, ch.word(this.given && e !== 0n ? invert(e) : 0n)));
     ch.assertEqual(ch.mul(wrap, left), ch.constant(0n), 'epoch');
-    policy?.endStep(here, s.kind === 'step' ? undefined : run.policy!.size, counted, wrap, undefined, own?.end);
-    round = ch.add(round, wrap);
-    drawn = ch.sub(next, ch.mul(wrap, next));
+    this.policy?.endStep(here, s.kind === 'step' ? undefined : this.run.policy!.size, counted, wrap, undefined, end);
+    this.#round = ch.add(this.#round, wrap);
+    this.#drawn = ch.sub(next, ch.mul(wrap, next));
   }
+}
+
+/** The one claim on the frozen stack that a leaf leaves: of its programs' claims, merged, or where they have none the trivial one. */
+function baseClaim(ch: CircuitChannel, run: RunShape, frozen: readonly Elem[], claims: readonly Claim[], given?: LeafInput): Elem[] {
+  const base = claims.length ? flat(ch, claims[0]) : trivial(ch, run.baseVars, ch.word(given?.first[0] ?? 0n));
+  if (claims.length <= 1) return base;
+  ch.open(given && (given.merge ?? new BigUint64Array(0)));
+  const merged = flat(ch, mergeClaims(ch, run.baseVars, frozen, claims));
+  ch.finish();
+  return merged;
+}
+
+/** `slot` is the leaf's number among the circuits of its class. */
+export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slot: number, given?: LeafInput): void {
+  const shared = sharedWires(ch, given),
+    { context, frozen, epoch } = shared,
+    enter = enteredWires(ch, given),
+    policy = run.policy && new PolicyLeaf(ch, run.policy, enter.epochs, given?.policy);
+  // Whoever accepts the statement compares the policy's digest, and with it this number.
+  if (policy) ch.assertEqual(epoch, policy.epochBatches, 'batches in an epoch of the policy');
+  const passage = new LeafPassage(ch, run, s, shared, enter, policy, given),
+    { now, claims } = passage;
+  for (let i = 0; i < s.count; i++) passage.program(i);
   const none4 = constants(ch, [0n, 0n, 0n, 0n]),
-    after = policy?.finish(s.kind === 'micro');
-  let base = claims.length ? flat(ch, claims[0]) : trivial(ch, run.baseVars, ch.word(given?.first[0] ?? 0n));
-  if (claims.length > 1) {
-    ch.open(given && (given.merge ?? new BigUint64Array(0)));
-    base = flat(ch, mergeClaims(ch, run.baseVars, frozen, claims));
-    ch.finish();
-  }
+    after = policy?.finish(s.kind === 'micro'),
+    base = baseClaim(ch, run, frozen, claims, given);
   const wires: Record<keyof NodeStatement, readonly Elem[]> = {
     kind: [ch.constant(BigInt(slot))],
     key: hints(ch, 4, given?.key),
@@ -213,7 +285,7 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
     epoch: [epoch],
     policy: policy?.digest ?? none4,
     posIn: enter.pos,
-    posOut: [step, micro, targets, round, drawn, examples, total],
+    posOut: passage.pos,
     sIn: enter.s,
     aIn: enter.a,
     sOut: now.s,
@@ -228,7 +300,7 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
     countersOut: after?.counters ?? none4,
     epochsIn: enter.epochs,
     epochsOut: after?.epochs ?? enter.epochs,
-    loss: [loss],
+    loss: [passage.loss],
     base,
     columns: trivial(ch, run.keyVars, ch.word(given?.first[1] ?? 0n)),
   };

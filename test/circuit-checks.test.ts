@@ -116,7 +116,7 @@ function prove(o: { hook?: MessageHook; tamper?: (r: IntegerReading) => void; in
   const m = k.mark(),
     r = new IntegerReading(k, program, o.inputs ?? INPUTS);
   r.run();
-  const honest = new Map(program.constraints.filter((c) => c.kind !== 'zero').map((c) => [c.name, r.keys(c as never)]));
+  const honest = new Map(program.constraints.flatMap((c) => (c.kind === 'zero' ? [] : [[c.name, r.keys(c)] as const])));
   if (o.tamper) r.keys = (c) => honest.get(c.name)!;
   o.tamper?.(r);
   const out = proveProgram(k, plan, r, { frozenDigest: DIGEST, ...(o.hook ? { hook: o.hook } : {}) });

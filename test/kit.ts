@@ -38,7 +38,7 @@ export function proveCase(k: Kernels, c: Case, attack: Attack = {}): Proved {
     reading = new IntegerReading(k, c.program, c.inputs);
   reading.run();
   if (attack.tamper) {
-    const honest = new Map(c.program.constraints.filter((x) => x.kind !== 'zero').map((x) => [x.name, reading.keys(x as never)]));
+    const honest = new Map(c.program.constraints.flatMap((x) => (x.kind === 'zero' ? [] : [[x.name, reading.keys(x)] as const])));
     reading.keys = (x) => honest.get(x.name)!;
     attack.tamper(reading);
   } else if (reading.violated()) throw new Error(`honest trace violates ${JSON.stringify(reading.violated())}`);

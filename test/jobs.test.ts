@@ -53,10 +53,10 @@ describe('the jobs of a run', () => {
         runSchema.parse({
           version: 1,
           base: { path: path('tiny') },
-          data: [{ path: path('pairs.jsonl'), language: 'fr', license: 'MIT', source: 'pairs' }],
+          data: [{ path: path('pairs.jsonl'), language: 'fr' }],
           lora: { r: 2, alpha: 4, targets: ['q_proj'] },
           train: { steps: 2, batch: 4, microBatch: 2, sequence: 12, learningRate: 0.002, warmup: 0 },
-          policy: { bins: [{ name: 'french', where: { language: ['fr'] }, examples: { max: 50 } }], licenses: ['MIT'] },
+          policy: { bins: [{ name: 'french', where: { language: ['fr'] }, examples: { max: 50 } }] },
           proof: { bits: 100 },
           numbers: { preset: 'small' },
         }),

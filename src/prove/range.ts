@@ -108,18 +108,24 @@ export function proveRange<S extends { readonly step: number }>(o: RangeOptions<
     watch.done?.(what);
     return x;
   };
-  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same.
-  let last: S | undefined;
+  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same. Else it is asked for before its steps are proved, while the state is at hand.
+  let start: S | undefined;
+  const startOf = (i: number): S => {
+    const { step } = ranges[i].from;
+    return start?.step === step ? start : o.start(step);
+  };
   const leaf = (i: number, proofs: readonly StepProof[]): Proven => {
-    const { step } = ranges[i].from,
-      { node, after } = r.leaf(last?.step === step ? last : o.start(step), ranges[i], proofs);
-    last = after;
+    const { node, after } = r.leaf(startOf(i), ranges[i], proofs);
+    start = after;
     return node;
   };
   return grow<StepProof, NodeFile>(
     leafWork(ranges, o.perEpoch),
     {
       step: (s) => made('step', `step ${s}`, () => o.step(s)),
+      enter: (i) => {
+        start = startOf(i);
+      },
       leaf: (i, proofs) =>
         made('leaf', rangeText(places[i], places[i + 1]), () => ({
           manifest,

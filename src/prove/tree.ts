@@ -8,6 +8,7 @@ export interface LeafWork extends LeafEpoch {
 /** What makes proofs: each call is work that is not repeated once its result is stored. */
 export interface Maker<P, N> {
   step(step: number): P;
+  /** Told before the steps of a leaf are proved. */ enter?(index: number): void;
   leaf(index: number, proofs: readonly P[]): N;
   fold(node: TreeNode, left: N, right: N): N;
 }
@@ -49,7 +50,10 @@ export function grow<P, N>(leaves: readonly LeafWork[], make: Maker<P, N>, keep:
       if (t.children) {
         const left = node(t.children[0]);
         n = make.fold(t, left, node(t.children[1]));
-      } else n = make.leaf(t.from, leaves[t.from].steps.map(proofOf));
+      } else {
+        make.enter?.(t.from);
+        n = make.leaf(t.from, leaves[t.from].steps.map(proofOf));
+      }
       keep.saveNode(t, n);
     }
     keep.dropInside(t);

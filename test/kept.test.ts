@@ -156,9 +156,9 @@ describe('the journal', () => {
     await train(d, {}, c);
     expect(files(d)).toEqual(files(whole));
   });
-  it('a state that a proof needs is missing: prove says which, and the command', async () => {
+  it('a state that a range begins with is missing: prove says which, and the command', async () => {
     const d = run((x) => [lose('journal/step-00001.bin'), lose('proof')].forEach((f) => f(x)));
-    expect((await error(() => prove(d, { fold: false }, c))).message).toMatch(
+    expect((await error(() => prove(d, { steps: '1..2' }, c))).message).toMatch(
       /the state before step 1 is missing or damaged \(run certune train\)/,
     );
   });

@@ -161,6 +161,9 @@ describe('the journal', () => {
     expect((await error(() => prove(d, { steps: '1..2' }, c))).message).toMatch(
       /the state before step 1 is missing or damaged \(run certune train\)/,
     );
+    // A run is proved to the end that it was trained to.
+    const e = run((x) => [lose('journal/step-00002.bin'), lose('proof')].forEach((f) => f(x)));
+    expect((await error(() => prove(e, { fold: false }, c))).message).toMatch(/the state before step 2 is missing or damaged/);
   });
   it('of another version: exit 5, and the way out', async () => {
     const d = run(older('journal/step-00001.bin'));

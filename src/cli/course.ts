@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { type Journal, States } from '../prove/course.js';
+import { type Journal, States, type Trained } from '../prove/course.js';
 import type { Setup } from '../setup/run.js';
 import { checkpoints, readCheckpoint } from '../store/checkpoint.js';
 import { orTorn, readState } from '../store/journal.js';
@@ -19,12 +19,26 @@ export interface Work {
 /** Losses of a step's micro-batches. */
 export const lossesOf = (p: StepProof): bigint[] => p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss);
 
+const stateOf = ({ s, digest, dir }: Work, step: number): Trained | undefined =>
+  orTorn(() => readState(dir, digest, step, s.run.programs.program.axes['P']));
+
+function missing({ dir }: Work, step: number): never {
+  throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
+}
+
+/** Refuses a run that is not trained to its end: its proof would be of an adapter that nobody has. Throws InputError. */
+export function requireTrained(w: Work): void {
+  const { steps } = w.s.config.train;
+  if (!stateOf(w, steps)) missing(w, steps);
+}
+
 /** States of a run from its journal; `packed` are step proofs that lie elsewhere already. */
-export function statesOf(k: Kernels, { s, digest, dir }: Work, c: Context, packed?: readonly StepProof[]): States {
-  const known = checkpoints(dir),
+export function statesOf(k: Kernels, w: Work, c: Context, packed?: readonly StepProof[]): States {
+  const { s, digest, dir } = w,
+    known = checkpoints(dir),
     torn = (e: Error): void => c.progress.line(`${e.message}: the checkpoint before it is used`);
   const journal: Journal = {
-    state: (step) => orTorn(() => readState(dir, digest, step, s.run.programs.program.axes['P'])),
+    state: (step) => stateOf(w, step),
     checkpoint: (step) => {
       for (const at of known.filter((t) => t <= step).reverse()) {
         const found = orTorn(() => readCheckpoint(dir, digest, at), torn);
@@ -33,9 +47,7 @@ export function statesOf(k: Kernels, { s, digest, dir }: Work, c: Context, packe
       return undefined;
     },
     losses: (step) => packed && lossesOf(packed[step]),
-    missing: (step) => {
-      throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
-    },
+    missing: (step) => missing(w, step),
   };
   return new States(k, s.run, s.inputs, journal);
 }

@@ -11,7 +11,7 @@ import { dropNodes } from '../store/nodes.js';
 import { InputError, VersionError } from '../errors.js';
 import { type Context, type ProverOptions, type Result, committed, out } from './common.js';
 import { UsageError } from './errors.js';
-import type { Work } from './course.js';
+import { type Work, requireTrained } from './course.js';
 import { proveFolded } from './prove-folded.js';
 import { provePack } from './prove-pack.js';
 import { plain } from './escape.js';
@@ -96,6 +96,7 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
       };
     }
   }
+  if (!range && !packed) requireTrained(w);
   if (o.fold === false) return provePack(w, o, c);
   if (s.config.proof.hash !== 'poseidon2' && !range) {
     c.progress.line('proof.hash is blake3, which no circuit verifies: the step proofs are packed, not folded');

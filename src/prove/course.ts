@@ -36,7 +36,7 @@ export class States {
   constructor(
     readonly k: Kernels,
     readonly run: Run,
-    readonly inputs: Pick<Complete, 'base' | 'data' | 'initial'>,
+    readonly inputs: Pick<Complete, 'base' | 'data'>,
     readonly journal: Journal,
   ) {}
 
@@ -53,7 +53,7 @@ export class States {
   /** State before a step: kept, or trained again from the nearest checkpoint. Throws what `missing` of the journal throws, OverflowError. */
   before(step: number): Trained {
     if (this.#last?.step === step) return this.#last;
-    const kept = this.journal.state(step) ?? (step === 0 ? { state: this.inputs.initial, losses: [] } : undefined);
+    const kept = this.journal.state(step);
     if (!kept) return this.#trainTo(step);
     this.reached(step, kept);
     return kept;
@@ -62,11 +62,8 @@ export class States {
   #trainTo(step: number): Trained {
     const from = this.journal.checkpoint(step)?.step,
       last = this.#last;
-    let now = last && last.step < step && (from === undefined || last.step > from) ? last : undefined;
-    if (!now) {
-      const kept = from === undefined ? undefined : from === step ? undefined : { step: from, ...this.before(from) };
-      now = kept ?? this.journal.missing(step);
-    }
+    if (from === undefined || from === step) this.journal.missing(step);
+    let now = last && last.step < step && last.step >= from ? last : { step: from, ...this.before(from) };
     while (now.step < step) {
       const { step: t, state }: { step: number; state: AdapterState } = now,
         { after, losses } = runStep(this.k, this.run, this.inputs, t, state);

@@ -8,10 +8,11 @@ import { committed } from '../src/cli/common.js';
 import { verify } from '../src/cli/verify.js';
 import { singleKernels } from '../src/kernels/index.js';
 import { leafLosses } from '../src/prove/range.js';
-import { recursionOf } from '../src/prove/recursion.js';
-import { proveStep, runStep } from '../src/prove/step.js';
+import { firstEntered } from '../src/prove/entered.js';
+import { jobInputs, recursionOf } from '../src/prove/recursion.js';
+import { proveStep } from '../src/prove/step.js';
 import { circuitsOf } from '../src/recursion/circuits.js';
-import { frozenOf } from '../src/run/commitments.js';
+import { frozenOf, stateCommitment } from '../src/run/commitments.js';
 import { writeNode } from '../src/store/proof.js';
 import { checkFirst } from '../src/verify/first.js';
 import { describe as described } from '../src/cli/errors.js';
@@ -156,9 +157,10 @@ describe('a folded run', () => {
     frozen.set('W.v_proj', weights);
     const inputs = { base: { frozen }, data: s.inputs.data },
       digest = k.scope(() => frozenOf(k, s.run.programs, inputs.base).digest),
-      { losses } = runStep(k, s.run, inputs, 0, s.inputs.initial),
       { proof } = proveStep(k, s.run, inputs, 0, s.inputs.initial, digest),
-      r = recursionOf(k, s.run, inputs, circuitsOf(k, s.run), [losses], () => s.inputs.initial),
+      jobs = jobInputs(k, s.run, inputs, circuitsOf(k, s.run)),
+      r = recursionOf(k, jobs),
+      start = { ...firstEntered(jobs.policy), s: stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial) },
       [range] = r.leaves(0, 1),
       forged = join(home, 'other-weights.certune'),
       node = {
@@ -167,7 +169,7 @@ describe('a folded run', () => {
         from: range.from,
         to: range.to,
         losses: leafLosses(range, [proof], (t) => inputs.data.batches[t].targets),
-        ...r.leaf(range, [proof]),
+        ...r.leaf(start, range, [proof]).node,
       };
     checkFirst(k, forged, node);
     writeNode(forged, node);

@@ -2,7 +2,10 @@ import { build } from 'esbuild';
 import { createContext, runInContext } from 'node:vm';
 import { fileURLToPath } from 'node:url';
 
-/* certune/verify as a page would load it: one script, no module of Node, run where there is nothing but what a browser has. */
+/*
+ * certune/verify as a page would load it: one script, no module of Node, run where there is nothing but what a browser
+ * has.
+ */
 
 export interface Bundle {
   readonly code: string;
@@ -28,7 +31,10 @@ export async function bundled(entry = 'src/verify/index.ts'): Promise<Bundle> {
   return { code: r.outputFiles[0].text, files: Object.keys(r.metafile.inputs) };
 }
 
-/** What a page loads for a second entry when it has the first already: code of the chunks that the first does not load, and their files. */
+/**
+ * What a page loads for a second entry when it has the first already: code of the chunks that the first does not load,
+ * and their files.
+ */
 export async function secondChunk(first: string, second: string): Promise<Bundle> {
   const root = fileURLToPath(new URL('..', import.meta.url)),
     r = await build({
@@ -74,7 +80,9 @@ export interface PageVerdict {
   readonly root?: string;
 }
 
-/** A page: a realm of its own with a browser's globals and no process, Buffer or require, in which the bundle was run. */
+/**
+ * A page: a realm of its own with a browser's globals and no process, Buffer or require, in which the bundle was run.
+ */
 export function page({ code }: Bundle): { verify(proof: Uint8Array, options: object): PageVerdict } {
   const context = createContext(
     { TextEncoder, TextDecoder, performance: { now: () => performance.now() } },

@@ -34,13 +34,14 @@ import { ATTACKED, family } from './attacks.js';
 import { bump } from './kit.js';
 
 /*
- * Every check of the verifier as it stands in a circuit, and what a prover gets away with without it. An attack is a proof (or a row) made for the lie, all
- * that follows the lie included, for which exactly the check named does not hold: the circuit's cells violate only the constraint of that
- * check's rows, and with these rows blunted they satisfy the whole circuit. Where a claim on a stack is left, it is true of the honest one: settling it
- * would notice nothing.
+ * Every check of the verifier as it stands in a circuit, and what a prover gets away with without it. An attack is a
+ * proof (or a row) made for the lie, all that follows the lie included, for which exactly the check named does not
+ * hold: the circuit's cells violate only the constraint of that check's rows, and with these rows blunted they satisfy
+ * the whole circuit. Where a claim on a stack is left, it is true of the honest one: settling it would notice nothing.
  *
- * Not here: the constraints that make the rows what they are (src/circuit/rows.test.ts), what ties a statement to its wires, epochs and kinds
- * (recursion-binding.test.ts). No checks of a circuit are "canonical word" and "proof length": wires are field elements, and the shape fixes their number.
+ * Not here: the constraints that make the rows what they are (src/circuit/rows.test.ts), what ties a statement to its
+ * wires, epochs and kinds (recursion-binding.test.ts). No checks of a circuit are "canonical word" and "proof length":
+ * wires are field elements, and the shape fixes their number.
  */
 const k = singleKernels(),
   // Few queries suffice: no lie here passes a single one of them.
@@ -205,7 +206,10 @@ const ONE_ROUND = settleShape(8, 200, FEW),
       (_, i) => [BigInt(i * i + 7), BigInt(3 * i + 1), P - BigInt(i + 1)] as const,
     );
 
-/** Commits some stack; `lie` changes the words of which the prover goes on, but not what is committed. Returns root, claim of the lie and proof. */
+/**
+ * Commits some stack; `lie` changes the words of which the prover goes on, but not what is committed. Returns root,
+ * claim of the lie and proof.
+ */
 function settled(
   s: WhirShape,
   lie?: (v: BigInt64Array, H: number) => void,
@@ -313,7 +317,10 @@ function otherTree(): CircuitChannel {
 }
 
 const vars = plan.logup.vars;
-/** By check: what is passed off, and the circuit's rows for it. Where a name stands twice, the second place of the check is in brackets. */
+/**
+ * By check: what is passed off, and the circuit's rows for it. Where a name stands twice, the second place of the check
+ * is in brackets.
+ */
 const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
   split: [
     'a mask with a bit beyond its cells',
@@ -376,7 +383,8 @@ const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
       return run();
     },
   ],
-  // In a whole proof denominators are zero only where the challenge gamma hits a row, which no prover can arrange: shown on fractions given by value.
+  // In a whole proof denominators are zero only where the challenge gamma hits a row, which no prover can arrange:
+  // shown on fractions given by value.
   'inverse (root)': ['1/0 + 1/0 = 0', () => fractions([0n, 0n, 0n, 1n, 0n, 0n, 1n, 0n, 0n, 0n, 0n, 0n, 0n, 0n, 0n])],
   'batched sumcheck': ['an adapter left that is not that of the step', () => verify(prove({ tamper: bump('C2', 0) }))],
   'frozen reduction': ['base weights other than those settled', () => verify(pair('frozen'))],

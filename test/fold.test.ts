@@ -20,7 +20,10 @@ import { Progress } from '../src/cli/progress.js';
 import { bundled, page } from './browser.js';
 import { resealed } from './seal.js';
 
-/* The command line with the real circuits: proving, killing, folding, verifying. What does not need them is in tree.test.ts. */
+/*
+ * The command line with the real circuits: proving, killing, folding, verifying. What does not need them is in
+ * tree.test.ts.
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
   bin = join(root, 'bin/certune.js'),
@@ -148,7 +151,8 @@ describe('a folded run', () => {
   });
 
   it('a range proved over other weights than the base has is refused where it is accepted, by its name', () => {
-    // Manifest, programs and key are those of the run, the proof holds under the key: only the claim that it leaves on the base is false.
+    // Manifest, programs and key are those of the run, the proof holds under the key: only the claim that it leaves on
+    // the base is false.
     const { s } = committed(other),
       k = singleKernels(),
       frozen = new Map(s.inputs.base.frozen),
@@ -198,7 +202,8 @@ describe('a folded run', () => {
       adapter: 'not checked',
       key: { from: 'given' },
     });
-    // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted says it.
+    // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted
+    // says it.
     fails(2, ['verify', file, '--key', key], /nothing is proved about any step.*give --base DIR or --base-root/);
     const root = all['root'] as string;
     expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'proved', initial: 'checked' });

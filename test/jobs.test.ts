@@ -24,7 +24,10 @@ import { setup } from '../src/setup/run.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { QUICK } from './kit.js';
 
-/* Leaf, fold and end as jobs: functions of their inputs, in any order, each with kernels of its own. Ranges from checkpoints, each in a process of its own. */
+/*
+ * Leaf, fold and end as jobs: functions of their inputs, in any order, each with kernels of its own. Ranges from
+ * checkpoints, each in a process of its own.
+ */
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 
@@ -110,7 +113,8 @@ describe('the jobs of a run', () => {
       file = Buffer.from(encodeFolded(endOf(r, whole))).toString('hex');
     expect(started).toEqual([0]);
 
-    // Each leaf alone, the last one first: a leaf inside a step begins with that step, and takes what lies before it in the step from the step's proof.
+    // Each leaf alone, the last one first: a leaf inside a step begins with that step, and takes what lies before it in
+    // the step from the step's proof.
     const ranges = r.leaves(0, 2),
       leaves = new Map<number, NodeFile>();
     expect(ranges.map((x) => [x.from.step, x.from.part])).toEqual([
@@ -215,7 +219,8 @@ describe('a range from a checkpoint', () => {
     for (const f of journal(far)) if (!/-00002/.test(f)) rmSync(join(far, 'out/journal', f));
     expect(ok('prove', far, '--steps', '3..4')).toMatchObject({ proved: 1, trained: 1 });
     expect(range(far)).toEqual(range(every));
-    // A checkpoint that is damaged is passed over, and said: the losses that it would have saved are trained again, but for the step that leads to a state that is kept.
+    // A checkpoint that is damaged is passed over, and said: the losses that it would have saved are trained again, but
+    // for the step that leads to a state that is kept.
     writeFileSync(join(thin, 'out/journal/checkpoint-00002.bin'), 'torn');
     expect(ok('prove', thin, '--steps', '3..4')).toMatchObject({ proved: 1, trained: 2 });
     expect(range(thin)).toEqual(range(every));

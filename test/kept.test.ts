@@ -21,8 +21,8 @@ import { readPack, writeNode } from '../src/store/proof.js';
 import { lockFile } from '../src/store/lock.js';
 
 /*
- * Every file under RUN/out lost, torn, and of another version: what the commands do with it, as docs/artifacts.md has it in a table. Nodes are met here by what reads them; that prove makes
- * them again is tried in test/tree.test.ts.
+ * Every file under RUN/out lost, torn, and of another version: what the commands do with it, as docs/artifacts.md has
+ * it in a table. Nodes are met here by what reads them; that prove makes them again is tried in test/tree.test.ts.
  */
 
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),

@@ -82,7 +82,10 @@ function leaf(
   };
 }
 
-/** Free words of a circuit that no permutation absorbs and no element is composed of, by what they are said to be in the statement. */
+/**
+ * Free words of a circuit that no permutation absorbs and no element is composed of, by what they are said to be in the
+ * statement.
+ */
 function loose(record: (ch: CircuitChannel) => void): { fields: string[]; unused: number; statement: number; compared: number } {
   const ch = new CircuitChannel();
   record(ch);
@@ -129,7 +132,8 @@ function updatePlan() {
 }
 
 describe('wires of the circuits of recursion', () => {
-  // Words that only the comparison with the statement holds (places and chains are hashed or counted, see docs/soundness.md, section 6).
+  // Words that only the comparison with the statement holds (places and chains are hashed or counted, see
+  // docs/soundness.md, section 6).
   it('a leaf of steps: every free word is absorbed, hashed or composed, but for these', () => {
     const w = loose((ch) => leafCircuit(ch, cls.run, { kind: 'step', plan, count: 2 }, 1));
     expect(w.unused).toBe(0);
@@ -202,7 +206,8 @@ describe('wires of the circuits of recursion', () => {
       );
       // Below: no word of the statement, epoch, kind. Ids: src/tensor/next.test.ts. All others: circuit-checks.test.ts.
       expect([...made].filter((n) => !['statement', 'epoch', 'kind', 'id outside the vocabulary', ...ATTACKED].includes(n))).toEqual([]);
-      // Elements are composed of kinds that hold base elements alone, claims of words: an element taken for a word could not occur.
+      // Elements are composed of kinds that hold base elements alone, claims of words: an element taken for a word
+      // could not occur.
       expect(ch.rows.E.from.filter((e) => ['H', 'E', 'F'].includes(wireKind(e)))).toEqual([]);
       expect(made).not.toContain('coordinates');
     }
@@ -267,7 +272,8 @@ describe('false statements about a leaf', () => {
     expect(leaf(run[1], { before: standing(run, 1, 2n) }).failed).toEqual([]);
   });
   it('an epoch that ends one batch early, at the wrap itself', () => {
-    // One batch of two: epoch - (drawn + 1) = 1. With y = 0 the wrap is one although it is not due; only the second equation refuses it.
+    // One batch of two: epoch - (drawn + 1) = 1. With y = 0 the wrap is one although it is not due; only the second
+    // equation refuses it.
     const free = new CircuitChannel();
     leafCircuit(free, cls.run, { kind: 'step', plan, count: 1 }, 1);
     const pairs = free.rows.F.from,
@@ -340,7 +346,8 @@ describe('chains and places', () => {
 
 describe('false statements about nodes', () => {
   it('a circuit that is not there proves anything, and its kind alone refuses it', () => {
-    // Under columns of zeros the witness of zeros satisfies every row, and the public words are whatever the prover likes.
+    // Under columns of zeros the witness of zeros satisfies every row, and the public words are whatever the prover
+    // likes.
     const { statement } = leaf(run[0]),
       lie = { ...statement, kind: [3n], loss: [123n] },
       words = encode(lie, layout(cls.child.baseVars, cls.child.keyVars)),
@@ -366,7 +373,8 @@ describe('false statements about nodes', () => {
   });
 
   it('without the base nothing is proven: a prover picks one last, for which a false loss holds', () => {
-    // Each pass proves the step with a loss that is one too high and learns from the verifier's equations what it must say of the base.
+    // Each pass proves the step with a loss that is one too high and learns from the verifier's equations what it must
+    // say of the base.
     let operand: Ext | undefined, value: Ext | undefined;
     const index = plan.factors.filter((f) => f.tensor.cls !== 'public').findIndex((f) => f.tensor.name === 'W');
     const pass = (): Proven =>
@@ -452,7 +460,8 @@ describe('false statements about nodes', () => {
       }),
       end = proveEnd(k, cls, keys, { words, digest: base.digest }, node);
     expect(end.statement.loss[0]).toBe(mod(run[0].statement.publics.get('loss')![0] as bigint) + 1n);
-    // The proof is accepted: its root is that of no base which anyone has. Whoever holds the base, or its root, refuses it.
+    // The proof is accepted: its root is that of no base which anyone has. Whoever holds the base, or its root, refuses
+    // it.
     verifyEnd(vk, keys.published, end);
     expect(end.statement.root).not.toEqual(stackRoot(k, cls.end.shape.baseShape, base.words));
     expect(() => proveEnd(k, cls, keys, base, node)).toThrow(/the children do not verify/);

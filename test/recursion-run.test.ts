@@ -90,7 +90,8 @@ describe('a run with accumulated micro-batches as one proof', () => {
         policy: policy(range),
       });
     });
-    // The rows that the leaf opens are those that the step's proof absorbed: no other row, salt, class, key, counter or micro-batch goes with it.
+    // The rows that the leaf opens are those that the step's proof absorbed: no other row, salt, class, key, counter or
+    // micro-batch goes with it.
     const [range] = placedLeaves(cls, s.run, 0, 1),
       honest = policy(range),
       [first] = honest.parts,
@@ -173,7 +174,8 @@ describe('a run with accumulated micro-batches as one proof', () => {
     expect(() => check({ run: runOf(master, programs) })).toThrow(VerificationError);
     const frozen = new Map([...s.inputs.base.frozen].map(([n, v], i) => [n, i ? v : v.map((x, j) => (j ? x : x + 1n))]));
     expect(() => check({ base: { frozen } })).toThrow(/digest of the base/);
-    // A statement that held and differed in one word: which comparison refuses it. `key` is compared by verifyEnd; optimiser and accumulators that are left are not released.
+    // A statement that held and differed in one word: which comparison refuses it. `key` is compared by verifyEnd;
+    // optimiser and accumulators that are left are not released.
     const refusals: Record<EndField, RegExp | undefined> = {
       key: undefined,
       program: /^programs/,
@@ -195,7 +197,8 @@ describe('a run with accumulated micro-batches as one proof', () => {
       scheduleIn: /^start of the schedule/,
       scheduleOut: /^schedule/,
       countersIn: /^counters at the start of an epoch/,
-      // Blinded counters of an epoch that goes on, and the chain of those that ended, are for whoever goes on from here.
+      // Blinded counters of an epoch that goes on, and the chain of those that ended, are for whoever goes on from
+      // here.
       countersOut: undefined,
       epochsIn: /^start of the epochs/,
       epochsOut: undefined,

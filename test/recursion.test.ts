@@ -153,7 +153,8 @@ describe('recursion', () => {
     }
   });
   it('refuses the published key in place of that which was used, on any level', () => {
-    // A leaf circuit without work: its grinding bits are not required to be zero. The prover names the published key all the same.
+    // A leaf circuit without work: its grinding bits are not required to be zero. The prover names the published key
+    // all the same.
     const fixed = new Map(cls.circuits[ONE].fixed);
     fixed.set(
       'S.dead',

@@ -19,8 +19,8 @@ import { readSigningKey, signedBundle } from '../src/provenance/sign.js';
 import { NOON, Simulator, makeCard, rulesJson } from './tee.js';
 
 /*
- * A release by the command line: made, signed, verified file by file, judged by policies, attacked. The command runs with a preloaded module that ends it
- * where anything opens a socket.
+ * A release by the command line: made, signed, verified file by file, judged by policies, attacked. The command runs
+ * with a preloaded module that ends it where anything opens a socket.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url)),

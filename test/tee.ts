@@ -19,8 +19,8 @@ import { keyName } from '../src/provenance/cards/x509.js';
 import { canonicalBytes } from '../src/provenance/json.js';
 
 /*
- * A simulator of trusted hardware: chains, reports, documents and tokens that are true to the byte, under roots of its own. The roots are an argument of the functions that verify;
- * no file and no option selects them.
+ * A simulator of trusted hardware: chains, reports, documents and tokens that are true to the byte, under roots of its
+ * own. The roots are an argument of the functions that verify; no file and no option selects them.
  */
 
 type Bytes = Uint8Array;

@@ -43,7 +43,10 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** A recursion that proves nothing: a statement is a hash of what the node is over. Micro-batches share a leaf, the update has its own. */
+/**
+ * A recursion that proves nothing: a statement is a hash of what the node is over. Micro-batches share a leaf, the
+ * update has its own.
+ */
 function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fake' }): Recursion<{ step: number }> & { made: string[] } {
   const made: string[] = [],
     words = (text: string): { statement: bigint[]; proof: BigUint64Array } => {

@@ -39,11 +39,13 @@ export interface CreateOptions {
   readonly role: string;
   readonly manifest: string;
   readonly output: string;
-  /** JSON of the package, and of the image, that run here: {package: {name, version, integrity}, image}. */ readonly code: string;
+  /** JSON of the package, and of the image, that run here: {package: {name, version, integrity}, image}. */
+  readonly code: string;
   readonly certificate?: string;
   /** "beacon", or a file with a verifier's challenge. */ readonly nonceFrom?: string;
   /** Evidence that was made elsewhere, in place of a device's. */ readonly evidence?: string;
-  /** Program that asks /dev/nsm: given the bytes in hexadecimal digits, it writes the document. */ readonly helper?: string;
+  /** Program that asks /dev/nsm: given the bytes in hexadecimal digits, it writes the document. */
+  readonly helper?: string;
   readonly parent?: string;
   readonly seedSource?: string;
 }

@@ -71,7 +71,10 @@ function byNewer(
   }
 }
 
-/** Verifies one card against a run and a policy. Throws VerificationError, InputError, VersionError; PolicyError with every reason. */
+/**
+ * Verifies one card against a run and a policy. Throws VerificationError, InputError, VersionError; PolicyError with
+ * every reason.
+ */
 export function verifyCardFile(file: string, o: VerifyCardOptions): Result {
   const now = timeOption('--at', o.at),
     rules = parsePolicyFile(readBytes(o.policy, 'policy'), o.policy).cards,
@@ -115,7 +118,10 @@ export function verifyCardFile(file: string, o: VerifyCardOptions): Result {
   };
 }
 
-/** Puts cards beside a proof, whose bytes do not change. Each must be about it; their evidence is not verified. Throws InputError, VerificationError. */
+/**
+ * Puts cards beside a proof, whose bytes do not change. Each must be about it; their evidence is not verified. Throws
+ * InputError, VerificationError.
+ */
 export function attachCards(target: string, files: readonly string[]): Result {
   const t = proofOf(target),
     subject = subjectOf(t.file, t.proof),

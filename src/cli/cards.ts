@@ -39,7 +39,10 @@ export function subjectOf(file: string, p: AnyProof): CardSubject {
 
 export const readCard = (file: string): Card => parseCard(readBytes(file, 'card'), file);
 
-/** All cards beside a proof file, those that cannot be read with their reason. Throws InputError for a folder of too many. */
+/**
+ * All cards beside a proof file, those that cannot be read with their reason. Throws InputError for a folder of too
+ * many.
+ */
 export function cardsOf(proof: string): CardFile[] {
   const dir = cardsFolder(proof);
   if (!existsSync(dir)) return [];

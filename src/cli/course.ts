@@ -26,7 +26,9 @@ function missing({ dir }: Work, step: number): never {
   throw new InputError(join(dir, 'journal'), [`the state before step ${step} is missing or damaged`], 'run certune train');
 }
 
-/** Refuses a run that is not trained to its end: its proof would be of an adapter that nobody has. Throws InputError. */
+/**
+ * Refuses a run that is not trained to its end: its proof would be of an adapter that nobody has. Throws InputError.
+ */
 export function requireTrained(w: Work): void {
   const { steps } = w.s.config.train;
   if (!stateOf(w, steps)) missing(w, steps);

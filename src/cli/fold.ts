@@ -55,7 +55,10 @@ function read(files: readonly string[]): NamedNode[] {
 /** What an error says after the name of its check. */
 const reasonOf = (e: VerificationError): string => e.message.slice(e.check.length + 2);
 
-/** Verifies each range under the key beside it: whatever else a manifest makes one compute comes after it. Throws VerificationError naming the file. */
+/**
+ * Verifies each range under the key beside it: whatever else a manifest makes one compute comes after it. Throws
+ * VerificationError naming the file.
+ */
 function checkAll(nodes: readonly NamedNode[]): void {
   const k = singleKernels();
   for (const { file, node } of nodes)
@@ -105,7 +108,8 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
       );
     nodes.forEach(({ file: at, node }) => {
       try {
-        // Somebody else may have made it: what its proof leaves to be shown is shown here, where its file is known, and not at the end of the run.
+        // Somebody else may have made it: what its proof leaves to be shown is shown here, where its file is known, and
+        // not at the end of the run.
         f.settle(node);
       } catch (e) {
         if (e instanceof VerificationError) throw new VerificationError(e.check, `${at}: ${reasonOf(e)}`);

@@ -79,7 +79,10 @@ class FoldProgress {
   }
 }
 
-/** Proves a range, or the whole run where there is none, as one file. `packed` are step proofs that lie in the file already. */
+/**
+ * Proves a range, or the whole run where there is none, as one file. `packed` are step proofs that lie in the file
+ * already.
+ */
 export async function proveFolded(
   w: Work,
   range: Steps | undefined,

@@ -18,8 +18,8 @@ export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
 }
 
 /**
- * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished steps are found again
- * after an interruption; the result does not depend on where that was.
+ * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished
+ * steps are found again after an interruption; the result does not depend on where that was.
  */
 export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<Result> {
   const { s, digest, dir, file } = w,
@@ -82,7 +82,10 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
   }
 }
 
-/** How much of a step is done when a phase begins, by the estimate's shares; a step has that many proofs of about one length. */
+/**
+ * How much of a step is done when a phase begins, by the estimate's shares; a step has that many proofs of about one
+ * length.
+ */
 export function fractions(e: Estimate, parts: number): (phase: string) => number {
   const { reading, keys, commit, logup, sumcheck, weights, open } = e.phases,
     shares = [

@@ -22,7 +22,9 @@ export interface SignOptions {
   /** Folder for what openssl needs: pae.bin, sig.der, key.pub. */ readonly pae?: string;
 }
 
-/** Files that a statement is over: all but the two signatures and what belongs to a repository. The proof comes first. */
+/**
+ * Files that a statement is over: all but the two signatures and what belongs to a repository. The proof comes first.
+ */
 export function releasedFiles(dir: string, hash: (file: string) => string): Subject[] {
   const { files } = listFolder(dir, [...ALWAYS_IGNORED, MODEL_SIG, SIGNED], hash),
     names = [...files.keys()].sort((a, b) => Number(b === PACK_NAME) - Number(a === PACK_NAME) || byCodePoint(a, b)),
@@ -39,8 +41,9 @@ export function releasedFiles(dir: string, hash: (file: string) => string): Subj
 }
 
 /**
- * Signs a release, offline: run.sigstore.json, an in-toto statement about the run with every released file as a subject, and model.sig over the whole folder as OpenSSF Model
- * Signing has it. Nothing is verified here. Throws InputError, VerificationError.
+ * Signs a release, offline: run.sigstore.json, an in-toto statement about the run with every released file as a
+ * subject, and model.sig over the whole folder as OpenSSF Model Signing has it. Nothing is verified here. Throws
+ * InputError, VerificationError.
  */
 export function signRelease(dir: string, o: SignOptions): Result {
   const key = readSigningKey(o.key),

@@ -16,7 +16,10 @@ import type { Setup } from '../setup/run.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 
 export interface TrainOptions extends ProverOptions {
-  /** States of every so many steps are kept, and of the last one; the steps between are trained again where they are proved. */
+  /**
+   * States of every so many steps are kept, and of the last one; the steps between are trained again where they are
+   * proved.
+   */
   readonly keepEvery?: string;
 }
 
@@ -29,7 +32,10 @@ function parseEvery(text: string): number {
   return Number(text);
 }
 
-/** Trains in exact integers. The journal holds the state before every step, or checkpoints: after an interruption training goes on where it stood. */
+/**
+ * Trains in exact integers. The journal holds the state before every step, or checkpoints: after an interruption
+ * training goes on where it stood.
+ */
 export async function train(run: string, o: TrainOptions, c: Context): Promise<Result> {
   const every = o.keepEvery === undefined ? undefined : parseEvery(o.keepEvery),
     found = findManifest(run);

@@ -70,8 +70,9 @@ function timeOf(at: string | undefined): number {
 }
 
 /**
- * Verifies a run, a release or a proof file: first the signature and every signed file, which is cheap, then the proof, then the policy. Throws VerificationError,
- * InputError, VersionError, UsageError; PolicyError with the verdict of every rule.
+ * Verifies a run, a release or a proof file: first the signature and every signed file, which is cheap, then the proof,
+ * then the policy. Throws VerificationError, InputError, VersionError, UsageError; PolicyError with the verdict of
+ * every rule.
  */
 export async function verifyRelease(target: string, o: ReleaseOptions, c: Context): Promise<Result> {
   checkOptions(o);
@@ -168,7 +169,10 @@ function summary(
   return bundleJson(signStatement(payload, key), cosignHint(key.public));
 }
 
-/** Without a signed statement: the proof, and the files of the adapter where it is the one that was compared with the proof. */
+/**
+ * Without a signed statement: the proof, and the files of the adapter where it is the one that was compared with the
+ * proof.
+ */
 function verifiedFiles(j: Judged): Subject[] {
   const proof = j.release?.proof ?? proofOf(j.target),
     adapter = j.options.adapter ?? j.release?.adapter ?? join(j.target, 'out', 'adapter'),

@@ -7,8 +7,9 @@ import { commands } from './program.js';
 import { Progress } from './progress.js';
 
 /*
- * Runs one command in a thread of its own, so that the main thread stays free to answer signals while kernels compute. Messages to it:
- * {out}: folder in which unfinished files may lie; {err}: text for stderr; {end}: exit code and text for stdout.
+ * Runs one command in a thread of its own, so that the main thread stays free to answer signals while kernels compute.
+ * Messages to it: {out}: folder in which unfinished files may lie; {err}: text for stderr; {end}: exit code and text
+ * for stdout.
  */
 
 const { argv, tty } = workerData as { argv: string[]; tty: boolean },

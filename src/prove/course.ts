@@ -8,8 +8,9 @@ import type { LeafStart } from './leaf.js';
 import { runStep } from './step.js';
 
 /*
- * The course of a run from step to step: the states, and what leaves enter beside them. What a journal does not hold is computed from the nearest checkpoint before it. What was last
- * asked for is remembered, which makes the next answer faster and no other.
+ * The course of a run from step to step: the states, and what leaves enter beside them. What a journal does not hold is
+ * computed from the nearest checkpoint before it. What was last asked for is remembered, which makes the next answer
+ * faster and no other.
  */
 
 /** State before a step, and the losses of the micro-batches of the step that led to it (none for the first). */
@@ -24,7 +25,8 @@ export interface Journal {
   /** What is entered at the last checkpoint at or before a step; the state there is kept too. */ checkpoint(
     step: number,
   ): Entered | undefined;
-  /** Losses of a step, where they are known without the state after it. */ losses?(step: number): readonly bigint[] | undefined;
+  /** Losses of a step, where they are known without the state after it. */
+  losses?(step: number): readonly bigint[] | undefined;
   /** Throws an error that says how the state before a step comes to be kept. */ missing(step: number): never;
 }
 
@@ -50,7 +52,10 @@ export class States {
     this.#last = { step, ...t };
   }
 
-  /** State before a step: kept, or trained again from the nearest checkpoint. Throws what `missing` of the journal throws, OverflowError. */
+  /**
+   * State before a step: kept, or trained again from the nearest checkpoint. Throws what `missing` of the journal
+   * throws, OverflowError.
+   */
   before(step: number): Trained {
     if (this.#last?.step === step) return this.#last;
     const kept = this.journal.state(step);

@@ -16,8 +16,9 @@ import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
 
 /**
- * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack and to the columns take 4 to 16 words
- * per word of the stack while they are made. Throws Error naming the first check that fails.
+ * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack
+ * and to the columns take 4 to 16 words per word of the stack while they are made. Throws Error naming the first check
+ * that fails.
  */
 export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: NodeOptions = {}): EndProof {
   o.onPhase?.('merge');

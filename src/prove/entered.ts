@@ -5,11 +5,14 @@ import type { Data } from '../run/inputs.js';
 import type { PolicyState, PolicyWitness } from './policy.js';
 
 /*
- * What a part of a step enters beside states. It follows from run, data and losses, so that it can be computed for any place from any place before it, and stored
- * (store/checkpoint.ts).
+ * What a part of a step enters beside states. It follows from run, data and losses, so that it can be computed for any
+ * place from any place before it, and stored (store/checkpoint.ts).
  */
 
-/** Where a run stands before a part of a step: place and chains, counters of the epoch at hand and the chain of those that ended. */
+/**
+ * Where a run stands before a part of a step: place and chains, counters of the epoch at hand and the chain of those
+ * that ended.
+ */
 export interface Entered {
   readonly step: number;
   readonly part: number;

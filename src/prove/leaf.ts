@@ -28,7 +28,10 @@ export interface LeafParts {
   readonly policy?: LeafPolicy;
 }
 
-/** Proves leaf `kind` (1, 2, 3: the class's leaves in order) from its program proofs. Throws Error naming the first check that fails. */
+/**
+ * Proves leaf `kind` (1, 2, 3: the class's leaves in order) from its program proofs. Throws Error naming the first
+ * check that fails.
+ */
 export function proveLeaf(
   k: Kernels,
   c: RecursionClass,
@@ -70,7 +73,10 @@ export interface JobInputs {
   readonly policy: PolicyWitness;
 }
 
-/** The statement before a leaf: where the step that it begins in is entered, and the commitment to the state that is entered. */
+/**
+ * The statement before a leaf: where the step that it begins in is entered, and the commitment to the state that is
+ * entered.
+ */
 export interface LeafStart extends Entered {
   readonly s: readonly bigint[];
 }
@@ -80,9 +86,10 @@ const misfit = (range: LeafRange, why: string): RangeError =>
   new RangeError(`the leaf of step ${range.from.step}, part ${range.from.part}: ${why}`);
 
 /**
- * Proves the leaf of a range from the proofs of its steps. `start` is the beginning of the step that the range begins in. Also returns the beginning of the step that
- * the range ends in: the start of the next leaf. A function of its arguments: the same bytes in any order, in any process. Throws RangeError where start or proofs are
- * of another step, Error naming the first check that fails.
+ * Proves the leaf of a range from the proofs of its steps. `start` is the beginning of the step that the range begins
+ * in. Also returns the beginning of the step that the range ends in: the start of the next leaf. A function of its
+ * arguments: the same bytes in any order, in any process. Throws RangeError where start or proofs are of another step,
+ * Error naming the first check that fails.
  */
 export function leafNode(
   k: Kernels,

@@ -12,19 +12,29 @@ export interface LeafRange extends LeafProofs {
   readonly to: Place;
 }
 
-/** The recursion of one run, as the tree uses it: src/prove/recursion.ts binds the real one. `S` is what a leaf needs to know of its beginning. */
+/**
+ * The recursion of one run, as the tree uses it: src/prove/recursion.ts binds the real one. `S` is what a leaf needs to
+ * know of its beginning.
+ */
 export interface Recursion<S extends { readonly step: number } = LeafStart> {
   readonly manifest: Manifest;
   /** Published verification key, and its digest. */ readonly key: Readonly<Record<string, unknown>>;
   readonly keyDigest: string;
   digestOf(key: Readonly<Record<string, unknown>>): string;
-  /** Leaves of the steps from .. to - 1, in order; none straddles an epoch. */ leaves(from: number, to: number): readonly LeafRange[];
-  /** Proves a leaf from the beginning of its first step and the proofs of its steps; also returns the beginning of the step in which it ends. */
+  /** Leaves of the steps from .. to - 1, in order; none straddles an epoch. */
+  leaves(from: number, to: number): readonly LeafRange[];
+  /**
+   * Proves a leaf from the beginning of its first step and the proofs of its steps; also returns the beginning of the
+   * step in which it ends.
+   */
   leaf(start: S, range: LeafRange, steps: readonly StepProof[]): { readonly node: Proven; readonly after: S };
   fold(left: Proven, right: Proven): Proven;
   end(node: Proven): Ended;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
-  /** The same, and that the claims which it leaves on columns and base hold: for one of somebody else's. Takes as long as the base is large. */
+  /**
+   * The same, and that the claims which it leaves on columns and base hold: for one of somebody else's. Takes as long
+   * as the base is large.
+   */
   settle?(node: Proven): void;
 }
 
@@ -64,7 +74,10 @@ export function leafLosses(range: LeafRange, proofs: readonly StepProof[], targe
   return out;
 }
 
-/** What a keeper of nodes has to know of the run: digests that they must carry, the place where each leaf begins (and the last one ends). */
+/**
+ * What a keeper of nodes has to know of the run: digests that they must carry, the place where each leaf begins (and
+ * the last one ends).
+ */
 export interface Kept {
   readonly manifest: string;
   readonly key: string;
@@ -76,7 +89,8 @@ export interface Kept {
 }
 
 export interface RangeOptions<S extends { readonly step: number }> {
-  /** Makes what keeps finished work: files under a folder (store/nodes.ts). */ readonly keep: (o: Kept) => Keeper<StepProof, NodeFile>;
+  /** Makes what keeps finished work: files under a folder (store/nodes.ts). */
+  readonly keep: (o: Kept) => Keeper<StepProof, NodeFile>;
   readonly recursion: Recursion<S>;
   /** Steps from .. to - 1. */ readonly from: number;
   readonly to: number;
@@ -108,7 +122,8 @@ export function proveRange<S extends { readonly step: number }>(o: RangeOptions<
     watch.done?.(what);
     return x;
   };
-  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same. Else it is asked for before its steps are proved, while the state is at hand.
+  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same. Else it is
+  // asked for before its steps are proved, while the state is at hand.
   let start: S | undefined;
   const startOf = (i: number): S => {
     const { step } = ranges[i].from;

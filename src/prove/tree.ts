@@ -24,9 +24,10 @@ export interface Keeper<P, N> {
 }
 
 /**
- * Makes the node over all leaves. Depth first from the left, a stored node in place of everything below it: neighbours are folded as soon as both are there, a step's
- * proof goes when the last leaf that reads it is stored, and at any time there lie at most two nodes more than the tree is deep, and the epochs. Whenever this ends
- * before its time, the next call goes on with what was stored last.
+ * Makes the node over all leaves. Depth first from the left, a stored node in place of everything below it: neighbours
+ * are folded as soon as both are there, a step's proof goes when the last leaf that reads it is stored, and at any time
+ * there lie at most two nodes more than the tree is deep, and the epochs. Whenever this ends before its time, the next
+ * call goes on with what was stored last.
  */
 export function grow<P, N>(leaves: readonly LeafWork[], make: Maker<P, N>, keep: Keeper<P, N>): N {
   const steps = new Map<number, P>();

@@ -4,19 +4,26 @@ import { type Json, Members, parseJson } from './json.js';
 import { VersionError } from '../errors.js';
 import type { AdapterResult, Bounds } from './result.js';
 
-/* A verifier's policy: what it demands of a run beyond its proof. A file of the verifier's, read as strictly as one of the prover's. */
+/*
+ * A verifier's policy: what it demands of a run beyond its proof. A file of the verifier's, read as strictly as one of
+ * the prover's.
+ */
 
 export const POLICY_TYPE = 'certune-policy';
 export const POLICY_VERSION = 1;
 
-/** Who may have signed: a key, or the identity in a short-lived certificate and who vouches for it, under one trusted root. */
+/**
+ * Who may have signed: a key, or the identity in a short-lived certificate and who vouches for it, under one trusted
+ * root.
+ */
 export type Signer = { readonly key: string } | { readonly identity: string; readonly issuer: string; readonly trustedRoot: string };
 
 /** Bounds on what the adapter does to its base. */
 export interface ResultRules {
   /** Most Frobenius norm of the update over all modules. */ readonly updateNorm?: number;
   /** The same in every layer alone. */ readonly updateNormPerLayer?: number;
-  /** Most norm of the update over the norm of what it is added to, in every touched module. */ readonly distanceToBase?: number;
+  /** Most norm of the update over the norm of what it is added to, in every touched module. */
+  readonly distanceToBase?: number;
   readonly rank?: number;
   /** Projections or full paths of modules that may differ from the base. */ readonly modules?: readonly string[];
 }
@@ -108,7 +115,10 @@ function parseResult(r: Members): ResultRules {
   return out;
 }
 
-/** Reads a policy. Unknown keys are refused: a rule that is misspelt would otherwise not be asked. Throws InputError, VersionError. */
+/**
+ * Reads a policy. Unknown keys are refused: a rule that is misspelt would otherwise not be asked. Throws InputError,
+ * VersionError.
+ */
 export function parsePolicyFile(bytes: Uint8Array, where: string): VerifierPolicy {
   const m = Members.of(parseJson(bytes, where, { bytes: 1 << 20, numbers: 'all' }), where);
   if (m.string('type') !== POLICY_TYPE) m.fail('type', `is not ${POLICY_TYPE}`);
@@ -178,7 +188,10 @@ export interface RuleVerdict {
   /** What was found, and what it was judged by; or why it could not be judged. */ readonly reason: string;
 }
 
-/** Whether a licence expression is satisfied by a list of identifiers. Given by the caller: its table of licences is large. */
+/**
+ * Whether a licence expression is satisfied by a list of identifiers. Given by the caller: its table of licences is
+ * large.
+ */
 export type Admits = (expression: string, approved: readonly string[]) => boolean;
 
 /** Judges every rule of a policy. A rule whose fact is unknown is not evaluated, which counts as denied. */

@@ -17,16 +17,19 @@ import type { PartKind } from '../run/parts.js';
 import { type Claim, constants, flat, hints, publish, trivial } from './wires.js';
 
 /*
- * Leaf: verifies `count` program proofs of one kind in order. Each enters the state that the last one left (same wires), absorbs the same context and,
- * where it has frozen tensors, the same frozen digest; place, chains and loss are computed from its public words; several claims on the frozen
- * stack are merged into one, and a program without frozen tensors leaves the trivial claim. Key, dataset root and batches in an epoch are free:
- * whoever accepts the statement compares them.
+ * Leaf: verifies `count` program proofs of one kind in order. Each enters the state that the last one left (same
+ * wires), absorbs the same context and, where it has frozen tensors, the same frozen digest; place, chains and loss are
+ * computed from its public words; several claims on the frozen stack are merged into one, and a program without frozen
+ * tensors leaves the trivial claim. Key, dataset root and batches in an epoch are free: whoever accepts the statement
+ * compares them.
  *
- * Policy (src/recursion/policy): the rows that a program absorbs, their counters, the micro-batches of a step. A class of a run without a policy publishes zeros,
- * which no verifier of a run takes for the digest of one.
+ * Policy (src/recursion/policy): the rows that a program absorbs, their counters, the micro-batches of a step. A class
+ * of a run without a policy publishes zeros, which no verifier of a run takes for the digest of one.
  *
- * Standing. The mask is split into bits, b; targets += sum b, examples += 1 - prod (1 - b) per row. After an update: e = epoch - (drawn + 1),
- *   w = 1 - e y with y free and w e = 0,  so w = 1 if e = 0 (first equation) and w = 0 otherwise (second: E is a field);
+ * Standing. The mask is split into bits, b; targets += sum b, examples += 1 - prod (1 - b) per row. After an update: e
+ * = epoch - (drawn + 1),
+ *   w = 1 - e y with y free and w e = 0,  so w = 1 if e = 0 (first equation) and w = 0 otherwise (second: E is a
+ *                                         field);
  *   round += w, drawn = (1 - w)(drawn + 1).
  */
 
@@ -251,7 +254,10 @@ class LeafPassage {
   }
 }
 
-/** The one claim on the frozen stack that a leaf leaves: of its programs' claims, merged, or where they have none the trivial one. */
+/**
+ * The one claim on the frozen stack that a leaf leaves: of its programs' claims, merged, or where they have none the
+ * trivial one.
+ */
 function baseClaim(ch: CircuitChannel, run: RunShape, frozen: readonly Elem[], claims: readonly Claim[], given?: LeafInput): Elem[] {
   const base = claims.length ? flat(ch, claims[0]) : trivial(ch, run.baseVars, ch.word(given?.first[0] ?? 0n));
   if (claims.length <= 1) return base;

@@ -4,8 +4,10 @@ import type { Entered } from '../prove/entered.js';
 import { TornError, readRecord, writeRecord } from './record.js';
 
 /*
- * Checkpoints of a run, under its journal: journal/checkpoint-t.bin is what the leaf that begins with step t enters, beside the state in journal/step-t.bin, and the losses of the
- * steps since the checkpoint before. A convenience of whoever trains: nothing is believed of it that a proof does not show, and a wrong one makes a leaf that joins no other.
+ * Checkpoints of a run, under its journal: journal/checkpoint-t.bin is what the leaf that begins with step t enters,
+ * beside the state in journal/step-t.bin, and the losses of the steps since the checkpoint before. A convenience of
+ * whoever trains: nothing is believed of it that a proof does not show, and a wrong one makes a leaf that joins no
+ * other.
  */
 
 export const CHECKPOINT_VERSION = 1;
@@ -51,7 +53,10 @@ export function checkpoints(out: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** The checkpoint of a step; undefined if there is none. Throws TornError where it is damaged, InputError, VersionError, ForeignError. */
+/**
+ * The checkpoint of a step; undefined if there is none. Throws TornError where it is damaged, InputError, VersionError,
+ * ForeignError.
+ */
 export function readCheckpoint(out: string, manifest: string, step: number): Checkpoint | undefined {
   const file = fileOf(out, step);
   if (!existsSync(file)) return undefined;

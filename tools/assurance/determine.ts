@@ -5,7 +5,8 @@
  * - An identity gives an atom that occurs in it alone and with a number for coefficient.
  * - A hash whose digest is determined gives its words, and a level of a tree whose node is gives the two below: two
  *   preimages would be a collision. These values are "the words of the hash with this digest".
- * - A question to the solver: two copies of a few free words, all facts about them, and they cannot differ. The value is
+ * - A question to the solver: two copies of a few free words, all facts about them, and they cannot differ. The value
+ *   is
  *   then "the solution of these facts", which is one name wherever the same facts hold of equal values.
  */
 import { P, type Asked, type Solver, assertion, integers, lit, sum, times } from './smt.js';

@@ -111,8 +111,8 @@ export function policyCircuit(c: PolicyCase): CircuitInstance {
   };
 }
 /**
- * Radices m and their quotient bounds Q as the verifier computes them, Q = floor((2^62 + m) / m): 1 <= m < 2^31 and
- * Q m <= 2^62 + m. They are words of the policy vector, and with strata of the table, as is a stratum's size below 2^31.
+ * Radices m and their quotient bounds Q as the verifier computes them, Q = floor((2^62 + m) / m): 1 <= m < 2^31 and Q m
+ * <= 2^62 + m. They are words of the policy vector, and with strata of the table, as is a stratum's size below 2^31.
  */
 function premisesOf(shape: Shape, words: ReadonlyMap<string, readonly number[]>): Poly[] {
   const field = (name: 'a' | 'b' | 'rows' | 'quotientA' | 'quotientB'): Poly => word('policy vector', POLICY_LAYOUT.get(name)!.at),

@@ -1,6 +1,7 @@
 /**
  * One circuit: which wires its rows read. Addresses are the fixed columns that the key commits to; what a row says of
- * the wires is the rows' own matter (circuit.ts), and the same in every circuit, whose programs differ in heights alone.
+ * the wires is the rows' own matter (circuit.ts), and the same in every circuit, whose programs differ in heights
+ * alone.
  */
 import { DataError, type RawProgram } from './data.js';
 import type { Poly } from './terms.js';
@@ -74,7 +75,10 @@ export class Wiring {
   }
 }
 
-/** How a circuit's program and its fixed tables differ from those whose rows were checked; undefined if in heights alone. */
+/**
+ * How a circuit's program and its fixed tables differ from those whose rows were checked; undefined if in heights
+ * alone.
+ */
 export function otherRows(
   checked: { program: RawProgram; constants: ReadonlyMap<string, readonly bigint[]> },
   c: CircuitInstance,

@@ -3,9 +3,10 @@
  *
  *     node dist-tools/bench/run.js [lengths, default 1 4 32 128] [--keep DIR]
  *
- * A small shape of the examples' base (one sequence of 16 tokens, rank 2 on two projections): what is verified at the end does not
- * depend on it. One run of the longest length is proven. The ends of its first 1, 4, 32 ... steps are those of runs of that
- * length. With --keep the proofs are written to a folder and, where they lie there already, only verified.
+ * A small shape of the examples' base (one sequence of 16 tokens, rank 2 on two projections): what is verified at the
+ * end does not depend on it. One run of the longest length is proven. The ends of its first 1, 4, 32 ... steps are
+ * those of runs of that length. With --keep the proofs are written to a folder and, where they lie there already, only
+ * verified.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -6,8 +6,8 @@ import { VerificationError } from '../../transcript/arith.js';
 import { type Collateral, KINDS, type Kind } from './evidence.js';
 
 /*
- * A property card: what an attested program says of its part in a run. The card itself is signed by nobody; the hardware signs 64 bytes, which are the hash of `binding`,
- * and `binding` holds the digests of all that the card says.
+ * A property card: what an attested program says of its part in a run. The card itself is signed by nobody; the
+ * hardware signs 64 bytes, which are the hash of `binding`, and `binding` holds the digests of all that the card says.
  */
 
 export const CARD_TYPE = 'certune-card';
@@ -47,7 +47,8 @@ export interface Binding {
   readonly codeIdentity: string;
   readonly constants: string;
   /** 32 bytes in hexadecimal digits: the hash of `challenge` where there is one. */ readonly nonce: string;
-  /** What nobody could know before its time: a round of a beacon with its value, or a verifier's own words. */ readonly challenge?: string;
+  /** What nobody could know before its time: a round of a beacon with its value, or a verifier's own words. */
+  readonly challenge?: string;
   /** Digest of the binding of the CPU's card. GPUs only. */ readonly parent?: string;
 }
 
@@ -80,7 +81,8 @@ export interface Card {
   readonly constants: Constants;
   readonly evidence: { readonly format: string; readonly bytes: Uint8Array };
   readonly collateral: Collateral;
-  /** Milliseconds since 1970 at which the evidence is judged: the card's word, held between two bounds. */ readonly verifiedAt: number;
+  /** Milliseconds since 1970 at which the evidence is judged: the card's word, held between two bounds. */
+  readonly verifiedAt: number;
   readonly timestamps: readonly Uint8Array[];
 }
 
@@ -190,8 +192,8 @@ export function parseCollateral(m: Members): Collateral {
 }
 
 /**
- * Reads a card, which must stand in canonical JSON (RFC 8785), with one newline behind it or none: the same card has one form. Verifies nothing. Throws InputError,
- * VersionError.
+ * Reads a card, which must stand in canonical JSON (RFC 8785), with one newline behind it or none: the same card has
+ * one form. Verifies nothing. Throws InputError, VersionError.
  */
 export function parseCard(bytes: Uint8Array, where: string): Card {
   const json = parseJson(bytes, where, { bytes: MOST_CARD, depth: 8 }),
@@ -262,7 +264,10 @@ export const digestOfJson = (v: unknown): string => `sha256:${toHex(sha256(canon
 /** The 64 bytes that hardware signs: SHA-512("certune card v1" || 0 || canonical JSON of the binding). */
 export const bindingHash = (b: Binding): Uint8Array => sha512(concatBytes(toUtf8(DOMAIN), Uint8Array.of(0), canonicalBytes(b)));
 
-/** The 32 bytes that a GPU is asked with: SHA-256("certune gpu v1" || 0 || the 64 bytes of its own binding || those of its parent's). */
+/**
+ * The 32 bytes that a GPU is asked with: SHA-256("certune gpu v1" || 0 || the 64 bytes of its own binding || those of
+ * its parent's).
+ */
 export const gpuNonce = (own: Binding, parent: Binding): Uint8Array =>
   sha256(concatBytes(toUtf8('certune gpu v1'), Uint8Array.of(0), bindingHash(own), bindingHash(parent)));
 

@@ -15,7 +15,8 @@ import { ANCHORS, type Anchors } from './evidence.js';
 import { type CardRules, parseAllRules, parseCardRules } from './rules.js';
 
 /*
- * Cards of simulated hardware: what verifies, and the attacks that do not, each with the reason by which it is refused. Numbers are those of the list of attacks.
+ * Cards of simulated hardware: what verifies, and the attacks that do not, each with the reason by which it is refused.
+ * Numbers are those of the list of attacks.
  */
 
 const tee = new Simulator(),
@@ -370,8 +371,10 @@ function accepted(bytes: Uint8Array): boolean {
 }
 
 /**
- * What of a card no signature guards: the time at which it is judged, which its two bounds hold; time stamps, where the policy names no authority; keys of a set, and certificates in collateral.tsa, that nothing uses. Everything else is the evidence, which hardware signs, the binding, which
- * the evidence holds, what the binding names, or is signed by whoever issued it.
+ * What of a card no signature guards: the time at which it is judged, which its two bounds hold; time stamps, where the
+ * policy names no authority; keys of a set, and certificates in collateral.tsa, that nothing uses. Everything else is
+ * the evidence, which hardware signs, the binding, which the evidence holds, what the binding names, or is signed by
+ * whoever issued it.
  */
 const UNSIGNED = ['verifiedAt'];
 

@@ -11,8 +11,9 @@ import { keyName, parseCertificate, verifyCrl } from './x509.js';
 import { parsePem } from '../ecdsa.js';
 
 /*
- * Quotes of Intel TDX and SGX, in Node, by @phala/dcap-qvl 0.3.9 with Intel's own root. The library does not look at everything: it takes bytes after a quote, gives
- * back every status but Revoked, and passes over a revocation list that it cannot read. What it leaves out is checked here.
+ * Quotes of Intel TDX and SGX, in Node, by @phala/dcap-qvl 0.3.9 with Intel's own root. The library does not look at
+ * everything: it takes bytes after a quote, gives back every status but Revoked, and passes over a revocation list that
+ * it cannot read. What it leaves out is checked here.
  */
 
 /** Documents of Intel's service that a quote is judged by, as texts or bytes. */
@@ -34,7 +35,10 @@ function documents(c: Collateral, where: string): Record<string, string> {
   return out;
 }
 
-/** Revocation lists of root and platform must be signed by their issuers, hold at that time, and be readable, or nothing is known of them. */
+/**
+ * Revocation lists of root and platform must be signed by their issuers, hold at that time, and be readable, or nothing
+ * is known of them.
+ */
 function checkLists(c: Collateral, at: number, where: string): void {
   const chain = parsePem(fromUtf8(c['pck_crl_issuer_chain'], where), where).map((b) =>
       parseCertificate(b.bytes, `${where}: pck_crl_issuer_chain`),

@@ -26,7 +26,8 @@ export interface CardContext {
 
 /** What is known of when the evidence was made. */
 export interface CardTime {
-  /** Milliseconds since 1970, both attested or known to the verifier; absent where nothing says it. */ readonly from?: number;
+  /** Milliseconds since 1970, both attested or known to the verifier; absent where nothing says it. */
+  readonly from?: number;
   readonly to?: number;
   readonly says: string;
 }
@@ -55,7 +56,10 @@ export function checkSubject(c: Card, s: CardSubject, where: string): void {
     refuseCard('card binding', `${where}: its verification key is ${key}, the run has ${s.constants.verificationKey ?? 'none'}`);
 }
 
-/** Registers that a log extends, replayed from zero, must be those of the evidence. Throws VerificationError ('card log'). */
+/**
+ * Registers that a log extends, replayed from zero, must be those of the evidence. Throws VerificationError ('card
+ * log').
+ */
 function replay(c: Card, e: Evidence, where: string): void {
   const log = c.codeIdentity.eventLog;
   if (!log) return;
@@ -83,8 +87,8 @@ function checkReportData(c: Card, e: Evidence, parent: Card | undefined, where: 
 }
 
 /**
- * Between a bound below, from a challenge of the verifier's or the evidence's own clock, and one above, from a time-stamping authority, `verifiedAt` must lie. Throws
- * VerificationError ('card time').
+ * Between a bound below, from a challenge of the verifier's or the evidence's own clock, and one above, from a
+ * time-stamping authority, `verifiedAt` must lie. Throws VerificationError ('card time').
  */
 function checkTime(c: Card, e: Evidence, r: CardRules | undefined, now: number, where: string): CardTime {
   const known = r?.challenges.find((x) => x.value === c.binding.challenge),
@@ -119,8 +123,9 @@ function checkTime(c: Card, e: Evidence, r: CardRules | undefined, now: number, 
 const anchorsFor = (a: Anchors, r: CardRules | undefined): Anchors => ({ ...a, nvidia: [...a.nvidia, ...(r?.nvidiaKeys ?? [])] });
 
 /**
- * Verifies a card: its parts, the run that it is about, its evidence at verifiedAt, the 64 bytes, measurements and log, and its time. The rules give challenges,
- * authorities and keys; whether what is attested is expected is judgeCard's question. Throws VerificationError, InputError, NotCheckedError.
+ * Verifies a card: its parts, the run that it is about, its evidence at verifiedAt, the 64 bytes, measurements and log,
+ * and its time. The rules give challenges, authorities and keys; whether what is attested is expected is judgeCard's
+ * question. Throws VerificationError, InputError, NotCheckedError.
  */
 export function verifyCard(
   c: Card,
@@ -268,7 +273,10 @@ function firstOf(files: readonly CardFile[]): Map<string, number> {
   return out;
 }
 
-/** Verifies and judges all cards of a run under a policy. A card never repairs a proof: what is not counted is said with its reason. */
+/**
+ * Verifies and judges all cards of a run under a policy. A card never repairs a proof: what is not counted is said with
+ * its reason.
+ */
 export function evaluateCards(
   files: readonly CardFile[],
   s: CardSubject,

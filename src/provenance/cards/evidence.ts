@@ -2,8 +2,8 @@ import { InputError } from '../../errors.js';
 import { VerificationError } from '../../transcript/arith.js';
 
 /*
- * What every kind of evidence comes to once its signatures, chain and times hold. Whether it is good enough is another question: what a strict verifier does
- * not admit is listed as a finding, and a policy may admit it by name.
+ * What every kind of evidence comes to once its signatures, chain and times hold. Whether it is good enough is another
+ * question: what a strict verifier does not admit is listed as a finding, and a policy may admit it by name.
  */
 
 export const KINDS = ['sev-snp', 'nitro', 'tdx', 'sgx', 'nvidia-gpu'] as const;
@@ -26,7 +26,8 @@ export interface Evidence {
   /** Whose key says it, and the key. */ readonly vendor: string;
   readonly root: string;
   /** Product family, where the kind has several. */ readonly product?: string;
-  /** Name of the machine or device, as its maker gave it: hexadecimal digits, or digits for a GPU. */ readonly machine?: string;
+  /** Name of the machine or device, as its maker gave it: hexadecimal digits, or digits for a GPU. */
+  readonly machine?: string;
   /** Measurements by register. */ readonly measurement: Readonly<Record<string, string>>;
   /** What the measured code was told: 64 bytes, 32 for a GPU. */ readonly reportData: Uint8Array;
   /** Milliseconds since 1970 that the evidence itself signs. */ readonly signedAt?: number;
@@ -42,8 +43,10 @@ export interface Anchors {
   /** ARK keys by product. */ readonly amd: Readonly<Record<string, string>>;
   readonly aws: readonly string[];
   readonly intel: readonly string[];
-  /** Keys of tokens, or of roots above them. NVIDIA publishes none to pin: a policy names them. */ readonly nvidia: readonly string[];
-  /** Keys of time-stamping authorities or of roots above them: a policy names them. */ readonly time: readonly string[];
+  /** Keys of tokens, or of roots above them. NVIDIA publishes none to pin: a policy names them. */
+  readonly nvidia: readonly string[];
+  /** Keys of time-stamping authorities or of roots above them: a policy names them. */
+  readonly time: readonly string[];
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of each vendor's root, as the vendor publishes the root. */
@@ -66,7 +69,10 @@ export const refuse = (what: string): never => {
   throw new VerificationError('card evidence', what);
 };
 
-/** Refuses pieces of collateral that nothing looks at: they would be bytes that nobody signed. `tsa` belongs to time stamps. Throws InputError. */
+/**
+ * Refuses pieces of collateral that nothing looks at: they would be bytes that nobody signed. `tsa` belongs to time
+ * stamps. Throws InputError.
+ */
 export function onlyCollateral(c: Collateral, names: readonly string[], where: string): void {
   const more = Object.keys(c).filter((k) => k !== 'tsa' && !names.includes(k));
   if (more.length) throw new InputError(where, [`collateral.${more[0]} belongs to no evidence of this kind`]);

@@ -1,6 +1,6 @@
 /*
- * Property cards: evidence of trusted hardware, read and judged. Synchronous, without Node: TDX and SGX quotes need the verifier of certune/provenance/node, and are
- * "not checked" without it.
+ * Property cards: evidence of trusted hardware, read and judged. Synchronous, without Node: TDX and SGX quotes need the
+ * verifier of certune/provenance/node, and are "not checked" without it.
  */
 export * from './card.js';
 export * from './evaluate.js';

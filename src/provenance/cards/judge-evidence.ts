@@ -21,7 +21,10 @@ export class NotCheckedError extends InputError {
   }
 }
 
-/** Verifies evidence of any kind at a time; a token of GPUs gives one for each. Throws VerificationError, InputError, NotCheckedError. */
+/**
+ * Verifies evidence of any kind at a time; a token of GPUs gives one for each. Throws VerificationError, InputError,
+ * NotCheckedError.
+ */
 export function verifyEvidence(kind: Kind, bytes: Uint8Array, c: Collateral, v: Verifiers, at: number, where: string): Evidence[] {
   if (kind === 'sev-snp') return [verifySnp(bytes, c, v.anchors, at, where)];
   if (kind === 'nitro') onlyCollateral(c, [], where);

@@ -4,7 +4,10 @@ import { InputError } from '../../errors.js';
 import { VerificationError } from '../../transcript/arith.js';
 import { type JsonObject, Members, isJsonObject, parseJson } from '../json.js';
 
-/* Signed tokens (JWS in its compact form, RFC 7515) under keys that the verifier names; nothing in a token says which key is believed. */
+/*
+ * Signed tokens (JWS in its compact form, RFC 7515) under keys that the verifier names; nothing in a token says which
+ * key is believed.
+ */
 
 export interface NamedKey {
   readonly kid: string;
@@ -63,8 +66,8 @@ const object = (text: string, where: string): JsonObject => {
 export const unverifiedClaims = (token: string, where: string): JsonObject => object(token.split('.')[1] ?? '', `${where}: claims`);
 
 /**
- * Claims of a token that one of the keys signed. The header holds alg, kid and typ and nothing else: no key, address or certificate of its own. The
- * algorithm follows from the key. Throws VerificationError ('card token'), InputError.
+ * Claims of a token that one of the keys signed. The header holds alg, kid and typ and nothing else: no key, address or
+ * certificate of its own. The algorithm follows from the key. Throws VerificationError ('card token'), InputError.
  */
 export function verifyJws(token: string, keys: readonly NamedKey[], where: string): { claims: JsonObject; key: NamedKey } {
   const parts = token.split('.');

@@ -5,7 +5,10 @@ import { type Cbor, cborHead, readCbor } from './cbor.js';
 import { type Anchors, type Evidence, refuse } from './evidence.js';
 import { keyName, parseCertificate, verifyChain } from './x509.js';
 
-/* Attestation documents of AWS Nitro Enclaves: COSE_Sign1 (RFC 9052) with ES384 around a map in CBOR, with the whole chain inside. */
+/*
+ * Attestation documents of AWS Nitro Enclaves: COSE_Sign1 (RFC 9052) with ES384 around a map in CBOR, with the whole
+ * chain inside.
+ */
 
 /** Header {1: -35}: ES384. */
 const ES384 = 'a1013822',
@@ -26,7 +29,10 @@ export interface NitroDocument {
 
 const bytes = (x: Cbor | undefined, most: number): x is Uint8Array => x instanceof Uint8Array && x.length <= most;
 
-/** Reads a document; verifies nothing. The outer structure has one form only, since no signature guards it. Throws InputError. */
+/**
+ * Reads a document; verifies nothing. The outer structure has one form only, since no signature guards it. Throws
+ * InputError.
+ */
 export function parseNitro(b: Uint8Array, where: string): NitroDocument {
   const bad = (what: string): never => {
     throw new InputError(where, [`is no Nitro attestation document: ${what}`]);
@@ -86,7 +92,10 @@ export function parseNitro(b: Uint8Array, where: string): NitroDocument {
 export const nitroMeasurement = (d: NitroDocument): Record<string, string> =>
   Object.fromEntries([...d.pcrs].filter(([i, v]) => i < 3 || v.some((x) => x !== 0)).map(([i, v]) => [`pcr${i}`, toHex(v)]));
 
-/** Verifies a document at a time, which may not be before the one that it signs. Throws VerificationError ('card evidence', 'card chain'), InputError. */
+/**
+ * Verifies a document at a time, which may not be before the one that it signs. Throws VerificationError ('card
+ * evidence', 'card chain'), InputError.
+ */
 export function verifyNitro(b: Uint8Array, anchors: Anchors, at: number, where: string): Evidence {
   const d = parseNitro(b, where),
     chain = [d.certificate, ...[...d.cabundle].reverse()].map((der, i) => parseCertificate(der, `${where}: certificate ${i}`)),

@@ -8,8 +8,9 @@ import { type NamedKey, parseJwks, verifyJws } from './jws.js';
 import { keyName, parseCertificate, parseCertificates, verifyChain } from './x509.js';
 
 /*
- * Tokens of NVIDIA's attestation service: a detached EAT, [["JWT", overall], {device: token}]. They are the service's word about a device, which may sit in
- * another machine than the one that asked: a token counts only below the card of a CPU that its nonce was derived from.
+ * Tokens of NVIDIA's attestation service: a detached EAT, [["JWT", overall], {device: token}]. They are the service's
+ * word about a device, which may sit in another machine than the one that asked: a token counts only below the card of
+ * a CPU that its nonce was derived from.
  */
 
 /** The production service. Its staging service signs tokens of the same form. */
@@ -23,7 +24,10 @@ interface Tokens {
   readonly devices: ReadonlyMap<string, string>;
 }
 
-/** Reads a detached EAT, which must stand in canonical JSON: what lies between its tokens is signed by nobody. Throws InputError. */
+/**
+ * Reads a detached EAT, which must stand in canonical JSON: what lies between its tokens is signed by nobody. Throws
+ * InputError.
+ */
 export function parseTokens(bytes: Uint8Array, where: string): Tokens {
   const bad = (what: string): never => {
       throw new InputError(where, [`is no detached EAT: ${what}`]);
@@ -106,8 +110,9 @@ export const gpuMeasurement = (claims: JsonObject, where: string): Record<string
 });
 
 /**
- * Verifies a detached EAT of GPUs at a time: signatures, keys, issuer, nonce, times, and every claim on every device. Collateral is `jwks`, with `root` where a
- * key comes with a chain. One evidence for each device. Throws VerificationError ('card evidence', 'card token', 'card chain'), InputError.
+ * Verifies a detached EAT of GPUs at a time: signatures, keys, issuer, nonce, times, and every claim on every device.
+ * Collateral is `jwks`, with `root` where a key comes with a chain. One evidence for each device. Throws
+ * VerificationError ('card evidence', 'card token', 'card chain'), InputError.
  */
 export function verifyNvidia(bytes: Uint8Array, c: Collateral, anchors: Anchors, at: number, where: string): Evidence[] {
   const t = parseTokens(bytes, where);

@@ -13,7 +13,10 @@ export interface QuoteLayout {
   /** Where the body begins. */ readonly at: number;
 }
 
-/** The layout of a quote by version, with its exact end: the length of the signature data is written before them. Throws InputError. */
+/**
+ * The layout of a quote by version, with its exact end: the length of the signature data is written before them. Throws
+ * InputError.
+ */
 export function quoteLayout(q: Uint8Array, where: string): QuoteLayout {
   const bad = (what: string): never => {
     throw new InputError(where, [`is no quote: ${what}`]);

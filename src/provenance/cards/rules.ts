@@ -3,8 +3,8 @@ import { ROLES, type Role, parseTime } from './card.js';
 import { KINDS, type Kind, RELAXATIONS, type Relaxation, type Tcb } from './evidence.js';
 
 /*
- * What a verifier's policy asks of the card of a role. Strict where it says nothing: what a card must show is what the policy expects of it, never what the card expects of
- * itself.
+ * What a verifier's policy asks of the card of a role. Strict where it says nothing: what a card must show is what the
+ * policy expects of it, never what the card expects of itself.
  */
 
 /** Something that nobody could know before a time. */
@@ -22,7 +22,8 @@ export interface CardRules {
   /** Machines that may, and that may not, have made it. */ readonly machines?: readonly string[];
   readonly deniedMachines?: readonly string[];
   /** Product families of AMD. Absent: Genoa and Turin; Milan is denied. */ readonly products: readonly string[];
-  /** Least versions by product family; "any-tcb" where none is asked for. */ readonly leastTcb: Readonly<Record<string, Tcb>>;
+  /** Least versions by product family; "any-tcb" where none is asked for. */
+  readonly leastTcb: Readonly<Record<string, Tcb>>;
   /** Statuses that Intel may give. Absent: UpToDate. */ readonly statuses: readonly string[];
   /** Advisories that are tolerated. */ readonly advisories: readonly string[];
   readonly allow: readonly Relaxation[];

@@ -5,7 +5,10 @@ import { InputError } from '../../errors.js';
 import { type Anchors, type Collateral, type Evidence, type Finding, type Tcb, onlyCollateral, refuse } from './evidence.js';
 import { COMMON_NAME, type Certificate, keyName, nameOf, notRevoked, parseCertificates, verifyChain, verifyCrl } from './x509.js';
 
-/* Attestation reports of AMD SEV-SNP (SEV Secure Nested Paging Firmware ABI, table "ATTESTATION_REPORT") and the chain of the key that signs them. */
+/*
+ * Attestation reports of AMD SEV-SNP (SEV Secure Nested Paging Firmware ABI, table "ATTESTATION_REPORT") and the chain
+ * of the key that signs them.
+ */
 
 const SIZE = 0x4a0,
   SIGNED = 0x2a0,
@@ -41,7 +44,10 @@ function productOf(family: number, model: number): string | undefined {
   return family === 0x1a && model < 0x12 ? 'Turin' : undefined;
 }
 
-/** Reads a report of 1184 bytes. What lies outside of the signature must be zero, since nothing else guards it. Throws InputError. */
+/**
+ * Reads a report of 1184 bytes. What lies outside of the signature must be zero, since nothing else guards it. Throws
+ * InputError.
+ */
 export function parseSnpReport(b: Uint8Array, where: string): SnpReport {
   const bad = (what: string): never => {
     throw new InputError(where, [`is no SEV-SNP report: ${what}`]);
@@ -79,7 +85,10 @@ export const snpMeasurement = (r: SnpReport): Record<string, string> => ({
   hostData: toHex(r.hostData),
 });
 
-/** Parts of a TCB version in the layout of a product. Throws VerificationError where a byte is set that the layout does not have. */
+/**
+ * Parts of a TCB version in the layout of a product. Throws VerificationError where a byte is set that the layout does
+ * not have.
+ */
 function tcbOf(b: Uint8Array, product: string, where: string): Tcb {
   const layout = product === 'Turin' ? TURIN : OLD,
     used = Object.values(layout);
@@ -131,8 +140,8 @@ function findingsOf(r: SnpReport, vlek: boolean, revocation: boolean): Finding[]
 }
 
 /**
- * Verifies a report with collateral `vcek` or `vlek`, `ask` (or `asvk`), `ark`, and `crl` where there is one, at a time. Throws VerificationError
- * ('card evidence', 'card chain', 'card revocation'), InputError.
+ * Verifies a report with collateral `vcek` or `vlek`, `ask` (or `asvk`), `ark`, and `crl` where there is one, at a
+ * time. Throws VerificationError ('card evidence', 'card chain', 'card revocation'), InputError.
  */
 export function verifySnp(bytes: Uint8Array, c: Collateral, anchors: Anchors, at: number, where: string): Evidence {
   const r = parseSnpReport(bytes, where),

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { difference, manifestJson, rowCounts } from '../run/manifest.js';
+import { type Manifest, difference, manifestJson, rowCounts } from '../run/manifest.js';
 import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
@@ -8,9 +8,11 @@ import { TOO_LONG, sequenceFor } from '../io/data.js';
 import { drawSalt } from '../policy/rows/opening.js';
 import { brokenQuota } from '../setup/quotas.js';
 import { readRun } from '../setup/runfile.js';
+import type { RunSecret } from '../setup/run.js';
 import { journalManifest } from '../store/journal.js';
+import { drawSecret, readSecret, secretFile, secretOf, writeSecret } from '../store/secret.js';
 import type { RunConfig } from '../run/schema.js';
-import { type Context, type Result, manifestFile, out, saltOf } from './common.js';
+import { type Context, type Result, manifestFile, out } from './common.js';
 import { type FoundManifest, findManifest, lockedNow, writeCopy } from './kept.js';
 import { plain } from './escape.js';
 
@@ -41,10 +43,26 @@ function checkQuotas(s: Setup): void {
     );
 }
 
+/** Salt and key of what is committed: those of an earlier commitment in the same mode, else new ones. Those of the private mode are kept before anything is committed to. */
+function commitSecret(run: string, config: RunConfig, before: Manifest | undefined, c: Context): RunSecret {
+  const { mode } = config.sampler;
+  if (before && before.config.sampler.mode === mode) return secretOf(run, before);
+  if (mode === 'public') return { salt: drawSalt() };
+  const own = readSecret(run);
+  if (own) return own;
+  const secret = drawSecret();
+  writeSecret(run, secret);
+  c.progress.line(
+    `${secretFile(run)}: salt and sampler key of this run, drawn now. Whoever has it knows the order of the rows and can test guesses of them; whoever loses it can neither train nor prove. Keep a copy, publish none`,
+  );
+  return secret;
+}
+
 function commitNow(run: string, config: RunConfig, c: Context): Result {
   const file = manifestFile(run),
     found = committedBefore(run),
-    s = setup(config, found ? saltOf(found.manifest) : drawSalt()),
+    secret = commitSecret(run, config, found?.manifest, c),
+    s = setup(config, secret.salt, secret.key),
     { examples, dropped, conflicts, files } = s.rows,
     counts = rowCounts(s.run.manifest),
     short = tooShort(s);

@@ -6,6 +6,7 @@ import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { threadedKernels } from '../kernels/threads.js';
 import { readRun } from '../setup/runfile.js';
+import { secretOf } from '../store/secret.js';
 import { UsageError } from './errors.js';
 import { findManifest, manifestFile } from './kept.js';
 import type { Progress } from './progress.js';
@@ -51,13 +52,12 @@ export const kernels = (o: ProverOptions): Promise<Kernels> =>
 /** The manifest of a run, wherever it is found. Throws InputError, VersionError. */
 export const readManifest = (run: string): Manifest => findManifest(run).manifest;
 
-export const saltOf = (m: Manifest): bigint[] => m.dataset.salt.map(BigInt);
-
 /** The setup of a committed run: refuses when run.yaml, base or data no longer match the manifest. */
 export function committed(run: string): { s: Setup; digest: string } {
   const m = readManifest(run),
     config = readRun(run),
-    s = setup(config, saltOf(m)),
+    secret = secretOf(run, m),
+    s = setup(config, secret.salt, secret.key),
     differs = difference(s.run.manifest, m);
   if (differs.length) {
     const why = whyDiffers(

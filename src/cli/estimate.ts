@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { type Units, calibrate } from '../estimate/calibrate.js';
 import { type FoldEstimate, estimateFold, foldSeconds } from '../estimate/fold.js';
 import { type Estimate, estimateRun, runMemory } from '../estimate/steps.js';
-import { type Setup, setup } from '../setup/run.js';
+import { type RunSecret, type Setup, setup } from '../setup/run.js';
+import { secretOf } from '../store/secret.js';
 import type { Run } from '../run/facts.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { circuitsOf } from '../recursion/circuits.js';
@@ -22,7 +23,6 @@ import {
   out,
   parseMemory,
   readManifest,
-  saltOf,
   secondsText,
 } from './common.js';
 import { MemoryError } from './errors.js';
@@ -114,9 +114,14 @@ export function requireFoldMemory(run: Run, c: RecursionClass, o: ProverOptions,
 
 /** Predicts seconds, memory, disk and proof size of training and proving a run. Needs base and data, commits to nothing. */
 export async function estimate(run: string, o: ProverOptions): Promise<Result> {
-  const salt = existsSync(manifestFile(run)) ? saltOf(readManifest(run)) : [0n, 0n, 0n, 0n],
+  const config = readRun(run),
+    none = [0n, 0n, 0n, 0n],
+    // Before anything is committed to, any secret does: what is counted does not depend on it.
+    secret: RunSecret = existsSync(manifestFile(run))
+      ? secretOf(run, readManifest(run))
+      : { salt: none, ...(config.sampler.mode === 'private' ? { key: { key: none, blind: none } } : {}) },
     t0 = performance.now(),
-    s = setup(readRun(run), salt),
+    s = setup(config, secret.salt, secret.key),
     setupSeconds = (performance.now() - t0) / 1000,
     k = await kernels(o);
   const limit = memoryLimit(o);

@@ -22,7 +22,7 @@ interface Claim {
 }
 
 /** What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and recomputes. */
-function dataClaims({ config: { policy } }: Manifest, pack: boolean): Claim[] {
+function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): Claim[] {
   const status = pack ? 'recomputed by the verifier' : 'proved';
   return [
     {
@@ -45,6 +45,15 @@ function dataClaims({ config: { policy } }: Manifest, pack: boolean): Claim[] {
           } as const,
         ]
       : []),
+    sampler.mode === 'private'
+      ? {
+          what: 'losses and numbers of targets of every step: they travel with the proof. Rows, salt, sampler key and order do not, but no proof is zero-knowledge, and whoever guesses the rows of a run can test the guess',
+          status: 'not hidden',
+        }
+      : {
+          what: 'salt, sampler key, order of the rows, losses: manifest and proof have them; whoever has the files sees all batches',
+          status: 'not hidden',
+        },
     {
       what: 'that rows are of the source, licence and language which their class names; that two rows are not one text',
       status: 'declared',
@@ -102,7 +111,6 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
     { what: 'schedule, step counter, loss mask, truncation and chat template', status: 'recomputed by the verifier' },
     ...dataClaims(m, kind === 'pack'),
     { what: order, status: 'declared' },
-    { what: 'data, salt, batches and losses: the verifier holds them', status: 'not hidden' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
     kind !== 'folded'
       ? {

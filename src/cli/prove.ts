@@ -26,6 +26,10 @@ export const packFile = (run: string): string => join(out(run), 'proof', PACK_NA
 /** Where the proof of a range goes. */
 export const rangeFile = (run: string, from: number, to: number): string => join(out(run), 'proof', `steps-${from}-${to}.certune`);
 
+/** What a prover in the private mode is told. */
+const PRIVATE =
+  'private mode: secret/, out/journal and out/proof/{step-*,nodes,epochs,steps-*} stay with you; run.certune shows no row, key or index, but it is not zero-knowledge';
+
 /** Range of --steps a..b, b excluded. Throws UsageError. */
 export function parseSteps(text: string, steps: number): { from: number; to: number } {
   const m = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text),
@@ -75,6 +79,7 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
     w: Work = { s, digest, dir, file };
   makeFolder(join(dir, 'proof'));
   sweep(dir);
+  if (s.config.sampler.mode === 'private') c.progress.line(PRIVATE);
   let packed: readonly StepProof[] | undefined;
   const p = existsSync(file) ? proofThere(file, c) : undefined;
   if (p) {

@@ -3,14 +3,15 @@ import { type AnyProof, readProofFile, manifestOf } from '../store/proof.js';
 import type { RunConfig } from '../run/schema.js';
 import { existsSync, statSync } from 'node:fs';
 import { InputError } from '../errors.js';
-import { readManifest, out, saltOf } from './common.js';
+import { readManifest, out } from './common.js';
 import { packFile } from './prove.js';
 import { type Manifest, difference } from '../run/manifest.js';
 import { whyDiffers } from '../setup/line-ends.js';
 import { VerificationError } from '../transcript/arith.js';
 import { join } from 'node:path';
 import { readRun } from '../setup/runfile.js';
-import { type Setup, setup } from '../setup/run.js';
+import { type RunSecret, type Setup, setup } from '../setup/run.js';
+import { readSecret, secretOf } from '../store/secret.js';
 import type { Programs } from '../run/programs.js';
 import { type Ledger, runLedger } from '../run/ledger.js';
 import { readAdapter, besideAdapter, configDifference } from '../io/peft.js';
@@ -36,6 +37,7 @@ export interface Target {
   readonly file: string;
   readonly proof: AnyProof;
   readonly local?: RunConfig;
+  /** Of a folder in the private mode that has it. */ readonly secret?: RunSecret;
   readonly adapter?: string;
 }
 
@@ -55,11 +57,24 @@ export function openTarget(target: string): Target {
     proof,
     adapter: join(out(target), 'adapter'),
     ...(existsSync(join(target, 'run.yaml')) ? { local: readRun(target) } : {}),
+    ...(m.config.sampler.mode === 'private' && readSecret(target) ? { secret: secretOf(target, m) } : {}),
   };
 }
 
-/** Setup of what base and data give, compared with the manifest. Throws VerificationError, InputError. */
-export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined): Setup {
+/** Whether rows can be compared: salts of the private mode are with the prover alone. */
+export const rowsComparable = (m: Manifest, secret: RunSecret | undefined): boolean =>
+  m.config.sampler.mode === 'public' || secret !== undefined;
+
+/**
+ * Setup of what base and data give, compared with the manifest. A run in the private mode needs its secret too. Throws VerificationError, InputError,
+ * UsageError.
+ */
+export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined, secret?: RunSecret): Setup {
+  if (!rowsComparable(m, secret))
+    throw new UsageError(
+      '--data: the run is in the private mode, whose rows are compared by whoever has its secret alone: give the run folder, or leave --data away',
+    );
+  const { salt, key } = secret ?? { salt: m.dataset.salt!.map(BigInt) };
   const s = setup(
       {
         ...m.config,
@@ -67,7 +82,8 @@ export function setupOf(m: Manifest, base: string, data: readonly string[], from
         data: m.config.data.map((d, i) => ({ ...d, path: data[i] })),
         lora: { ...m.config.lora, from: m.config.lora.from === null ? null : from! },
       },
-      saltOf(m),
+      salt,
+      key,
     ),
     differs = difference(s.run.manifest, m);
   if (differs.length) {

@@ -15,7 +15,7 @@ import { UsageError } from './errors.js';
 import { adapterSays, baseSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, orderOf, readReleased, setupOf } from './target.js';
+import { type Target, type VerifyOptions, orderOf, readReleased, rowsComparable, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
 import type { FoldedCheck } from '../verify/folded.js';
@@ -94,7 +94,8 @@ export function verifyFolded(
   const { manifest: m } = x,
     node = 'from' in x ? x : undefined,
     base = o.base ?? t.local?.base.path,
-    data = o.data ?? t.local?.data.map((d) => d.path),
+    // Rows of a private run are compared where its secret is at hand; what was named is never passed over.
+    data = o.data ?? (rowsComparable(m, t.secret) ? t.local?.data.map((d) => d.path) : undefined),
     adapter = o.adapter ?? t.adapter,
     from = o.from ?? t.local?.lora.from ?? undefined;
   const wrong = misuse(m, { base, data, from }, node !== undefined, o);
@@ -121,7 +122,7 @@ export function verifyFolded(
         return circuitsOf(singleKernels(), run);
       },
       atHand: () => {
-        const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from) : undefined,
+        const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from, t.secret) : undefined,
           inputs: Inputs = whole?.inputs ?? inputsOf(run, { base, from }),
           released =
             dir === undefined

@@ -44,7 +44,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
     throw new UsageError(`a pack of step proofs is verified with base, data and adapter: give ${lacking.join(', ')}`);
   if (data.length !== m.config.data.length)
     throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
-  const s = setupOf(m, base, data, from),
+  const s = setupOf(m, base, data, from, t.secret),
     broken = brokenQuota(s),
     released = withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(s.run.programs, m, adapterDir)),
     beside = besideOf(adapterDir),

@@ -19,10 +19,10 @@ function failed(file: string, bytes: number, e: unknown): Error {
   return code === 'ENOSPC' || code === 'EDQUOT' ? new DiskFullError(file, bytes) : new NotWritableError(file, reason(e));
 }
 
-/** Makes a folder and those above it. Throws NotWritableError, DiskFullError. */
-export function makeFolder(dir: string): void {
+/** Makes a folder and those above it, new ones with these permissions. Throws NotWritableError, DiskFullError. */
+export function makeFolder(dir: string, mode?: number): void {
   try {
-    mkdirSync(dir, { recursive: true });
+    mkdirSync(dir, { recursive: true, ...(mode === undefined ? {} : { mode }) });
   } catch (e) {
     throw failed(dir, 4096, e);
   }

@@ -189,6 +189,7 @@ describe('manifest', () => {
     dataset: {
       root: [...zero],
       salt: [...zero],
+      key: null,
       leaf: 2,
       examples: 1,
       dropped: 0,
@@ -250,7 +251,7 @@ describe('manifest', () => {
       m.dataset.salt[0] = w;
       expect(problemsOf(() => parseManifest('m', m))[0]).toMatch(/^dataset.salt\[0\]/);
     }
-    for (const version of [1, 2, 3, 4])
+    for (const version of [1, 2, 3, 4, 5])
       expect(() => parseManifest('m', { ...good, version })).toThrow(new VersionError('m', version, MANIFEST_VERSION));
     expect(new VersionError('m', 3, MANIFEST_VERSION).message).toMatch(/use the release of Certune that wrote it/);
     for (const x of [null, 3, 'x', [], {}]) expect(problemsOf(() => parseManifest('m', x))).toEqual(['is not a Certune manifest']);

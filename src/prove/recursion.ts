@@ -1,5 +1,4 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { publicKey } from '../policy/order/keys.js';
 import { rowShape } from '../policy/rows/digest.js';
 import type { Circuits } from '../recursion/circuits.js';
 import type { RecursionClass } from '../recursion/class.js';
@@ -11,7 +10,7 @@ import { frozenOf } from '../run/commitments.js';
 import { type Run, stepKinds } from '../run/facts.js';
 import type { Base, Complete, Data } from '../run/inputs.js';
 import type { Manifest } from '../run/manifest.js';
-import { policyOf } from '../run/policy.js';
+import { orderOf, policyOf } from '../run/policy.js';
 import type { Programs } from '../run/programs.js';
 import { settleNative, settleNode, verifyNode } from '../verify/nodes.js';
 import { proveEnd } from './end.js';
@@ -58,13 +57,13 @@ export function folding(
 }
 
 /** Witness of a run's policy. */
-export function policyWitness({ manifest }: Run, { rows, tree }: Data): PolicyWitness {
-  const { train, sampler } = manifest.config,
-    none = [0n, 0n, 0n, 0n];
+export function policyWitness({ manifest }: Run, { rows, tree, key }: Data): PolicyWitness {
+  const { train } = manifest.config,
+    { keys } = orderOf(manifest, key);
   return new PolicyWitness(
     policyOf(manifest).facts,
     { shape: rowShape(train.sequence, manifest.base.shape.vocab), rows, tree },
-    { salts: tree.secret, blinds: tree.secret, keys: { public: publicKey(sampler.key) }, privateBlind: none },
+    { salts: tree.secret, blinds: tree.secret, keys, privateBlind: key?.blind ?? [0n, 0n, 0n, 0n] },
   );
 }
 

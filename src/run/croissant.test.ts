@@ -12,7 +12,7 @@ import { runSchema } from './schema.js';
 const sha = `sha256:${'0'.repeat(64)}`,
   manifest: Manifest = {
     type: 'certune-manifest',
-    version: 5,
+    version: 6,
     config: runSchema.parse({
       version: 1,
       base: { path: '' },
@@ -27,6 +27,7 @@ const sha = `sha256:${'0'.repeat(64)}`,
     dataset: {
       root: ['1', '2', '3', '4'],
       salt: ['0', '0', '0', '0'],
+      key: null,
       leaf: 2,
       examples: 10,
       dropped: 0,

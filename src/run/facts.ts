@@ -123,6 +123,8 @@ export function contradictions(m: Manifest): string[] {
     ...(['source', 'license', 'language'] as const).flatMap((k) =>
       difference(dataset[`${k}s`], [...new Set(dataset.classes.map((c) => c[k]))], `dataset.${k}s`),
     ),
+    ...((sampler.mode === 'public') === (dataset.salt !== null) ? [] : ['dataset.salt']),
+    ...((sampler.mode === 'private') === (dataset.key !== null) ? [] : ['dataset.key']),
     ...(sampler.strata.length === dataset.strata.length && dataset.strata.reduce((n, x) => n + x, 0) <= dataset.examples
       ? []
       : ['dataset.strata']),

@@ -33,7 +33,7 @@ export const FIELD_RULES: readonly FieldRule[] = [
   ),
   ...checkable('--base DIR', 'base.digest'),
   ...proved('base.shape', 'base.weightBits', 'program', 'scaling', 'sampler'),
-  ...proved('dataset.root', 'dataset.leaf', 'dataset.examples', 'dataset.classes', 'dataset.strata'),
+  ...proved('dataset.key', 'dataset.root', 'dataset.leaf', 'dataset.examples', 'dataset.classes', 'dataset.strata'),
   // That rows have these classes is proved; that the words are true of them is not.
   ...declared('dataset.classes[].source', 'dataset.classes[].license', 'dataset.classes[].language', 'dataset.classes[].tags'),
   ...declared('dataset.sources', 'dataset.licenses', 'dataset.languages'),

@@ -1,3 +1,4 @@
+import type { PrivateKey } from '../policy/order/keys.js';
 import type { Row } from '../policy/rows/digest.js';
 import type { RowTree } from '../policy/rows/tree.js';
 import type { AdapterState, Batch } from '../model/step.js';
@@ -21,6 +22,7 @@ export interface Data {
   /** Rows in the order of their tree, and the tree. */
   readonly rows: readonly Row[];
   readonly tree: RowTree;
+  /** Key of the private mode. */ readonly key?: PrivateKey;
 }
 
 /** What a run is made of beside its manifest, as far as it is at hand. */

@@ -11,7 +11,7 @@ import { MOST_STRATA } from '../policy/order/strata.js';
 import { ROW_VERSION } from '../policy/rows/digest.js';
 import { describeIssues, runSchema } from './schema.js';
 
-export const MANIFEST_VERSION = 5;
+export const MANIFEST_VERSION = 6;
 
 const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
   count = z
@@ -61,7 +61,8 @@ const manifestSchema = z.object({
   }),
   dataset: z.object({
     root: words,
-    salt: words,
+    /** Public mode: what all salts follow from. Private mode: null, it stays in RUN/secret. */ salt: words.nullable(),
+    /** Private mode: commitment to the sampler's key. */ key: words.nullable(),
     leaf: z.literal(ROW_VERSION),
     examples: upTo(MOST_ROWS),
     dropped: count,

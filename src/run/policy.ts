@@ -1,7 +1,7 @@
 import { classRows, type Bin, type ClassRow } from '../policy/classes/table.js';
 import type { Quota } from '../policy/classes/quotas.js';
 import { commitmentDigest } from '../policy/commitment.js';
-import { ALL_PUBLIC, beaconWords, keyCommitment, orderSeed, publicKey } from '../policy/order/keys.js';
+import { ALL_PRIVATE, ALL_PUBLIC, type PrivateKey, beaconWords, keyCommitment, orderSeed, publicKey } from '../policy/order/keys.js';
 import { type OrderConfig, checkOrder } from '../policy/order/steps.js';
 import { stratify } from '../policy/order/strata.js';
 import { type PolicyFacts, policyValues } from '../policy/values.js';
@@ -20,17 +20,18 @@ export const quotasOf = (c: RunConfig): Quota[] => c.policy.bins.map(({ examples
 export const classTable = (c: RunConfig, classes: Manifest['dataset']['classes']): ClassRow[] =>
   classRows(classes, binsOf(c), c.policy.licenses && { licenses: c.policy.licenses });
 
-/** Order of a run, as its manifest fixes it. Throws InputError. */
-export function orderOf(m: Manifest): OrderConfig {
-  const { sampler, train } = m.config;
+/** Order of a run, as its manifest fixes it; `own` is the key of the private mode, where it is at hand. Throws InputError. */
+export function orderOf(m: Manifest, own?: PrivateKey): OrderConfig {
+  const { sampler, train } = m.config,
+    open = sampler.mode === 'public';
   return {
     rows: m.dataset.examples,
     epochExamples: epochExamples(m),
     batch: train.batch,
     shortBatch: sampler.shortBatch,
     replacement: sampler.replacement,
-    modes: ALL_PUBLIC,
-    keys: { public: publicKey(sampler.key) },
+    modes: open ? ALL_PUBLIC : ALL_PRIVATE,
+    keys: open ? { public: publicKey(sampler.key!) } : own ? { private: own.key } : {},
     seed: orderSeed(commitmentDigest(m), beaconWords(sampler.beacon === '' ? null : sampler.beacon)),
     ...(sampler.strata.length
       ? {
@@ -66,8 +67,8 @@ export function policyOf(m: Manifest): RunPolicy {
     const facts: PolicyFacts = {
         ...order,
         root: m.dataset.root.map(BigInt),
-        privateKey: [0n, 0n, 0n, 0n],
-        publicKey: keyCommitment(keys.public!),
+        privateKey: m.dataset.key?.map(BigInt) ?? [0n, 0n, 0n, 0n],
+        publicKey: keys.public ? keyCommitment(keys.public) : [0n, 0n, 0n, 0n],
         classes: classTable(m.config, m.dataset.classes),
         quotas: quotasOf(m.config),
         schedule: [],

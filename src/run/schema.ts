@@ -115,8 +115,9 @@ export const runSchema = z.object({
     .prefault({}),
   sampler: z
     .object({
-      mode: z.literal('public').default('public'),
-      key: z.string().max(1000).default('certune'),
+      mode: z.oneOf(['public', 'private']).default('public'),
+      /** Of the public mode; null in the private one, whose key is drawn. */
+      key: z.string().max(1000).nullable().default(null),
       beacon: z.string().max(1000).default(''),
       replacement: z.boolean().default(false),
       shortBatch: z.oneOf(['keep', 'drop']).default('keep'),
@@ -142,6 +143,8 @@ export const runSchema = z.object({
         .default([]),
     })
     .refine((x) => x.strata.length === 0 || x.epochExamples === null, 'follows from sampler.strata: leave it null', ['epochExamples'])
+    .refine((x) => x.mode === 'public' || x.key === null, 'is drawn by certune commit in the private mode: leave it out', ['key'])
+    .transform((x) => ({ ...x, key: x.key ?? (x.mode === 'public' ? 'certune' : null) }))
     .prefault({}),
   policy: policySchema,
   proof: z

@@ -10,7 +10,7 @@ export function brokenQuota({ run: { manifest }, inputs: { data } }: Pick<Setup,
     shape = rowShape(config.train.sequence, manifest.base.shape.vocab),
     rows = { classes: data.rows.map((r) => r.class), targets: data.rows.map((r) => rowTargets(shape, r)) },
     classes = classTable(config, manifest.dataset.classes),
-    { breach } = simulate(new Order(orderOf(manifest)), config.train.steps, rows, classes, quotasOf(config));
+    { breach } = simulate(new Order(orderOf(manifest, data.key)), config.train.steps, rows, classes, quotasOf(config));
   return (
     breach &&
     breachText(

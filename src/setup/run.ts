@@ -12,6 +12,7 @@ import { budgetsOf } from '../run/budgets.js';
 import type { RunConfig } from '../run/schema.js';
 import { checkEligible, ClassList } from '../policy/classes/table.js';
 import { satisfied } from '../policy/classes/predicate.js';
+import { type PrivateKey, keyCommitment } from '../policy/order/keys.js';
 import { Order, SAMPLER_2 } from '../policy/order/steps.js';
 import { ROW_VERSION, type Row, rowShape } from '../policy/rows/digest.js';
 import { RowTree } from '../policy/rows/tree.js';
@@ -114,11 +115,11 @@ function commitRows(
 }
 
 /** Batch of every step, as the order gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
-function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[]): StepBatch[] {
+function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[], key: PrivateKey | undefined): StepBatch[] {
   const { train } = manifest.config,
     formats = scalarFormats((update ?? { program }).program),
     rowsPer = Math.min(train.batch, train.microBatch),
-    order = new Order(orderOf(manifest));
+    order = new Order(orderOf(manifest, key));
   const of = (indices: readonly number[]): Batch => ({
       tokens: indices.map((i) => rows[i].tokens),
       mask: indices.map((i) => rows[i].mask),
@@ -146,7 +147,7 @@ function batchesOf(manifest: Manifest, { program, update }: Programs, rows: read
 /** The manifest of what was read. */
 function manifestFrom(
   config: RunConfig,
-  salt: readonly bigint[],
+  { salt, key }: RunSecret,
   o: {
     readonly base: Manifest['base'];
     readonly data: DataResult;
@@ -170,7 +171,8 @@ function manifestFrom(
     base: o.base,
     dataset: {
       root: tree.root().map(String),
-      salt: salt.map(String),
+      salt: key ? null : salt.map(String),
+      key: key ? keyCommitment(key.key, key.blind).map(String) : null,
       leaf: ROW_VERSION,
       examples: o.data.examples.length,
       dropped: o.data.dropped.length,
@@ -199,8 +201,18 @@ function manifestFrom(
   };
 }
 
-/** Derives program, plan, batches, schedule, initial state and manifest. `salt` is published in the public mode. */
-export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
+/** What a run's rows are salted with, and in the private mode the sampler's key. */
+export interface RunSecret {
+  readonly salt: readonly bigint[];
+  readonly key?: PrivateKey;
+}
+
+/**
+ * Derives program, plan, batches, schedule, initial state and manifest. The salt is published in the public mode; `key` is that of the private one, and
+ * must be there in it. Throws InputError, UnsupportedError, HyperparameterError.
+ */
+export function setup(config: RunConfig, salt: readonly bigint[], key?: PrivateKey): Setup {
+  if ((config.sampler.mode === 'private') !== (key !== undefined)) throw new Error('the private mode, and no other, has a key');
   // What is cheap to refuse is refused before weights are read.
   const folder = openBase(config.base.path),
     codec = new TextCodec(config.base.path, config.train.template ?? undefined);
@@ -224,14 +236,14 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
   const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
-  const manifest = manifestFrom(config, salt, {
+  const manifest = manifestFrom(config, key ? { salt, key } : { salt }, {
     base: { digest: base.digest, shape: base.shape, weightBits: bits },
     data,
     committed,
     codec,
     programs,
   });
-  const list = batchesOf(manifest, programs, committed.rows);
+  const list = batchesOf(manifest, programs, committed.rows, key);
   const { roundByRound } = runLedger({ plan, update, steps: config.train.steps, micros: Math.ceil(config.train.batch / rowsPer) });
   if (roundByRound < LEAST_BITS)
     throw new UnsupportedError([
@@ -241,7 +253,7 @@ export function setup(config: RunConfig, salt: readonly bigint[]): Setup {
     run: runOf(manifest, programs),
     inputs: {
       base: { frozen },
-      data: { batches: list, rows: committed.rows, tree: committed.tree },
+      data: { batches: list, rows: committed.rows, tree: committed.tree, ...(key ? { key } : {}) },
       initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
     },
     config,

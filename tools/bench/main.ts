@@ -1,12 +1,13 @@
 /**
- * npm run bench [-- kernels] [step] [scaling] [fold] [node] [run] [--json]. Never part of the tests. Each part lists its own
- * options. fold: counts of the circuits; node: one leaf, one fold and the end, by phase; run: size and verification of the last
+ * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [node] [run] [--json]. Never part of the tests. Each part lists its own
+ * options. fold: counts of the circuits; policy: what it adds to a leaf; node: one leaf, one fold and the end, by phase; run: size and verification of the last
  * proof for 1 and 4 steps (longer: node dist-tools/bench/run.js 1 4 32 128).
  */
 import { machine, say, tool } from './common.js';
 import { foldRows } from './fold.js';
 import { kernels } from './kernels.js';
 import type { NodeResult } from './node.js';
+import { policyRows } from './policy.js';
 import type { RunResult } from './run.js';
 import { scaling } from './scaling.js';
 import { steps } from './step.js';
@@ -26,6 +27,9 @@ const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   fold: () => {
     result.fold = foldRows();
+  },
+  policy: () => {
+    result.policy = policyRows();
   },
   node: () => {
     result.node = tool<NodeResult>('node');

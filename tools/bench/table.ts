@@ -3,6 +3,7 @@ import type { Machine, Skipped } from './common.js';
 import type { FoldRow } from './fold.js';
 import type { KernelRow } from './kernels.js';
 import type { NodeResult } from './node.js';
+import type { PolicyRow } from './policy.js';
 import type { RunResult } from './run.js';
 import type { Scaling } from './scaling.js';
 import type { StepRow } from './step.js';
@@ -14,6 +15,7 @@ export interface Results {
   step?: readonly StepRow[];
   scaling?: Scaling;
   fold?: readonly FoldRow[];
+  policy?: readonly PolicyRow[];
   node?: NodeResult | Skipped;
   run?: RunResult | Skipped;
 }
@@ -24,7 +26,7 @@ const table = (head: readonly Cell[], rows: readonly (readonly Cell[])[]): strin
   [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 const n = (x: number): string => x.toLocaleString('en-US');
 
-export function text({ machine: m, kernels, step, scaling, fold, node, run }: Results): string {
+export function text({ machine: m, kernels, step, scaling, fold, policy, node, run }: Results): string {
   const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
   if (kernels)
     out.push(
@@ -72,6 +74,13 @@ export function text({ machine: m, kernels, step, scaling, fold, node, run }: Re
           n(r.cells),
           n(r.node),
         ]),
+      ),
+    );
+  if (policy)
+    out.push(
+      table(
+        ['policy of 8 rows, 16 bins', 'tree', 'rounds', 'P', 'M', 'S', 'F'],
+        policy.map((r) => [`${n(r.tokens)} tokens, vocabulary ${n(r.vocab)}`, r.depth, r.rounds, n(r.P), n(r.M), n(r.S), n(r.F)]),
       ),
     );
   if (node)

@@ -18,6 +18,12 @@ export const publicKey = (text: string): bigint[] => {
   return [0, 2, 4, 6].map((k) => ((w[k] << 32n) | w[k + 1]) % P);
 };
 
+/** Key of the private mode, and what blinds its commitment. Both stay with the prover. */
+export interface PrivateKey {
+  readonly key: Key;
+  readonly blind: Key;
+}
+
 /** Commitment to a key: hash in the domain `key` of the key and a blind, which is zero in the public mode. */
 export const keyCommitment = (key: Key, blind: Key = [0n, 0n, 0n, 0n]): bigint[] => hashWords(DOMAIN.key, [...key, ...blind]);
 

@@ -30,8 +30,8 @@ export const epochBatches = (c: Pick<OrderConfig, 'epochExamples' | 'batch' | 's
 export const outerShape = (c: Pick<OrderConfig, 'rows' | 'epochExamples' | 'strata'>): OrderShape =>
   orderShape(c.strata ? c.epochExamples : c.rows);
 
-/** Checks an order. Throws InputError with every problem. */
-export function checkOrder(c: OrderConfig): void {
+/** Checks an order but for its keys. Throws InputError with every problem. */
+export function checkOrder(c: Omit<OrderConfig, 'keys'>): void {
   const problems: string[] = [],
     drawnAll = c.strata?.reduce((n, s) => n + s.perEpoch, 0);
   if (drawnAll !== undefined && drawnAll !== c.epochExamples)
@@ -43,10 +43,14 @@ export function checkOrder(c: OrderConfig): void {
   if (c.strata && c.modes.period !== 1) problems.push('sampler.strata: modes cannot alternate where strata are drawn');
   if (epochBatches(c) < 1)
     problems.push(`sampler.shortBatch: drop leaves nothing, ${c.epochExamples} examples make no full batch of ${c.batch}`);
-  for (const mode of ['public', 'private'] as const)
-    if (!c.keys[mode] && Array.from({ length: c.modes.period }, (_, e) => isPublic(c.modes, e)).includes(mode === 'public'))
-      problems.push(`sampler.mode: epochs in the ${mode} mode have no key`);
   if (problems.length) throw new InputError('run.yaml', problems);
+}
+
+/** Checks that the modes that an order has epochs in have keys. Throws InputError. */
+function checkKeys({ keys, modes }: OrderConfig): void {
+  for (const mode of ['public', 'private'] as const)
+    if (!keys[mode] && Array.from({ length: modes.period }, (_, e) => isPublic(modes, e)).includes(mode === 'public'))
+      throw new InputError('run.yaml', [`sampler.mode: epochs in the ${mode} mode have no key`]);
 }
 
 /** Where a draw lands, and by which values: what a prover of the draw needs. */
@@ -67,6 +71,7 @@ export class Order {
     readonly kernels?: Kernels,
   ) {
     checkOrder(config);
+    checkKeys(config);
     this.#outer = outerShape(config);
   }
 

@@ -1,0 +1,203 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { proveStep } from '../src/prove/step.js';
+import { leafPolicy, placedLeaves } from '../src/prove/recursion.js';
+import type { LeafRange } from '../src/prove/range.js';
+import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
+import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
+import { type Run, checkedRun, epochBatches, runOf } from '../src/run/facts.js';
+import { type Manifest, manifestDigest, parseManifest } from '../src/run/manifest.js';
+import { policyOf } from '../src/run/policy.js';
+import type { StepProof } from '../src/run/parts.js';
+import { POLICY_LAYOUT, POLICY_WORDS, policyDigest } from '../src/policy/vector.js';
+import { CircuitChannel } from '../src/circuit/channel.js';
+import { runClass } from '../src/recursion/circuits.js';
+import { recursionKeys } from '../src/recursion/keys.js';
+import { type Before, type LeafPolicy, leafCircuit } from '../src/recursion/leaf.js';
+import { partStatement } from '../src/recursion/leaves.js';
+import type { NodeProof } from '../src/recursion/node-words.js';
+import { START } from '../src/recursion/statement.js';
+import { settleFrozen } from '../src/tensor/deferred.js';
+import { makePlan } from '../src/tensor/plan.js';
+import { P } from '../src/field/goldilocks.js';
+import { checkManifest } from '../src/verify/compare.js';
+import { settleNode } from '../src/verify/nodes.js';
+import { setup } from '../src/setup/run.js';
+import { singleKernels, threadedKernels } from '../src/kernels/index.js';
+import { runSchema } from '../src/run/schema.js';
+import { VerificationError } from '../src/transcript/index.js';
+import { altered } from './altered.js';
+import { QUICK } from './kit.js';
+
+/*
+ * Every word of the policy vector, altered alone, through real proofs of a leaf: either no witness satisfies the circuit, or the leaf has a proof that
+ * holds, of another policy than the manifest's, which its verifier refuses, and which folds with no other node of the run.
+ */
+const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
+const full = setup(
+    runSchema.parse({
+      version: 1,
+      base: { path: path('tiny') },
+      data: [{ path: path('pairs.jsonl'), language: 'fr', license: 'CC0-1.0', source: 'certune examples' }],
+      lora: { r: 2, alpha: 4, targets: ['q_proj'] },
+      train: { steps: 2, batch: 3, microBatch: 3, sequence: 12, learningRate: 0.002, warmup: 0 },
+      policy: { bins: [{ name: 'french', where: { language: ['fr'] }, examples: { max: 50 } }], licenses: ['CC0-1.0'] },
+      proof: { bits: 100 },
+      numbers: { preset: 'small' },
+    }),
+    [1n, 2n, 3n, 4n],
+  ),
+  // Weak parameters: what is tested is what a leaf opens, and who compares it.
+  programs = { ...full.run.programs, plan: makePlan(full.run.programs.program, QUICK) },
+  run: Run = { ...full.run, programs },
+  { inputs } = full;
+const k = await threadedKernels({ threads: 2 }),
+  vk = singleKernels(),
+  fz = frozenOf(k, programs, inputs.base),
+  base = { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest },
+  zeroAcc = zeroAccumulators(programs),
+  cls = runClass(run, zeroAcc, QUICK),
+  keys = recursionKeys(k, cls),
+  proofs: StepProof[] = [],
+  ranges = placedLeaves(cls, run, 0, 2),
+  start: Before = { place: START, s: stateCommitment(k, programs, 'sIn', inputs.initial), a: zeroAcc };
+let state = inputs.initial;
+for (let step = 0; step < 2; step++) {
+  const r = proveStep(k, run, inputs, step, state, fz.digest);
+  proofs.push(r.proof);
+  state = r.after;
+}
+const policy = leafPolicy(
+  run,
+  inputs.data,
+  proofs.map((p) => p.parts.map((x) => x.loss)),
+);
+
+/** Proofs and statements of a range's programs, which begin in a state and leave another. */
+function partsOf(range: LeafRange, before: Before) {
+  let at = before;
+  const parts = range.parts.map(({ step, part }) => {
+    const proof = proofs[step].parts[part],
+      r = partStatement(run, inputs.data, { frozen: fz.digest, zeroAcc }, at, step, part, proof);
+    at = r.after;
+    return { proof: proof.proof, statement: r.statement };
+  });
+  return { parts, after: at };
+}
+/** A leaf of a range with a policy that need not be the honest one. */
+const inputOf = (range: LeafRange, before: Before, given: LeafPolicy) => ({
+  parts: partsOf(range, before).parts,
+  before,
+  dataset: run.manifest.dataset.root.map(BigInt),
+  epoch: BigInt(epochBatches(run.manifest)),
+  policy: given,
+});
+const leafOf = (range: LeafRange, before: Before, given: LeafPolicy): NodeProof =>
+  proveLeaf(k, cls, keys, base, range.kind, inputOf(range, before, given));
+/** Checks of the leaf's circuit that fail. */
+function failing(range: LeafRange, before: Before, given: LeafPolicy): readonly string[] {
+  const ch = new CircuitChannel();
+  leafCircuit(ch, cls.run, cls.leaves[range.kind - 1], range.kind, {
+    ...inputOf(range, before, given),
+    frozen: base.digest,
+    key: keys.root,
+    first: [0n, 0n],
+  });
+  return ch.failed;
+}
+/** Verifies a node as a range alone is verified, and compares it with a run. */
+function verify(node: NodeProof, of: Run = run): void {
+  const claim = settleNode(vk, cls, keys, node);
+  vk.scope(() => {
+    const own = frozenOf(vk, programs, inputs.base);
+    settleFrozen(vk, own.ptr, own.cells, [claim]);
+  });
+  checkManifest(of, node.statement);
+}
+/** The field that a word of the vector belongs to. */
+const fieldOf = (at: number): string => [...POLICY_LAYOUT].find(([, f]) => at >= f.at && at < f.at + f.words)?.[0] ?? 'unused';
+
+const [range, next] = ranges,
+  honest = policy(range),
+  first = leafOf(range, start, honest);
+
+/** Words that no check of this leaf reads: a proof exists, and the comparison with the manifest is what refuses it. */
+const COMPARED_ALONE = ['rows', 'strata', 'strataCount', 'scheduleRoot', 'steps', 'clip', 'privateKey'];
+
+describe('the policy vector', () => {
+  const accepted = new Map<number, NodeProof>(),
+    refused = new Set<string>();
+  afterAll(() => k.close());
+
+  it('as the manifest fixes it is proved', () => {
+    expect(() => verify(first)).not.toThrow();
+    expect(first.statement.policy).toEqual(policyOf(run.manifest).digest);
+  });
+  it('altered in any word is refused by the leaf, or by whoever compares it', () => {
+    for (let at = 0; at < POLICY_WORDS; at++) {
+      const vector = honest.vector.map((w, i) => (i === at ? (w + 1n) % P : w)),
+        failed = failing(range, start, { ...honest, vector });
+      if (failed.length) {
+        refused.add(fieldOf(at));
+        continue;
+      }
+      // One word of a field stands for the others.
+      expect(COMPARED_ALONE, `word ${at}`).toContain(fieldOf(at));
+      if ([...accepted.keys()].some((x) => fieldOf(x) === fieldOf(at))) continue;
+      const node = leafOf(range, start, { ...honest, vector });
+      accepted.set(at, node);
+      expect(node.statement.policy).toEqual(policyDigest(vector));
+      expect(() => verify(node), `word ${at}`).toThrow(/^policy/);
+    }
+    expect([...accepted.keys()].map(fieldOf)).toEqual(COMPARED_ALONE);
+    expect([...refused].sort()).toEqual([...POLICY_LAYOUT.keys(), 'unused'].filter((f) => !COMPARED_ALONE.includes(f)).sort());
+  });
+  it('of `show` with other bits is another policy, or none', () => {
+    const { at } = POLICY_LAYOUT.get('show')!;
+    for (let bit = 0; bit < 8; bit++) {
+      const vector = honest.vector.map((w, i) => (i === at ? w ^ (1n << BigInt(bit)) : w)),
+        failed = failing(range, start, { ...honest, vector });
+      // Where the leaf has nothing to say, the digest differs, and a proof of it was refused above for other words.
+      if (failed.length) expect(failed.join(), `bit ${bit}`).toMatch(/show|totals blind/);
+      else expect(policyDigest(vector), `bit ${bit}`).not.toEqual(policyOf(run.manifest).digest);
+    }
+  });
+  it('is one for all nodes of a run: another one folds with none, and no end publishes another', () => {
+    const [[, other]] = accepted,
+      before = partsOf(range, start).after,
+      second = leafOf(next, before, policy(next)),
+      node = proveFold(k, cls, keys, base, [first, second]);
+    expect(() => verify(node)).not.toThrow();
+    // One of them under another policy: the fold has one set of wires for both.
+    expect(() => verify(proveFold(k, cls, keys, base, [other, second]))).toThrow();
+    // Nor does its statement pass for that of the manifest's policy.
+    expect(() => verify({ ...other, statement: { ...other.statement, policy: first.statement.policy } })).toThrow(VerificationError);
+    expect(() => verify({ ...node, statement: { ...node.statement, policy: other.statement.policy } })).toThrow(VerificationError);
+    expect(() => proveEnd(k, cls, keys, base, { ...node, statement: { ...node.statement, policy: other.statement.policy } })).toThrow();
+  });
+});
+
+describe('a manifest', () => {
+  it('altered in any field is refused, or is another statement and another policy', () => {
+    const seen: Record<'refused' | 'other', string[]> = { refused: [], other: [] },
+      m = run.manifest,
+      own = policyOf(m).digest.join();
+    for (const [at, raw] of altered(JSON.parse(JSON.stringify(m)))) {
+      let other: Manifest;
+      try {
+        other = checkedRun('m', parseManifest('m', raw)).manifest;
+        policyOf(other);
+      } catch {
+        seen.refused.push(at);
+        continue;
+      }
+      seen.other.push(at);
+      expect(manifestDigest(other), at).not.toBe(manifestDigest(m));
+      // The seed hashes all of a manifest, so that its order is another one too, and with it the policy.
+      expect(policyOf(other).digest.join(), at).not.toBe(own);
+      expect(() => checkManifest(runOf(other, programs), first.statement), at).toThrow(VerificationError);
+    }
+    expect(seen.other.length).toBeGreaterThan(20);
+    expect(seen.refused.length).toBeGreaterThan(20);
+  });
+});

@@ -20,6 +20,9 @@ import { START } from '../src/recursion/statement.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { P } from '../src/field/goldilocks.js';
+import { proveMerge } from '../src/prove/merge.js';
+import { verifyProgram } from '../src/tensor/verify.js';
+import { NativeChannel } from '../src/transcript/native.js';
 import { checkManifest } from '../src/verify/compare.js';
 import { settleNode } from '../src/verify/nodes.js';
 import { setup } from '../src/setup/run.js';
@@ -40,7 +43,7 @@ const full = setup(
       base: { path: path('tiny') },
       data: [{ path: path('pairs.jsonl'), language: 'fr', license: 'CC0-1.0', source: 'certune examples' }],
       lora: { r: 2, alpha: 4, targets: ['q_proj'] },
-      train: { steps: 2, batch: 3, microBatch: 3, sequence: 12, learningRate: 0.002, warmup: 0 },
+      train: { steps: 4, batch: 3, microBatch: 3, sequence: 12, learningRate: 0.002, warmup: 0 },
       policy: { bins: [{ name: 'french', where: { language: ['fr'] }, examples: { max: 50 } }], licenses: ['CC0-1.0'] },
       proof: { bits: 100 },
       numbers: { preset: 'small' },
@@ -59,10 +62,10 @@ const k = await threadedKernels({ threads: 2 }),
   cls = runClass(run, zeroAcc, QUICK),
   keys = recursionKeys(k, cls),
   proofs: StepProof[] = [],
-  ranges = placedLeaves(cls, run, 0, 2),
+  ranges = placedLeaves(cls, run, 0, 4),
   start: Before = { place: START, s: stateCommitment(k, programs, 'sIn', inputs.initial), a: zeroAcc };
 let state = inputs.initial;
-for (let step = 0; step < 2; step++) {
+for (let step = 0; step < 4; step++) {
   const r = proveStep(k, run, inputs, step, state, fz.digest);
   proofs.push(r.proof);
   state = r.after;
@@ -94,14 +97,35 @@ const inputOf = (range: LeafRange, before: Before, given: LeafPolicy) => ({
 });
 const leafOf = (range: LeafRange, before: Before, given: LeafPolicy): NodeProof =>
   proveLeaf(k, cls, keys, base, range.kind, inputOf(range, before, given));
+const word = (x: bigint): bigint => ((x % P) + P) % P;
+/** Proof of the merge of a range's claims on the base, whatever its policy. */
+const mergeOf = (range: LeafRange, before: Before): BigUint64Array =>
+  k.scope(() => {
+    const { plan } = programs,
+      claims = partsOf(range, before).parts.map((p) => {
+        const ch = new NativeChannel(k, p.proof);
+        try {
+          return verifyProgram(ch, plan, p.statement).detach(ch);
+        } finally {
+          ch.close();
+        }
+      }),
+      at = k.alloc(8 * base.words.length);
+    k.i64.set(base.words, at / 8);
+    return claims.length > 1
+      ? proveMerge(k, { frozenVars: cls.run.baseVars }, base.digest, claims, at, base.words.length)
+      : new BigUint64Array(0);
+  });
 /** Checks of the leaf's circuit that fail. */
 function failing(range: LeafRange, before: Before, given: LeafPolicy): readonly string[] {
-  const ch = new CircuitChannel();
+  // Nodes read no proof of their own: those of the children are opened one by one.
+  const ch = new CircuitChannel(new BigUint64Array(0));
   leafCircuit(ch, cls.run, cls.leaves[range.kind - 1], range.kind, {
     ...inputOf(range, before, given),
     frozen: base.digest,
     key: keys.root,
-    first: [0n, 0n],
+    first: [word(base.words[0]), word(keys.stack[0])],
+    merge: mergeOf(range, before),
   });
   return ch.failed;
 }

@@ -73,22 +73,27 @@ describe('a run in the private mode', () => {
     expect(contradictions({ ...m, dataset: { ...m.dataset, salt: ['1', '2', '3', '4'] } })).toEqual(['dataset.salt']);
   });
   it('has no word of them anywhere else: not in its files, nor in what commands print', () => {
-    const { salt, key } = readSecret(run)!,
-      words = [...salt, ...key.key, ...key.blind, ...Array.from({ length: 40 }, (_, i) => rowSalt(salt, i)).flat()],
-      files = readdirSync(join(run, 'out'), { recursive: true, encoding: 'utf8' })
-        .map((f) => join(run, 'out', f))
-        .filter((f) => statSync(f).isFile()),
-      said = inspect(run).text;
-    expect(files.length).toBeGreaterThan(5);
-    for (const w of words) {
-      const bytes = Buffer.alloc(8);
-      bytes.writeBigUInt64LE(w);
-      for (const text of [printed, said]) expect(text.includes(String(w))).toBe(false);
-      for (const f of files) {
-        const b = readFileSync(f);
-        expect(b.includes(bytes) || b.includes(String(w)), f).toBe(false);
-      }
-    }
+    const words = secretWords(run);
+    expect(filesOf(run).length).toBeGreaterThan(5);
+    expect(leaks(run, words)).toEqual([]);
+    for (const text of [printed, inspect(run).text]) for (const w of words) expect(text.includes(String(w))).toBe(false);
+  });
+  it('is searched well: a word that is planted is found, as eight bytes and in decimal', () => {
+    const words = secretWords(run),
+      bytes = Buffer.alloc(8);
+    // The key, and the salt of one row.
+    for (const at of [4, words.length - 1])
+      for (const plant of [
+        (d: string): void => {
+          bytes.writeBigUInt64LE(words[at]);
+          const f = join(d, 'out/proof/run.certune'),
+            b = readFileSync(f);
+          bytes.copy(b, b.length - 80);
+          writeFileSync(f, b);
+        },
+        (d: string): void => writeFileSync(join(d, 'out/proof/notes.json'), `{"key":["${words[at]}"]}`),
+      ])
+        expect(leaks(copy(plant), words)).toHaveLength(1);
   });
   it('is verified without the data by anybody, and with them by who has the secret', () => {
     const proof = join(run, 'out/proof/run.certune'),
@@ -130,6 +135,26 @@ describe('a run in the private mode', () => {
     expect(() => parsed({ mode: 'private', key: 'mine' })).toThrow(/drawn by certune commit/);
   });
 });
+
+/** Salt, key and blind of a run, and the salts of its rows. */
+function secretWords(dir: string): bigint[] {
+  const { salt, key } = readSecret(dir)!;
+  return [...salt, ...key.key, ...key.blind, ...Array.from({ length: 40 }, (_, i) => rowSalt(salt, i)).flat()];
+}
+const filesOf = (dir: string): string[] =>
+  readdirSync(join(dir, 'out'), { recursive: true, encoding: 'utf8' })
+    .map((f) => join(dir, 'out', f))
+    .filter((f) => statSync(f).isFile());
+/** Files of a run, its secret apart, that hold one of the words. */
+const leaks = (dir: string, words: readonly bigint[]): string[] =>
+  filesOf(dir).filter((f) => {
+    const b = readFileSync(f);
+    return words.some((w) => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64LE(w);
+      return b.includes(bytes) || b.includes(String(w));
+    });
+  });
 
 /** A well-formed secret whose key is not the run's. */
 function otherSecret(): object {

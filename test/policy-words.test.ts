@@ -177,7 +177,6 @@ describe('the policy vector', () => {
     }
     expect([...refused]).toEqual(expect.arrayContaining(REFUSED));
     expect([...accepted.keys()].map(fieldOf).filter((f) => REFUSED.includes(f))).toEqual([]);
-    console.log([...accepted.keys()].map(fieldOf).join(' '), '|', [...refused].join(' '));
   });
   it('of `show` with other bits is another policy, or none', () => {
     const { at } = POLICY_LAYOUT.get('show')!;

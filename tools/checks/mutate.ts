@@ -23,6 +23,7 @@ import {
 } from 'certune';
 import { blankStatement } from 'certune/estimate';
 import { type PartKind, manifestWords } from 'certune/run';
+import { secretOf } from 'certune/store';
 import { scheduleOf, settleFrozen } from 'certune/tensor';
 import { messageWords } from 'certune/transcript';
 
@@ -162,7 +163,8 @@ function mutant(
 /** Verifies so many mutants and prints what became of them. False where one was accepted or failed without a type. */
 function mutate(dir: string, count: number, seed: number): boolean {
   const { manifest, run: proof } = readPack(join(dir, 'out', 'proof', 'run.certune')),
-    s = setup(readRun(dir), manifest.dataset.salt.map(BigInt));
+    { salt, key } = secretOf(dir, manifest),
+    s = setup(readRun(dir), salt, key);
   if (manifestWords(s.run.manifest).join() !== manifestWords(manifest).join())
     throw new Error('base, data or run.yaml are not those of the proof');
   const check = checker(s),

@@ -1,9 +1,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { auditCheck, auditOpen } from '../src/cli/audit.js';
+import { commit } from '../src/cli/commit.js';
+import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
 import { InputError, VersionError } from '../src/errors.js';
 import { FIELD_RULES, fieldsOf, ruleOf } from '../src/run/fields.js';
@@ -114,6 +117,47 @@ describe('the schema that is shipped', () => {
     }
     expect(seen.valid).toBeGreaterThan(40);
     expect(seen.shape).toBeGreaterThan(300);
+  });
+});
+
+describe('certune audit', () => {
+  it('opens rows that anybody checks with the manifest alone, and no other rows', () => {
+    const run = join(home, 'run'),
+      c = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} },
+      at = (name: string): string => join(home, name);
+    mkdirSync(run);
+    writeFileSync(
+      join(run, 'run.yaml'),
+      `version: 1\nbase: { path: ${path('tiny')} }\ndata: [{ path: ${path('pairs.jsonl')} }]\nlora: { r: 1, targets: [v_proj] }\ntrain: { steps: 1, batch: 2, sequence: 8 }\nnumbers: { preset: small }\n`,
+    );
+    commit(run, c);
+    const manifest = join(run, 'out/manifest.json');
+    auditOpen(run, { rows: '0,3', output: at('facts.json') }, c);
+    auditOpen(run, { rows: '3', text: true, output: at('text.json') }, c);
+    expect(auditCheck(at('facts.json'), { manifest }).data).toMatchObject({
+      verified: true,
+      rows: [
+        { row: 0, license: 'CC0-1.0', text: false },
+        { row: 3, text: false },
+      ],
+    });
+    expect(auditCheck(at('text.json'), { manifest }).data).toMatchObject({ rows: [{ row: 3, text: true }] });
+    expect(readFileSync(at('facts.json'), 'utf8')).not.toContain('tokens');
+    const text = JSON.parse(readFileSync(at('text.json'), 'utf8')) as {
+      rows: { targets: number; row: number; text: { tokens: number[] } }[];
+    };
+    for (const change of [
+      (x: typeof text) => x.rows[0].targets++,
+      (x: typeof text) => x.rows[0].row--,
+      (x: typeof text) => x.rows[0].text.tokens[0]++,
+    ]) {
+      const forged = structuredClone(text);
+      change(forged);
+      writeFileSync(at('forged.json'), JSON.stringify(forged));
+      expect(() => auditCheck(at('forged.json'), { manifest })).toThrow(VerificationError);
+    }
+    expect(() => auditCheck(at('text.json'), { manifest: file })).toThrow(/was opened under manifest/);
+    expect(() => auditOpen(run, { rows: '9999', output: at('none.json') }, c)).toThrow(/the first is 0/);
   });
 });
 

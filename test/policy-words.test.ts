@@ -1,9 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { proveStep } from '../src/prove/step.js';
-import { leafPolicy, placedLeaves } from '../src/prove/recursion.js';
+import { enteredAt } from '../src/prove/entered.js';
+import { placedLeaves, policyWitness } from '../src/prove/recursion.js';
 import type { LeafRange } from '../src/prove/range.js';
-import { proveEnd, proveFold, proveLeaf } from '../src/prove/nodes.js';
+import { proveEnd } from '../src/prove/end.js';
+import { proveFold } from '../src/prove/fold.js';
+import { leafPolicy, proveLeaf } from '../src/prove/leaf.js';
 import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
 import { type Run, checkedRun, epochBatches, runOf } from '../src/run/facts.js';
 import { type Manifest, manifestDigest, parseManifest } from '../src/run/manifest.js';
@@ -70,11 +73,13 @@ for (let step = 0; step < 4; step++) {
   proofs.push(r.proof);
   state = r.after;
 }
-const policy = leafPolicy(
-  run,
-  inputs.data,
-  proofs.map((p) => p.parts.map((x) => x.loss)),
-);
+const passage = { run, data: inputs.data, policy: policyWitness(run, inputs.data) };
+const policy = (r: LeafRange): LeafPolicy =>
+  leafPolicy(
+    passage,
+    enteredAt(passage, (step) => proofs[step].parts.map((x) => x.loss), r.from),
+    r,
+  );
 
 /** Proofs and statements of a range's programs, which begin in a state and leave another. */
 function partsOf(range: LeafRange, before: Before) {

@@ -36,8 +36,10 @@ import { altered } from './altered.js';
 import { QUICK } from './kit.js';
 
 /*
- * Every word of the policy vector, altered alone, through real proofs of a leaf: either no witness satisfies the circuit, or the leaf has a proof that
- * holds, of another policy than the manifest's, which its verifier refuses, and which folds with no other node of the run.
+ * Every word of the policy vector, altered alone, through real proofs of a leaf: either no witness satisfies the
+ * circuit, or the leaf has a proof that
+ * holds, of another policy than the manifest's, which its verifier refuses, and which folds with no other node of the
+ * run.
  */
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
 const full = setup(
@@ -150,7 +152,10 @@ const [range, next] = ranges,
   honest = policy(range),
   first = leafOf(range, start, honest);
 
-/** Fields that a leaf of any run is refused for in every other value: what its rows, keys, classes and quotas are opened under, and its shape. */
+/**
+ * Fields that a leaf of any run is refused for in every other value: what its rows, keys, classes and quotas are opened
+ * under, and its shape.
+ */
 const REFUSED = [
   ...['version', 'depth', 'rounds', 'walks', 'bins', 'classDepth', 'scheduleDepth', 'innerRounds', 'innerWalks', 'strataDepth'],
   ...['replacement', 'root', 'batch', 'epochBatches', 'a', 'b', 'publicKey', 'seed', 'mask', 'classRoot', 'quotas', 'unused'],
@@ -173,7 +178,8 @@ describe('the policy vector', () => {
         refused.add(fieldOf(at));
         continue;
       }
-      // What this leaf does not read, or reads the same: the comparison refuses it. One word of a field stands for the others.
+      // What this leaf does not read, or reads the same: the comparison refuses it. One word of a field stands for the
+      // others.
       if ([...accepted.keys()].some((x) => fieldOf(x) === fieldOf(at))) continue;
       const node = leafOf(range, start, { ...honest, vector });
       accepted.set(at, node);

@@ -22,7 +22,10 @@ export function commit(run: string, c: Context): Result {
   return lockedNow(run, 'commit', c, () => commitNow(run, config, c));
 }
 
-/** The manifest committed before, wherever it is found. Throws where it is lost and a journal belongs to it: another salt would make the journal worthless. */
+/**
+ * The manifest committed before, wherever it is found. Throws where it is lost and a journal belongs to it: another
+ * salt would make the journal worthless.
+ */
 function committedBefore(run: string): FoundManifest | undefined {
   try {
     return findManifest(run);
@@ -43,7 +46,10 @@ function checkQuotas(s: Setup): void {
     );
 }
 
-/** Salt and key of what is committed: those of an earlier commitment in the same mode, else new ones. Those of the private mode are kept before anything is committed to. */
+/**
+ * Salt and key of what is committed: those of an earlier commitment in the same mode, else new ones. Those of the
+ * private mode are kept before anything is committed to.
+ */
 function commitSecret(run: string, config: RunConfig, before: Manifest | undefined, c: Context): RunSecret {
   const { mode } = config.sampler;
   if (before && before.config.sampler.mode === mode) return secretOf(run, before);

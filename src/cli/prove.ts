@@ -40,7 +40,8 @@ export function parseSteps(text: string, steps: number): { from: number; to: num
 }
 
 /**
- * Proves a run: each step is proven, put into a leaf and folded with what lies beside it, so that the disk holds no more than the tree is deep; the end is one file. Finished work is found
+ * Proves a run: each step is proven, put into a leaf and folded with what lies beside it, so that the disk holds no
+ * more than the tree is deep; the end is one file. Finished work is found
  * again after an interruption; the result does not depend on where that was.
  */
 export async function prove(run: string, o: ProveOptions, c: Context): Promise<Result> {

@@ -1,11 +1,13 @@
 import type { Manifest } from './manifest.js';
 
 /*
- * What becomes of every field of a manifest. All of a manifest is bound: its digest is in every proof. A status says what is known of the field's meaning.
+ * What becomes of every field of a manifest. All of a manifest is bound: its digest is in every proof. A status says
+ * what is known of the field's meaning.
  */
 
 /**
- * 'proved': a proof holds only for this value, which the circuits read, or the verifier computes programs and policy from. 'checkable': who has the files
+ * 'proved': a proof holds only for this value, which the circuits read, or the verifier computes programs and policy
+ * from. 'checkable': who has the files
  * compares. 'declared': somebody's word.
  */
 export type FieldStatus = 'proved' | 'checkable' | 'declared';

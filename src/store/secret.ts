@@ -10,7 +10,8 @@ import type { Manifest } from '../run/manifest.js';
 import type { RunSecret } from '../setup/run.js';
 
 /*
- * Secret of a run in the private mode: salt of the rows, key of the sampler, blind of the key's commitment. It lies in RUN/secret/sampler.json (0600), beside
+ * Secret of a run in the private mode: salt of the rows, key of the sampler, blind of the key's commitment. It lies in
+ * RUN/secret/sampler.json (0600), beside
  * out/ and never in it; no message, manifest or proof file quotes it.
  */
 
@@ -23,7 +24,10 @@ export const secretFile = (run: string): string => join(run, 'secret', 'sampler.
 /** A new secret: twelve words from the system's generator. */
 export const drawSecret = (): Secret => ({ salt: drawSalt(), key: { key: drawSalt(), blind: drawSalt() } });
 
-/** Writes a secret where there is none. Throws NotWritableError where there is one, for a run's commitments are worthless without theirs. */
+/**
+ * Writes a secret where there is none. Throws NotWritableError where there is one, for a run's commitments are
+ * worthless without theirs.
+ */
 export function writeSecret(run: string, { salt, key }: Secret): void {
   const file = secretFile(run),
     tmp = `${file}.tmp-${process.pid}`,
@@ -77,7 +81,10 @@ export function readSecret(run: string): Secret | undefined {
   return { salt, key: { key, blind } };
 }
 
-/** The secret that a manifest was committed with: its own salt in the public mode. Throws InputError where it is lost, or another one. */
+/**
+ * The secret that a manifest was committed with: its own salt in the public mode. Throws InputError where it is lost,
+ * or another one.
+ */
 export function secretOf(run: string, m: Manifest): RunSecret {
   if (m.config.sampler.mode === 'public') return { salt: m.dataset.salt!.map(BigInt) };
   const s = readSecret(run);

@@ -1,6 +1,8 @@
 /**
- * What the policy of a run adds to a leaf: rows of its circuit for a step of 8 rows, by length of a row and depth of the tree of
- * rows. Shapes alone, nothing is proven. Words and mask bits of the rows are the step proof's and not counted. The schedule, which
+ * What the policy of a run adds to a leaf: rows of its circuit for a step of 8 rows, by length of a row and depth of
+ * the tree of
+ * rows. Shapes alone, nothing is proven. Words and mask bits of the rows are the step proof's and not counted. The
+ * schedule, which
  * a leaf binds by its chain, is not in it.
  */
 import { CircuitChannel } from 'certune/circuit';

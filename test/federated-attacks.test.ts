@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { FEDERATED } from './federated-attacks.js';
+import { FEDERATED, NOT_YET, SHOWN } from './federated-attacks.js';
 import { ROOT, sources } from './labels.js';
 
 /** Names given to FederationError in the code of federated rounds; a name that is not written there is a failure. */
@@ -26,11 +26,17 @@ describe('the register of attacks on federated rounds', () => {
     expect(Object.keys(FEDERATED).sort()).toEqual(names());
   });
   it('names tests that exist and hold the text', () => {
-    for (const [name, a] of Object.entries(FEDERATED)) {
+    for (const [name, a] of [...Object.entries(FEDERATED), ...SHOWN.map((x) => [x.lie, x] as const)]) {
       const [file, text] = a.test!;
       expect(existsSync(join(ROOT, file)), `${name}: ${file}`).toBe(true);
       expect(readFileSync(join(ROOT, file), 'utf8').includes(text), `${name}: ${file} has no "${text}"`).toBe(true);
       expect(a.group >= 1 && a.group <= 12, name).toBe(true);
     }
+  });
+  it('has every group, refused here or said to be missing', () => {
+    const groups = new Set([...Object.values(FEDERATED), ...SHOWN, ...NOT_YET].map((a) => a.group));
+    expect([...groups].sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+    const page = readFileSync(join(ROOT, 'docs/federated.md'), 'utf8');
+    for (const a of NOT_YET) expect(page, a.lie).toContain(a.lie);
   });
 });

@@ -9,6 +9,7 @@ import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
 import { evaluate, generate } from './evaluate.js';
 import { exportRun } from './export.js';
+import { fed } from './fed.js';
 import { fold } from './fold.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
@@ -69,6 +70,7 @@ export function commands(c: Context, done: Done): Command {
   auditCommands(make, c, done);
   manifestCommands(make, done);
   modelCommands(make, c, done);
+  federatedCommand(make, done);
   return program;
 }
 
@@ -342,4 +344,28 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
     .option('--tokens <n>', 'most tokens to add (default: 64)')
     .option('--chat', "put the prompt into the base's chat template as a user's message")
     .action((prompt, o) => done(generate(prompt, o, c)));
+}
+
+/** Federated rounds: what of them can be done without a proof. */
+function federatedCommand({ command, prover }: Maker, done: Done): void {
+  prover(
+    command(
+      'fed <action> [target]',
+      'federated rounds: plan RUN (units and coverage from a budget), check DIR, judge EVIDENCE, simulate SPEC; no proof of a unit is verified yet',
+      'certune fed plan my-run --clients 50 --budget-kb 400 --seconds 300\ncertune fed check federation --run my-run\ncertune fed judge evidence.json --dir federation\ncertune fed simulate spec.json',
+    ),
+  )
+    .option(
+      '--run <dir>',
+      'check: run folder whose programs the federation trains with; without it adapters are not compared with committed states',
+    )
+    .option('--dir <dir>', 'judge: folder of the federation')
+    .option('--clients <n>', 'plan: clients of a round (default: 10)')
+    .option('--steps <n>', "plan: steps of a client's round (default: train.steps)")
+    .option('--rounds <n>', 'plan: rounds within which probabilities are printed (default: 2)')
+    .option('--budget-kb <n>', 'plan: kilobytes that a client sends in a round (default: 400)')
+    .option('--seconds <n>', 'plan: seconds that a client proves in a round (default: 300)')
+    .option('--local <n>', 'plan: most local work, as a multiple of training alone (default: 3)')
+    .option('--least <percent>', 'plan: least coverage (default: 1)')
+    .action(async (action, target, o) => done(await fed(action, target, o)));
 }

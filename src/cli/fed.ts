@@ -1,0 +1,273 @@
+import { type Units, calibrate } from '../estimate/calibrate.js';
+import { countPlan } from '../estimate/counts.js';
+import { estimateFold, foldSeconds } from '../estimate/fold.js';
+import { movementBound } from '../federated/bound.js';
+import { ratio, percent, toNumber } from '../federated/catch.js';
+import { beaconValue } from '../federated/beacon.js';
+import { type ChainReport, beginning, checkChain } from '../federated/check.js';
+import type { Before } from '../federated/checks.js';
+import { readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from '../federated/folder.js';
+import { judge, parseEvidence } from '../federated/judge.js';
+import { type PlanChoice, type UnitCosts, choosePlan, predictedUpdate } from '../federated/planner.js';
+import { type SimulationRow, parseSimulation, simulate } from '../federated/simulate.js';
+import { statesOf } from '../federated/states.js';
+import { updateLimit } from '../federated/update.js';
+import { readBytes } from '../io/read-file.js';
+import { canonicalBytes, parseJson } from '../provenance/json.js';
+import { programDigests } from '../provenance/predicate.js';
+import { digestOf } from '../federated/messages.js';
+import { singleKernels } from '../kernels/single.js';
+import { adamConstants, scheduleScalars } from '../optim/constants.js';
+import { checkedRun } from '../run/facts.js';
+import { numbersOf } from '../run/programs.js';
+import { circuitsOf } from '../recursion/circuits.js';
+import { readRun } from '../setup/runfile.js';
+import { type Setup, setup } from '../setup/run.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type ProverOptions, type Result, kernels, secondsText } from './common.js';
+import { UsageError } from './errors.js';
+import { memoryLimit, predicted } from './estimate.js';
+import { findManifest } from './kept.js';
+
+export interface FedOptions extends ProverOptions {
+  readonly run?: string;
+  readonly dir?: string;
+  readonly clients?: string;
+  readonly steps?: string;
+  readonly rounds?: string;
+  readonly budgetKb?: string;
+  readonly seconds?: string;
+  readonly local?: string;
+  readonly least?: string;
+}
+
+export const FED_ACTIONS = ['plan', 'check', 'judge', 'simulate'] as const;
+
+function whole(name: string, text: string | undefined, standard: number, most: number): number {
+  if (text === undefined) return standard;
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1 || Number(text) > most)
+    throw new UsageError(`--${name}: "${text}" is no number from 1 to ${most}`);
+  return Number(text);
+}
+function positive(name: string, text: string | undefined, standard: number): number {
+  const x = text === undefined ? standard : Number(text);
+  if (!(x > 0 && x < 1e12)) throw new UsageError(`--${name}: "${text}" is no positive number`);
+  return x;
+}
+
+/** Digest of a run's programs, as a charter names them. */
+export const programsName = (digests: readonly string[]): string => digestOf(canonicalBytes(digests));
+
+/** Costs of a run's steps on this machine, by the figures of `certune estimate`; L steps a round. */
+function costsOf(k: Parameters<typeof circuitsOf>[0], s: Setup, u: Units, o: ProverOptions, L: number): UnitCosts {
+  const e = predicted(s, u),
+    { train } = s.config,
+    n = train.steps,
+    parameters = s.run.programs.program.axes['P'],
+    { cls } = circuitsOf(k, s.run),
+    each = foldSeconds(cls, u),
+    fold = estimateFold(s.run, cls, each, { limit: memoryLimit(o), threads: k.threads }),
+    { momentFrac } = numbersOf(s.config),
+    rows = Array.from({ length: L }, (_, t) => {
+      const x = scheduleScalars(s.run.facts.rows.at(t % n)!, 1, 0, { parameters, momentFrac }, t % n);
+      return { alpha: x.alpha, decay: x.decay, epsT: x.epsT };
+    }),
+    bound = movementBound({ ...adamConstants([train.betas[0], train.betas[1]], train.clip), momentFrac }, rows, 1n << 19n);
+  return {
+    train: e.trainSeconds / n,
+    step: e.stepSeconds,
+    leaf: each.leaf,
+    fold: each.fold,
+    commit: countPlan((s.run.programs.update ?? s.run.programs).plan).entered.s * u.hash,
+    stepBytes: (e.proofBytes + e.headerBytes) / n,
+    nodeBytes: fold.nodeBytes,
+    updateBytes: predictedUpdate(parameters, Number(bound)),
+  };
+}
+
+/**
+ * Plans rounds of a run's shape: units, coverage and form from kilobytes and seconds. Predictions, nothing is promised.
+ */
+async function plan(run: string, o: FedOptions): Promise<Result> {
+  const s = setup(readRun(run), [0n, 0n, 0n, 0n]),
+    L = whole('steps', o.steps, s.config.train.steps, 4096),
+    clients = whole('clients', o.clients, 10, 10_000),
+    rounds = whole('rounds', o.rounds, 2, 1000);
+  if (s.config.proof.hash !== 'poseidon2')
+    throw new UsageError('proof.hash is blake3, which no circuit verifies: units could not become nodes');
+  const k = await kernels(o);
+  let costs: UnitCosts;
+  try {
+    costs = costsOf(k, s, calibrate(k, s.config.proof.hash), o, L);
+  } finally {
+    k.close();
+  }
+  const least = positive('least', o.least, 1);
+  if (!Number.isInteger(least) || least > 100) throw new UsageError(`--least: "${o.least}" is no whole percentage`);
+  const c = choosePlan({
+    steps: L,
+    clients,
+    costs,
+    kilobytes: positive('budget-kb', o.budgetKb, 400),
+    seconds: positive('seconds', o.seconds, 300),
+    local: positive('local', o.local, 3),
+    least: ratio(BigInt(least), 100n),
+    rounds,
+  });
+  return { data: planData(c, costs, rounds), text: planText(c, costs, clients, L, rounds) };
+}
+
+const planData = (c: PlanChoice, costs: UnitCosts, rounds: number): Record<string, unknown> => ({
+  unit: c.unit,
+  units: c.units,
+  coverage: toNumber(c.coverage),
+  form: c.form,
+  pool: c.pool,
+  drawn: c.drawn,
+  localSeconds: c.localSeconds,
+  proveSeconds: c.proveSeconds,
+  kilobytes: c.kilobytes,
+  rounds,
+  caught: c.caught.map((x) => ({ bad: x.bad, probability: toNumber(x.probability) })),
+  mostBad: c.mostBad,
+  deposit: c.deposit ? toNumber(c.deposit) : null,
+  costs,
+  available: false,
+});
+
+function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, rounds: number): string {
+  return [
+    `units of ${c.unit} step${c.unit === 1 ? '' : 's'}, coverage ${percent(c.coverage, 0)}, each drawn unit as ${c.form === 'nodes' ? 'one node' : 'proofs of its steps'}`,
+    `  ${clients} clients of ${L} steps: ${c.drawn} of ${c.pool} units are drawn`,
+    `  predicted for a client and round, on average: ${secondsText(c.localSeconds)} of local work (training alone ${secondsText(L * k.train)}), ${secondsText(c.proveSeconds)} of proving, ${c.kilobytes.toFixed(0)} kB sent, of which the update ${(k.updateBytes / 1000).toFixed(0)}`,
+    `  caught within ${rounds} round${rounds === 1 ? '' : 's'}: ${c.caught.map((x) => `${x.bad} bad unit${x.bad === 1 ? '' : 's'} ${percent(x.probability)}`).join(', ')}`,
+    `  where all drawn units hold: at most ${c.mostBad} of ${c.pool} units are bad, with 99% confidence`,
+    ...(c.deposit
+      ? [`  cheating with one unit does not pay where being caught costs ${toNumber(c.deposit).toFixed(1)} times its gain`]
+      : []),
+    '  these are for units whose proof is verified, which this release does not connect to rounds yet; bundles and certificates of a round do not exist',
+  ].join('\n');
+}
+
+/** Checks every round of a folder. */
+function check(dir: string, o: FedOptions): Result {
+  const federation = readFederation(dir),
+    k = o.run === undefined ? undefined : singleKernels();
+  let report: ChainReport;
+  try {
+    const found = o.run === undefined ? undefined : findManifest(o.run),
+      run = found && checkedRun(found.file, found.manifest);
+    if (run) {
+      const own = programsName(programDigests(run.manifest)),
+        { program } = federation.charter.body;
+      if (own !== program) throw new VerificationError('programs that the manifest names', `the run has ${own}, the charter ${program}`);
+    }
+    report = checkChain({
+      federation,
+      rounds: roundNumbers(dir),
+      round: (r) => readRound(dir, federation, r),
+      blob: (d, most) => readBlob(dir, d, most),
+      evidence: readEvidence(dir),
+      seed: readSeed(dir),
+      ...(k && run ? { states: statesOf(k, run.programs) } : {}),
+    });
+  } finally {
+    k?.close();
+  }
+  return {
+    data: {
+      federation: report.federation,
+      chain: report.chain,
+      clients: report.clients,
+      head: report.head,
+      rounds: report.rounds.map(({ audit, ...x }) => ({
+        ...x,
+        audit: audit
+          ? {
+              pool: audit.pool,
+              drawn: audit.drawn,
+              verified: audit.verified,
+              caught: audit.caught.map((y) => ({ bad: y.bad, probability: toNumber(y.probability) })),
+              mostBad: audit.mostBad ?? null,
+              deposit: audit.deposit ? toNumber(audit.deposit) : null,
+            }
+          : null,
+      })),
+      notChecked: report.notChecked,
+    },
+    text: [
+      `what can be recomputed holds: ${report.rounds.length} round${report.rounds.length === 1 ? '' : 's'} of ${report.clients} enrolled clients; NOT CHECKED: ${report.notChecked.map((x) => x.replace(/:.*/, '')).join(', ')}`,
+      `  federation ${report.federation}, last final record ${report.head ?? 'none'}`,
+      ...report.rounds.flatMap((r) => [
+        `  round ${r.round}: ${r.state}, ${r.included} updates summed, no value moved by more than ${r.bound}${r.excluded.length ? `; left out: ${r.excluded.map((x) => `${x.client} (${x.why})`).join(', ')}` : ''}`,
+        ...(r.audit?.lines ?? []).map((l) => `    ${l}`),
+      ]),
+      ...report.notChecked.map((x) => `  not checked: ${x}`),
+    ].join('\n'),
+  };
+}
+
+/** What the plan of a round follows, from a folder: every round before it is read, none is checked again. */
+function beforeOf(
+  dir: string,
+  federation: ReturnType<typeof readFederation>,
+  seed: ReturnType<typeof readSeed>,
+): (digest: string, round: number) => Before | undefined {
+  return (digest, round) => {
+    let before: Before | undefined = beginning(federation, seed);
+    const { chain } = federation.charter.body;
+    for (const n of roundNumbers(dir)) {
+      const f = readRound(dir, federation, n);
+      if (n === round) return f.plan.digest === digest ? before : undefined;
+      if (!f.record || !f.beacon || (f.settlement && !f.settlement.body.holds) || f.plan.body.previous !== before?.record) continue;
+      before = {
+        record: f.record.digest,
+        round: n,
+        beaconRound: f.plan.body.beacon,
+        beacon: beaconValue(chain, f.plan.body.beacon, f.beacon),
+        global: f.record.body.global,
+      };
+    }
+    return undefined;
+  };
+}
+
+/** Judges evidence in a folder. Guilt is exit code 0 with `guilty`; nothing shown is exit code 1. */
+function judgeFile(file: string, o: FedOptions): Result {
+  if (o.dir === undefined) throw new UsageError('fed judge needs --dir, the folder of the federation');
+  const dir = o.dir,
+    federation = readFederation(dir),
+    cells = federation.charter.body.tensors.reduce((n, t) => n + t.cells, 0),
+    e = parseEvidence(readBytes(file, 'envelope'), file),
+    j = judge(e, { federation, before: beforeOf(dir, federation, readSeed(dir)), blob: (d) => readBlob(dir, d, updateLimit(cells)) });
+  if (!j.guilty) throw new VerificationError('evidence', `nothing is shown against ${j.party}: ${j.finding}`);
+  return { data: { ...j }, text: `${j.party} is shown to have lied (${j.charge}): ${j.finding}` };
+}
+
+function simulateFile(file: string): Result {
+  const rows = simulate(parseSimulation(parseJson(readBytes(file, 'policy'), file, { bytes: 1 << 20, numbers: 'integers' }), file)),
+    share = (x: SimulationRow['one']): string => `${(100 * x.least).toFixed(1)} to ${(100 * x.most).toFixed(1)}%`;
+  return {
+    data: { sampled: 'draws', rows: rows.map((r) => ({ ...r, formulaOne: toNumber(r.formulaOne), formulaSome: toNumber(r.formulaSome) })) },
+    text: [
+      'draws are sampled, nothing is trained or proved; a bad unit that is drawn counts as caught (intervals of 99%)',
+      ...rows.map(
+        (r) =>
+          `  ${r.name}: ${r.clients} client${r.clients === 1 ? '' : 's'} with ${r.bad} bad unit${r.bad === 1 ? '' : 's'} a round: one of them caught ${share(r.one)} (formula ${percent(r.formulaOne)}), some ${share(r.some)} (${percent(r.formulaSome)}), all ${share(r.all)}`,
+      ),
+    ].join('\n'),
+  };
+}
+
+/** The one command of federations: `action` says which. */
+export async function fed(action: string, target: string | undefined, o: FedOptions): Promise<Result> {
+  if (!(FED_ACTIONS as readonly string[]).includes(action)) throw new UsageError(`fed ${action}: is none of ${FED_ACTIONS.join(', ')}`);
+  if (target === undefined)
+    throw new UsageError(
+      `fed ${action} needs a ${action === 'plan' ? 'run folder' : action === 'check' ? 'folder of a federation' : 'file'}`,
+    );
+  if (action === 'plan') return plan(target, o);
+  if (action === 'check') return check(target, o);
+  if (action === 'judge') return judgeFile(target, o);
+  return simulateFile(target);
+}

@@ -1,0 +1,226 @@
+import { type Beacon, QUICKNET_HASH, beaconValue, chainHash } from './beacon.js';
+import {
+  type Before,
+  type Federation,
+  type RoundContext,
+  type StateChecks,
+  checkCommit,
+  checkReceipt,
+  checkResponse,
+  checkSeal,
+  drawOf,
+  openRound,
+} from './checks.js';
+import type { Draw } from './draw.js';
+import { FederationError } from './errors.js';
+import type { RoundFiles } from './folder.js';
+import { type Evidence, type JudgeContext, judge } from './judge.js';
+import type { Message, Signed } from './messages.js';
+import { type AuditStatement, type Outcome, auditStatement, checkRecord, checkSettlement } from './record.js';
+import { updateLimit } from './update.js';
+
+/*
+ * The chain of records, checked from the charter on: everything that can be recomputed is, from the messages alone.
+ * A report says what was, what was not, and whose word stands for the rest.
+ */
+
+export interface RoundReport {
+  readonly round: number;
+  readonly state: 'final' | 'provisional' | 'void' | 'open';
+  readonly included: number;
+  readonly excluded: readonly { readonly client: string; readonly why: string }[];
+  readonly bound: number;
+  readonly audit?: AuditStatement;
+  /** Whether adapters were compared with committed states. */ readonly lastState: 'checked' | 'not checked';
+}
+
+export interface ChainReport {
+  readonly federation: string;
+  readonly chain: string;
+  readonly clients: number;
+  readonly rounds: readonly RoundReport[];
+  /** Digest of the last final record; null where there is none. */ readonly head: string | null;
+  readonly notChecked: readonly string[];
+}
+
+/** Where the files come from. */
+export interface ChainSource {
+  readonly federation: Federation;
+  readonly rounds: readonly number[];
+  readonly round: (r: number) => RoundFiles;
+  readonly blob: (digest: string, most: number) => Uint8Array | undefined;
+  readonly evidence: ReadonlyMap<string, Evidence>;
+  /** Beacon of the charter's seed round. */ readonly seed: Beacon;
+  readonly states?: StateChecks;
+}
+
+const need = (b: Uint8Array | undefined, what: string, party: string): Uint8Array => {
+  if (!b) throw new FederationError('blob', `${what} is missing`, party);
+  return b;
+};
+
+/** What the first plan follows. */
+export function beginning(f: Federation, seed: Beacon): Before {
+  const { chain, seedRound, start } = f.charter.body;
+  return { record: null, round: -1, beaconRound: seedRound, beacon: beaconValue(chain, seedRound, seed), global: start };
+}
+
+/**
+ * Verdicts against what can be recomputed: an answer that was opened must open, one that was not must not be said to
+ * hold.
+ */
+function checkVerdicts(c: RoundContext, draw: Draw, files: RoundFiles): void {
+  for (const { body: v } of files.verdicts) {
+    const r = files.responses.get(`${v.client}-${v.unit}`),
+      commit = files.commits.get(v.client);
+    if (v.how === 'unanswered') {
+      if (v.holds) throw new FederationError('verdict', `unit ${v.unit} was not answered and is said to hold`, v.client);
+      continue;
+    }
+    if (!r || !commit || r.digest !== v.response)
+      throw new FederationError('verdict', `the response that unit ${v.unit} is judged by is missing`, v.client);
+    if (v.holds) checkResponse(c, draw, commit, r);
+    else if (v.refusal === null) throw new FederationError('verdict', `unit ${v.unit} fails without a reason`, v.client);
+  }
+}
+
+/** Who was excluded for two messages must be shown to have signed both. */
+function checkExclusions(files: RoundFiles, j: JudgeContext, evidence: ReadonlyMap<string, Evidence>): void {
+  for (const x of files.seal?.body.excluded ?? []) {
+    if (x.why !== 'equivocation') continue;
+    const shown = [...evidence.values()].some((e) => e.party === x.client && e.charge === 'two-messages' && judge(e, j).guilty);
+    if (!shown) throw new FederationError('seal omission', `${x.client} is excluded for two commits that nobody shows`, 'server');
+  }
+}
+
+/** A round with its record, where it has one. `after` is what the next plan follows. */
+function checkRound(
+  s: ChainSource,
+  before: Before,
+  n: number,
+  voided: ReadonlySet<string>,
+): { report: RoundReport; after?: Before; record?: string } {
+  const f = s.federation,
+    files = s.round(n);
+  // What stands on a record that was made void is void with it.
+  if (files.plan.body.previous !== null && voided.has(files.plan.body.previous))
+    return {
+      report: { round: n, state: 'void', included: 0, excluded: [], bound: 0, lastState: 'not checked' },
+      ...(files.record ? { record: files.record.digest } : {}),
+    };
+  const cells = f.charter.body.tensors.reduce((x, t) => x + t.cells, 0),
+    most = updateLimit(cells),
+    c = openRound(f, files.plan, before, need(s.blob(files.plan.body.global.adapter, most), 'the global adapter', 'server'), s.states),
+    common = { round: n, bound: Number(c.bound), lastState: s.states ? ('checked' as const) : ('not checked' as const) };
+  for (const m of files.commits.values()) checkCommit(c, m);
+  const { seal, beacon, record } = files;
+  if (seal) {
+    checkSeal(c, seal, files.commits);
+    for (const r of files.receipts.values()) checkReceipt(seal, r);
+    checkExclusions(files, { federation: f, blob: (d) => s.blob(d, most) }, s.evidence);
+  }
+  if (!seal || !beacon || !record) {
+    if (record) throw new FederationError('record chain', 'a record without a seal and a beacon', 'server');
+    return { report: { ...common, state: 'open', included: 0, excluded: seal?.body.excluded ?? [] } };
+  }
+  const draw = drawOf(c, seal, beacon);
+  checkVerdicts(c, draw, files);
+  const provisional = record.body.provisional,
+    given: Outcome = {
+      context: c,
+      seal,
+      draw,
+      handed: seal.body.commits.map(({ client }) => {
+        const commit = files.commits.get(client)!;
+        return { commit, blob: need(s.blob(commit.body.update.blob, most), 'the update', client) };
+      }),
+      verdicts: files.verdicts,
+      state: (C) => (s.states ? s.states.first(C) : record.body.global.state.map(BigInt)),
+      evidence: new Map(record.body.excluded.flatMap((x) => (x.evidence ? [[x.client, x.evidence] as const] : []))),
+    };
+  const j: JudgeContext = {
+    federation: f,
+    before: (d) => (d === files.plan.digest ? before : undefined),
+    blob: (d) => s.blob(d, most),
+  };
+  for (const x of record.body.excluded) {
+    if (!x.evidence) continue;
+    const e = s.evidence.get(x.evidence);
+    if (!e || e.party !== x.client || !judge(e, j).guilty)
+      throw new FederationError('record members', `the evidence against ${x.client} is missing, or shows nothing`, 'server');
+  }
+  // A provisional record was made before its verdicts: it is compared without them, and the settlement with them.
+  const made = checkRecord(provisional ? { ...given, verdicts: [] } : given, record);
+  if (provisional && files.settlement) checkSettlement(given, record, files.settlement);
+  const state = !provisional ? 'final' : !files.settlement ? 'provisional' : files.settlement.body.holds ? 'final' : 'void',
+    counts: Message<'record'>['audit'] =
+      provisional && files.settlement ? { ...record.body.audit, ...settled(files.settlement) } : record.body.audit;
+  return {
+    report: {
+      ...common,
+      state,
+      included: made.updates.length,
+      excluded: record.body.excluded,
+      audit: auditStatement(counts, draw.units.length - draw.drawn),
+    },
+    record: record.digest,
+    ...(state === 'void'
+      ? {}
+      : { after: { record: record.digest, round: n, beaconRound: c.plan.body.beacon, beacon: draw.value, global: record.body.global } }),
+  };
+}
+
+const settled = (s: Signed<'settlement'>) => ({
+  proved: s.body.proved,
+  replayed: s.body.replayed,
+  opened: s.body.opened,
+  unanswered: s.body.unanswered,
+  failed: s.body.holds ? 0 : Math.max(1, s.body.failed.length),
+});
+
+/** Checks every round of a federation in order. Throws FederationError, InputError, VerificationError. */
+export function checkChain(s: ChainSource): ChainReport {
+  const f = s.federation;
+  let before = beginning(f, s.seed),
+    head: string | null = null,
+    pending: number | undefined;
+  const rounds: RoundReport[] = [];
+  const voided = new Set<string>();
+  for (const n of s.rounds) {
+    const at = checkRound(s, before, n, voided);
+    rounds.push(at.report);
+    const { state } = at.report;
+    if (state === 'void' && at.record !== undefined) voided.add(at.record);
+    if (state !== 'open' && state !== 'void') {
+      // A record stands on the one before it: while that is provisional, no later one is final.
+      if (pending !== undefined && state === 'final')
+        throw new FederationError('record provisional', `round ${n} passes for final, round ${pending} is not settled`, 'server');
+      if (state === 'provisional') pending ??= n;
+      else head = at.record ?? head;
+    }
+    if (at.after) before = at.after;
+  }
+  const chain = chainHash(f.charter.body.chain),
+    claimed = rounds.some((r) => r.audit && r.audit.verified > 0),
+    opened = rounds.some((r) => r.audit && r.audit.verified < r.audit.drawn);
+  return {
+    federation: f.charter.digest,
+    chain,
+    clients: f.enrolments.size,
+    rounds,
+    head,
+    notChecked: [
+      ...(s.states
+        ? []
+        : [
+            'last state: adapters were not compared with the committed states (no run folder was given)',
+            "first state: the state that a round begins with is the server's word",
+          ]),
+      ...(opened ? ['units: what lies between opened records was not verified'] : []),
+      ...(claimed ? ['units: verdicts "proved" and "replayed" are the word of whoever signed them; no proof was verified again here'] : []),
+      ...(chain === QUICKNET_HASH ? [] : ["beacon: a chain of the charter's own; whoever holds its key knows every draw beforehand"]),
+      "times: deadlines and the time of a seal are the server's word",
+      "data: rows, classes and quotas are those that clients declare; that two clients are two parties is nobody's to check",
+    ],
+  };
+}

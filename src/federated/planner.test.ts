@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../errors.js';
+import { toNumber } from './catch.js';
+import { type PlanRequest, choosePlan, planRow, planRows, predictedUpdate } from './planner.js';
+import { parseSimulation, simulate } from './simulate.js';
+import { ratio } from './catch.js';
+
+/** Costs of stories260k on two cores, as docs/benchmarks.md has them. */
+const request: PlanRequest = {
+  steps: 32,
+  clients: 50,
+  costs: { train: 0.42, step: 24, leaf: 3.6, fold: 3.8, commit: 0.63, stepBytes: 334_000, nodeBytes: 213_000, updateBytes: 83_000 },
+  kilobytes: 800,
+  seconds: 100,
+  local: 2.6,
+  least: ratio(1n, 100n),
+  rounds: 2,
+};
+
+describe('planner', () => {
+  it('counts what a choice takes', () => {
+    const row = planRow(request, 1, ratio(1n, 20n), 'nodes');
+    expect([row.units, row.pool, row.drawn]).toEqual([32, 1600, 80]);
+    expect(row.proveSeconds).toBeCloseTo(1.6 * 27.6, 6);
+    expect(row.localSeconds).toBeCloseTo(32 * 0.42 + 33 * 0.63, 6);
+    expect(row.kilobytes).toBeCloseTo(83 + 4 + 1.6 * (6 + 213), 6);
+    expect(planRow(request, 2, ratio(1n, 20n), 'nodes').proveSeconds).toBeCloseTo(0.8 * (2 * 27.6 + 3.8), 6);
+    expect(planRow(request, 2, ratio(1n, 20n), 'steps').proveSeconds).toBeCloseTo(0.8 * 48, 6);
+  });
+  it('takes the largest coverage within every budget, then the smallest unit, and prints what it withstands', () => {
+    const c = choosePlan(request);
+    expect([c.unit, c.form, toNumber(c.coverage)]).toEqual([1, 'nodes', 0.1]);
+    for (const r of planRows(request)) {
+      expect(r.kilobytes).toBeLessThanOrEqual(800);
+      expect(r.proveSeconds).toBeLessThanOrEqual(100);
+      expect(r.localSeconds).toBeLessThanOrEqual(2.6 * 32 * 0.42);
+      expect(toNumber(r.coverage)).toBeLessThanOrEqual(0.1);
+    }
+    expect(c.caught.map((x) => x.bad)).toEqual([1, 2, 32]);
+    expect(toNumber(c.caught[0].probability)).toBeCloseTo(0.19, 6);
+    expect(toNumber(c.deposit!)).toBeCloseTo(9, 6);
+    // Local work alone forbids units of one step.
+    expect(choosePlan({ ...request, local: 2 }).unit).toBe(2);
+    expect(() => choosePlan({ ...request, kilobytes: 50 })).toThrow(
+      /^plan budget: nothing fits: units of 8 steps at the least coverage take \d+ kB/,
+    );
+  });
+  it('predicts updates from the bound, within 15% of those measured', () => {
+    for (const [Z, kB] of [
+      [1733, 72],
+      [7131, 83],
+      [14_840, 87],
+      [17_254, 89],
+      [71_019, 95],
+      [147_825, 98],
+    ])
+      expect(Math.abs(predictedUpdate(46_240, Z) / 1000 / kB - 1)).toBeLessThan(0.15);
+  });
+});
+
+describe('simulation', () => {
+  const spec = {
+    clients: 10,
+    units: 8,
+    coverage: [1, 10],
+    rounds: 2,
+    beacons: 1500,
+    strategies: [
+      { name: 'one unit', clients: 1, bad: 1 },
+      { name: 'half', clients: 1, bad: 4 },
+      { name: 'three with one', clients: 3, bad: 1 },
+    ],
+  };
+  it('samples what the formulas give, the same figures every time', () => {
+    const rows = simulate(parseSimulation(spec, 'spec'));
+    for (const r of rows) {
+      for (const [x, f] of [
+        [r.one, r.formulaOne],
+        [r.some, r.formulaSome],
+      ] as const) {
+        expect(toNumber(f)).toBeGreaterThanOrEqual(x.least);
+        expect(toNumber(f)).toBeLessThanOrEqual(x.most);
+      }
+      expect(r.all.hits).toBeLessThanOrEqual(r.one.hits);
+    }
+    expect(toNumber(rows[0].formulaOne)).toBeCloseTo(0.19, 10);
+    expect(simulate(parseSimulation(spec, 'spec'))).toEqual(rows);
+  });
+  it('refuses specs that cannot be, or that would run too long', () => {
+    for (const more of [
+      { clients: 0 },
+      { coverage: [2, 1] },
+      { strategies: [] },
+      { more: 1 },
+      { strategies: [{ name: 'x', clients: 11, bad: 1 }] },
+      { strategies: [{ name: 'x', clients: 1, bad: 9 }] },
+      { clients: 10_000, units: 4096 },
+    ])
+      expect(() => parseSimulation({ ...spec, ...more }, 'spec')).toThrow(InputError);
+    expect(() => parseSimulation({ ...spec, clients: 10_000, units: 100, beacons: 100_000 }, 'spec')).toThrow(/200 million/);
+  });
+});

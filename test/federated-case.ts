@@ -1,5 +1,6 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { bls12_381 } from '@noble/curves/bls12-381.js';
+import { p256 } from '@noble/curves/nist.js';
 import { type Beacon, type Chain, QUICKNET, chainHash, roundMessage, roundTime } from '../src/federated/beacon.js';
 import { type Boundary, boundaryBytes, boundaryWords, firstBoundary } from '../src/federated/boundary.js';
 import { type Before, type Federation, type RoundContext, adapterBlob, enrol, openRound } from '../src/federated/checks.js';
@@ -18,10 +19,15 @@ import type { SigningKey } from '../src/provenance/sign.js';
  * lies between two records is nothing that was trained; the checks here do not look at it.
  */
 
-export function newKey(): SigningKey {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
-    pem = publicKey.export({ type: 'spki', format: 'pem' }) as string;
-  return { public: parsePublicKey(pem, 'key'), pem, private: privateKey };
+/** Key of a number: the same in every run, so that draws are too. */
+export function newKey(n: number): SigningKey {
+  const point = p256.Point.BASE.multiply(BigInt(n)).toBytes(false),
+    text = (b: Uint8Array): string => Buffer.from(b).toString('base64url'),
+    d = Buffer.from(n.toString(16).padStart(64, '0'), 'hex'),
+    jwk = { kty: 'EC', crv: 'P-256', d: text(d), x: text(point.slice(1, 33)), y: text(point.slice(33)) },
+    key = createPrivateKey({ key: jwk, format: 'jwk' }),
+    pem = createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string;
+  return { public: parsePublicKey(pem, 'key'), pem, private: key };
 }
 
 const SECRET = Uint8Array.from({ length: 32 }, (_, i) => (i === 31 ? 5 : 1));
@@ -57,9 +63,9 @@ export interface Case {
   readonly before: Before;
 }
 
-export function federationCase(names: readonly string[], more: Partial<Message<'charter'>> = {}): Case {
-  const server = newKey(),
-    keys = names.map(() => newKey()),
+export function federationCase(names: readonly string[], seed = 0): Case {
+  const server = newKey(100 + seed),
+    keys = names.map((_, i) => newKey(200 + seed + i)),
     start = Int32Array.from({ length: CELLS }, (_, i) => (i * 37_987) % 500_000),
     charter = signMessage(
       'charter',
@@ -77,7 +83,6 @@ export function federationCase(names: readonly string[], more: Partial<Message<'
         optimizer: { beta1: 943_718, kappa: 53_687_091, sigma: 937_881, momentFrac: 62 },
         sequence: SEQUENCE,
         start: { adapter: digestOf(adapterBlob(start)), state: Array<string>(17).fill('3') },
-        ...more,
       },
       server,
     );

@@ -58,7 +58,7 @@ describe('messages', () => {
     expect(() => openMessage('commit', file, [ann.key.public], 'x')).toThrow(/^payload type/);
   });
   it('belong to one federation', () => {
-    const other = federationCase(NAMES);
+    const other = federationCase(NAMES, 1000);
     refuses(() => enrol(c.federation, other.clients[0].enrolment), 'federation', 'ann');
     refuses(() => open(other, r.plan), 'federation', 'server');
   });
@@ -70,7 +70,7 @@ describe('enrolments', () => {
     expect(enrol(c.federation, ann.enrolment)).toBe(c.federation);
     refuses(() => enrol(c.federation, again({ rows: 101 })), 'enrolment', 'ann');
     refuses(() => enrol(c.federation, again({ client: 'eve' })), 'enrolment', 'eve');
-    const k = newKey();
+    const k = newKey(77);
     refuses(() => enrol(c.federation, again({ client: 'eve', key: keyText(k.public) }, k)), 'enrolment', 'eve');
     refuses(() => enrol({ ...c.federation, enrolments: new Map() }, again({ rows: 7 })), 'enrolment', 'ann');
   });

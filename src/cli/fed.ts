@@ -8,6 +8,7 @@ import { type ChainReport, beginning, checkChain } from '../federated/check.js';
 import type { Before } from '../federated/checks.js';
 import { readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from '../federated/folder.js';
 import { judge, parseEvidence } from '../federated/judge.js';
+import { FederationError } from '../federated/errors.js';
 import { type PlanChoice, type UnitCosts, choosePlan, predictedUpdate } from '../federated/planner.js';
 import { type SimulationRow, parseSimulation, simulate } from '../federated/simulate.js';
 import { statesOf } from '../federated/states.js';
@@ -240,7 +241,7 @@ function judgeFile(file: string, o: FedOptions): Result {
     cells = federation.charter.body.tensors.reduce((n, t) => n + t.cells, 0),
     e = parseEvidence(readBytes(file, 'envelope'), file),
     j = judge(e, { federation, before: beforeOf(dir, federation, readSeed(dir)), blob: (d) => readBlob(dir, d, updateLimit(cells)) });
-  if (!j.guilty) throw new VerificationError('evidence', `nothing is shown against ${j.party}: ${j.finding}`);
+  if (!j.guilty) throw new FederationError('evidence', `nothing is shown against ${j.party}: ${j.finding}`);
   return { data: { ...j }, text: `${j.party} is shown to have lied (${j.charge}): ${j.finding}` };
 }
 

@@ -60,8 +60,8 @@ export interface PlanChoice extends PlanRow {
 }
 
 /**
- * Bytes of a commit with its receipt, and of an answer without its proof: measured on messages as they are written,
- * rounded up.
+ * Bytes of a commit with its receipt, and of an answer without its proof: estimates from the fields of the messages,
+ * not measured.
  */
 export const COMMIT_BYTES = 4000,
   RESPONSE_BYTES = 6000;

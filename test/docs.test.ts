@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { CLAIMS, CLAIM_FACTS } from '../src/verify/claims.js';
 
 /*
- * Documents say what is so: links lead somewhere, files that they name exist, command lines are run, in a scratch folder, or are on a list
- * of those that other tests or the release check run.
+ * Documents say what is so: links lead somewhere, files that they name exist, command lines are run, in a scratch
+ * folder, or are on a list of those that other tests or the release check run.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = [

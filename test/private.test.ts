@@ -17,7 +17,10 @@ import { policyOf } from '../src/run/policy.js';
 import { runSchema } from '../src/run/schema.js';
 import { readSecret, secretFile } from '../src/store/secret.js';
 
-/* The private mode: salt and sampler key are drawn by commit, lie in RUN/secret alone, and nothing else of a run has a word of them. */
+/*
+ * The private mode: salt and sampler key are drawn by commit, lie in RUN/secret alone, and nothing else of a run has a
+ * word of them.
+ */
 const data = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),
   home = mkdtempSync(join(tmpdir(), 'certune-private-')),
   said: string[] = [],

@@ -84,7 +84,9 @@ export function requireDisk(dir: string, needed: number, have = 0): void {
 export const memoryLimit = (o: ProverOptions): number =>
   o.memory ? parseMemory(o.memory) : ((process as { availableMemory?: () => number }).availableMemory?.() ?? freemem());
 
-/** Throws MemoryError, naming the number and the way out, when a step of the run would need more memory than there is. */
+/**
+ * Throws MemoryError, naming the number and the way out, when a step of the run would need more memory than there is.
+ */
 export function requireMemory(s: Setup, o: ProverOptions, threads: number): MemoryForecast {
   const limit = memoryLimit(o),
     m = runMemory(s.run.programs, limit, threads);
@@ -100,7 +102,10 @@ export function requireMemory(s: Setup, o: ProverOptions, threads: number): Memo
   return m;
 }
 
-/** Throws MemoryError where folding would need more memory than there is: known before the first step is proved, not at the end of the run. */
+/**
+ * Throws MemoryError where folding would need more memory than there is: known before the first step is proved, not at
+ * the end of the run.
+ */
 export function requireFoldMemory(run: Run, c: RecursionClass, o: ProverOptions, threads: number): void {
   const limit = memoryLimit(o),
     f = estimateFold(run, c, { leaf: 0, fold: 0, end: 0, settle: 0 }, { limit, threads });
@@ -112,7 +117,9 @@ export function requireFoldMemory(run: Run, c: RecursionClass, o: ProverOptions,
     );
 }
 
-/** Predicts seconds, memory, disk and proof size of training and proving a run. Needs base and data, commits to nothing. */
+/**
+ * Predicts seconds, memory, disk and proof size of training and proving a run. Needs base and data, commits to nothing.
+ */
 export async function estimate(run: string, o: ProverOptions): Promise<Result> {
   const config = readRun(run),
     none = [0n, 0n, 0n, 0n],

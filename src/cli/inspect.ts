@@ -21,7 +21,10 @@ interface Claim {
   readonly status: Status;
 }
 
-/** What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and recomputes. */
+/**
+ * What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and
+ * recomputes.
+ */
 function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): Claim[] {
   const status = pack ? 'recomputed by the verifier' : 'proved';
   return [
@@ -61,7 +64,10 @@ function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): C
   ];
 }
 
-/** What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range says it of its steps. */
+/**
+ * What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range
+ * says it of its steps.
+ */
 export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
   const { sampler, lora, base } = m.config,
     // No circuit verifies BLAKE3: the proofs of such a run will be packed.

@@ -66,8 +66,8 @@ export const rowsComparable = (m: Manifest, secret: RunSecret | undefined): bool
   m.config.sampler.mode === 'public' || secret !== undefined;
 
 /**
- * Setup of what base and data give, compared with the manifest. A run in the private mode needs its secret too. Throws VerificationError, InputError,
- * UsageError.
+ * Setup of what base and data give, compared with the manifest. A run in the private mode needs its secret too. Throws
+ * VerificationError, InputError, UsageError.
  */
 export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined, secret?: RunSecret): Setup {
   if (!rowsComparable(m, secret))
@@ -104,8 +104,9 @@ export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =
   runLedger({ plan: p.plan, update: p.update, steps: train.steps, micros: Math.ceil(train.batch / train.microBatch) });
 
 /**
- * The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the format of the adapter, and no other file of the folder one that a loader could
- * take tensors from. Throws InputError, VerificationError.
+ * The released adapter's integers. Its configuration must be the manifest's, its values multiples of 2^-20 in the
+ * format of the adapter, and no other file of the folder one that a loader could take tensors from. Throws InputError,
+ * VerificationError.
  */
 export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
   const a = readAdapter(dir, m.base.shape),

@@ -172,7 +172,10 @@ interface AtHand {
   readonly by: string;
 }
 
-/** Records of what a folded proof was compared with. `begins`: it is of a range that begins later; `ends`: that ends earlier than the run. */
+/**
+ * Records of what a folded proof was compared with. `begins`: it is of a range that begins later; `ends`: that ends
+ * earlier than the run.
+ */
 function claimsOfCheck(
   r: FoldedCheck,
   m: FoldedRun['manifest'],

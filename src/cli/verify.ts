@@ -16,7 +16,10 @@ import { type ClaimRecord, claimLines, comparedOf } from '../verify/claims.js';
 import { adapterSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 
-/** Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError, PolicyError. */
+/**
+ * Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError,
+ * PolicyError.
+ */
 export function verify(target: string, o: VerifyOptions, c: Context): Result {
   const policy = parsePolicy(o),
     given = parseKey(o.key),

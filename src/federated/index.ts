@@ -1,4 +1,7 @@
-/* Federated rounds with audits drawn by a beacon: what anybody can check without a proof. What is not checked here is said in docs/federated.md. */
+/*
+ * Federated rounds with audits drawn by a beacon: what anybody can check without a proof. What is not checked here is
+ * said in docs/federated.md.
+ */
 export * from './aggregate.js';
 export * from './beacon.js';
 export * from './boundary.js';

@@ -2,7 +2,10 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSyn
 import { dirname } from 'node:path';
 import { DiskFullError, reason } from '../errors.js';
 
-/** Where nothing can be written: a read-only disk, a folder of somebody else's, a file where a folder should be. Exit code 6. */
+/**
+ * Where nothing can be written: a read-only disk, a folder of somebody else's, a file where a folder should be. Exit
+ * code 6.
+ */
 export class NotWritableError extends Error {
   constructor(
     readonly file: string,
@@ -29,8 +32,9 @@ export function makeFolder(dir: string, mode?: number): void {
 }
 
 /**
- * Writes `parts` one after another beside the target, whose folder is made where it is missing, flushes, renames: a reader sees the old file or the whole new one. Throws
- * DiskFullError where there is no room, NotWritableError where the place cannot be written; the half-written file is removed.
+ * Writes `parts` one after another beside the target, whose folder is made where it is missing, flushes, renames: a
+ * reader sees the old file or the whole new one. Throws DiskFullError where there is no room, NotWritableError where
+ * the place cannot be written; the half-written file is removed.
  */
 export function writeAtomic(file: string, ...parts: (Uint8Array | string)[]): void {
   const tmp = `${file}.tmp-${process.pid}`,

@@ -84,7 +84,10 @@ export const jobInputs = (k: Kernels, run: Run, { base, data }: Pick<Complete, '
   policy: policyWitness(run, data),
 });
 
-/** The recursion of a run whose data are at hand: leaf, fold and end are functions of what they are given, and keep nothing. */
+/**
+ * The recursion of a run whose data are at hand: leaf, fold and end are functions of what they are given, and keep
+ * nothing.
+ */
 export function recursionOf(k: Kernels, inputs: JobInputs, o: NodeOptions = {}): Recursion {
   const { run, circuits, base } = inputs;
   return {

@@ -37,7 +37,10 @@ export function runOf(manifest: Manifest, programs: Programs): Run {
   };
 }
 
-/** A run from a manifest that nobody has checked, read from `file`. Throws InputError where it describes no programs, VerificationError where it contradicts itself. */
+/**
+ * A run from a manifest that nobody has checked, read from `file`. Throws InputError where it describes no programs,
+ * VerificationError where it contradicts itself.
+ */
 export function checkedRun(file: string, m: Manifest): Run {
   const programs = buildable(file, m),
     wrong = contradictions(m);
@@ -100,7 +103,10 @@ export function buildable(file: string, m: Manifest): Programs {
 /** Digest of a chat template: of its text with line feeds, as it is read. */
 export const templateDigest = (template: string): string => `sha256:${sha256Hex(template.replace(/\r\n?/g, '\n'))}`;
 
-/** Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes it. */
+/**
+ * Keys of a manifest that its other keys contradict: what can be told without base and data, where nobody recomputes
+ * it.
+ */
 export function contradictions(m: Manifest): string[] {
   const { config, dataset, preprocessing, base, budgets, scaling } = m,
     { train, sampler, data } = config,

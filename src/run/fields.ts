@@ -13,7 +13,8 @@ import type { Manifest } from './manifest.js';
 export type FieldStatus = 'proved' | 'checkable' | 'declared';
 
 export interface FieldRule {
-  /** Path, `[]` for any place of a list; what lies under it has the same status, but for longer paths. */ readonly path: string;
+  /** Path, `[]` for any place of a list; what lies under it has the same status, but for longer paths. */
+  readonly path: string;
   readonly status: FieldStatus;
   /** Options with which it is compared. */ readonly option?: string;
 }

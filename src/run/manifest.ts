@@ -37,7 +37,10 @@ const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
     .min(1)
     .max(2 ** 20);
 
-/** A manifest as it may come from anyone: no unknown key, and sizes bounded so that programs derived from it stay constructible. */
+/**
+ * A manifest as it may come from anyone: no unknown key, and sizes bounded so that programs derived from it stay
+ * constructible.
+ */
 const manifestSchema = z.object({
   type: z.literal('certune-manifest'),
   version: z.literal(MANIFEST_VERSION),
@@ -107,9 +110,15 @@ const manifestSchema = z.object({
     end: id.nullable(),
   }),
   sampler: z.literal(SAMPLER_2),
-  /** The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for budgets.scaling. */
+  /**
+   * The factor that the adapter is really scaled by, numerator 2^-shift: alpha / r or alpha / sqrt(r) but for
+   * budgets.scaling.
+   */
   scaling: z.object({ numerator: upTo(2 ** 44), shift: z.number().int().min(0).max(40) }),
-  /** Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md measures them. */
+  /**
+   * Worst error of each kind of operation, in units of the last place (src/run/budgets.ts): declared, docs/numbers.md
+   * measures them.
+   */
   budgets: z.object({
     round: budget,
     division: budget,
@@ -129,10 +138,15 @@ const manifestSchema = z.object({
   program: z.array(z.string().regex(/^(0|[1-9]\d{0,9})$/)).max(16),
 });
 
-/** manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of it. */
+/**
+ * manifest.json: canonical JSON (RFC 8785); every constant of the statement is derived from it. Paths are not part of
+ * it.
+ */
 export type Manifest = z.Infer<typeof manifestSchema>;
 
-/** Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version. */
+/**
+ * Checks a manifest read from `file`. Throws InputError with every problem at once, VersionError for another version.
+ */
 export function parseManifest(file: string, raw: unknown): Manifest {
   const m = raw as Manifest | null;
   if (m?.type !== 'certune-manifest') throw new InputError(file, ['is not a Certune manifest']);
@@ -145,8 +159,8 @@ export function parseManifest(file: string, raw: unknown): Manifest {
   if (config.sampler.shortBatch === 'drop' && dataset.examples < config.train.batch)
     beyond.push('config.sampler.shortBatch: drop leaves no batch at all');
   if (beyond.length) throw new InputError(file, beyond, 'no run of this size can be proved');
-  // The schema of run.yaml fills in defaults and normal forms; a manifest says everything itself, or its meaning would follow the release
-  // that reads it.
+  // The schema of run.yaml fills in defaults and normal forms; a manifest says everything itself, or its meaning would
+  // follow the release that reads it.
   const lacks = difference(raw, r.data);
   if (lacks.length)
     throw new InputError(

@@ -20,7 +20,10 @@ export const quotasOf = (c: RunConfig): Quota[] => c.policy.bins.map(({ examples
 export const classTable = (c: RunConfig, classes: Manifest['dataset']['classes']): ClassRow[] =>
   classRows(classes, binsOf(c), c.policy.licenses && { licenses: c.policy.licenses });
 
-/** Order of a run, as its manifest fixes it; `own` is the key of the private mode, where it is at hand. Throws InputError. */
+/**
+ * Order of a run, as its manifest fixes it; `own` is the key of the private mode, where it is at hand. Throws
+ * InputError.
+ */
 export function orderOf(m: Manifest, own?: PrivateKey): OrderConfig {
   const { sampler, train } = m.config,
     open = sampler.mode === 'public';
@@ -55,8 +58,8 @@ export interface RunPolicy {
 const known = new WeakMap<Manifest, RunPolicy>();
 
 /**
- * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. The schedule is no part of it: its rows are bound by their
- * chain. Throws InputError where no circuit holds it.
+ * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. The schedule is no part of
+ * it: its rows are bound by their chain. Throws InputError where no circuit holds it.
  */
 export function policyOf(m: Manifest): RunPolicy {
   let p = known.get(m);

@@ -49,7 +49,10 @@ const isAllowed = (x: string): boolean => {
   }
 };
 
-/** Bins and their quotas in every epoch, and the licences under which data may be trained on: null where the run declares none. */
+/**
+ * Bins and their quotas in every epoch, and the licences under which data may be trained on: null where the run
+ * declares none.
+ */
 const policySchema = z
   .object({
     bins: z

@@ -36,14 +36,19 @@ export interface Setup {
   readonly model: BaseModel;
   readonly rows: DataResult;
   readonly codec: TextCodec;
-  /** What the user should know of base and adapter: where their files contradict each other or say what this run does not do. */
+  /**
+   * What the user should know of base and adapter: where their files contradict each other or say what this run does
+   * not do.
+   */
   readonly notes: readonly string[];
   /** Values of lora.from that were no multiples of 2^-30. */ readonly inexact?: number;
 }
 
 const hex = (f: string, kind: FileKind): string => `sha256:${sha256File(f, kind)}`;
 
-/** Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError. */
+/**
+ * Master copy of the adapter that a run starts from, which must be what lora says. Throws InputError, UnsupportedError.
+ */
 export function startFrom(
   dir: string,
   lora: RunConfig['lora'],
@@ -62,7 +67,9 @@ export function startFrom(
   return { ...importAdapter(dir, members), meta };
 }
 
-/** What the user should know of the adapter that a run starts from. Throws InputError where it is one of another base. */
+/**
+ * What the user should know of the adapter that a run starts from. Throws InputError where it is one of another base.
+ */
 function startNotes(config: RunConfig, base: BaseModel, meta: AdapterMeta): string[] {
   const dir = config.lora.from ?? '';
   return [
@@ -75,7 +82,10 @@ function startNotes(config: RunConfig, base: BaseModel, meta: AdapterMeta): stri
   ];
 }
 
-/** Rows in the order of the tree, sorted by stratum, with their classes; rows of each stratum. Throws InputError for data that may not be trained on. */
+/**
+ * Rows in the order of the tree, sorted by stratum, with their classes; rows of each stratum. Throws InputError for
+ * data that may not be trained on.
+ */
 function commitRows(
   config: RunConfig,
   examples: DataResult['examples'],
@@ -114,7 +124,10 @@ function commitRows(
   return { classes: list.list, rows: sorted, strata: predicates.map((_, k) => sorted.filter((r) => of[r.class] === k).length), tree };
 }
 
-/** Batch of every step, as the order gives it, in micro-batches. Throws HyperparameterError where a step's scalars are outside their formats. */
+/**
+ * Batch of every step, as the order gives it, in micro-batches. Throws HyperparameterError where a step's scalars are
+ * outside their formats.
+ */
 function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[], key: PrivateKey | undefined): StepBatch[] {
   const { train } = manifest.config,
     formats = scalarFormats((update ?? { program }).program),
@@ -125,7 +138,8 @@ function batchesOf(manifest: Manifest, { program, update }: Programs, rows: read
       mask: indices.map((i) => rows[i].mask),
     }),
     list: StepBatch[] = [];
-  // Rows of the schedule are used up as they are made, and micro-batches made when they are asked for: there may be a million steps.
+  // Rows of the schedule are used up as they are made, and micro-batches made when they are asked for: there may be a
+  // million steps.
   for (const row of eachRow({ ...train, betas: train.betas as [number, number] })) {
     const { epoch, draws } = order.batch(list.length),
       indices = draws.map((d) => d.row),
@@ -208,8 +222,8 @@ export interface RunSecret {
 }
 
 /**
- * Derives program, plan, batches, schedule, initial state and manifest. The salt is published in the public mode; `key` is that of the private one, and
- * must be there in it. Throws InputError, UnsupportedError, HyperparameterError.
+ * Derives program, plan, batches, schedule, initial state and manifest. The salt is published in the public mode; `key`
+ * is that of the private one, and must be there in it. Throws InputError, UnsupportedError, HyperparameterError.
  */
 export function setup(config: RunConfig, salt: readonly bigint[], key?: PrivateKey): Setup {
   if ((config.sampler.mode === 'private') !== (key !== undefined)) throw new Error('the private mode, and no other, has a key');

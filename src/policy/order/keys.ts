@@ -31,8 +31,8 @@ export const keyCommitment = (key: Key, blind: Key = [0n, 0n, 0n, 0n]): bigint[]
 export const beaconWords = (value: string | null): bigint[] => (value === null ? Array<bigint>(8).fill(0n) : textWords(value));
 
 /**
- * Seed of the order: digest of all that was committed before the beacon (eight words of 32 bits) and the beacon. Whoever changes rows,
- * classes, quotas or key after the beacon gets another order.
+ * Seed of the order: digest of all that was committed before the beacon (eight words of 32 bits) and the beacon.
+ * Whoever changes rows, classes, quotas or key after the beacon gets another order.
  */
 export const orderSeed = (committed: readonly bigint[], beacon: readonly bigint[]): bigint[] =>
   hashWords(DOMAIN.beacon, [...committed, ...beacon]);
@@ -44,7 +44,10 @@ export const epochKey = (key: Key, seed: Key, epoch: number): bigint[] => hashWo
 export const passKey = (key: Key, seed: Key, stratum: number, pass: number): bigint[] =>
   hashWords(DOMAIN.sampler, [...key, ...seed, BigInt(stratum), BigInt(pass)]);
 
-/** Modes that alternate: epoch e is in the public mode where bit e mod period of the mask is set, in the private mode else. */
+/**
+ * Modes that alternate: epoch e is in the public mode where bit e mod period of the mask is set, in the private mode
+ * else.
+ */
 export interface Modes {
   /** 1 to 62. */ readonly period: number;
   readonly mask: bigint;
@@ -57,7 +60,10 @@ export const ALL_PUBLIC: Modes = { period: 1, mask: 1n };
 export const ALL_PRIVATE: Modes = { period: 1, mask: 0n };
 export const isPublic = (m: Modes, epoch: number): boolean => ((m.mask >> BigInt(epoch % m.period)) & 1n) === 1n;
 
-/** Kinds of values that are functions of the run's secret and of their place, so that a proof can be made again, elsewhere, with equal bytes. */
+/**
+ * Kinds of values that are functions of the run's secret and of their place, so that a proof can be made again,
+ * elsewhere, with equal bytes.
+ */
 export const BLINDS = { counters: 1n, epochs: 2n } as const;
 
 /** Blind of a kind at a step: six words in the domain `salt`, where a row's salt has five. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { auditCheck, auditOpen } from '../src/cli/audit.js';
+import { quotasOf } from '../src/cli/judge.js';
 import { commit } from '../src/cli/commit.js';
 import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
@@ -14,6 +15,7 @@ import { type Manifest, manifestDigest, manifestJson, parseManifest } from '../s
 import { runSchema } from '../src/run/schema.js';
 import { setup } from '../src/setup/run.js';
 import { VerificationError } from '../src/transcript/index.js';
+import { wholeEpochs } from '../src/verify/folded.js';
 import { altered } from './altered.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url)),
@@ -57,11 +59,24 @@ describe('fields of a manifest', () => {
         paths.some((p) => p.replace(/\[\d+\]/g, '[]').startsWith(r.path)),
         r.path,
       ).toBe(true);
-    expect(ruleOf('config.sampler.strata[0].bin').status).toBe('proved');
+    expect(ruleOf('config.sampler.strata[0].bin').status).toBe('checkable');
     expect(ruleOf('config.sampler.beacon').status).toBe('declared');
     expect(ruleOf('dataset.files[3].license').status).toBe('declared');
     expect(ruleOf('dataset.files[3].digest')).toMatchObject({ status: 'checkable', option: '--base DIR and --data FILE' });
     expect(() => ruleOf('nothing')).toThrow();
+  });
+});
+
+describe("quotas for a verifier's policy", () => {
+  const of = (hold: boolean, whole: number): unknown => {
+    const f = quotasOf(m, hold, whole);
+    return f.known ? f.value[0] : f.why;
+  };
+  it('hold a minimum only where an epoch is whole, and a maximum wherever counters began at zero', () => {
+    expect(of(true, 1)).toEqual({ bin: 'french', min: 0, max: 50 });
+    expect(of(true, 0)).toEqual({ bin: 'french', max: 50 });
+    expect(of(false, 1)).toMatch(/begins inside an epoch/);
+    expect([wholeEpochs(m, 0, 2), wholeEpochs(m, 0, 1), wholeEpochs(m, 1, 5), wholeEpochs(m, 1, 3)]).toEqual([1, 0, 1, 0]);
   });
 });
 

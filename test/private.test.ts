@@ -62,7 +62,8 @@ describe('a run in the private mode', () => {
   it('keeps salt and key in RUN/secret, for its owner alone, and says so', () => {
     expect(statSync(secretFile(run)).mode & 0o777).toBe(0o600);
     expect(statSync(join(run, 'secret')).mode & 0o777).toBe(0o700);
-    expect(readdirSync(join(run, 'secret'))).toEqual(['sampler.json']);
+    expect(readdirSync(join(run, 'secret'))).toEqual(['.gitignore', 'sampler.json']);
+    expect(statSync(join(run, 'out')).mode & 0o777).toBe(0o700);
     expect(printed).toMatch(/salt and sampler key of this run, drawn now.*Keep a copy, publish none/);
     const m = parseManifest('m', JSON.parse(readFileSync(join(run, 'out/manifest.json'), 'utf8')));
     expect(m.config.sampler).toMatchObject({ mode: 'private', key: null });

@@ -10,7 +10,7 @@ import { brokenQuota } from '../setup/quotas.js';
 import { readRun } from '../setup/runfile.js';
 import type { RunSecret } from '../setup/run.js';
 import { journalManifest } from '../store/journal.js';
-import { drawSecret, readSecret, secretFile, secretOf, writeSecret } from '../store/secret.js';
+import { drawSecret, keepToOwner, readSecret, secretFile, secretOf, writeSecret } from '../store/secret.js';
 import type { RunConfig } from '../run/schema.js';
 import { type Context, type Result, manifestFile, out } from './common.js';
 import { type FoundManifest, findManifest, lockedNow, writeCopy } from './kept.js';
@@ -52,6 +52,7 @@ function checkQuotas(s: Setup): void {
  */
 function commitSecret(run: string, config: RunConfig, before: Manifest | undefined, c: Context): RunSecret {
   const { mode } = config.sampler;
+  if (mode === 'private') keepToOwner(out(run));
   if (before && before.config.sampler.mode === mode) return secretOf(run, before);
   if (mode === 'public') return { salt: drawSalt() };
   const own = readSecret(run);

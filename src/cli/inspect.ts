@@ -50,7 +50,7 @@ function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): C
       : []),
     sampler.mode === 'private'
       ? {
-          what: 'losses and numbers of targets of every step: they travel with the proof. Rows, salt, sampler key and order do not, but no proof is zero-knowledge, and whoever guesses the rows of a run can test the guess',
+          what: 'losses and numbers of targets of every step: they travel with the proof. Rows, salt, sampler key and order do not, but no proof is zero-knowledge, and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row',
           status: 'not hidden',
         }
       : {

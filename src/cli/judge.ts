@@ -8,6 +8,7 @@ import { programDigests } from '../provenance/predicate.js';
 import { type AdapterResult, type Bounds, adapterResult, matrixNorm } from '../provenance/result.js';
 import { type CardVerdict, byRole } from '../provenance/cards/evaluate.js';
 import type { Manifest } from '../run/manifest.js';
+import { wholeEpochs } from '../verify/folded.js';
 import type { Result } from './common.js';
 import { admits } from './policy.js';
 import type { Release } from './release.js';
@@ -48,14 +49,17 @@ export function normsOf(dir: string): Map<string, Bounds> {
   return new Map([...splitWeights(base.shape, base.weights)].map(([name, w]) => [name.replace(/\.weight$/, ''), matrixNorm(w)]));
 }
 
-/** Limits of examples that a run proves to keep in every epoch, by bin. */
-function quotasOf(m: Manifest, hold: boolean): PolicyFacts['quotas'] {
+/**
+ * Limits of examples that a run keeps in every epoch, by bin: maxima where its counters begin at zero (`hold`), minima
+ * where an epoch ends too (`whole` of them), for before that none is due.
+ */
+export function quotasOf(m: Manifest, hold: boolean, whole: number): PolicyFacts['quotas'] {
   const { bins } = m.config.policy;
   if (!bins.length) return unknown('the manifest of this run names no quotas');
   if (!hold) return unknown('the range begins inside an epoch, so that its quotas are not checked');
   return fact(
-    bins.map((b) => ({ bin: b.name, min: b.examples.min, max: b.examples.max })),
-    'the manifest; examples of every whole epoch',
+    bins.map((b) => ({ bin: b.name, ...(whole > 0 ? { min: b.examples.min } : {}), max: b.examples.max })),
+    whole > 0 ? 'the manifest; examples of every whole epoch' : 'the manifest; no epoch is whole, so that minima are not due yet',
   );
 }
 
@@ -85,7 +89,10 @@ export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
     soundness: whole
       ? fact(d['bits'] as number, 'the ledger of the proof')
       : unknown('a range of a run: the steps before and after it are not verified'),
-    quotas: quotasOf(m, d['quotas'] === true || d['kind'] === 'pack'),
+    quotas:
+      d['kind'] === 'pack'
+        ? quotasOf(m, true, wholeEpochs(m, 0, m.config.train.steps))
+        : quotasOf(m, d['quotas'] === true, Number(d['wholeEpochs'] ?? 0)),
     beacon:
       beacon === ''
         ? fact('', 'the manifest')

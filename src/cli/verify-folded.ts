@@ -78,7 +78,7 @@ function linesOf(
 /** What holds of the quotas of a run, or of a range. */
 function quotasText(m: Manifest, r: FoldedCheck): string {
   const per = epochBatches(m),
-    whole = Math.max(0, Math.floor(r.to / per) - Math.ceil(r.from / per));
+    whole = r.wholeEpochs;
   if (!m.config.policy.bins.length) return 'no quotas declared';
   if (!r.quotas) return "quotas not checked: the range begins inside an epoch, whose counters before it are its prover's word";
   return `0 quota violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? ` (epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due)` : ''}`;

@@ -70,7 +70,7 @@ export function claimsOfRelease(f: ReleaseFacts): ReleaseClaim[] {
       ['base', 'checkable', f.manifest.base.digest],
       ['initial-adapter', 'checkable', config.lora.from ?? `seed ${config.lora.seed}`],
       ['adapter', 'checkable', 'adapter_model.safetensors'],
-      ['data', 'checkable', 'the data files'],
+      ['data', 'checkable', config.sampler.mode === 'private' ? 'the data files with the secret of the run' : 'the data files'],
       ['order', config.sampler.beacon === '' ? 'declared' : 'checkable', config.sampler.beacon === '' ? 'the provider' : 'the data files'],
       ['sources', 'declared', 'the provider'],
       ['licenses', 'declared', 'the provider'],

@@ -33,10 +33,13 @@ export const FIELD_RULES: readonly FieldRule[] = [
     'config.train.truncation',
     'config.train.eos',
     'config.data[].format',
+    // A proof draws from the intervals of the strata; that a stratum holds the rows of its bin takes the rows.
+    'config.sampler.strata[].bin',
+    'dataset.strata',
   ),
   ...checkable('--base DIR', 'base.digest'),
   ...proved('base.shape', 'base.weightBits', 'program', 'scaling', 'sampler'),
-  ...proved('dataset.key', 'dataset.root', 'dataset.leaf', 'dataset.examples', 'dataset.classes', 'dataset.strata'),
+  ...proved('dataset.key', 'dataset.root', 'dataset.leaf', 'dataset.examples', 'dataset.classes'),
   // That rows have these classes is proved; that the words are true of them is not.
   ...declared('dataset.classes[].source', 'dataset.classes[].license', 'dataset.classes[].language', 'dataset.classes[].tags'),
   ...declared('dataset.sources', 'dataset.licenses', 'dataset.languages'),

@@ -76,7 +76,7 @@ export function policyOf(m: Manifest): RunPolicy {
         quotas: quotasOf(m.config),
         schedule: [],
         clip: [0n, 0n, 0n],
-        show: { losses: 'steps', targets: 'steps', totals: 'epochs' },
+        show: { losses: 'steps', targets: 'steps', totals: m.config.sampler.mode === 'private' ? 'none' : 'epochs' },
         sequence: m.config.train.sequence,
       },
       values = policyValues(facts),

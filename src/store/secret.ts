@@ -1,4 +1,16 @@
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { P } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
@@ -32,8 +44,12 @@ export function writeSecret(run: string, { salt, key }: Secret): void {
   const file = secretFile(run),
     tmp = `${file}.tmp-${process.pid}`,
     text = `${JSON.stringify({ type: TYPE, version: VERSION, salt: salt.map(String), key: key.key.map(String), blind: key.blind.map(String) })}\n`;
-  makeFolder(join(run, 'secret'), 0o700);
+  const folder = join(run, 'secret');
+  makeFolder(folder, 0o700);
+  // What a kill between writing and linking has left.
+  for (const name of readdirSync(folder)) if (name.startsWith('sampler.json.tmp-')) rmSync(join(folder, name), { force: true });
   try {
+    writeFileSync(join(folder, '.gitignore'), '*\n');
     const fd = openSync(tmp, 'wx', 0o600);
     try {
       writeSync(fd, text);
@@ -43,11 +59,36 @@ export function writeSecret(run: string, { salt, key }: Secret): void {
     }
     // A link is refused where the name is taken, which renaming is not.
     linkSync(tmp, file);
+    flush(folder);
   } catch (e) {
     const code = (e as { code?: string } | null)?.code;
     throw new NotWritableError(file, code === 'EEXIST' ? 'it is there already' : (code ?? 'unknown error'));
   } finally {
     rmSync(tmp, { force: true });
+  }
+}
+
+/**
+ * Closes a folder to all but its owner: journal and step proofs of a private run hold its rows. Throws
+ * NotWritableError.
+ */
+export function keepToOwner(folder: string): void {
+  makeFolder(folder, 0o700);
+  try {
+    if (process.platform !== 'win32') chmodSync(folder, 0o700);
+  } catch (e) {
+    throw new NotWritableError(folder, (e as { code?: string } | null)?.code ?? 'unknown error');
+  }
+}
+
+/** Flushes the names in a folder, where the system has that: no commitment is written before its secret is kept. */
+function flush(folder: string): void {
+  if (process.platform === 'win32') return;
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

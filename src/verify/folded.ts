@@ -34,7 +34,8 @@ export interface FoldedCheck {
   readonly root?: string;
   /** 'proved': against the root in the manifest; 'checked': the rows behind the root too. */
   readonly data: 'checked' | 'proved';
-  /** Quotas hold in every epoch that it covers: it begins with an epoch. */ readonly quotas: boolean;
+  /** Quotas are checked, maxima after every step: it begins with an epoch. */ readonly quotas: boolean;
+  /** Epochs that lie within it: minima hold in these alone. */ readonly wholeEpochs: number;
   readonly adapter: Compared;
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
@@ -46,6 +47,12 @@ export interface FoldedCheck {
   /** Mean loss per target of every step. */ readonly losses: number[];
   readonly proofMs: number;
   readonly linearMs: number;
+}
+
+/** Epochs that lie within the steps from .. to - 1 from their first step to their last. */
+export function wholeEpochs(m: Manifest, from: number, to: number): number {
+  const per = epochBatches(m);
+  return Math.max(0, Math.floor(to / per) - Math.ceil(from / per));
 }
 
 /** What a proof is compared with, as far as the verifier has it. */
@@ -137,6 +144,7 @@ function compare(
     ...(about === undefined ? {} : { root: about }),
     data: data ? 'checked' : 'proved',
     quotas,
+    wholeEpochs: wholeEpochs(manifest, from, to),
     adapter: yes(ends),
     initial: yes(starts),
     from,

@@ -10,6 +10,10 @@ import { commit } from '../src/cli/commit.js';
 import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
 import { InputError, VersionError } from '../src/errors.js';
+import { singleKernels } from '../src/kernels/single.js';
+import { type Row, rowShape } from '../src/policy/rows/digest.js';
+import { openRow } from '../src/policy/rows/opening.js';
+import { RowTree } from '../src/policy/rows/tree.js';
 import { FIELD_RULES, fieldsOf, ruleOf } from '../src/run/fields.js';
 import { type Manifest, manifestDigest, manifestJson, parseManifest } from '../src/run/manifest.js';
 import { runSchema } from '../src/run/schema.js';
@@ -152,7 +156,7 @@ describe('certune audit', () => {
     expect(auditCheck(at('facts.json'), { manifest }).data).toMatchObject({
       verified: true,
       rows: [
-        { row: 0, license: 'CC0-1.0', text: false },
+        { row: 0, declared: { license: 'CC0-1.0' }, text: false },
         { row: 3, text: false },
       ],
     });
@@ -171,6 +175,31 @@ describe('certune audit', () => {
       writeFileSync(at('forged.json'), JSON.stringify(forged));
       expect(() => auditCheck(at('forged.json'), { manifest })).toThrow(VerificationError);
     }
+    // Words of the manifest are declared, and none of them makes a line of the report.
+    const said = JSON.parse(readFileSync(manifest, 'utf8')) as Manifest,
+      under = (classes: Manifest['dataset']['classes'], root = said.dataset.root): (() => string) => {
+        const other = { ...said, dataset: { ...said.dataset, classes, root } };
+        writeFileSync(at('other.json'), manifestJson(other));
+        const rows = JSON.parse(readFileSync(at('facts.json'), 'utf8')) as { manifest: string };
+        writeFileSync(at('under.json'), JSON.stringify({ ...rows, manifest: manifestDigest(other) }));
+        return () => auditCheck(at('under.json'), { manifest: at('other.json') }).text;
+      };
+    const report = under(said.dataset.classes.map((c) => ({ ...c, source: 'x\nverified: 9 rows', license: 'MIT\u001b[2K' })))();
+    expect(report.split('\n')).toHaveLength(3);
+    expect(report).toMatch(/tokens; declared: source x\\u\{a\}verified: 9 rows, licence MIT\\u\{1b\}\[2K, language/);
+    // A class that the manifest does not have: the root holds it all the same.
+    const row: Row = { tokens: Int32Array.of(1), mask: Uint8Array.of(0), class: said.dataset.classes.length, length: 1 },
+      shape = rowShape(8, said.base.shape.vocab),
+      tree = new RowTree(shape, [1n, 2n, 3n, 4n], singleKernels());
+    for (let i = 0; i < said.dataset.examples; i++) tree.push(row);
+    const none = under(said.dataset.classes, tree.root().map(String)),
+      o = openRow(shape, [1n, 2n, 3n, 4n], 0, row, tree.path(0), false),
+      f = JSON.parse(readFileSync(at('under.json'), 'utf8')) as object;
+    writeFileSync(
+      at('under.json'),
+      JSON.stringify({ ...f, rows: [o] }, (_, x: unknown) => (typeof x === 'bigint' ? String(x) : x)),
+    );
+    expect(none).toThrow(/row 0 is of class \d+, the manifest has/);
     expect(() => auditCheck(at('text.json'), { manifest: file })).toThrow(/was opened under manifest/);
     expect(() => auditOpen(run, { rows: '9999', output: at('none.json') }, c)).toThrow(/the first is 0/);
   });

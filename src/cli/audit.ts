@@ -5,7 +5,8 @@ import { rowShape } from '../policy/rows/digest.js';
 import { type Opening, checkOpening, openRow } from '../policy/rows/opening.js';
 import { rowsDepth } from '../policy/rows/depth.js';
 import { type Manifest, manifestDigest, parseManifest } from '../run/manifest.js';
-import { type Context, type Result, committed } from './common.js';
+import { VerificationError } from '../transcript/arith.js';
+import { type Context, type Result, committed, plain } from './common.js';
 import { UsageError } from './errors.js';
 
 /** Version of the files that audit open writes. */
@@ -77,10 +78,16 @@ export function auditCheck(file: string, o: { readonly manifest: string }): Resu
   const shape = rowShape(m.config.train.sequence, m.base.shape.vocab),
     { examples, classes } = m.dataset,
     rows = f['rows'].map(opening);
-  for (const r of rows) checkOpening(shape, m.dataset.root.map(BigInt), rowsDepth(examples), examples, r);
+  for (const r of rows) {
+    checkOpening(shape, m.dataset.root.map(BigInt), rowsDepth(examples), examples, r);
+    // The root holds whatever was committed: a class that the manifest does not have says nothing.
+    if (r.class >= classes.length)
+      throw new VerificationError('row facts', `row ${r.row} is of class ${r.class}, the manifest has ${classes.length}`);
+  }
   const said = rows.map((r) => ({
     row: r.row,
-    ...(classes[r.class] ?? {}),
+    /** Words of whoever committed the rows: no check says that they are true. */
+    declared: classes[r.class],
     targets: r.targets,
     length: r.length,
     text: r.text !== undefined,
@@ -90,7 +97,9 @@ export function auditCheck(file: string, o: { readonly manifest: string }): Resu
     text: [
       `verified: ${rows.length} rows of the dataset`,
       ...said.map(
-        (r) => `  row ${r.row}: source ${r.source}, licence ${r.license}, language ${r.language}, ${r.targets} targets, ${r.length} tokens`,
+        ({ row, targets, length, declared: d }) =>
+          `  row ${row}: ${targets} targets, ${length} tokens; ` +
+          `declared: source ${plain(d.source)}, licence ${plain(d.license)}, language ${plain(d.language)}`,
       ),
     ].join('\n'),
   };

@@ -3,8 +3,9 @@ import * as z from '../schema.js';
 import { P } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
-import { beyondBudget } from './size.js';
+import { beyondBudget, epochDraws } from './size.js';
 import { sha256Hex } from '../hash/sha256.js';
+import { tooManyTests } from '../policy/classes/predicate.js';
 import { MOST_ROWS } from '../policy/order/radices.js';
 import { SAMPLER_2 } from '../policy/order/steps.js';
 import { MOST_STRATA } from '../policy/order/strata.js';
@@ -155,9 +156,12 @@ export function parseManifest(file: string, raw: unknown): Manifest {
   if (!r.success)
     throw new InputError(file, describeIssues(r.issues, 'manifest', raw), 'it was changed or damaged: certune commit writes it anew');
   const { config, dataset } = r.data,
-    beyond = beyondBudget(config, r.data.base.shape, dataset.examples);
-  if (config.sampler.shortBatch === 'drop' && dataset.examples < config.train.batch)
+    draws = epochDraws(config.sampler, dataset.examples),
+    beyond = beyondBudget(config, r.data.base.shape, draws),
+    where = config.policy.bins.map((b) => b.where);
+  if (config.sampler.shortBatch === 'drop' && draws < config.train.batch)
     beyond.push('config.sampler.shortBatch: drop leaves no batch at all');
+  beyond.push(...tooManyTests(where, dataset.classes).map((x) => `config.policy.bins: ${x}`));
   if (beyond.length) throw new InputError(file, beyond, 'no run of this size can be proved');
   // The schema of run.yaml fills in defaults and normal forms; a manifest says everything itself, or its meaning would
   // follow the release that reads it.

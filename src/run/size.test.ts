@@ -2,10 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { leafCounts, leafProofs } from '../recursion/leaves.js';
 import { setup } from '../setup/run.js';
+import { FREE } from '../policy/classes/quotas.js';
+import { epochExamples } from './facts.js';
 import { type Manifest, parseManifest } from './manifest.js';
+import { policyOf } from './policy.js';
 import { lazySchedule, scheduleRows } from './schedule.js';
 import { runSchema } from './schema.js';
-import { beyondBudget } from './size.js';
+import { beyondBudget, epochDraws } from './size.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`../../test/data/${p}`, import.meta.url)),
   made = (batch: number): ReturnType<typeof setup> =>
@@ -45,6 +48,48 @@ describe('products of sizes that are each within their limits', () => {
       config: { ...m.config, sampler: { ...m.config.sampler, shortBatch: 'drop' }, train: { ...m.config.train, batch: 999 } },
     };
     expect(() => parseManifest('m', drop)).toThrow(/leaves no batch/);
+  });
+  it('count the draws of the strata, not the rows that they draw from', () => {
+    const drawn = (perEpoch: number, examples: number, train: object, sampler: object = {}): (() => unknown) => {
+      const config = {
+        ...m.config,
+        policy: { ...m.config.policy, bins: [{ name: 'all', where: { language: ['en'] }, ...FREE }] },
+        sampler: { ...m.config.sampler, strata: [{ bin: 'all', perEpoch }], ...sampler },
+        train: { ...m.config.train, ...train },
+      };
+      return () => parseManifest('m', { ...m, config, dataset: { ...m.dataset, examples, strata: [examples] } });
+    };
+    expect(drawn(20, 6, { batch: 8 }, { shortBatch: 'drop' })).not.toThrow();
+    expect(drawn(7, 600, { batch: 8 }, { shortBatch: 'drop' })).toThrow(/leaves no batch/);
+    const huge = { batch: 2 ** 20, microBatch: 1, steps: 2 ** 19 };
+    expect(drawn(1, 1, huge)).not.toThrow();
+    expect(drawn(2 ** 20, 1, huge)).toThrow(/train\.steps times the micro-batches/);
+    expect(drawn(6, 6, {}, { strata: [], epochExamples: 3, shortBatch: 'drop' })).not.toThrow();
+  });
+  it('count draws as the run does', () => {
+    for (const strata of [
+      [],
+      [{ bin: 'a', perEpoch: 5 }],
+      [
+        { bin: 'a', perEpoch: 5 },
+        { bin: 'b', perEpoch: 2 ** 28 },
+      ],
+    ])
+      for (const wish of [null, 1, 9]) {
+        const sampler = { ...m.config.sampler, strata, epochExamples: wish };
+        expect(epochDraws(sampler, 7)).toBe(epochExamples({ config: { ...m.config, sampler }, dataset: { examples: 7 } }));
+      }
+  });
+  it('of classes and tests of a hostile manifest are refused before a test is made', () => {
+    const licenses = Array.from({ length: 256 }, (_, i) => `LicenseRef-${i}`),
+      classes = Array.from({ length: 4096 }, (_, i) => ({ source: 'x', license: `LicenseRef-${i}`, language: 'en', tags: [] })),
+      where = { any: Array.from({ length: 250 }, () => ({ license: licenses })) },
+      policy = { ...m.config.policy, bins: Array.from({ length: 4 }, (_, i) => ({ name: `b${i}`, where, ...FREE })) },
+      hostile = { ...m, config: { ...m.config, policy }, dataset: { ...m.dataset, classes } };
+    expect(() => parseManifest('m', hostile)).toThrow(/config\.policy\.bins: tests and names of all bins times dataset\.classes/);
+    const some = { ...policy, bins: [{ ...policy.bins[0], where: { any: where.any.slice(0, 9) } }] },
+      large = parseManifest('m', { ...hostile, config: { ...m.config, policy: some } }) as Manifest;
+    expect(policyOf(large).facts.classes.filter((c) => c.bins === 1n)).toHaveLength(256);
   });
   it('names some of the problems where there are as many as values', () => {
     const list = Array.from({ length: 50_000 }, (_, i) => i);

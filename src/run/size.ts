@@ -8,21 +8,28 @@ export const microBatches = ({ batch, microBatch }: Pick<RunConfig['train'], 'ba
   Math.ceil(batch / Math.min(batch, microBatch));
 
 /**
+ * Draws in an epoch, as epochExamples of facts.ts has them (a test compares both): that file reads manifests, which are
+ * checked here.
+ */
+export const epochDraws = ({ strata, epochExamples }: Pick<RunConfig['sampler'], 'strata' | 'epochExamples'>, examples: number): number =>
+  strata.length ? strata.reduce((n, s) => n + s.perEpoch, 0) : (epochExamples ?? examples);
+
+/**
  * What of a run is beyond every budget although each of its sizes is within its limits: products are what programs,
- * proofs and lists grow with. Known before a program is made. `examples` bounds the micro-batches of a batch, where it
- * is known.
+ * proofs and lists grow with. Known before a program is made. `draws`, those of an epoch, bound the micro-batches of a
+ * batch, where they are known: strata may draw more than there are rows.
  */
 export function beyondBudget(
   { train, lora }: Pick<RunConfig, 'train' | 'lora'>,
   shape: LlamaShape,
-  examples = Number.POSITIVE_INFINITY,
+  draws = Number.POSITIVE_INFINITY,
 ): string[] {
   const out: string[] = [],
     check = (what: string, n: number, most: number): void => {
       if (n > most) out.push(`${what}: ${n}, the limit is ${most}`);
     },
     sizes = TARGETS.map((t) => ({ t, ...projectionSize(shape, t) })),
-    micros = microBatches({ ...train, batch: Math.min(train.batch, Math.max(1, examples)) }),
+    micros = microBatches({ ...train, batch: Math.min(train.batch, Math.max(1, draws)) }),
     rows = Math.min(train.batch, train.microBatch);
   check(
     'train.steps times the micro-batches of train.batch and train.microBatch, and their updates, are the proofs of the run',

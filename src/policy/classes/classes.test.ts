@@ -11,7 +11,7 @@ import { compress } from '../../hash/poseidon2.js';
 import parse from 'spdx-expression-parse';
 import { admitted, allowList } from './expression.js';
 import { SPDX_LIST, exceptions, licenses, parseExpression } from './spdx.js';
-import { type ClassFacts, type Predicate, predicateSchema, satisfied } from './predicate.js';
+import { type ClassFacts, MOST_COMPARISONS, type Predicate, predicateSchema, satisfied, tooManyTests } from './predicate.js';
 import { FREE, MOST_COUNT, checkQuotas, count, countersDigest, quotasDigest, violation, zeroCounters } from './quotas.js';
 import { type Bin, ClassList, checkEligible, classDepth, classLevels, classRows } from './table.js';
 
@@ -113,6 +113,52 @@ describe('predicates', () => {
     expect(satisfied(p, facts({ tags: ['toxic'] }))).toBe(false);
     expect(satisfied(p, facts({ source: 'web' }))).toBe(false);
     expect(satisfied({ license: ['MIT'] }, facts({ license: 'MIT OR GPL-3.0-only' }))).toBe(true);
+  });
+  it('compare languages part by part', () => {
+    for (const [tag, language] of [
+      ['en', 'en'],
+      ['en-GB-oed', 'en-gb'],
+      ['en--x', 'en-'],
+      ['zh-Hant', 'zh'],
+    ])
+      expect(satisfied({ language: ['xx', language] }, facts({ language: tag })), tag).toBe(true);
+    for (const [tag, language] of [
+      ['en', 'en-GB'],
+      ['eng', 'en'],
+      ['x-en', 'en'],
+      ['', 'en'],
+    ])
+      expect(satisfied({ language: ['xx', language] }, facts({ language: tag })), tag).toBe(false);
+  });
+  it('read each list once, however many classes there are', () => {
+    let reads = 0;
+    const counted = (list: string[]): string[] =>
+        new Proxy(list, {
+          get(x, key) {
+            if (typeof key === 'string' && /^\d+$/.test(key)) reads++;
+            return Reflect.get(x, key) as unknown;
+          },
+        }),
+      names = (f: (i: number) => string) => counted(Array.from({ length: 256 }, (_, i) => f(i))),
+      p: Predicate = {
+        any: [{ license: names((i) => `LicenseRef-${i}`) }, { source: names(String) }, { language: names((i) => `q${i}`) }],
+      };
+    const held = Array.from({ length: 4096 }, (_, i) => facts({ source: `x${i}`, license: `LicenseRef-${i}` })).filter((c) =>
+      satisfied(p, c),
+    );
+    expect(held).toHaveLength(256);
+    expect(reads).toBe(3 * 256);
+  });
+  it('are refused where they and the classes multiply beyond every use', () => {
+    const classes = Array.from({ length: 4096 }, (_, i) => facts({ license: `LicenseRef-${i}` })),
+      list = Array.from({ length: 256 }, (_, i) => `x${i}`),
+      of = (tests: number, p: Predicate): Predicate => ({ all: [{ not: { any: Array<Predicate>(tests).fill(p) } }] });
+    expect(tooManyTests([of(9, { tag: list })], classes)).toEqual([]);
+    expect(4096 * 10 * 256).toBeGreaterThan(MOST_COMPARISONS);
+    expect(tooManyTests([of(5, { tag: list }), of(5, { source: list })], classes).join()).toMatch(/^tests and names of all bins times/);
+    expect(tooManyTests([of(24, { license: ['MIT'] })], classes)).toEqual([]);
+    expect(tooManyTests([of(25, { license: ['MIT'] })], classes).join()).toMatch(/^tests of licences times the licences/);
+    expect(tooManyTests([of(250, { license: ['MIT'] })], Array<ClassFacts>(4096).fill(facts()))).toEqual([]);
   });
   it('from a stranger are bounded and exact', () => {
     let deep: object = english;

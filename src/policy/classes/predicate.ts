@@ -72,20 +72,82 @@ export const predicateSchema = z
   .refine(measured, `nests deeper than ${DEEPEST} or holds more than ${MOST_TESTS} tests`)
   .pipe(node);
 
-/** Does the tag belong to the language or a variety of it? Compared without case, part by part. */
-export function speaks(tag: string, language: string): boolean {
-  const t = tag.toLowerCase(),
-    l = language.toLowerCase();
-  return t === l || t.startsWith(`${l}-`);
+/** A function of an object that is computed once for each: predicates and classes are never changed. */
+function once<K extends object, V>(f: (x: K) => V): (x: K) => V {
+  const known = new WeakMap<K, { readonly v: V }>();
+  return (x) => {
+    let e = known.get(x);
+    if (!e) known.set(x, (e = { v: f(x) }));
+    return e.v;
+  };
 }
 
-/** Value of a predicate on a class. */
+/** Names of a test, as a set. */
+const members = once((list: readonly string[]): ReadonlySet<string> => new Set(list)),
+  /** Languages of a test without case, and the lengths that they have. */
+  tongues = once((list: readonly string[]) => {
+    const set = new Set(list.map((l) => l.toLowerCase()));
+    return { set, lengths: [...new Set([...set].map((l) => l.length))] };
+  }),
+  /** Tag of a class, without case. */
+  tongue = once((c: ClassFacts) => c.language.toLowerCase()),
+  /** Licences of a test, and what they say of the expressions met so far: many classes have one. */
+  licensing = once((list: readonly string[]) => ({ allowed: allowList(list), known: new Map<string, boolean>() }));
+
+/** Is the tag one of the languages or a variety of one? Compared without case, part by part. */
+function speaks(c: ClassFacts, languages: readonly string[]): boolean {
+  const t = tongue(c),
+    { set, lengths } = tongues(languages);
+  return lengths.some((n) => (n === t.length || t[n] === '-') && set.has(t.slice(0, n)));
+}
+
+/** Does the list admit the expression? */
+function licensed(expression: string, list: readonly string[]): boolean {
+  const { allowed, known } = licensing(list);
+  let x = known.get(expression);
+  if (x === undefined) known.set(expression, (x = admitted(expression, allowed)));
+  return x;
+}
+
+/** Most nodes and names of all predicates, for every class: what the class table takes to compute. */
+export const MOST_COMPARISONS = 10_000_000;
+
+/** Most tests of licences, for every expression that occurs: each test reads each expression. */
+export const MOST_READINGS = 100_000;
+
+/** Nodes and names of a predicate, and how many of its tests are of licences. */
+function weight(p: Predicate): { readonly nodes: number; readonly licenses: number } {
+  const below = 'all' in p ? p.all : 'any' in p ? p.any : 'not' in p ? [p.not] : [],
+    list = 'source' in p ? p.source : 'license' in p ? p.license : 'language' in p ? p.language : 'tag' in p ? p.tag : [];
+  return below.map(weight).reduce((s, x) => ({ nodes: s.nodes + x.nodes, licenses: s.licenses + x.licenses }), {
+    nodes: 1 + list.length,
+    licenses: 'license' in p ? 1 : 0,
+  });
+}
+
+/** What of predicates is too much for so many classes: each is within its limits, and they are multiplied. */
+export function tooManyTests(predicates: readonly Predicate[], classes: readonly ClassFacts[]): string[] {
+  const all = predicates.map(weight),
+    comparisons = classes.length * all.reduce((n, x) => n + x.nodes, 0),
+    readings = new Set(classes.map((c) => c.license)).size * all.reduce((n, x) => n + x.licenses, 0);
+  return [
+    ...(comparisons > MOST_COMPARISONS
+      ? [`tests and names of all bins times dataset.classes: ${comparisons}, the limit is ${MOST_COMPARISONS}`]
+      : []),
+    ...(readings > MOST_READINGS
+      ? [`tests of licences times the licences of dataset.classes: ${readings}, the limit is ${MOST_READINGS}`]
+      : []),
+  ];
+}
+
+/** Value of a predicate on a class: every list is read once, however many classes it is asked about. */
 export function satisfied(p: Predicate, c: ClassFacts): boolean {
   if ('all' in p) return p.all.every((x) => satisfied(x, c));
   if ('any' in p) return p.any.some((x) => satisfied(x, c));
   if ('not' in p) return !satisfied(p.not, c);
-  if ('source' in p) return p.source.includes(c.source);
-  if ('license' in p) return admitted(c.license, allowList(p.license));
-  if ('language' in p) return p.language.some((l) => speaks(c.language, l));
-  return p.tag.some((t) => c.tags.includes(t));
+  if ('source' in p) return members(p.source).has(c.source);
+  if ('license' in p) return licensed(c.license, p.license);
+  if ('language' in p) return speaks(c, p.language);
+  const tags = members(c.tags);
+  return p.tag.some((t) => tags.has(t));
 }

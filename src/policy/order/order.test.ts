@@ -313,6 +313,12 @@ describe('order of a run', () => {
           expect(passesTouched(n, N, epochs), `${epochs} of ${n} of ${N}`).toBe(some);
         }
       }
+    // Counted in closed form: as many epochs and rows as no loop would end for.
+    const N = 2 ** 50 - 27;
+    expect(passesTouched(2, N, 2 ** 40)).toBe(1);
+    expect(passesTouched(2 ** 20, N, 2 ** 29)).toBe(1);
+    expect(passesTouched(2 ** 20, N, 2 ** 30)).toBe(2);
+    expect(passesTouched(3 * N + 2 ** 20, N, 2 ** 30)).toBe(5);
     expect(innerWalks(stratify([{ name: 'x', rows: 7, perEpoch: 7 }]))).toBe(1);
   });
 });

@@ -28,18 +28,36 @@ export interface Stratum extends StratumPlan {
 
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
 
+/** Sum of floor((a i + b) / m) over 0 <= i < n, by Euclid's steps on a and m: as many as the digits of m, not n. */
+function floorSum(n: bigint, m: bigint, a: bigint, b: bigint): bigint {
+  let sum = 0n;
+  for (;;) {
+    // Whole parts of a and b are summed at once.
+    sum += (a / m) * ((n * (n - 1n)) / 2n) + (b / m) * n;
+    a %= m;
+    b %= m;
+    // What is left counts lattice points below a line, which are counted along the other axis.
+    const top = a * n + b;
+    if (top < m) return sum;
+    n = top / m;
+    b = top % m;
+    [m, a] = [a, m];
+  }
+}
+
 /**
  * Most passes over N rows that one of so many epochs of n draws touches. Epoch e begins at e n mod N, a multiple of g =
  * gcd(n, N) up to N - g, so that the draws left over, (n - 1) mod N, cross another boundary in one of N / g epochs
- * exactly where they are g or more.
+ * exactly where they are g or more. Of fewer epochs one crosses it where the floors of (e n + over) / N sum to more
+ * than those of e n / N.
  */
 export function passesTouched(n: number, N: number, epochs = Number.POSITIVE_INFINITY): number {
   const least = Math.floor((n - 1) / N) + 1,
     over = (n - 1) % N,
     g = gcd(n, N);
   if (epochs * g >= N) return least + (over >= g ? 1 : 0);
-  for (let e = 0; e < epochs; e++) if (((e * n) % N) + over >= N) return least + 1;
-  return least;
+  const [e, m, a] = [BigInt(epochs), BigInt(N), BigInt(n % N)];
+  return least + (floorSum(e, m, a, BigInt(over)) > floorSum(e, m, a, 0n) ? 1 : 0);
 }
 
 /** Most strata of a run. */

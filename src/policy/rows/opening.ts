@@ -74,6 +74,9 @@ export function checkOpening(shape: RowShape, root: readonly bigint[], depth: nu
       throw new VerificationError('tokens', `must be at most ${shape.sequence} ids of the vocabulary`);
     if (!Array.isArray(mask) || mask.length !== tokens.length || !Array.from(mask).every((m) => whole(m, 2)))
       throw new VerificationError('mask', 'must be a bit for every token');
+    // Behind the last token a row is padded with zeros: the digest alone does not say where the text ends.
+    if (tokens.length !== Math.min(o.length, shape.sequence))
+      throw new VerificationError('row facts', `length is ${o.length}, the text has ${tokens.length} tokens`);
     const r = { tokens: Int32Array.from(tokens), mask: Uint8Array.from(mask) },
       content = contentDigest(salt, rowWords(shape, r));
     if (content.some((w, k) => w !== o.content[k])) throw new VerificationError('content digest', `the text is not that of row ${o.row}`);

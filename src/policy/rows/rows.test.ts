@@ -164,6 +164,20 @@ describe('opening of a row', () => {
     expect(check({ text: { ...text, salt: rowSalt(SECRET, 1) } })).toBe('content digest');
     expect(check({ text: { ...text, tokens: text.tokens.map(() => 512) } })).toBe('tokens');
     expect(check({ text: { ...text, mask: [2] } })).toBe('mask');
+    // A row that ends in id 0 has the digest of one without it: its length says which.
+    const short: Row = { tokens: Int32Array.of(5, 7, 0), mask: Uint8Array.of(0, 1, 0), class: 0, length: 3 },
+      one = new RowTree(SHAPE, SECRET, k);
+    one.push(short);
+    const root1 = one.root(),
+      shown = openRow(SHAPE, SECRET, 0, short, one.path(0), true),
+      said = (n: number): string =>
+        refusal(() =>
+          checkOpening(SHAPE, root1, shown.path.length, 1, {
+            ...shown,
+            text: { salt: shown.text!.salt, tokens: [5, 7, 0, 0].slice(0, n), mask: [0, 1, 0, 0].slice(0, n) },
+          }),
+        );
+    expect([2, 3, 4].map(said)).toEqual(['row facts', 'accepted', 'row facts']);
     // biome-ignore lint/suspicious/noSparseArray: a hole is passed over by every method of arrays.
     expect(check({ content: [1n, , 3n, 4n] })).toBe('content digest');
   });

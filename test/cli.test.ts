@@ -205,7 +205,7 @@ describe('a small run, its step proofs packed', () => {
     const d = json(certune('inspect', pack(run), '--json'));
     expect(d['ledger'].roundByRound).toBeGreaterThanOrEqual(100);
     expect(d['claims'].map((c: { status: string }) => c.status)).toContain('declared');
-    expect(certune('inspect', run).stdout).toMatch(/not hidden +data, salt/);
+    expect(certune('inspect', run).stdout).toMatch(/not hidden +salt, sampler key/);
     fails(2, ['verify', pack(run)], /--base DIR, --data FILE, --adapter DIR/);
     fails(2, target('--data', data), /2 files given/);
   });

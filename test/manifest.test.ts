@@ -84,6 +84,18 @@ describe("quotas for a verifier's policy", () => {
   });
 });
 
+describe('licences in a manifest', () => {
+  it('stand as SPDX writes them: no tag of the hub, nothing around them', () => {
+    const under = (license: string): (() => Manifest) => {
+      const x = JSON.parse(manifestJson(m)) as { config: { data: { license: string }[] } };
+      x.config.data[0].license = license;
+      return () => parseManifest('m.json', x);
+    };
+    for (const good of ['MIT', 'MIT OR Apache-2.0', 'LicenseRef-own']) expect(under(good)().config.data[0].license).toBe(good);
+    for (const bad of ['gpl-3.0', 'odbl', ' MIT', 'MIT ', 'llama3', '', 'x'.repeat(501)]) expect(under(bad), bad).toThrow(InputError);
+  });
+});
+
 describe('the schema that is shipped', () => {
   const valid = new Ajv2020({ strict: true, strictRequired: false, strictTuples: false }).compile(
     JSON.parse(readFileSync(fileURLToPath(new URL('../schemas/manifest.schema.json', import.meta.url)), 'utf8')) as object,

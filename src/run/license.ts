@@ -1,4 +1,4 @@
-import { licenses, parseExpression } from '../policy/classes/spdx.js';
+import { isExpression, licenses } from '../policy/classes/spdx.js';
 import { closest } from './suggest.js';
 
 /** Hub tags that the SPDX list has under another identifier. */
@@ -26,22 +26,13 @@ const HUB: ReadonlyMap<string, string> = new Map([
   ...REFERENCES.map((x) => [x, `LicenseRef-${x.replaceAll('+', 'p')}`] as const),
 ]);
 
-const valid = (x: string): boolean => {
-  try {
-    parseExpression(x);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /**
  * Normal form of a declared licence: an SPDX expression as it is, a tag of the Hugging Face hub as the SPDX identifier
  * or LicenseRef that it stands for. Throws Error with the nearest known name for everything else.
  */
 export function normalLicense(text: string): string {
   const x = text.trim();
-  if (x.length <= 500 && valid(x)) return x;
+  if (isExpression(x)) return x;
   const tag = HUB.get(x.toLowerCase());
   if (tag !== undefined) return tag;
   const near = closest(x, [...new Set([...HUB.values()].filter((v) => !v.startsWith('LicenseRef-'))), ...HUB.keys()]);

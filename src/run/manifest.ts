@@ -10,7 +10,7 @@ import { MOST_ROWS } from '../policy/order/radices.js';
 import { SAMPLER_2 } from '../policy/order/steps.js';
 import { MOST_STRATA } from '../policy/order/strata.js';
 import { ROW_VERSION } from '../policy/rows/digest.js';
-import { describeIssues, runSchema } from './schema.js';
+import { configSchema, describeIssues } from './schema.js';
 
 export const MANIFEST_VERSION = 6;
 
@@ -46,7 +46,7 @@ const manifestSchema = z.object({
   type: z.literal('certune-manifest'),
   version: z.literal(MANIFEST_VERSION),
   /** run.yaml with every default, without paths. */
-  config: runSchema,
+  config: configSchema,
   base: z.object({
     digest,
     shape: z.object({

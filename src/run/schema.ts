@@ -5,6 +5,7 @@ import { normalLanguage } from './language.js';
 import { TARGETS } from '../model/shape.js';
 import { RUN_LIMITS } from '../model/limits.js';
 import { allowList } from '../policy/classes/expression.js';
+import { isExpression } from '../policy/classes/spdx.js';
 import { predicateSchema } from '../policy/classes/predicate.js';
 import { MOST_COUNT } from '../policy/classes/quotas.js';
 import { MOST_BINS } from '../policy/classes/table.js';
@@ -64,21 +65,8 @@ const policySchema = z
   })
   .prefault({});
 
-/** Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. */
-export const runSchema = z.object({
-  version: z.literal(1),
-  base: z.object({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
-  data: z
-    .array(
-      z.object({
-        path: z.string().max(4096),
-        format: z.oneOf(FORMATS).default('auto'),
-        source: name.default('unknown'),
-        license: z.string().transform(normalLicense).default('LicenseRef-unknown'),
-        language: z.string().transform(normalLanguage).default('und'),
-      }),
-    )
-    .min(1),
+/** Settings behind those of the data. */
+const REST = {
   lora: z
     .object({
       r: z.number().int().min(1).max(RUN_LIMITS.rank).default(8),
@@ -172,37 +160,50 @@ export const runSchema = z.object({
       momentFrac: override('momentFrac').refine((x) => x === null || x % 2 === 0, 'is even'),
     })
     .prefault({}),
-});
+};
+
+/** Schema of a run's settings, under one for the licences of its data. */
+const schemaOf = (license: z.Schema<string>) =>
+  z.object({
+    version: z.literal(1),
+    base: z.object({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
+    data: z
+      .array(
+        z.object({
+          path: z.string().max(4096),
+          format: z.oneOf(FORMATS).default('auto'),
+          source: name.default('unknown'),
+          license: license.default('LicenseRef-unknown'),
+          language: z.string().transform(normalLanguage).default('und'),
+        }),
+      )
+      .min(1),
+    ...REST,
+  });
+
+/**
+ * Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. Marked as pure so that
+ * the page, which reads manifests alone, goes without the tags of the hub.
+ */
+export const runSchema = /* @__PURE__ */ schemaOf(/* @__PURE__ */ z.string().transform(normalLicense));
+
+/** Schema of the same in a manifest, where a licence stands as SPDX writes it. */
+export const configSchema = schemaOf(
+  z.string().refine((x) => x === x.trim() && isExpression(x), 'is no SPDX expression in its normal form'),
+);
 
 export type RunConfig = z.Infer<typeof runSchema>;
 
-/** Keys of other trainers that have no counterpart here, and what to do about them. */
-const FOREIGN: Readonly<Record<string, string>> = {
-  dropout: 'dropout above 0 is not supported: leave the key out',
-  dora: 'DoRA is not supported: leave the key out',
-  usedora: 'DoRA is not supported: leave the key out',
-  userslora: 'write lora.scaling: rslora',
-  bias: 'trained biases are not supported: leave the key out',
-  modulestosave: 'only projections are adapted: leave the key out',
-  optimizer: 'the optimizer is AdamW: leave the key out',
-  packing: 'packing is not supported: leave the key out',
-  fp16: 'training is in exact integers: leave the key out',
-  bf16: 'training is in exact integers: leave the key out',
-  loadin4bit: 'quantised bases are not supported: leave the key out',
-  loadin8bit: 'quantised bases are not supported: leave the key out',
-  epochs: 'write train.steps: epochs follow from steps, batch and data',
-  gradientaccumulationsteps: 'write train.batch and a smaller train.microBatch',
-};
-
-/** Keys that the schema has at a path, from a configuration in which all are present. */
-function keysAt(at: z.Path): string[] {
-  let here: unknown = runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] });
-  for (const k of at) here = (here as Record<PropertyKey, unknown> | undefined)?.[typeof k === 'number' ? 0 : k];
-  return here && typeof here === 'object' ? Object.keys(here) : [];
-}
-
-/** The schema's issues as sentences with the key's path and the nearest name that exists. */
-export function describeIssues(issues: readonly z.Issue[], whole: string, raw: unknown): string[] {
+/**
+ * A schema's issues as sentences with the key's path and the nearest name that exists. `hint` says of an unknown key at
+ * a path what to write in its place.
+ */
+export function describeIssues(
+  issues: readonly z.Issue[],
+  whole: string,
+  raw: unknown,
+  hint: (at: z.Path, key: string) => string | undefined = () => undefined,
+): string[] {
   return issues.flatMap((i) => {
     const at = i.path
       .map((k) => (typeof k === 'number' ? `[${k}]` : String(k)))
@@ -210,9 +211,8 @@ export function describeIssues(issues: readonly z.Issue[], whole: string, raw: u
       .replaceAll('.[', '[');
     if (i.code === 'unknown_keys')
       return i.keys.map((k) => {
-        const foreign = FOREIGN[k.toLowerCase().replace(/[-_]/g, '')],
-          near = closest(k, keysAt(i.path));
-        return `${at ? `${at}.` : ''}${k}: unknown key${foreign !== undefined ? `, ${foreign}` : near === undefined ? '' : `, did you mean ${near}?`}`;
+        const say = hint(i.path, k);
+        return `${at ? `${at}.` : ''}${k}: unknown key${say === undefined ? '' : `, ${say}`}`;
       });
     let given = raw;
     for (const k of i.path) given = (given as Record<PropertyKey, unknown> | null | undefined)?.[k];

@@ -7,6 +7,8 @@ import { FORMATS } from '../io/format-names.js';
 import { readText } from '../io/read-file.js';
 import { TARGETS } from '../model/shape.js';
 import { type RunConfig, runSchema, describeIssues } from '../run/schema.js';
+import { closest } from '../run/suggest.js';
+import type { Path } from '../schema.js';
 
 /** Throws RangeError where a value is nested deeper than a JSON file may be. */
 function checkDepth(x: unknown, left = JSON_DEPTH): void {
@@ -28,6 +30,38 @@ function checkNesting(text: string): void {
     } else if ((c === 0x5d || c === 0x7d) && depth > 0) depth--;
   }
   if (/^ *(?:[-?:] +){100}/m.test(text)) throw new RangeError('depth');
+}
+
+/** Keys of other trainers that have no counterpart here, and what to do about them. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  dropout: 'dropout above 0 is not supported: leave the key out',
+  dora: 'DoRA is not supported: leave the key out',
+  usedora: 'DoRA is not supported: leave the key out',
+  userslora: 'write lora.scaling: rslora',
+  bias: 'trained biases are not supported: leave the key out',
+  modulestosave: 'only projections are adapted: leave the key out',
+  optimizer: 'the optimizer is AdamW: leave the key out',
+  packing: 'packing is not supported: leave the key out',
+  fp16: 'training is in exact integers: leave the key out',
+  bf16: 'training is in exact integers: leave the key out',
+  loadin4bit: 'quantised bases are not supported: leave the key out',
+  loadin8bit: 'quantised bases are not supported: leave the key out',
+  epochs: 'write train.steps: epochs follow from steps, batch and data',
+  gradientaccumulationsteps: 'write train.batch and a smaller train.microBatch',
+};
+
+/** Keys that the schema has at a path, from a configuration in which all are present. */
+function keysAt(at: Path): string[] {
+  let here: unknown = runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] });
+  for (const k of at) here = (here as Record<PropertyKey, unknown> | undefined)?.[typeof k === 'number' ? 0 : k];
+  return here && typeof here === 'object' ? Object.keys(here) : [];
+}
+
+/** What to write in place of an unknown key. */
+function hintOf(at: Path, key: string): string | undefined {
+  const foreign = FOREIGN[key.toLowerCase().replace(/[-_]/g, '')],
+    near = closest(key, keysAt(at));
+  return foreign ?? (near === undefined ? undefined : `did you mean ${near}?`);
 }
 
 /**
@@ -53,7 +87,7 @@ export function parseRun(file: string, text: string): RunConfig {
     throw new InputError(file, [e instanceof RangeError ? `is nested deeper than ${JSON_DEPTH} levels` : reason(e)]);
   }
   const r = runSchema.safeParse(raw);
-  if (!r.success) throw new InputError(file, describeIssues(r.issues, 'file', raw));
+  if (!r.success) throw new InputError(file, describeIssues(r.issues, 'file', raw, hintOf));
   return r.data;
 }
 

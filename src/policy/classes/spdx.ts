@@ -64,3 +64,13 @@ export function parseExpression(text: string): Expression {
   const x = binary('or');
   return at === words.length ? x : bad();
 }
+
+/** Is the text an expression, of at most 500 characters? */
+export function isExpression(text: string): boolean {
+  try {
+    parseExpression(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

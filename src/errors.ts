@@ -8,6 +8,9 @@ const CLIP = 1000;
 export const clip = (text: string, most = CLIP): string =>
   text.length <= most ? text : `${text.slice(0, most)}... (${text.length} characters)`;
 
+/** What is said of a number above its limit; nothing below. */
+export const overLimit = (what: string, n: number, most: number): string[] => (n > most ? [`${what}: ${n}, the limit is ${most}`] : []);
+
 /** Unreadable or malformed input: names file, key or tensor and the way out. Exit code 3. */
 export class InputError extends Error {
   constructor(

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DiskFullError } from '../src/errors.js';
 import { writeAtomic } from '../src/io/safetensors.js';
 import { resealed } from './seal.js';
+import { setSmall } from './run-settings.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
   bin = join(root, 'bin/certune.js'),
@@ -32,26 +33,10 @@ const fails = (exit: number, args: string[], text: RegExp): Json => {
   return d['error'];
 };
 
-const SETTINGS: Record<string, string | number> = {
-  steps: 2,
-  batch: 2,
-  microBatch: 2,
-  sequence: 8,
-  r: 1,
-  targets: '[v_proj]',
-  learningRate: 0.003,
-  warmup: 0,
-  preset: 'small',
-  '  bits': 100,
-};
 function folder(name: string, settings: Record<string, string | number> = {}): string {
   const run = join(home, name);
   expect(certune('init', run, '--model', base, '--data', data).status).toBe(0);
-  const file = join(run, 'run.yaml');
-  let text = readFileSync(file, 'utf8');
-  for (const [k, v] of Object.entries({ ...SETTINGS, ...settings }))
-    text = text.replace(new RegExp(`^(\\s*${k.trim()}: )(\\[[^\\]]*\\]|\\S+)`, 'm'), `$1${v}`);
-  writeFileSync(file, text);
+  setSmall(run, settings);
   return run;
 }
 const copy = (from: string, to: string): string => {

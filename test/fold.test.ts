@@ -19,6 +19,7 @@ import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { bundled, page } from './browser.js';
 import { resealed } from './seal.js';
+import { setSmall } from './run-settings.js';
 
 /*
  * The command line with the real circuits: proving, killing, folding, verifying. What does not need them is in
@@ -58,18 +59,6 @@ const killed = (args: string[], when: RegExp): Promise<void> =>
     });
     p.on('exit', () => done());
   });
-const SETTINGS: Record<string, string | number> = {
-  steps: 2,
-  batch: 4,
-  microBatch: 4,
-  sequence: 8,
-  r: 1,
-  targets: '[v_proj]',
-  learningRate: 0.003,
-  warmup: 0,
-  preset: 'small',
-  bits: 100,
-};
 const proofs = (run: string): string[] =>
   readdirSync(join(run, 'out/proof'), { recursive: true, withFileTypes: true })
     .filter((e) => e.isFile())
@@ -84,10 +73,7 @@ describe('a folded run', () => {
   let key = '';
   beforeAll(async () => {
     ok('init', run, '--model', base, '--data', data);
-    const yaml = join(run, 'run.yaml');
-    let text = readFileSync(yaml, 'utf8');
-    for (const [k, v] of Object.entries(SETTINGS)) text = text.replace(new RegExp(`^(\\s*${k}: )(\\[[^\\]]*\\]|\\S+)`, 'm'), `$1${v}`);
-    writeFileSync(yaml, text);
+    setSmall(run, { batch: 4, microBatch: 4 });
     ok('commit', run);
     ok('train', run);
     await killed(['prove', run], / leaf /);

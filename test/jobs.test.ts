@@ -23,6 +23,7 @@ import { runSchema } from '../src/run/schema.js';
 import { setup } from '../src/setup/run.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { QUICK } from './kit.js';
+import { setSmall } from './run-settings.js';
 
 /*
  * Leaf, fold and end as jobs: functions of their inputs, in any order, each with kernels of its own. Ranges from
@@ -175,28 +176,13 @@ describe('a range from a checkpoint', () => {
         .filter((f) => f.endsWith('.bin'))
         .sort(),
     names = (kind: string, ...steps: number[]): string[] => steps.map((t) => `${kind}-${String(t).padStart(5, '0')}.bin`);
-  const settings: Record<string, string | number> = {
-    steps: 5,
-    batch: 4,
-    microBatch: 4,
-    sequence: 8,
-    r: 1,
-    targets: '[v_proj]',
-    learningRate: 0.003,
-    warmup: 0,
-    preset: 'small',
-    bits: 100,
-  };
 
   it('is the same to the last bit; only the steps since the checkpoint are trained again', () => {
     const every = join(home, 'every'),
       thin = join(home, 'thin'),
       far = join(home, 'far');
     ok('init', every, '--model', path('tiny'), '--data', path('pairs.jsonl'));
-    const yaml = join(every, 'run.yaml');
-    let text = readFileSync(yaml, 'utf8');
-    for (const [k, v] of Object.entries(settings)) text = text.replace(new RegExp(`^(\\s*${k}: )(\\[[^\\]]*\\]|\\S+)`, 'm'), `$1${v}`);
-    writeFileSync(yaml, text);
+    setSmall(every, { steps: 5, batch: 4, microBatch: 4 });
     ok('commit', every);
     cpSync(every, thin, { recursive: true });
     const losses = ok('train', every)['losses'] as number[];

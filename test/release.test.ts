@@ -17,6 +17,7 @@ import { cardsFolder, subjectOf } from '../src/cli/cards.js';
 import { readProofFile } from '../src/store/proof.js';
 import { readSigningKey, signedBundle } from '../src/provenance/sign.js';
 import { NOON, Simulator, makeCard, rulesJson } from './tee.js';
+import { setSmall } from './run-settings.js';
 
 /*
  * A release by the command line: made, signed, verified file by file, judged by policies, attacked. The command runs
@@ -86,22 +87,7 @@ beforeAll(() => {
   newKey('key');
   newKey('verifier');
   expect(certune('init', run, '--model', base, '--data', data).status).toBe(0);
-  const file = join(run, 'run.yaml'),
-    set: Record<string, string | number> = {
-      steps: 2,
-      batch: 2,
-      microBatch: 2,
-      sequence: 8,
-      r: 1,
-      targets: '[v_proj]',
-      learningRate: 0.003,
-      warmup: 0,
-      preset: 'small',
-      bits: 100,
-    };
-  let text = readFileSync(file, 'utf8');
-  for (const [k, v] of Object.entries(set)) text = text.replace(new RegExp(`^(\\s*${k}: )(\\[[^\\]]*\\]|\\S+)`, 'm'), `$1${v}`);
-  writeFileSync(file, text);
+  setSmall(run);
   const r = certune('run', run, '--no-fold', '--quiet');
   expect([r.status, r.stderr]).toEqual([0, '']);
   mkdirSync(release);

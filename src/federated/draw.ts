@@ -1,5 +1,6 @@
 import { blake3 } from '@noble/hashes/blake3.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { hex } from '../hash/sha256.js';
 import { concatBytes, toUtf8 } from '../provenance/bytes.js';
 import { MOST_POOL, type Ratio, drawnUnits } from './catch.js';
 
@@ -129,7 +130,7 @@ export function drawUnits(d: DrawInput): Draw {
 export function participants(beacon: Uint8Array, round: number, enrolled: readonly string[], count: number): string[] {
   const order = enrolled.map((client) => {
     const h = sha256(concatBytes(toUtf8('certune/fed/select/1'), beacon, u64(round), toUtf8(client)));
-    return { client, h: BigInt(`0x${Array.from(h, (x) => x.toString(16).padStart(2, '0')).join('')}`) };
+    return { client, h: BigInt(`0x${hex(h)}`) };
   });
   order.sort((a, b) => (a.h < b.h ? -1 : a.h > b.h ? 1 : a.client < b.client ? -1 : 1));
   return order

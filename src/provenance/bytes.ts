@@ -1,7 +1,7 @@
 import { InputError } from '../errors.js';
 
 /** Bytes as lower-case hexadecimal digits. */
-export const toHex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+export { hex as toHex } from '../hash/sha256.js';
 
 /** Bytes of an even number of lower-case hexadecimal digits. Throws InputError. */
 export function fromHex(text: string, where: string): Uint8Array {

@@ -1,5 +1,5 @@
 import type { Heights } from '../circuit/heights.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256Hex } from '../hash/sha256.js';
 import canonicalize from 'canonicalize';
 
 /** Version of the circuits of recursion, absorbed by every node: a change of any fixed column must raise it. */
@@ -48,7 +48,4 @@ export const digestText = (words: readonly bigint[]): string => `sha256:${words.
 export type PublishedKey = Readonly<Record<string, unknown>>;
 
 /** The key in one line: SHA-256 of its canonical JSON. Throws RangeError where it is nested too deep for that. */
-export const keyDigest = (key: VerificationKey | PublishedKey): string => {
-  const d = sha256(new TextEncoder().encode(canonicalize(key)!));
-  return `sha256:${[...d].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
-};
+export const keyDigest = (key: VerificationKey | PublishedKey): string => `sha256:${sha256Hex(canonicalize(key)!)}`;

@@ -11,6 +11,7 @@ import { InputError } from '../errors.js';
 import { budgetsOf } from './budgets.js';
 import { epochBatches as orderBatches } from '../policy/order/steps.js';
 import { sha256Hex } from '../hash/sha256.js';
+import { epochDraws } from './size.js';
 
 /** What follows from a manifest beside its programs; neither base nor data are needed. */
 export interface Facts {
@@ -60,14 +61,11 @@ export const initialOf = (f: Run): AdapterState =>
     ),
   );
 
-/** Draws in an epoch: those of the strata, as many as declared, or every row once. */
-export function epochExamples({
+/** Draws in an epoch of a run. */
+export const epochExamples = ({
   dataset,
-  config: { sampler },
-}: Pick<Manifest, 'config'> & { readonly dataset: { readonly examples: number } }): number {
-  if (sampler.strata.length) return sampler.strata.reduce((n, s) => n + s.perEpoch, 0);
-  return sampler.epochExamples ?? dataset.examples;
-}
+  config,
+}: Pick<Manifest, 'config'> & { readonly dataset: { readonly examples: number } }): number => epochDraws(config.sampler, dataset.examples);
 
 /** Batches in an epoch. */
 export const epochBatches = (m: Manifest): number =>

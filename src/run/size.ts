@@ -1,3 +1,4 @@
+import { overLimit } from '../errors.js';
 import { projectionSize } from '../model/init.js';
 import { MOST_CELLS, MOST_PARAMETERS, MOST_PARTS, MOST_WEIGHTS } from '../model/limits.js';
 import { type LlamaShape, TARGETS } from '../model/shape.js';
@@ -7,10 +8,7 @@ import type { RunConfig } from './schema.js';
 export const microBatches = ({ batch, microBatch }: Pick<RunConfig['train'], 'batch' | 'microBatch'>): number =>
   Math.ceil(batch / Math.min(batch, microBatch));
 
-/**
- * Draws in an epoch, as epochExamples of facts.ts has them (a test compares both): that file reads manifests, which are
- * checked here.
- */
+/** Draws in an epoch over so many examples: those of the strata, as many as declared, or every row once. */
 export const epochDraws = ({ strata, epochExamples }: Pick<RunConfig['sampler'], 'strata' | 'epochExamples'>, examples: number): number =>
   strata.length ? strata.reduce((n, s) => n + s.perEpoch, 0) : (epochExamples ?? examples);
 
@@ -26,7 +24,7 @@ export function beyondBudget(
 ): string[] {
   const out: string[] = [],
     check = (what: string, n: number, most: number): void => {
-      if (n > most) out.push(`${what}: ${n}, the limit is ${most}`);
+      out.push(...overLimit(what, n, most));
     },
     sizes = TARGETS.map((t) => ({ t, ...projectionSize(shape, t) })),
     micros = microBatches({ ...train, batch: Math.min(train.batch, Math.max(1, draws)) }),

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { hex } from '../hash/sha256.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { usedColumns } from '../pcs/params.js';
 import { type Oracle, saveTree } from '../pcs/commit.js';
@@ -50,5 +51,5 @@ export function treeKey(k: Kernels, plan: Plan, n: number, reading: IntegerReadi
       digest.update(k.u8.subarray(at, at + 8 * cells));
     }
   const shape = [hashOf(plan), g.logHeight, g.logInvRate, usedColumns(g.trees[n]), ...g.trees[n].parts.map((p) => p.used)];
-  return `${plan.states[n].name[0]} ${shape.join(' ')} ${[...digest.digest()].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+  return `${plan.states[n].name[0]} ${shape.join(' ')} ${hex(digest.digest())}`;
 }

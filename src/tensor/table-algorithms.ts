@@ -1,5 +1,6 @@
 import { log2Ceil } from '../field/log2.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { hex } from '../hash/sha256.js';
 import { ProgramError } from './bounds.js';
 
 /**
@@ -231,5 +232,5 @@ export function generateTable(name: string, lo: bigint, size: number): BigInt64A
 export function tableDigest(columns: readonly BigInt64Array[]): string {
   const h = sha256.create();
   for (const c of columns) h.update(new Uint8Array(c.buffer, c.byteOffset, c.byteLength));
-  return [...h.digest()].map((b) => b.toString(16).padStart(2, '0')).join('');
+  return hex(h.digest());
 }

@@ -1,5 +1,5 @@
 import type { Inputs } from '../run/inputs.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256Hex } from '../hash/sha256.js';
 import canonicalize from 'canonicalize';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -68,7 +68,7 @@ export interface Against extends Inputs {
  */
 export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
   const all = { base, program: program.map(String), root: root.map(String) };
-  return [...sha256(new TextEncoder().encode(canonicalize(all)!))].map((x) => x.toString(16).padStart(2, '0')).join('');
+  return sha256Hex(canonicalize(all)!);
 }
 
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;

@@ -1,3 +1,4 @@
+import { overLimit } from '../../errors.js';
 import * as z from '../../schema.js';
 import { admitted, allowList } from './expression.js';
 
@@ -131,12 +132,8 @@ export function tooManyTests(predicates: readonly Predicate[], classes: readonly
     comparisons = classes.length * all.reduce((n, x) => n + x.nodes, 0),
     readings = new Set(classes.map((c) => c.license)).size * all.reduce((n, x) => n + x.licenses, 0);
   return [
-    ...(comparisons > MOST_COMPARISONS
-      ? [`tests and names of all bins times dataset.classes: ${comparisons}, the limit is ${MOST_COMPARISONS}`]
-      : []),
-    ...(readings > MOST_READINGS
-      ? [`tests of licences times the licences of dataset.classes: ${readings}, the limit is ${MOST_READINGS}`]
-      : []),
+    ...overLimit('tests and names of all bins times dataset.classes', comparisons, MOST_COMPARISONS),
+    ...overLimit('tests of licences times the licences of dataset.classes', readings, MOST_READINGS),
   ];
 }
 

@@ -24,6 +24,11 @@ export interface Context {
   readonly progress: Progress;
   /** Told once where the command writes, so that an interruption can clear what is unfinished. */
   readonly writes: (dir: string) => void;
+  /**
+   * Has a function called at the first SIGTERM or SIGINT, in place of ending the command: it finishes what it does. The
+   * second one ends it.
+   */
+  readonly drains?: (f: () => void) => void;
 }
 
 export interface ProverOptions {

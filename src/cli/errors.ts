@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
+import { FarmSetupError, LeaseError, MissingPackageError, PoisonError } from '../engine/errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
 import { NotWritableError } from '../io/atomic.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
@@ -76,6 +77,10 @@ export function describe(e: unknown): Described {
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
   if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
   if (e instanceof InUseError) return as(3, 'in-use', { file: e.file, holder: e.holder });
+  if (e instanceof LeaseError) return as(3, 'in-use', { file: e.store, holder: e.holder });
+  if (e instanceof PoisonError) return as(3, 'jobs-failed', { jobs: e.jobs });
+  if (e instanceof MissingPackageError) return as(2, 'missing-package', { packages: e.packages });
+  if (e instanceof FarmSetupError) return as(2, 'farm-setup', { service: e.service, problems: e.problems, remedy: e.remedy });
   if (e instanceof QuantizationError) return as(3, 'unreadable', { tensor: e.tensor });
   if (e instanceof PolicyError)
     return as(4, 'policy-denied', { verified: true, reasons: e.reasons, ...(e.rules ? { rules: e.rules } : {}) });

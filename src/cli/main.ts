@@ -16,7 +16,9 @@ const end = (code: number, text: string): void => {
   if (text) process.stdout.write(text);
 };
 const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { argv, tty: process.stderr.isTTY === true } });
-worker.on('message', (m: { out?: string; err?: string; end?: number; text?: string }) => {
+let drains = false;
+worker.on('message', (m: { out?: string; err?: string; end?: number; text?: string; drains?: true }) => {
+  if (m.drains) drains = true;
   if (m.out !== undefined) dirs.push(m.out);
   if (m.err !== undefined) process.stderr.write(m.err);
   if (m.end !== undefined) end(m.end, m.text ?? '');
@@ -42,6 +44,12 @@ worker.on('exit', () => {
 let stopping = false;
 const stop = (signal: string): void => {
   if (ended || stopping) process.exit(130);
+  if (drains) {
+    drains = false;
+    process.stderr.write(`\ncertune: ${signal}: what is begun is finished; once more to give it up\n`);
+    worker.postMessage({ drain: true });
+    return;
+  }
   stopping = true;
   const message = `interrupted (${signal}); finished steps are kept and nothing is half written: run the same command again to go on`;
   const leave = (): void => {

@@ -13,6 +13,7 @@ import { type Context, type ProverOptions, type Result, committed, out } from '.
 import { UsageError } from './errors.js';
 import { type Work, requireTrained } from './course.js';
 import { proveFolded } from './prove-folded.js';
+import { parseProcesses, proveProcesses } from './prove-processes.js';
 import { provePack } from './prove-pack.js';
 import { plain } from './escape.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
@@ -20,6 +21,7 @@ import { findManifest, locked, restoreManifest } from './kept.js';
 export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
   /** "a..b": only the steps a to b - 1. */ readonly steps?: string;
+  /** Processes that prove beside each other. */ readonly processes?: string;
 }
 
 export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
@@ -47,6 +49,8 @@ export function parseSteps(text: string, steps: number): { from: number; to: num
 export async function prove(run: string, o: ProveOptions, c: Context): Promise<Result> {
   if (o.fold === false && o.steps !== undefined)
     throw new UsageError('--steps makes a range that can be folded: it does not go with --no-fold');
+  if (o.processes !== undefined && (o.fold === false || o.steps !== undefined))
+    throw new UsageError('--processes proves whole runs and folds them: it goes with neither --steps nor --no-fold');
   const found = findManifest(run);
   return locked(run, 'prove', c, () => {
     restoreManifest(run, found, c);
@@ -107,6 +111,10 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
   if (s.config.proof.hash !== 'poseidon2' && !range) {
     c.progress.line('proof.hash is blake3, which no circuit verifies: the step proofs are packed, not folded');
     return provePack(w, o, c);
+  }
+  if (o.processes !== undefined) {
+    if (packed) throw new UsageError(`${file} holds step proofs: fold them without --processes`);
+    return proveProcesses(run, w, parseProcesses(o.processes), o, c);
   }
   return proveFolded(w, range, packed, o, c);
 }

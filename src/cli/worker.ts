@@ -18,7 +18,15 @@ const { argv, tty } = workerData as { argv: string[]; tty: boolean },
   progress = new Progress({ tty, quiet: argv.includes('--quiet'), write: (err) => post({ err }) });
 let result: Result | undefined,
   printed = '';
-const program = commands({ progress, writes: (out) => post({ out }) }, (r) => {
+const drains = (f: () => void): void => {
+  parentPort!.on('message', (m: { drain?: true }) => {
+    if (m.drain) f();
+  });
+  // What waits for a signal keeps no command from its end.
+  parentPort!.unref();
+  post({ drains: true });
+};
+const program = commands({ progress, writes: (out) => post({ out }), drains }, (r) => {
   result = r;
 });
 for (const x of [program, ...program.commands.flatMap((y) => [y, ...y.commands])])

@@ -61,7 +61,7 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
 
 /**
  * Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of
- * steps in order.
+ * steps in order. `wanted`: the parts that somebody reads; the others have their losses and neither roots nor a proof.
  */
 export function proveStep(
   k: Kernels,
@@ -72,10 +72,16 @@ export function proveStep(
   digest: readonly bigint[],
   onPhase?: (p: string) => void,
   trees?: StateTrees,
+  wanted: (part: number) => boolean = () => true,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
     { context } = run.facts;
   const { after } = runStep(k, run, inputs, step, state, (kind, plan, r) => {
+    const loss = kind === 'update' ? 0n : r.read('loss')[0];
+    if (!wanted(parts.length)) {
+      parts.push({ kind, proof: new BigUint64Array(0), roots: {}, loss });
+      return;
+    }
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
@@ -86,7 +92,7 @@ export function proveStep(
       kind,
       proof,
       roots: Object.fromEntries(LEFT[kind].map((c) => [c, statement.roots[c]])),
-      loss: kind === 'update' ? 0n : r.read('loss')[0],
+      loss,
     });
   });
   return { proof: { step, parts }, after };

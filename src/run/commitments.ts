@@ -81,6 +81,13 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
   });
 }
 
+/** Commitment to accumulators: what a micro-batch leaves. Only for programs that accumulate. */
+export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigInt64Array): bigint[] =>
+  k.scope(() => {
+    const { tree, stack } = stackFrom(k, plan, 'aIn', new Map([['acc', acc]]));
+    return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
+  });
+
 /**
  * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's
  * own. The point is a hash of root and digest, so that it was drawn after the state and the adapter that is named here

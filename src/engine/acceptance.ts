@@ -1,0 +1,102 @@
+import { type NodeFile, type StepLosses, decodeFolded, decodeNode, samePlace } from '../artifact/folded.js';
+import { P } from '../field/goldilocks.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { JobInputs } from '../prove/leaf.js';
+import { folding } from '../prove/recursion.js';
+import { keyDigest } from '../recursion/key.js';
+import { nodeOf } from '../recursion/node-words.js';
+import { stepKinds } from '../run/facts.js';
+import type { Complete } from '../run/inputs.js';
+import { manifestDigest } from '../run/manifest.js';
+import { VerificationError } from '../transcript/arith.js';
+import { checkManifest, same } from '../verify/compare.js';
+import { verifyFoldedRun } from '../verify/folded.js';
+import type { Boundaries } from './boundaries.js';
+import type { Acceptor } from './coordinator.js';
+import type { Job } from './jobs.js';
+import type { Shape } from './shape.js';
+
+/**
+ * Judges the results of a run: a node must be that of its job, enter and leave what the journal says, and hold with
+ * every claim that it leaves on fixed columns and base. What is wrong is refused here, where the worker is known, and
+ * not hours later at the end of the run.
+ */
+export class RunAcceptor implements Acceptor {
+  readonly #settle: (n: NodeFile) => void;
+
+  constructor(
+    readonly k: Kernels,
+    readonly inputs: JobInputs,
+    readonly complete: Complete,
+    readonly shape: Shape,
+    readonly boundaries: Boundaries,
+  ) {
+    const f = folding(k, inputs.run.manifest, inputs.circuits, inputs.base);
+    this.#settle = (n) => f.settle(n);
+  }
+
+  accept(job: Job, bytes: Uint8Array): void {
+    if (job.kind === 'end') this.#end(bytes);
+    else this.#node(job, decodeNode(`job ${job.key.slice(0, 12)}`, bytes));
+  }
+
+  /** Manifest and published key of a file. */
+  #ours(x: Pick<NodeFile, 'manifest' | 'key'>): void {
+    const { run, circuits } = this.inputs;
+    if (manifestDigest(x.manifest) !== run.facts.digest) throw new VerificationError('manifest', 'is not that of this run');
+    if (keyDigest(x.key) !== circuits.digest) throw new VerificationError('verification key', 'is not that of this run');
+  }
+
+  #node(job: Job, n: NodeFile): void {
+    const { run, circuits } = this.inputs,
+      { places } = this.shape.plan,
+      [from, to] = [places[job.from], places[job.to]];
+    this.#ours(n);
+    if (!samePlace(n.from, from) || !samePlace(n.to, to)) throw new VerificationError('range', 'is not that of the job');
+    const st = nodeOf(circuits.cls, n).statement;
+    checkManifest(run, st);
+    same('base', st.frozen, this.inputs.base.digest);
+    this.boundaries.check(st, from, to);
+    const list = this.#losses(job);
+    if (
+      n.losses.length !== list.length ||
+      list.some((x, i) => {
+        const y = n.losses[i];
+        return x.step !== y.step || x.targets !== y.targets || x.losses.join() !== y.losses.join();
+      })
+    )
+      throw new VerificationError('losses', 'are not those of the journal');
+    const sum = list.reduce((a, x) => a + x.losses.reduce((p, q) => p + q, 0n), 0n);
+    same('sum of losses', st.loss, [((sum % P) + P) % P]);
+    this.#settle(n);
+  }
+
+  /** Targets and losses of the steps of a job, from the journal. */
+  #losses(job: Job): StepLosses[] {
+    const { run, data } = this.inputs,
+      { states } = this.boundaries.course,
+      { places } = this.shape.plan,
+      [from, to] = [places[job.from], places[job.to]],
+      out: StepLosses[] = [];
+    for (let step = from.step; step < to.step + (to.part ? 1 : 0); step++) {
+      const all = states.journal.losses?.(step) ?? states.before(step + 1).losses,
+        micros = stepKinds(run, step).filter((x) => x !== 'update').length,
+        first = step === from.step ? from.part : 0,
+        last = step === to.step ? Math.min(to.part, micros) : micros;
+      out.push({ step, targets: data.batches[step].targets, losses: all.slice(first, last) });
+    }
+    return out;
+  }
+
+  #end(bytes: Uint8Array): void {
+    const { run, circuits } = this.inputs,
+      { k, complete, boundaries } = this,
+      x = decodeFolded('the end of the run', bytes),
+      steps = run.manifest.config.train.steps;
+    this.#ours(x);
+    const { base, data, initial } = complete,
+      { state, losses } = boundaries.course.states.before(steps);
+    void losses;
+    verifyFoldedRun(k, run, x, circuits.keys.published, { base, data, initial, released: state.C });
+  }
+}

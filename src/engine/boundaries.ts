@@ -1,0 +1,128 @@
+import type { Place } from '../artifact/folded.js';
+import { placeText } from '../artifact/folded.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { countersDigest } from '../policy/classes/quotas.js';
+import type { Course } from '../prove/course.js';
+import { type Entered, enteredAt } from '../prove/entered.js';
+import type { JobInputs, LeafStart } from '../prove/leaf.js';
+import { runStep } from '../prove/step.js';
+import type { NodeStatement } from '../recursion/statement.js';
+import { accumulatorsCommitment, stateCommitment } from '../run/commitments.js';
+import type { Complete } from '../run/inputs.js';
+import { VerificationError } from '../transcript/arith.js';
+
+/** What a statement says of a place where it begins or ends. */
+export interface Boundary {
+  readonly pos: readonly bigint[];
+  readonly s: readonly bigint[];
+  readonly a: readonly bigint[];
+  readonly data: readonly bigint[];
+  readonly losses: readonly bigint[];
+  readonly schedule: readonly bigint[];
+  readonly counters: readonly bigint[];
+  readonly epochs: readonly bigint[];
+}
+const PARTS = ['pos', 's', 'a', 'data', 'losses', 'schedule', 'counters', 'epochs'] as const;
+const NAMES: Readonly<Record<keyof Boundary, string>> = {
+  pos: 'place',
+  s: 'state',
+  a: 'accumulators',
+  data: 'chain of the data',
+  losses: 'chain of the losses',
+  schedule: 'chain of the schedule',
+  counters: 'counters of the policy',
+  epochs: 'chain of the epochs',
+};
+
+/** So many places are remembered: two neighbouring nodes share one. */
+const KEPT = 512;
+
+/**
+ * Where a run stands at each of its places, from its own journal: what a node must enter and leave there. Nothing of it
+ * comes from whoever proved the node.
+ */
+export class Boundaries {
+  readonly #known = new Map<string, Boundary>();
+
+  constructor(
+    readonly k: Kernels,
+    readonly inputs: JobInputs,
+    readonly complete: Pick<Complete, 'base' | 'data'>,
+    readonly course: Course,
+  ) {}
+
+  /** What a leaf enters that begins with a step. */
+  start(step: number): LeafStart {
+    const { s } = this.at({ step, part: 0 });
+    return { ...this.course.entered(step), s };
+  }
+
+  at(place: Place): Boundary {
+    const name = placeText(place),
+      there = this.#known.get(name);
+    if (there) {
+      this.#known.delete(name);
+      this.#known.set(name, there);
+      return there;
+    }
+    const made = this.#make(place);
+    this.#known.set(name, made);
+    for (const old of this.#known.keys()) if (this.#known.size > KEPT) this.#known.delete(old);
+    return made;
+  }
+
+  #make(place: Place): Boundary {
+    const { k, inputs, course } = this,
+      { run, policy, circuits } = inputs,
+      // The state is read before losses of later steps are.
+      { state } = course.states.before(place.step),
+      s = k.scope(() => stateCommitment(k, run.programs, 'sIn', state)),
+      inside = place.part ? this.#inside(place) : undefined,
+      entered: Entered = inside?.entered ?? course.entered(place.step),
+      { standing } = entered,
+      { data, losses, schedule, pos } = standing;
+    return {
+      pos,
+      s,
+      a: inside?.a ?? circuits.zeroAcc,
+      data,
+      losses,
+      schedule,
+      counters: countersDigest(entered.policy.counters, policy.blind(place.step, place.part)),
+      epochs: entered.policy.epochs,
+    };
+  }
+
+  /** In the middle of a step: its micro-batches are run again, and what they have added up is committed to. */
+  #inside({ step, part }: Place): { entered: Entered; a: readonly bigint[] } {
+    const { k, inputs, complete, course } = this,
+      { run, data, policy } = inputs,
+      { state } = course.states.before(step),
+      sums: BigInt64Array[] = [],
+      { losses } = runStep(k, run, complete, step, state, (kind, _plan, r) => {
+        if (kind === 'micro') sums.push(r.read('acc2'));
+      });
+    return {
+      entered: enteredAt({ run, data, policy }, () => losses, { step, part }, course.entered(step)),
+      a: accumulatorsCommitment(k, run.programs, sums[part - 1]),
+    };
+  }
+
+  /** Checks that a statement enters and leaves what the run does. Throws VerificationError naming what differs. */
+  check(st: NodeStatement, from: Place, to: Place): void {
+    for (const [place, side] of [
+      [from, 'In'],
+      [to, 'Out'],
+    ] as const) {
+      const want = this.at(place);
+      for (const p of PARTS) {
+        const got = st[`${p}${side}` as const];
+        if (got.length !== want[p].length || got.some((w, i) => w !== want[p][i]))
+          throw new VerificationError(
+            `${NAMES[p]} ${side === 'In' ? 'entered' : 'left'}`,
+            `is not that of the run before ${place.part ? `part ${place.part} of ` : ''}step ${place.step}`,
+          );
+      }
+    }
+  }
+}

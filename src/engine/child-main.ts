@@ -1,0 +1,153 @@
+import { join } from 'node:path';
+import { InputError, UnsupportedError, VersionError, reason } from '../errors.js';
+import { readJson } from '../io/json.js';
+import { OutOfMemoryError } from '../kernels/runtime.js';
+import { threadedKernels } from '../kernels/threads.js';
+import { jobInputs } from '../prove/recursion.js';
+import { circuitsOf } from '../recursion/circuits.js';
+import { parseManifest } from '../run/manifest.js';
+import { setup } from '../setup/run.js';
+import { readRun } from '../setup/runfile.js';
+import { secretOf } from '../store/secret.js';
+import { OverflowError } from '../tensor/integer.js';
+import { decodeCheckpoint } from './checkpoint.js';
+import type { ChildSetup, FromChild, ToChild } from './child.js';
+import type { Failure } from './errors.js';
+import type { JobRecord } from './jobs.js';
+import { openStore } from './open.js';
+import { JobProver } from './prover.js';
+import { shapeOf } from './shape.js';
+import { LostObjectError, type Result, type Store } from './store.js';
+
+/*
+ * The process that proves. It is told where run and store are by the worker that has started it, and by jobs nothing
+ * but keys and ranges: which job a key stands for it knows from the manifest.
+ */
+
+const tell = (m: FromChild): void => {
+  process.send?.(m);
+};
+
+// Whoever started it is gone: nobody hears what would be told. Looked at between phases too, while kernels compute.
+const parent = process.ppid;
+process.on('disconnect', () => process.exit(0));
+let last = 0;
+function phase(text: string): void {
+  if (process.ppid !== parent || !process.connected) process.exit(0);
+  const now = performance.now();
+  if (now - last < 200) return;
+  last = now;
+  tell({ phase: text });
+}
+
+/** A job reads what is no longer there. */
+class LostInput extends Error {
+  constructor(
+    readonly of: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'LostInput';
+  }
+}
+
+/** What is opened once: the run, its circuits, the store. */
+class Opened {
+  private constructor(
+    readonly store: Store,
+    readonly prover: JobProver,
+  ) {}
+
+  static async open({ run, store, threads, memory, perSegment }: ChildSetup): Promise<Opened> {
+    const file = join(run, 'out', 'manifest.json'),
+      manifest = parseManifest(file, readJson(file, 'manifest')),
+      secret = secretOf(run, manifest),
+      s = setup(readRun(run), secret.salt, secret.key),
+      k = await threadedKernels({ threads, ...(memory ? { maxBytes: memory } : {}) }),
+      circuits = k.scope(() => circuitsOf(k, s.run)),
+      shape = shapeOf(s.run, circuits.cls, circuits.digest, perSegment);
+    return new Opened(await openStore(store), new JobProver(k, jobInputs(k, s.run, s.inputs, circuits), s.inputs, shape, phase));
+  }
+
+  async #object(of: string, digest: string): Promise<Uint8Array> {
+    try {
+      return await this.store.get(digest);
+    } catch (e) {
+      if (e instanceof LostObjectError) throw new LostInput(of, e.message);
+      throw e;
+    }
+  }
+  async #child(key: string): Promise<Uint8Array> {
+    const r = await this.store.result(key);
+    if (!r) throw new LostInput(key, `job ${key.slice(0, 12)} has no result any more`);
+    return this.#object(key, r.object);
+  }
+  async #checkpoint(key: string): Promise<Uint8Array> {
+    const x = (await this.store.record(`checkpoints/${key}`)) as { object?: unknown } | undefined;
+    if (typeof x?.object !== 'string') throw new LostInput('checkpoint', 'the checkpoint that it begins from is gone');
+    return this.#object('checkpoint', x.object);
+  }
+
+  async do(record: JobRecord): Promise<Omit<Result, 'worker'>> {
+    const { shape, inputs } = this.prover,
+      job = shape.jobs.find((j) => j.key === record.key);
+    if (!job || job.kind !== record.kind || job.from !== record.from || job.to !== record.to)
+      throw new InputError(
+        `job ${record.key.slice(0, 12)}`,
+        ['is none of this run: another manifest, release or number of steps in a segment'],
+        'start the worker with the run and the release of the coordinator',
+      );
+    const t0 = performance.now();
+    let bytes: Uint8Array;
+    if (job.kind === 'segment') {
+      const { step } = shape.ranges[job.from].from,
+        { run } = inputs,
+        checkpoint = await this.#checkpoint(job.key);
+      bytes = this.prover.segment(
+        job.node,
+        decodeCheckpoint(`checkpoint ${step}`, checkpoint, run.facts.digest, step, run.programs.program.axes['P']),
+      );
+    } else {
+      const children: Uint8Array[] = [];
+      for (const c of job.children) children.push(await this.#child(c));
+      const names = job.children.map((c) => `job ${c.slice(0, 12)}`);
+      bytes =
+        job.kind === 'fold' ? this.prover.fold(children[0], children[1], [names[0], names[1]]) : this.prover.end(children[0], names[0]);
+    }
+    const object = await this.store.put(bytes);
+    return { object, size: bytes.length, seconds: (performance.now() - t0) / 1000 };
+  }
+}
+
+/** What is told of an error: a typed one comes again wherever the job is done. */
+function failureOf(e: unknown): Failure {
+  const lines = e instanceof Error && e.stack ? e.stack.split('\n').slice(0, 8) : [],
+    as = (kind: Failure['kind'], code: string): Failure => ({ kind, code, message: reason(e), lines });
+  if (e instanceof LostInput) return { ...as('input', 'lost'), of: e.of };
+  if (e instanceof OutOfMemoryError || (e instanceof RangeError && /allocation failed|Invalid (typed )?array length/.test(e.message)))
+    return as('memory', 'out-of-memory');
+  if (e instanceof OverflowError) return as('typed', 'training-stopped');
+  if (e instanceof VersionError) return as('typed', 'unsupported-version');
+  if (e instanceof InputError) return as('typed', 'unreadable');
+  if (e instanceof UnsupportedError) return as('typed', 'unsupported');
+  return as('crash', 'internal');
+}
+
+let opened: Promise<Opened> | undefined;
+process.on('message', (m: ToChild) => {
+  if ('open' in m) {
+    opened = Opened.open(m.open);
+    // Told with the first job.
+    opened.catch(() => {});
+    return;
+  }
+  void (async () => {
+    try {
+      if (!opened) throw new Error('a job came before the run');
+      const done = await (await opened).do(m.job);
+      tell({ done, resident: process.memoryUsage().rss });
+    } catch (e) {
+      tell({ failed: failureOf(e) });
+    }
+  })();
+});

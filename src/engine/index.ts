@@ -1,0 +1,10 @@
+export * from './blobs.js';
+export { type Acceptor, Coordinator, type CoordinatorOptions, type FarmEvent, type Inputs } from './coordinator.js';
+export * from './engine.js';
+export { Embedded } from './embedded.js';
+export * from './errors.js';
+export { Graph } from './graph.js';
+export * from './jobs.js';
+export { CoordinatorLease } from './lease.js';
+export { type Result, LostObjectError, Store } from './store.js';
+export { type Runner, type WorkOptions, work } from './work.js';

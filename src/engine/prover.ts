@@ -1,0 +1,119 @@
+import { type NodeFile, decodeNode, encodeFolded, encodeNode } from '../artifact/folded.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { Course, States } from '../prove/course.js';
+import type { JobInputs, LeafStart } from '../prove/leaf.js';
+import { type LeafRange, type Recursion, endOf, foldNodes, leafLosses } from '../prove/range.js';
+import { recursionOf } from '../prove/recursion.js';
+import { proveStep } from '../prove/step.js';
+import type { TreeNode } from '../prove/tree-shape.js';
+import type { Complete } from '../run/inputs.js';
+import type { StepProof } from '../run/parts.js';
+import { StateTrees } from '../tensor/state-trees.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Shape } from './shape.js';
+
+/**
+ * Does the jobs of one run: each is a function of what it is given, and the result the same bytes whoever does it.
+ */
+export class JobProver {
+  readonly #r: Recursion;
+
+  constructor(
+    readonly k: Kernels,
+    readonly inputs: JobInputs,
+    readonly complete: Pick<Complete, 'base' | 'data'>,
+    readonly shape: Shape,
+    readonly onPhase: (text: string) => void = () => {},
+  ) {
+    this.#r = recursionOf(k, inputs, { onPhase });
+  }
+
+  /** The node over the leaves of a segment, from the state before the step that it begins in. Throws OverflowError. */
+  segment(node: TreeNode, checkpoint: Checkpoint): Uint8Array {
+    const { k, inputs, complete } = this,
+      { step: first } = checkpoint.start,
+      states = new States(k, inputs.run, complete, {
+        state: (step) => (step === first ? { state: checkpoint.state, losses: [] } : undefined),
+        checkpoint: (step) => (step >= first ? checkpoint.start : undefined),
+        missing: (step) => {
+          throw new RangeError(`the state before step ${step} is not that of the checkpoint of step ${first}`);
+        },
+      });
+    return encodeNode(new Segment(this, this.#r, states, node, checkpoint.start).node(node));
+  }
+  fold(left: Uint8Array, right: Uint8Array, names: readonly [string, string]): Uint8Array {
+    return encodeNode(foldNodes(this.#r, decodeNode(names[0], left), decodeNode(names[1], right)));
+  }
+  end(node: Uint8Array, name: string): Uint8Array {
+    return encodeFolded(endOf(this.#r, decodeNode(name, node)));
+  }
+}
+
+/** One segment: the proof of a step goes when no further leaf reads it. */
+class Segment {
+  readonly #proofs = new Map<number, StepProof>();
+  readonly #trees = new StateTrees();
+  readonly #course: Course;
+  #start: LeafStart;
+
+  constructor(
+    readonly p: JobProver,
+    readonly r: Recursion,
+    readonly states: States,
+    readonly of: TreeNode,
+    start: LeafStart,
+  ) {
+    this.#start = start;
+    this.#course = new Course(states, p.inputs);
+  }
+
+  node(t: TreeNode): NodeFile {
+    if (!t.children) return this.#leaf(t.from);
+    const left = this.node(t.children[0]);
+    return foldNodes(this.r, left, this.node(t.children[1]));
+  }
+
+  #leaf(i: number): NodeFile {
+    const { ranges, plan } = this.p.shape,
+      range = ranges[i],
+      { data } = this.p.complete;
+    // While the state is at hand.
+    if (this.#start.step !== range.from.step) this.#start = this.#course.start(range.from.step);
+    const proofs = plan.leaves[i].steps.map((t) => this.#proof(t)),
+      { node, after } = this.r.leaf(this.#start, range, proofs);
+    this.#start = after;
+    for (const t of this.#proofs.keys()) if (t < after.step || (range.to.part === 0 && t < range.to.step)) this.#proofs.delete(t);
+    const { manifest, key } = this.r;
+    return { manifest, key, from: range.from, to: range.to, losses: leafLosses(range, proofs, (t) => data.batches[t].targets), ...node };
+  }
+
+  #proof(step: number): StepProof {
+    const there = this.#proofs.get(step);
+    if (there) return there;
+    const { k, inputs, complete, onPhase } = this.p,
+      { state } = this.states.before(step),
+      { proof, after } = k.scope(() =>
+        proveStep(
+          k,
+          inputs.run,
+          complete,
+          step,
+          state,
+          inputs.base.digest,
+          (p) => onPhase(`step ${step}: ${p}`),
+          this.#trees,
+          (part) => this.#wanted(step, part),
+        ),
+      );
+    this.states.reached(step + 1, { state: after, losses: proof.parts.filter((x) => x.kind !== 'update').map((x) => x.loss) });
+    this.#proofs.set(step, proof);
+    return proof;
+  }
+  /** Parts of a step that leaves of this segment verify, and the one before them: it says what they enter. */
+  #wanted(step: number, part: number): boolean {
+    const { ranges } = this.p.shape,
+      first: LeafRange['from'] = ranges[this.of.from].from,
+      last = ranges[this.of.to - 1].to;
+    return !(step === first.step && part < first.part - 1) && !(step === last.step && part >= last.part);
+  }
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { InputError } from '../errors.js';
+import type { Blobs } from './blobs.js';
+
+/*
+ * What a farm knows for good: objects by their SHA-256, and which of them is the result of which job. A job's key is
+ * written by the coordinator alone, when it has verified the object; workers offer objects. Queues carry jobs, never
+ * truth: they may be lost whole.
+ *
+ *   objects/aa/<sha256>     bytes of a node, an end, a checkpoint, a file of the run
+ *   keys/<job key>          result of a job that was accepted
+ *   offers/<job key>.<sha256>   result that a worker offers
+ *   checkpoints/<step>      object of the state before a step
+ *   run, lease, drain, failed/<job key>, suspended/<worker>, workers/<worker>
+ */
+
+/** An object that is gone, or whose bytes are no longer those of its name. */
+export class LostObjectError extends InputError {
+  constructor(
+    store: string,
+    readonly object: string,
+    why: string,
+  ) {
+    super(`${store}/${objectName(object)}`, [why], 'what made it makes it again');
+    this.name = 'LostObjectError';
+  }
+}
+
+/** What is known of a result. */
+export interface Result {
+  readonly object: string;
+  readonly size: number;
+  readonly worker: string;
+  readonly seconds: number;
+}
+
+const HEX = /^[0-9a-f]{64}$/;
+const objectName = (digest: string): string => `objects/${digest.slice(0, 2)}/${digest}`;
+export const sha256Of = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
+
+/** Name of a worker: it stands in names of files. */
+export const WORKER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** A result as its line says; undefined where it says none. */
+export function readResult(x: unknown): Result | undefined {
+  if (!x || typeof x !== 'object') return undefined;
+  const { object, size, worker, seconds } = x as Record<string, unknown>;
+  if (typeof object !== 'string' || !HEX.test(object) || typeof worker !== 'string' || !WORKER.test(worker)) return undefined;
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds < 0) return undefined;
+  return { object, size, worker, seconds };
+}
+
+/** The store of one farm. */
+export class Store {
+  constructor(readonly blobs: Blobs) {}
+  get name(): string {
+    return this.blobs.name;
+  }
+
+  /** Keeps bytes; returns their digest. */
+  async put(bytes: Uint8Array): Promise<string> {
+    const digest = sha256Of(bytes);
+    // One that is there under this name and is not these bytes was damaged since.
+    if (!(await this.blobs.put(objectName(digest), bytes, true))) {
+      const there = await this.blobs.get(objectName(digest));
+      if (!there || sha256Of(there) !== digest) await this.blobs.put(objectName(digest), bytes);
+    }
+    return digest;
+  }
+  /** Bytes of an object. Throws LostObjectError where it is gone or damaged. */
+  async get(digest: string): Promise<Uint8Array> {
+    const b = await this.blobs.get(objectName(digest));
+    if (!b) throw new LostObjectError(this.name, digest, 'is not in the store');
+    if (sha256Of(b) !== digest) throw new LostObjectError(this.name, digest, 'does not match its digest');
+    return b;
+  }
+  async has(digest: string): Promise<boolean> {
+    return (await this.blobs.list(objectName(digest))).length > 0;
+  }
+  removeObject(digest: string): Promise<void> {
+    return this.blobs.remove(objectName(digest));
+  }
+  /** Digests of all objects. */
+  async objects(): Promise<string[]> {
+    return (await this.blobs.list('objects/')).map((n) => n.slice(n.lastIndexOf('/') + 1)).filter((d) => HEX.test(d));
+  }
+
+  /** What a small record says, as JSON; undefined where there is none or where it is none. */
+  async record(name: string): Promise<unknown> {
+    const b = await this.blobs.get(name);
+    if (!b) return undefined;
+    try {
+      return JSON.parse(new TextDecoder().decode(b)) as unknown;
+    } catch {
+      return undefined;
+    }
+  }
+  setRecord(name: string, x: unknown, absent = false): Promise<boolean> {
+    return this.blobs.put(name, Buffer.from(`${JSON.stringify(x)}\n`), absent);
+  }
+
+  /** The accepted result of a job. */
+  async result(key: string): Promise<Result | undefined> {
+    return readResult(await this.record(`keys/${key}`));
+  }
+  /** Writes the result of a job where there is none; what stands there now. */
+  async setResult(key: string, r: Result): Promise<Result> {
+    if (await this.setRecord(`keys/${key}`, r, true)) return r;
+    const there = await this.result(key);
+    if (there) return there;
+    await this.setRecord(`keys/${key}`, r);
+    return r;
+  }
+  /** Forgets a result: its object is gone. */
+  removeResult(key: string): Promise<void> {
+    return this.blobs.remove(`keys/${key}`);
+  }
+  /** Keys of all jobs that have a result. */
+  async keys(): Promise<string[]> {
+    return (await this.blobs.list('keys/')).map((n) => n.slice(5)).filter((k) => HEX.test(k));
+  }
+
+  async offer(key: string, r: Result): Promise<void> {
+    await this.setRecord(`offers/${key}.${r.object}`, r);
+  }
+  /** What workers offer: of one job, or of all. */
+  async offers(key = ''): Promise<{ readonly key: string; readonly result: Result }[]> {
+    const out: { key: string; result: Result }[] = [];
+    for (const name of await this.blobs.list(`offers/${key}`)) {
+      const m = /^offers\/([0-9a-f]{64})\.([0-9a-f]{64})$/.exec(name),
+        result = m ? readResult(await this.record(name)) : undefined;
+      if (m && result && result.object === m[2]) out.push({ key: m[1], result });
+    }
+    return out;
+  }
+  removeOffer(key: string, object: string): Promise<void> {
+    return this.blobs.remove(`offers/${key}.${object}`);
+  }
+}

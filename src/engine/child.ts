@@ -6,9 +6,9 @@ import type { Result } from './store.js';
 import type { Runner } from './work.js';
 
 /*
- * A prover in a process of its own. It lives for many jobs, with kernels and circuits warm, and is ended when its job is
- * cancelled or its lock lost, after a number of jobs, and when it has grown beyond its class. What it does is told to
- * it by name: keys and ranges. Where files and store are it knows from its worker alone.
+ * A prover in a process of its own. It lives for many jobs, with kernels and circuits warm, and is ended when its job
+ * is cancelled or its lock lost, after a number of jobs, and when it has grown beyond its class. What it does is told
+ * to it by name: keys and ranges. Where files and store are it knows from its worker alone.
  */
 
 /** What a child is opened with: from the worker's own command line, never from a job. */

@@ -9,8 +9,8 @@ import { Queue } from './queue.js';
 import { type Result, type Store, LostObjectError } from './store.js';
 
 /*
- * The coordinator of a run: it puts what can begin, hears what was done, verifies it, and writes its key. The store says
- * what is done; whatever is lost beside it, a queue, a worker, the coordinator, is found again by looking there.
+ * The coordinator of a run: it puts what can begin, hears what was done, verifies it, and writes its key. The store
+ * says what is done; whatever is lost beside it, a queue, a worker, the coordinator, is found again by looking there.
  */
 
 /** Judges results. */
@@ -146,8 +146,8 @@ export class Coordinator {
   }
 
   /**
-   * Goes on until the run has its end. Throws PoisonError where nothing else is left to do, DivergenceError, LeaseError,
-   * and the errors of the store.
+   * Goes on until the run has its end. Throws PoisonError where nothing else is left to do, DivergenceError,
+   * LeaseError, and the errors of the store.
    */
   async run(signal: AbortSignal): Promise<Result> {
     const { store, lease, poll = 2000 } = this.o,

@@ -49,7 +49,7 @@ describe('the register of attacks', () => {
     expect(Object.keys(CHECKS).sort()).toEqual([...labels.keys()].sort());
   });
   it('every field of a statement has a record', () => {
-    expect(Object.keys(FIELDS).sort()).toEqual([...new Set<string>([...layout(1, 1).keys(), ...endLayout().keys()])].sort());
+    expect(Object.keys(FIELDS).sort()).toEqual([...new Set<string>([...layout(1, 1).keys(), ...endLayout(1).keys()])].sort());
     for (const [f, x] of Object.entries(FIELDS)) expect([...labels.keys(), ...COMPOSED], f).toContain(x.refuses);
   });
   it('every class of messages has a record', () => {

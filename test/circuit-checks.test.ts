@@ -27,7 +27,8 @@ import { type StateName, commitmentLayout } from '../src/tensor/state-layout.js'
 import { proveProgram } from '../src/tensor/prove.js';
 import { frozenStack } from '../src/tensor/state-commit.js';
 import { type Statement, frozenDigest, packing, publicTensors } from '../src/tensor/statement.js';
-import type { Elem, Ext } from '../src/transcript/index.js';
+import { TrustedRoot } from '../src/pcs/trusted.js';
+import { type Elem, type Ext, asDigest } from '../src/transcript/index.js';
 import { type MessageHook, ProverChannel } from '../src/transcript/prover.js';
 import { merkleHash } from '../src/transcript/sponge.js';
 import { ATTACKED, family } from './attacks.js';
@@ -198,8 +199,8 @@ function otherPoint(name: StateName): CircuitChannel {
 }
 
 // The opening of a committed stack: of one round, and of two.
-const ONE_ROUND = settleShape(8, 200, FEW),
-  TWO_ROUNDS = settleShape(15, 700, FEW),
+const ONE_ROUND = settleShape(8, 200, FEW, 'base'),
+  TWO_ROUNDS = settleShape(15, 700, FEW, 'base'),
   POINT = (s: WhirShape): Ext[] =>
     Array.from(
       { length: settleMatrix(s).logColumns + settleMatrix(s).logHeight },
@@ -242,7 +243,7 @@ function open(
     value = of(given?.value),
     none = sum ? of(E.ZERO) : value;
   ch.open(given?.proof);
-  verifySettled(ch, s, wires, { point, value: sum ? ch.add(value, none) : value });
+  verifySettled(ch, s, TrustedRoot.ofBase(asDigest(wires)), { point, value: sum ? ch.add(value, none) : value });
   ch.finish();
   return ch;
 }

@@ -173,7 +173,7 @@ describe('a folded run', () => {
   });
 
   it('says what was compared and where the key came from', () => {
-    const all = ok('verify', run);
+    const all = ok('verify', run, '--commit-base');
     expect(all).toMatchObject({
       verified: { proof: 'checked', data: { status: 'checked' } },
       base: 'checked',
@@ -188,10 +188,14 @@ describe('a folded run', () => {
       adapter: 'not checked',
       key: { from: 'given' },
     });
+    // With the base the commitment is the prover's word, until it is made again.
+    expect(ok('verify', file, '--key', key, '--base', base)['root']).toBeUndefined();
+    fails(2, ['verify', file, '--key', key, '--commit-base'], /give --base DIR too/);
     // Without the base nothing is proved about any step; the root of its commitment will do, if somebody who is trusted
     // says it.
     fails(2, ['verify', file, '--key', key], /nothing is proved about any step.*give --base DIR or --base-root/);
     const root = all['root'] as string;
+    expect(root).toMatch(/^[0-9a-f]{64}$/);
     expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'proved', initial: 'checked' });
     fails(1, ['verify', file, '--key', key, '--base-root', root.replace(/.$/, (c) => (c === '0' ? '1' : '0'))], /the root given is/);
     fails(2, ['verify', file, '--key', key, '--base-root', '12'], /64 hexadecimal digits/);
@@ -235,7 +239,7 @@ describe('a folded run', () => {
   it('verifies in a page, where there is nothing but what a browser has', async () => {
     const p = page(await bundled()),
       proof = readFileSync(file),
-      { losses, root: about } = verify(file, { base }, quiet).data as { losses: number[]; root: string },
+      { losses, root: about } = verify(file, { base, commitBase: true }, quiet).data as { losses: number[]; root: string },
       options = { key: { digest: key }, root: about },
       refused = (bytes: Uint8Array, o: object, why: RegExp): void => {
         const v = p.verify(bytes, o);
@@ -312,8 +316,8 @@ describe('a folded run', () => {
     swap(/"endRoot":\["/, '"endRoot":["7');
     swap('"rate":2', '"rate":1');
     refuse(head.replace(/"sha256":"./, '"sha256":"x'), body, 'digest', {}, true);
-    swap('"certune-folded-run","version":4', '"certune-folded-run","version":1');
-    swap(/"opening":(\d+)/, '"opening":1');
+    swap('"certune-folded-run","version":5', '"certune-folded-run","version":1');
+    swap(/"statement":(\d+)/, '"statement":1');
     expect(codes.size).toBe(3);
     const words = all.length - nl - 1;
     for (const at of [0, 800, 1600, words >> 1, words - 8]) {

@@ -347,9 +347,9 @@ function forged(
 ): Buffer {
   const { steps } = manifest.config.train,
     [from, to] = o.range ?? [0, steps],
-    st = statement(manifest, o.node ? layout(16, keyVars) : endLayout(), [from, to]),
+    st = statement(manifest, o.node ? layout(16, keyVars) : endLayout(16), [from, to]),
     proof = o.proof ?? 30_000,
-    body = bytes([...st, ...words(proof), ...(o.node ? [] : words(1000))]),
+    body = bytes([...st, ...words(proof)]),
     head = {
       manifest,
       key: o.key ?? key(),
@@ -358,7 +358,7 @@ function forged(
       proof,
       ...(o.node
         ? { type: NODE_TYPE, version: NODE_VERSION, from: [from, 0], to: [to, 0] }
-        : { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: 1000 }),
+        : { type: FOLDED_TYPE, version: FOLDED_VERSION }),
       ...o.head,
     };
   return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);

@@ -212,7 +212,7 @@ describe('soundness ledger', () => {
       { logColumns: 7, logHeight: 18, logInvRate: 4, trees: [{ parts: [{ used: 76, offset: 0 }] }] },
     ]);
     for (const o of [...s.groups, ...s.rounds])
-      expect(E - Math.log2(exceptional(o.multiplicity, o.logInvRate, o.domain)) - 3).toBeGreaterThan(133);
+      expect(E - Math.log2(exceptional(o.multiplicity!, o.logInvRate, o.domain)) - 3).toBeGreaterThan(133);
     expect(() => exceptional(30, 2, 2)).toThrow(RangeError);
   });
   it('rounds are those of the protocol', () => {

@@ -100,8 +100,8 @@ function loose(record: (ch: CircuitChannel) => void): { fields: string[]; unused
   for (let i = 0; i < r.Q.from.length; i += 2)
     if (wireKind(r.Q.from[i]) === 'U' && !says.has(r.Q.from[i + 1])) says.set(r.Q.from[i + 1], wireIndex(r.Q.from[i]));
   const place = [
-    ...(r.U.value.length === [...endLayout().values()].reduce((a, b) => a + b, 0)
-      ? endLayout()
+    ...(r.U.value.length === [...endLayout(cls.child.baseVars).values()].reduce((a, b) => a + b, 0)
+      ? endLayout(cls.child.baseVars)
       : layout(cls.child.baseVars, cls.run.keyVars)),
   ].flatMap(([f, n]) => Array<string>(n).fill(f));
   const compared = new Set(r.Q.from.filter((e, i) => i % 2 === 0 && wireKind(e) === 'U')).size;

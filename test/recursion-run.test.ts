@@ -5,7 +5,7 @@ import { proveStep } from '../src/prove/step.js';
 import type { StepProof } from '../src/run/parts.js';
 import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
 import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkRange, checkStart } from '../src/verify/compare.js';
-import { checkBase } from '../src/verify/base.js';
+import { checkBase, checkRoot } from '../src/verify/base.js';
 import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before, LeafPolicy } from '../src/recursion/leaf.js';
 import { enteredAt } from '../src/prove/entered.js';
@@ -142,7 +142,9 @@ describe('a run with accumulated micro-batches as one proof', () => {
       checkData(run, data, st, o.list ?? list);
       checkAdapter(vk, run, st, o.released ?? state.C);
       const m = vk.mark();
-      checkBase(vk, programs, st, frozenOf(vk, programs, base));
+      const fz = frozenOf(vk, programs, base);
+      checkBase(vk, programs, st, fz);
+      checkRoot(vk, programs, st.root, fz);
       vk.release(m);
     };
     const check = (o: Parameters<typeof compare>[1] = {}): void => {
@@ -203,6 +205,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
       epochsIn: /^start of the epochs/,
       epochsOut: undefined,
       loss: /^sum of losses/,
+      base: /^frozen weights/,
       root: /^commitment to the base/,
     };
     const st = end.statement,
@@ -212,6 +215,10 @@ describe('a run with accumulated micro-batches as one proof', () => {
       if (why) expect(() => compare(change(f, 0)), f).toThrow(why);
       else expect(() => compare(change(f, 0)), f).not.toThrow();
     }
+    // Every word of the state entered, of the claim on the base and of its commitment.
+    for (const f of ['sIn', 'base', 'root'] as const)
+      for (let i = 0; i < st[f].length; i++) expect(() => compare(change(f, i)), `${f} ${i}`).toThrow(refusals[f]);
+    expect(() => compare({ ...st, base: st.base.slice(3) })).toThrow(/claim on the base: is on a stack of another size/);
     // Micro-batches and targets of a step begun, epoch, batches drawn in it; examples and targets in all.
     for (const [i, why] of [/^last step/, /^last step/, /^last step/, /^last step/, /^counters/, /^number of targets/].entries())
       expect(() => compare(change('posOut', i + 1)), `posOut ${i + 1}`).toThrow(why);

@@ -97,21 +97,20 @@ describe('recursion', () => {
     for (const [f, w] of Object.entries(rest)) expect(w, f).toEqual(all.statement[f as keyof typeof all.statement]);
     const one = proveEnd(k, cls, keys, base, leaves[0]);
     verify(one);
-    expect([one.proof.length, one.opening.length]).toEqual([end.proof.length, end.opening.length]);
-    // Every field of the statement changed alone, and words of both parts of the proof.
+    expect(one.proof.length).toBe(end.proof.length);
+    // Every field of the statement changed alone, and words of the proof.
     for (const f of Object.keys(end.statement) as (keyof typeof end.statement)[]) {
       expect(() => verify({ ...end, statement: { ...end.statement, [f]: word(end.statement[f]) } }), f).toThrow(VerificationError);
       expect(() => verify({ ...end, statement: { ...end.statement, [f]: end.statement[f].slice(1) } }), f).toThrow(/canonical words/);
     }
-    for (const f of ['proof', 'opening'] as const) {
-      for (let i = 0; i < end[f].length; i += 1 + Math.floor(end[f].length / 40)) {
-        const w = end[f].slice();
-        w[i] ^= 1n;
-        expect(() => verify({ ...end, [f]: w }), `${f} ${i}`).toThrow(VerificationError);
-      }
-      expect(() => verify({ ...end, [f]: end[f].slice(1) })).toThrow(/proof length/);
-      expect(() => verify({ ...end, [f]: BigUint64Array.from([...end[f], 0n]) })).toThrow(/proof length/);
+    const { proof } = end;
+    for (let i = 0; i < proof.length; i += 1 + Math.floor(proof.length / 60)) {
+      const w = proof.slice();
+      w[i] ^= 1n;
+      expect(() => verify({ ...end, proof: w }), String(i)).toThrow(VerificationError);
     }
+    expect(() => verify({ ...end, proof: proof.slice(1) })).toThrow(/proof length/);
+    expect(() => verify({ ...end, proof: BigUint64Array.from([...proof, 0n]) })).toThrow(/proof length/);
   });
   it('refuses a foreign key, and an end for another base', () => {
     for (const f of ['root', 'endRoot'] as const)

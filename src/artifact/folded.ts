@@ -38,11 +38,6 @@ export interface Proven {
   readonly proof: BigUint64Array;
 }
 
-/** The end's proof, with the opening of its own columns. */
-export interface Ended extends Proven {
-  readonly opening: BigUint64Array;
-}
-
 /** What both files hold. */
 export interface Sealed {
   readonly manifest: Manifest;
@@ -51,26 +46,24 @@ export interface Sealed {
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
 }
-/** The end of a run: `opening` is that of the end's own columns. */
-export interface FoldedRun extends Sealed {
-  readonly opening: BigUint64Array;
-}
+/** The end of a run. */
+export type FoldedRun = Sealed;
 export interface NodeFile extends Sealed {
   readonly from: Place;
   readonly to: Place;
 }
 
 export const NODE_TYPE = 'certune-node';
-export const NODE_VERSION = 4;
+export const NODE_VERSION = 5;
 export const FOLDED_TYPE = 'certune-folded-run';
-export const FOLDED_VERSION = 4;
+export const FOLDED_VERSION = 5;
 /** No number of a header is as large, and no proof has as many words as the second. */
 const MOST = 2 ** 24,
   MOST_WORDS = 2 ** 21;
 
 /** Header and body of both kinds. */
-function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Array = new BigUint64Array(0)): Uint8Array {
-  const body = concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof), toBytes(opening)]),
+function encode(x: Sealed, fields: Record<string, unknown>): Uint8Array {
+  const body = concat([toBytes(BigUint64Array.from(x.statement)), toBytes(x.proof)]),
     head = {
       ...fields,
       manifest: x.manifest,
@@ -83,8 +76,7 @@ function encode(x: Sealed, fields: Record<string, unknown>, opening: BigUint64Ar
 }
 export const encodeNode = (x: NodeFile): Uint8Array =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
-export const encodeFolded = (x: FoldedRun): Uint8Array =>
-  encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION, opening: x.opening.length }, x.opening);
+export const encodeFolded = (x: FoldedRun): Uint8Array => encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION });
 
 const COMMON = ['key', 'losses', 'manifest', 'proof', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
@@ -143,10 +135,10 @@ function decode(
   const source = b instanceof Uint8Array ? inMemory(b) : b,
     line = headerLine(file, source),
     { head } = line,
-    { key, losses, statement, proof, opening = 0 } = head,
-    length = [statement, proof, opening].reduce<number>((n, x) => n + (size(x) ? x : 0), 0);
+    { key, losses, statement, proof } = head,
+    length = [statement, proof].reduce<number>((n, x) => n + (size(x) ? x : 0), 0);
   // Lengths before the digest over what they are lengths of: more than a proof can have is not read.
-  if ([statement, proof, opening].some((x) => size(x) && x > MOST_WORDS)) return bad('malformed lengths');
+  if ([statement, proof].some((x) => size(x) && x > MOST_WORDS)) return bad('malformed lengths');
   checkHeader(file, line, {
     type,
     version,
@@ -159,7 +151,7 @@ function decode(
   });
   const manifest = parseManifest(file, head['manifest']);
   if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
-  if (!size(statement) || !size(proof) || !size(opening)) return bad('malformed lengths');
+  if (!size(statement) || !size(proof)) return bad('malformed lengths');
   if (!(losses instanceof Unread)) return bad('malformed losses');
   const list = lossesOf(losses.text, manifest, bad);
   const body = new Body(file, source, line.body),
@@ -171,7 +163,6 @@ function decode(
     losses: list,
     statement: words,
     proof: body.take(proof),
-    opening: body.take(opening),
     head,
   };
   body.end();
@@ -187,7 +178,7 @@ export const placeText = (p: Place): string => (p.part ? `${p.step}.${p.part}` :
 
 /** Reads a node from hostile bytes. Throws InputError, VersionError; verifies nothing. */
 export function decodeNode(file: string, b: Uint8Array | Source): NodeFile {
-  const { head, opening: _, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
+  const { head, ...x } = decode(file, b, NODE_TYPE, NODE_VERSION, ['from', 'to']),
     from = place(head['from']),
     to = place(head['to']);
   if (!from || !to || !before(from, to) || to.step > x.manifest.config.train.steps)
@@ -197,7 +188,7 @@ export function decodeNode(file: string, b: Uint8Array | Source): NodeFile {
 
 /** Reads a folded run from hostile bytes. Throws InputError, VersionError; verifies nothing. */
 export function decodeFolded(file: string, b: Uint8Array | Source): FoldedRun {
-  const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, ['opening']);
+  const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, []);
   if (x.losses.length !== x.manifest.config.train.steps)
     throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');
   return x;

@@ -130,8 +130,9 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
     .option(
       '--base-root <hex>',
-      'commitment to the base, as verify --base prints it, from a source that you trust, where the base is not at hand',
+      'commitment to the base, as verify --commit-base prints it, from a source that you trust, where the base is not at hand',
     )
+    .option('--commit-base', 'commit to the base again, compare and print the commitment, for those who have no base: seconds')
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
     .option('--allow-license <id>', 'deny data under licences that these SPDX identifiers do not satisfy; repeatable', list)
     .option('--require <claims>', 'deny a run of which one of base, data, initial, adapter (separated by commas) was not checked', list)

@@ -28,7 +28,8 @@ export interface VerifyOptions extends PolicyOptions {
   readonly data?: string[];
   readonly from?: string;
   /** Verification key, a file or sha256:... */ readonly key?: string;
-  /** Root of the base's commitment, in place of the base. */ readonly baseRoot?: string;
+  /** Root of the base's commitment, in place of the base or beside it. */ readonly baseRoot?: string;
+  /** Makes the commitment to the base again. */ readonly commitBase?: boolean;
   /** False: a key that is neither shipped nor given is not recomputed. */ readonly recompute?: boolean;
 }
 

@@ -18,7 +18,7 @@ import { type Policy, checkPolicy } from './policy.js';
 import { type Target, type VerifyOptions, orderOf, readReleased, rowsComparable, setupOf } from './target.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
-import type { FoldedCheck } from '../verify/folded.js';
+import type { Against, FoldedCheck } from '../verify/folded.js';
 import type { Ledger } from '../run/ledger.js';
 
 /** Options that do not go together, or not with this proof. */
@@ -39,8 +39,10 @@ function misuse(
       : []),
     ...(range && base === undefined ? ['a range alone is settled against the base: give --base DIR'] : []),
     ...(o.baseRoot !== undefined && !/^[0-9a-f]{64}$/.test(o.baseRoot)
-      ? ['--base-root: give 64 hexadecimal digits, as verify prints them']
+      ? ['--base-root: give 64 hexadecimal digits, as verify --commit-base prints them']
       : []),
+    ...(o.commitBase && base === undefined ? ['--commit-base commits to the base: give --base DIR too'] : []),
+    ...(range && o.commitBase ? ['a range has no commitment to the base: --commit-base is for whole runs'] : []),
     ...(range && o.baseRoot !== undefined
       ? ['a range has no commitment to the base, and is settled against the base itself: --base-root is for whole runs']
       : []),
@@ -84,6 +86,12 @@ function quotasText(m: Manifest, r: FoldedCheck): string {
   return `0 quota violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? ` (epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due)` : ''}`;
 }
 
+/** What is asked for of the commitment to the base. */
+const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against, 'root' | 'commitBase'> => ({
+  ...(baseRoot === undefined ? {} : { root: baseRoot }),
+  ...(commitBase ? { commitBase } : {}),
+});
+
 /** Verifies a folded run, or a range of one, against whatever is at hand. */
 export function verifyFolded(
   t: Target,
@@ -114,7 +122,7 @@ export function verifyFolded(
       key: origin,
       ledger,
     } = verifyRead(run, x, {
-      ...(o.baseRoot === undefined ? {} : { root: o.baseRoot }),
+      ...commitmentAsked(o),
       ...(o.given ? { key: o.given } : {}),
       recompute: o.recompute !== false,
       circuits: () => {
@@ -166,6 +174,14 @@ export function verifyFolded(
   };
 }
 
+/** What is said of the commitment beside a base that was compared. */
+const commitmentSays = (root: string | undefined, given: string | undefined): string =>
+  root === undefined
+    ? ''
+    : given === root
+      ? `; the commitment that the proof names is the one given, ${root}`
+      : `; the commitment that the proof names, ${root}, is that of the base`;
+
 /** A thing that was at hand, and whose word it is. */
 interface AtHand {
   readonly at: string | undefined;
@@ -198,7 +214,7 @@ function claimsOfCheck(
           claim: 'base',
           status: 'checked',
           ...of(o.base),
-          says: `${baseSays(m)}${r.root === undefined ? '' : `, its commitment ${r.root} that of the proof`}`,
+          says: `its integers take the value that the proof claims of them; ${baseSays(m)}${commitmentSays(r.root, o.base.root)}`,
         }
       : {
           claim: 'base',

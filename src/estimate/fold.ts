@@ -8,12 +8,9 @@ import type { Units } from './calibrate.js';
 import { countPlan, openingHashes, treeHashes } from './counts.js';
 import { PACK_HEADER, phaseSum } from './steps.js';
 import type { RecursionClass } from '../recursion/class.js';
-import { endKeyShape } from '../recursion/end.js';
 import { type Run, epochBatches } from '../run/facts.js';
 import { leafCounts } from '../recursion/leaves.js';
 import { settleMatrix } from '../recursion/settle-shape.js';
-import { settleSchedule } from '../recursion/settle-schedule.js';
-import { scheduleWords } from '../transcript/schedule.js';
 
 /** Seconds of one leaf (of the kind that most steps have), one fold, the end. */
 export interface FoldSeconds {
@@ -81,13 +78,7 @@ export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
   return {
     leaf: node + witness(c.rows[1], u),
     fold: node + witness(c.rows[0], u) + merge(c.child.baseVars) + merge(c.child.keyVars),
-    end:
-      end +
-      witness(c.rows[c.rows.length - 1], u) +
-      settle +
-      settleCost(c.end.shape.keyShape, u) +
-      settleCost(endKeyShape(c.end.plan), u) +
-      merge(c.child.keyVars),
+    end: end + witness(c.rows[c.rows.length - 1], u) + settle + settleCost(c.end.shape.keyShape, u) + merge(c.child.keyVars),
     settle,
   };
 }
@@ -109,7 +100,7 @@ export function estimateFold(run: Run, c: RecursionClass, each: FoldSeconds, mac
   const words = (plan: Plan): number => countPlan(plan).words,
     statement = 8 * 200,
     nodeBytes = 8 * words(c.plan) + statement + PACK_HEADER + 1500,
-    endBytes = 8 * (words(c.end.plan) + scheduleWords(settleSchedule(endKeyShape(c.end.plan)).schedule)) + statement + PACK_HEADER + 1500,
+    endBytes = 8 * words(c.end.plan) + statement + PACK_HEADER + 1500,
     epochs = Math.ceil(steps / epochBatches(run.manifest)),
     depth = Math.ceil(Math.log2(leaves + 1)) + 2;
   return {

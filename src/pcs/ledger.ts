@@ -38,8 +38,9 @@ export interface LedgerTerm {
  * Round-by-round soundness of one opening in the Johnson regime, every oracle at its own multiplicity m. List size at
  * agreement sqrt(rho)(1 + 1/2m): (m + 1/2)/sqrt(rho). Mutual correlated agreement per folded variable: `exceptional`.
  * Round 0 folds the groups, each within its own list; a cheat is caught by the queries of the group whose fold is
- * wrong, so that no sum over groups is due. Its claims are joined over the list of the second oracle, as those of a
- * round are over that of the next; the last vector is known.
+ * wrong, so that no sum over groups is due. A group whose roots are trusted has one codeword: no agreement, no list,
+ * and a wrong fold agrees with it in less than rho of the positions. The claims are joined over the list of the second
+ * oracle, as those of a round are over that of the next; the last vector is known.
  */
 export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], chain = labels[0]): LedgerTerm[] {
   const out: LedgerTerm[] = [],
@@ -55,7 +56,12 @@ export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], c
     term(`${name}: sumcheck over the list`, CHALLENGE_BITS - 1 - listBits(m, r), 'proved', Math.max(1, o.columns));
     term(`${name}: queries (${o.queries} at rate 2^-${r})`, o.queries * queryBits(m, r) + s.params.grinding);
   };
-  s.groups.forEach((g, i) => oracle(`${labels[i]} round 0`, { ...g, columns: g.logColumns }));
+  s.groups.forEach((g, i) => {
+    const name = `${labels[i]} round 0`;
+    if (g.multiplicity !== undefined) return oracle(name, { ...g, columns: g.logColumns, multiplicity: g.multiplicity });
+    term(`${name}: sumcheck, trusted root`, CHALLENGE_BITS - 1, 'proved', Math.max(1, g.logColumns));
+    term(`${name}: queries (${g.queries} at rate 2^-${g.logInvRate}, trusted root)`, g.queries * g.logInvRate + s.params.grinding);
+  });
   term(`${chain} round 0: of these ground`, s.params.grinding, 'grinding');
   let claims = s.groups.length + s.groups.reduce((n, g) => n + g.queries, 0);
   s.rounds.forEach((r, i) => {

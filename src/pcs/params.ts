@@ -1,15 +1,13 @@
 import { log2Ceil } from '../field/log2.js';
 import type { HashName } from '../hash/rows.js';
+import type { Provenance } from './trusted.js';
 
 /** Parameters of one WHIR opening. All integers; the ledger derives the bits they buy. */
 export interface WhirParams {
   readonly bits: number;
   readonly grinding: number;
-  /**
-   * How much more than usual a permutation of the verifier weighs against the prover's hashes: more than one for proofs
-   * that travel.
-   */
-  readonly weight?: number;
+  /** For a proof that travels and that no circuit verifies: hashes of the prover that a byte less is worth. */
+  readonly byteHashes?: number;
   /** Hash of trees and transcript; Poseidon2 where a circuit will verify the proof. */
   readonly hash?: HashName;
 }
@@ -35,14 +33,20 @@ export interface GroupSpec {
   readonly logHeight: number;
   readonly logInvRate: number;
   readonly trees: readonly WhirTree[];
+  /**
+   * Set where the verifier itself takes the roots to be those of an honest commitment, and by whose word: what is
+   * opened is then a codeword, and a query buys twice as much. The claim must come with roots of that kind
+   * (TrustedRoot).
+   */
+  readonly trusted?: Provenance;
 }
 
 /** A group as it is opened. `at`: where its folded vector begins in the vector of the second oracle. */
 export interface WhirGroup extends GroupSpec {
   readonly domain: number;
   readonly queries: number;
-  /** Multiplicity at which its queries and its list are counted. */
-  readonly multiplicity: number;
+  /** Multiplicity at which its queries and its list are counted; none where its roots are trusted: there is no list. */
+  readonly multiplicity?: number;
   readonly cap: number;
   readonly at: number;
 }
@@ -121,6 +125,16 @@ export function queriesFor(bits: number, r: number, grinding: number): Queries {
   known.set(key, out);
   return out;
 }
+
+/**
+ * The same for a group whose roots are trusted: two codewords agree in less than rho of the positions, so that a query
+ * buys r bits: least q with r q >= bits - grinding + 1/4.
+ */
+export const trustedQueries = (bits: number, r: number, grinding: number): number =>
+  Math.max(1, Math.ceil((4 * (bits - grinding) + 1) / (4 * r)));
+
+/** log2 of the list of a group, over which what is said of its stack is charged: none where its roots are trusted. */
+export const groupListBits = (g: WhirGroup): number => (g.multiplicity === undefined ? 0 : listBits(g.multiplicity, g.logInvRate));
 
 /**
  * Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: one level

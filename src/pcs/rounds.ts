@@ -9,6 +9,7 @@ import {
   capLevels,
   openPermutations,
   queriesFor,
+  trustedQueries,
   usedColumns,
 } from './params.js';
 
@@ -38,24 +39,45 @@ interface Chain {
   readonly final: number;
 }
 
+/** What the rounds of an opening cost, in a unit of its own: the last vector, and one round. */
+interface Costs {
+  readonly final: (entries: number, vars: number, queries: number) => number;
+  readonly round: (r: WhirRound, hashes: number) => number;
+}
+
+/**
+ * In cells of the circuit that verifies it: permutations and products, and hashes of the prover at so many a
+ * permutation.
+ */
+const circuitCosts = (first: number): Costs => ({
+  final: (n, vars, q) => CELLS_PER_PERMUTATION * (Math.ceil((3 * n) / 8) + vars) + CELLS_PER_PRODUCT * (n * q + 2 * n + 6 * vars),
+  round: ({ columns, rows, used, domain, queries: q }, hashes) => {
+    const permutations = openPermutations(q, domain, 3 * used) + columns + 3,
+      products = q * (1.3 * used + 2 * rows + 2 * domain + 2) + 6 * columns + 2 ** columns;
+    return CELLS_PER_PERMUTATION * (permutations + hashes / hashesPerPermutation(first)) + CELLS_PER_PRODUCT * products;
+  },
+});
+
+/** In bytes that travel, and hashes of the prover at so many a byte. */
+const byteCosts = (perByte: number): Costs => ({
+  final: (n, vars) => 24 * n + 8 + 48 * vars,
+  round: ({ columns, used, domain, queries, cap }, hashes) =>
+    queries * (24 * used + 32 * (domain - cap)) + 32 * 2 ** cap + 48 * columns + 64 + hashes / perByte,
+});
+
 /**
  * Later rounds of an opening. Each commits the folded vector at a domain smaller than the one before and a rate no
- * higher, until the vector is sent. Of all such chains the one whose verification in a circuit is cheapest is taken, by
- * dynamic programming: permutations and products of the verifier, and the prover's hashes at the price of
- * hashesPerPermutation. Choices whose fold would not keep ROOM bits above `bits` are left out.
+ * higher, until the vector is sent. Of all such chains the cheapest is taken, by dynamic programming: for whoever
+ * verifies it in a circuit, or by what travels. Choices whose fold would not keep ROOM bits above `bits` are left out.
  */
 function laterRounds(p: WhirParams, cells: number, domain: number, rate: number, queries: number, hashes: number): Chain {
   const known = new Map<string, Chain | undefined>(),
-    price = hashesPerPermutation(hashes) * (p.weight ?? 1);
+    costs = p.byteHashes === undefined ? circuitCosts(hashes) : byteCosts(p.byteHashes);
   const best = (n: number, d0: number, r0: number, q0: number): Chain | undefined => {
     const key = `${n} ${d0} ${r0}`;
     if (known.has(key)) return known.get(key);
     const vars = log2Ceil(n);
-    let out: Chain | undefined;
-    if (vars <= FINAL) {
-      const products = n * q0 + 2 * n + 6 * vars;
-      out = { score: CELLS_PER_PERMUTATION * (Math.ceil((3 * n) / 8) + vars) + CELLS_PER_PRODUCT * products, rounds: [], final: vars };
-    }
+    let out: Chain | undefined = vars <= FINAL ? { score: costs.final(n, vars, q0), rounds: [], final: vars } : undefined;
     for (let columns = LEAST_FOLD; columns <= Math.min(MOST_FOLD, vars - LEAST_FOLD); columns++) {
       const rows = vars - columns,
         used = Math.ceil(n / 2 ** rows);
@@ -65,13 +87,9 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
         if (foldBits(multiplicity, logInvRate, d, columns) < p.bits + ROOM) continue;
         const rest = best(2 ** rows, d, logInvRate, q);
         if (!rest) continue;
-        const permutations = openPermutations(q, d, 3 * used) + columns + 3,
-          products = q * (1.3 * used + 2 * rows + 2 * d + 2) + 6 * columns + 2 ** columns,
-          work = (3 * used) / 8 + 1;
-        const score = CELLS_PER_PERMUTATION * (permutations + (work * 2 ** d) / price) + CELLS_PER_PRODUCT * products + rest.score;
-        if (out && score >= out.score) continue;
-        const round = { columns, rows, used, domain: d, queries: q, multiplicity, cap: capLevels(q, d), logInvRate };
-        out = { score, rounds: [round, ...rest.rounds], final: rest.final };
+        const round = { columns, rows, used, domain: d, queries: q, multiplicity, cap: capLevels(q, d), logInvRate },
+          score = costs.round(round, ((3 * used) / 8 + 1) * 2 ** d) + rest.score;
+        if (!out || score < out.score) out = { score, rounds: [round, ...rest.rounds], final: rest.final };
       }
     }
     known.set(key, out);
@@ -99,8 +117,10 @@ export function whirShape(params: WhirParams, specs: readonly GroupSpec[]): Whir
       for (const x of t.parts) if (x.used < 1 || x.offset + x.used > 2 ** g.logColumns) throw new RangeError('tree outside the stack');
     const domain = g.logHeight + g.logInvRate;
     if (domain > 32) throw new RangeError('domain exceeds the two-adicity of the field');
-    const { queries, multiplicity } = queriesFor(params.bits, g.logInvRate, params.grinding);
-    return { ...g, domain, queries, multiplicity, cap: capLevels(queries, domain), at: at.get(i)! };
+    const counted = g.trusted
+      ? { queries: trustedQueries(params.bits, g.logInvRate, params.grinding) }
+      : queriesFor(params.bits, g.logInvRate, params.grinding);
+    return { ...g, domain, ...counted, cap: capLevels(counted.queries, domain), at: at.get(i)! };
   });
   const hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + (usedColumns(t) / 8 + 1) * 2 ** g.domain, 0), 0),
     most = (f: (g: WhirGroup) => number): number => Math.max(...groups.map(f));

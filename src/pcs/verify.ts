@@ -1,8 +1,9 @@
 import { eqAt, eqTable } from '../poly/eq.js';
 import { quadratic, verifyRound } from '../sumcheck/round.js';
 import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
-import type { WhirRound, WhirShape } from './params.js';
+import type { WhirGroup, WhirRound, WhirShape } from './params.js';
 import { type Answer, type Opened, queryRows } from './queries.js';
+import { TrustedRoot } from './trusted.js';
 
 /*
  * Opening of groups of committed stacks (docs/protocol.md, section 7).
@@ -13,13 +14,15 @@ import { type Answer, type Opened, queryRows } from './queries.js';
  *
  * Argument, round by round. (0) c rounds of sumcheck fold the claim of each group to one on a vector f_g of 2^h
  * entries; by mutual correlated agreement every codeword near the folded word is the fold of a stack near the committed
- * one, so that a false claim stays false for all of them. (1) F = (f_1, f_2, ..) is committed; its value at z leaves
- * one vector of its list, as far as the parts go: cells of its last column beyond them have no weight in any claim,
- * here or later. (2) If a part is no codeword near the group's folded word, it differs from it in more than the radius,
- * and the group's own queries notice; which group that is, is fixed before they are drawn. (3) gamma, drawn after
- * values and answers, joins the groups' claims, the value at z and the answers: a false one among n makes the sum false
- * but with probability n/|E|. (4) Later rounds repeat this for one group of 2^columns columns; the last vector is sent
- * and compared with every answer. Errors: whirLedger.
+ * one, so that a false claim stays false for all of them. A trusted group has one stack, whose words are what is
+ * opened: there is nothing but the sumcheck to survive. (1) F = (f_1, f_2, ..) is committed; its value at z leaves one
+ * vector of its list, as far as the parts go: cells of its last column beyond them have no weight in any claim, here or
+ * later. (2) If a part is no codeword near the group's folded word, it differs from it in more than the radius, and the
+ * group's own queries notice; which group that is, is fixed before they are drawn. In a trusted group the two are
+ * codewords, which agree in less than rho of the positions. (3) gamma, drawn after values and answers, joins the
+ * groups' claims, the value at z and the answers: a false one among n makes the sum false but with probability n/|E|.
+ * (4) Later rounds repeat this for one group of 2^columns columns; the last vector is sent and compared with every
+ * answer. Errors: whirLedger.
  *
  * Places. A part begins at a multiple of its length (falling size), so that eq of the leading variables at its number
  * selects it; z^i over F is z^at times the powers over the part.
@@ -60,7 +63,8 @@ function powerOf(ch: Arith, x: Elem, n: number): Elem {
  * first, logColumns + logHeight of them).
  */
 export interface GroupClaim {
-  readonly roots: readonly Digest[];
+  /** One of each tree; trusted ones for a group that is opened as such, and for no other. */
+  readonly roots: readonly (Digest | TrustedRoot)[];
   readonly value: Elem;
   readonly weights: (point: Elem[]) => Elem;
 }
@@ -87,13 +91,27 @@ interface NextOracle {
 }
 
 /**
+ * Roots of a group's trees, if their kind is the group's: few queries suffice where a root is trusted, and nowhere
+ * else.
+ */
+function rootsOf(g: WhirGroup, c: GroupClaim): Digest[] {
+  if (c.roots.length !== g.trees.length) throw new Error('one claim per group, one root per tree');
+  return c.roots.map((r) => {
+    const trusted = r instanceof TrustedRoot;
+    if ((trusted ? r.of : undefined) !== g.trusted)
+      throw new Error(`a root of ${trusted ? r.of : 'a proof'} for a group of ${g.trusted ?? 'a proof'}`);
+    return trusted ? r.digest : r;
+  });
+}
+
+/**
  * Verifies one claim on each group of committed stacks. Throws where claims and groups do not match; checks fail by
  * name on the channel.
  */
 export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly GroupClaim[]): void {
   const { groups, rounds } = shape;
-  if (claims.length !== groups.length || claims.some((c, i) => c.roots.length !== groups[i].trees.length))
-    throw new Error('one claim per group, one root per tree');
+  if (claims.length !== groups.length) throw new Error('one claim per group, one root per tree');
+  const roots = groups.map((g, i) => rootsOf(g, claims[i]));
   // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
   // theirs.
   const folded = claims.map((c, i) => fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, c.value)),
@@ -110,7 +128,7 @@ export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly Group
     const answers =
       last && oracle
         ? [{ list: queryRows(ch, label, later(last, oracle, challenges)), group: undefined }]
-        : queryGroups(ch, shape, claims, folded);
+        : queryGroups(ch, shape, roots, folded);
     // One challenge joins all claims on the next vector; where it is sent in clear, those of the groups alone.
     if (next || (!last && groups.length > 1)) joined.join(ch.sample(`${label} gamma`), !last, next, answers);
     if (!next) compareFinal(ch, shape, final, answers);
@@ -149,9 +167,9 @@ const later = (r: WhirRound, { root }: NextOracle, challenges: readonly Elem[]):
 });
 
 /** Queries of the groups, in order. */
-function queryGroups(ch: Channel, { groups }: WhirShape, claims: readonly GroupClaim[], folded: readonly Folded[]): Answers[] {
+function queryGroups(ch: Channel, { groups }: WhirShape, roots: readonly (readonly Digest[])[], folded: readonly Folded[]): Answers[] {
   return groups.map((g, n) => {
-    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), roots: claims[n].roots, challenges: folded[n].challenges, words: 1 };
+    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), roots: roots[n], challenges: folded[n].challenges, words: 1 };
     return { list: queryRows(ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), group: n };
   });
 }

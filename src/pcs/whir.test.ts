@@ -10,12 +10,24 @@ import {
   NativeChannel,
   RecordingChannel,
   VerificationError,
+  asDigest,
   scheduleWords,
 } from '../transcript/index.js';
 import { ProverChannel } from '../transcript/prover.js';
 import { eqTable } from '../poly/eq.js';
 import { type Columns, commitColumns } from './commit.js';
-import { type GroupSpec, type WhirShape, groupCells, openPermutations, usedColumns, verifyWhir, whirLedger, whirShape } from './index.js';
+import {
+  type GroupSpec,
+  type Provenance,
+  TrustedRoot,
+  type WhirShape,
+  groupCells,
+  openPermutations,
+  usedColumns,
+  verifyWhir,
+  whirLedger,
+  whirShape,
+} from './index.js';
 import { type GroupOpening, openWhir } from './prove.js';
 
 const k = singleKernels();
@@ -43,6 +55,11 @@ const group = (logColumns: number, logHeight: number, trees: readonly (number | 
     })),
   };
 };
+
+/** The same group, whose roots are trusted. */
+const trusted = (g: GroupSpec, of: Provenance = 'key'): GroupSpec => ({ ...g, trusted: of });
+const trustedRoot = (of: Provenance, root: Elem[]): TrustedRoot =>
+  of === 'key' ? TrustedRoot.ofKey(asDigest(root)) : TrustedRoot.ofBase(asDigest(root));
 
 interface Tamper {
   f?: number;
@@ -89,14 +106,21 @@ function setup(seed: number, groups: readonly GroupSpec[], tamper: Tamper = {}) 
     return { cells, f, w, weights, claim, oracles };
   });
   const roots = stacks.map((s) => s.oracles.map((o) => o.root));
-  const run = (ch: Channel, rs: readonly (readonly bigint[][])[]) => {
+  const run = (
+    ch: Channel,
+    rs: readonly (readonly bigint[][])[],
+    kinds: readonly (Provenance | undefined)[] = groups.map((g) => g.trusted),
+  ) => {
     const ds = rs.map((list) => list.map((x) => x.map((v) => ch.constant(v))));
     ds.flat().forEach((d: Elem[]) => ch.publicElems('root', d));
     verifyWhir(
       ch,
       shape,
       stacks.map((s, n) => ({
-        roots: ds[n] as never,
+        roots: ds[n].map((root) => {
+          const of = kinds?.[n];
+          return of ? trustedRoot(of, root) : asDigest(root);
+        }),
         value: ch.constant(s.claim),
         weights: (pt) => {
           const eq = eqTable(ch, pt);
@@ -114,10 +138,10 @@ function setup(seed: number, groups: readonly GroupSpec[], tamper: Tamper = {}) 
   );
   openWhir(k, prover, ...(tamper.as?.(shape, honest) ?? ([shape, honest] as const)));
   const proof = prover.words();
-  const verify = (p: BigUint64Array, rs: readonly (readonly bigint[][])[] = roots): void => {
+  const verify = (p: BigUint64Array, rs: readonly (readonly bigint[][])[] = roots, kinds?: readonly (Provenance | undefined)[]): void => {
     const native = new NativeChannel(k, p);
     try {
-      run(native, rs);
+      run(native, rs, kinds);
       native.finish();
     } finally {
       native.close();
@@ -142,6 +166,13 @@ describe('WHIR', () => {
     ['groups of one height', [group(1, 9, [2]), group(2, 9, [[1, 2]], 5)]],
     ['groups whose vectors are sent', [group(2, 5, [3]), group(1, 3, [[1, 1]], 4)]],
     ['three groups', [group(2, 8, [3]), group(0, 11, [1], 3), group(3, 4, [5], 5)]],
+    ['a trusted stack', [trusted(group(2, 9, [3], 4), 'base')]],
+    ['a trusted stack whose vector is sent', [trusted(group(1, 5, [2], 3))]],
+    ['a trusted group beside a witness', [group(2, 10, [3]), trusted(group(2, 7, [3], 4))]],
+    [
+      'a trusted group that is higher, and one in the middle',
+      [group(2, 6, [4]), trusted(group(1, 8, [2], 3)), trusted(group(2, 10, [3], 4))],
+    ],
     [
       'a tree of two parts with a gap before the second',
       [
@@ -170,14 +201,16 @@ describe('WHIR', () => {
     }
     k.release(m);
   });
-  const joint = [group(2, 10, [3]), group(2, 7, [1, [1, 1]], 4)];
+  const joint = [group(2, 10, [3]), group(2, 7, [1, [1, 1]], 4)],
+    vouched = [joint[0], trusted(joint[1])];
   it('rejects a changed stack, a wrong claim, a wrong root of either group', () => {
     const m = k.mark();
-    for (const n of [0, 1])
-      for (const t of [{ f: n }, { claim: n }]) {
-        const s = setup(3, joint, t);
-        expect(() => s.verify(s.proof), JSON.stringify(t)).toThrow(VerificationError);
-      }
+    for (const groups of [joint, vouched, [trusted(joint[0]), joint[1]]])
+      for (const n of [0, 1])
+        for (const t of [{ f: n }, { claim: n }]) {
+          const s = setup(3, groups, t);
+          expect(() => s.verify(s.proof), JSON.stringify(t)).toThrow(VerificationError);
+        }
     const s = setup(3, joint);
     const other = (n: number, t: number): readonly bigint[][][] =>
       s.roots.map((list, i) => list.map((x, j) => (i === n && j === t ? [1n, 2n, 3n, 4n] : x)));
@@ -194,7 +227,12 @@ describe('WHIR', () => {
     // Half of a claim's error added to s(0) leaves a round with half the error whatever its challenge is. So the two
     // claims are folded to claims on the parts that are false by 1 and -1: joined without a challenge they would cancel
     // out, with and without an oracle behind them.
-    for (const groups of [joint, [group(2, 5, [3]), group(1, 3, [1, 1], 4)]]) {
+    for (const groups of [
+      joint,
+      vouched,
+      [group(2, 5, [3]), group(1, 3, [1, 1], 4)],
+      [group(2, 5, [3]), trusted(group(1, 3, [1, 1], 4))],
+    ]) {
       const m = k.mark(),
         half = (P + 1n) / 2n,
         sign: Ext[] = [E.ONE, E.sub(E.ZERO, E.ONE)];
@@ -217,8 +255,15 @@ describe('WHIR', () => {
   });
   it("rejects groups in each other's place: trees, parts of the next vector, claims", () => {
     // Alike in everything, so that nothing but the proof tells them apart.
-    const m = k.mark(),
-      twins = [group(2, 9, [3]), group(2, 9, [3])];
+    const m = k.mark();
+    for (const twins of [
+      [group(2, 9, [3]), group(2, 9, [3])],
+      [trusted(group(2, 9, [3])), trusted(group(2, 9, [3]))],
+    ])
+      swapped(twins);
+    k.release(m);
+  });
+  const swapped = (twins: readonly GroupSpec[]): void => {
     const parts = setup(9, twins, {
       as: (s, o) => [{ ...s, groups: [0, 1].map((n) => ({ ...s.groups[n], at: s.groups[1 - n].at })) }, o],
     });
@@ -230,8 +275,7 @@ describe('WHIR', () => {
     const s = setup(9, twins);
     s.verify(s.proof);
     expect(() => s.verify(s.proof, [s.roots[1], s.roots[0]])).toThrow(VerificationError);
-    k.release(m);
-  });
+  };
   it('cells beyond the parts have no weight: whatever fills them, a true claim is proved and a false one is not', () => {
     const m = k.mark(),
       short = [group(2, 10, [3]), group(1, 3, [1, 1], 4)],
@@ -293,14 +337,16 @@ describe('WHIR', () => {
     k.release(m);
   });
   it('rejects an adaptive prover that changes a message and re-derives the transcript', () => {
-    const m = k.mark(),
-      labels = new Set(setup(5, joint).schedule.flatMap((x) => (['ext', 'digest', 'cap', 'opening'].includes(x.kind) ? [x.label] : [])));
-    expect([...labels]).toContain('whir 0 1 row');
-    for (const label of labels) {
-      const s = setup(5, joint, { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
-      expect(() => s.verify(s.proof), label).toThrow(VerificationError);
+    for (const groups of [joint, vouched]) {
+      const m = k.mark(),
+        labels = new Set(setup(5, groups).schedule.flatMap((x) => (['ext', 'digest', 'cap', 'opening'].includes(x.kind) ? [x.label] : [])));
+      expect([...labels]).toContain('whir 0 1 row');
+      for (const label of labels) {
+        const s = setup(5, groups, { hook: (l, w) => (l === label ? w.map((x, i) => (i === 0 ? (x + 1n) % P : x)) : w) });
+        expect(() => s.verify(s.proof), label).toThrow(VerificationError);
+      }
+      k.release(m);
     }
-    k.release(m);
   });
   it('refuses trees outside their stack, and as many claims as there are groups', () => {
     expect(() => whirShape(params, [group(1, 5, [3])])).toThrow('outside the stack');
@@ -308,6 +354,22 @@ describe('WHIR', () => {
     const { shape } = setup(1, [group(2, 6, [4])]),
       rec = new RecordingChannel();
     expect(() => verifyWhir(rec, shape, [])).toThrow('one claim per group');
+  });
+  it('takes a root for trusted where its verifier says whose word it is, and nowhere else', () => {
+    const m = k.mark(),
+      s = setup(3, vouched),
+      kinds = (a?: Provenance, b?: Provenance) => (): void => s.verify(s.proof, s.roots, [a, b]);
+    expect(kinds(undefined, 'key')).not.toThrow();
+    // A root that came with the proof, one of another origin, one vouched for where the queries are those of no trust.
+    expect(kinds()).toThrow('a root of a proof for a group of key');
+    expect(kinds(undefined, 'base')).toThrow('a root of base for a group of key');
+    expect(kinds('key', 'key')).toThrow('a root of key for a group of a proof');
+    // Nothing in a proof's shape makes a trusted group of another one: the queries differ, and the words with them.
+    const plain = setup(3, joint);
+    expect(plain.shape.groups[1].queries).toBeGreaterThan(s.shape.groups[1].queries);
+    expect(() => s.verify(plain.proof)).toThrow(VerificationError);
+    expect(() => plain.verify(s.proof)).toThrow(VerificationError);
+    k.release(m);
   });
   it('buys the bits it claims, with the fewest hashes for its caps', () => {
     for (const bits of [100, 128])
@@ -327,6 +389,8 @@ describe('WHIR', () => {
                 5,
               ),
             ],
+            [group(6, h, [40], r), trusted(group(4, Math.max(3, h - 2), [14], 6))],
+            [trusted(group(5, h, [30], r), 'base')],
           ]) {
             const s = whirShape({ bits, grinding: 16 }, groups);
             for (const t of whirLedger(s, ['a', 'b'])) if (t.kind === 'proved') expect(t.bits, t.name).toBeGreaterThanOrEqual(bits);

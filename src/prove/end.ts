@@ -1,18 +1,17 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
-import { verifyProgram } from '../tensor/verify.js';
 import { NativeChannel } from '../transcript/native.js';
 import { type NodeOptions, type Stack, mergeOn, proveLaidOut } from './node.js';
 import { verifyMerge } from '../recursion/merge.js';
 import { type Settled, commitStack } from '../recursion/commit.js';
 import { proveSettled } from './settle.js';
 import type { RecursionClass } from '../recursion/class.js';
-import { endCircuit, endKeyShape } from '../recursion/end.js';
+import { endCircuit } from '../recursion/end.js';
 import { keyWords } from '../recursion/fold.js';
 import { RECURSION_VERSION } from '../recursion/key.js';
 import type { RecursionKeys } from '../recursion/keys.js';
-import { type EndStatement, decode, endLayout } from '../recursion/statement.js';
-import { END_KIND, claimOf, endPublics, verifyNode } from '../verify/nodes.js';
+import { decode, endLayout } from '../recursion/statement.js';
+import { END_KIND, claimOf, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
 
 /**
@@ -33,10 +32,10 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
   } finally {
     ch.close();
   }
-  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T): T =>
-    k.scope(() => f(commitStack(k, shape, words)));
+  const opened = <T>(shape: Settled['shape'], words: BigInt64Array, f: (s: Settled) => T, tree?: Uint8Array): T =>
+    k.scope(() => f(commitStack(k, shape, words, tree)));
   o.onPhase?.('settle');
-  const openColumns = opened(keyShape, keys.stack, (s) => proveSettled(k, s, columns)),
+  const openColumns = opened(keyShape, keys.stack, (s) => proveSettled(k, s, columns), keys.tree),
     { root, openBase } = opened(baseShape, base.words, (s) => ({
       root: s.oracle.root,
       openBase: proveSettled(k, s, claimOf(c.plan, of.statement.base)),
@@ -48,15 +47,7 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
     keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
     o,
     (x) => endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
+    keys.end.tree,
   );
-  o.onPhase?.('columns');
-  const statement: EndStatement = decode(words, endLayout()),
-    own = new NativeChannel(k, proof);
-  let claim: DetachedClaim;
-  try {
-    claim = verifyProgram(own, c.end.plan, endPublics(c.end.plan, statement, keys.end.root)).detach(own);
-  } finally {
-    own.close();
-  }
-  return { statement, proof, opening: opened(endKeyShape(c.end.plan), keys.end.stack, (s) => proveSettled(k, s, claim)) };
+  return { statement: decode(words, endLayout(c.child.baseVars)), proof };
 }

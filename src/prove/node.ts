@@ -25,7 +25,9 @@ export interface NodeOptions {
   readonly onPhase?: (name: string) => void;
 }
 
-/** Proves a circuit that `run` lays out with its witness. Throws Error naming the first check that fails. */
+/**
+ * Proves a circuit that `run` lays out with its witness. `keyTree`: the tree of its fixed columns, where these are
+ * opened with the witness. Throws Error naming the first check that fails. */
 export function proveLaidOut(
   k: Kernels,
   plan: Plan,
@@ -33,6 +35,7 @@ export function proveLaidOut(
   frozen: readonly bigint[],
   o: NodeOptions,
   run: (ch: CircuitChannel) => void,
+  keyTree?: Uint8Array,
 ): { proof: BigUint64Array; words: bigint[] } {
   o.onPhase?.('witness');
   const ch = new CircuitChannel(new BigUint64Array(0));
@@ -41,6 +44,7 @@ export function proveLaidOut(
   const { proof } = proveCircuit(k, plan, circuitCells(ch, circuit), {
     frozenDigest: frozen,
     ...(o.onPhase ? { onPhase: o.onPhase } : {}),
+    ...(keyTree ? { keyTree } : {}),
   });
   return { proof, words: ch.rows.U.value.map(mod) };
 }

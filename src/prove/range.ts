@@ -1,7 +1,7 @@
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import type { StepProof } from '../run/parts.js';
 import type { LeafProofs } from '../recursion/leaves.js';
-import { type Ended, type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
+import { type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
 import type { LeafStart } from './leaf.js';
 import { type LeafWork, type Keeper, grow } from './tree.js';
 import type { TreeNode } from './tree-shape.js';
@@ -29,7 +29,7 @@ export interface Recursion<S extends { readonly step: number } = LeafStart> {
    */
   leaf(start: S, range: LeafRange, steps: readonly StepProof[]): { readonly node: Proven; readonly after: S };
   fold(left: Proven, right: Proven): Proven;
-  end(node: Proven): Ended;
+  end(node: Proven): Proven;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
   /**
    * The same, and that the claims which it leaves on columns and base hold: for one of somebody else's. Takes as long

@@ -43,8 +43,8 @@ export function folding(
     digestOf: keyDigest,
     fold: (a, b) => k.scope(() => flat(cls, proveFold(k, cls, keys, base, [nodeOf(cls, a), nodeOf(cls, b)], o))),
     end: (n) => {
-      const { statement, proof, opening } = k.scope(() => proveEnd(k, cls, keys, base, nodeOf(cls, n), o));
-      return { statement: encode(statement, endLayout()), proof, opening };
+      const { statement, proof } = k.scope(() => proveEnd(k, cls, keys, base, nodeOf(cls, n), o));
+      return { statement: encode(statement, endLayout(cls.child.baseVars)), proof };
     },
     check: (n) => {
       verifyNode(k, cls, nodeOf(cls, n));

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { P } from '../field/goldilocks.js';
 import { singleKernels } from '../kernels/index.js';
+import { TrustedRoot } from '../pcs/trusted.js';
 import { evaluateStack } from '../tensor/deferred.js';
-import { type Ext, NativeChannel, VerificationError } from '../transcript/index.js';
+import { type Ext, NativeChannel, VerificationError, asDigest } from '../transcript/index.js';
 import { commitStack } from '../recursion/commit.js';
 import { proveSettled } from './settle.js';
 import { settleShape } from '../recursion/settle-shape.js';
@@ -20,7 +21,7 @@ describe('settling of a claim on a committed stack', () => {
     [13, 8192],
   ])('%i variables, %i words: accepts the value, refuses another value, point, root and every changed word', (vars, cells) => {
     const m = k.mark(),
-      shape = settleShape(vars, cells, params),
+      shape = settleShape(vars, cells, params, 'base'),
       words = BigInt64Array.from({ length: cells }, (_, i) => BigInt(i * 7919) - 3_000_000n),
       s = commitStack(k, shape, words),
       z = point(vars),
@@ -29,12 +30,10 @@ describe('settling of a claim on a committed stack', () => {
     const check = (p: BigUint64Array, o: { value?: Ext; point?: Ext[]; root?: readonly bigint[] } = {}): void => {
       const ch = new NativeChannel(k, p);
       try {
-        verifySettled(
-          ch,
-          shape,
-          (o.root ?? s.oracle.root).map((x) => ch.constant(x)),
-          { point: (o.point ?? z).map((x) => ch.constant(x)), value: ch.constant(o.value ?? value) },
-        );
+        verifySettled(ch, shape, TrustedRoot.ofBase(asDigest((o.root ?? s.oracle.root).map((x) => ch.constant(x)))), {
+          point: (o.point ?? z).map((x) => ch.constant(x)),
+          value: ch.constant(o.value ?? value),
+        });
         ch.finish();
       } finally {
         ch.close();

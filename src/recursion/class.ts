@@ -5,13 +5,10 @@ import { circuitProgram } from '../circuit/program.js';
 import { KINDS, byKind, rowCount } from '../circuit/rows.js';
 import { type Plan, type ProofOptions, hashOf, makePlan } from '../tensor/plan.js';
 import { settleShape } from './settle-shape.js';
-import { type EndShape, END_WEIGHT, endCircuit } from './end.js';
+import { type EndShape, endCircuit, endOptions } from './end.js';
 import { type ChildShape, KIND_BITS, foldCircuit } from './fold.js';
 import { slotsOf } from './key.js';
 import { type LeafShape, type RunShape, leafCircuit } from './leaf.js';
-
-/** log2 of the inverse rate of the end's own proof: it travels, so that few queries are worth a longer codeword. */
-const END_RATE = 4;
 
 /** Most program proofs in one leaf. */
 const MOST = 16;
@@ -93,8 +90,9 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
         child.keyVars,
         (slotsOf(circuits.length) - 1) * 2 ** plan.frozenVars + plan.layouts.get('frozen')!.cells,
         options,
+        'key',
       ),
-      baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options),
+      baseShape: settleShape(run.baseVars, main.layouts.get('frozen')!.cells, options, 'base'),
     };
   const end = record((ch) => endCircuit(ch, shape)),
     endHeights = heightsOf(end),
@@ -109,9 +107,6 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
     rows: [...channels, end].map(exact),
   };
 }
-
-/** Parameters of the end's own proof. */
-export const endOptions = (o: ProofOptions): ProofOptions => ({ ...o, rate: END_RATE, weight: END_WEIGHT });
 
 function search(
   shape: Omit<RunShape, 'keyVars'>,

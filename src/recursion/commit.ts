@@ -1,7 +1,6 @@
-import type { WhirShape } from '../pcs/params.js';
-import { type Oracle, commitBase } from '../pcs/commit.js';
+import { type WhirGroup, type WhirShape, groupCells, usedColumns } from '../pcs/params.js';
+import { type Oracle, commitBase, saveTree } from '../pcs/commit.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { settleMatrix } from './settle-shape.js';
 
 /** A committed stack: `ptr` and levels of the tree stay in the kernel's memory until the caller releases them. */
 export interface Settled {
@@ -10,16 +9,34 @@ export interface Settled {
   readonly oracle: Oracle;
 }
 
-/** Commits a stack of signed words; they are copied, padded with zeros to whole columns. */
-export function commitStack(k: Kernels, shape: WhirShape, words: BigInt64Array): Settled {
-  const { used, logHeight, logInvRate, cells } = settleMatrix(shape);
+/** A stack's tree outside the kernel's memory (saveTree), 64 bytes for each point of the domain, and its root. */
+export interface StackTree {
+  readonly root: readonly bigint[];
+  readonly tree: Uint8Array;
+}
+
+/** Commits a stack of signed words as the one tree of a group; they are copied, padded with zeros to whole columns. */
+function commitGroup(k: Kernels, g: WhirGroup, words: BigInt64Array, tree?: Uint8Array): { ptr: number; oracle: Oracle } {
+  const cells = groupCells(g);
   if (words.length > cells) throw new RangeError(`${words.length} words do not fit a commitment of ${cells}`);
   const ptr = k.zeroed(8 * cells);
   k.i64.set(words, ptr / 8);
-  return { shape, ptr, oracle: commitBase(k, ptr, used, logHeight, { logInvRate }) };
+  return { ptr, oracle: commitBase(k, ptr, usedColumns(g.trees[0]), g.logHeight, g, 0, tree) };
 }
 
+/** Commits the stack of a settled claim. `tree`: that of the same words, made before (stackTree). */
+export const commitStack = (k: Kernels, shape: WhirShape, words: BigInt64Array, tree?: Uint8Array): Settled => ({
+  shape,
+  ...commitGroup(k, shape.groups[0], words, tree),
+});
+
+/** Tree of a stack that is one group of an opening. */
+export const stackTree = (k: Kernels, g: WhirGroup, words: BigInt64Array): StackTree =>
+  k.scope(() => {
+    const { oracle } = commitGroup(k, g, words);
+    return { root: oracle.root, tree: saveTree(k, oracle) };
+  });
+
 /** Root of a stack, without keeping anything. */
-export function stackRoot(k: Kernels, shape: WhirShape, words: BigInt64Array): bigint[] {
-  return k.scope(() => commitStack(k, shape, words).oracle.root);
-}
+export const stackRoot = (k: Kernels, shape: WhirShape, words: BigInt64Array): bigint[] =>
+  k.scope(() => commitStack(k, shape, words).oracle.root);

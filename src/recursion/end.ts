@@ -1,8 +1,9 @@
 import type { CircuitChannel } from '../circuit/channel.js';
 import type { WhirShape } from '../pcs/params.js';
-import type { Plan } from '../tensor/plan.js';
+import { TrustedRoot } from '../pcs/trusted.js';
+import type { ProofOptions } from '../tensor/plan.js';
+import { asDigest } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
-import { settleShape } from './settle-shape.js';
 import { verifySettled } from './settle.js';
 import { type ChildShape, type NodeWires, verifyChild } from './fold.js';
 import { type NodeStatement, endLayout, layout, recordOf } from './statement.js';
@@ -11,19 +12,33 @@ import { hints, publish, unflat } from './wires.js';
 /*
  * End: verifies one node of the class, leaf or fold, and settles what it leaves: the claims on the fixed columns (its
  * own and the one it carries), merged, are opened against `key`, the root of all fixed columns; the claim on the frozen
- * stack against `root`, that of the base's stack. What it publishes holds without any proviso for whoever knows that
- * `key` is the published root and `root` the base's. The end has a height class of its own and is verified by no other
- * circuit: the claim on its own fixed columns is opened beside its proof, against the published root of these
- * (verify.ts).
+ * stack against `root`, that of the base's stack. Both roots are published, and whoever verifies compares them with
+ * those that it trusts: so they are opened as trusted ones. The claim on the frozen stack is published too, for whoever
+ * holds the base and evaluates it in the place of trusting a root. The end has a height class of its own and is
+ * verified by no other circuit: its own fixed columns are opened with its witness, against the root of these that is
+ * published (verify.ts).
  */
-/**
- * The end's proof travels: its size counts four times as much against the prover's work as that of a node
- * (WhirParams.weight).
- */
-export const END_WEIGHT = 4;
 
-/** Commitment shape of the end's own columns: its opening travels, so that it has few queries whatever its size. */
-export const endKeyShape = (plan: Plan): WhirShape => settleShape(plan.frozenVars, plan.layouts.get('frozen')!.cells, plan.options, 4);
+/** log2 of the inverse rates of the end's proof: its witness travels, its columns are committed once. */
+export const END_RATE = 4;
+export const END_KEY_RATE = 5;
+
+/** The end's proof travels: hashes of its prover that a byte less is worth (WhirParams.byteHashes). */
+export const END_BYTE_HASHES = 100;
+
+/** Parameters of the end's own proof. */
+export const endOptions = (
+  { bits, grinding }: Pick<ProofOptions, 'bits' | 'grinding'>,
+  rate = END_RATE,
+  keyRate = END_KEY_RATE,
+): ProofOptions => ({
+  bits,
+  grinding,
+  rate,
+  stateRate: rate,
+  keyRate,
+  byteHashes: END_BYTE_HASHES,
+});
 
 export interface EndShape extends ChildShape {
   readonly keyShape: WhirShape;
@@ -46,10 +61,10 @@ export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): v
   const columns = mergeClaims(ch, s.keyVars, w.key, [own, unflat(ch, w.columns)]);
   ch.finish();
   ch.open(given?.openColumns);
-  verifySettled(ch, s.keyShape, w.key, columns);
+  verifySettled(ch, s.keyShape, TrustedRoot.ofKey(asDigest(w.key)), columns);
   ch.finish();
   ch.open(given?.openBase);
-  verifySettled(ch, s.baseShape, root, unflat(ch, w.base));
+  verifySettled(ch, s.baseShape, TrustedRoot.ofBase(asDigest(root)), unflat(ch, w.base));
   ch.finish();
-  publish(ch, { ...w, root }, endLayout());
+  publish(ch, { ...w, root }, endLayout(s.baseVars));
 }

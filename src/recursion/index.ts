@@ -1,7 +1,6 @@
 export * from './circuits.js';
 export * from './class.js';
 export * from './commit.js';
-export { endKeyShape } from './end.js';
 export * from './key.js';
 export * from './keys.js';
 export * from './leaves.js';

@@ -1,16 +1,17 @@
 import { circuitKey } from '../circuit/key.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
-import { stackRoot } from './commit.js';
+import { type StackTree, stackTree } from './commit.js';
 import type { RecursionClass } from './class.js';
-import { endKeyShape } from './end.js';
+import { keyGroup } from '../tensor/plan.js';
 import { RECURSION_VERSION, type VerificationKey, digestText, slotsOf } from './key.js';
 
 /** Verification keys of a class: stacks of fixed columns and their roots. */
 export interface RecursionKeys {
   /** All slots by kind, each padded to 2^frozenVars: see slotsOf. */ readonly stack: BigInt64Array;
   readonly root: readonly bigint[];
-  readonly end: { readonly stack: BigInt64Array; readonly root: readonly bigint[] };
+  /** Tree over the stack, which an end opens. */ readonly tree: Uint8Array;
+  /** Tree over the end's own columns. */ readonly end: StackTree;
   /** SHA-256 of every circuit's columns, by kind, the end last: to find what differs. */
   readonly digests: readonly string[];
   readonly published: VerificationKey;
@@ -24,14 +25,16 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
     slots = slotsOf(parts.length),
     stack = new BigInt64Array((slots - 1) * slot + parts[0].stack.length);
   for (let i = 0; i < slots; i++) stack.set((parts[i] ?? parts[0]).stack, i * slot);
-  const root = stackRoot(k, c.end.shape.keyShape, stack),
-    endRoot = stackRoot(k, endKeyShape(c.end.plan), own.stack),
+  const { root, tree } = stackTree(k, c.end.shape.keyShape.groups[0], stack),
+    columns = keyGroup(c.end.plan)!,
+    end = stackTree(k, columns, own.stack),
     { bits, grinding, rate } = c.plan.options;
   const programs = [...new Set(c.leaves.map((l) => l.plan.program))];
   return {
     stack,
     root,
-    end: { stack: own.stack, root: endRoot },
+    tree,
+    end,
     digests: [...parts, own].map((p) => digestText(p.digest)),
     published: {
       type: 'certune-key',
@@ -44,14 +47,14 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
         programRate: c.leaves[0].plan.options.rate,
         rate,
         endRate: c.end.plan.options.rate,
-        settleRates: [c.end.shape.keyShape, c.end.shape.baseShape, endKeyShape(c.end.plan)].map((x) => x.groups[0].logInvRate),
+        settleRates: [c.end.shape.keyShape.groups[0], c.end.shape.baseShape.groups[0], columns].map((g) => g.logInvRate),
         grinding,
       },
       heights: c.circuits[0].heights,
       endHeights: c.end.circuit.heights,
       baseVars: c.run.baseVars,
       root: root.map(String),
-      endRoot: endRoot.map(String),
+      endRoot: end.root.map(String),
     },
   };
 }

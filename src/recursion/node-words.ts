@@ -1,6 +1,7 @@
 import { type NodeStatement, type EndStatement, layout, encode, decode, endLayout } from './statement.js';
 import type { RecursionClass } from './class.js';
-import type { Proven, Ended } from '../artifact/folded.js';
+import type { VerificationKey } from './key.js';
+import type { Proven } from '../artifact/folded.js';
 
 /** A leaf or fold: its statement and the proof of it. */
 export interface NodeProof {
@@ -8,11 +9,10 @@ export interface NodeProof {
   readonly proof: BigUint64Array;
 }
 
-/** The proof of a whole run or range: statement, proof of the end circuit, opening of the end's own fixed columns. */
+/** The proof of a whole run or range. */
 export interface EndProof {
   readonly statement: EndStatement;
   readonly proof: BigUint64Array;
-  readonly opening: BigUint64Array;
 }
 
 const nodeLayout = (c: RecursionClass): ReturnType<typeof layout> => layout(c.child.baseVars, c.child.keyVars);
@@ -26,8 +26,8 @@ export const nodeOf = (c: RecursionClass, n: Proven): NodeProof => ({
   proof: n.proof,
 });
 
-export const endProofOf = (x: Ended): EndProof => ({
-  statement: decode(x.statement, endLayout()),
+/** An end as it lies in a file. Throws VerificationError where its statement is too short or too long. */
+export const endProofOf = (key: Pick<VerificationKey, 'baseVars'>, x: Proven): EndProof => ({
+  statement: decode(x.statement, endLayout(key.baseVars)),
   proof: x.proof,
-  opening: x.opening,
 });

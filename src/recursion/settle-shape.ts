@@ -1,3 +1,4 @@
+import type { Provenance } from '../pcs/trusted.js';
 import { type WhirParams, type WhirShape, usedColumns } from '../pcs/params.js';
 import { whirShape } from '../pcs/rounds.js';
 
@@ -11,21 +12,26 @@ export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 -
 /** log2 of the columns of such a commitment. */
 const COLUMNS = 5;
 
-/** How a stack of `cells` words of `vars` variables is committed: word i in column floor(i / 2^h) of 2^h rows. */
+/**
+ * How a stack of `cells` words of `vars` variables is committed: word i in column floor(i / 2^h) of 2^h rows.
+ * `trusted`: whose word its root is.
+ */
 export function settleShape(
   vars: number,
   cells: number,
-  p: Pick<WhirParams, 'bits' | 'grinding' | 'weight'>,
+  p: Pick<WhirParams, 'bits' | 'grinding'>,
+  trusted: Provenance,
   rate = settleRate(vars),
 ): WhirShape {
   const columns = Math.min(COLUMNS, Math.max(0, vars - 5)),
     height = vars - columns;
-  return whirShape({ bits: p.bits, grinding: p.grinding, ...(p.weight ? { weight: p.weight } : {}) }, [
+  return whirShape({ bits: p.bits, grinding: p.grinding }, [
     {
       logColumns: columns,
       logHeight: height,
       logInvRate: rate,
       trees: [{ parts: [{ used: Math.max(1, Math.ceil(cells / 2 ** height)), offset: 0 }] }],
+      trusted,
     },
   ]);
 }

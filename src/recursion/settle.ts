@@ -1,18 +1,19 @@
 import type { WhirShape } from '../pcs/params.js';
 import { verifyWhir } from '../pcs/verify.js';
 import { eqEval, eqLess } from '../poly/eq.js';
-import { type Channel, type Elem, asDigest } from '../transcript/arith.js';
+import type { TrustedRoot } from '../pcs/trusted.js';
+import type { Channel, Elem } from '../transcript/arith.js';
 import { settleMatrix } from './settle-shape.js';
 
 /*
  * Settling of a claim f(z) = v on a committed stack f: one WHIR opening with weights eq(z, .), in a transcript of its
- * own that absorbs root, point and value first. The root is that of an honest commitment: computed by the verifier or
- * published with the key. An honest codeword has no other one within the Johnson radius (its distance from every other
- * is at least 1 - rho > 1 - sqrt(rho)), so that the root alone fixes f. Error: that of the opening.
+ * own that absorbs root, point and value first. The root is trusted: that of an honest commitment, which the verifier
+ * computed or has with the key, so that the words under it are a codeword. Error: that of the opening of a trusted
+ * group.
  */
 
 /** Version of these proofs. */
-export const SETTLE_VERSION = 2;
+export const SETTLE_VERSION = 3;
 
 const header = (s: WhirShape): bigint[] => {
   const { used, logColumns, logHeight, logInvRate } = settleMatrix(s);
@@ -40,16 +41,16 @@ export function settlePreamble<T>(
 export function verifySettled(
   ch: Channel,
   shape: WhirShape,
-  root: readonly Elem[],
+  root: TrustedRoot,
   claim: { readonly point: readonly Elem[]; readonly value: Elem },
 ): void {
   const words = [...claim.point, claim.value].flatMap((x) => [...ch.coordinates(x)]);
-  for (const w of settlePreamble(shape, (x) => ch.constant(x), root, words)) ch.publicElems(w.label, w.words);
+  for (const w of settlePreamble(shape, (x) => ch.constant(x), root.digest, words)) ch.publicElems(w.label, w.words);
   // Columns beyond the used ones are zero by definition of the stack: they have no weight.
   const { used, logColumns: c } = settleMatrix(shape);
   verifyWhir(ch, shape, [
     {
-      roots: [asDigest(root)],
+      roots: [root],
       value: claim.value,
       weights: (pt) => ch.mul(eqLess(ch, claim.point.slice(0, c), pt.slice(0, c), used), eqEval(ch, claim.point.slice(c), pt.slice(c))),
     },

@@ -25,7 +25,8 @@ import type { PartKind } from '../run/parts.js';
  *             totals)
  *
  * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and
- * schedule (`advance`). `end` is the statement of the end node: no claims, but the root of the base's stack.
+ * schedule (`advance`). That of the end node has no claim on the columns, and the root of the base's stack beside the
+ * claim on it.
  */
 export interface NodeStatement {
   /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];
@@ -60,8 +61,11 @@ export interface NodeStatement {
 }
 export type Field = keyof NodeStatement;
 
-/** The end node's statement: the claims are settled, `root` is that of the base's stack. */
-export type EndStatement = Omit<NodeStatement, 'kind' | 'base' | 'columns'> & { readonly root: readonly bigint[] };
+/**
+ * The end node's statement: the claims are settled, that on the base against `root`. It is published all the same, for
+ * whoever has the base.
+ */
+export type EndStatement = Omit<NodeStatement, 'kind' | 'columns'> & { readonly root: readonly bigint[] };
 export type EndField = keyof EndStatement;
 
 /** The same in every node of a run. */
@@ -103,7 +107,8 @@ export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, nu
 }
 
 /** The same of the end node. */
-export const endLayout = (): ReadonlyMap<EndField, number> => new Map<EndField, number>([...COMMON, ['root', 4]]);
+export const endLayout = (baseVars: number): ReadonlyMap<EndField, number> =>
+  new Map<EndField, number>([...COMMON, ['base', 3 * (baseVars + 1)], ['root', 4]]);
 
 /** A record with these keys, made in their order. */
 export function recordOf<F extends string, T>(keys: Iterable<F>, of: (key: F) => T): Record<F, T> {

@@ -68,13 +68,14 @@ function stackFrom(
   return { tree, stack: { length, ptr } };
 }
 
-/** Commitment to a state computed from its tensors: what a verifier does for the initial one. */
+/** Tensors of a state by name. */
+const tensorsOf = (s: Programs, { C, master, mm, vv }: AdapterState): ReadonlyMap<string, BigInt64Array> =>
+  new Map([...unflattenGroup(s.program, 'cIn', 'C', C), ['master', master], ['mm', mm], ['vv', vv]]);
+
+/** Commitment to a state computed from its tensors. */
 export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
   const { plan } = s,
-    values =
-      name === 'aIn'
-        ? new Map([['acc', new BigInt64Array(state.C.length)]])
-        : new Map([...unflattenGroup(s.program, 'cIn', 'C', state.C), ['master', state.master], ['mm', state.mm], ['vv', state.vv]]);
+    values = name === 'aIn' ? new Map([['acc', new BigInt64Array(state.C.length)]]) : tensorsOf(s, state);
   return k.scope(() => {
     const { tree, stack } = stackFrom(k, plan, name, values);
     return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
@@ -87,6 +88,26 @@ export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigI
     const { tree, stack } = stackFrom(k, plan, 'aIn', new Map([['acc', acc]]));
     return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
   });
+
+/**
+ * Checks that a commitment which a proof enters is to a state that is given: digest of the adapter, point, and the
+ * values of adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it,
+ * so that another state of the root's list has these values there with probability cells/|E|. One evaluation.
+ */
+export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState): void {
+  const { plan } = s,
+    { digest, z, values } = k.scope(() => {
+      const { tree, stack } = stackFrom(k, plan, 'sIn', tensorsOf(s, state)),
+        g = stateGroup(plan)!,
+        { parts } = g.trees[tree],
+        part = parts[plan.states[tree].classes.indexOf('cIn')],
+        its = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
+        z = statePoint([...entered.slice(0, 4), ...its], hashOf(plan));
+      return { digest: its, z, values: parts.flatMap((p) => [...partValue(k, g, stack, p, z)]) };
+    });
+  if (entered.length !== 4 + digest.length + z.length + values.length || [...digest, ...z, ...values].some((w, i) => w !== entered[4 + i]))
+    throw new VerificationError('initial state', 'is not that of this run');
+}
 
 /**
  * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's

@@ -1,6 +1,6 @@
 import { type LedgerTerm, whirLedger } from '../pcs/ledger.js';
-import { CHALLENGE_BITS, listBits } from '../pcs/params.js';
-import { type Plan, hashOf, stateGroup, tableFactors } from '../tensor/plan.js';
+import { CHALLENGE_BITS, groupListBits } from '../pcs/params.js';
+import { type Plan, hashOf, keyGroup, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
 
 /** The least number of provable bits that a run may have outside of tests. */
@@ -36,7 +36,7 @@ export interface Ledger {
  * for all codewords in the lists of both stacks: their product is charged to each.
  */
 export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
-  const list = plan.whir.groups.reduce((n, g) => n + listBits(g.multiplicity, g.logInvRate), 0),
+  const list = plan.whir.groups.reduce((n, g) => n + groupListBits(g), 0),
     at = (name: string, errors: number, rounds = 1): Omit<RunTerm, 'proof' | 'proofs'> => ({
       name,
       bits: CHALLENGE_BITS - Math.log2(errors) - list,
@@ -72,7 +72,7 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     // with that adapter, for every tree that is left.
     const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.used))) * 2 ** g.logHeight,
       trees = plan.states.filter((t) => isOut(t.name)).length,
-      list = 2 ** listBits(g.multiplicity, g.logInvRate);
+      list = 2 ** groupListBits(g);
     if (trees)
       out.push({
         name: 'state point: one codeword of the list for all proofs that open it, and one adapter',
@@ -81,8 +81,32 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
         kind: 'proved',
       });
   }
-  out.push(...whirLedger(plan.whir, ['witness opening', 'state opening'], 'opening'));
+  const groups = ['witness', ...(g ? ['state'] : []), ...(keyGroup(plan) ? ['key'] : [])];
+  out.push(
+    ...whirLedger(
+      plan.whir,
+      groups.map((name) => `${name} opening`),
+      'opening',
+    ),
+  );
   return out;
+}
+
+/**
+ * The state that a run begins from, compared with its commitment by value: another one of the list agrees at the point.
+ */
+export function initialLedger({ whir, states }: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
+  const g = stateGroup({ whir })!,
+    { parts } = g.trees[states.findIndex((t) => t.name === 'sIn')],
+    cells = Math.max(...parts.map((p) => p.used)) * 2 ** g.logHeight;
+  return [
+    {
+      name: 'initial state: its value at the point of its commitment',
+      bits: CHALLENGE_BITS - groupListBits(g) - Math.log2(cells),
+      rounds: 1,
+      kind: 'proved',
+    },
+  ];
 }
 
 /** Terms of the proof that merges `claims` claims on frozen tensors of `vars` variables. */

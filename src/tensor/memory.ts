@@ -1,7 +1,7 @@
 import { logUpMemory } from '../lookup/layers.js';
 import { type WhirGroup, groupCells, usedColumns } from '../pcs/params.js';
 import { commitBytes, openBytes } from '../pcs/commit.js';
-import { type Plan, stateGroup } from './plan.js';
+import { type Plan, keyGroup, stateGroup } from './plan.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);
 const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
@@ -92,6 +92,7 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
       const most = name === 'keys' || name === 'commit' ? base + near : Math.min(cap, base + near);
       phases[name] = { near: Math.max(old.near, most), far: Math.max(old.far, far) };
     };
+  const streamed = (name: string, h: PhaseMemory, kept = 0): void => phase(name, kept + h.near, h.far);
   // Keys and multiplicities.
   const lookups = plan.lookups.map((j) => product(plan, p.constraints[j].axes)),
     cells = sum(lookups),
@@ -137,17 +138,19 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
       const h = folding(n, vars, near, room());
       return { near: h.near + tables, far: h.far };
     };
-  const frozen = plan.layouts.get('frozen');
-  if (frozen) {
-    const h = halves(frozen.cells, plan.frozenVars, false);
-    phase('frozen', h.near, h.far);
+  const frozen = plan.layouts.get('frozen'),
+    key = keyGroup(plan);
+  if (frozen && !key) {
+    streamed('frozen', halves(frozen.cells, plan.frozenVars, false));
   }
   // Groups one after another, each leaving two folded vectors; then the joined ones and the second oracle.
   let kept = 0,
     again = 0;
-  for (const [g, at] of [[witness, main] as const, ...(group && state ? [[group, state] as const] : [])]) {
-    const h = halves(groupCells(g), g.logColumns + g.logHeight, at.near);
-    phase('open', kept + h.near, h.far);
+  const groups = [[witness, main] as const];
+  if (group && state) groups.push([group, state]);
+  if (key) groups.push([key, commit(key, 0)]);
+  for (const [g, at] of groups) {
+    streamed('open', halves(groupCells(g), g.logColumns + g.logHeight, at.near), kept);
     kept += 48 * 2 ** g.logHeight;
     if (!at.codeword) again = Math.max(again, 8 * 2 ** g.domain * (1 + Math.min(8, ...g.trees.map(usedColumns))));
   }

@@ -120,6 +120,11 @@ export function tableFactors(plan: Plan, i: number): { factor: Factor; column: n
 export interface ProofOptions extends WhirParams {
   readonly rate: number;
   readonly stateRate: number;
+  /**
+   * Set where the frozen stack is the fixed columns of a circuit whose key is trusted: it is opened with the witness,
+   * at this rate, against the root with which the frozen digest begins, and no claim on it is left.
+   */
+  readonly keyRate?: number;
 }
 
 /**
@@ -146,11 +151,11 @@ export interface Plan {
   readonly axes: readonly SumcheckAxis[];
   readonly factors: readonly Factor[];
   readonly terms: readonly PlannedTerm[];
-  /** Opening of the witness and, as a second group, of the state. */
+  /** Opening of the witness and, as further groups, of the state and of the columns of a key. */
   readonly whir: WhirShape;
   /** Trees of the state, in the order of the group's. */
   readonly states: readonly StateTree[];
-  readonly frozenVars: number;
+  /** Variables of the frozen stack on which a claim is left; none where it is opened here. */ readonly frozenVars: number;
 }
 
 /**
@@ -175,7 +180,10 @@ function slices(
 }
 
 /** The group of the state, if there is one. */
-export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups[1];
+export const stateGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups.slice(1).find((g) => !g.trusted);
+
+/** The group of the frozen stack, where that is opened with the witness (ProofOptions.keyRate). */
+export const keyGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir.groups.find((g) => g.trusted);
 
 /**
  * All tables of a program: its ranges by width, its public tables, the segments of its memories; and the table of a
@@ -313,7 +321,10 @@ function roles(
   return { free, shared, slot };
 }
 
-/** The openings: of the witness, and of all states as a second group. */
+/** log2 of the columns of a stack that is opened as the columns of a key: few, for its rows travel. */
+const KEY_COLUMNS = 4;
+
+/** The openings: of the witness, of all states as a second group, of the frozen stack where it is a key's. */
 function planOpenings(
   program: Program,
   options: ProofOptions,
@@ -327,7 +338,11 @@ function planOpenings(
     }),
     frozen = layouts.get('frozen');
   if (states.length) groups.push(stateStack(program, layouts, states, options.stateRate));
-  return { whir: whirShape(options, groups), states, frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0 };
+  if (options.keyRate === undefined || !frozen)
+    return { whir: whirShape(options, groups), states, frozenVars: frozen ? Math.max(1, varsOf(frozen.cells)) : 0 };
+  const { used: fixed, ...columns } = stackShape(frozen.cells, KEY_COLUMNS);
+  groups.push({ ...columns, logInvRate: options.keyRate, trees: [{ parts: [{ used: fixed, offset: 0 }] }], trusted: 'key' });
+  return { whir: whirShape(options, groups), states, frozenVars: 0 };
 }
 
 /** Everything about the proofs of a program that follows from it and the parameters. */

@@ -15,6 +15,7 @@ export function header(plan: Plan): { label: string; words: bigint[] }[] {
       g.logHeight,
       g.trees.length,
       ...g.trees.flatMap((t) => [t.parts.length, ...t.parts.flatMap((x) => [x.used, x.offset])]),
+      ...(g.trusted ? [1] : []),
     ]),
     rounds.length,
     ...rounds.flatMap((r) => [r.columns, r.logInvRate]),

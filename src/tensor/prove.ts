@@ -11,7 +11,7 @@ import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import { type MessageHook, ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
-import { type Plan, hashOf, stateGroup } from './plan.js';
+import { type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
 import { preamble } from './preamble.js';
 import { type OperandClaims, constraints } from './prove-constraints.js';
 import { type LookupClaims, lookupKeys, lookups } from './prove-lookups.js';
@@ -32,6 +32,8 @@ export interface ProveOptions {
   readonly context?: readonly bigint[];
   /** Trees that earlier proofs have made and later ones may use. */
   readonly trees?: StateTrees;
+  /** The tree of the frozen stack (saveTree), where that is opened here. */
+  readonly keyTree?: Uint8Array;
 }
 
 /**
@@ -58,7 +60,7 @@ export function proveProgram(
     const reduced = k.scope(() => constraints(k, ch, plan, reading, looked, address));
     phase('weights');
     const combined = claims(plan, absorbed, looked, reduced);
-    openings(k, plan, reading, absorbed, looked, reduced, combined, phase);
+    openings(k, plan, reading, absorbed, looked, reduced, combined, o);
     return { proof: ch.words(), statement: absorbed.statement };
   });
 }
@@ -141,16 +143,18 @@ function openings(
   l: LookupClaims,
   c: OperandClaims,
   combined: CombinedClaims,
-  phase: (name: string) => void,
+  o: ProveOptions,
 ): void {
-  const { of, totals } = combined,
+  const phase = o.onPhase ?? (() => {}),
+    { of, totals } = combined,
     weights = (parts: readonly StackPart[], cells: number, powers: readonly Powers[] = []): Tiled =>
       weightTiles(k, plan, parts, cells, of, l.rho, c.points, powers),
     ofGroup = (parts: readonly StackPart[], g: WhirGroup, powers?: readonly Powers[]): Tiled => ({
       ...weights(parts, groupCells(g), powers),
       maxLog: g.logHeight,
     });
-  if (of.has('frozen')) {
+  const key = keyGroup(plan);
+  if (of.has('frozen') && !key) {
     phase('frozen');
     k.scope(() => {
       const { cells } = plan.layouts.get('frozen')!,
@@ -176,7 +180,23 @@ function openings(
       w: ofGroup(stateParts(plan), group, combined.states),
       value: plan.states.flatMap((t) => t.classes).reduce<Ext>((x, cls) => E.add(x, totals.get(cls) ?? E.ZERO), combined.stateTotal),
     });
+  if (key) opened.push(keyOpening(k, plan, key, reading, totals.get('frozen') ?? E.ZERO, (parts) => ofGroup(parts, key), o.keyTree));
   openWhir(k, a.ch, plan.whir, opened);
+}
+
+/** The columns of a key: their tree was made with the key, and is made again where nobody kept it. */
+function keyOpening(
+  k: Kernels,
+  plan: Plan,
+  g: WhirGroup,
+  reading: IntegerReading,
+  value: Ext,
+  weights: (parts: readonly StackPart[]) => Tiled,
+  tree?: Uint8Array,
+): GroupOpening {
+  const parts: StackPart[] = [{ cls: 'frozen', at: 0 }],
+    f = stackOf(k, plan, parts, groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!);
+  return { oracles: [commitTree(k, plan, g, 0, f, 0, tree)], f, w: weights(parts), value };
 }
 
 function frozenReduction(k: Kernels, ch: ProverChannel, vars: number, f: Tiled, w: Tiled): void {

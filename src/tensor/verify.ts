@@ -7,10 +7,11 @@ import { DOMAIN } from '../hash/poseidon2.js';
 import { compose } from '../pcs/queries.js';
 import { type GroupClaim, powerExtension, verifyWhir } from '../pcs/verify.js';
 import { eqAt } from '../poly/eq.js';
-import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import { TrustedRoot } from '../pcs/trusted.js';
+import { type Channel, type Digest, type Elem, asDigest } from '../transcript/arith.js';
 import { type Points, type WeightedFactor, evalWeights } from './claims.js';
 import { DeferredClaim } from './deferred.js';
-import { type Plan, stateGroup } from './plan.js';
+import { type Plan, keyGroup, stateGroup } from './plan.js';
 import { header, statementParts } from './preamble.js';
 import { PublicValues } from './public-values.js';
 import { commitmentLayout, isOut } from './state-layout.js';
@@ -33,7 +34,7 @@ export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems, pub
     looked = lookups(ch, plan),
     reduced = constraints(ch, plan, looked, absorbed.publics),
     combined = claims(ch, absorbed, looked, reduced);
-  return openings(ch, plan, absorbed, reduced.points, combined);
+  return openings(ch, plan, st, absorbed, reduced.points, combined);
 }
 
 /** A state's tree, the point of its commitment and the values of its classes there. */
@@ -103,8 +104,11 @@ function claims(ch: Channel, a: Absorbed, l: LookupClaims, c: OperandClaims): Co
   return { of, totals, states, stateTotal };
 }
 
-/** The frozen stack by a sumcheck down to one evaluation, which is returned; witness and state by their openings. */
-function openings(ch: Channel, plan: Plan, a: Absorbed, points: Points, c: CombinedClaims): DeferredClaim {
+/**
+ * The frozen stack by a sumcheck down to one evaluation, which is returned; witness and state by their openings. The
+ * frozen stack is among these where it is the columns of a key.
+ */
+function openings(ch: Channel, plan: Plan, st: StatementElems, a: Absorbed, points: Points, c: CombinedClaims): DeferredClaim {
   const zero = ch.constant(0n),
     frozen = frozenReduction(ch, plan, points, c),
     opened: GroupClaim[] = [
@@ -120,6 +124,13 @@ function openings(ch: Channel, plan: Plan, a: Absorbed, points: Points, c: Combi
       value: plan.states.flatMap((t) => t.classes).reduce((s, cls) => ch.add(s, c.totals.get(cls) ?? zero), c.stateTotal),
       weights: (pt) => stateWeights(ch, plan, a, points, c, pt),
     });
+  if (keyGroup(plan))
+    opened.push({
+      // The frozen digest is the caller's word, never the proof's; with this option it begins with the root of a key.
+      roots: [TrustedRoot.ofKey(asDigest(st.frozen))],
+      value: c.totals.get('frozen') ?? zero,
+      weights: (pt) => evalWeights(ch, plan, 'frozen', c.of.get('frozen') ?? [], points, pt),
+    });
   verifyWhir(ch, plan.whir, opened);
   return frozen;
 }
@@ -127,7 +138,7 @@ function openings(ch: Channel, plan: Plan, a: Absorbed, points: Points, c: Combi
 function frozenReduction(ch: Channel, plan: Plan, points: Points, c: CombinedClaims): DeferredClaim {
   const weighted = c.of.get('frozen'),
     point: Elem[] = [];
-  if (!weighted) return new DeferredClaim(plan, point, ch.constant(0n));
+  if (!weighted || keyGroup(plan)) return new DeferredClaim(plan, point, ch.constant(0n));
   let now = c.totals.get('frozen')!;
   for (let k = 0; k < plan.frozenVars; k++) {
     const [s0, s2] = ch.read('frozen sumcheck', 2),

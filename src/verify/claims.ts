@@ -33,7 +33,7 @@ export const CLAIM_FACTS: Readonly<
     title: 'base',
     option: '--base DIR',
     compares:
-      'the digest of its files, its shape and formats, tokenizer, chat template, first and closing ids, and the commitment to its integers',
+      'the digest of its files, its shape and formats, tokenizer, chat template, first and closing ids, and one value of its integers, which the proof claims at a point drawn for it',
     without: 'nothing is proved about any step: --base-root in its place takes the word of whoever gave it',
   },
   data: {

@@ -7,7 +7,7 @@ import { packPublic } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 import { countersDigest, zeroCounters } from '../policy/classes/quotas.js';
 import { policyOf } from '../run/policy.js';
-import { checkReleased, stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import { checkEnteredState, checkReleased, zeroAccumulators } from '../run/commitments.js';
 import { type Run, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
 import { placeWithData } from '../recursion/leaves.js';
 import { type EndStatement, type NodeStatement, NO_EPOCHS, START, chained, programsDigest } from '../recursion/statement.js';
@@ -85,7 +85,7 @@ export function checkOrigin(st: Common): void {
  */
 export function checkStart(k: Kernels, { programs }: Run, st: Common, initial: AdapterState): void {
   checkOrigin(st);
-  same('initial state', st.sIn, stateCommitment(k, programs, 'sIn', initial));
+  checkEnteredState(k, programs, st.sIn, initial);
   same('initial accumulators', st.aIn, zeroAccumulators(programs));
 }
 

@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { KIND_BITS } from '../recursion/fold.js';
 import type { VerificationKey } from '../recursion/key.js';
-import { type NodeStatement, decode, endLayout, layout } from '../recursion/statement.js';
+import { type NodeStatement, decode, layout } from '../recursion/statement.js';
 import { endProofOf } from '../recursion/node-words.js';
 import { manifestWords } from '../run/manifest.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
@@ -64,8 +64,8 @@ function namesManifest(
 export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): void {
   const key = parsePublished(file, x.key);
   if (!('from' in x)) {
-    namesManifest(x, decode(x.statement, endLayout()), { step: 0, part: 0 }, { step: x.manifest.config.train.steps, part: 0 });
-    under(file, () => verifyEnd(k, key, endProofOf(x)));
+    namesManifest(x, endProofOf(key, x).statement, { step: 0, part: 0 }, { step: x.manifest.config.train.steps, part: 0 });
+    under(file, () => verifyEnd(k, key, endProofOf(key, x)));
     return;
   }
   const nodes = under(file, () => nodesOf(key)),

@@ -4,7 +4,6 @@ import canonicalize from 'canonicalize';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { HyperparameterError } from '../optim/constants.js';
-import { settleFrozen } from '../tensor/deferred.js';
 import { statePoint } from '../tensor/statement.js';
 import { commitmentLayout } from '../tensor/state-layout.js';
 import { hashOf } from '../tensor/plan.js';
@@ -13,7 +12,7 @@ import { type Run, epochBatches } from '../run/facts.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
 import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
-import { checkBase } from './base.js';
+import { checkBase, checkRoot } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { settleNode, verifyEnd } from './nodes.js';
@@ -29,8 +28,15 @@ export class NotGivenError extends VerificationError {}
 export type Compared = 'checked' | 'not checked';
 
 export interface FoldedCheck {
-  /** 'given': not the base, but the root of its commitment was at hand. */ readonly base: Compared | 'given';
-  /** Commitment to the base that the proof is about, as baseCommitment writes it; a node has none. */
+  /**
+   * 'checked': the claim that the proof leaves on the base's integers was evaluated. 'given': not the base, but its
+   * commitment was at hand.
+   */
+  readonly base: Compared | 'given';
+  /**
+   * Commitment to the base that the proof is about, as baseCommitment writes it: where it was made again from the base,
+   * or is the one given. Otherwise it is the prover's word, and is not told; a node has none.
+   */
   readonly root?: string;
   /** 'proved': against the root in the manifest; 'checked': the rows behind the root too. */
   readonly data: 'checked' | 'proved';
@@ -58,6 +64,7 @@ export function wholeEpochs(m: Manifest, from: number, to: number): number {
 /** What a proof is compared with, as far as the verifier has it. */
 export interface Against extends Inputs {
   /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
+  /** Makes the commitment to the base again and compares it: for who is asked for it. Seconds. */ readonly commitBase?: boolean;
 }
 
 /**
@@ -92,12 +99,11 @@ export function checkEntered(p: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void
 function compare(
   k: Kernels,
   run: Run,
-  { base, data, initial, released, root }: Against,
+  { base, data, initial, released, root, commitBase }: Against,
   st: Common & { readonly root?: readonly bigint[] },
   list: readonly StepLosses[],
   from: number,
   to: number,
-  settle?: (base: { ptr: number; cells: number }) => void,
 ): Omit<FoldedCheck, 'proofMs'> {
   const t0 = performance.now(),
     { manifest, programs } = run,
@@ -123,7 +129,7 @@ function compare(
     k.scope(() => {
       const fz = frozenOf(k, programs, base);
       checkBase(k, programs, st, fz);
-      settle?.(fz);
+      if (st.root && commitBase) checkRoot(k, programs, st.root, fz);
     });
   const about = st.root && baseCommitment(manifest.base, st.program, st.root);
   if (about !== undefined && root !== undefined && about !== root)
@@ -141,7 +147,7 @@ function compare(
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
     base: base ? 'checked' : 'given',
-    ...(about === undefined ? {} : { root: about }),
+    ...(about !== undefined && (root !== undefined || (base && commitBase)) ? { root: about } : {}),
     data: data ? 'checked' : 'proved',
     quotas,
     wholeEpochs: wholeEpochs(manifest, from, to),
@@ -163,7 +169,7 @@ function compare(
  */
 export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
   const t0 = performance.now(),
-    end = endProofOf(x);
+    end = endProofOf(key, x);
   verifyEnd(k, key, end);
   const proofMs = performance.now() - t0;
   return { ...compare(k, run, a, end.statement, x.losses, 0, run.manifest.config.train.steps), proofMs };
@@ -174,14 +180,12 @@ export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: Verific
  * VerificationError.
  */
 export function verifyNodeFile(k: Kernels, run: Run, x: NodeFile, circuits: Circuits, a: Against): FoldedCheck {
+  // The claim that it leaves on the base is compared with the rest.
   if (!a.base) throw new Error('a node alone is settled against the base');
   if (x.from.part || x.to.part) throw new VerificationError('range', 'begins or ends inside a step: fold it with its neighbours first');
   const t0 = performance.now(),
-    node = nodeOf(circuits.cls, x),
-    claim = settleNode(k, circuits.cls, circuits.keys, node),
-    proofMs = performance.now() - t0;
-  return {
-    ...compare(k, run, a, node.statement, x.losses, x.from.step, x.to.step, (fz) => settleFrozen(k, fz.ptr, fz.cells, [claim])),
-    proofMs,
-  };
+    node = nodeOf(circuits.cls, x);
+  settleNode(k, circuits.cls, circuits.keys, node);
+  const proofMs = performance.now() - t0;
+  return { ...compare(k, run, a, node.statement, x.losses, x.from.step, x.to.step), proofMs };
 }

@@ -1,11 +1,21 @@
 import { log2Ceil } from '../field/log2.js';
 import { circuitProgram } from '../circuit/program.js';
 import { whirLedger } from '../pcs/ledger.js';
+import type { Provenance } from '../pcs/trusted.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
-import { type Ledger, type RunTerm, gather, hashTerm, mergeLedger, programLedger, programTerms, tagged } from '../run/ledger.js';
+import {
+  type Ledger,
+  type RunTerm,
+  gather,
+  hashTerm,
+  initialLedger,
+  mergeLedger,
+  programLedger,
+  programTerms,
+  tagged,
+} from '../run/ledger.js';
 import { settleShape } from '../recursion/settle-shape.js';
 import { KIND_BITS } from '../recursion/fold.js';
-import { endKeyShape } from '../recursion/end.js';
 import { type VerificationKey, slotsOf } from '../recursion/key.js';
 import { leafCounts } from '../recursion/leaves.js';
 import type { Run } from '../run/facts.js';
@@ -45,9 +55,10 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
     keyVars = node.frozenVars + KIND_BITS,
     { main } = counts,
     most = Math.max(...key.leaves.filter((l) => l.kind !== 'update').map((l) => l.count));
-  const settle = (vars: number, cells: number) => whirLedger(settleShape(vars, cells, node.options));
+  const settle = (vars: number, cells: number, of: Provenance) => whirLedger(settleShape(vars, cells, node.options, of));
   const terms: RunTerm[] = [
     ...programTerms({ plan, update, steps }, main),
+    ...tagged(initialLedger(plan), 'initial state', 1),
     ...tagged(programLedger(node), 'leaf or fold', leaves + folds),
     ...(most > 1 ? tagged(mergeLedger(most, key.baseVars), 'merge of a leaf', leaves) : []),
     ...(folds ? tagged(mergeLedger(2, key.baseVars), 'merge of base claims', folds) : []),
@@ -55,12 +66,11 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
     ...tagged(programLedger(end), 'end', 1),
     ...tagged(mergeLedger(2, keyVars), 'merge of the end', 1),
     ...tagged(
-      settle(keyVars, (slotsOf(key.leaves.length + 1) - 1) * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells),
+      settle(keyVars, (slotsOf(key.leaves.length + 1) - 1) * 2 ** node.frozenVars + node.layouts.get('frozen')!.cells, 'key'),
       'opening of the columns',
       1,
     ),
-    ...tagged(settle(key.baseVars, plan.layouts.get('frozen')!.cells), 'opening of the base', 1),
-    ...tagged(whirLedger(endKeyShape(end)), "opening of the end's columns", 1),
+    ...tagged(settle(key.baseVars, plan.layouts.get('frozen')!.cells, 'base'), 'opening of the base', 1),
     hashTerm(plan),
     {
       name: 'composition: extraction through a tree of proofs, argued for constant depth',

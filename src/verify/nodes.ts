@@ -9,10 +9,8 @@ import { verifyProgram } from '../tensor/verify.js';
 import { NativeChannel } from '../transcript/native.js';
 import { VerificationError, asExt } from '../transcript/arith.js';
 import { scheduleWords } from '../transcript/schedule.js';
-import { settleSchedule } from '../recursion/settle-schedule.js';
-import { verifySettled } from '../recursion/settle.js';
 import type { RecursionClass } from '../recursion/class.js';
-import { END_WEIGHT, endKeyShape } from '../recursion/end.js';
+import { endOptions } from '../recursion/end.js';
 import { keyWords } from '../recursion/fold.js';
 import type { RecursionKeys } from '../recursion/keys.js';
 import { RECURSION_VERSION, type VerificationKey } from '../recursion/key.js';
@@ -41,9 +39,9 @@ export function nodePublics(c: NodeClass, s: NodeStatement): Statement {
   return publics(c.plan, words, keyWords(s.key, s.kind[0], BigInt(RECURSION_VERSION), 0n));
 }
 
-/** The statement of the end's program that an end's statement is. */
-export const endPublics = (plan: Plan, s: EndStatement, root: readonly bigint[]): Statement =>
-  publics(plan, encode(s, endLayout()), keyWords(root, END_KIND, BigInt(RECURSION_VERSION), 0n));
+/** The statement of the end's program that an end's statement is, under a key that is trusted. */
+export const endPublics = (plan: Plan, key: Pick<VerificationKey, 'baseVars' | 'endRoot'>, s: EndStatement): Statement =>
+  publics(plan, encode(s, endLayout(key.baseVars)), keyWords(key.endRoot.map(BigInt), END_KIND, BigInt(RECURSION_VERSION), 0n));
 
 /** A claim's words as elements. */
 export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
@@ -109,37 +107,22 @@ const endPlans = new WeakMap<VerificationKey, Plan>();
 export function endPlan(key: VerificationKey): Plan {
   let plan = endPlans.get(key);
   if (!plan) {
-    const { bits, endRate, grinding } = key.proof;
-    plan = makePlan(circuitProgram(key.endHeights), { bits, grinding, rate: endRate, stateRate: endRate, weight: END_WEIGHT });
+    const { endRate, settleRates } = key.proof;
+    plan = makePlan(circuitProgram(key.endHeights), endOptions(key.proof, endRate, settleRates[2]));
     endPlans.set(key, plan);
   }
   return plan;
 }
 
 /**
- * Verifies an end proof under a trusted key. Its statement then holds without proviso, for the base whose stack has the
- * commitment `root`; whether that, manifest, states, data and losses are those of a run is for the caller to compare
- * (check.ts). Constant time, whatever the number of steps.
+ * Verifies an end proof under a trusted key. Its statement then holds for the base whose stack has the commitment
+ * `root`, if somebody trusted says so of the root, or if the stack takes the value of `base` at its point; whether
+ * that, manifest, states, data and losses are those of a run is for the caller to compare (compare.ts). Constant time,
+ * whatever the number of steps.
  */
 export function verifyEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
-  const plan = endPlan(key),
-    endRoot = key.endRoot.map(BigInt),
-    claim = verified(k, plan, endPublics(plan, end.statement, endRoot), end.proof);
+  const plan = endPlan(key);
+  verified(k, plan, endPublics(plan, key, end.statement), end.proof);
   if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
     throw new VerificationError('verification key', 'the proof was made under another key than the published one');
-  const shape = endKeyShape(plan),
-    words = scheduleWords(settleSchedule(shape).schedule);
-  if (end.opening.length !== words) throw new VerificationError('proof length', `${end.opening.length} words, the opening needs ${words}`);
-  const ch = new NativeChannel(k, end.opening);
-  try {
-    verifySettled(
-      ch,
-      shape,
-      endRoot.map((w) => ch.constant(w)),
-      { point: claim.point.map((x) => ch.constant(x)), value: ch.constant(claim.value) },
-    );
-    ch.finish();
-  } finally {
-    ch.close();
-  }
 }

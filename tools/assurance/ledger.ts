@@ -19,8 +19,13 @@ interface Oracle {
 }
 export interface OpeningData {
   readonly params: { readonly grinding: number };
-  readonly groups: readonly (Omit<Oracle, 'columns'> & {
+  readonly groups: readonly (Omit<Oracle, 'columns' | 'multiplicity'> & {
     readonly logColumns: number;
+    /**
+     * Whose word the roots are, where they are trusted: such a group has one codeword, and counts at no multiplicity.
+     */
+    readonly trusted?: string;
+    readonly multiplicity?: number;
     readonly logHeight: number;
     readonly trees: readonly { readonly parts: readonly { readonly used: number }[] }[];
   })[];
@@ -125,7 +130,18 @@ export function openingTerms(s: OpeningData): Term[] {
       ),
     );
   };
-  for (const g of s.groups) oracle({ ...g, columns: g.logColumns });
+  for (const g of s.groups) {
+    if (g.multiplicity !== undefined && g.trusted === undefined) oracle({ ...g, multiplicity: g.multiplicity, columns: g.logColumns });
+    else
+      out.push(
+        term(/sumcheck, trusted root$/, over(rational(2n)), Math.max(1, g.logColumns)),
+        // Two polynomials of degree below 2^h agree in fewer than 2^h of 2^(h + r) points.
+        term(
+          new RegExp(`queries \\(${g.queries} at rate 2\\^-${g.logInvRate}, trusted root\\)$`),
+          rational(1n, 1n << BigInt(g.queries * g.logInvRate + s.params.grinding)),
+        ),
+      );
+  }
   let inherited = s.groups.reduce((n, g) => n + 1 + g.queries, 0);
   for (const r of s.rounds) {
     const l = list(r.multiplicity, r.logInvRate);
@@ -146,7 +162,7 @@ export function openingTerms(s: OpeningData): Term[] {
  */
 export function programTerms(p: PlanData): Term[] {
   const { constraints, tables, memories } = p.program,
-    lists = p.whir.groups.reduce((x, g) => mul(x, list(g.multiplicity, g.logInvRate)), rational(1n)),
+    lists = p.whir.groups.reduce((x, g) => (g.multiplicity === undefined ? x : mul(x, list(g.multiplicity, g.logInvRate))), rational(1n)),
     charged = (name: RegExp, errors: number | bigint, rounds = 1): Term => term(name, over(mul(rational(errors), lists)), rounds),
     n = p.logup.vars,
     width = Math.max(
@@ -182,10 +198,22 @@ export function programTerms(p: PlanData): Term[] {
 function statePoint(p: PlanData): Term | undefined {
   const g = p.whir.groups[1],
     left = p.states.filter((s) => s.name.endsWith('Out')).length;
-  if (!g || !left) return undefined;
+  if (g?.multiplicity === undefined || !left) return undefined;
   const cells = Math.max(...g.trees.flatMap((t) => t.parts.map((x) => x.used))) * 2 ** g.logHeight,
     l = list(g.multiplicity, g.logInvRate);
   return term(/^state point/, over(mul(rational(cells * left), add(div(mul(l, l), rational(2n)), l))));
+}
+
+/**
+ * A codeword of the list of the state entered that is not the initial state, and has its values at the point all the
+ * same.
+ */
+export function initialTerms(p: PlanData): Term[] {
+  const g = p.whir.groups[1],
+    at = p.states.findIndex((s) => s.name === 'sIn');
+  if (g?.multiplicity === undefined || at < 0) throw new Error('a run enters a state');
+  const cells = Math.max(...g.trees[at].parts.map((x) => x.used)) * 2 ** g.logHeight;
+  return [term(/^initial state/, over(mul(list(g.multiplicity, g.logInvRate), rational(cells))))];
 }
 
 /** Terms of a merge of claims on a stack of so many variables. */

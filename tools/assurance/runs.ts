@@ -2,9 +2,9 @@
 import { fileURLToPath } from 'node:url';
 import { foldedLedger, programsOf, setup } from 'certune';
 import { singleKernels } from 'certune/kernels';
-import { circuitsOf, endKeyShape } from 'certune/recursion';
+import { circuitsOf } from 'certune/recursion';
 import { runLedger } from 'certune/run';
-import { type LedgerCase, type Proofs, mergeTerms, openingTerms, programTerms } from './ledger.js';
+import { type LedgerCase, type Proofs, initialTerms, mergeTerms, openingTerms, programTerms } from './ledger.js';
 import { STORIES } from '../shapes.js';
 import { configuration, weightBits } from './programs.js';
 
@@ -70,6 +70,7 @@ function folded(name: string, train: Record<string, unknown>): LedgerCase {
     proofs: [
       ...tag(update ? 'micro-batch' : 'step', update ? steps * 2 : steps, programTerms(plan)),
       ...(update ? tag('update', steps, programTerms(update.plan)) : []),
+      ...tag('initial state', 1, initialTerms(plan)),
       ...tag('leaf or fold', 2 * leaves - 1, programTerms(cls.plan)),
       ...(most > 1 ? tag('merge of a leaf', leaves, mergeTerms(most, baseVars)) : []),
       ...tag('merge of base claims', leaves - 1, mergeTerms(2, baseVars)),
@@ -78,7 +79,6 @@ function folded(name: string, train: Record<string, unknown>): LedgerCase {
       ...tag('merge of the end', 1, mergeTerms(2, keyVars)),
       ...tag('opening of the columns', 1, openingTerms(keyShape)),
       ...tag('opening of the base', 1, openingTerms(baseShape)),
-      ...tag("opening of the end's columns", 1, openingTerms(endKeyShape(cls.end.plan))),
     ],
     printed,
   };

@@ -57,7 +57,6 @@ export interface NodeResult {
   readonly endKernelMiB: number;
   readonly nodeKB: number;
   readonly endKB: number;
-  readonly endOpeningKB: number;
   readonly verifyMs: number;
 }
 
@@ -216,8 +215,7 @@ async function bench(dir: string, o: Options): Promise<NodeResult> {
     foldKernelMiB,
     endKernelMiB,
     nodeKB: node.proof.length * 0.008,
-    endKB: (end.proof.length + end.opening.length) * 0.008,
-    endOpeningKB: end.opening.length * 0.008,
+    endKB: end.proof.length * 0.008,
     verifyMs,
   };
 }

@@ -73,17 +73,16 @@ class Kept {
     if (dir !== undefined) mkdirSync(dir, { recursive: true });
   }
   has(n: number): boolean {
-    return this.dir !== undefined && existsSync(this.#file(n, 'opening'));
+    return this.dir !== undefined && existsSync(this.#file(n, 'proof'));
   }
   read(n: number): Ended {
-    return { statement: [...this.#words(n, 'statement')], proof: this.#words(n, 'proof'), opening: this.#words(n, 'opening') };
+    return { statement: [...this.#words(n, 'statement')], proof: this.#words(n, 'proof') };
   }
   write(n: number, e: Ended): void {
     if (this.dir === undefined) return;
     const bytes = (v: BigUint64Array): Uint8Array => new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
     writeFileSync(this.#file(n, 'statement'), bytes(BigUint64Array.from(e.statement)));
     writeFileSync(this.#file(n, 'proof'), bytes(e.proof));
-    writeFileSync(this.#file(n, 'opening'), bytes(e.opening));
   }
   #file(n: number, part: string): string {
     return join(this.dir ?? '', `${n}.${part}`);
@@ -161,7 +160,7 @@ function proveEnds(k: Kernels, s: Setup, circuits: Circuits, lengths: readonly n
 /** Verifies an end fifteen times. */
 function row(steps: number, e: Ended, circuits: Circuits): EndRow {
   const vk = singleKernels(),
-    end = endProofOf(e),
+    end = endProofOf(circuits.keys.published, e),
     ms: number[] = [];
   for (let i = 0; i < 15; i++) {
     const t = performance.now();
@@ -169,7 +168,7 @@ function row(steps: number, e: Ended, circuits: Circuits): EndRow {
     ms.push(performance.now() - t);
   }
   ms.sort((a, b) => a - b);
-  return { steps, kB: (8 * (e.statement.length + e.proof.length + e.opening.length)) / 1000, leastMs: ms[0], medianMs: ms[7] };
+  return { steps, kB: (8 * (e.statement.length + e.proof.length)) / 1000, leastMs: ms[0], medianMs: ms[7] };
 }
 
 const at = process.argv.indexOf('--keep'),

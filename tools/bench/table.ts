@@ -94,7 +94,7 @@ export function text({ machine: m, kernels, step, scaling, fold, policy, node, r
                 .filter(([p]) => !/^(step|height|keys)/.test(p))
                 .map(([p, t]) => [`${p}, s`, t]),
               ['kernel memory of nodes, of the end, MiB', `${n(node.foldKernelMiB)}, ${n(node.endKernelMiB)}`],
-              ['node, end (of which its columns), kB', `${node.nodeKB}, ${node.endKB} (${node.endOpeningKB})`],
+              ['node, end, kB', `${node.nodeKB}, ${node.endKB}`],
               ['verify the end, ms', node.verifyMs],
             ],
           ),

@@ -127,6 +127,26 @@ describe('row kernels against the definitions', () => {
         ),
       );
     });
+    it(`${h.name}: root of a path`, () => {
+      const some = fc.record({ words: fc.integer({ min: 1, max: 140 }), depth: fc.integer({ min: 0, max: 9 }), seed: fc.nat() });
+      fc.assert(
+        fc.property(some, ({ words, depth, seed }) => {
+          const k = kernels[0],
+            m = k.mark(),
+            leaf = Array.from({ length: words }, (_, i) => cell(BigInt(seed), 0, i)),
+            path = Array.from({ length: depth }, (_, d) => Array.from({ length: 4 }, (_, i) => cell(BigInt(seed), d + 1, i))),
+            at = k.alloc(8 * (words + 4 * depth)),
+            dst = k.alloc(32),
+            index = seed % 2 ** depth;
+          k.u64.set([...leaf, ...path.flat()], at / 8);
+          h.path(k, dst, at, words, at + 8 * words, depth, index);
+          const want = path.reduce((node, s, d) => ((index >> d) & 1 ? h.compress(s, node) : h.compress(node, s)), h.hashWords(1n, leaf));
+          expect([...k.u64.subarray(dst / 8, dst / 8 + 4)]).toEqual(want);
+          k.release(m);
+        }),
+        { numRuns: 20 },
+      );
+    });
     it(`${h.name}: Merkle levels`, () => {
       const n = 600,
         leaves = Array.from({ length: 2 * n }, (_, r) => [0, 1, 2, 3].map((c) => cell(9n, r, c)));

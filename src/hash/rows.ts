@@ -23,6 +23,8 @@ export interface MerkleHash {
   rows(k: Kernels, rows: number, words: number, domain?: bigint): RowHasher;
   /** dst[j] = compress(src[2j], src[2j + 1]) for j < pairs. */
   merkleLevel(k: Kernels, dst: number, src: number, pairs: number): void;
+  /** Root, at dst, of a leaf of so many words at `leaf` and the siblings at `path` above the position `index`. */
+  path(k: Kernels, dst: number, leaf: number, words: number, path: number, depth: number, index: number): void;
 }
 
 /** Counts columns, so that no hasher is finished early or fed past its length. */
@@ -63,6 +65,9 @@ export const poseidon2Rows: MerkleHash = {
       k.parallel('p2Level', pairs, 64, (lo, hi, t) => [dst, src, scratch + 128 * t, lo, hi]);
     });
   },
+  path(k, dst, leaf, words, path, depth, index) {
+    k.scope(() => k.exports['merklePath'](dst, k.alloc(96), leaf, words, path, depth, index));
+  },
 };
 
 export const blake3Rows: MerkleHash = {
@@ -100,6 +105,13 @@ export const blake3Rows: MerkleHash = {
     k.scope(() => {
       const scratch = k.alloc(512 * k.threads);
       k.parallel('b3Level', pairs, 256, (lo, hi, t) => [dst, src, poseidon2.DOMAIN.node, scratch + 512 * t, lo, hi]);
+    });
+  },
+  path(k, dst, leaf, words, path, depth, index) {
+    k.scope(() => {
+      const scratch = k.alloc(576 + k.exports['b3GroupBytes'](words)),
+        { leaf: own, node } = poseidon2.DOMAIN;
+      k.exports['b3Path'](dst, scratch, leaf, words, path, depth, index, own, node);
     });
   },
 };

@@ -406,7 +406,7 @@ const ELSEWHERE: Record<string, [file: string, runs: string]> = {
   ),
   ...Object.fromEntries(['p2RowsInit', 'p2RowsAbsorb', 'p2RowsFinish'].map((n) => [n, ['../hash/hash.test.ts', 'poseidon2Rows']])),
   ...Object.fromEntries(
-    ['b3GroupBytes', 'b3RowsAbsorb', 'b3RowsFinish', 'b3Level'].map((n) => [n, ['../hash/hash.test.ts', 'blake3Rows']]),
+    ['b3GroupBytes', 'b3RowsAbsorb', 'b3RowsFinish', 'b3Level', 'b3Path'].map((n) => [n, ['../hash/hash.test.ts', 'blake3Rows']]),
   ),
   ...Object.fromEntries(['nttTwiddles', 'nttWords', 'difInPlace'].map((n) => [n, ['kernels.test.ts', 'nttWords']])),
   ...Object.fromEntries(['difPadded', 'bitReverse'].map((n) => [n, ['ntt.test.ts', 'evaluate']])),

@@ -21,12 +21,12 @@ import { hints, publish, unflat } from './wires.js';
 
 /** log2 of the inverse rates of the end's proof: its witness travels, its columns are committed once. */
 export const END_RATE = 4;
-export const END_KEY_RATE = 5;
+export const END_KEY_RATE = 6;
 
 /** The end's proof travels: hashes of its prover that a byte less is worth (WhirParams.byteHashes). */
-export const END_BYTE_HASHES = 100;
+const END_BYTE_HASHES = 3000;
 
-/** Parameters of the end's own proof. */
+/** Parameters of the end's own proof. No circuit verifies it, so that trees and transcript are BLAKE3's. */
 export const endOptions = (
   { bits, grinding }: Pick<ProofOptions, 'bits' | 'grinding'>,
   rate = END_RATE,
@@ -38,6 +38,7 @@ export const endOptions = (
   stateRate: rate,
   keyRate,
   byteHashes: END_BYTE_HASHES,
+  hash: 'blake3',
 });
 
 export interface EndShape extends ChildShape {

@@ -3,7 +3,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { PROOF_VERSION, programDigest } from '../tensor/statement.js';
 import { type StackTree, stackTree } from './commit.js';
 import type { RecursionClass } from './class.js';
-import { keyGroup } from '../tensor/plan.js';
+import { hashOf, keyGroup } from '../tensor/plan.js';
 import { RECURSION_VERSION, type VerificationKey, digestText, slotsOf } from './key.js';
 
 /** Verification keys of a class: stacks of fixed columns and their roots. */
@@ -27,7 +27,7 @@ export function recursionKeys(k: Kernels, c: RecursionClass): RecursionKeys {
   for (let i = 0; i < slots; i++) stack.set((parts[i] ?? parts[0]).stack, i * slot);
   const { root, tree } = stackTree(k, c.end.shape.keyShape.groups[0], stack),
     columns = keyGroup(c.end.plan)!,
-    end = stackTree(k, columns, own.stack),
+    end = stackTree(k, columns, own.stack, hashOf(c.end.plan)),
     { bits, grinding, rate } = c.plan.options;
   const programs = [...new Set(c.leaves.map((l) => l.plan.program))];
   return {

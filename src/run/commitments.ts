@@ -8,7 +8,10 @@ import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../
 import { fillStack } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { ACC_WORDS, commitmentLayout } from '../tensor/state-layout.js';
+import { ProgramError } from '../tensor/bounds.js';
+import { generateTable } from '../tensor/table-algorithms.js';
 import { tableColumns } from '../tensor/tables.js';
+import type { TableSpec } from '../tensor/types.js';
 import { VerificationError } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { Programs } from './programs.js';
@@ -17,6 +20,19 @@ import type { Base } from './inputs.js';
 /** Mean loss per target of a step: `sum` is that over all its targets, as the loss tensor has it. */
 export const meanLoss = (p: Programs, targets: number, sum: bigint): number =>
   Number(sum) / 2 ** p.program.tensors.find((t) => t.name === 'loss')!.frac / targets;
+
+/**
+ * Columns of a public table by the fast algorithm where its bounds on doubles hold, else by big integers throughout:
+ * the same entries (src/tensor/readings.test.ts).
+ */
+function publicTable(t: TableSpec): BigInt64Array[] {
+  try {
+    return generateTable(t.name, t.lo, t.size);
+  } catch (e) {
+    if (e instanceof ProgramError) return tableColumns(t);
+    throw e;
+  }
+}
 
 /** Digest and stack of the frozen integers, weights and tables. */
 export function frozenOf(k: Kernels, { program, plan }: Programs, base: Base): { digest: bigint[]; ptr: number; cells: number } {
@@ -30,7 +46,7 @@ export function frozenOf(k: Kernels, { program, plan }: Programs, base: Base): {
       at.set(name, p);
     };
     for (const [n, v] of base.frozen) put(n, v);
-    for (const t of program.tables) tableColumns(t).forEach((c, i) => put(t.columns[i], c));
+    for (const t of program.tables) publicTable(t).forEach((c, i) => put(t.columns[i], c));
     fillStack(k, plan, 'frozen', ptr, (n) => at.get(n)!);
   });
   return { digest: frozenDigest(k.i64.slice(ptr / 8, ptr / 8 + cells)), ptr, cells };

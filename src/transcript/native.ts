@@ -1,6 +1,5 @@
 import { log2Exact } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
-import { DOMAIN } from '../hash/poseidon2.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDigest } from './arith.js';
@@ -221,17 +220,6 @@ export class NativeChannel implements Channel {
     const nodes = this.#embed(words, 4 * n);
     return Array.from({ length: n }, (_, k) => asDigest(nodes, 4 * k));
   }
-  /** Root of a path, by the definitions of the hash. */
-  #path(leaf: number, words: number, path: number, depth: number, index: number): bigint[] {
-    const u = this.#k.u64,
-      at = (p: number, n: number): bigint[] => [...u.subarray(p / 8, p / 8 + n)];
-    let node = this.#hash.hashWords(DOMAIN.leaf, at(leaf, words));
-    for (let d = 0; d < depth; d++) {
-      const sibling = at(path + 32 * d, 4);
-      node = Math.floor(index / 2 ** d) % 2 ? this.#hash.compress(sibling, node) : this.#hash.compress(node, sibling);
-    }
-    return node;
-  }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
     const depth = bits.length - log2Exact(cap.length),
       leaf = this.#take(words, label),
@@ -240,8 +228,7 @@ export class NativeChannel implements Channel {
     bits.forEach((b, k) => {
       if (this.#k.u64[b / 8] === 1n) index += 2 ** k;
     });
-    if (this.#hash.name === 'poseidon2') this.#f['merklePath'](this.#scratch + 96, this.#scratch, leaf, words, path, depth, index);
-    else this.#k.u64.set(this.#path(leaf, words, path, depth, index), this.#scratch / 8 + 12);
+    this.#hash.path(this.#k, this.#scratch + 96, leaf, words, path, depth, index);
     const u = this.#k.u64,
       node = cap[Math.floor(index / 2 ** depth)];
     for (let k = 0; k < 4; k++) if (u[this.#scratch / 8 + 12 + k] !== u[node[k] / 8]) throw new VerificationError('Merkle path', label);

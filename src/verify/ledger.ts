@@ -72,6 +72,7 @@ export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: Verif
     ),
     ...tagged(settle(key.baseVars, plan.layouts.get('frozen')!.cells, 'base'), 'opening of the base', 1),
     hashTerm(plan),
+    hashTerm(end),
     {
       name: 'composition: extraction through a tree of proofs, argued for constant depth',
       bits: 128,

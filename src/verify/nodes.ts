@@ -2,7 +2,7 @@ import { toSigned } from '../field/goldilocks.js';
 import { circuitProgram } from '../circuit/program.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { DetachedClaim, settleFrozen } from '../tensor/deferred.js';
-import { type Plan, makePlan } from '../tensor/plan.js';
+import { type Plan, hashOf, makePlan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
 import type { Statement } from '../tensor/statement.js';
 import { verifyProgram } from '../tensor/verify.js';
@@ -52,7 +52,7 @@ export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
 function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array): DetachedClaim {
   const words = scheduleWords(scheduleOf(plan, st));
   if (proof.length !== words) throw new VerificationError('proof length', `${proof.length} words, the circuit needs ${words}`);
-  const ch = new NativeChannel(k, proof);
+  const ch = new NativeChannel(k, proof, hashOf(plan));
   try {
     const d = verifyProgram(ch, plan, st);
     ch.finish();

@@ -162,8 +162,9 @@ export function b3GroupBytes(words: u32): u32 {
 }
 
 /**
- * Absorbs count words per row, which are words [from, from + count) of `words`: count = 8 (one block) but for the last block. Word k of
- * row j at cols + k * stride + j * step. Group j / 4 of states holds rows j .. j + 3; lo a multiple of 4; scratch of 384 bytes per thread.
+ * Absorbs count words per row, which are words [from, from + count) of `words`: count = 8 (one block) but for the
+ * last block. Word k of row j at cols + k * stride + j * step. Group j / 4 of states holds rows j .. j + 3; lo a
+ * multiple of 4; scratch of 384 bytes per thread.
  */
 export function b3RowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, domain: u64, words: u32, from: u32, scratch: usize, lo: u32, hi: u32): void {
   const size = <usize>b3GroupBytes(words), block = from / 8, chunk = block / 16, inChunk = block & 15;
@@ -219,5 +220,22 @@ export function b3Level(dst: usize, src: usize, domain: u64, scratch: usize, lo:
     for (let k: usize = 0; k < 8; k++) gather(scratch, k, src + <usize>j * 64 + k * 8, 64, hi - j);
     compress4(out, key, scratch, 0, 64, KEYED | START | END | ROOT);
     digests(dst + <usize>j * 32, out, hi - j);
+  }
+}
+
+/**
+ * The root at dst of a leaf of `words` words and a path of `depth` siblings, at the position `index`; scratch of
+ * 576 bytes and a group's state.
+ */
+export function b3Path(dst: usize, scratch: usize, leaf: usize, words: u32, path: usize, depth: u32, index: u32, leafDomain: u64, nodeDomain: u64): void {
+  const pair = scratch + 512, state = scratch + 576;
+  for (let from: u32 = 0; from < words; from += 8)
+    b3RowsAbsorb(state, leaf + 8 * <usize>from, min<u32>(8, words - from), 8, 8, leafDomain, words, from, scratch, 0, 1);
+  b3RowsFinish(dst, state, words, 0, 1);
+  for (let d: u32 = 0; d < depth; d++) {
+    const right = <usize>((index >> d) & 1);
+    memory.copy(pair + 32 * right, dst, 32);
+    memory.copy(pair + 32 * (1 - right), path + 32 * <usize>d, 32);
+    b3Level(dst, pair, nodeDomain, scratch, 0, 1);
   }
 }

@@ -186,6 +186,7 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   manifest: attack('another manifest', RUN, 'context: /^manifest/'),
   'dataset root': attack('other data', RUN, 'dataset: /^dataset root/'),
   'digest of the base': attack('another base', RUN, 'frozen: /^digest of the base/'),
+  'claim on the base': attack('a claim on a stack of another size', RUN, 'claim on the base: is on a stack of another size'),
   'commitment to the base': attack('another base, settled', RUN, 'root: /^commitment to the base/'),
   'batches in an epoch': attack('another number of batches', RUN, 'epoch: /^batches in an epoch/'),
   policy: attack('rows, order, classes or quotas of another manifest', RUN, 'policy: /^policy/'),

@@ -71,6 +71,7 @@ describe('circuit of the verifier', () => {
       '5.1': '65fb56d5eb129e07de8acd1ce57ab2372594a419b175661d2477dfeeb3041968',
       '6.1': 'c0d26b8b9430dbb67f21df347c4142f0a5e9394c399edb81a6fb8b7e665ed8da',
       '7.1': '3ac2c8cafd3d2c6048f6a2b579d55c3fd8900fe5f669606d55b5c3f2f3dc5844',
+      '8.1': '311de02c3e7a54f262eceb960f8c421bf1741139336cfe79f0d381006b4e505d',
     };
     const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
     expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);

@@ -31,6 +31,10 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:f35c3efbe52d2f9d9f8ab230a00e961615399da4175470bd7afcbba9217a4daf',
     stories260k: 'sha256:ddc29499ecb9c95c0a3de3d64e9f1fd8aee194b3dd13f84a79239d9275c570c3',
   },
+  'proof 8, recursion 5': {
+    demo: 'sha256:c54e6311a2ab136e4c415344aee95ceb09bf1dae5b1a3e7e1cef89bb92605b60',
+    stories260k: 'sha256:9099d95f29eb91c313d048c83c301007883320f60ad2f37e343a20dde3a634b9',
+  },
 };
 
 /** Keys that are not shipped: the same rule holds for them. Recorded from proof 7, recursion 4 on. */
@@ -39,6 +43,11 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'accumulation over two micro-batches': 'sha256:a4f2aadc61d9b4e1474d44945bc21102cc7b4554dfad35b94a176f8dfb895722',
     '100 bits': 'sha256:575213ca5a17ba66f60d46657945a5a006a6d5e66628590fd916de8e694a2e4c',
     'program proofs at rate 1/8': 'sha256:983744b2b2c50154b865030aa3a87f343fae49aaddc0e449cd7700c2f84aca0b',
+  },
+  'proof 8, recursion 5': {
+    'accumulation over two micro-batches': 'sha256:cd63b6f9cc78db2d1b63fbdf03f49857a2de66eb699337bdc23bb7d97cb0b573',
+    '100 bits': 'sha256:d8dc6eb006f9880510bda53f032d84968d3e1cf145a458c2669a51eea9e8611a',
+    'program proofs at rate 1/8': 'sha256:d9b7758c845723d0f9fe1272a9e7563fee328190f6c7644d83b6aa80bcb7339b',
   },
 };
 

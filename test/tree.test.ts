@@ -269,7 +269,7 @@ describe('files of a tree', () => {
       /malformed loss/,
     );
     bad(head, Buffer.concat([Buffer.alloc(8, 255), body.subarray(8)]), /not canonical/);
-    bad(head.replace('certune-node","version":4', 'certune-node","version":1'), body, /version 1 is not supported/);
+    bad(head.replace('certune-node","version":5', 'certune-node","version":1'), body, /version 1 is not supported/);
     bad(head.replace('"certune-node"', '"certune-folded-run"'), body, /is not a certune-node/);
     const [h] = split(Buffer.from(encodeFolded(folded)));
     expect(() => decodeFolded('x', resealed(h.replace(/,\[10,[^\]]*\]/, ''), split(Buffer.from(encodeFolded(folded)))[1]))).toThrow(

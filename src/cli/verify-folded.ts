@@ -4,7 +4,7 @@ import { epochBatches } from '../run/facts.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
-import { circuitsOf } from '../recursion/circuits.js';
+import { circuitsKept, keptKey } from './cached.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
 import { CLAIM_FACTS, type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
 import { checkFirst } from '../verify/first.js';
@@ -86,6 +86,10 @@ function quotasText(m: Manifest, r: FoldedCheck): string {
   return `0 quota violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? ` (epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due)` : ''}`;
 }
 
+function refuseMisuse(wrong: readonly string[]): void {
+  if (wrong.length) throw new UsageError(wrong.join('; '));
+}
+
 /** What is asked for of the commitment to the base. */
 const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against, 'root' | 'commitBase'> => ({
   ...(baseRoot === undefined ? {} : { root: baseRoot }),
@@ -106,8 +110,7 @@ export function verifyFolded(
     data = o.data ?? (rowsComparable(m, t.secret) ? t.local?.data.map((d) => d.path) : undefined),
     adapter = o.adapter ?? t.adapter,
     from = o.from ?? t.local?.lora.from ?? undefined;
-  const wrong = misuse(m, { base, data, from }, node !== undefined, o);
-  if (wrong.length) throw new UsageError(wrong.join('; '));
+  refuseMisuse(misuse(m, { base, data, from }, node !== undefined, o));
   // Whatever else the manifest makes one compute comes after it.
   checkFirst(singleKernels(), t.file, x);
   let card: string | undefined,
@@ -125,9 +128,10 @@ export function verifyFolded(
       ...commitmentAsked(o),
       ...(o.given ? { key: o.given } : {}),
       recompute: o.recompute !== false,
+      kept: keptKey,
       circuits: () => {
         c.progress.line('circuits of the verifier and their keys, from the programs');
-        return circuitsOf(singleKernels(), run);
+        return circuitsKept(singleKernels(), run);
       },
       atHand: () => {
         const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from, t.secret) : undefined,

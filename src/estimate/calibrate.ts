@@ -25,6 +25,7 @@ export interface Units {
   /** One evaluation, however small. */
   readonly call: number;
   readonly hash: number;
+  /** The same of the hash of a proof that no circuit verifies. */ readonly endHash: number;
   readonly lookupLeaf: number;
   readonly tableLeaf: number;
   readonly layer: number;
@@ -88,6 +89,7 @@ export function calibrate(k: Kernels, hashName: HashName = 'poseidon2'): Units {
     const hash = hashUnit(k, words, hashName);
     return {
       hash,
+      endHash: hashUnit(k, words, 'blake3'),
       ...lookupUnits(k),
       ...sumcheckUnits(k),
       ...projectionUnits(k, words),

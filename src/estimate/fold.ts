@@ -72,7 +72,7 @@ export function settleMemory(w: WhirShape, room: number): number {
 /** Seconds of leaf, fold and end, from counts and units: what `estimateFold` takes where they were not measured. */
 export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
   const node = phaseSum(countPlan(c.plan), u),
-    end = phaseSum(countPlan(c.end.plan), u),
+    end = phaseSum(countPlan(c.end.plan), { ...u, hash: u.endHash }),
     settle = settleCost(c.end.shape.baseShape, u),
     merge = (vars: number): number => 4 * 2 ** vars * u.projected;
   return {

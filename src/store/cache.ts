@@ -28,7 +28,7 @@ function folders(env: Env): { cache: string; config: string } {
       : platform() === 'darwin'
         ? [join(home, 'Library', 'Caches'), join(home, 'Library', 'Application Support')]
         : [env['XDG_CACHE_HOME'] || join(home, '.cache'), env['XDG_CONFIG_HOME'] || join(home, '.config')];
-  return { cache: given || join(cache, 'certune'), config: join(config, 'certune') };
+  return { cache: given || join(cache, 'certune'), config: env['CERTUNE_CONFIG'] || join(config, 'certune') };
 }
 
 /** The key of this user's cache entries: made on first use, readable by its owner alone. */

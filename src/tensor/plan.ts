@@ -155,7 +155,8 @@ export interface Plan {
   readonly whir: WhirShape;
   /** Trees of the state, in the order of the group's. */
   readonly states: readonly StateTree[];
-  /** Variables of the frozen stack on which a claim is left; none where it is opened here. */ readonly frozenVars: number;
+  /** Variables of the frozen stack on which a claim is left; none where it is opened here. */
+  readonly frozenVars: number;
 }
 
 /**

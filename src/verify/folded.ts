@@ -64,7 +64,8 @@ export function wholeEpochs(m: Manifest, from: number, to: number): number {
 /** What a proof is compared with, as far as the verifier has it. */
 export interface Against extends Inputs {
   /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
-  /** Makes the commitment to the base again and compares it: for who is asked for it. Seconds. */ readonly commitBase?: boolean;
+  /** Makes the commitment to the base again and compares it: for who is asked for it. Seconds. */
+  readonly commitBase?: boolean;
 }
 
 /**

@@ -43,6 +43,8 @@ export interface VerifyOptions extends Against {
    * for keys that are neither given nor shipped, and for ranges.
    */
   readonly circuits?: (run: Run) => Circuits;
+  /** Digest that the circuits of this run gave when they were made before: not asked for again where a proof has it. */
+  readonly kept?: (run: Run) => string | undefined;
   /** What else there is to compare with: asked for once the key is trusted. */ readonly atHand?: () => Against;
   /** False: a key is not recomputed, so that one that is neither given nor shipped is refused. */
   readonly recompute?: boolean;
@@ -69,6 +71,8 @@ export interface Refused {
   readonly reason: InputError | VersionError | UnsupportedError | VerificationError;
 }
 
+const keptBefore = (kept: string | undefined): { kept?: string } => (kept === undefined ? {} : { kept });
+
 /**
  * Verifies a proof that was read: its key is one that is trusted, its statement holds, and the statement is about this
  * run, whose manifest is the proof's own. Throws VerificationError naming what differs, UnsupportedError where the run
@@ -86,6 +90,7 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   const { key, origin } = trustedKey(x.key, run, {
     ...(o.key ? { given: o.key } : {}),
     shipped: o.shipped ?? SHIPPED,
+    ...keptBefore(o.kept?.(run)),
     ...(o.circuits && o.recompute !== false ? { recompute: () => ({ key: circuits().keys.published, seconds: circuits().seconds }) } : {}),
   });
   // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.

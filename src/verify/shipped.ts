@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:f35c3efbe52d2f9d9f8ab230a00e961615399da4175470bd7afcbba9217a4daf' },
-  { name: 'stories260k', digest: 'sha256:ddc29499ecb9c95c0a3de3d64e9f1fd8aee194b3dd13f84a79239d9275c570c3' },
+  { name: 'demo', digest: 'sha256:c54e6311a2ab136e4c415344aee95ceb09bf1dae5b1a3e7e1cef89bb92605b60' },
+  { name: 'stories260k', digest: 'sha256:9099d95f29eb91c313d048c83c301007883320f60ad2f37e343a20dde3a634b9' },
 ];

@@ -42,6 +42,11 @@ describe('whose word a verification key is', () => {
     expect(trustedKey(beside, run(), { given: { key }, shipped: [], recompute }).origin.from).toBe('given');
     const own = trustedKey(beside, run(), { shipped, recompute });
     expect([own.origin.from, originText(own.origin)]).toEqual(['shipped', 'shipped with this release (demo)']);
+    const before = trustedKey(beside, run(), { shipped: [], kept: digest, recompute });
+    expect([before.origin.from, originText(before.origin)]).toEqual(['kept', 'recomputed from the programs before, by you']);
+    // One that was kept and differs is made again; without recomputing none is taken from before.
+    expect(trustedKey(beside, run(), { shipped: [], kept: `sha256:${'0'.repeat(64)}`, recompute }).origin.from).toBe('recomputed');
+    expect(() => trustedKey(beside, run(), { shipped: [], kept: digest })).toThrow(/came with the proof alone/);
     const made = trustedKey(beside, run(), { shipped: [], recompute });
     expect([made.origin.from, originText(made.origin)]).toEqual(['recomputed', 'recomputed from the programs in 2.5 s']);
     expect(made.key).toBe(key);

@@ -12,6 +12,8 @@ import { parsePublished } from './key.js';
  */
 export type KeyOrigin =
   | { readonly from: 'recomputed'; readonly digest: string; readonly seconds: number }
+  /** Recomputed before, by whoever verifies now. */
+  | { readonly from: 'kept'; readonly digest: string }
   | { readonly from: 'shipped'; readonly digest: string; readonly name: string }
   | { readonly from: 'given'; readonly digest: string };
 
@@ -76,6 +78,7 @@ export function trustedKey(
   o: {
     readonly given?: GivenKey;
     readonly shipped: readonly Shipped[];
+    /** Digest that the programs of this run gave when its key was recomputed before. */ readonly kept?: string;
     /** Absent: not to be recomputed. */
     readonly recompute?: () => { readonly key: VerificationKey; readonly seconds: number };
   },
@@ -94,6 +97,11 @@ export function trustedKey(
     fits(key, run);
     return { key, origin: { from: 'shipped', digest, name: entry.name } };
   }
+  if (o.recompute && o.kept === digest) {
+    const key = vouchedFor(published);
+    fits(key, run);
+    return { key, origin: { from: 'kept', digest } };
+  }
   if (!o.recompute)
     return refuse(
       `${digest} came with the proof alone: it is the prover's word for what was proved, so nothing is verified. Give it with --key from a source that you trust, or let it be recomputed (without --no-recompute)`,
@@ -110,4 +118,6 @@ export const originText = (o: KeyOrigin): string =>
     ? `recomputed from the programs in ${o.seconds.toFixed(1)} s`
     : o.from === 'shipped'
       ? `shipped with this release (${o.name})`
-      : 'given by you';
+      : o.from === 'kept'
+        ? 'recomputed from the programs before, by you'
+        : 'given by you';

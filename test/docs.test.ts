@@ -30,6 +30,7 @@ const ELSEWHERE: [RegExp, string][] = [
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^(npx )?certune (manifest|audit) \w+/, 'test/manifest.test.ts; their options are checked below'],
+  [/^(npx )?certune farm \w+/, 'test/farm-run.test.ts; their options are checked below'],
   [/^node dist-tools\/[\w/-]+\.js/, 'the tool exists: checked below'],
   [/^npx vitest run /, 'the test files exist: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],
@@ -97,7 +98,7 @@ describe('documents', () => {
         if (script && !scripts[script[1]]) unknown.push(`${page}: no script ${script[1]}`);
         const tool = /^node dist-(tools\/\S+)\.js/.exec(c);
         if (tool && !existsSync(join(root, `${tool[1]}.ts`))) unknown.push(`${page}: no ${tool[1]}.ts`);
-        const cli = /certune(?:\.js)? ((?:card |manifest |audit )?\w+)(.*)$/.exec(c);
+        const cli = /certune(?:\.js)? ((?:card |manifest |audit |farm )?\w+)(.*)$/.exec(c);
         if (!cli || /^npm|^pip/.test(c)) continue;
         if (!options.has(cli[1])) options.set(cli[1], help(cli[1].split(' ')));
         const shown = options.get(cli[1])!;

@@ -36,7 +36,9 @@ const digest = (text: string): Uint8Array => createHash('sha256').update(text).d
 /** Results of all jobs of a plan, as one machine would make them. */
 export class Truth {
   readonly #of = new Map<string, Uint8Array>();
+  readonly #jobs: ReadonlyMap<string, Job>;
   constructor(readonly jobs: readonly Job[]) {
+    this.#jobs = new Map(jobs.map((j) => [j.key, j]));
     for (const j of jobs)
       this.#of.set(
         j.key,
@@ -48,6 +50,9 @@ export class Truth {
   }
   make(key: string, children: readonly Uint8Array[]): Uint8Array {
     return digest(`${key} ${children.map((c) => Buffer.from(c).toString('hex')).join(' ')}`);
+  }
+  job(key: string): Job {
+    return this.#jobs.get(key)!;
   }
   of(key: string): Uint8Array {
     return this.#of.get(key)!;
@@ -73,7 +78,7 @@ export class StubRunner implements Runner {
       );
     if (this.ms) await new Promise((r) => setTimeout(r, this.ms));
     if (spoilt && 'kind' in spoilt) return spoilt;
-    const job = this.truth.jobs.find((x) => x.key === j.key)!,
+    const job = this.truth.job(j.key),
       children: Uint8Array[] = [];
     for (const c of job.children) {
       const r = await this.store.result(c),

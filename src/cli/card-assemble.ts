@@ -13,9 +13,9 @@ import { type Result, plain } from './common.js';
 import { UsageError } from './errors.js';
 
 /*
- * Puts together what a card is judged by: certificates, revocation lists, documents, a time stamp. The only command
- * that opens a socket, and only to the services that it names. Nothing of what comes back is believed here: whoever
- * verifies the card looks at all of it.
+ * Puts together what a card is judged by: certificates, revocation lists, documents, a time stamp. Beside farm the only
+ * command that opens a socket, and only to the services that it names. Nothing of what comes back is believed here:
+ * whoever verifies the card looks at all of it.
  */
 
 export interface AssembleOptions {

@@ -37,11 +37,17 @@ export function requireTrained(w: Work): void {
 /** States of a run from its journal; `packed` are step proofs that lie elsewhere already. */
 export function statesOf(k: Kernels, w: Work, c: Context, packed?: readonly StepProof[]): States {
   const { s, digest, dir } = w,
-    known = checkpoints(dir),
     torn = (e: Error): void => c.progress.line(`${e.message}: the checkpoint before it is used`);
+  let known = checkpoints(dir),
+    looked = performance.now();
   const journal: Journal = {
     state: (step) => stateOf(w, step),
     checkpoint: (step) => {
+      // Training may be on its way.
+      if (step > (known.at(-1) ?? -1) && performance.now() - looked > 1000) {
+        known = checkpoints(dir);
+        looked = performance.now();
+      }
       for (const at of known.filter((t) => t <= step).reverse()) {
         const found = orTorn(() => readCheckpoint(dir, digest, at), torn);
         if (found) return found.entered;

@@ -28,6 +28,7 @@ export interface FarmRun {
   readonly circuits: Circuits;
   readonly shape: Shape;
   readonly acceptor: Acceptor;
+  /** What `acceptor` asks. */ readonly judge: RunAcceptor;
   readonly inputs: RunInputs;
   readonly nameOf: (j: Job) => string;
   readonly stepOf: (j: Job) => number;
@@ -55,6 +56,7 @@ export function farmOf(
   return {
     circuits,
     shape,
+    judge,
     inputs: new RunInputs(store, shape, boundaries, o.trained),
     acceptor: {
       accept: (job, bytes) => {
@@ -120,4 +122,11 @@ export function finishRun({ dir, file }: Work, bytes: Uint8Array): void {
   writeAtomic(file, bytes);
   dropNodes(dir);
   dropProofs(dir);
+}
+
+/** The end of a run as a store has it from before, judged once more: it is what everybody else will verify. */
+export async function judged(farm: FarmRun, bytes: Uint8Array): Promise<Uint8Array> {
+  const { jobs } = farm.shape;
+  await farm.acceptor.accept(jobs[jobs.length - 1], bytes);
+  return bytes;
 }

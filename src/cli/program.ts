@@ -10,6 +10,9 @@ import type { Context, Result } from './common.js';
 import { evaluate, generate } from './evaluate.js';
 import { exportRun } from './export.js';
 import { fed } from './fed.js';
+import { farmDrain, farmGc, farmModel, farmRetry, farmStatus } from './farm.js';
+import { farmStart } from './farm-start.js';
+import { farmWork } from './farm-work.js';
 import { fold } from './fold.js';
 import { init } from './init.js';
 import { inspect } from './inspect.js';
@@ -71,6 +74,7 @@ export function commands(c: Context, done: Done): Command {
   manifestCommands(make, done);
   modelCommands(make, c, done);
   federatedCommand(make, done);
+  farmCommands(make, c, done);
   return program;
 }
 
@@ -194,7 +198,7 @@ function cardCommands({ command, group }: Maker, done: Done): void {
     .action((o) => done(createCard(o)));
   command(
     'assemble <card>',
-    'add certificates, revocation lists and a time stamp to a card: the only command that opens a socket',
+    'add certificates, revocation lists and a time stamp to a card: beside farm the only command that opens a socket',
     'certune card assemble card.json -o whole.json --tsa http://timestamp.example.com',
     card,
   )
@@ -370,4 +374,67 @@ function federatedCommand({ command, prover }: Maker, done: Done): void {
     .option('--local <n>', 'plan: most local work, as a multiple of training alone (default: 3)')
     .option('--least <percent>', 'plan: least coverage (default: 1)')
     .action(async (action, target, o) => done(await fed(action, target, o)));
+}
+
+/** Commands of a farm: one run on many machines. */
+function farmCommands({ command, group, prover }: Maker, c: Context, done: Done): void {
+  const farm = group('farm', 'prove one run on many machines: start, work, status, drain, retry, gc, model'),
+    store = (x: Command): Command => x.option('--store <at>', 'folder that all machines share, or s3://BUCKET/PREFIX');
+  store(
+    command(
+      'start <run>',
+      'coordinate: put jobs as the journal grows, verify what comes back, write RUN/out/proof/run.certune; goes on where it was interrupted',
+      'certune farm start my-run --store /shared/farm --engine rediss://farm.example.org:6379',
+      farm,
+    ),
+  )
+    .option('--engine <url>', 'queue: redis:// or rediss://; user and password also from CERTUNE_REDIS_USER and CERTUNE_REDIS_PASSWORD')
+    .option('--key <file>', 'key that jobs are signed with, drawn where there is none (default: RUN/secret/farm.key)')
+    .option('--segment <n>', 'steps of a segment, a power of two (default: by the length of the run, 1 to 8)')
+    .option('--metrics <port>', 'serve metrics for Prometheus at PORT of this machine, or at HOST:PORT')
+    .action(async (run, o) => done(await farmStart(run, o, c)));
+  prover(
+    store(
+      command(
+        'work',
+        'take jobs and prove them in a process of its own, until the run has its end; SIGTERM finishes the job at hand',
+        'certune farm work --store /shared/farm --engine rediss://farm.example.org:6379 --key farm.key --memory 6GiB',
+        farm,
+      ),
+    ),
+  )
+    .option('--engine <url>', 'queue, as of farm start')
+    .option('--key <file>', 'copy of the key of farm start')
+    .option('--secret <file>', "copy of a private run's RUN/secret/sampler.json")
+    .option('--cache <dir>', 'where files of the run are kept (default: ~/.cache/certune)')
+    .option('--kinds <list>', 'kinds of jobs to take: segment,fold,end (default: all)')
+    .option('--name <name>', 'what this worker is called (default: host and process)')
+    .action(async (o) => done(await farmWork(o, c)));
+  store(
+    command('status', 'say how far a farm is: jobs, workers, lag, what was given up', 'certune farm status --store /shared/farm', farm),
+  ).action(async (o) => done(await farmStatus(o)));
+  store(
+    command('drain', 'have coordinator and workers end when what they have begun is done', 'certune farm drain --store /shared/farm', farm),
+  ).action(async (o) => done(await farmDrain(o)));
+  store(
+    command(
+      'retry <job>',
+      'try a job again that was given up: the beginning of its key, or all',
+      'certune farm retry 3fa9c2 --store /shared/farm',
+      farm,
+    ),
+  ).action(async (job, o) => done(await farmRetry(job, o)));
+  store(command('gc', 'remove objects that nothing names any more', 'certune farm gc --store /shared/farm', farm)).action(async (o) =>
+    done(await farmGc(o)),
+  );
+  prover(
+    command(
+      'model <run>',
+      'predict how long a run takes with so many workers like this machine',
+      'certune farm model my-run --farm 1,10,100',
+      farm,
+    ),
+  )
+    .option('--farm <list>', 'numbers of workers (default: 1,2,4,10,50,75,100,200,1000)')
+    .action(async (run, o) => done(await farmModel(run, o)));
 }

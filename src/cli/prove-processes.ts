@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { rmSync } from 'node:fs';
 import { Child } from '../engine/child.js';
 import { Coordinator } from '../engine/coordinator.js';
@@ -15,7 +16,7 @@ import { UsageError } from './errors.js';
 import type { Work } from './course.js';
 import { memoryLimit, requireFoldMemory, requireMemory } from './estimate.js';
 import { plain } from './escape.js';
-import { FarmProgress, type FarmRun, farmFolder, farmOf, finishRun } from './farm-run.js';
+import { FarmProgress, type FarmRun, judged, farmFolder, farmOf, finishRun } from './farm-run.js';
 
 /** Processes of --processes. Throws UsageError. */
 export function parseProcesses(text: string): number {
@@ -96,6 +97,7 @@ async function together(
     drain = new AbortController(),
     stop = new AbortController(),
     progress = new FarmProgress(c, farm, share.processes);
+  setMaxListeners(0, drain.signal, stop.signal);
   let left = share.processes,
     end: Uint8Array | undefined,
     trouble: unknown;
@@ -145,7 +147,7 @@ async function together(
   try {
     const result = await coordinator.run(stop.signal);
     progress.finish();
-    return { bytes: end ?? (await store.get(result.object)), coordinator };
+    return { bytes: end ?? (await judged(farm, await store.get(result.object))), coordinator };
   } finally {
     drain.abort();
     stop.abort();

@@ -31,8 +31,7 @@ const STALE = 3_600_000;
 /** A folder: files are written beside and renamed, or linked where there must be none. */
 export class FolderBlobs implements Blobs {
   constructor(readonly dir: string) {
-    mkdirSync(join(dir, 'tmp'), { recursive: true, mode: 0o700 });
-    for (const f of readdirSync(join(dir, 'tmp'))) {
+    for (const f of existsSync(join(dir, 'tmp')) ? readdirSync(join(dir, 'tmp')) : []) {
       const file = join(dir, 'tmp', f);
       try {
         if (Date.now() - statSync(file).mtimeMs > STALE) rmSync(file, { force: true });
@@ -53,6 +52,8 @@ export class FolderBlobs implements Blobs {
       tmp = join(this.dir, 'tmp', randomBytes(12).toString('hex'));
     if (absent && existsSync(file)) return false;
     try {
+      // What is in a farm is its owner's alone.
+      mkdirSync(dirname(tmp), { recursive: true, mode: 0o700 });
       writeAtomic(tmp, bytes);
       mkdirSync(dirname(file), { recursive: true });
       if (absent) {

@@ -58,7 +58,7 @@ class Opened {
     readonly prover: JobProver,
   ) {}
 
-  static async open({ run, store, threads, memory, perSegment }: ChildSetup): Promise<Opened> {
+  static async open({ run, store, seal, threads, memory, perSegment }: ChildSetup): Promise<Opened> {
     const file = join(run, 'out', 'manifest.json'),
       manifest = parseManifest(file, readJson(file, 'manifest')),
       secret = secretOf(run, manifest),
@@ -66,7 +66,10 @@ class Opened {
       k = await threadedKernels({ threads, ...(memory ? { maxBytes: memory } : {}) }),
       circuits = k.scope(() => circuitsOf(k, s.run)),
       shape = shapeOf(s.run, circuits.cls, circuits.digest, perSegment);
-    return new Opened(await openStore(store), new JobProver(k, jobInputs(k, s.run, s.inputs, circuits), s.inputs, shape, phase));
+    return new Opened(
+      await openStore(store, seal === undefined ? undefined : Buffer.from(seal, 'hex')),
+      new JobProver(k, jobInputs(k, s.run, s.inputs, circuits), s.inputs, shape, phase),
+    );
   }
 
   async #object(of: string, digest: string): Promise<Uint8Array> {

@@ -14,7 +14,8 @@ import type { Runner } from './work.js';
 /** What a child is opened with: from the worker's own command line, never from a job. */
 export interface ChildSetup {
   /** Folder of the run: run.yaml, manifest, base and data as it names them. */ readonly run: string;
-  /** Folder or address of the store. */ readonly store: string;
+  /** Folder or address of the store, and its seal in hexadecimal digits, if it has one. */ readonly store: string;
+  readonly seal?: string;
   readonly threads: number;
   readonly memory?: number;
   /** Steps of a segment. */ readonly perSegment: number;

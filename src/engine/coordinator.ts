@@ -279,6 +279,7 @@ export class Coordinator {
       this.#open.set(j.key, x);
     }
     if (x.copies > 0 && --x.copies === 0 && j.kind === 'segment') this.#segments--;
+    if (this.graph.isDone(j.key)) this.#open.delete(j.key);
     return x;
   }
 

@@ -1,4 +1,5 @@
 export * from './blobs.js';
+export { BullDispatcher, BullSource, type BullOptions } from './bullmq.js';
 export { type Acceptor, Coordinator, type CoordinatorOptions, type FarmEvent, type Inputs } from './coordinator.js';
 export * from './engine.js';
 export { Embedded } from './embedded.js';

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { InputError } from '../errors.js';
 import type { Blobs } from './blobs.js';
 
@@ -51,9 +51,15 @@ export function readResult(x: unknown): Result | undefined {
   return { object, size, worker, seconds };
 }
 
-/** The store of one farm. */
+/**
+ * The store of one farm. `seal`: the farm's key, where others may write to the store: a result counts as accepted when
+ * its record is under it.
+ */
 export class Store {
-  constructor(readonly blobs: Blobs) {}
+  constructor(
+    readonly blobs: Blobs,
+    readonly seal?: Uint8Array,
+  ) {}
   get name(): string {
     return this.blobs.name;
   }
@@ -100,16 +106,29 @@ export class Store {
     return this.blobs.put(name, Buffer.from(`${JSON.stringify(x)}\n`), absent);
   }
 
+  #mac(key: string, r: Result): string {
+    return this.seal === undefined
+      ? ''
+      : createHmac('sha256', this.seal)
+          .update(`result ${JSON.stringify([key, r.object, r.size, r.worker, r.seconds])}`)
+          .digest('hex');
+  }
   /** The accepted result of a job. */
   async result(key: string): Promise<Result | undefined> {
-    return readResult(await this.record(`keys/${key}`));
+    const x = await this.record(`keys/${key}`),
+      r = readResult(x);
+    if (!r || this.seal === undefined) return r;
+    const mac = (x as { mac?: unknown }).mac;
+    if (typeof mac !== 'string' || !HEX.test(mac)) return undefined;
+    return timingSafeEqual(Buffer.from(mac, 'hex'), Buffer.from(this.#mac(key, r), 'hex')) ? r : undefined;
   }
   /** Writes the result of a job where there is none; what stands there now. */
   async setResult(key: string, r: Result): Promise<Result> {
-    if (await this.setRecord(`keys/${key}`, r, true)) return r;
+    const line = this.seal === undefined ? r : { ...r, mac: this.#mac(key, r) };
+    if (await this.setRecord(`keys/${key}`, line, true)) return r;
     const there = await this.result(key);
     if (there) return there;
-    await this.setRecord(`keys/${key}`, r);
+    await this.setRecord(`keys/${key}`, line);
     return r;
   }
   /** Forgets a result: its object is gone. */
@@ -118,7 +137,11 @@ export class Store {
   }
   /** Keys of all jobs that have a result. */
   async keys(): Promise<string[]> {
-    return (await this.blobs.list('keys/')).map((n) => n.slice(5)).filter((k) => HEX.test(k));
+    const all = (await this.blobs.list('keys/')).map((n) => n.slice(5)).filter((k) => HEX.test(k));
+    if (this.seal === undefined) return all;
+    const out: string[] = [];
+    for (const key of all) if (await this.result(key)) out.push(key);
+    return out;
   }
 
   async offer(key: string, r: Result): Promise<void> {

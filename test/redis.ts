@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+/* Debian's redis-server, started by a test itself; where there is none, or BullMQ is not installed, tests say so. */
+
+/** Why there is no Redis to test with; undefined where there is. */
+export async function noRedis(): Promise<string | undefined> {
+  if (spawnSync('redis-server', ['--version']).status !== 0) return 'no redis-server on this machine: apt-get install redis-server';
+  for (const name of ['bullmq', 'ioredis'])
+    try {
+      await import(name);
+    } catch {
+      return `${name} is not installed: npm ci`;
+    }
+  return undefined;
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const s = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = s.address() as { port: number };
+      s.close(() => resolve(port));
+    });
+  });
+
+/** A server of one's own, with what is to be killed and started again. */
+export class RedisServer {
+  #process: ChildProcess | undefined;
+  constructor(
+    readonly dir: string,
+    readonly port: number,
+    readonly more: readonly string[] = ['--appendonly', 'yes'],
+  ) {
+    mkdirSync(dir, { recursive: true });
+  }
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+  async start(): Promise<void> {
+    const p = spawn(
+      'redis-server',
+      [
+        '--port',
+        String(this.port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        this.dir,
+        '--save',
+        '',
+        '--maxmemory-policy',
+        'noeviction',
+        ...this.more,
+      ],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    this.#process = p;
+    await new Promise<void>((resolve, reject) => {
+      let text = '';
+      p.stdout!.on('data', (b: Buffer) => {
+        text += b.toString();
+        if (/Ready to accept connections/.test(text)) resolve();
+      });
+      p.on('exit', () => reject(new Error(`redis-server has ended: ${text.slice(-500)}`)));
+    });
+  }
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const p = this.#process;
+    if (!p || p.exitCode !== null || p.signalCode !== null) return;
+    await new Promise<void>((r) => {
+      p.once('exit', () => r());
+      p.kill(signal);
+    });
+  }
+  /** Stops the process without ending it, as a machine that hangs. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+  cli(...args: string[]): string {
+    return spawnSync('redis-cli', ['-p', String(this.port), ...args], { encoding: 'utf8' }).stdout.trim();
+  }
+}

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
-import { FarmSetupError, LeaseError, MissingPackageError, PoisonError } from '../engine/errors.js';
+import { DrainedError, FarmSetupError, LeaseError, MissingPackageError, PoisonError } from '../engine/errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
 import { NotWritableError } from '../io/atomic.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
@@ -77,6 +77,7 @@ export function describe(e: unknown): Described {
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
   if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
   if (e instanceof InUseError) return as(3, 'in-use', { file: e.file, holder: e.holder });
+  if (e instanceof DrainedError) return as(130, 'interrupted');
   if (e instanceof LeaseError) return as(3, 'in-use', { file: e.store, holder: e.holder });
   if (e instanceof PoisonError) return as(3, 'jobs-failed', { jobs: e.jobs });
   if (e instanceof MissingPackageError) return as(2, 'missing-package', { packages: e.packages });

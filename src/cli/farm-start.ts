@@ -2,6 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Dispatcher } from '../engine/engine.js';
+import { DrainedError } from '../engine/errors.js';
 import { farmKeyAt } from '../engine/farm-key.js';
 import { type Job, type MemoryClass, classOf, defaultSegment } from '../engine/jobs.js';
 import { CoordinatorLease } from '../engine/lease.js';
@@ -161,7 +162,7 @@ async function follow(f: Following, c: Context): Promise<{ bytes: Uint8Array; co
   let end: Uint8Array | undefined,
     beat = 0,
     workers = -1;
-  c.drains?.(() => stop.abort(new UsageError('was told to end; everything is in the store: start it again to go on')));
+  c.drains?.(() => stop.abort(new DrainedError('was told to end')));
   const gauges = async (x: Coordinator): Promise<Gauges> => {
     const { waiting, active } = await dispatcher.counts(),
       since = [...x.outstanding.values()].map((y) => y.since);
@@ -181,8 +182,7 @@ async function follow(f: Following, c: Context): Promise<{ bytes: Uint8Array; co
       c.progress.line(`${workers} worker${workers === 1 ? '' : 's'}`);
     }
     await writeStatus(store, statusOf(x, await gauges(x), dispatcher.name, beat++));
-    if ((await store.record('drain')) !== undefined)
-      stop.abort(new UsageError('the farm is being drained; everything is in the store: certune farm start goes on'));
+    if ((await store.record('drain')) !== undefined) stop.abort(new DrainedError('the farm is being drained'));
   };
   const coordinator = await Coordinator.begin({
     store,

@@ -33,7 +33,7 @@ function parseKinds(text: string | undefined): JobKind[] {
   });
 }
 
-const cacheFolder = (): string => join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'certune');
+const cacheFolder = (): string => join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'certune-farm');
 
 /**
  * Takes jobs of a farm and has them done by a process of its own, until the run has its end, the farm is drained, or it

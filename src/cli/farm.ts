@@ -62,7 +62,10 @@ function failedLines(key: string, record: unknown): string[] {
       failure?: { message?: unknown; lines?: unknown };
     },
     lines = Array.isArray(failure?.lines) ? failure.lines.map(String) : [];
-  return [`${key.slice(0, 12)}, ${String(name)}, worker ${String(worker)}: ${String(failure?.message)}`, ...lines.map((l) => `    ${l}`)];
+  return [
+    `given up: ${key.slice(0, 12)}, ${String(name)}, worker ${String(worker)}: ${String(failure?.message)}`,
+    ...lines.map((l) => `    ${l}`),
+  ];
 }
 
 /** Has coordinator and workers end when what they have begun is done. */

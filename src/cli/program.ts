@@ -406,7 +406,7 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
     .option('--engine <url>', 'queue, as of farm start')
     .option('--key <file>', 'copy of the key of farm start')
     .option('--secret <file>', "copy of a private run's RUN/secret/sampler.json")
-    .option('--cache <dir>', 'where files of the run are kept (default: ~/.cache/certune)')
+    .option('--cache <dir>', 'where files of the run are kept (default: ~/.cache/certune-farm)')
     .option('--kinds <list>', 'kinds of jobs to take: segment,fold,end (default: all)')
     .option('--name <name>', 'what this worker is called (default: host and process)')
     .action(async (o) => done(await farmWork(o, c)));

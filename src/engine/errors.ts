@@ -70,6 +70,14 @@ export class FarmSetupError extends Error {
   }
 }
 
+/** The coordinator was told to end; what is done is in the store. */
+export class DrainedError extends Error {
+  constructor(why: string) {
+    super(`${why}; everything is in the store: certune farm start goes on`);
+    this.name = 'DrainedError';
+  }
+}
+
 /** Another coordinator holds the farm. */
 export class LeaseError extends Error {
   constructor(

@@ -8,7 +8,7 @@ import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
 import { Child } from '../src/engine/child.js';
 import type { FarmEvent } from '../src/engine/coordinator.js';
 import { Embedded } from '../src/engine/embedded.js';
-import { DivergenceError, type Failure, LeaseError, PoisonError } from '../src/engine/errors.js';
+import { DivergenceError, type Failure, LeaseError, PoisonError, WorkerSetupError } from '../src/engine/errors.js';
 import { Graph } from '../src/engine/graph.js';
 import { type JobRecord, classOf, classesWithin, defaultSegment, jobKey, jobsOf, readJob, signJob } from '../src/engine/jobs.js';
 import { CoordinatorLease } from '../src/engine/lease.js';
@@ -336,6 +336,30 @@ describe('a farm of stub workers', () => {
     });
     expect(hex(end)).toBe(hex(truth.end));
     expect(classes).toEqual(['s', 'm', 'l']);
+  });
+
+  it('goes on without a worker that cannot open the run, which ends and says why', async () => {
+    const truth = truthOf(4, 4),
+      store = memory(),
+      engine = new Embedded(FAST),
+      drain = new AbortController(),
+      bad = stubWorker(
+        'bad',
+        engine,
+        store,
+        new StubRunner(store, truth, () => ({ kind: 'returned', code: 'setup', message: 'config.json is missing', lines: [] })),
+        drain.signal,
+      ),
+      ended = bad.catch((e: unknown) => e),
+      running = coordinate({ store, engine, more: { workers: () => 2 } }, truth, new AbortController().signal);
+    expect(await ended).toBeInstanceOf(WorkerSetupError);
+    const good = stubWorker('good', engine, store, new StubRunner(store, truth), drain.signal),
+      { end, coordinator } = await running;
+    expect(hex(end)).toBe(hex(truth.end));
+    expect(coordinator.poisoned.size).toBe(0);
+    drain.abort();
+    await engine.close();
+    await good;
   });
 
   it('puts the job of a worker that is not heard of again, and hears nothing more of its lease', async () => {

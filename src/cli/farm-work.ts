@@ -8,6 +8,7 @@ import { Presence } from '../engine/presence.js';
 import { readRunRecord, unpackRun } from '../engine/run-files.js';
 import { WORKER } from '../engine/store.js';
 import { work } from '../engine/work.js';
+import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, parseWorkers } from './common.js';
 import { UsageError } from './errors.js';
 import { memoryLimit } from './estimate.js';
@@ -90,6 +91,8 @@ export async function farmWork(o: FarmWorkOptions, c: Context): Promise<Result> 
         presence.jobs = n;
       },
     });
+    const refused = (await store.record(`suspended/${name}`)) as { why?: unknown } | undefined;
+    if (refused) throw new VerificationError('worker', `${name} is suspended: a result of it did not hold (${String(refused.why)})`);
     return { data: { worker: name, jobs, folder }, text: plain(`worker ${name} did ${jobs} jobs`) };
   } finally {
     await runner.close();

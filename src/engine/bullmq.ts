@@ -83,7 +83,8 @@ const STALLED_EVERY = 30_000,
   MOST_STALLS = 3;
 /** A worker without a job looks again after so many milliseconds, twice as many each time up to the second number. */
 const IDLE = [100, 2000] as const;
-const CONNECT = 10_000;
+const CONNECT = 10_000,
+  PATIENCE = 60_000;
 
 /** What is known of one farm's place in Redis. */
 class Place {
@@ -378,6 +379,7 @@ export class BullSource implements Source {
   readonly #workers = new Map<string, BullWorker>();
   readonly #names: readonly (readonly string[])[];
   #idle: number = IDLE[0];
+  /** Since when the server answers with errors. */ #trouble: number | undefined;
 
   private constructor(
     readonly place: Place,
@@ -416,10 +418,17 @@ export class BullSource implements Source {
   async take(_me: WorkerInfo, signal: AbortSignal): Promise<Lease | undefined> {
     const until = performance.now() + 5000;
     while (!signal.aborted && performance.now() < until) {
-      const l = await this.#next();
-      if (l) {
-        this.#idle = IDLE[0];
-        return l;
+      try {
+        const l = await this.#next();
+        this.#trouble = undefined;
+        if (l) {
+          this.#idle = IDLE[0];
+          return l;
+        }
+      } catch (e) {
+        // A server that starts again answers with errors for a while.
+        this.#trouble ??= performance.now();
+        if (performance.now() - this.#trouble > PATIENCE) throw e;
       }
       await new Promise<void>((resolve) => {
         const end = (): void => {

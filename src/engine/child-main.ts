@@ -12,7 +12,7 @@ import { secretOf } from '../store/secret.js';
 import { OverflowError } from '../tensor/integer.js';
 import { decodeCheckpoint } from './checkpoint.js';
 import type { ChildSetup, FromChild, ToChild } from './child.js';
-import type { Failure } from './errors.js';
+import { type Failure, SETUP } from './errors.js';
 import type { JobRecord } from './jobs.js';
 import { openStore } from './open.js';
 import { JobProver } from './prover.js';
@@ -50,6 +50,9 @@ class LostInput extends Error {
     this.name = 'LostInput';
   }
 }
+
+/** The run cannot be opened here, or is another one. */
+class Unopened extends Error {}
 
 /** What is opened once: the run, its circuits, the store. */
 class Opened {
@@ -95,10 +98,8 @@ class Opened {
     const { shape, inputs } = this.prover,
       job = shape.jobs.find((j) => j.key === record.key);
     if (!job || job.kind !== record.kind || job.from !== record.from || job.to !== record.to)
-      throw new InputError(
-        `job ${record.key.slice(0, 12)}`,
-        ['is none of this run: another manifest, release or number of steps in a segment'],
-        'start the worker with the run and the release of the coordinator',
+      throw new Unopened(
+        `job ${record.key.slice(0, 12)} is none of this run: another manifest, release or number of steps in a segment (start the worker with the run and the release of the coordinator)`,
       );
     const t0 = performance.now();
     let bytes: Uint8Array;
@@ -126,6 +127,8 @@ class Opened {
 function failureOf(e: unknown): Failure {
   const lines = e instanceof Error && e.stack ? e.stack.split('\n').slice(0, 8) : [],
     as = (kind: Failure['kind'], code: string): Failure => ({ kind, code, message: reason(e), lines });
+  // Nobody's fault but this machine's: another worker does the job.
+  if (e instanceof Unopened) return as('returned', SETUP);
   if (e instanceof LostInput) return { ...as('input', 'lost'), of: e.of };
   if (e instanceof OutOfMemoryError || (e instanceof RangeError && /allocation failed|Invalid (typed )?array length/.test(e.message)))
     return as('memory', 'out-of-memory');
@@ -139,7 +142,9 @@ function failureOf(e: unknown): Failure {
 let opened: Promise<Opened> | undefined;
 process.on('message', (m: ToChild) => {
   if ('open' in m) {
-    opened = Opened.open(m.open);
+    opened = Opened.open(m.open).catch((e: unknown) => {
+      throw e instanceof OutOfMemoryError ? e : new Unopened(reason(e));
+    });
     // Told with the first job.
     opened.catch(() => {});
     return;

@@ -1,6 +1,6 @@
 import type { Lease, Report, Source, Times, WorkerInfo } from './engine.js';
 import { TIMES } from './engine.js';
-import type { Failure } from './errors.js';
+import { type Failure, SETUP, WorkerSetupError } from './errors.js';
 import { type JobRecord, readJob } from './jobs.js';
 import type { Result, Store } from './store.js';
 
@@ -29,7 +29,7 @@ const GIVEN_BACK: Failure = { kind: 'returned', code: 'drained', message: 'was g
 
 /**
  * Takes jobs and has them done until it is told to drain, or is suspended. Returns the number of jobs that it did. A
- * job whose record is not under the farm's key is refused.
+ * job whose record is not under the farm's key is refused. Throws WorkerSetupError where the run cannot be opened here.
  */
 export async function work(o: WorkOptions): Promise<number> {
   let did = 0;
@@ -85,7 +85,12 @@ async function one(o: WorkOptions, lease: Lease): Promise<boolean> {
       return false;
     }
     if (o.stop.aborted) return await fail(GIVEN_BACK);
-    if (isFailure(r)) return await fail(r);
+    if (isFailure(r)) {
+      await fail(r);
+      // Every job would fail here like this one.
+      if (r.code === SETUP) throw new WorkerSetupError(worker.name, r.lines, r.message);
+      return false;
+    }
     const result: Result = { ...r, worker: worker.name };
     await store.offer(job.key, result);
     const report: Report = { ...as, result };

@@ -1,5 +1,6 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,6 +66,53 @@ const proofs = (run: string): string[] =>
     .map((e) => join(e.parentPath, e.name).slice(join(run, 'out/proof/').length))
     .sort();
 
+/** Tensors of a safetensors file of float32, in float64. */
+function tensorsOf(name: string): Map<string, Float64Array> {
+  const b = readFileSync(name),
+    n = Number(b.readBigUInt64LE(0)),
+    header = JSON.parse(b.subarray(8, 8 + n).toString()) as Record<string, { dtype: string; data_offsets: [number, number] }>;
+  return new Map(
+    Object.entries(header)
+      .filter(([k]) => k !== '__metadata__')
+      .map(
+        ([
+          k,
+          {
+            dtype,
+            data_offsets: [from, to],
+          },
+        ]) => {
+          expect(dtype).toBe('F32');
+          return [k, Float64Array.from({ length: (to - from) / 4 }, (_, i) => b.readFloatLE(8 + n + from + 4 * i))];
+        },
+      ),
+  );
+}
+/**
+ * Norms of what an adapter of rank 1 on v_proj adds, by the product itself, entry by entry: over all, the largest of a
+ * layer, and the largest distance to the base's matrix.
+ */
+function resultByHand(adapter: string, baseDir: string): { all: number; layer: number; distance: number } {
+  const config = JSON.parse(readFileSync(join(adapter, 'adapter_config.json'), 'utf8')) as Json,
+    lora = tensorsOf(join(adapter, 'adapter_model.safetensors')),
+    weights = tensorsOf(join(baseDir, 'model.safetensors')),
+    norm = (x: Iterable<number>): number => Math.sqrt([...x].reduce((s, v) => s + v * v, 0)),
+    layers = [...lora.keys()].filter((k) => k.endsWith('v_proj.lora_A.weight'));
+  expect(lora.size).toBe(2 * layers.length);
+  const each = layers.map((k) => {
+    const A = lora.get(k)!,
+      B = lora.get(k.replace('lora_A', 'lora_B'))!,
+      update = norm([...B].flatMap((b) => [...A].map((a) => (config['lora_alpha'] / config['r']) * b * a))),
+      path = k.replace(/^base_model\.model\./, '').replace('.lora_A', '');
+    return { update, distance: update / norm(weights.get(path)!) };
+  });
+  return {
+    all: norm(each.map((x) => x.update)),
+    layer: Math.max(...each.map((x) => x.update)),
+    distance: Math.max(...each.map((x) => x.distance)),
+  };
+}
+
 describe('a folded run', () => {
   const run = join(home, 'run'),
     other = join(home, 'other'),
@@ -85,6 +133,68 @@ describe('a folded run', () => {
     expect(proofs(run)).toEqual(['epochs/epoch-0000.certune', 'run.certune']);
     expect(ok('prove', run)['proved']).toBe(0);
     key = r['key'] as string;
+  });
+
+  it('is released: exported, signed, verified under a policy, and denied by another; predicates on the result are known', () => {
+    const dir = join(home, 'release'),
+      at = (name: string): string => join(home, name),
+      { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+      exported = (format: string, ...more: string[]): void => {
+        const args = ['export', run, '--format', format, ...more];
+        ok(...args, '-o', join(dir, format));
+        // The same facts, the same bytes.
+        expect(ok(...args)['document']).toBe(readFileSync(join(dir, format), 'utf8'));
+      };
+    mkdirSync(dir);
+    cpSync(join(run, 'out/adapter'), dir, { recursive: true });
+    cpSync(file, join(dir, 'run.certune'));
+    for (const format of ['cyclonedx', 'hf-card', 'training-summary']) exported(format);
+    const declared = ['--name', 'rows', '--description', 'x', '--url', 'https://example.org', '--creator', 'me', '--date', '2026-01-31'];
+    exported('croissant', ...declared, '--content', 'https://example.org/rows');
+    expect(readFileSync(join(dir, 'training-summary'), 'utf8')).toMatch(/[0-9]+ trained tokens, at most/);
+    writeFileSync(at('release.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+    writeFileSync(at('release.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+    const signer = ok('sign', dir, '--key', at('release.pem'))['key'] as string,
+      args = ['verify', dir, '--key', key, '--base', base, '--signer', at('release.pub')],
+      policy = (name: string, rules: Json): string[] => {
+        writeFileSync(at(name), JSON.stringify({ type: 'certune-policy', version: 1, ...rules }));
+        return ['--policy', at(name)];
+      },
+      known = resultByHand(dir, base),
+      result = (by: number): Json => ({
+        updateNorm: known.all * by,
+        updateNormPerLayer: known.layer * by,
+        distanceToBase: known.distance * by,
+      });
+    expect(known.all).toBeGreaterThan(0);
+    const d = ok(
+      ...args,
+      ...policy('admits.json', {
+        keys: [key],
+        minSoundness: 100,
+        signers: [{ key: signer }],
+        result: { ...result(1 + 1e-9), rank: 1, modules: ['v_proj'] },
+      }),
+    );
+    expect((d['rules'] as Json[]).map((r) => [r['rule'], r['verdict']])).toEqual(
+      [
+        'keys',
+        'minSoundness',
+        'signers',
+        ...['updateNorm', 'updateNormPerLayer', 'distanceToBase', 'rank', 'modules'].map((x) => `result.${x}`),
+      ].map((r) => [r, 'passed']),
+    );
+    expect([d['kind'], d['signed'].files, d['claims'].model_weights_provenance.status]).toEqual(['run', 7, 'asserted']);
+    // A billionth less, and every one of them denies.
+    const r = certune(...args, ...policy('denies.json', { result: { ...result(1 - 1e-9), modules: ['q_proj'] } })),
+      rules = (JSON.parse(r.stdout) as Json)['error'].rules as Json[];
+    expect([r.status, ...rules.map((x) => x['verdict'])]).toEqual([4, 'denied', 'denied', 'denied', 'denied']);
+    expect(rules.find((x) => x['rule'] === 'result.modules')!['reason']).toContain('model.layers.0.self_attn.v_proj');
+    // Without the base there is no distance to it, and nothing to assert of the weights.
+    const root = d['root'] as string,
+      bare = ['verify', dir, '--key', key, '--base-root', root, '--signer', at('release.pub')];
+    expect(ok(...bare)['claims'].model_weights_provenance).toEqual({ status: 'unknown' });
+    fails(4, [...bare, ...policy('distance.json', { result: { distanceToBase: 1e9 } })], /could not be evaluated, which counts as denied/);
   });
 
   it('ranges proved apart fold to the same statement; files that do not fit are refused by name', () => {

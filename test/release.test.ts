@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, toUtf8 } from '../src/provenance/bytes.js';
+import { hashFile } from '../src/provenance/folder.js';
 import { IN_TOTO, verifyEnvelope } from '../src/provenance/dsse.js';
-import { parsePublicKey } from '../src/provenance/ecdsa.js';
+import { parsePem, parsePublicKey } from '../src/provenance/ecdsa.js';
 import { parseBundle } from '../src/provenance/bundle.js';
 import { parseStatement } from '../src/provenance/statement.js';
 import { type Card, cardText, digestOfJson, parseCard } from '../src/provenance/cards/card.js';
@@ -17,6 +18,11 @@ import { cardsFolder, subjectOf } from '../src/cli/cards.js';
 import { readProofFile } from '../src/store/proof.js';
 import { readSigningKey, signedBundle } from '../src/provenance/sign.js';
 import { NOON, Simulator, makeCard, rulesJson } from './tee.js';
+import { fixture } from './fixtures.js';
+import { verifyCardFile } from '../src/cli/card.js';
+import { Progress } from '../src/cli/progress.js';
+import { verifyRelease } from '../src/cli/verify-release.js';
+import { measuredOf } from '../src/provenance/cards/measured.js';
 import { setSmall } from './run-settings.js';
 
 /*
@@ -132,6 +138,20 @@ describe('a release', () => {
   it('is verified: signature, files, statement, proof', () => {
     const d = json(0, 'verify', release, ...given, ...signer);
     expect([d['verified'].proof, d['adapter'], d['signed'].files]).toEqual(['checked', 'checked', 7]);
+    // What a deployer compares the weights that it serves with, as a typed claim.
+    const hash = (name: string): string => `sha256:${hashFile(join(release, name))}`;
+    expect(d['claims']).toEqual({
+      model_weights_provenance: {
+        status: 'asserted',
+        source: 'verifier_derived',
+        reason: expect.stringContaining(hash('run.certune')) as string,
+      },
+      extra: {
+        certune_certificate: hash('run.certune'),
+        certune_base: (JSON.parse(readFileSync(join(release, 'manifest.json'), 'utf8')) as Json)['base'].digest as string,
+        certune_adapter: hash('adapter_model.safetensors'),
+      },
+    });
     const text = certune('verify', release, ...given, ...signer, '--quiet').stdout;
     expect(text).toContain('signed by the key sha256:');
     expect(text).toContain('not in a log');
@@ -284,15 +304,19 @@ describe('a verification result', () => {
       'CERTUNE_SOUNDNESS_100',
       'CERTUNE_BASE_CHECKED',
       'CERTUNE_DATA_CHECKED',
+      'CERTUNE_INITIAL_CHECKED',
       'CERTUNE_ADAPTER_CHECKED',
       'CERTUNE_SIGNED_RELEASE',
       'CERTUNE_POLICY_PASSED',
     ]);
-    expect([q['timeCreated'], q['verifier'].id, s.subject.length]).toEqual(['2026-11-28T12:00:00Z', 'https://example.com/auditor/v1', 7]);
+    expect([q['timeCreated'], q['verifier'].id]).toEqual(['2026-11-28T12:00:00Z', 'https://example.com/auditor/v1']);
+    // What else is signed with the release was compared with nothing of the run: it is no subject of the verifier's.
+    const about = ['run.certune', 'adapter_config.json', 'adapter_model.safetensors'];
+    expect(s.subject.map((x) => x.name)).toEqual(about);
     json(0, 'verify', release, ...given, ...svr);
     const unsigned = parseStatement(parseBundle(readFileSync(at('run.svr.json')), 'svr').envelope.payload, 'svr'),
       bare = unsigned.predicate as unknown as Json;
-    expect(unsigned.subject.map((x) => x.name)).toEqual(['run.certune', 'adapter_config.json', 'adapter_model.safetensors']);
+    expect(unsigned.subject.map((x) => x.name)).toEqual(about);
     expect(bare['properties']).not.toContain('CERTUNE_SIGNED_RELEASE');
     expect(bare['properties']).not.toContain('CERTUNE_POLICY_PASSED');
   });
@@ -327,6 +351,26 @@ describe('certune export', () => {
     ])
       expect(json(0, 'export', run, '--format', format)['document']).toBe(readFileSync(join(release, name), 'utf8'));
     expect(fails(2, 'export', run, '--format', 'spdx')).toContain('is none of cyclonedx');
+    const declared = ['--name', 'rows', '--description', 'rows of a test', '--url', 'https://example.org', '--creator', 'Me'],
+      croissant = [
+        'export',
+        run,
+        '--format',
+        'croissant',
+        ...declared,
+        '--date',
+        '2026-01-31',
+        '--content',
+        'https://example.org/rows.jsonl',
+      ];
+    json(0, ...croissant, '-o', at('croissant.json'));
+    expect(json(0, ...croissant)['document']).toBe(readFileSync(at('croissant.json'), 'utf8'));
+    expect(JSON.parse(readFileSync(at('croissant.json'), 'utf8'))).toMatchObject({
+      conformsTo: 'http://mlcommons.org/croissant/1.1',
+      datePublished: '2026-01-31',
+    });
+    // What no manifest holds is declared, and never made up.
+    expect(fails(3, 'export', run, '--format', 'croissant')).toMatch(/name: is required.*datePublished.*contentUrls/s);
     expect(certune('export', join(run, 'out/proof/run.certune'), '--format', 'training-summary').stdout).toContain(
       'to be completed by the provider',
     );
@@ -444,6 +488,96 @@ describe('certune card', () => {
     expect(fails(2, 'card', 'verify', c, '--policy', p)).toContain('--certificate');
     // The command has no option that names one either.
     expect(certune('card', 'verify', '--help').stdout).not.toMatch(/root|anchor/);
+  });
+  it('published evidence of real machines holds under the roots of its makers, and is of no binding of ours', () => {
+    // The one verdict that published evidence can have here, at its own time: everything holds but for the 64 bytes.
+    const s = subjectOf(proof(), readProofFile(proof())),
+      real = (kind: 'nitro' | 'sev-snp', bytes: Uint8Array, collateral: Record<string, Uint8Array>, verifiedAt: number): string => {
+        const m = measuredOf(kind, bytes, 'vector');
+        return file(
+          'real.json',
+          makeCard(tee, {
+            kind,
+            collateral,
+            verifiedAt,
+            stampedAt: null,
+            constants: { ...s.constants, verificationKey: undefined },
+            binding: { manifest: s.manifest },
+            own: { format: m.format, measurement: m.measurement, evidence: () => bytes },
+          }),
+        );
+      },
+      p = policy('real-policy.json', { cards: { 'front-end': { measurements: [{ pcr0: '00' }] } } }),
+      verdict = (card: string): string => fails(1, 'card', 'verify', card, '--certificate', release, '--policy', p);
+    const nitro = fixture('vectors/aws-nitro/oyster/aws.bin'),
+      genoa = fixture('vectors/sev-snp/genoa-v5/report.bin');
+    if (nitro) {
+      const at2 = Date.parse('2024-12-13T07:37:59Z');
+      expect(verdict(real('nitro', bytes(nitro), {}, at2))).toContain('what the hardware signed is not the hash of the binding');
+      expect(verdict(real('nitro', bytes(nitro), {}, at2 + 4 * 3600_000))).toContain('is valid from');
+    }
+    if (genoa) {
+      const pem = readFileSync(fixture('vectors/sev-snp/roots/ask_ark_genoa.pem')!, 'utf8'),
+        [ask, ark] = parsePem(pem, 'roots').map((b) => b.bytes),
+        vcek = bytes(fixture('vectors/sev-snp/genoa-v5/vcek.der')!),
+        at2 = Date.parse('2026-03-01T00:00:00Z');
+      expect(verdict(real('sev-snp', bytes(genoa), { vcek, ask, ark }, at2))).toContain('is not the hash of the binding');
+      expect(verdict(real('sev-snp', bytes(genoa), { vcek, ask: ark, ark }, at2))).toContain('names another issuer');
+    }
+  });
+  it('a card that holds counts: verified, admitted by a policy, attested in the summary', async () => {
+    // No file and no option names a root: the functions behind the commands are called with those of the simulator.
+    const dir = changed('attested', (d) => {
+        rmSync(join(d, 'run.sigstore.json'));
+        rmSync(join(d, 'model.sig'));
+      }),
+      one = file('front.json', about()),
+      p = policy('attested.json', { cards: { 'front-end': rulesJson(tee) } }),
+      day = '2026-11-21T12:00:00Z',
+      context = {
+        progress: new Progress({ tty: false, quiet: true, write: () => {} }),
+        writes: () => {},
+        cards: (now: number) => ({ anchors: tee.anchors(), now }),
+      };
+    json(0, 'card', 'attach', dir, one);
+    json(0, 'sign', dir, '--key', at('key.pem'));
+    const single = verifyCardFile(one, { certificate: dir, policy: p, at: day }, context);
+    expect(single.data).toMatchObject({ card: 'attested', kind: 'sev-snp', role: 'front-end', time: { status: 'attested' } });
+    expect(single.data['model_weights_provenance']).toBe(single.data['certificate']);
+    const r = await verifyRelease(
+      dir,
+      {
+        base,
+        data: [data],
+        signer: [at('key.pub')],
+        policy: p,
+        at: day,
+        emitSvr: at('attested.svr.json'),
+        svrKey: at('verifier.pem'),
+        verifierId: 'https://example.com/auditor/v1',
+      },
+      context,
+    );
+    expect((r.data['cards'] as Json[]).map((x) => [x['status'], x['counted']])).toEqual([['attested', true]]);
+    expect((r.data['rules'] as Json[]).map((x) => [x['rule'], x['verdict']])).toEqual([['cards.front-end', 'passed']]);
+    expect(r.text).toContain('assumes that nobody had physical access to the machine');
+    const svr = parseStatement(parseBundle(readFileSync(at('attested.svr.json')), 'svr').envelope.payload, 'svr');
+    expect((svr.predicate as unknown as Json)['properties']).toEqual(
+      expect.arrayContaining(['CERTUNE_ATTESTED_FRONT_END', 'CERTUNE_POLICY_PASSED', 'CERTUNE_PROVED_TRAINING_V1']),
+    );
+    // The command itself believes the vendors alone.
+    expect(fails(4, 'verify', dir, ...given, ...signer, '--policy', p, '--at', day)).toContain("not one of AMD's that are believed");
+    // Rules that it does not meet deny it with a reason, and nothing is written.
+    const strict = policy('strict.json', { cards: { 'front-end': rulesJson(tee, { machines: [] }) } });
+    expect(() => verifyCardFile(one, { certificate: dir, policy: strict, at: day }, context)).toThrow('is not among those allowed');
+    // A card attached under a signed release must be among what it lists as its byproducts.
+    const bundle = parseBundle(readFileSync(join(dir, 'run.sigstore.json')), 'x'),
+      s = JSON.parse(Buffer.from(bundle.envelope.payload).toString()) as Json;
+    expect(s['predicate'].runDetails.byproducts.length).toBe(1);
+    s['predicate'].runDetails.byproducts = [];
+    writeFileSync(join(dir, 'run.sigstore.json'), signedBundle(toUtf8(JSON.stringify(s)), readSigningKey(at('key.pem'))));
+    rmSync(join(dir, 'model.sig'));
+    expect(fails(1, 'verify', dir, ...given, ...signer)).toContain('runDetails.byproducts.0');
   });
   it('a quote without its verifier is neither good nor bad, and says so', () => {
     const c = about(),

@@ -33,7 +33,7 @@ export function der(tag: number, ...parts: Bytes[]): Bytes {
     length = n < 128 ? [n] : n < 256 ? [0x81, n] : [0x82, n >> 8, n & 255];
   return concatBytes(bytes(tag, ...length), c);
 }
-const seq = (...x: Bytes[]): Bytes => der(0x30, ...x),
+export const seq = (...x: Bytes[]): Bytes => der(0x30, ...x),
   set = (...x: Bytes[]): Bytes => der(0x31, ...x),
   int = (v: bigint | number): Bytes => {
     let h = BigInt(v).toString(16);
@@ -59,23 +59,26 @@ const SHA384 = seq(oid('2.16.840.1.101.3.4.2.2'), NULL);
 const ALGORITHM = {
   pss: seq(oid('1.2.840.113549.1.1.10'), seq(der(0xa0, SHA384), der(0xa1, seq(oid('1.2.840.113549.1.1.8'), SHA384)), der(0xa2, int(48)))),
   ec: seq(oid('1.2.840.10045.4.3.3')),
+  p256: seq(oid('1.2.840.10045.4.3.2')),
 } as const;
 
 export interface Pair {
-  readonly kind: 'pss' | 'ec';
+  /** RSA-PSS, or ECDSA on P-384 or P-256. */ readonly kind: 'pss' | 'ec' | 'p256';
   readonly secret: KeyObject;
   readonly spki: Bytes;
 }
-const pair = (kind: Pair['kind']): Pair => {
+export const pair = (kind: Pair['kind']): Pair => {
   const { privateKey: secret } =
-    kind === 'pss' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    kind === 'pss'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: kind === 'ec' ? 'P-384' : 'P-256' });
   return { kind, secret, spki: new Uint8Array(createPublicKey(secret).export({ type: 'spki', format: 'der' })) };
 };
-const signed = (p: Pair, message: Bytes, compact = false): Bytes =>
+export const signed = (p: Pair, message: Bytes, compact = false): Bytes =>
   new Uint8Array(
     p.kind === 'pss'
       ? sign('sha384', message, { key: p.secret, padding: 6, saltLength: 48 })
-      : sign('sha384', message, { key: p.secret, dsaEncoding: compact ? 'ieee-p1363' : 'der' }),
+      : sign(p.kind === 'ec' ? 'sha384' : 'sha256', message, { key: p.secret, dsaEncoding: compact ? 'ieee-p1363' : 'der' }),
   );
 
 export interface CertificateOptions {
@@ -141,6 +144,7 @@ export class Simulator {
   readonly chip = pair('ec');
   readonly aws = pair('ec');
   readonly zone = pair('ec');
+  readonly deep = pair('ec');
   readonly enclave = pair('ec');
   readonly nras = pair('ec');
   readonly tsaRoot = pair('ec');
@@ -219,10 +223,7 @@ export class Simulator {
   }
 
   /** An attestation document of a Nitro enclave. */
-  nitro(
-    userData: Bytes,
-    o: { readonly pcrs?: Readonly<Record<number, Bytes>>; readonly at?: number; readonly pathLen?: number; readonly leafCa?: boolean } = {},
-  ): Bytes {
+  nitro(userData: Bytes, o: NitroOptions = {}): Bytes {
     const at = o.at ?? NOON,
       from = at - 60_000,
       root = certificate({ subject: 'aws root', issuer: 'aws root', by: this.aws, of: this.aws, ca: true }),
@@ -231,19 +232,22 @@ export class Simulator {
         issuer: 'aws root',
         by: this.aws,
         of: this.zone,
-        ca: o.pathLen ?? 0,
+        ...(o.zoneNoCa ? {} : { ca: o.pathLen ?? 0 }),
         from,
         to: at + 86400_000,
       }),
       leaf = certificate({
         subject: 'enclave',
-        issuer: 'zone',
-        by: this.zone,
+        issuer: o.below ? 'below' : 'zone',
+        by: o.below ? this.deep : this.zone,
         of: this.enclave,
         from,
         to: at + 3 * 3600_000,
         ...(o.leafCa ? { ca: true as const } : {}),
       }),
+      /** One more authority, below the zone, whose own path length allows none. */
+      below = certificate({ subject: 'below', issuer: 'zone', by: this.zone, of: this.deep, ca: true, from, to: at + 86400_000 }),
+      bundle = o.bundle ? o.bundle(root, zone) : o.below ? [root, zone, below] : [root, zone],
       str = (s: string): Bytes => concatBytes(cborHead(3, s.length), toUtf8(s)),
       bstr = (b: Bytes): Bytes => concatBytes(cborHead(2, b.length), b),
       uint64 = (n: number): Bytes => concatBytes(bytes(0x1b), fromHex(n.toString(16).padStart(16, '0'), 'n')),
@@ -262,9 +266,8 @@ export class Simulator {
         str('certificate'),
         bstr(leaf),
         str('cabundle'),
-        cborHead(4, 2),
-        bstr(root),
-        bstr(zone),
+        cborHead(4, bundle.length),
+        ...bundle.map(bstr),
         str('public_key'),
         bytes(0xf6),
         str('user_data'),
@@ -379,6 +382,15 @@ export interface SnpOptions {
   readonly crlFrom?: number;
   readonly crlTo?: number;
 }
+export interface NitroOptions {
+  readonly pcrs?: Readonly<Record<number, Bytes>>;
+  readonly at?: number;
+  /** Authorities that the zone's certificate allows below it. */ readonly pathLen?: number;
+  readonly leafCa?: boolean;
+  /** The zone's certificate is of no authority. */ readonly zoneNoCa?: boolean;
+  /** The leaf stands below one more authority. */ readonly below?: boolean;
+  /** Other certificates for the bundle, root first. */ readonly bundle?: (root: Bytes, zone: Bytes) => Bytes[];
+}
 export interface NvidiaOptions {
   readonly at?: number;
   readonly issuer?: string;
@@ -406,6 +418,7 @@ export interface CardOptions {
   readonly snp?: SnpOptions;
   readonly nvidia?: NvidiaOptions;
   readonly pcrs?: Readonly<Record<number, Bytes>>;
+  readonly nitro?: NitroOptions;
   readonly measurement?: Readonly<Record<string, string>>;
   readonly eventLog?: CodeIdentity['eventLog'];
   readonly binding?: Partial<Binding>;
@@ -414,6 +427,12 @@ export interface CardOptions {
   readonly verifiedAt?: number;
   readonly stampedAt?: number | null;
   readonly collateral?: Collateral;
+  /** Evidence of a kind that this simulator does not make, over the bytes that it is told. */
+  readonly own?: {
+    readonly format: string;
+    readonly measurement: Readonly<Record<string, string>>;
+    readonly evidence: (told: Bytes) => Bytes;
+  };
 }
 const hex = (b: Bytes): string => Buffer.from(b).toString('hex');
 
@@ -429,7 +448,7 @@ export function makeCard(s: Simulator, o: CardOptions = {}): Card {
           ? Object.fromEntries(registers.map(([i, v]) => [`pcr${i}`, hex(v)]))
           : { hwmodel: 'GH100 A01 GSP BROM', driver: '550.90.07', vbios: '96.00.9F.00.01' },
     codeIdentity: CodeIdentity = {
-      measurement: o.measurement ?? measurement,
+      measurement: o.measurement ?? o.own?.measurement ?? measurement,
       package: { name: 'certune', version: '0.1.0', integrity: `sha512-${'A'.repeat(86)}==` },
       ...(o.eventLog ? { eventLog: o.eventLog } : {}),
     },
@@ -448,11 +467,12 @@ export function makeCard(s: Simulator, o: CardOptions = {}): Card {
       ...o.binding,
     },
     told = (o.told ?? ((r: Bytes) => r))(kind === 'nvidia-gpu' && o.parent ? gpuNonce(binding, o.parent.binding) : bindingHash(binding)),
-    evidence =
-      kind === 'sev-snp'
+    evidence = o.own
+      ? o.own.evidence(told)
+      : kind === 'sev-snp'
         ? s.snpReport(told, o.snp)
         : kind === 'nitro'
-          ? s.nitro(told, o.pcrs ? { pcrs: o.pcrs } : {})
+          ? s.nitro(told, { ...(o.pcrs ? { pcrs: o.pcrs } : {}), ...o.nitro })
           : s.nvidia(told.subarray(0, 32), o.nvidia);
   return {
     kind,
@@ -461,7 +481,13 @@ export function makeCard(s: Simulator, o: CardOptions = {}): Card {
     codeIdentity,
     constants,
     evidence: {
-      format: kind === 'sev-snp' ? `snp-report-v${o.snp?.version ?? 3}` : kind === 'nitro' ? 'nitro-cose-sign1' : 'nvidia-nras-eat',
+      format: o.own
+        ? o.own.format
+        : kind === 'sev-snp'
+          ? `snp-report-v${o.snp?.version ?? 3}`
+          : kind === 'nitro'
+            ? 'nitro-cose-sign1'
+            : 'nvidia-nras-eat',
       bytes: evidence,
     },
     collateral: o.collateral ?? (kind === 'sev-snp' ? s.snpCollateral(o.snp) : kind === 'nitro' ? {} : { jwks: s.jwks() }),

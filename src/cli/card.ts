@@ -21,7 +21,7 @@ import { Members, parseJson } from '../provenance/json.js';
 import { parsePolicyFile } from '../provenance/policy.js';
 import { type AnyProof, readProofFile } from '../store/proof.js';
 import { cardContext, cardsFolder, readCard, subjectOf } from './cards.js';
-import { type Result, plain } from './common.js';
+import { type Context, type Result, plain } from './common.js';
 import { PolicyError, UsageError } from './errors.js';
 import { isRelease, openRelease } from './release.js';
 import { openTarget } from './target.js';
@@ -75,7 +75,7 @@ function byNewer(
  * Verifies one card against a run and a policy. Throws VerificationError, InputError, VersionError; PolicyError with
  * every reason.
  */
-export function verifyCardFile(file: string, o: VerifyCardOptions): Result {
+export function verifyCardFile(file: string, o: VerifyCardOptions, c: Pick<Context, 'cards'> = {}): Result {
   const now = timeOption('--at', o.at),
     rules = parsePolicyFile(readBytes(o.policy, 'policy'), o.policy).cards,
     card = readCard(file),
@@ -84,7 +84,7 @@ export function verifyCardFile(file: string, o: VerifyCardOptions): Result {
     t = proofOf(o.certificate),
     subject = subjectOf(t.file, t.proof);
   if (!own) throw new PolicyError([`cards.${card.role}: the policy asks nothing of this role, so that nothing is expected of the card`]);
-  const context = { ...cardContext(now), rules: own };
+  const context = { ...(c.cards ?? cardContext)(now), rules: own };
   if (card.kind === 'nvidia-gpu') {
     if (!parent) throw new UsageError('--parent: give the card of the CPU that asked the GPU');
     const v = verifyCard(parent, subject, context, o.parent!),

@@ -8,6 +8,8 @@ import { digestOfJson } from '../provenance/cards/card.js';
 import { hashFile } from '../provenance/folder.js';
 import type { VerifierPolicy } from '../provenance/policy.js';
 import { programDigests } from '../provenance/predicate.js';
+import type { Subject } from '../provenance/statement.js';
+import { PACK_NAME } from '../artifact/pack.js';
 import { InputError, VersionError } from '../errors.js';
 import { listFolder, readBytes } from '../io/read-file.js';
 import { keyDigest } from '../recursion/key.js';
@@ -19,6 +21,9 @@ const MOST_CARDS = 256;
 
 /** Folder of the cards of a proof file: beside it, so that its bytes never change. */
 export const cardsFolder = (proof: string): string => `${proof}.cards`;
+
+/** The cards among the files of a release, by their names. */
+export const releasedCards = (files: readonly Subject[]): Subject[] => files.filter((f) => f.name.startsWith(`${cardsFolder(PACK_NAME)}/`));
 
 /** What of a run is constant before anything is proved, as a card names it. */
 export const runConstants = (m: Manifest): Pick<CardSubject['constants'], 'program' | 'parameters' | 'soundnessBits'> => ({
@@ -66,7 +71,12 @@ export function cardContext(now: number): CardContext {
 }
 
 /** Verdicts of the cards beside a proof under a policy; without rules for cards nothing is evaluated. */
-export function judgeCards(proof: string, rules: VerifierPolicy['cards'], now: number): CardVerdict[] {
+export function judgeCards(
+  proof: string,
+  rules: VerifierPolicy['cards'],
+  now: number,
+  context: (now: number) => CardContext = cardContext,
+): CardVerdict[] {
   const files = cardsOf(proof);
   if (!files.length) return [];
   if (!rules)
@@ -77,7 +87,7 @@ export function judgeCards(proof: string, rules: VerifierPolicy['cards'], now: n
       status: 'not evaluated',
       says: [card instanceof Error ? card.message : 'present, not evaluated: give --policy with rules for cards'],
     }));
-  return evaluateCards(files, subjectOf(proof, readProofFile(proof)), rules, cardContext(now));
+  return evaluateCards(files, subjectOf(proof, readProofFile(proof)), rules, context(now));
 }
 
 const MARK: Readonly<Record<CardVerdict['status'], string>> = {

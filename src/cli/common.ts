@@ -3,6 +3,7 @@ import { type Manifest, difference } from '../run/manifest.js';
 import { whyDiffers } from '../setup/line-ends.js';
 import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
+import type { CardContext } from '../provenance/cards/evaluate.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { threadedKernels } from '../kernels/threads.js';
 import { readRun } from '../setup/runfile.js';
@@ -29,6 +30,11 @@ export interface Context {
    * second one ends it.
    */
   readonly drains?: (f: () => void) => void;
+  /**
+   * What cards are judged with at a time (milliseconds since 1970). Absent, as it is in every command: the vendors'
+   * roots. A program that calls these functions may have others; no file and no option leads here.
+   */
+  readonly cards?: (now: number) => CardContext;
 }
 
 export interface ProverOptions {

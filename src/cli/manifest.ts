@@ -105,15 +105,19 @@ export interface ManifestExportOptions extends Partial<Omit<CroissantDeclared, '
  * The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws InputError
  * naming every one that lacks.
  */
+export const croissantOf = (m: Manifest, o: ManifestExportOptions): object =>
+  exportCroissant(m, {
+    name: o.name ?? '',
+    description: o.description ?? '',
+    url: o.url ?? '',
+    creator: o.creator ?? '',
+    datePublished: o.date ?? '',
+    contentUrls: o.content ?? [],
+  });
+
+/** Writes the data of a manifest as Croissant 1.1. Throws InputError. */
 export function manifestExport(target: string, o: ManifestExportOptions): Result {
-  const document = exportCroissant(manifestAt(target), {
-      name: o.name ?? '',
-      description: o.description ?? '',
-      url: o.url ?? '',
-      creator: o.creator ?? '',
-      datePublished: o.date ?? '',
-      contentUrls: o.content ?? [],
-    }),
+  const document = croissantOf(manifestAt(target), o),
     text = `${JSON.stringify(document, null, 2)}\n`;
   if (o.output === undefined) return { data: { document }, text: text.trimEnd() };
   writeAtomic(o.output, text);

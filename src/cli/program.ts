@@ -167,10 +167,16 @@ function releaseCommands({ command }: Maker, done: Done): void {
     .action((release, o) => done(signRelease(release, o)));
   command(
     'export <target>',
-    'write a document about a run: CycloneDX 1.7, a model card, a draft of the training-content summary; verifies nothing',
+    'write a document about a run: CycloneDX 1.7, Croissant 1.1, a model card, a draft of the training-content summary; verifies nothing',
     'certune export my-run --format cyclonedx -o bom.cdx.json\ncertune export my-run --format training-summary -o summary.md',
   )
-    .requiredOption('--format <name>', 'cyclonedx, hf-card or training-summary')
+    .requiredOption('--format <name>', 'cyclonedx, croissant, hf-card or training-summary')
+    .option('--name <text>', 'croissant: name of the dataset')
+    .option('--description <text>', 'croissant: what it is')
+    .option('--url <url>', 'croissant: its page')
+    .option('--creator <text>', 'croissant: who made it')
+    .option('--date <date>', 'croissant: when it was published, such as 2026-01-31')
+    .option('--content <url>', 'croissant: where a file is, in the order of the manifest; repeatable', list)
     .option('-o, --output <file>', 'where it goes (default: standard output)')
     .action((target, o) => done(exportRun(target, o)));
 }

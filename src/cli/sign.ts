@@ -13,7 +13,7 @@ import { type Subject, collisions, nameProblem, statementBytes } from '../proven
 import { readProofFile } from '../store/proof.js';
 import { PACK_NAME } from '../artifact/pack.js';
 import type { Result } from './common.js';
-import { cardsFolder } from './cards.js';
+import { releasedCards } from './cards.js';
 import { plain } from './escape.js';
 import { SIGNED, checkManifestFile, factsOfProof, openRelease } from './release.js';
 
@@ -52,8 +52,7 @@ export function signRelease(dir: string, o: SignOptions): Result {
     facts = factsOfProof(release.proof, readProofFile(release.proof));
   checkManifestFile(release, facts.manifest);
   const subjects = releasedFiles(dir, hash),
-    cards = subjects.filter((f) => f.name.startsWith(`${cardsFolder(PACK_NAME)}/`)),
-    payload = statementBytes(subjects, PREDICATE_TYPE, predicateOf({ ...facts, cards })),
+    payload = statementBytes(subjects, PREDICATE_TYPE, predicateOf({ ...facts, cards: releasedCards(subjects) })),
     envelope = signStatement(payload, key),
     signed = join(dir, SIGNED),
     model = join(dir, MODEL_SIG);

@@ -13,6 +13,7 @@ import { readProofFile } from '../store/proof.js';
 import { VerificationError } from '../transcript/arith.js';
 import { createHash } from 'node:crypto';
 import { readBytes, readText } from '../io/read-file.js';
+import { releasedCards } from './cards.js';
 import { type Release, SIGNED, checkManifestFile, factsOfProof } from './release.js';
 
 /** Who may have signed, as the verifier says it. */
@@ -96,7 +97,7 @@ export async function verifySigned(release: Release, o: SignerOptions): Promise<
   }
   const facts = factsOfProof(release.proof, readProofFile(release.proof));
   checkManifestFile(release, facts.manifest);
-  comparePredicate(s.predicate, facts, file);
+  comparePredicate(s.predicate, { ...facts, cards: releasedCards(subjects) }, file);
   const by = opened.key ? `the key ${keyDigest(opened.key)}` : `${o.identity!.identity} (${o.identity!.issuer})`;
   return {
     keys: opened.key ? [keyDigest(opened.key)] : [],

@@ -15,9 +15,11 @@ import { hashFile } from '../provenance/folder.js';
 import { type SigningKey, cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
 import type { Subject } from '../provenance/statement.js';
 import { svrStatement } from '../provenance/svr.js';
+import { type DeployedClaims, deployedClaims } from '../provenance/deployed.js';
+import { manifestOf, readProofFile } from '../store/proof.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
-import { ROLES } from '../provenance/cards/card.js';
+import { ROLES, parseTime } from '../provenance/cards/card.js';
 import { byRole } from '../provenance/cards/evaluate.js';
 import { cardLines, judgeCards } from './cards.js';
 import type { VerifyOptions } from './target.js';
@@ -64,8 +66,8 @@ function checkOptions(o: ReleaseOptions): void {
 /** Seconds since 1970 of --at, or now. Throws UsageError. */
 function timeOf(at: string | undefined): number {
   if (at === undefined) return Math.floor(Date.now() / 1000);
-  const t = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(at) ? Date.parse(at) : Number.NaN;
-  if (!Number.isFinite(t)) throw new UsageError(`--at: "${at}" is no time such as 2026-11-28T12:00:00Z`);
+  const t = parseTime(at);
+  if (t === undefined) throw new UsageError(`--at: "${at}" is no time such as 2026-11-28T12:00:00Z`);
   return t / 1000;
 }
 
@@ -104,8 +106,9 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
     ),
     { signer: _s, policy: _p, ...rest } = o,
     // After the proof, which no card repairs.
-    cards = judgeCards(release?.proof ?? proofOf(target), rules?.cards, 1000 * now),
-    verdicts = rules && judgePolicy(rules, { target, release, result, signed, cards, now, options: rest }),
+    cards = judgeCards(release?.proof ?? proofOf(target), rules?.cards, 1000 * now, c.cards),
+    judged: Judged = { target, release, result, signed, cards, now, options: rest },
+    verdicts = rules && judgePolicy(rules, judged),
     lines = (verdicts ?? []).map((v) => `  ${MARK[v.verdict]}  ${v.rule}: ${v.reason}`);
   if (verdicts && !admitted(verdicts)) {
     for (const l of lines) c.progress.line(plain(l), true);
@@ -135,10 +138,25 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       ...(signed ? { signed: { by: signed.keys, ...(signed.identity ? signed.identity : {}), files: signed.subjects.length } } : {}),
       ...(cards.length ? { cards } : {}),
       ...(verdicts ? { rules: verdicts } : {}),
+      ...(wholeRun(result) ? { claims: weightsOf(judged) } : {}),
       ...(svr === undefined ? {} : { svr }),
     },
     text: [result.text, ...said.map(plain)].join('\n'),
   };
+}
+
+/** Whether what was verified is a whole run. */
+const wholeRun = ({ data: d }: Result): boolean => d['verified'] !== undefined && (d['kind'] === 'run' || d['kind'] === 'pack');
+
+/** Where the weights of a whole run come from, for whoever deploys them. */
+function weightsOf(j: Judged): DeployedClaims {
+  const [proof, ...files] = verifiedFiles(j),
+    adapter = files.find((f) => f.name === 'adapter_model.safetensors');
+  return deployedClaims({
+    certificate: proof.sha256,
+    ...(j.result.data['base'] === 'checked' ? { base: manifestOf(readProofFile(j.release?.proof ?? proofOf(j.target))).base.digest } : {}),
+    ...(adapter ? { adapter: adapter.sha256 } : {}),
+  });
 }
 
 /** Text of the verifier's own summary: a bundle over what was evaluated and held. */
@@ -151,15 +169,18 @@ function summary(
 ): string {
   const d = j.result.data,
     payload = svrStatement({
-      subjects: j.signed?.subjects ?? verifiedFiles(j),
+      // Whatever else a signer released was compared with the signature, and with nothing of the run.
+      subjects: verifiedFiles(j),
       verifier: j.options.verifierId!,
       ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
       time: 1000 * j.now,
       verified: {
-        training: d['verified'] !== undefined && (d['kind'] === 'run' || d['kind'] === 'pack'),
+        training: wholeRun(j.result),
         soundness: d['bits'] as number,
         base: d['base'] === 'checked',
-        data: d['data'] === 'checked' || d['data'] === 'proved',
+        rows: d['kind'] === 'run' && (d['data'] === 'checked' || d['data'] === 'proved'),
+        data: d['data'] === 'checked',
+        initial: d['initial'] === 'checked',
         adapter: d['adapter'] === 'checked',
         signed: j.signed !== undefined,
         attested: ROLES.filter((r) => byRole(j.cards, rules?.cards ?? {})[r]?.counted),
@@ -169,11 +190,8 @@ function summary(
   return bundleJson(signStatement(payload, key), cosignHint(key.public));
 }
 
-/**
- * Without a signed statement: the proof, and the files of the adapter where it is the one that was compared with the
- * proof.
- */
-function verifiedFiles(j: Judged): Subject[] {
+/** What a summary is about: the proof, and the files of the adapter where it was compared with the proof. */
+function verifiedFiles(j: Judged): readonly [Subject, ...Subject[]] {
   const proof = j.release?.proof ?? proofOf(j.target),
     adapter = j.options.adapter ?? j.release?.adapter ?? join(j.target, 'out', 'adapter'),
     files = j.result.data['adapter'] === 'checked' ? ['adapter_config.json', 'adapter_model.safetensors'] : [];

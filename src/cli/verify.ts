@@ -93,6 +93,7 @@ function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: Ve
       ...r,
       base: 'checked',
       data: 'checked',
+      initial: 'checked',
       adapter: 'checked',
       bits: ledger.roundByRound,
       order: orderOf(m),

@@ -21,6 +21,8 @@ import { verifyKeyless } from './keyless.js';
 import { MODEL_SIG, compareModel, modelStatement, verifyModelSignature } from './oms.js';
 import { type SigningKey, readSigningKey, signStatement, signedBundle, signedModel } from './sign.js';
 import { compareFiles, fileSubjects, parseStatement, statementBytes } from './statement.js';
+import { SVR, svrStatement } from './svr.js';
+import { VerificationError } from '../transcript/arith.js';
 
 // 52: whatever is verified here is verified without a socket; one that is opened ends the test.
 const opened: string[] = [];
@@ -134,6 +136,12 @@ describe('attacks on the envelope', () => {
     expect(() => of('a', 'a')).toThrow('twice');
     for (const bad of ['../x', '/x', 'a/../b', './a', 'a//b', 'a\\b', 'C:/x', 'a\u202eb', 'a\u0000', ''])
       expect(() => of(bad), JSON.stringify(bad)).toThrow('subject 0: the name');
+    // Another reader might compare another digest than the one that is compared here.
+    const two = { _type: 'https://in-toto.io/Statement/v1', predicateType: TYPE, predicate: {} },
+      both = { sha256: '00'.repeat(32), sha512: '00'.repeat(64) };
+    expect(() =>
+      fileSubjects(parseStatement(toUtf8(JSON.stringify({ ...two, subject: [{ name: 'a', digest: both }] })), 's'), 's'),
+    ).toThrow('has digests beside SHA-256');
     const there = new Map([['a', '00'.repeat(32)]]);
     expect(() => compareFiles('release', [{ name: 'b', sha256: '00'.repeat(32) }], there)).toThrow(
       '"b" is not there; "a" is not among the signed files',
@@ -180,72 +188,125 @@ describe('attacks on the envelope', () => {
     expect(() => read(new Uint8Array((8 << 20) + 1))).toThrow('at most');
     expect(() => statementBytes([{ name: 'a', sha256: '00'.repeat(32) }], TYPE, { a: 'x'.repeat(70_000) })).toThrow('at most 65536');
   });
-  it.each([
-    ['run.sigstore.json', () => text, read],
+  /** A reader of each kind of signed file: its statement, as it is read in the end, or an error. */
+  const release = statementBytes(
+      [
+        { name: 'run.certune', sha256: 'ab'.repeat(32) },
+        { name: 'adapter_config.json', sha256: 'cd'.repeat(32) },
+      ],
+      TYPE,
+      { a: 1 },
+    ),
+    svr = svrStatement({
+      subjects: [{ name: 'run.certune', sha256: 'ab'.repeat(32) }],
+      verifier: 'https://example.com/auditor/v1',
+      time: Date.UTC(2026, 10, 28),
+      verified: {
+        training: true,
+        soundness: 128,
+        base: true,
+        rows: true,
+        data: true,
+        initial: true,
+        adapter: true,
+        signed: true,
+        attested: [],
+      },
+    }),
+    model = modelStatement('release', [{ name: 'a', sha256: '00'.repeat(32) }]);
+  /** Bundles as they stand, or the envelope alone, as other writers of DSSE have it. */
+  type Sample = readonly [name: string, text: () => string, read: (b: Uint8Array) => unknown];
+  const SAMPLES: readonly Sample[] = [
     [
-      MODEL_SIG,
-      () => signedModel(modelStatement('release', [{ name: 'a', sha256: '00'.repeat(32) }]), key),
-      (b: Uint8Array) => {
-        verifyModelSignature(b, [key.public], MODEL_SIG);
-        return parseBundle(b, MODEL_SIG).envelope.payload;
+      'a DSSE envelope',
+      () => JSON.stringify((JSON.parse(signedBundle(release, key)) as Loose).dsseEnvelope),
+      (b) => {
+        const e = parseEnvelope(Members.of(parseJson(b, 'envelope', { bytes: 1 << 20 }), 'envelope'));
+        verifyEnvelope(e, [key.public], IN_TOTO, 'envelope');
+        return fileSubjects(parseStatement(e.payload, 'envelope'), 'envelope');
       },
     ],
-  ])('5,000 mutants of %s: refused, or the same statement under the same key', { timeout: 0 }, (_, make, read) => {
-    const text = make(),
-      payload = parseBundle(toUtf8(text), 'original').envelope.payload;
-    let seed = 1;
-    const random = (n: number): number => {
+    ['run.sigstore.json', () => signedBundle(release, key), (b) => fileSubjects(parseStatement(read(b), 'bundle'), 'bundle')],
+    [MODEL_SIG, () => signedModel(model, key), (b) => verifyModelSignature(b, [key.public], MODEL_SIG).model],
+    [
+      'a verification result',
+      () => signedBundle(svr, key),
+      (b) => {
+        const s = parseStatement(read(b), 'svr');
+        if (s.predicateType !== SVR) throw new VerificationError('predicate type', 'svr');
+        return s;
+      },
+    ],
+  ];
+  it.each(SAMPLES)(
+    '2,500 of 10,000 mutants, of %s: refused by name, or the same statement under the same key',
+    { timeout: 0 },
+    (_, make, open) => {
+      const text = make(),
+        original = toUtf8(text),
+        first = open(original),
+        seen = new Set<string>(),
+        accepted = new Map<string, number>(),
+        refused = new Map<string, number>();
+      let seed = 1;
+      const random = (n: number): number => {
         seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
         return Math.floor((seed / 2 ** 32) * n);
-      },
-      original = toUtf8(text),
-      accepted = new Map<string, number>();
-    for (let i = 0; i < 5_000; i++) {
-      let m: Uint8Array = original.slice();
-      const at = random(m.length),
-        n = 1 + random(8);
-      switch (i % 5) {
-        case 0:
-          m[at] ^= 1 << random(8);
-          break;
-        case 1:
-          m[at] = 32 + random(95);
-          break;
-        case 2:
-          m = Uint8Array.from([...m.slice(0, at), ...m.slice(at + n)]);
-          break;
-        case 3:
-          m = Uint8Array.from([...m.slice(0, at), ...m.slice(random(m.length)).slice(0, n), ...m.slice(at)]);
-          break;
-        default: {
-          // The bytes of the signature or the payload rather than those of the text.
-          const b = JSON.parse(text) as { dsseEnvelope: { payload: string; signatures: { sig: string }[] } },
-            e = b.dsseEnvelope,
-            bytes = Buffer.from(random(2) ? e.signatures[0].sig : e.payload, 'base64');
-          const was = bytes.toString('base64');
-          bytes[random(bytes.length)] ^= 1 << random(8);
-          m = toUtf8(JSON.stringify(b).replace(was, bytes.toString('base64')));
+      };
+      // Until so many texts were other ones: a mutant that is there already, or is the original, is none.
+      for (let i = 0; seen.size < 2_500; i++) {
+        const m = mutant(original, text, i, random),
+          name = Buffer.from(m).toString('latin1');
+        if (Buffer.compare(Buffer.from(m), Buffer.from(original)) === 0 || seen.has(name)) continue;
+        seen.add(name);
+        let got: unknown;
+        try {
+          got = open(m);
+        } catch (e) {
+          const { name: kind, stack } = e as Error;
+          expect(kind, stack).toMatch(/^(InputError|VerificationError|VersionError)$/);
+          refused.set(kind, (refused.get(kind) ?? 0) + 1);
+          continue;
         }
+        expect(JSON.stringify(got)).toBe(JSON.stringify(first));
+        const kind = where(m, text);
+        accepted.set(kind, (accepted.get(kind) ?? 0) + 1);
       }
-      try {
-        expect(read(m)).toEqual(payload);
-      } catch (e) {
-        if ((e as Error).name === 'AssertionError') throw e;
-        expect((e as Error).name, (e as Error).stack).toMatch(/^(InputError|VerificationError|VersionError)$/);
-        continue;
-      }
-      // Where an accepted mutant differs: in the hint, or not at all.
-      const kind = Buffer.compare(Buffer.from(m), Buffer.from(original)) === 0 ? 'same bytes' : where(m, text);
-      accepted.set(kind, (accepted.get(kind) ?? 0) + 1);
+      // What no signature guards: the hint of a bundle, the name of a key, white space between members.
+      expect([...accepted.keys()].filter((k) => !['the hint', 'white space'].includes(k))).toEqual([]);
+      // Some are malformed, and some are well formed and not signed.
+      expect(refused.get('InputError')).toBeGreaterThan(500);
+      expect(refused.get('VerificationError')).toBeGreaterThan(500);
+    },
+  );
+  /** One mutant: a bit, a character, a piece cut, doubled or repeated, members swapped, bytes of payload or signature. */
+  function mutant(original: Uint8Array, text: string, i: number, random: (n: number) => number): Uint8Array {
+    const m = original.slice(),
+      at = random(m.length),
+      n = 1 + random(8),
+      piece = m.slice(random(m.length)).slice(0, n);
+    if (i % 6 === 0) m[at] ^= 1 << random(8);
+    else if (i % 6 === 1) m[at] = 32 + random(95);
+    else if (i % 6 === 2) return Uint8Array.from([...m.slice(0, at), ...m.slice(at + n)]);
+    else if (i % 6 === 3) return Uint8Array.from([...m.slice(0, at), ...piece, ...m.slice(at)]);
+    else {
+      // The bytes of the signature or the payload rather than those of the text.
+      const b = JSON.parse(text) as Loose,
+        e = (b.dsseEnvelope ?? b) as { payload: string; payloadType: string; signatures: { sig: string }[] },
+        old = i % 6 === 5 && random(3) === 0 ? e.signatures[0].sig : e.payload,
+        bytes = Buffer.from(old, 'base64');
+      bytes[random(bytes.length)] ^= 1 << random(8);
+      if (random(2)) bytes[random(bytes.length)] = random(256);
+      return toUtf8(text.replace(old, bytes.toString('base64')));
     }
-    expect([...accepted.keys()].filter((k) => !['same bytes', 'the hint', 'white space'].includes(k))).toEqual([]);
-  });
+    return m;
+  }
   /** What a mutant that is accepted differs in. */
   function where(m: Uint8Array, text: string): string {
-    const v = JSON.parse(Buffer.from(m).toString()) as { verificationMaterial: { publicKey: { hint: string } } },
-      w = JSON.parse(text) as typeof v;
+    const v = JSON.parse(Buffer.from(m).toString()) as Loose,
+      w = JSON.parse(text) as Loose;
     if (JSON.stringify(v) === JSON.stringify(w)) return 'white space';
-    v.verificationMaterial.publicKey.hint = w.verificationMaterial.publicKey.hint;
+    if (v.verificationMaterial) v.verificationMaterial.publicKey.hint = w.verificationMaterial.publicKey.hint;
     return JSON.stringify(v) === JSON.stringify(w) ? 'the hint' : Buffer.from(m).toString();
   }
 });
@@ -461,6 +522,22 @@ describe.skipIf(!conformance)('Sigstore conformance', () => {
     await expect(open({ signer: { ...identity, identity: beacon } })).rejects.toThrow('identity');
     await expect(open({ signer: { ...identity, issuer: 'https://token.actions.githubusercontent.co' } })).rejects.toThrow('issuer');
     await expect(open({ signer: { keys: [key.public] } })).rejects.toThrow('signed with a certificate');
+    // A signature over a file, with an envelope beside it that nobody signed: the library takes the first that it knows.
+    const file = JSON.parse(readFileSync(join(conformance!, 'happy-path-v0.3-new-mediaType', 'bundle.sigstore.json'), 'utf8')) as Loose,
+      artifact = readFileSync(join(conformance!, 'a.txt')),
+      forged = { payloadType: IN_TOTO, payload: toBase64(payload), signatures: [{ sig: toBase64(Uint8Array.of(1)), keyid: '' }] },
+      both = { ...file, dsseEnvelope: forged },
+      whole = (b: Loose): Promise<unknown> =>
+        verifyKeyless(toUtf8(JSON.stringify(b)), 'bundle', { root: production, signer: identity, artifact });
+    await whole(file);
+    expect(bundleFromJSON(both).content.$case).toBe('messageSignature');
+    await expect(whole(both)).rejects.toThrow('holds 2 kinds of content where one belongs');
+    await expect(whole({ ...file, messageSignature: undefined })).rejects.toThrow('holds 0 kinds of content');
+    await expect(whole({ ...file, more: {} })).rejects.toThrow('more is not known');
+    await expect(whole({ ...file, verificationMaterial: { ...file.verificationMaterial, publicKey: { hint: 'x' } } })).rejects.toThrow(
+      'holds 2 kinds of signer where one belongs',
+    );
+    await expect(whole({ ...file, verificationMaterial: { ...file.verificationMaterial, x: 1 } })).rejects.toThrow('x is not known');
     const plain = readFileSync(join(conformance!, 'rekor2-dsse-happy-path', 'bundle.sigstore.json'));
     expect(() => offlineOnly(parseBundle(plain, 'bundle'), 'bundle')).toThrow(/--trusted-root/);
   });

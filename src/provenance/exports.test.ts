@@ -201,5 +201,50 @@ describe('the predicate', () => {
     expect(change((p) => (p['soundness']['bits'] = '99'))).toThrow('soundness.bits');
     expect(change((p) => ((p['runDetails']['metadata'] as Record<string, unknown>)['invocationId'] = 'x'))).toThrow('invocationId');
     expect(() => comparePredicate({}, f, 'release')).toThrow('buildDefinition');
+    for (const x of [null, [], 'x', { claims: null, soundness: [], runDetails: { builder: null } }])
+      expect(() => comparePredicate(x, f, 'release')).toThrow('says other than');
+  });
+  it('may say less than the proof, and nothing more: claims, soundness, cards, builder, members of its own', () => {
+    const f = facts({}, { cards: [{ name: 'run.certune.cards/a.json', sha256: 'ef'.repeat(32) }] });
+    type Loose = Record<string, Record<string, unknown>> & {
+      claims: Record<string, unknown>[];
+      soundness: { bits: number; assumptions: string[]; [k: string]: unknown };
+      runDetails: { builder: Record<string, unknown>; byproducts: unknown[]; [k: string]: unknown };
+    };
+    const change = (g: (p: Loose) => void) => (): void => {
+      const p = JSON.parse(Buffer.from(canonicalBytes(predicateOf(f))).toString()) as Loose;
+      g(p);
+      comparePredicate(p, f, 'release');
+    };
+    // Less, or by another version of the program.
+    for (const g of [
+      (p: Loose) => (p.claims = []),
+      (p: Loose) => (p.claims[0]['status'] = 'declared'),
+      (p: Loose) => p.claims.push({ id: 'energy', status: 'declared', by: 'somebody' }),
+      (p: Loose) => ((p.soundness.bits -= 1), (p.soundness['ledger'] = { sha256: '00' })),
+      (p: Loose) => p.soundness.assumptions.push('one more'),
+      (p: Loose) => (p.runDetails.builder['version'] = { certune: '9.9.9' }),
+    ])
+      expect(change(g), String(g)).not.toThrow();
+    const more: [(p: Loose) => void, string][] = [
+      [(p) => (p.claims.find((c) => c['id'] === 'licenses')!['status'] = 'proved'), 'claims.9'],
+      [(p) => (p.claims.find((c) => c['id'] === 'data')!['status'] = 'attested'), 'claims.6'],
+      [(p) => (p.claims[0]['by'] = 'a notified body'), 'claims.0'],
+      [(p) => (p.claims[0]['seal'] = 'x'), 'claims.0'],
+      [(p) => p.claims.push({ id: 'safety', status: 'checkable', by: 'x' }), 'claims.11'],
+      [(p) => p.claims.push({ ...p.claims[0] }), 'claims.11'],
+      [(p) => (p['claims'] = {} as never), 'claims'],
+      [(p) => (p.soundness.assumptions = []), 'soundness.assumptions'],
+      [(p) => (p.soundness['ledger'] = { sha256: '00' }), 'soundness.ledger.sha256'],
+      [(p) => (p.soundness['margin'] = 30), 'soundness.margin'],
+      [(p) => (p.runDetails.byproducts = []), 'runDetails.byproducts.0'],
+      [(p) => p.runDetails.byproducts.push({ name: 'b', digest: { sha256: '00' } }), 'runDetails.byproducts.1'],
+      [(p) => (p.runDetails.builder['id'] = 'https://example.com/trusted-builder'), 'runDetails.builder.id'],
+      [(p) => (p.runDetails.builder['builderDependencies'] = []), 'runDetails.builder.builderDependencies'],
+      [(p) => (p.runDetails.builder['version'] = { certune: '0.1.0', other: '1' }), 'runDetails.builder.version.other'],
+      [(p) => (p.runDetails['finishedOn'] = '2026-01-01T00:00:00Z'), 'runDetails.finishedOn'],
+      [(p) => (p['verificationResult'] = {}), 'verificationResult'],
+    ];
+    for (const [g, where] of more) expect(change(g), where).toThrow(where);
   });
 });

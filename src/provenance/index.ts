@@ -6,6 +6,7 @@ export * from './bundle.js';
 export { IN_TOTO, type Envelope, pae, verifyEnvelope } from './dsse.js';
 export { type PublicKey, keyDigest, parsePublicKey, verifyEcdsa } from './ecdsa.js';
 export { type Json, type JsonLimits, type JsonObject, canonicalBytes, parseJson } from './json.js';
+export * from './deployed.js';
 export { cyclonedx } from './exports/cyclonedx.js';
 export type { ExportFacts } from './exports/facts.js';
 export { hfCard } from './exports/hf-card.js';

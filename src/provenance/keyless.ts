@@ -65,6 +65,32 @@ const strict = (bytes: Uint8Array, where: string): JsonObject => {
   return isJsonObject(v) ? v : Members.of(v, where).fail('', 'is no object');
 };
 
+/** Kinds of content and of signers that a bundle may hold, one of each. */
+const CONTENT = ['dsseEnvelope', 'messageSignature'],
+  SIGNER = ['publicKey', 'x509CertificateChain', 'certificate'];
+
+/**
+ * A bundle holds one content and one signer, and no member beside those of the format. The library takes the first that
+ * it knows: with two of them, what it verifies need not be what is read here. Read strictly. Throws InputError.
+ */
+function oneContent(bytes: Uint8Array, where: string): JsonObject {
+  const raw = strict(bytes, where),
+    m = Members.of(raw, where),
+    v = m.child('verificationMaterial'),
+    count = (of: Members, kinds: readonly string[], what: string): void => {
+      const found = kinds.filter((k) => of.any(k) !== undefined);
+      if (found.length !== 1) throw new InputError(where, [`holds ${found.length} kinds of ${what} where one belongs`]);
+    };
+  m.string('mediaType');
+  count(m, CONTENT, 'content');
+  count(v, SIGNER, 'signer');
+  v.any('tlogEntries');
+  v.any('timestampVerificationData');
+  v.end();
+  m.end();
+  return raw;
+}
+
 /**
  * Verifies a bundle of version 0.1 to 0.3: certificate or key, at least one log entry, at least one signed time, the
  * signature, the identity. Envelopes are read as strictly as without a root. Throws VerificationError with what the
@@ -72,7 +98,7 @@ const strict = (bytes: Uint8Array, where: string): JsonObject => {
  */
 export async function verifyKeyless(bytes: Uint8Array, where: string, o: KeylessOptions): Promise<KeylessCheck> {
   const { verify, bundle, specs } = await libraries(),
-    raw = strict(bytes, where),
+    raw = oneContent(bytes, where),
     envelope = raw['dsseEnvelope'] === undefined ? undefined : parseEnvelope(Members.of(raw['dsseEnvelope'], where, 'dsseEnvelope')),
     rootJson = strict(o.root, 'the trusted root'),
     certificate = !('keys' in o.signer);

@@ -267,16 +267,33 @@ describe('predicates on the result', () => {
 });
 
 describe('a verification result', () => {
-  const verified = { training: true, soundness: 128.2, base: true, data: false, adapter: true, signed: false, attested: [] };
+  const verified = {
+    training: true,
+    soundness: 128.2,
+    base: true,
+    rows: true,
+    data: false,
+    initial: false,
+    adapter: true,
+    signed: false,
+    attested: [],
+  };
   it('50: says only what was evaluated', () => {
     expect(properties(verified)).toEqual([
       'CERTUNE_PROVED_TRAINING_V1',
       'CERTUNE_SOUNDNESS_100',
       'CERTUNE_SOUNDNESS_128',
       'CERTUNE_BASE_CHECKED',
+      // Rows of the commitment in the manifest: the data files are another property.
+      'CERTUNE_ROWS_PROVED',
       'CERTUNE_ADAPTER_CHECKED',
     ]);
-    expect(properties({ ...verified, training: false })).toEqual(['CERTUNE_BASE_CHECKED', 'CERTUNE_ADAPTER_CHECKED']);
+    expect(properties({ ...verified, training: false, rows: false, data: true, initial: true })).toEqual([
+      'CERTUNE_BASE_CHECKED',
+      'CERTUNE_DATA_CHECKED',
+      'CERTUNE_INITIAL_CHECKED',
+      'CERTUNE_ADAPTER_CHECKED',
+    ]);
     const denied = [{ rule: 'x', verdict: 'denied' as const, reason: '' }],
       passed = [{ rule: 'x', verdict: 'passed' as const, reason: '' }];
     expect(properties({ ...verified, policy: denied })).not.toContain('CERTUNE_POLICY_PASSED');
@@ -302,7 +319,7 @@ describe('a verification result', () => {
       properties: properties(verified),
     });
     expect(() => svrStatement({ ...o, verifier: 'me' })).toThrow('no URI');
-    expect(() => svrStatement({ ...o, verified: { ...verified, training: false, base: false, adapter: false } })).toThrow(
+    expect(() => svrStatement({ ...o, verified: { ...verified, training: false, base: false, rows: false, adapter: false } })).toThrow(
       'nothing was evaluated',
     );
   });

@@ -132,30 +132,72 @@ export function predicateOf(f: ReleaseFacts): Record<string, unknown> {
   };
 }
 
+/** Members of a predicate's parts, of which nothing else is read: what nobody compares must not be signed with it. */
+const PARTS = ['buildDefinition', 'runDetails', 'claims', 'soundness'];
+
+/** A signed value that has the shape of an object, whatever it is. */
+const part = (v: unknown, key: string): unknown =>
+  typeof v === 'object' && v !== null && Object.hasOwn(v, key) ? (v as Record<string, unknown>)[key] : undefined;
+const members = (v: unknown): string[] => (typeof v === 'object' && v !== null ? Object.keys(v) : []);
+
 /**
- * Compares a signed predicate with what the proof file gives. Claims and the version are whatever the signer's release
- * wrote: they are shown, never believed, because the verifier finds its own. Throws VerificationError naming what
- * differs.
+ * Signed claims may say less than the verifier's own, never more: of each id once, a status that is the verifier's or
+ * "declared", and what is proved is so by the proof.
+ */
+function claimsBeyond(signed: unknown, own: readonly ReleaseClaim[], proof: string): string[] {
+  if (!Array.isArray(signed)) return ['claims'];
+  return signed.flatMap((c: unknown, i) => {
+    const [id, status, by] = ['id', 'status', 'by'].map((k) => part(c, k)),
+      known = own.find((o) => o.id === id),
+      good =
+        members(c).length === 3 &&
+        typeof id === 'string' &&
+        typeof by === 'string' &&
+        signed.findIndex((o) => part(o, 'id') === id) === i &&
+        (status === 'declared' || (status === known?.status && (status !== 'proved' || by === proof)));
+    return good ? [] : [`claims.${i}`];
+  });
+}
+
+/** Soundness may be said to be less, with more assumptions; where it is the same, it is by the same ledger. */
+function soundnessBeyond(signed: unknown, own: { bits: number; ledger: unknown; assumptions: string[] }): string[] {
+  const bits = part(signed, 'bits'),
+    listed = part(signed, 'assumptions');
+  return [
+    ...(typeof bits === 'number' && bits <= own.bits ? [] : ['soundness.bits']),
+    ...(Array.isArray(listed) && own.assumptions.every((a) => listed.includes(a)) ? [] : ['soundness.assumptions']),
+    ...(bits === own.bits ? difference(own.ledger, part(signed, 'ledger'), 'soundness.ledger') : []),
+    ...members(signed)
+      .filter((k) => !Object.hasOwn(own, k))
+      .map((k) => `soundness.${k}`),
+  ];
+}
+
+/**
+ * Compares a signed predicate with what the proof file gives: whole, but for the version of the program that wrote it,
+ * and for claims and soundness, which may say less. Cards are those among the released files. Throws VerificationError
+ * naming what differs.
  */
 export function comparePredicate(signed: unknown, f: ReleaseFacts, where: string): void {
-  const p = signed as {
-      readonly buildDefinition?: unknown;
-      readonly runDetails?: { readonly metadata?: unknown };
-      readonly soundness?: { readonly bits?: unknown };
-    },
-    want = JSON.parse(new TextDecoder().decode(canonicalBytes(predicateOf(f)))) as {
+  const want = JSON.parse(new TextDecoder().decode(canonicalBytes(predicateOf(f)))) as {
       buildDefinition: unknown;
-      runDetails: { metadata: unknown };
-      soundness: { bits: number };
+      runDetails: { builder: { version: unknown } };
+      claims: ReleaseClaim[];
+      soundness: { bits: number; ledger: unknown; assumptions: string[] };
     },
+    written = part(part(part(part(signed, 'runDetails'), 'builder'), 'version'), 'certune'),
+    wanted = { ...want.runDetails, builder: { ...want.runDetails.builder, version: { certune: written } } },
     differs = [
-      ...difference(want.buildDefinition, p.buildDefinition, 'buildDefinition'),
-      ...difference(want.runDetails.metadata, p.runDetails?.metadata, 'runDetails.metadata'),
-      ...(typeof p.soundness?.bits === 'number' && p.soundness.bits <= want.soundness.bits ? [] : ['soundness.bits']),
+      ...difference(want.buildDefinition, part(signed, 'buildDefinition'), 'buildDefinition'),
+      ...difference(wanted, part(signed, 'runDetails'), 'runDetails'),
+      ...(typeof written === 'string' ? [] : ['runDetails.builder.version.certune']),
+      ...claimsBeyond(part(signed, 'claims'), want.claims, f.proof),
+      ...soundnessBeyond(part(signed, 'soundness'), want.soundness),
+      ...members(signed).filter((k) => !PARTS.includes(k)),
     ];
   if (differs.length)
     throw new VerificationError(
       'signed statement',
-      `${where} says other than the proof of the release in ${differs.slice(0, 20).join(', ')}`,
+      `${where} says other than the proof of the release in ${differs.slice(0, 20).join(', ').slice(0, 2000)}`,
     );
 }

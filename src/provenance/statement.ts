@@ -60,7 +60,7 @@ export function nameProblem(name: string): string | undefined {
 
 /**
  * The released files that a statement names. Throws InputError for a name that is no plain relative path, twice there,
- * or without a SHA-256.
+ * without a SHA-256 or with another digest beside it.
  */
 export function fileSubjects(s: Statement, where: string): Subject[] {
   const problems: string[] = [],
@@ -71,6 +71,9 @@ export function fileSubjects(s: Statement, where: string): Subject[] {
     if (bad) problems.push(`subject ${i}: the name ${JSON.stringify(name.slice(0, 100))} ${bad}`);
     if (seen.has(name)) problems.push(`subject ${i}: ${JSON.stringify(name)} is there twice`);
     if (!/^[0-9a-f]{64}$/.test(sha256)) problems.push(`subject ${i}: ${JSON.stringify(name.slice(0, 100))} has no SHA-256`);
+    // Another reader may compare another digest, and find another file.
+    else if (Object.keys(digest).length > 1)
+      problems.push(`subject ${i}: ${JSON.stringify(name.slice(0, 100))} has digests beside SHA-256, which nothing here compares`);
     seen.add(name);
     return { name, sha256 };
   });

@@ -10,7 +10,9 @@ export interface Verified {
   /** The run's proof, and whether it is of the whole run. */ readonly training: boolean;
   readonly soundness: number;
   readonly base: boolean;
-  readonly data: boolean;
+  /** Every row is one that the manifest commits to, in the order that it prescribes: by the proof. */ readonly rows: boolean;
+  /** The data files were compared with the manifest. */ readonly data: boolean;
+  /** The adapter that the run began with is the one that the manifest names. */ readonly initial: boolean;
   readonly adapter: boolean;
   /** The release is signed by a signer that the verifier named. */ readonly signed: boolean;
   /** Roles whose cards were evaluated under a policy and counted. */ readonly attested: readonly string[];
@@ -26,7 +28,9 @@ export function properties(v: Verified): string[] {
     ...(v.training ? ['CERTUNE_PROVED_TRAINING_V1'] : []),
     ...(v.training ? BITS.filter((b) => v.soundness >= b).map((b) => `CERTUNE_SOUNDNESS_${b}`) : []),
     ...(v.base ? ['CERTUNE_BASE_CHECKED'] : []),
+    ...(v.rows ? ['CERTUNE_ROWS_PROVED'] : []),
     ...(v.data ? ['CERTUNE_DATA_CHECKED'] : []),
+    ...(v.initial ? ['CERTUNE_INITIAL_CHECKED'] : []),
     ...(v.adapter ? ['CERTUNE_ADAPTER_CHECKED'] : []),
     ...(v.signed ? ['CERTUNE_SIGNED_RELEASE'] : []),
     ...v.attested.map((r) => `CERTUNE_ATTESTED_${r.toUpperCase().replaceAll('-', '_')}`),

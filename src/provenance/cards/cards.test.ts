@@ -4,13 +4,20 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MEASUREMENT, NOON, SUBJECT, Simulator, chipId, makeCard, rulesJson } from '../../../test/tee.js';
-import { type CardOptions, type NvidiaOptions, type SnpOptions, revocationList } from '../../../test/tee.js';
+import {
+  type CardOptions,
+  type NitroOptions,
+  type NvidiaOptions,
+  type SnpOptions,
+  certificate,
+  revocationList,
+} from '../../../test/tee.js';
 import { InputError } from '../../errors.js';
 import { VerificationError } from '../../transcript/arith.js';
 import { toHex, toUtf8 } from '../bytes.js';
 import { type JsonObject, Members, canonicalBytes, parseJson } from '../json.js';
 import { type Card, type Role, bindingHash, cardText, parseCard } from './card.js';
-import { type CardFile, type CardVerdict, byRole, evaluateCards, verifyCard } from './evaluate.js';
+import { type CardFile, type CardVerdict, byRole, evaluateCards, judgeCard, verifyCard } from './evaluate.js';
 import { ANCHORS, type Anchors } from './evidence.js';
 import { type CardRules, parseAllRules, parseCardRules } from './rules.js';
 
@@ -251,6 +258,40 @@ describe('attacks on the evidence', () => {
       { ...c, evidence: { ...c.evidence, bytes: tee.nitro(bindingHash(c.binding), { leafCa: true }) }, timestamps: [] },
       'signs, and is',
     );
+    const nitro = (o: NitroOptions): Card => card({ kind: 'nitro', nitro: o });
+    refused(nitro({ zoneNoCa: true }), 'certificate 1 is no certificate authority');
+    counts(nitro({ below: true, pathLen: 1 }));
+    refused(nitro({ below: true, pathLen: 0 }), 'certificate 2 allows 0 authorities below it, not 1');
+    refused(nitro({ below: true, pathLen: 1, bundle: (root, zone) => [root, zone] }), 'names another issuer than the next one');
+  });
+  it('36: a bundle that does not come from the root', () => {
+    const nitro = (bundle: NitroOptions['bundle']): Card => card({ kind: 'nitro', nitro: { bundle: bundle! } }),
+      other = new Simulator(),
+      own = certificate({ subject: 'aws root', issuer: 'aws root', by: other.aws, of: other.aws, ca: true });
+    refused(
+      nitro((_, zone) => [zone]),
+      'is not one that is believed',
+    );
+    refused(
+      nitro((root, zone) => [zone, root]),
+      'is not one that is believed',
+    );
+    refused(
+      nitro((_, zone) => [own, zone]),
+      'is not one that is believed',
+    );
+    refused(
+      nitro((root) => [root]),
+      'names another issuer than the next one',
+    );
+    refused(
+      nitro((root, zone) => [root, root, zone]),
+      'allows 0 authorities below it, not 1|certificate',
+    );
+    refused(
+      nitro(() => []),
+      'certificate or cabundle',
+    );
   });
 });
 
@@ -259,6 +300,20 @@ describe('attacks on the time', () => {
     refused(card({ verifiedAt: NOON - 2 * 365 * 86400_000, stampedAt: null }), 'is valid from');
     refused(card({ kind: 'nitro', verifiedAt: NOON + 4 * 3600_000, stampedAt: null }), 'is valid from');
     refused(card(), 'after the time of this verification', { now: NOON });
+  });
+  it('26: a policy that names challenges or authorities wants one of them', () => {
+    const { challenge: _, ...free } = card().binding,
+      bare = makeCard(tee, { binding: { ...free, challenge: undefined, nonce: '0'.repeat(64) } as never, stampedAt: null });
+    denied(bare, 'its nonce comes from none of the 1 challenges that the policy names; no authority that the policy names says by when');
+    denied(card(), 'none of the 0 challenges', { rules: { challenges: [] } });
+    denied(card({ stampedAt: null }), /^no authority that the policy names says by when it existed$/);
+    // A list that is empty allows nothing; one that is absent asks for nothing.
+    denied(card(), /^no authority that the policy names says by when it existed$/, { rules: { timestampAuthorities: [] } });
+    const { challenges: _c, timestampAuthorities: _t, greatestAgeDays: _g, ...rest } = rulesJson(tee),
+      r = { 'front-end': parseCardRules(Members.of(parseJson(canonicalBytes(rest), 'p', { bytes: 1 << 20 }), 'p')) };
+    expect(evaluateCards([{ file: 'c', card: bare }], SUBJECT, r, { anchors: tee.anchors(), now: NOW })[0].says[0]).toContain(
+      'time declared (2026-11-20T12:01:00Z)',
+    );
   });
   it('26: a time before its nonce could be known, or after its time stamp', () => {
     refused(card({ verifiedAt: NOON - 3600_000 }), 'when its nonce could be known');
@@ -360,10 +415,13 @@ describe('attacks on the file', () => {
 });
 
 /** Whether a card counts, whatever becomes of it; anything but the two errors of hostile bytes is a fault. */
-function accepted(bytes: Uint8Array): boolean {
+function accepted(bytes: Uint8Array, r: CardRules = rules(), parent?: Card): boolean {
   try {
-    const c = parseCard(bytes, 'card');
-    return evaluateCards([{ file: 'card', card: c }], SUBJECT, { 'front-end': rules() }, { anchors: tee.anchors(), now: NOW })[0].counted;
+    const c = parseCard(bytes, 'card'),
+      o = { anchors: tee.anchors(), now: NOW };
+    return parent
+      ? !judgeCard(verifyCard(c, SUBJECT, { ...o, rules: r, parent }, 'card'), r, NOW).length
+      : evaluateCards([{ file: 'card', card: c }], SUBJECT, { 'front-end': r }, o)[0].counted;
   } catch (e) {
     if (e instanceof InputError || e instanceof VerificationError || (e as Error).name === 'VersionError') return false;
     throw e;
@@ -379,10 +437,14 @@ function accepted(bytes: Uint8Array): boolean {
 const UNSIGNED = ['verifiedAt'];
 
 describe('every byte of a card', () => {
-  it.each(['sev-snp', 'nitro'] as const)(
+  const cpu = card(),
+    gpuRules = rules({ gpus: { count: 1, measurements: [{ hwmodel: 'GH100 A01 GSP BROM' }] } });
+  it.each(['sev-snp', 'nitro', 'nvidia-gpu'] as const)(
     'of %s counts: changed, the card is refused, or the byte is of a listed unsigned field',
     (kind) => {
-      const original = toUtf8(cardText(card({ kind }))),
+      const gpu = kind === 'nvidia-gpu',
+        original = toUtf8(cardText(card({ kind, ...(gpu ? { parent: cpu } : {}) }))),
+        good = (b: Uint8Array): boolean => (gpu ? accepted(b, gpuRules, cpu) : accepted(b)),
         text = new TextDecoder().decode(original),
         free = UNSIGNED.map((k): readonly [number, number] => {
           const from = text.indexOf(`"${k}":`);
@@ -394,25 +456,26 @@ describe('every byte of a card', () => {
           m.index + m[0].length - 1,
         ]);
       const within = (list: readonly (readonly [number, number])[], i: number): boolean => list.some(([a, b]) => i >= a && i < b);
-      expect(accepted(original)).toBe(true);
+      expect(good(original)).toBe(true);
       for (let i = 0; i < original.length - 1; i++) {
         if (within(free, i) || (within(long, i) && i % 97)) continue;
-        if (accepted(original.map((x, j) => (i === j ? x ^ (1 << (i % 7)) : x))))
+        if (good(original.map((x, j) => (i === j ? x ^ (1 << (i % 7)) : x))))
           throw new Error(`byte ${i} of ${kind} may be changed: ${text.slice(Math.max(0, i - 60), i + 20)}`);
       }
       // The last byte is the newline, which may be absent.
-      expect(accepted(original.subarray(0, -1))).toBe(true);
-      expect(accepted(original.map((x, j) => (j === original.length - 1 ? x ^ 1 : x)))).toBe(false);
+      expect(good(original.subarray(0, -1))).toBe(true);
+      expect(good(original.map((x, j) => (j === original.length - 1 ? x ^ 1 : x)))).toBe(false);
     },
   );
-  it.each(['sev-snp', 'nitro'] as const)('of its evidence, and some of its collateral and its time stamp: %s', (kind) => {
-    const c = card({ kind }),
+  it.each(['sev-snp', 'nitro', 'nvidia-gpu'] as const)('of its evidence, and some of its collateral and its time stamp: %s', (kind) => {
+    const parent = kind === 'nvidia-gpu' ? { parent: cpu } : {},
+      c = card({ kind, ...parent }),
       holds = (changed: Partial<Card>, stamps = false): boolean => {
         try {
           verifyCard(
             { ...c, ...changed },
             SUBJECT,
-            { anchors: tee.anchors(), now: NOW, rules: rules(stamps ? {} : { timestampAuthorities: [] }) },
+            { anchors: tee.anchors(), now: NOW, rules: rules(stamps ? {} : { timestampAuthorities: [] }), ...parent },
             'card',
           );
           return true;
@@ -462,7 +525,12 @@ describe('the schema of cards', () => {
 describe('mutants', () => {
   it('of ten thousand changed cards none counts that is another card, and none fails in another way', () => {
     const original = toUtf8(cardText(card({ stampedAt: null }))),
-      c = parseCard(original, 'card');
+      c = parseCard(original, 'card'),
+      { timestampAuthorities: _, ...rest } = rulesJson(tee),
+      // Without an authority, so that a card without a time stamp counts.
+      r = parseCardRules(Members.of(parseJson(canonicalBytes(rest), 'p', { bytes: 1 << 20 }), 'p'));
+    let same = 0;
+    expect(accepted(original, r)).toBe(true);
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(original.length - 1), fc.nat(255), fc.constantFrom('set', 'cut', 'insert', 'swap')), {
@@ -477,7 +545,8 @@ describe('mutants', () => {
             else if (how === 'insert') b = Uint8Array.of(...b.subarray(0, i), v, ...b.subarray(i));
             else b = b.map((x, j) => (j === i ? b[v % b.length] : j === v % b.length ? b[i] : x));
           }
-          if (!accepted(b)) return;
+          if (!accepted(b, r)) return;
+          same++;
           // What still counts says the same and may only be judged at another time within its bounds.
           const other = parseCard(b, 'card');
           expect({ ...other, verifiedAt: 0 }).toEqual({ ...c, verifiedAt: 0 });
@@ -485,6 +554,8 @@ describe('mutants', () => {
       ),
       { numRuns: 10_000 },
     );
+    // Most are other bytes: a mutant that counts has an edit that changes nothing, or another time.
+    expect(same).toBeLessThan(1_000);
   });
 });
 

@@ -91,7 +91,7 @@ function checkReportData(c: Card, e: Evidence, parent: Card | undefined, where: 
  * time-stamping authority, `verifiedAt` must lie. Throws VerificationError ('card time').
  */
 function checkTime(c: Card, e: Evidence, r: CardRules | undefined, now: number, where: string): CardTime {
-  const known = r?.challenges.find((x) => x.value === c.binding.challenge),
+  const known = r?.challenges?.find((x) => x.value === c.binding.challenge),
     extra = c.collateral['tsa'] ? parseCertificates(c.collateral['tsa'], `${where}: collateral.tsa`) : [],
     roots = r?.timestampAuthorities ?? [],
     // Without an authority that the verifier names, a token says nothing.
@@ -210,6 +210,11 @@ export function judgeCard(v: VerifiedCard, r: CardRules, now: number): string[] 
     ...tcbReasons(e, r),
     ...(e.status !== undefined && !r.statuses.includes(e.status) ? [`its status is ${e.status}`] : []),
     ...(e.advisories ?? []).filter((a) => !r.advisories.includes(a)).map((a) => `the advisory ${a} is open`),
+    // A GPU is asked with the hash of its CPU's binding, which holds the challenge.
+    ...(r.challenges && !gpu && !r.challenges.some((x) => x.value === card.binding.challenge)
+      ? [`its nonce comes from none of the ${r.challenges.length} challenges that the policy names`]
+      : []),
+    ...(r.timestampAuthorities && v.time.to === undefined ? ['no authority that the policy names says by when it existed'] : []),
     ...(r.seedSource && !r.seedSource.includes(card.constants.seedSource) ? [`its seed is ${card.constants.seedSource}`] : []),
   ];
   if (r.greatestAgeDays !== undefined) {

@@ -38,8 +38,16 @@ export function quoteLayout(q: Uint8Array, where: string): QuoteLayout {
   return b;
 }
 
-/** Registers of a quote's body, in Intel's names. */
-export function quoteBody(q: Uint8Array, b: QuoteLayout): { measurement: Record<string, string>; reportData: Uint8Array; debug: boolean } {
+/** What a quote's body says. */
+export interface QuoteBody {
+  /** Registers in Intel's names. */ readonly measurement: Record<string, string>;
+  readonly reportData: Uint8Array;
+  readonly debug: boolean;
+  /** The module that runs trust domains is signed by Intel (whose name there is zero) and is none for tests. */
+  readonly intelModule: boolean;
+}
+
+export function quoteBody(q: Uint8Array, b: QuoteLayout): QuoteBody {
   const hex = (at: number, n: number): string => toHex(q.subarray(b.at + at, b.at + at + n));
   if (b.kind === 'sgx') {
     const v = new DataView(q.buffer, q.byteOffset + b.at);
@@ -52,6 +60,7 @@ export function quoteBody(q: Uint8Array, b: QuoteLayout): { measurement: Record<
       },
       reportData: q.subarray(b.at + 320, b.at + 384),
       debug: (q[b.at + 48] & 2) !== 0,
+      intelModule: true,
     };
   }
   return {
@@ -67,5 +76,31 @@ export function quoteBody(q: Uint8Array, b: QuoteLayout): { measurement: Record<
     },
     reportData: q.subarray(b.at + 520, b.at + 584),
     debug: q[b.at + 120] !== 0,
+    intelModule: q.subarray(b.at + 64, b.at + 120).every((x) => x === 0),
   };
+}
+
+/** Bytes of a report of the quoting enclave with its signature, and of a quote's own signature with its key. */
+const QE_REPORT = SGX_BODY + 64,
+  OWN_KEY = 128;
+
+/**
+ * The certificates (PEM) of the platform's key, which vouches for the quoting enclave: the last part of a quote. Every
+ * part must end where it says, since no signature guards their lengths. Throws InputError.
+ */
+export function quoteChain(q: Uint8Array, b: QuoteLayout, where: string): Uint8Array {
+  const bad = (what: string): never => {
+      throw new InputError(where, [`is no quote: ${what}`]);
+    },
+    v = new DataView(q.buffer, q.byteOffset, q.length),
+    /** Where the content of a part begins, which must be of a type and reach to the end of the quote. */
+    last = (at: number, type: number): number =>
+      at + 6 <= q.length && v.getUint16(at, true) === type && at + 6 + v.getUint32(at + 2, true) === q.length
+        ? at + 6
+        : bad(`its certification data are not of type ${type}, or do not end where it ends`);
+  const signed = b.signed + 4 + OWN_KEY,
+    report = b.kind === 'tdx' ? last(signed, 6) : signed,
+    extra = report + QE_REPORT;
+  if (extra + 2 > q.length) bad('it is cut short');
+  return q.subarray(last(extra + 2 + v.getUint16(extra, true), 5));
 }

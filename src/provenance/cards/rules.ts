@@ -27,8 +27,12 @@ export interface CardRules {
   /** Statuses that Intel may give. Absent: UpToDate. */ readonly statuses: readonly string[];
   /** Advisories that are tolerated. */ readonly advisories: readonly string[];
   readonly allow: readonly Relaxation[];
-  readonly challenges: readonly Challenge[];
-  /** Keys of time-stamping authorities or of roots above them. */ readonly timestampAuthorities: readonly string[];
+  /** What the nonce of a card must come from, one of these. Absent: not asked. */ readonly challenges?: readonly Challenge[];
+  /**
+   * Keys of time-stamping authorities or of roots above them; one of them, or the evidence itself, must say by when it
+   * existed. Absent: not asked, and a time stamp says nothing.
+   */
+  readonly timestampAuthorities?: readonly string[];
   /** Keys of NVIDIA's service or of roots above them. */ readonly nvidiaKeys: readonly string[];
   readonly greatestAgeDays?: number;
   readonly seedSource?: readonly string[];
@@ -132,8 +136,8 @@ export function parseCardRules(m: Members): CardRules {
     statuses: m.has('statuses') ? texts(m, 'statuses', STATUSES) : ['UpToDate'],
     advisories: m.has('advisories') ? texts(m, 'advisories', /^INTEL-SA-\d{5}$/) : [],
     allow: m.has('allow') ? (texts(m, 'allow', RELAXATIONS) as Relaxation[]) : [],
-    challenges: m.has('challenges') ? m.list('challenges').map((x, i) => challenge(x, m, i)) : [],
-    timestampAuthorities: m.has('timestampAuthorities') ? texts(m, 'timestampAuthorities', DIGEST) : [],
+    ...(m.has('challenges') ? { challenges: m.list('challenges').map((x, i) => challenge(x, m, i)) } : {}),
+    ...maybe(m, 'timestampAuthorities', DIGEST),
     nvidiaKeys: m.has('nvidiaKeys') ? texts(m, 'nvidiaKeys', DIGEST) : [],
     ...(m.has('greatestAgeDays') ? { greatestAgeDays: number(m, 'greatestAgeDays', 0, 36525) } : {}),
     ...(m.has('gpus') ? { gpus: gpus(m.child('gpus')) } : {}),

@@ -250,12 +250,17 @@ export function verifyCrl(der: Uint8Array, issuer: Certificate, at: number, wher
     [tbs, outer, sig, ...more] = sequence(readDer(der, where), where),
     parts = sequence(tbs, where),
     [version, inner, name, from, to, ...rest] = parts;
-  if (more.length || integer(version, where) !== 1n || !inner || !sameBytes(inner.whole, outer.whole))
+  if (more.length || integer(version, where) !== 1n || !inner || !outer || !sameBytes(inner.whole, outer.whole))
     throw new InputError(where, ['is no revocation list of version 2']);
-  const list = rest[0]?.tag === TAG.sequence ? sequence(rest[0], where) : [],
+  const list = rest[0]?.tag === TAG.sequence ? sequence(rest.shift(), where) : [],
+    [tail, ...others] = rest,
+    extensions = tail ? parseExtensions(expectTag(tail, TAG.explicit(0), where), where) : new Map<string, never>(),
     revoked = new Set(list.map((x) => toHex(expectTag(sequence(x, where)[0], TAG.integer, where).content))),
     algorithm = parseAlgorithm(outer, where);
   if (!sameBytes(expectTag(name, TAG.sequence, where).whole, issuer.subject) || !mayUse(issuer, 6, where)) no('is a list of somebody else');
+  if (others.length) throw new InputError(where, ['has members that are not known']);
+  // A list of some certificates, or of changes, says so in a critical extension.
+  for (const [id, x] of extensions) if (x.critical) no(`has a critical extension that is not known (${id})`);
   if (!verifyWith(issuer.key, algorithm, tbs.whole, bitString(sig, where), where)) no('is not signed by its issuer');
   const span = { from: time(from, where), to: time(to, where) };
   if (at < span.from || at > span.to)

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { manifestDigest } from '../../run/manifest.js';
 import { toHex, toUtf8 } from '../bytes.js';
 import { claimsOfRelease, programDigests } from '../predicate.js';
-import { type ExportFacts, unique } from './facts.js';
+import type { ExportFacts } from './facts.js';
 
 /* CycloneDX 1.7, a bill of materials of a model: the adapter, what it was made from, and what is claimed of it. */
 
@@ -19,12 +19,6 @@ function uuidOf(text: string): string {
 const hex = (digest: string): string => digest.replace(/^sha256:/, ''),
   hash = (digest: string): { alg: string; content: string }[] => [{ alg: 'SHA-256', content: hex(digest) }],
   property = (name: string, value: string): { name: string; value: string } => ({ name: `certune:${name}`, value });
-
-/** Licence expressions as they were declared: one expression, or several names side by side. */
-const licensesOf = (list: readonly string[]): Record<string, unknown> =>
-  list.length === 1
-    ? { licenses: [{ expression: list[0], acknowledgement: 'declared' }] }
-    : { licenses: list.map((l) => ({ license: { name: l, acknowledgement: 'declared' } })) };
 
 /**
  * The base, which the adapter changes nothing of. Its digest is one over a list of files, so that it is a property and
@@ -44,7 +38,7 @@ const dataComponents = ({ manifest: m }: ExportFacts): Record<string, unknown>[]
     'bom-ref': `data-${i}`,
     name: d.source,
     hashes: hash(d.digest),
-    ...licensesOf([d.license]),
+    licenses: [{ expression: d.license, acknowledgement: 'declared' }],
     data: [
       { type: 'dataset', name: d.source, contents: { properties: [property('rows', String(d.rows)), property('kept', String(d.kept))] } },
     ],
@@ -121,7 +115,10 @@ function declarations(f: ExportFacts): Record<string, unknown> {
   };
 }
 
-/** The bill of materials: canonical in content, indented for people, without a clock. */
+/**
+ * The bill of materials: canonical in content, indented for people, without a clock. What the run declares are the
+ * licences of its data; the adapter's own is for its provider to say, and is not here.
+ */
 export function cyclonedx(f: ExportFacts): string {
   const { manifest: m } = f,
     adapter = f.files.find((x) => x.name.endsWith('adapter_model.safetensors')),
@@ -141,7 +138,6 @@ export function cyclonedx(f: ExportFacts): string {
         name: `LoRA adapter of ${m.config.base.name ?? m.base.digest}`,
         version: hex(digest).slice(0, 16),
         ...(adapter ? { hashes: hash(adapter.sha256) } : {}),
-        ...licensesOf(unique(m.dataset.licenses)),
         pedigree: { ancestors: [{ ...baseComponent(f), 'bom-ref': 'base-ancestor' }] },
         modelCard: modelCard(f),
         properties: [

@@ -69,6 +69,7 @@ function trainingData({ manifest: { dataset } }: ExportFacts): string[] {
     '### Training Data',
     '',
     'Digests can be checked against the files. Sources, licences and languages are declared by the provider: nothing proves them.',
+    'The licence at the head of this card is that of the data as declared; the licence of the adapter is for its provider to say.',
     '',
     '| file (SHA-256) | source | licence | language | rows kept |',
     '| --- | --- | --- | --- | --- |',

@@ -233,6 +233,9 @@ describe('a release', () => {
       ),
     ).toContain('cannot be seen');
     expect(fails(3, 'sign', run, '--key', at('key.pem'))).toContain('is no release');
+    // A key that lies in the release would be published with it.
+    const with_ = changed('d', (d) => cpSync(at('key.pem'), join(d, 'key.pem')));
+    expect(fails(2, 'sign', with_, '--key', join(with_, 'key.pem'))).toContain('lies in the release');
   });
 });
 

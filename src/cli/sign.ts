@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { IN_TOTO, pae } from '../provenance/dsse.js';
@@ -14,6 +14,7 @@ import { readProofFile } from '../store/proof.js';
 import { PACK_NAME } from '../artifact/pack.js';
 import type { Result } from './common.js';
 import { releasedCards } from './cards.js';
+import { UsageError } from './errors.js';
 import { plain } from './escape.js';
 import { SIGNED, checkManifestFile, factsOfProof, openRelease } from './release.js';
 
@@ -43,9 +44,13 @@ export function releasedFiles(dir: string, hash: (file: string) => string): Subj
 /**
  * Signs a release, offline: run.sigstore.json, an in-toto statement about the run with every released file as a
  * subject, and model.sig over the whole folder as OpenSSF Model Signing has it. Nothing is verified here. Throws
- * InputError, VerificationError.
+ * UsageError, InputError, VerificationError.
  */
 export function signRelease(dir: string, o: SignOptions): Result {
+  // A release is published whole.
+  const at = relative(resolve(dir), resolve(o.key));
+  if (!isAbsolute(at) && at.split(sep)[0] !== '..')
+    throw new UsageError(`--key: ${o.key} lies in the release, and would be released with it: move it elsewhere`);
   const key = readSigningKey(o.key),
     hash = hashOnce(),
     release = openRelease(dir),

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [node] [run] [--json]. Never part of the tests. Each part
+ * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the tests. Each part
  * lists its own options. fold: counts of the circuits; policy: what it adds to a leaf; node: one leaf, one fold and the
  * end, by phase; run: size and verification of the last proof for 1 and 4 steps (longer:
  * node dist-tools/bench/run.js 1 4 32 128).
@@ -9,6 +9,7 @@ import { foldRows } from './fold.js';
 import { kernels } from './kernels.js';
 import type { NodeResult } from './node.js';
 import { policyRows } from './policy.js';
+import { releaseRows } from './release.js';
 import type { RunResult } from './run.js';
 import { scaling } from './scaling.js';
 import { steps } from './step.js';
@@ -31,6 +32,9 @@ const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   policy: () => {
     result.policy = policyRows();
+  },
+  release: () => {
+    result.release = releaseRows();
   },
   node: () => {
     result.node = tool<NodeResult>('node');

@@ -4,6 +4,7 @@ import type { FoldRow } from './fold.js';
 import type { KernelRow } from './kernels.js';
 import type { NodeResult } from './node.js';
 import type { PolicyRow } from './policy.js';
+import type { ReleaseRow } from './release.js';
 import type { RunResult } from './run.js';
 import type { Scaling } from './scaling.js';
 import type { StepRow } from './step.js';
@@ -16,6 +17,7 @@ export interface Results {
   scaling?: Scaling;
   fold?: readonly FoldRow[];
   policy?: readonly PolicyRow[];
+  release?: readonly ReleaseRow[];
   node?: NodeResult | Skipped;
   run?: RunResult | Skipped;
 }
@@ -26,7 +28,13 @@ const table = (head: readonly Cell[], rows: readonly (readonly Cell[])[]): strin
   [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 const n = (x: number): string => x.toLocaleString('en-US');
 
-export function text({ machine: m, kernels, step, scaling, fold, policy, node, run }: Results): string {
+const releaseTable = (rows: readonly ReleaseRow[]): string =>
+  table(
+    ['files of a release', 'MiB', 'hashing, ms', 'signatures and comparison, ms', 'the first time, ms', 'signing, ms'],
+    rows.map((r) => [r.files, n(r.MiB), ...[r.hashMs, r.restMs, r.firstMs, r.signMs].map((x) => x.toFixed(1))]),
+  );
+
+export function text({ machine: m, kernels, step, scaling, fold, policy, release, node, run }: Results): string {
   const out = [`${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`];
   if (kernels)
     out.push(
@@ -83,6 +91,7 @@ export function text({ machine: m, kernels, step, scaling, fold, policy, node, r
         policy.map((r) => [`${n(r.tokens)} tokens, vocabulary ${n(r.vocab)}`, r.depth, r.rounds, n(r.P), n(r.M), n(r.S), n(r.F)]),
       ),
     );
+  if (release) out.push(releaseTable(release));
   if (node)
     out.push(
       'skipped' in node

@@ -45,7 +45,7 @@ export interface Anchors {
   readonly intel: readonly string[];
   /** Keys of tokens, or of roots above them. NVIDIA publishes none to pin: a policy names them. */
   readonly nvidia: readonly string[];
-  /** Keys of time-stamping authorities or of roots above them: a policy names them. */
+  /** Keys of roots above time-stamping authorities: a policy names them. */
   readonly time: readonly string[];
 }
 

@@ -227,6 +227,7 @@ describe.skipIf(!library)('a card of TDX or SGX, where @phala/dcap-qvl is instal
     refused({ ...c, evidence: { ...c.evidence, bytes: concatBytes(c.evidence.bytes, new Uint8Array(1)) } }, 'does not end where it says');
     for (const kind of KINDS) refused(card(kind, { tail: 3 }), 'do not end where it ends');
     refused(card('tdx', { outerType: 5 }), 'are not of type 6');
+    refused({ ...c, evidence: { ...c.evidence, format: 'tdx-quote-v5' } }, 'evidence.format is tdx-quote-v5, the evidence has version 4');
     // Text that the library would find a certificate in, and a reader of PEM would not.
     refused(card('tdx', { before: `x${pem(intel.platformCertificate)}` }), 'is not certificates in PEM alone');
   });

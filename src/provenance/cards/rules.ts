@@ -29,8 +29,8 @@ export interface CardRules {
   readonly allow: readonly Relaxation[];
   /** What the nonce of a card must come from, one of these. Absent: not asked. */ readonly challenges?: readonly Challenge[];
   /**
-   * Keys of time-stamping authorities or of roots above them; one of them, or the evidence itself, must say by when it
-   * existed. Absent: not asked, and a time stamp says nothing.
+   * Keys of roots above time-stamping authorities; an authority below one of them, or the evidence itself, must say by
+   * when it existed. Absent: not asked, and a time stamp says nothing.
    */
   readonly timestampAuthorities?: readonly string[];
   /** Keys of NVIDIA's service or of roots above them. */ readonly nvidiaKeys: readonly string[];

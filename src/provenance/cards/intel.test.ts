@@ -242,6 +242,41 @@ describe.skipIf(!library)('a card of TDX or SGX, where @phala/dcap-qvl is instal
     refused(card('tdx', {}, {}, old), /pck_crl holds from .* not at/);
     refused(card('tdx', {}, {}, { more: new Uint8Array(1) }), 'belongs to no evidence of this kind');
   });
+  it.each(KINDS)('every byte of a card of %s counts, around its quote and documents: changed, it is refused', (kind) => {
+    const c = card(kind),
+      original = toUtf8(cardText(c)),
+      text = new TextDecoder().decode(original),
+      // The quote and the documents are flipped as bytes below; the time at which they are judged has bounds.
+      free = [...text.matchAll(/"[A-Za-z0-9+/=]{80,}"|"verifiedAt":"[^"]*"/g)].map((m) => [m.index, m.index + m[0].length]),
+      rules = parseCardRules(
+        Members.of(parseJson(toUtf8(JSON.stringify(rulesJson(tee, EXPECTED))), 'policy', { bytes: 1 << 20 }), 'policy'),
+      ),
+      counted = (b: Uint8Array): boolean => {
+        try {
+          const file = { file: 'card', card: parseCard(b, 'card') };
+          return evaluateCards(
+            [file],
+            SUBJECT,
+            { 'front-end': rules },
+            {
+              anchors: tee.anchors(),
+              now: NOW,
+              dcap: quoteVerifier(library!, [intel.rootKey()]),
+            },
+          )[0].counted;
+        } catch (e) {
+          if (e instanceof InputError || (e as Error).name === 'VersionError') return false;
+          throw e;
+        }
+      },
+      bad: string[] = [];
+    expect(counted(original)).toBe(true);
+    for (let i = 0; i < original.length - 1; i++) {
+      if (free.some(([a, b]) => i >= a && i < b)) continue;
+      if (counted(original.map((x, j) => (i === j ? x ^ (1 << (i % 7)) : x)))) bad.push(text.slice(Math.max(0, i - 40), i + 10));
+    }
+    expect(bad).toEqual([]);
+  });
   it.each(KINDS)('every byte of a quote of %s counts, and of its documents: changed, it is refused', (kind) => {
     const c = card(kind),
       verify = quoteVerifier(library!, [intel.rootKey()]),

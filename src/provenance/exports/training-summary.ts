@@ -170,7 +170,7 @@ const processing = (): SummarySection[] => [
 export const trainingSummary = (f: ExportFacts): SummarySection[] => [...general(f), ...sources(f), ...processing()];
 
 const NOTE =
-  'Draft of the public summary of training content for the modification alone, in the fields of the template of the European Commission. No legal advice. Every line says whether it is proved, checkable, declared, or to be completed by the provider.';
+  'Draft of the public summary of training content for the modification alone, in the fields of the template of the European Commission. No legal advice. Every line says whether it is proved (by the proof of the run, which whoever reads this can verify), checkable, declared, or to be completed by the provider.';
 
 /** As JSON, the same bytes for the same facts. */
 export const trainingSummaryJson = (f: ExportFacts): string =>

@@ -279,7 +279,7 @@ describe('attacks on the envelope', () => {
       expect(refused.get('VerificationError')).toBeGreaterThan(500);
     },
   );
-  /** One mutant: a bit, a character, a piece cut, doubled or repeated, members swapped, bytes of payload or signature. */
+  /** One mutant: a bit, a character, a piece cut or repeated, bytes of payload or signature. */
   function mutant(original: Uint8Array, text: string, i: number, random: (n: number) => number): Uint8Array {
     const m = original.slice(),
       at = random(m.length),
@@ -522,7 +522,7 @@ describe.skipIf(!conformance)('Sigstore conformance', () => {
     await expect(open({ signer: { ...identity, identity: beacon } })).rejects.toThrow('identity');
     await expect(open({ signer: { ...identity, issuer: 'https://token.actions.githubusercontent.co' } })).rejects.toThrow('issuer');
     await expect(open({ signer: { keys: [key.public] } })).rejects.toThrow('signed with a certificate');
-    // A signature over a file, with an envelope beside it that nobody signed: the library takes the first that it knows.
+    // A signature over a file, with an envelope beside it that nobody signed: the library takes the first it knows.
     const file = JSON.parse(readFileSync(join(conformance!, 'happy-path-v0.3-new-mediaType', 'bundle.sigstore.json'), 'utf8')) as Loose,
       artifact = readFileSync(join(conformance!, 'a.txt')),
       forged = { payloadType: IN_TOTO, payload: toBase64(payload), signatures: [{ sig: toBase64(Uint8Array.of(1)), keyid: '' }] },

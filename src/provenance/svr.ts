@@ -10,7 +10,8 @@ export interface Verified {
   /** The run's proof, and whether it is of the whole run. */ readonly training: boolean;
   readonly soundness: number;
   readonly base: boolean;
-  /** Every row is one that the manifest commits to, in the order that it prescribes: by the proof. */ readonly rows: boolean;
+  /** Every row is one that the manifest commits to, in the order that it prescribes: by the proof. */
+  readonly rows: boolean;
   /** The data files were compared with the manifest. */ readonly data: boolean;
   /** The adapter that the run began with is the one that the manifest names. */ readonly initial: boolean;
   readonly adapter: boolean;

@@ -1,8 +1,8 @@
 /**
- * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the tests. Each part
- * lists its own options. fold: counts of the circuits; policy: what it adds to a leaf; node: one leaf, one fold and the
- * end, by phase; run: size and verification of the last proof for 1 and 4 steps (longer:
- * node dist-tools/bench/run.js 1 4 32 128).
+ * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the tests.
+ * Each part lists its own options. fold: counts of the circuits; policy: what it adds to a leaf; release: what a
+ * signature costs its verifier; node: one leaf, one fold and the end, by phase; run: size and verification of the last
+ * proof for 1 and 4 steps (longer: node dist-tools/bench/run.js 1 4 32 128).
  */
 import { machine, say, tool } from './common.js';
 import { foldRows } from './fold.js';

@@ -38,8 +38,8 @@ interface Trust {
 }
 
 /**
- * PEM as Intel writes it: lines of 64, nothing between certificates. The library reads PEM by looser rules, and is given
- * this text of what was verified here: it must find the same certificates.
+ * PEM as Intel writes it: lines of 64, nothing between certificates. The library reads PEM by looser rules, and is
+ * given this text of what was verified here: it must find the same certificates.
  */
 const pemOf = (chain: readonly Certificate[]): string =>
   chain

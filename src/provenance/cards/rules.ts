@@ -27,7 +27,8 @@ export interface CardRules {
   /** Statuses that Intel may give. Absent: UpToDate. */ readonly statuses: readonly string[];
   /** Advisories that are tolerated. */ readonly advisories: readonly string[];
   readonly allow: readonly Relaxation[];
-  /** What the nonce of a card must come from, one of these. Absent: not asked. */ readonly challenges?: readonly Challenge[];
+  /** What the nonce of a card must come from, one of these. Absent: not asked. */
+  readonly challenges?: readonly Challenge[];
   /**
    * Keys of roots above time-stamping authorities; an authority below one of them, or the evidence itself, must say by
    * when it existed. Absent: not asked, and a time stamp says nothing.

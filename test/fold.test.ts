@@ -184,7 +184,7 @@ describe('a folded run', () => {
         ...['updateNorm', 'updateNormPerLayer', 'distanceToBase', 'rank', 'modules'].map((x) => `result.${x}`),
       ].map((r) => [r, 'passed']),
     );
-    expect([d['kind'], d['signed'].files, d['claims'].model_weights_provenance.status]).toEqual(['run', 7, 'asserted']);
+    expect([d['kind'], d['signed'].files, d['claims'].model_weights_provenance.status]).toEqual(['run', 8, 'asserted']);
     // A billionth less, and every one of them denies.
     const r = certune(...args, ...policy('denies.json', { result: { ...result(1 - 1e-9), modules: ['q_proj'] } })),
       rules = (JSON.parse(r.stdout) as Json)['error'].rules as Json[];

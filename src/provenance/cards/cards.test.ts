@@ -285,10 +285,6 @@ describe('attacks on the evidence', () => {
       'names another issuer than the next one',
     );
     refused(
-      nitro((root, zone) => [root, root, zone]),
-      'allows 0 authorities below it, not 1|certificate',
-    );
-    refused(
       nitro(() => []),
       'certificate or cabundle',
     );

@@ -131,7 +131,7 @@ const POLICY_CHECKS = [
   ...['absent row', 'batch', 'class bins', 'class table', 'clip scalar', 'eligible', 'last mask bit', 'micro-batch left out'],
   ...['micro-batch too many', 'mode', 'order digits', 'order quotient', 'order remainder', 'pass', 'policy vector', 'present'],
   ...['quota maximum', 'quota minimum', 'quotas', 'sampler key', 'schedule', 'short batch', 'show', 'strata table', 'stratum'],
-  ...['totals blind', 'walk from a row', 'walk not ended', 'walk slot'],
+  ...['loss format', 'row without targets', 'target count', 'walk from a row', 'walk not ended', 'walk slot'],
 ];
 
 /** By the name of the check, `#` for what is filled in. */
@@ -202,21 +202,15 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'last step': attack('a run that ends elsewhere', RUN, 'posOut: /^last step/'),
   'initial state': attack('another initial state', RUN, 'sIn: /^initial state/'),
   'initial accumulators': attack('accumulators that are not zero', RUN, 'aIn: /^initial accumulators/'),
-  'start of the data': attack('a chain with something before it', RUN, 'dataIn: /^start of the data/'),
   'start of the losses': attack('a chain with something before it', RUN, 'lossesIn: /^start of the losses/'),
-  'start of the schedule': attack('a chain with something before it', RUN, 'scheduleIn: /^start of the schedule/'),
-  data: attack('other examples, or in another order', RUN, 'dataOut: /^data/'),
-  counters: attack('another number of examples', RUN, '/^counters/'),
+  'start of the targets': attack('a chain with something before it', RUN, 'targetsIn: /^start of the targets/'),
+  data: attack('other rows than those behind the root', RUN, 'data: { ...s.inputs.data, tree: other }'),
+  schedule: attack('a schedule that its formats do not hold', 'src/verify/folded.test.ts', 'a schedule outside its formats'),
   'number of targets': attack('another number of targets', RUN, '/^number of targets/'),
   losses: attack('other losses', RUN, 'lossesOut: /^losses/'),
   'sum of losses': attack('another sum', RUN, 'loss: /^sum of losses/'),
-  'schedule and targets': attack('another schedule', RUN, '/schedule and targets/'),
+  'totals of epochs': attack('other totals, or of other epochs', RUN, 'epochsOut: /^totals of epochs/'),
   targets: attack('other numbers of targets', RUN, 'targets: list[0].targets + 1'),
-  'data before': none('a range that begins after other data', 'the chains before a range are those of the run: compared as `data` is'),
-  'counters before': none(
-    'a range that begins at another place',
-    'the place before a range is that of the run: compared as `counters` are',
-  ),
   'released adapter': attack('another adapter than that of the last state', 'test/released.test.ts', 'is the one of the last state'),
   // Rows of a dataset, shown one by one.
   ...Object.fromEntries(
@@ -235,7 +229,6 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   ),
   'row index': none('a row beyond the tree', 'the bits of its place: without them the path above the row, `dataset root`, ends elsewhere'),
   'step number': none('a step beyond the table', 'the bits of its place: without them the path above the row, `schedule`, ends elsewhere'),
-  'target count': none('targets beyond 32 bits', 'a sum of bits of a mask: bounded by the shape, and kept so'),
   // Provenance.
   'payload type': attack('an envelope of something else', ENVELOPE, '42: another payload type, signed or not'),
   'card evidence': attack(
@@ -330,12 +323,10 @@ export const FIELDS: Readonly<Record<string, FieldAttack>> = {
     BINDING,
     'The next step begins with zero accumulators, whatever this one began with',
   ),
-  dataIn: compared('start of the data', 'examples before the first', 'dataIn'),
-  dataOut: compared('data', 'other examples', 'dataOut'),
   lossesIn: compared('start of the losses', 'losses before the first', 'lossesIn'),
   lossesOut: compared('losses', 'other losses', 'lossesOut'),
-  scheduleIn: compared('start of the schedule', 'a schedule with rows before the first', 'scheduleIn'),
-  scheduleOut: field('schedule and targets', 'another schedule', RUN, 'scheduleOut: /^schedule/'),
+  targetsIn: compared('start of the targets', 'targets before the first', 'targetsIn'),
+  targetsOut: compared('targets', 'other numbers of targets', 'targetsOut'),
   countersIn: compared('counters at the start of an epoch', 'counters entered that are not zero, or negative', 'countersIn'),
   countersOut: field(
     'statement #',

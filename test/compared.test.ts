@@ -50,6 +50,7 @@ const node = (manifest: Manifest = m, from = 1): NodeFile => ({
   from: { step: from, part: 0 },
   to: { step: 2, part: 0 },
   losses: [{ step: from, targets: 1, losses: [1n] }],
+  epochs: [],
   statement: [1n],
   proof: BigUint64Array.of(1n),
 });

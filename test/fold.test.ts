@@ -262,6 +262,7 @@ describe('a folded run', () => {
       r = recursionOf(k, jobs),
       start = { ...firstEntered(jobs.policy), s: stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial) },
       [range] = r.leaves(0, 1),
+      one = r.leaf(start, range, [proof]),
       forged = join(home, 'other-weights.certune'),
       node = {
         manifest: s.run.manifest,
@@ -269,7 +270,8 @@ describe('a folded run', () => {
         from: range.from,
         to: range.to,
         losses: leafLosses(range, [proof], (t) => inputs.data.batches[t].targets),
-        ...r.leaf(start, range, [proof]).node,
+        epochs: one.epochs,
+        ...one.node,
       };
     checkFirst(k, forged, node);
     writeNode(forged, node);

@@ -128,13 +128,16 @@ describe('the jobs of a run', () => {
       const own = singleKernels(),
         { from, to, parts } = ranges[i],
         proofs = [...new Set(parts.map((p) => p.step))].map((t) => kept.steps.get(t)!),
-        { node, after } = own.scope(() => leafNode(own, jobInputs(own, run, inputs, circuits), start(from.step), ranges[i], proofs));
+        { node, after, epochs } = own.scope(() =>
+          leafNode(own, jobInputs(own, run, inputs, circuits), start(from.step), ranges[i], proofs),
+        );
       leaves.set(i, {
         manifest: run.manifest,
         key: r.key,
         from,
         to,
         losses: leafLosses(ranges[i], proofs, targets),
+        epochs,
         ...node,
       });
       expect(bytes(leaves.get(i)!), `leaf ${i}`).toBe(bytes(kept.nodes.get(`${i}-${i + 1}`)!));

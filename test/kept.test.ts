@@ -211,6 +211,7 @@ describe('nodes, epochs and ranges', () => {
           from: { step: from, part: 0 },
           to: { step: to, part: 0 },
           losses: Array.from({ length: to - from }, (_, i) => ({ step: from + i, targets: 1, losses: [0n] })),
+          epochs: [],
           statement: [1n, 2n],
           proof: BigUint64Array.of(3n, 4n, 5n),
         });

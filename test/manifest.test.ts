@@ -200,7 +200,7 @@ describe('certune audit', () => {
     expect(report.split('\n')).toHaveLength(3);
     expect(report).toMatch(/tokens; declared: source x\\u\{a\}verified: 9 rows, licence MIT\\u\{1b\}\[2K, language/);
     // A class that the manifest does not have: the root holds it all the same.
-    const row: Row = { tokens: Int32Array.of(1), mask: Uint8Array.of(0), class: said.dataset.classes.length, length: 1 },
+    const row: Row = { tokens: Int32Array.of(1, 1), mask: Uint8Array.of(0, 1), class: said.dataset.classes.length, length: 2 },
       shape = rowShape(8, said.base.shape.vocab),
       tree = new RowTree(shape, [1n, 2n, 3n, 4n], singleKernels());
     for (let i = 0; i < said.dataset.examples; i++) tree.push(row);

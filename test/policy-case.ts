@@ -2,17 +2,21 @@
 import { CircuitChannel } from '../src/circuit/channel.js';
 import type { RowHook } from '../src/circuit/rows.js';
 import { inv } from '../src/field/goldilocks.js';
+import { clipConstant, scheduleScalars } from '../src/optim/constants.js';
 import { type Bin, classRows } from '../src/policy/classes/table.js';
 import type { ClassFacts } from '../src/policy/classes/predicate.js';
 import { FREE, type Counters } from '../src/policy/classes/quotas.js';
 import { ALL_PRIVATE, beaconWords, keyCommitment, orderSeed, publicKey } from '../src/policy/order/keys.js';
-import { type Row, rowShape, rowTargets, rowWords } from '../src/policy/rows/digest.js';
+import { compress } from '../src/hash/poseidon2.js';
+import { type Row, contentDigest, rowDigest, rowShape, rowTargets, rowWords } from '../src/policy/rows/digest.js';
+import { rowSalt } from '../src/policy/rows/opening.js';
+import { emptyNode, tablePath, tableRoot } from '../src/policy/table.js';
 import { RowTree } from '../src/policy/rows/tree.js';
 import type { PolicyFacts } from '../src/policy/values.js';
 import type { PolicyShape } from '../src/policy/vector.js';
 import { type PolicyData, type PolicyState, PolicyWitness, lossWord } from '../src/prove/policy.js';
 import type { Elem } from '../src/transcript/arith.js';
-import { type BatchInput, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
+import { type BatchInput, type EndInput, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
 
 export const SHAPE = rowShape(8, 512);
 const SECRETS = { salts: [11n, 12n, 13n, 14n], blinds: [15n, 16n, 17n, 18n], privateBlind: [5n, 6n, 7n, 8n] };
@@ -34,9 +38,10 @@ export const BINS: Bin[] = [
   { name: 'known', where: { license: ['MIT', 'Apache-2.0'] } },
 ];
 
-const data = new Map<string, PolicyData>();
+type Committed = PolicyData & { readonly tree: Pick<RowTree, 'root'> };
+const data = new Map<string, Committed>();
 /** Rows and their tree, kept; `order` sorts them first. */
-function dataOf(n: number, sort?: (i: number) => number): PolicyData {
+export function dataOf(n: number, sort?: (i: number) => number): Committed {
   const key = `${n}/${sort ? 'sorted' : ''}`;
   let d = data.get(key);
   if (!d) {
@@ -51,9 +56,30 @@ function dataOf(n: number, sort?: (i: number) => number): PolicyData {
   return d;
 }
 
+/** A committer who takes rows as they are: the tree of any rows, also of those that no honest one holds. */
+export function forgedData(rows: readonly Row[], depth: number): Committed {
+  const digests = rows.map((r, i) =>
+      rowDigest(contentDigest(rowSalt(SECRETS.salts, i), rowWords(SHAPE, r)), {
+        class: r.class,
+        targets: rowTargets(SHAPE, r),
+        length: r.length,
+      }),
+    ),
+    levels = [digests];
+  for (let d = 0; d < depth; d++)
+    levels.push(
+      Array.from({ length: Math.ceil(levels[d].length / 2) }, (_, k) => compress(levels[d][2 * k], levels[d][2 * k + 1] ?? emptyNode(d))),
+    );
+  return { shape: SHAPE, rows, tree: { root: () => tableRoot(levels), path: (i) => tablePath(levels, i) } };
+}
+
+/** Scalars of 60 steps; clip 0.3, which no power of two makes whole. */
+export const SCHEDULE = Array.from({ length: 60 }, (_, t) => [BigInt(1000 + t), 7n, 9n]);
+const CLIP_CONSTANT = clipConstant(0.3);
+
 /** A run's policy over n rows. */
-export function policyRun(n: number, change: Partial<PolicyFacts> = {}, sorted = false): PolicyWitness {
-  const d = dataOf(n, sorted ? (c) => c : undefined);
+export function policyRun(n: number, change: Partial<PolicyFacts> = {}, sorted = false, own?: Committed): PolicyWitness {
+  const d = own ?? dataOf(n, sorted ? (c) => c : undefined);
   const facts: PolicyFacts = {
     root: d.tree.root(),
     rows: n,
@@ -67,9 +93,9 @@ export function policyRun(n: number, change: Partial<PolicyFacts> = {}, sorted =
     seed: orderSeed(Array<bigint>(8).fill(3n), beaconWords('beacon')),
     classes: classRows(CLASSES, BINS, null),
     quotas: [FREE, FREE],
-    schedule: Array.from({ length: 60 }, (_, t) => [BigInt(1000 + t), 7n, 9n]),
-    // clip 0.5 in units of 2^-4: n2 = 2 * 1 * 2^4, d2 = 2 * 2.
-    clip: [32n, 4n, 2n],
+    steps: SCHEDULE.length,
+    schedule: SCHEDULE,
+    clip: CLIP_CONSTANT,
     show: { losses: 'steps', targets: 'steps', totals: 'none' },
     sequence: 8,
     ...change,
@@ -84,7 +110,7 @@ export interface Part {
   scalars: bigint[];
   clip: bigint;
   batch: BatchInput;
-  end: { path: readonly (readonly bigint[])[]; blind: readonly bigint[] };
+  end: EndInput;
 }
 export type Kind = 'step' | 'micro' | 'update';
 export interface LeafCase {
@@ -102,7 +128,15 @@ export interface LeafOut {
 }
 
 /** The policy part as the leaf calls it, program proofs apart: `size` rows in a program. */
-export function policyLeaf(ch: CircuitChannel, shape: PolicyShape, kind: Kind, count: number, size: number, given?: LeafCase): LeafOut {
+export function policyLeaf(
+  ch: CircuitChannel,
+  shape: PolicyShape,
+  kind: Kind,
+  count: number,
+  size: number,
+  given?: LeafCase,
+  clip: 'clipN' | 'clipC' = 'clipN',
+): LeafOut {
   const words = (n: number, v?: readonly bigint[]): Elem[] => Array.from({ length: n }, (_, k) => ch.word(v?.[k] ?? 0n)),
     one = ch.constant(1n),
     leaf = new PolicyLeaf(ch, shape, words(4, given?.epochs), given?.input);
@@ -120,7 +154,7 @@ export function policyLeaf(ch: CircuitChannel, shape: PolicyShape, kind: Kind, c
       targets = ch.add(targets, n.targets);
       examples = ch.add(examples, n.examples);
       micro = ch.add(micro, one);
-      leaf.loss(words(1, g && [lossWord(g.loss)])[0]);
+      leaf.loss(words(1, g && [lossWord(g.loss)])[0], 52);
       if (kind === 'micro') continue;
     }
     const next = ch.add(drawn, one),
@@ -128,7 +162,10 @@ export function policyLeaf(ch: CircuitChannel, shape: PolicyShape, kind: Kind, c
       e = ch.value(left)[0],
       wrap = ch.sub(one, ch.mul(left, ch.word(given && e !== 0n ? inv(e) : 0n)));
     ch.assertEqual(ch.mul(wrap, left), ch.constant(0n), 'epoch');
-    const scalars = { scalars: words(3, g?.scalars), clip: { name: 'clipN' as const, value: words(1, g && [g.clip])[0] } };
+    const scalars = {
+      scalars: words(3, g?.scalars),
+      clip: { name: clip, frac: clip === 'clipN' ? 26 : 39, value: words(1, g && [g.clip])[0] },
+    };
     leaf.endStep({ step, micro, epoch, drawn }, kind === 'step' ? undefined : size, targets, wrap, scalars, g?.end);
     step = ch.add(step, one);
     micro = targets = ch.constant(0n);
@@ -151,7 +188,10 @@ export const targetsAt = (w: PolicyWitness, step: number, to = Number.POSITIVE_I
     .rows(step)
     .slice(0, to)
     .reduce((n, r) => n + rowTargets(SHAPE, r), 0);
-export const clipAt = (count: number): bigint => (32n * BigInt(count) + 2n) / 4n;
+/** A row of a schedule, for the clip scalar alone. */
+export const ROW = { lr: 0n, alpha: 0n, eps: 1n << 90n, decay: 0n, peak: { alpha: 0n, decay: 0n } };
+export const clipAt = (count: number): bigint =>
+  count === 0 ? 0n : scheduleScalars(ROW, count, 0.3, { parameters: 1, momentFrac: 60 }, 0).clipN;
 
 /** An honest leaf of `count` whole steps from a step on. */
 export function stepCase(w: PolicyWitness, step: number, count = 1): LeafCase {
@@ -164,7 +204,7 @@ export function stepCase(w: PolicyWitness, step: number, count = 1): LeafCase {
     parts: Array.from({ length: count }, (_, i) => ({
       rows: w.rows(step + i),
       loss: lossAt(step + i),
-      scalars: [...w.facts.schedule[step + i]],
+      scalars: [...SCHEDULE[step + i]],
       clip: clipAt(targetsAt(w, step + i)),
       batch: w.batch(step + i, 0, w.facts.batch),
       end: w.end(step + i),
@@ -190,7 +230,7 @@ export function microCase(w: PolicyWitness, step: number, micro: number, size: n
       {
         rows: w.rows(step).slice(micro * size, (micro + 1) * size),
         loss: micro === 0 ? lossAt(step) : 0n,
-        scalars: [...w.facts.schedule[step]],
+        scalars: [...SCHEDULE[step]],
         clip: clipAt(done),
         batch: w.batch(step, micro * size, size),
         end: w.end(step),

@@ -12,21 +12,21 @@ import { type Run, checkedRun, epochBatches, runOf } from '../src/run/facts.js';
 import { type Manifest, manifestDigest, parseManifest } from '../src/run/manifest.js';
 import { policyOf } from '../src/run/policy.js';
 import type { StepProof } from '../src/run/parts.js';
-import { POLICY_LAYOUT, POLICY_WORDS, policyDigest } from '../src/policy/vector.js';
+import { POLICY_LAYOUT, POLICY_WORDS, SHOW, policyDigest, showWord, showsSteps } from '../src/policy/vector.js';
 import { CircuitChannel } from '../src/circuit/channel.js';
 import { runClass } from '../src/recursion/circuits.js';
 import { recursionKeys } from '../src/recursion/keys.js';
 import { type Before, type LeafPolicy, leafCircuit } from '../src/recursion/leaf.js';
 import { partStatement } from '../src/recursion/leaves.js';
 import type { NodeProof } from '../src/recursion/node-words.js';
-import { START } from '../src/recursion/statement.js';
+import { type NodeStatement, START, decode, layout } from '../src/recursion/statement.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { P } from '../src/field/goldilocks.js';
 import { proveMerge } from '../src/prove/merge.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { NativeChannel } from '../src/transcript/native.js';
-import { checkManifest } from '../src/verify/compare.js';
+import { checkManifest, checkShown } from '../src/verify/compare.js';
 import { settleNode } from '../src/verify/nodes.js';
 import { setup } from '../src/setup/run.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
@@ -123,8 +123,9 @@ const mergeOf = (range: LeafRange, before: Before): BigUint64Array =>
       ? proveMerge(k, { frozenVars: cls.run.baseVars }, base.digest, claims, at, base.words.length)
       : new BigUint64Array(0);
   });
-/** Checks of the leaf's circuit that fail. */
-function failing(range: LeafRange, before: Before, given: LeafPolicy): readonly string[] {
+/** Checks of the leaf's circuit that fail, and its statement. */
+const failing = (range: LeafRange, before: Before, given: LeafPolicy): readonly string[] => recorded(range, before, given).failed;
+function recorded(range: LeafRange, before: Before, given: LeafPolicy) {
   // Nodes read no proof of their own: those of the children are opened one by one.
   const ch = new CircuitChannel(new BigUint64Array(0));
   leafCircuit(ch, cls.run, cls.leaves[range.kind - 1], range.kind, {
@@ -134,7 +135,7 @@ function failing(range: LeafRange, before: Before, given: LeafPolicy): readonly 
     first: [word(base.words[0]), word(keys.stack[0])],
     merge: mergeOf(range, before),
   });
-  return ch.failed;
+  return { failed: ch.failed, statement: decode(ch.rows.U.value, layout(cls.child.baseVars, cls.child.keyVars)) };
 }
 /** Verifies a node as a range alone is verified, and compares it with a run. */
 function verify(node: NodeProof, of: Run = run): void {
@@ -158,7 +159,22 @@ const [range, next] = ranges,
  */
 const REFUSED = [
   ...['version', 'depth', 'rounds', 'walks', 'bins', 'classDepth', 'scheduleDepth', 'innerRounds', 'innerWalks', 'strataDepth'],
-  ...['replacement', 'root', 'batch', 'epochBatches', 'a', 'b', 'publicKey', 'seed', 'mask', 'classRoot', 'quotas', 'unused'],
+  ...[
+    'replacement',
+    'root',
+    'batch',
+    'epochBatches',
+    'a',
+    'b',
+    'publicKey',
+    'seed',
+    'mask',
+    'classRoot',
+    'quotas',
+    'scheduleRoot',
+    'clip',
+    'unused',
+  ],
 ];
 
 describe('the policy vector', () => {
@@ -195,9 +211,52 @@ describe('the policy vector', () => {
       const vector = honest.vector.map((w, i) => (i === at ? w ^ (1n << BigInt(bit)) : w)),
         failed = failing(range, start, { ...honest, vector });
       // Where the leaf has nothing to say, the digest differs, and a proof of it was refused above for other words.
-      if (failed.length) expect(failed.join(), `bit ${bit}`).toMatch(/show|totals blind/);
+      if (failed.length) expect(failed.join(), `bit ${bit}`).toMatch(/show/);
       else expect(policyDigest(vector), `bit ${bit}`).not.toEqual(policyOf(run.manifest).digest);
     }
+  });
+  it('hides what `show` does not name: a leaf has zeros in its place, and whoever shows less or more is refused', () => {
+    const { at } = POLICY_LAYOUT.get('show')!,
+      zero = (w: readonly bigint[]): boolean => w.every((x) => x === 0n);
+    for (const losses of SHOW)
+      for (const targets of SHOW) {
+        const show = { losses, targets, totals: 'none' } as const,
+          vector = honest.vector.map((w, i) => (i === at ? showWord(show) : w)),
+          { failed, statement: st } = recorded(range, start, { ...honest, vector }),
+          of = { ...run.manifest, config: { ...run.manifest.config, show } },
+          list = proofs.slice(0, range.to.step).map((p, step) => ({
+            targets: targets === 'steps' ? inputs.data.batches[step].targets : 0,
+            losses: losses === 'steps' ? p.parts.map((x) => x.loss) : [],
+          })),
+          shown = showsSteps(show) ? list : [],
+          check = (s: object, l = shown): void => checkShown({ ...run, manifest: of }, { ...st, ...s } as unknown as NodeStatement, l, []);
+        expect(failed).toEqual([]);
+        expect([zero(st.lossesOut), zero(st.loss), zero(st.targetsOut), st.posOut[6] === 0n]).toEqual([
+          losses !== 'steps',
+          losses === 'none',
+          targets !== 'steps',
+          targets === 'none',
+        ]);
+        // Another leaf of this policy would not pass for one of the manifest's; its own verifier reads it so.
+        expect(() => check({})).not.toThrow();
+        expect(() => check({ lossesOut: [1n, ...st.lossesOut.slice(1)] })).toThrow(/^losses/);
+        expect(() => check({ targetsOut: [1n, ...st.targetsOut.slice(1)] })).toThrow(/^targets/);
+        if (losses !== 'steps')
+          expect(() => check({ lossesIn: [1n, 0n, 0n, 0n], lossesOut: [1n, 0n, 0n, 0n] })).toThrow(/^losses: are not shown/);
+        if (targets !== 'steps')
+          expect(() => check({ targetsIn: [1n, 0n, 0n, 0n], targetsOut: [1n, 0n, 0n, 0n] })).toThrow(/^targets: are not shown/);
+        if (losses !== 'epochs') expect(() => check({ loss: [st.loss[0] + 1n] })).toThrow(/^sum of losses/);
+        if (targets !== 'epochs')
+          expect(() => check({ posOut: st.posOut.map((x, i) => (i === 6 ? x + 1n : x)) })).toThrow(/^number of targets/);
+        // Lists that say more than is shown, or nothing of it.
+        const told = list.map((l, step) => ({
+          targets: inputs.data.batches[step].targets,
+          losses: proofs[step].parts.map((x) => x.loss),
+          ...(l ? {} : {}),
+        }));
+        if (losses !== 'steps' || targets !== 'steps') expect(() => check({}, told)).toThrow(/^losses/);
+        if (shown.length) expect(() => check({}, [])).toThrow(/^losses/);
+      }
   });
   it('is one for all nodes of a run: another one folds with none, and no end publishes another', () => {
     const [[, other]] = accepted,

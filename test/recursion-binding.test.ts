@@ -159,8 +159,8 @@ describe('wires of the circuits of recursion', () => {
       key: 4,
       dataset: 4,
       epoch: 1,
-      posIn: 4,
-      dataIn: 4,
+      // Micro-batches done are compared by the policy, which this circuit has not.
+      posIn: 5,
       lossesIn: 4,
       epochsIn: 4,
       frozen: 8,
@@ -329,18 +329,32 @@ describe('chains and places', () => {
         ]),
       }),
       move = (rate: bigint) => ({ kind: 'update' as const, p: update, publics: new Map([['rate', BigInt64Array.of(rate)]]) }),
-      alphabet = [batch(0, 1n, 1n), batch(5, 1n, 1n), batch(0, 0n, 1n), batch(0, 1n, -1n), move(1n), move(2n)];
+      // Rows and scalars are the policy's matter: what the chains tell is losses, targets and their places.
+      alphabet = [batch(0, 1n, 1n), batch(0, 1n, -1n), move(1n)];
     let layer = [START];
-    const seen = new Set<string>([JSON.stringify([START.data, START.losses, START.schedule].flat().map(String))]);
+    const seen = new Set<string>([JSON.stringify([START.losses, START.targets].flat().map(String))]);
     let all = 1;
     for (let n = 0; n < 3; n++) {
       layer = layer.flatMap((at) => alphabet.map((x) => advance(x.kind, x.p, 2n, at, x.publics)));
-      for (const { data, losses, schedule } of layer) seen.add(JSON.stringify([data, losses, schedule].flat().map(String)));
+      for (const { losses, targets } of layer) seen.add(JSON.stringify([losses, targets].flat().map(String)));
       all += layer.length;
     }
-    expect(all).toBe(1 + 6 + 36 + 216);
+    expect(all).toBe(1 + 3 + 9 + 27);
     // Already without the place.
     expect(seen.size).toBe(all);
+    // Another number of targets is told by the step's link.
+    const step = (bit: bigint): string =>
+      [batch(0, bit, 1n), move(1n)].reduce((at, x) => advance(x.kind, x.p, 2n, at, x.publics), START).targets.join();
+    expect(step(0n)).not.toBe(step(1n));
+    // What is not shown stays zero.
+    for (const show of [
+      { losses: 'none', targets: 'none' },
+      { losses: 'epochs', targets: 'epochs' },
+    ] as const) {
+      const { losses, targets, pos } = [batch(0, 1n, 1n), move(1n)].reduce((at, x) => advance(x.kind, x.p, 2n, at, x.publics, show), START);
+      expect([losses, targets]).toEqual([START.losses, START.targets]);
+      expect(pos[6]).toBe(show.targets === 'none' ? 0n : 2n);
+    }
   });
 });
 

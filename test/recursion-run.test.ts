@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { proveStep } from '../src/prove/step.js';
 import type { StepProof } from '../src/run/parts.js';
 import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
-import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkRange, checkStart } from '../src/verify/compare.js';
+import { checkAdapter, checkCounters, checkData, checkManifest, checkRange, checkShown, checkStart } from '../src/verify/compare.js';
 import { checkBase, checkRoot } from '../src/verify/base.js';
 import { recursionKeys } from '../src/recursion/keys.js';
 import type { Before, LeafPolicy } from '../src/recursion/leaf.js';
@@ -21,6 +21,8 @@ import { runClass } from '../src/recursion/circuits.js';
 import { type EndField, type EndStatement, START } from '../src/recursion/statement.js';
 import type { NodeProof } from '../src/recursion/node-words.js';
 import { settleNode, verifyEnd } from '../src/verify/nodes.js';
+import type { PublishedTotals } from '../src/policy/epochs.js';
+import { RowTree } from '../src/policy/rows/tree.js';
 import { setup } from '../src/setup/run.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { runSchema } from '../src/run/schema.js';
@@ -131,14 +133,14 @@ describe('a run with accumulated micro-batches as one proof', () => {
       targets: s.inputs.data.batches[step].targets,
       losses: p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss),
     }));
-    const compare = (st: EndStatement, o: Partial<Inputs & { list: typeof list; run: Run }> = {}): void => {
+    const compare = (st: EndStatement, o: Partial<Inputs & { list: typeof list; epochs: PublishedTotals[]; run: Run }> = {}): void => {
       const run = o.run ?? s.run,
         { base, data, initial } = { ...s.inputs, ...o };
       checkManifest(run, st);
       checkRange(run, st, 0, run.manifest.config.train.steps);
       checkStart(vk, run, st, initial);
       expect(checkCounters(run, st)).toBe(true);
-      checkLosses(run, st, o.list ?? list);
+      checkShown(run, st, o.list ?? list, o.epochs ?? []);
       checkData(run, data, st, o.list ?? list);
       checkAdapter(vk, run, st, o.released ?? state.C);
       const m = vk.mark();
@@ -159,16 +161,17 @@ describe('a run with accumulated micro-batches as one proof', () => {
     expect(() => check({ released: C })).toThrow(/released adapter/);
     expect(() => check({ list: [] })).toThrow(/losses/);
     expect(() => check({ list: [{ ...list[0], losses: [...list[0].losses].reverse() }] })).toThrow(/losses/);
-    expect(() => check({ list: [{ ...list[0], targets: list[0].targets + 1 }] })).toThrow(/schedule and targets/);
-    const row = s.run.facts.rows.at(0)!,
-      facts = { ...s.run.facts, rows: [{ ...row, alpha: 2n * row.alpha }] };
-    expect(() => check({ run: { ...s.run, facts } })).toThrow(/schedule/);
+    expect(() => check({ list: [{ ...list[0], targets: list[0].targets + 1 }] })).toThrow(/^targets/);
     // Two losses off by 2^64 in opposite directions: the same words, the same sum.
     const [l, ...more] = list[0].losses;
     expect(more).toHaveLength(1);
     expect(() => check({ list: [{ ...list[0], losses: [l + 2n ** 64n, more[0] - 2n ** 64n] }] })).toThrow(/a loss outside its format/);
-    const [batch] = s.inputs.data.batches;
-    expect(() => check({ data: { ...s.inputs.data, batches: [{ ...batch, micro: [...batch.micro].reverse() }] } })).toThrow(/data/);
+    const { tree, rows: committed } = s.inputs.data,
+      other = new RowTree(tree.shape, tree.secret);
+    for (const r of [...committed].reverse()) other.push(r);
+    expect(() => check({ data: { ...s.inputs.data, tree: other } })).toThrow(/^data/);
+    // Totals of an epoch that has not ended.
+    expect(() => check({ epochs: [{ epoch: 0, targets: 1, loss: 0n, bins: [] }] })).toThrow(/^totals of epochs/);
     const { initial } = s.inputs;
     expect(() => check({ initial: { ...initial, mm: initial.mm.map((x, i) => (i ? x : 1n)) } })).toThrow(/initial state/);
     const { manifest } = s.run,
@@ -192,18 +195,15 @@ describe('a run with accumulated micro-batches as one proof', () => {
       aIn: /^initial accumulators/,
       sOut: /^released adapter/,
       aOut: undefined,
-      dataIn: /^start of the data/,
-      dataOut: /^data/,
       lossesIn: /^start of the losses/,
       lossesOut: /^losses/,
-      scheduleIn: /^start of the schedule/,
-      scheduleOut: /^schedule/,
+      targetsIn: /^start of the targets/,
+      targetsOut: /^targets/,
       countersIn: /^counters at the start of an epoch/,
-      // Blinded counters of an epoch that goes on, and the chain of those that ended, are for whoever goes on from
-      // here.
+      // Blinded counters of an epoch that goes on are for whoever goes on from here.
       countersOut: undefined,
       epochsIn: /^start of the epochs/,
-      epochsOut: undefined,
+      epochsOut: /^totals of epochs/,
       loss: /^sum of losses/,
       base: /^frozen weights/,
       root: /^commitment to the base/,
@@ -220,9 +220,9 @@ describe('a run with accumulated micro-batches as one proof', () => {
       for (let i = 0; i < st[f].length; i++) expect(() => compare(change(f, i)), `${f} ${i}`).toThrow(refusals[f]);
     expect(() => compare({ ...st, base: st.base.slice(3) })).toThrow(/claim on the base: is on a stack of another size/);
     // Micro-batches and targets of a step begun, epoch, batches drawn in it; examples and targets in all.
-    for (const [i, why] of [/^last step/, /^last step/, /^last step/, /^last step/, /^counters/, /^number of targets/].entries())
+    for (const [i, why] of [/^last step/, /^last step/, /^last step/, /^last step/, /^last step/, /^number of targets/].entries())
       expect(() => compare(change('posOut', i + 1)), `posOut ${i + 1}`).toThrow(why);
-    for (let i = 0; i < 7; i++) expect(() => compare(change('posIn', i)), `posIn ${i}`).toThrow(i < 5 ? /^first step/ : /^start/);
+    for (let i = 0; i < 7; i++) expect(() => compare(change('posIn', i)), `posIn ${i}`).toThrow(i < 6 ? /^first step/ : /^start/);
     k.close();
   });
 });

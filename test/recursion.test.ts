@@ -81,12 +81,7 @@ describe('recursion', () => {
     expect(s.posIn).toEqual(START.pos);
     // Three steps, the first of the second epoch is done; three masks of five: 1 0 1 1 and the step's parity.
     expect(s.posOut).toEqual([3n, 0n, 0n, 1n, 1n, 3n, 10n]);
-    expect([s.posOut, s.dataOut, s.lossesOut, s.scheduleOut]).toEqual([
-      last.place.pos,
-      last.place.data,
-      last.place.losses,
-      last.place.schedule,
-    ]);
+    expect([s.posOut, s.lossesOut, s.targetsOut]).toEqual([last.place.pos, last.place.losses, last.place.targets]);
     expect(two.statement.posOut.slice(3, 5)).toEqual([1n, 0n]);
     expect([s.sIn, s.sOut]).toEqual([run[0].statement.roots['sIn'], last.s]);
   });

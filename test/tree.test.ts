@@ -10,7 +10,7 @@ import { epochBatches, checkedRun } from '../src/run/facts.js';
 import { setup } from '../src/setup/run.js';
 import type { StepProof } from '../src/run/parts.js';
 import { readProofFile, writeFolded, writeNode } from '../src/store/proof.js';
-import { type NodeFile, decodeFolded, decodeNode, encodeFolded, encodeNode, joinLosses } from '../src/artifact/folded.js';
+import { type NodeFile, decodeFolded, decodeNode, encodeFolded, encodeNode, joinEpochs, joinLosses } from '../src/artifact/folded.js';
 import { checkJoin } from '../src/prove/neighbours.js';
 import { dropNodes, epochFile, nodeFile, nodesFolder, keptIn } from '../src/store/nodes.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/prove/range.js';
@@ -74,6 +74,7 @@ function fake(manifest: Manifest = m, key: Record<string, unknown> = { name: 'fa
       return {
         node: words(`leaf ${r.parts.map((p) => `${steps.find((x) => x.step === p.step)!.step}.${p.part}`).join()}`),
         after: { step: r.to.step },
+        epochs: [],
       };
     },
     fold(a, b) {
@@ -268,6 +269,22 @@ describe('files of a tree', () => {
       body,
       /malformed loss/,
     );
+    // Totals of epochs: in order, whole numbers, one spelling.
+    expect(head).toContain('"epochs":[]');
+    for (const e of [
+      '[[0,1]]',
+      '[[0,1,2]]',
+      '[[0,-1,"2"]]',
+      '[[0,1,"02"]]',
+      '[[0,1.5,"2"]]',
+      '[[1,1,"2"],[3,1,"2"]]',
+      '{}',
+      '[[0,4294967296,"1"]]',
+    ])
+      bad(head.replace('"epochs":[]', `"epochs":${e}`), body, /malformed totals/);
+    const read = decodeNode('x', resealed(head.replace('"epochs":[]', '"epochs":[[1,2,"-3"]]'), body));
+    expect(read.epochs).toEqual([{ epoch: 1, targets: 2, loss: -3n, bins: [] }]);
+    expect(() => joinEpochs(read.epochs, read.epochs)).toThrow(RangeError);
     bad(head, Buffer.concat([Buffer.alloc(8, 255), body.subarray(8)]), /not canonical/);
     bad(head.replace('certune-node","version":5', 'certune-node","version":1'), body, /version 1 is not supported/);
     bad(head.replace('"certune-node"', '"certune-folded-run"'), body, /is not a certune-node/);

@@ -2,11 +2,14 @@ import { P } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
 import { type Source, inMemory } from './source.js';
 import { Body, Unread, checkHeader, headerLine, sealedHeader } from './header.js';
+import type { PublishedTotals } from '../policy/epochs.js';
+import { showsSteps } from '../policy/vector.js';
 import { type Manifest, parseManifest } from '../run/manifest.js';
 import { concat, toBytes } from './words.js';
 
 /*
- * Two files of a folded run, each complete in itself: manifest, published key, losses, statement and proof.
+ * Two files of a folded run, each complete in itself: manifest, published key, losses and totals as far as the manifest
+ * shows them, statement and proof.
  *
  *   certune-node         a node of the tree: a range of the run, an epoch, or one of those that lie beside the run
  *                        while it is proved
@@ -25,7 +28,7 @@ export interface Place {
 }
 /**
  * Targets and losses of a step that a proof covers: all of its micro-batches, or the first or last ones where the proof
- * begins or ends inside.
+ * begins or ends inside. Targets that are not shown are 0, losses that are not are none.
  */
 export interface StepLosses {
   readonly step: number;
@@ -42,7 +45,9 @@ export interface Proven {
 export interface Sealed {
   readonly manifest: Manifest;
   /** Published verification key, as JSON. */ readonly key: Readonly<Record<string, unknown>>;
-  readonly losses: readonly StepLosses[];
+  /** Of every step; none where nothing is shown of steps. */ readonly losses: readonly StepLosses[];
+  /** Of every epoch that ends in it; none where nothing is shown of epochs. */
+  readonly epochs: readonly PublishedTotals[];
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
 }
@@ -69,6 +74,7 @@ function encode(x: Sealed, fields: Record<string, unknown>): Uint8Array {
       manifest: x.manifest,
       key: x.key,
       losses: x.losses.map((l) => [l.step, l.targets, ...l.losses.map(String)]),
+      epochs: x.epochs.map((e) => [e.epoch, e.targets, String(e.loss), ...e.bins]),
       statement: x.statement.length,
       proof: x.proof.length,
     };
@@ -78,7 +84,7 @@ export const encodeNode = (x: NodeFile): Uint8Array =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
 export const encodeFolded = (x: FoldedRun): Uint8Array => encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION });
 
-const COMMON = ['key', 'losses', 'manifest', 'proof', 'statement'];
+const COMMON = ['epochs', 'key', 'losses', 'manifest', 'proof', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;
 
 /** Pieces of a list of losses, each where the one before ends. */
@@ -122,6 +128,23 @@ function lossesOf(text: string, { config: { train } }: Manifest, bad: (why: stri
   }
 }
 
+/**
+ * Totals of epochs in order: counts below 2^32, sums of losses below 10^18, so that no two of them are one word.
+ */
+function epochsOf(list: unknown, bins: number): PublishedTotals[] | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const out: PublishedTotals[] = [];
+  for (const x of list as unknown[]) {
+    if (!Array.isArray(x) || x.length !== 3 + 2 * bins) return undefined;
+    const [epoch, targets, loss, ...rest] = x as unknown[],
+      numbers = [epoch, targets, ...rest].filter((n): n is number => typeof n === 'number' && Number.isInteger(n) && n >= 0 && n < 2 ** 32);
+    if (numbers.length !== 2 + 2 * bins || typeof loss !== 'string' || !/^(0|-?[1-9]\d{0,17})$/.test(loss)) return undefined;
+    if (out.length && numbers[0] !== out[0].epoch + out.length) return undefined;
+    out.push({ epoch: numbers[0], targets: numbers[1], loss: BigInt(loss), bins: numbers.slice(2) });
+  }
+  return out;
+}
+
 function decode(
   file: string,
   b: Uint8Array | Source,
@@ -153,7 +176,9 @@ function decode(
   if (!key || typeof key !== 'object' || Array.isArray(key)) return bad('malformed key');
   if (!size(statement) || !size(proof)) return bad('malformed lengths');
   if (!(losses instanceof Unread)) return bad('malformed losses');
-  const list = lossesOf(losses.text, manifest, bad);
+  const list = lossesOf(losses.text, manifest, bad),
+    epochs = epochsOf(head['epochs'], manifest.config.policy.bins.length);
+  if (!epochs) return bad('malformed totals of epochs');
   const body = new Body(file, source, line.body),
     words = [...body.take(statement)];
   if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');
@@ -161,6 +186,7 @@ function decode(
     manifest,
     key: key as Record<string, unknown>,
     losses: list,
+    epochs,
     statement: words,
     proof: body.take(proof),
     head,
@@ -189,8 +215,9 @@ export function decodeNode(file: string, b: Uint8Array | Source): NodeFile {
 /** Reads a folded run from hostile bytes. Throws InputError, VersionError; verifies nothing. */
 export function decodeFolded(file: string, b: Uint8Array | Source): FoldedRun {
   const { head: _, ...x } = decode(file, b, FOLDED_TYPE, FOLDED_VERSION, []);
-  if (x.losses.length !== x.manifest.config.train.steps)
-    throw new InputError(file, [`needs the losses of ${x.manifest.config.train.steps} steps`], 'not a Certune proof, or a damaged one');
+  const steps = showsSteps(x.manifest.config.show) ? x.manifest.config.train.steps : 0;
+  if (x.losses.length !== steps)
+    throw new InputError(file, [`needs the losses of ${steps} steps`], 'not a Certune proof, or a damaged one');
   return x;
 }
 
@@ -207,5 +234,12 @@ export function joinLosses(a: readonly StepLosses[], b: readonly StepLosses[]): 
     return [...a.slice(0, -1), { ...last, losses: [...last.losses, ...first.losses] }, ...rest];
   }
   if (first.step !== last.step + 1) throw new RangeError(`losses of step ${first.step} follow those of step ${last.step}`);
+  return [...a, ...b];
+}
+
+/** Totals of epochs of two neighbouring ranges. Throws RangeError where they do not follow one another. */
+export function joinEpochs(a: readonly PublishedTotals[], b: readonly PublishedTotals[]): PublishedTotals[] {
+  if (a.length && b.length && b[0].epoch !== a[0].epoch + a.length)
+    throw new RangeError(`totals of epoch ${b[0].epoch} follow those of epoch ${a[0].epoch + a.length - 1}`);
   return [...a, ...b];
 }

@@ -11,6 +11,7 @@ import { keyDigest } from '../recursion/key.js';
 import { InputError } from '../errors.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/shape.js';
 import { CLAIMS, CLAIM_FACTS } from '../verify/claims.js';
+import { shownText } from '../verify/shown.js';
 import { type Result, bitsText, bytesText, manifestFile, readManifest } from './common.js';
 import { plain } from './escape.js';
 import { packFile } from './prove.js';
@@ -25,7 +26,7 @@ interface Claim {
  * What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and
  * recomputes.
  */
-function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): Claim[] {
+function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boolean): Claim[] {
   const status = pack ? 'recomputed by the verifier' : 'proved';
   return [
     {
@@ -50,11 +51,15 @@ function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): C
       : []),
     sampler.mode === 'private'
       ? {
-          what: 'losses and numbers of targets of every step: they travel with the proof. Rows, salt, sampler key and order do not, but no proof is zero-knowledge, and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row',
+          what: `${pack ? 'losses of every step, which a pack has' : shownText(show)}. Rows, salt, sampler key and order do not travel with the proof, but no proof is zero-knowledge${
+            pack || show.losses === 'steps'
+              ? ', and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row'
+              : ''
+          }`,
           status: 'not hidden',
         }
       : {
-          what: 'salt, sampler key, order of the rows, losses: manifest and proof have them; whoever has the files sees all batches',
+          what: `salt, sampler key, order of the rows: the manifest has them, and whoever has the files sees all batches; ${pack ? 'losses of every step' : shownText(show)}`,
           status: 'not hidden',
         },
     {
@@ -69,7 +74,7 @@ function dataClaims({ config: { policy, sampler } }: Manifest, pack: boolean): C
  * says it of its steps.
  */
 export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
-  const { sampler, lora, base } = m.config,
+  const { sampler, lora, base, show } = m.config,
     // No circuit verifies BLAKE3: the proofs of such a run will be packed.
     kind = proof?.kind ?? (m.config.proof.hash === 'blake3' ? 'pack' : 'folded'),
     range = proof?.kind === 'node' ? proof.node : undefined,
@@ -84,7 +89,9 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
       what: 'every step (forward pass, cross-entropy, all gradients, clipping, AdamW) is the exact integer function of docs/numbers.md',
       status: 'proved',
     },
-    { what: 'the mean loss of every step', status: 'proved' },
+    ...(kind === 'pack' || show.losses !== 'none'
+      ? [{ what: `the losses of every ${kind === 'pack' || show.losses === 'steps' ? 'step' : 'epoch'}`, status: 'proved' } as const]
+      : []),
     {
       what: `each step starts from the state that the step before left${range ? `, in the range from ${placeText(range.from)} to ${placeText(range.to)}` : '; the last one is the released adapter'}`,
       status: 'proved',
@@ -114,7 +121,11 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
         lora.from === null ? `initial adapter: A seeded with ${lora.seed}, B = 0, m = v = 0` : `initial adapter: ${lora.from}, m = v = 0`,
       status: 'recomputed by the verifier',
     },
-    { what: 'schedule, step counter, loss mask, truncation and chat template', status: 'recomputed by the verifier' },
+    {
+      what: "schedule: the row of every step, and the clip scalar of its targets; the step counter; the rows' loss masks",
+      status: kind === 'pack' ? 'recomputed by the verifier' : 'proved',
+    },
+    { what: 'truncation and chat template', status: 'recomputed by the verifier' },
     ...dataClaims(m, kind === 'pack'),
     { what: order, status: 'declared' },
     { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
@@ -124,7 +135,7 @@ export function claimsOf(m: Manifest, proof?: AnyProof): Claim[] {
           status: 'not at this stage',
         }
       : {
-          what: 'all of it by one proof of constant size, beside which the list of losses travels; its verification key is shipped, given or recomputed, and verify says which',
+          what: 'all of it by one proof of constant size, beside which lists of what is shown travel; its verification key is shipped, given or recomputed, and verify says which',
           status: 'proved',
         },
   ];

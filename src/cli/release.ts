@@ -73,13 +73,18 @@ export function factsOfProof(file: string, p: AnyProof, name = PACK_NAME): Relea
   };
 }
 
-/** Counts and losses of a folded run, from the list that its proof binds. */
+/** Counts and losses of a folded run, from the list that its proof binds, as far as they are shown of every step. */
 function countsOf(file: string, p: AnyProof): Pick<ExportFacts, 'targets' | 'losses'> {
-  if (p.kind !== 'folded' || !p.folded.losses.length) return {};
+  if (p.kind !== 'folded') return {};
+  const { show } = p.folded.manifest.config;
+  if (show.targets !== 'steps') return {};
   const { frac } = buildable(file, manifestOf(p)).program.tensors.find((t) => t.name === 'loss')!,
     mean = (l: (typeof p.folded.losses)[number]): number => Number(l.losses.reduce((x, y) => x + y, 0n)) / 2 ** frac / l.targets,
     list = p.folded.losses;
-  return { targets: list.reduce((n, l) => n + l.targets, 0), losses: { first: mean(list[0]), last: mean(list[list.length - 1]) } };
+  return {
+    targets: list.reduce((n, l) => n + l.targets, 0),
+    ...(show.losses === 'steps' ? { losses: { first: mean(list[0]), last: mean(list[list.length - 1]) } } : {}),
+  };
 }
 
 /** What an export is written from: a run, a release, or a proof file. Throws InputError. */

@@ -6,6 +6,7 @@ import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsKept, keptKey } from './cached.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
+import { shownText } from '../verify/shown.js';
 import { CLAIM_FACTS, type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
 import { checkFirst } from '../verify/first.js';
 import { singleKernels } from '../kernels/single.js';
@@ -69,12 +70,38 @@ function linesOf(
       : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
     : `${r.to} steps`;
   return [
-    `verified${reservations(claims, r.initial === 'checked')}: ${what}, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
+    `verified${reservations(claims, r.initial === 'checked')}: ${what}, ${lossText(r)}, ${bitsText(ledger.roundByRound)} bits`,
     `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
     `  key: ${origin.digest}, ${originText(origin)}`,
     ...claimLines(claims),
+    ...epochLines(r),
+    `  shown: ${shownText(r.shown)}`,
     ...more,
   ];
+}
+
+const fromTo = (l: readonly number[]): string => (l.length > 1 ? `${l[0].toFixed(4)} -> ${l[l.length - 1].toFixed(4)}` : l[0].toFixed(4));
+
+/** Mean losses per target, as far as they are shown. */
+function lossText({ losses, epochs, loss }: FoldedCheck): string {
+  if (losses.length) return `loss ${fromTo(losses)}`;
+  const each = epochs.flatMap((e) => (e.loss === undefined ? [] : [e.loss]));
+  if (each.length) return `loss of epochs ${fromTo(each)}`;
+  return loss === undefined ? 'loss not shown' : `loss ${loss.toFixed(4)} over all of it`;
+}
+
+/** So many epochs are told in the text; all of them in JSON. */
+const EPOCHS_TOLD = 4;
+
+/** Totals of bins that are shown of epochs. */
+function epochLines({ epochs }: FoldedCheck): string[] {
+  const told = epochs.filter((e) => e.bins?.length),
+    lines = told
+      .slice(0, EPOCHS_TOLD)
+      .map(
+        ({ epoch, bins }) => `  epoch ${epoch}: ${bins!.map((b) => `${b.name} ${b.examples} examples, ${b.targets} targets`).join('; ')}`,
+      );
+  return told.length > EPOCHS_TOLD ? [...lines, `  and of ${told.length - EPOCHS_TOLD} epochs more (--json)`] : lines;
 }
 
 /** What holds of the quotas of a run, or of a range. */

@@ -1,6 +1,8 @@
 import { type NodeFile, type StepLosses, decodeFolded, decodeNode, samePlace } from '../artifact/folded.js';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { epochLink } from '../policy/epochs.js';
+import { type Shown, showsEpochs, showsSteps } from '../policy/vector.js';
 import type { JobInputs } from '../prove/leaf.js';
 import { folding } from '../prove/recursion.js';
 import { keyDigest } from '../recursion/key.js';
@@ -15,6 +17,16 @@ import type { Boundaries } from './boundaries.js';
 import type { Acceptor } from './coordinator.js';
 import type { Job } from './jobs.js';
 import type { Shape } from './shape.js';
+
+/** Of losses and targets of steps what is shown. */
+const shownOf = (show: Shown, list: readonly StepLosses[]): StepLosses[] =>
+  showsSteps(show)
+    ? list.map((x) => ({
+        step: x.step,
+        targets: show.targets === 'steps' ? x.targets : 0,
+        losses: show.losses === 'steps' ? x.losses : [],
+      }))
+    : [];
 
 /**
  * Judges the results of a run: a node must be that of its job, enter and leave what the journal says, and hold with
@@ -57,7 +69,9 @@ export class RunAcceptor implements Acceptor {
     checkManifest(run, st);
     same('base', st.frozen, this.inputs.base.digest);
     this.boundaries.check(st, from, to);
-    const list = this.#losses(job);
+    const all = this.#losses(job),
+      { show } = run.manifest.config,
+      list = shownOf(show, all);
     if (
       n.losses.length !== list.length ||
       list.some((x, i) => {
@@ -66,8 +80,11 @@ export class RunAcceptor implements Acceptor {
       })
     )
       throw new VerificationError('losses', 'are not those of the journal');
-    const sum = list.reduce((a, x) => a + x.losses.reduce((p, q) => p + q, 0n), 0n);
+    const sum = show.losses === 'none' ? 0n : all.reduce((a, x) => a + x.losses.reduce((p, q) => p + q, 0n), 0n);
     same('sum of losses', st.loss, [((sum % P) + P) % P]);
+    // The chain left is the journal's: it has one list of totals.
+    if (showsEpochs(show)) same('totals of epochs', n.epochs.reduce<readonly bigint[]>(epochLink, st.epochsIn), st.epochsOut);
+    else if (n.epochs.length) throw new VerificationError('totals of epochs', 'are not shown');
     this.#settle(n);
   }
 

@@ -16,20 +16,18 @@ export interface Boundary {
   readonly pos: readonly bigint[];
   readonly s: readonly bigint[];
   readonly a: readonly bigint[];
-  readonly data: readonly bigint[];
   readonly losses: readonly bigint[];
-  readonly schedule: readonly bigint[];
+  readonly targets: readonly bigint[];
   readonly counters: readonly bigint[];
   readonly epochs: readonly bigint[];
 }
-const PARTS = ['pos', 's', 'a', 'data', 'losses', 'schedule', 'counters', 'epochs'] as const;
+const PARTS = ['pos', 's', 'a', 'losses', 'targets', 'counters', 'epochs'] as const;
 const NAMES: Readonly<Record<keyof Boundary, string>> = {
   pos: 'place',
   s: 'state',
   a: 'accumulators',
-  data: 'chain of the data',
   losses: 'chain of the losses',
-  schedule: 'chain of the schedule',
+  targets: 'chain of the targets',
   counters: 'counters of the policy',
   epochs: 'chain of the epochs',
 };
@@ -80,14 +78,13 @@ export class Boundaries {
       inside = place.part ? this.#inside(place) : undefined,
       entered: Entered = inside?.entered ?? course.entered(place.step),
       { standing } = entered,
-      { data, losses, schedule, pos } = standing;
+      { losses, targets, pos } = standing;
     return {
       pos,
       s,
       a: inside?.a ?? circuits.zeroAcc,
-      data,
       losses,
-      schedule,
+      targets,
       counters: countersDigest(entered.policy.counters, policy.blind(place.step, place.part)),
       epochs: entered.policy.epochs,
     };

@@ -20,7 +20,7 @@ export interface Checkpoint {
 }
 
 const TYPE = 'certune-farm-checkpoint',
-  VERSION = 1;
+  VERSION = 2;
 
 export function encodeCheckpoint(manifest: string, { start, state }: Checkpoint): Uint8Array {
   const { step, standing, policy, s } = start,
@@ -35,7 +35,7 @@ export function encodeCheckpoint(manifest: string, { start, state }: Checkpoint)
     step,
     parameters: state.C.length,
     s: texts(s),
-    standing: [standing.pos, standing.data, standing.losses, standing.schedule].map(texts),
+    standing: [standing.pos, standing.losses, standing.targets].map(texts),
     policy: { counters: { ...counters, loss: String(counters.loss) }, epochs: texts(epochs) },
   };
   return concat([new TextEncoder().encode(sealedHeader(head, body)), body]);
@@ -71,7 +71,7 @@ export function decodeCheckpoint(name: string, b: Uint8Array, manifest: string, 
   const standing = head['standing'] as unknown[],
     policy = (head['policy'] ?? {}) as Record<string, unknown>,
     counters = (policy['counters'] ?? {}) as Record<string, unknown>;
-  if (!Array.isArray(standing) || standing.length !== 4) return bad('malformed standing');
+  if (!Array.isArray(standing) || standing.length !== 3) return bad('malformed standing');
   let raw: Uint8Array;
   try {
     raw = inflateRawSync(body, { maxOutputLength: 32 * parameters });
@@ -87,9 +87,8 @@ export function decodeCheckpoint(name: string, b: Uint8Array, manifest: string, 
       s: words(head['s']),
       standing: {
         pos: words(standing[0], 7),
-        data: words(standing[1], 4),
-        losses: words(standing[2], 4),
-        schedule: words(standing[3], 4),
+        losses: words(standing[1], 4),
+        targets: words(standing[2], 4),
       },
       policy: {
         counters: {

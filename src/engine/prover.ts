@@ -2,7 +2,7 @@ import { type NodeFile, decodeNode, encodeFolded, encodeNode } from '../artifact
 import type { Kernels } from '../kernels/runtime.js';
 import { Course, States } from '../prove/course.js';
 import type { JobInputs, LeafStart } from '../prove/leaf.js';
-import { type LeafRange, type Recursion, endOf, foldNodes, leafLosses } from '../prove/range.js';
+import { type LeafRange, type Recursion, endOf, foldNodes, leafEpochs, leafLosses } from '../prove/range.js';
 import { recursionOf } from '../prove/recursion.js';
 import { proveStep } from '../prove/step.js';
 import type { TreeNode } from '../prove/tree-shape.js';
@@ -80,11 +80,19 @@ class Segment {
     // While the state is at hand.
     if (this.#start.step !== range.from.step) this.#start = this.#course.start(range.from.step);
     const proofs = plan.leaves[i].steps.map((t) => this.#proof(t)),
-      { node, after } = this.r.leaf(this.#start, range, proofs);
+      { node, after, epochs } = this.r.leaf(this.#start, range, proofs);
     this.#start = after;
     for (const t of this.#proofs.keys()) if (t < after.step || (range.to.part === 0 && t < range.to.step)) this.#proofs.delete(t);
     const { manifest, key } = this.r;
-    return { manifest, key, from: range.from, to: range.to, losses: leafLosses(range, proofs, (t) => data.batches[t].targets), ...node };
+    return {
+      manifest,
+      key,
+      from: range.from,
+      to: range.to,
+      losses: leafLosses(range, proofs, (t) => data.batches[t].targets, manifest.config.show),
+      epochs: leafEpochs(epochs, manifest.config.show),
+      ...node,
+    };
   }
 
   #proof(step: number): StepProof {

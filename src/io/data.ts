@@ -76,7 +76,8 @@ const MEASURED = 16;
 const AT_ONCE = { rows: 64, characters: 2 ** 18 } as const;
 
 export const TOO_LONG = 'no target token within the sequence',
-  NOTHING_TO_LEARN = 'no completion';
+  NOTHING_TO_LEARN = 'no completion',
+  FIRST_ALONE = 'its only target is its first token, which nothing predicts';
 
 /**
  * Reads data files: parts tokenised apart, each as in the whole text, and joined; the tokenizer's first ids in front
@@ -104,10 +105,14 @@ export function loadData(specs: readonly DataSpec[], codec: TextCodec, o: DataOp
         converters.add(`${kind}/${CONVERTERS[kind].version}`);
         for (const k of left) unused[k] = (unused[k] ?? 0) + 1;
         const own = declarations(d, row, line, o, conflicts),
-          mask = r.mask.slice(0, o.sequence);
+          mask = r.mask.slice(0, o.sequence),
+          first = mask[0] === 1;
+        // No token stands before the first one: it is learnt by nobody, and a row of it alone would train nothing.
+        if (first) mask[0] = 0;
         if (r.learns) lengths.push(r.length);
         if (!mask.includes(1)) {
-          dropped.push({ file: d.path, row: line, reason: r.learns ? TOO_LONG : NOTHING_TO_LEARN });
+          const alone = first && !r.mask.includes(1, 1);
+          dropped.push({ file: d.path, row: line, reason: alone ? FIRST_ALONE : r.learns ? TOO_LONG : NOTHING_TO_LEARN });
           continue;
         }
         if (r.length > o.sequence) count.truncated++;
@@ -261,7 +266,6 @@ function tokenize(parts: readonly Part[], codec: TextCodec, o: DataOptions): Tok
     whole.push(codec.ids.end);
     mask.push(1);
   }
-  if (mask.length) mask[0] = 0;
   return { tokens: whole, mask, length: whole.length, learns, closedAt };
 }
 

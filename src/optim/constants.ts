@@ -87,12 +87,15 @@ function fits(key: string, what: string, x: bigint, bits: number, frac: number, 
   );
 }
 
+/** Names of the scalars that a row of the schedule gives, in the order of the schedule's table. */
+export const ROW_SCALARS = ['alpha', 'decay', 'epsT'] as const;
+
 /**
  * The public scalars of one update that the schedule gives. Throws HyperparameterError where one leaves its format, or
  * is rounded by more than its
  * budget: as a word of 64 bits a decay of 2^64 would be none.
  */
-function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<'alpha' | 'decay' | 'epsT', bigint> {
+export function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<'alpha' | 'decay' | 'epsT', bigint> {
   const { denFrac } = momentFormats(momentFrac),
     at = (x: bigint, frac: number): bigint => (x + (1n << BigInt(95 - frac))) >> BigInt(96 - frac),
     out = { alpha: at(row.alpha, ADAMW.alphaFrac), decay: at(row.decay, ADAMW.decayFrac), epsT: at(row.eps, denFrac) };
@@ -120,6 +123,52 @@ function rowScalars(row: ScheduleRow, momentFrac: number, step: number): Record<
 }
 
 /**
+ * The scalar that depends on the number of targets is an integer function of it, which leaves prove (recursion/policy/
+ * schedule.ts):
+ *
+ *   clipN = floor((K count + 2^(s-1)) / 2^s),       s = CLIP.shift, K = clipConstant(clip): clip times targets
+ *   clipC = floor((2^(2w) + count) / (2 count)),    without clipping: 1 / targets, rounded
+ *
+ * Both sides of their relations must stay below 2^63, whatever the count: `mostTargets` bounds it.
+ */
+export const CLIP = {
+  /** Fraction bits of K: those of clipN and of the shift. */ frac: ADAMW.g.frac + 12,
+  shift: 12,
+  /** Targets of a step at most, without clipping. */ unclipped: 2 ** 22,
+} as const;
+
+/** The constant K of a run; 0n for no clipping. */
+export function clipConstant(clip: number): bigint {
+  const c = rational(clip);
+  return roundDiv(c.num << BigInt(CLIP.frac), c.den);
+}
+
+/**
+ * Checks that the clip scalar of a step with at most so many targets has a relation that does not wrap. Throws
+ * HyperparameterError.
+ */
+export function checkClip(clip: number, mostTargets: number): void {
+  const at = 'train.batch times train.sequence';
+  if (clip === 0) {
+    if (mostTargets > CLIP.unclipped)
+      throw new HyperparameterError(
+        'train.clip',
+        `without it ${at} is at most ${CLIP.unclipped}, it is ${mostTargets}: set it, or lower them`,
+      );
+  } else if (clipConstant(clip) * BigInt(mostTargets) + (1n << BigInt(CLIP.shift)) >= 1n << 63n || mostTargets >= 2 ** 32)
+    throw new HyperparameterError(
+      'train.clip',
+      `times ${at} it is ${clip * mostTargets}, the limit is ${2 ** (ADAMW.clipNBits - ADAMW.g.frac)}: lower it, or train.batch`,
+    );
+}
+
+/** clipN or clipC of a number of targets of at least one; formats are for the caller to check. */
+const clipScalar = (clip: number, count: bigint, parameters: number): bigint =>
+  clip === 0
+    ? roundDiv(1n << BigInt(2 * digitBits(parameters) - 1), count)
+    : (clipConstant(clip) * count + (1n << BigInt(CLIP.shift - 1))) >> BigInt(CLIP.shift);
+
+/**
  * The public scalars of one update: names of SCHEDULE_SCALARS with their integers. `count` is the number of targets of
  * the step, `parameters` and `momentFrac` decide formats. Throws HyperparameterError.
  */
@@ -134,11 +183,11 @@ export function scheduleScalars(
   const out: Record<string, bigint> = rowScalars(row, o.momentFrac, step),
     targets = BigInt(count) << BigInt(ADAMW.g.frac);
   if (clip === 0) {
-    out.clipC = roundDiv(1n << BigInt(2 * digitBits(o.parameters) - 1), BigInt(count));
+    out.clipC = clipScalar(clip, BigInt(count), o.parameters);
     return out;
   }
   const c = rational(clip);
-  out.clipN = roundDiv(c.num * targets, c.den);
+  out.clipN = clipScalar(clip, BigInt(count), o.parameters);
   if (out.clipN >= 1n << BigInt(ADAMW.clipNBits))
     throw new HyperparameterError(
       'train.clip',

@@ -3,6 +3,7 @@ export * from './classes/predicate.js';
 export * from './classes/quotas.js';
 export * from './classes/table.js';
 export * from './commitment.js';
+export * from './epochs.js';
 export * from './order/feistel.js';
 export * from './order/keys.js';
 export * from './order/radices.js';

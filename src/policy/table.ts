@@ -27,6 +27,33 @@ export function tableLevels(domain: bigint, rows: readonly (readonly bigint[])[]
   return levels;
 }
 
+/**
+ * Root of the same table without its levels: rows are taken one by one, and one node of every height is kept. Throws
+ * RangeError for more rows than it holds.
+ */
+export function rootOf(domain: bigint, rows: Iterable<readonly bigint[]>, depth: number): bigint[] {
+  // Nodes of whole subtrees that wait for their right sibling, by height.
+  const waiting: (bigint[] | undefined)[] = [];
+  let count = 0;
+  for (const r of rows) {
+    let node = hashWords(domain, [BigInt(count++), ...r]),
+      d = 0;
+    for (let left = waiting[0]; left; left = waiting[d]) {
+      waiting[d++] = undefined;
+      node = compress(left, node);
+    }
+    waiting[d] = node;
+  }
+  if (count > 2 ** depth) throw new RangeError(`${count} rows in a table of depth ${depth}`);
+  let tail: bigint[] | undefined;
+  for (let d = 0; d < depth; d++) {
+    const left = waiting[d];
+    if (left) tail = compress(left, tail ?? emptyNode(d));
+    else if (tail) tail = compress(tail, emptyNode(d));
+  }
+  return waiting[depth] ?? tail ?? [...emptyNode(depth)];
+}
+
 /** Siblings of row `index` from the leaf up. */
 export const tablePath = (levels: readonly (readonly (readonly bigint[])[])[], index: number): bigint[][] =>
   levels.slice(0, -1).map((level, d) => [...(level[Math.floor(index / 2 ** d) ^ 1] ?? emptyNode(d))]);

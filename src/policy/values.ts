@@ -1,14 +1,14 @@
 import { DOMAIN } from '../hash/poseidon2.js';
 import { InputError } from '../errors.js';
-import { type ClassRow, classDepth, classLevels } from './classes/table.js';
+import { type ClassRow, classDepth, classWords } from './classes/table.js';
 import { MOST_COUNT, type Quota, quotasDigest } from './classes/quotas.js';
 import type { Modes } from './order/keys.js';
 import { type OrderShape, walkSlots } from './order/radices.js';
 import { epochBatches, outerShape } from './order/steps.js';
-import { MOST_STRATA, type Stratum, innerWalks, strataLevels } from './order/strata.js';
+import { MOST_STRATA, type Stratum, innerWalks, stratumWords } from './order/strata.js';
 import { rowsDepth } from './rows/depth.js';
-import { tableDepth, tableLevels, tableRoot } from './table.js';
-import type { PolicyValues, Shown } from './vector.js';
+import { rootOf, tableDepth, tableLevels } from './table.js';
+import type { PolicyShape, PolicyValues, Shown } from './vector.js';
 
 /** Depths of the schedule's table and of the strata's. */
 export const SCHEDULE_DEPTHS = [8, 12, 16, 20, 24] as const;
@@ -31,15 +31,17 @@ export interface PolicyFacts {
   readonly strata?: readonly Stratum[];
   readonly classes: readonly ClassRow[];
   readonly quotas: readonly Quota[];
-  /** Scalars of every step that the schedule fixes. */ readonly schedule: readonly (readonly bigint[])[];
-  /** Constants of the clip scalar. */ readonly clip: readonly bigint[];
+  readonly steps: number;
+  /** Scalars of every step that the schedule fixes, in order: made when they are asked for, any number of times. */
+  readonly schedule: Iterable<readonly bigint[]>;
+  /** Constant of the clip scalar; 0n without clipping. */ readonly clip: bigint;
   readonly show: Shown;
   /** Positions of a row. */ readonly sequence: number;
 }
 
 /** Levels of the schedule's table: hash of (step, scalars) in the domain `schedule`. */
-export const scheduleLevels = (rows: readonly (readonly bigint[])[], depth: number): bigint[][][] =>
-  tableLevels(DOMAIN.schedule, rows, depth);
+export const scheduleLevels = (rows: Iterable<readonly bigint[]>, depth: number): bigint[][][] =>
+  tableLevels(DOMAIN.schedule, [...rows], depth);
 
 /**
  * Domain and radices of the draws. With replacement nothing is permuted: a is the number of rows, which draws are
@@ -51,32 +53,38 @@ function domainOf(f: PolicyFacts): OrderShape {
 }
 
 /**
- * Values of the policy vector, which verifier and prover compute alike. Throws InputError where no circuit holds the
- * policy: too many rows, classes, steps, walks, or counts that could pass 32 bits.
+ * Shape of the circuit that holds a policy: no table is made for it. Throws InputError where none does: too many rows,
+ * classes, steps, walks, or counts that could pass 32 bits.
  */
-export function policyValues(f: PolicyFacts): PolicyValues {
+export function policyShape(f: PolicyFacts): PolicyShape {
   const order = domainOf(f),
-    // Without rows no table is opened: the schedule is bound elsewhere.
-    scheduleDepth = f.schedule.length ? tableDepth(SCHEDULE_DEPTHS, f.schedule.length) : 0,
+    scheduleDepth = tableDepth(SCHEDULE_DEPTHS, f.steps),
     problems: string[] = [];
-  if (scheduleDepth === undefined) problems.push(`train.steps: ${f.schedule.length} steps are too many`);
+  if (scheduleDepth === undefined) problems.push(`train.steps: ${f.steps} steps are too many`);
   // Counters are ranged in 32 bits: an epoch must not be able to pass them.
   if (f.epochExamples * f.sequence > MOST_COUNT) problems.push(`sampler.epochExamples: an epoch could have 2^32 target tokens or more`);
   if (f.replacement && f.rows < 2) problems.push('sampler.replacement: needs two rows or more');
   if (problems.length) throw new InputError('run.yaml', problems);
-  const depth = classDepth(f.classes.length),
-    strataDepth = f.strata ? tableDepth(STRATA_DEPTHS, Math.min(f.strata.length, MOST_STRATA))! : 0;
   return {
     depth: rowsDepth(f.rows),
     rounds: order.rounds,
     walks: walkSlots(order.excess, 'the order of the rows'),
     bins: f.quotas.length,
-    classDepth: depth,
+    classDepth: classDepth(f.classes.length),
     scheduleDepth: scheduleDepth!,
     innerRounds: f.strata?.[0].shape.rounds ?? 0,
     innerWalks: f.strata ? walkSlots(innerWalks(f.strata), 'sampler.strata') : 0,
-    strataDepth,
+    strataDepth: f.strata ? tableDepth(STRATA_DEPTHS, Math.min(f.strata.length, MOST_STRATA))! : 0,
     replacement: f.replacement,
+  };
+}
+
+/** Values of the policy vector, as verifier and prover compute them: linear in steps. Throws as policyShape does. */
+export function policyValues(f: PolicyFacts): PolicyValues {
+  const shape = policyShape(f),
+    order = domainOf(f);
+  return {
+    ...shape,
     root: f.root,
     rows: f.rows,
     order,
@@ -87,13 +95,14 @@ export function policyValues(f: PolicyFacts): PolicyValues {
     publicKey: f.publicKey,
     seed: f.seed,
     modes: f.modes,
-    strata: f.strata ? tableRoot(strataLevels(f.strata, strataDepth)) : [0n, 0n, 0n, 0n],
+    strata: f.strata ? rootOf(DOMAIN.strata, f.strata.map(stratumWords), shape.strataDepth) : [0n, 0n, 0n, 0n],
     strataCount: f.strata?.length ?? 0,
-    classRoot: tableRoot(classLevels(f.classes, depth)),
+    classRoot: rootOf(DOMAIN.class, classWords(f.classes), shape.classDepth),
     quotas: quotasDigest(f.quotas),
-    scheduleRoot: scheduleDepth ? tableRoot(scheduleLevels(f.schedule, scheduleDepth)) : [0n, 0n, 0n, 0n],
-    steps: f.schedule.length,
+    scheduleRoot: rootOf(DOMAIN.schedule, f.schedule, shape.scheduleDepth),
+    steps: f.steps,
     clip: f.clip,
+    mostTargets: f.batch * f.sequence,
     show: f.show,
   };
 }

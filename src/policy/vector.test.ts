@@ -31,7 +31,8 @@ const values: PolicyValues = {
   quotas: four(700n),
   scheduleRoot: four(800n),
   steps: 200,
-  clip: [1n, 2n, 3n],
+  clip: 1n,
+  mostTargets: 2,
   show: { losses: 'steps', targets: 'epochs', totals: 'none' },
 };
 
@@ -45,10 +46,10 @@ describe('policy vector', () => {
     expect(v[POLICY_LAYOUT.get('show')!.at]).toBe(6n);
     expect(policyDigest(v).map(String)).toMatchInlineSnapshot(`
       [
-        "13010978007257187872",
-        "1812238900385925107",
-        "10386763614417354835",
-        "3375411046967252581",
+        "6939068959132247467",
+        "10329427046146422073",
+        "7518164294124870624",
+        "5256655992337198897",
       ]
     `);
   });

@@ -8,7 +8,7 @@ import { type OrderShape, quotientBound } from './order/radices.js';
  */
 
 /** Version of the vector's layout: its first word. */
-export const POLICY_VERSION = 1;
+export const POLICY_VERSION = 2;
 export const POLICY_WORDS = 64;
 
 /** Fields of the vector in order, with their number of words. */
@@ -47,10 +47,11 @@ const FIELDS = [
   /** Classes and quotas. */
   ['classRoot', 4],
   ['quotas', 4],
-  /** Schedule: root of its table, steps, constants of the clip scalar. */
+  /** Schedule: root of its table, steps, constant of the clip scalar (zero without), most targets of a step. */
   ['scheduleRoot', 4],
   ['steps', 1],
-  ['clip', 3],
+  ['clip', 1],
+  ['mostTargets', 1],
   ['show', 1],
 ] as const;
 export type PolicyField = (typeof FIELDS)[number][0];
@@ -70,14 +71,21 @@ export const POLICY_LAYOUT: ReadonlyMap<PolicyField, { readonly at: number; read
 /** What of losses, targets and totals is published. */
 export const SHOW = ['none', 'epochs', 'steps'] as const;
 export type Show = (typeof SHOW)[number];
+export const SHOW_TOTALS = ['none', 'epochs'] as const;
 export interface Shown {
   readonly losses: Show;
   readonly targets: Show;
-  readonly totals: 'none' | 'epochs';
+  readonly totals: (typeof SHOW_TOTALS)[number];
 }
+/** Nothing is hidden. */
+export const SHOW_ALL: Shown = { losses: 'steps', targets: 'steps', totals: 'epochs' };
+/** Is anything said of every step, of every epoch? */
+export const showsSteps = (s: Shown): boolean => s.losses === 'steps' || s.targets === 'steps';
+export const showsEpochs = (s: Shown): boolean => s.losses !== 'none' || s.targets !== 'none' || s.totals !== 'none';
 
 /** Two bits each: losses, targets, totals. */
-export const showWord = (s: Shown): bigint => BigInt(SHOW.indexOf(s.losses) + 4 * SHOW.indexOf(s.targets) + 16 * SHOW.indexOf(s.totals));
+export const showWord = (s: Shown): bigint =>
+  BigInt(SHOW.indexOf(s.losses) + 4 * SHOW.indexOf(s.targets) + 16 * SHOW_TOTALS.indexOf(s.totals));
 
 /** The policy part of a leaf's shape: constants of the circuit that a verification key was made for. */
 export interface PolicyShape {
@@ -113,7 +121,8 @@ export interface PolicyValues extends PolicyShape {
   readonly quotas: readonly bigint[];
   readonly scheduleRoot: readonly bigint[];
   readonly steps: number;
-  readonly clip: readonly bigint[];
+  readonly clip: bigint;
+  /** Targets of a step at most. */ readonly mostTargets: number;
   readonly show: Shown;
 }
 
@@ -153,6 +162,7 @@ export function policyVector(v: PolicyValues): bigint[] {
     scheduleRoot: v.scheduleRoot,
     steps: v.steps,
     clip: v.clip,
+    mostTargets: v.mostTargets,
     show: showWord(v.show),
   };
   const out = Array<bigint>(POLICY_WORDS).fill(0n);

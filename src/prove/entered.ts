@@ -33,21 +33,31 @@ export const rowsOfPart = ({ manifest }: Run): number => Math.min(manifest.confi
 /** Before the first step. */
 export const firstEntered = (policy: PolicyWitness): Entered => ({ step: 0, part: 0, standing: START, policy: policy.start() });
 
+/** Counters after the rows of the part that enters `at`. */
+export function countedBy({ run, policy }: Pick<Passage, 'run' | 'policy'>, at: Entered, loss: bigint): PolicyState {
+  const size = rowsOfPart(run);
+  if (stepKinds(run, at.step)[at.part] === 'update') return at.policy;
+  return { ...at.policy, counters: policy.drawn(at.policy.counters, at.step, at.part * size, size, loss) };
+}
+
 /** What is entered after the part that enters `at`, whose standing after it is known. */
-export function passTo({ run, policy }: Pick<Passage, 'run' | 'policy'>, at: Entered, standing: Standing, loss: bigint): Entered {
-  const { step, part } = at,
-    kinds = stepKinds(run, step),
-    size = rowsOfPart(run),
-    { counters } = at.policy,
-    drawn = { ...at.policy, counters: kinds[part] === 'update' ? counters : policy.drawn(counters, step, part * size, size, loss) };
-  if (part + 1 < kinds.length) return { step, part: part + 1, standing, policy: drawn };
+export function passTo(passage: Pick<Passage, 'run' | 'policy'>, at: Entered, standing: Standing, loss: bigint): Entered {
+  const { run, policy } = passage,
+    { step, part } = at,
+    drawn = countedBy(passage, at, loss);
+  if (part + 1 < stepKinds(run, step).length) return { step, part: part + 1, standing, policy: drawn };
   return { step: step + 1, part: 0, standing, policy: policy.ended(drawn, step) };
 }
 
 /** What is entered after the part that enters `at`; `loss` is that of its micro-batch, and not read of an update. */
 export function passPart(p: Passage, at: Entered, loss: bigint): Entered {
   const { kind, program, publics } = partPublics(p.run, p.data, at.step, at.part, loss);
-  return passTo(p, at, advance(kind, program, BigInt(epochBatches(p.run.manifest)), at.standing, publics), loss);
+  return passTo(
+    p,
+    at,
+    advance(kind, program, BigInt(epochBatches(p.run.manifest)), at.standing, publics, p.run.manifest.config.show),
+    loss,
+  );
 }
 
 /** What is entered at a place, from `from` on. `losses` gives those of a step's micro-batches. */

@@ -1,6 +1,7 @@
 import type { Proven } from '../artifact/folded.js';
 import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
+import type { PublishedTotals } from '../policy/epochs.js';
 import type { Circuits } from '../recursion/circuits.js';
 import type { RecursionClass } from '../recursion/class.js';
 import type { RecursionKeys } from '../recursion/keys.js';
@@ -14,7 +15,7 @@ import type { DetachedClaim } from '../tensor/deferred.js';
 import type { Statement } from '../tensor/statement.js';
 import { verifyProgram } from '../tensor/verify.js';
 import { NativeChannel } from '../transcript/native.js';
-import { type Entered, type Passage, passPart, passTo, rowsOfPart } from './entered.js';
+import { type Entered, type Passage, countedBy, passPart, passTo, rowsOfPart } from './entered.js';
 import { type NodeOptions, type Stack, mergeOn, proveNode } from './node.js';
 import type { PolicyWitness } from './policy.js';
 import type { LeafRange } from './range.js';
@@ -87,7 +88,8 @@ const misfit = (range: LeafRange, why: string): RangeError =>
 
 /**
  * Proves the leaf of a range from the proofs of its steps. `start` is the beginning of the step that the range begins
- * in. Also returns the beginning of the step that the range ends in: the start of the next leaf. A function of its
+ * in. Also returns the beginning of the step that the range ends in, the start of the next leaf, and the totals of the
+ * epoch that ends with it. A function of its
  * arguments: the same bytes in any order, in any process. Throws RangeError where start or proofs are of another step,
  * Error naming the first check that fails.
  */
@@ -98,7 +100,7 @@ export function leafNode(
   range: LeafRange,
   proofs: readonly StepProof[],
   o: NodeOptions = {},
-): { node: Proven; after: LeafStart } {
+): { node: Proven; after: LeafStart; epochs: PublishedTotals[] } {
   if (start.step !== range.from.step || start.part !== 0) throw misfit(range, `was given the beginning of step ${start.step}`);
   const partOf = (step: number, part: number): ProofPart => {
     const p = proofs.find((x) => x.step === step)?.parts[part];
@@ -116,12 +118,16 @@ export function leafNode(
     a: range.from.part === 0 ? c.zeroAcc : partOf(range.from.step, range.from.part - 1).roots['aOut'],
   };
   const given = leafPolicy(passage, entered, range);
+  const epochs: PublishedTotals[] = [];
   let at = before,
     after = start;
   const parts = range.parts.map(({ step, part }) => {
     const p = partOf(step, part),
       { statement, after: left } = partStatement(run, data, context, at, step, part, p);
     at = left;
+    const counted = countedBy(passage, entered, p.loss),
+      ended = part + 1 === stepKinds(run, step).length ? policy.totals(counted.counters, step) : undefined;
+    if (ended) epochs.push(ended);
     entered = passTo(passage, entered, left.place, p.loss);
     if (entered.part === 0) after = { ...entered, s: left.s };
     return { proof: p.proof, statement };
@@ -129,7 +135,7 @@ export function leafNode(
   const dataset = run.manifest.dataset.root.map(BigInt),
     epoch = BigInt(epochBatches(run.manifest)),
     n = proveLeaf(k, c.cls, c.keys, base, range.kind, { parts, before, dataset, epoch, policy: given }, o);
-  return { node: flat(c.cls, n), after };
+  return { node: flat(c.cls, n), after, epochs };
 }
 
 /** What the policy of a leaf needs, which is entered there. */

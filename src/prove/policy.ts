@@ -1,8 +1,7 @@
 import { P } from '../field/goldilocks.js';
-import { DOMAIN, hashWords } from '../hash/poseidon2.js';
 import type { ClassRow } from '../policy/classes/table.js';
 import { classLevels } from '../policy/classes/table.js';
-import { type Counters, count, counterWords, countersDigest, quotaWords, zeroCounters } from '../policy/classes/quotas.js';
+import { type Counters, count, counterWords, quotaWords, zeroCounters } from '../policy/classes/quotas.js';
 import { blindAt, isPublic } from '../policy/order/keys.js';
 import { Order, type OrderConfig, epochBatches } from '../policy/order/steps.js';
 import { strataLevels, stratumWords } from '../policy/order/strata.js';
@@ -12,7 +11,8 @@ import type { RowTree } from '../policy/rows/tree.js';
 import { tablePath } from '../policy/table.js';
 import { type PolicyFacts, policyValues, scheduleLevels } from '../policy/values.js';
 import { type PolicyValues, policyVector } from '../policy/vector.js';
-import type { BatchInput, PolicyInput } from '../recursion/policy/leaf.js';
+import { type PublishedTotals, epochLink, totalsShown } from '../policy/epochs.js';
+import type { BatchInput, EndInput, PolicyInput } from '../recursion/policy/leaf.js';
 import type { StratumInput } from '../recursion/policy/order.js';
 import type { RowInput } from '../recursion/policy/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -30,7 +30,7 @@ export interface PolicySecrets {
 export interface PolicyData {
   readonly shape: RowShape;
   /** In the order of the tree. */ readonly rows: readonly Row[];
-  readonly tree: RowTree;
+  readonly tree: Pick<RowTree, 'path'>;
 }
 
 /** Where a run stands between two steps, as far as the policy goes. */
@@ -50,7 +50,7 @@ export class PolicyWitness {
   readonly values: PolicyValues;
   readonly vector: readonly bigint[];
   readonly #classLevels: bigint[][][];
-  readonly #scheduleLevels: bigint[][][];
+  #scheduleLevels: bigint[][][] | undefined;
   readonly #strataLevels?: bigint[][][];
 
   constructor(
@@ -63,7 +63,6 @@ export class PolicyWitness {
     this.values = policyValues(facts);
     this.vector = policyVector(this.values);
     this.#classLevels = classLevels(facts.classes, this.values.classDepth);
-    this.#scheduleLevels = this.values.scheduleDepth ? scheduleLevels(facts.schedule, this.values.scheduleDepth) : [];
     if (facts.strata) this.#strataLevels = strataLevels(facts.strata, this.values.strataDepth);
   }
 
@@ -119,25 +118,15 @@ export class PolicyWitness {
       { ...c, loss: c.loss + loss },
     );
   }
+  /** What is published of the epoch that ends with a step whose rows have been counted; undefined where none does. */
+  totals(c: Counters, step: number): PublishedTotals | undefined {
+    const { epoch, drawn } = this.order.batch(step);
+    return drawn === epochBatches(this.facts) - 1 ? totalsShown(this.facts.show, epoch, c) : undefined;
+  }
   /** State after a step whose rows have been counted. */
   ended(s: PolicyState, step: number): PolicyState {
-    const { epoch, drawn } = this.order.batch(step);
-    if (drawn !== epochBatches(this.facts) - 1) return s;
-    return {
-      counters: zeroCounters(this.facts.quotas.length),
-      epochs: hashWords(DOMAIN.statement, [...s.epochs, BigInt(epoch), ...this.totals(s.counters, step)]),
-    };
-  }
-  /** Digest of an epoch's totals: what is not shown is zero in it. */
-  totals(c: Counters, step: number): bigint[] {
-    const { losses, targets } = this.facts.show;
-    return countersDigest(
-      { ...c, allTargets: targets === 'none' ? 0 : c.allTargets, loss: losses === 'none' ? 0n : c.loss },
-      this.totalsBlind(step),
-    );
-  }
-  totalsBlind(step: number): readonly bigint[] {
-    return this.facts.show.totals === 'none' ? blindAt(this.secrets.blinds, 'epochs', step) : NOTHING;
+    const ended = this.totals(s.counters, step);
+    return ended ? { counters: zeroCounters(this.facts.quotas.length), epochs: epochLink(s.epochs, ended) } : s;
   }
 
   /** Blind of the counters between two steps: zero where an epoch begins. */
@@ -156,8 +145,9 @@ export class PolicyWitness {
     };
   }
   /** What the end of a step needs. */
-  end(step: number): { path: readonly (readonly bigint[])[]; blind: readonly bigint[] } {
-    return { path: this.values.scheduleDepth ? tablePath(this.#scheduleLevels, step) : [], blind: this.totalsBlind(step) };
+  end(step: number): EndInput {
+    this.#scheduleLevels ??= scheduleLevels(this.facts.schedule, this.values.scheduleDepth);
+    return { path: tablePath(this.#scheduleLevels, step) };
   }
 }
 

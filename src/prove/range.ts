@@ -1,7 +1,9 @@
+import type { PublishedTotals } from '../policy/epochs.js';
+import { type Shown, SHOW_ALL, showsEpochs, showsSteps } from '../policy/vector.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import type { StepProof } from '../run/parts.js';
 import type { LeafProofs } from '../recursion/leaves.js';
-import { type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinLosses } from '../artifact/folded.js';
+import { type FoldedRun, type NodeFile, type Place, type Proven, type StepLosses, joinEpochs, joinLosses } from '../artifact/folded.js';
 import type { LeafStart } from './leaf.js';
 import { type LeafWork, type Keeper, grow } from './tree.js';
 import type { TreeNode } from './tree-shape.js';
@@ -25,9 +27,13 @@ export interface Recursion<S extends { readonly step: number } = LeafStart> {
   leaves(from: number, to: number): readonly LeafRange[];
   /**
    * Proves a leaf from the beginning of its first step and the proofs of its steps; also returns the beginning of the
-   * step in which it ends.
+   * step in which it ends, and the totals of the epoch that ends with it.
    */
-  leaf(start: S, range: LeafRange, steps: readonly StepProof[]): { readonly node: Proven; readonly after: S };
+  leaf(
+    start: S,
+    range: LeafRange,
+    steps: readonly StepProof[],
+  ): { readonly node: Proven; readonly after: S; readonly epochs: readonly PublishedTotals[] };
   fold(left: Proven, right: Proven): Proven;
   end(node: Proven): Proven;
   /** Throws VerificationError where the node's proof does not hold. */ check(node: Proven): void;
@@ -63,16 +69,26 @@ export function leafWork(leaves: readonly LeafRange[], perEpoch: number): LeafWo
   });
 }
 
-/** Losses of the parts of a leaf. */
-export function leafLosses(range: LeafRange, proofs: readonly StepProof[], targets: (step: number) => number): StepLosses[] {
+/** Losses and targets of the parts of a leaf, as far as they are shown of every step. */
+export function leafLosses(
+  range: LeafRange,
+  proofs: readonly StepProof[],
+  targets: (step: number) => number,
+  show: Shown = SHOW_ALL,
+): StepLosses[] {
   const out: { step: number; targets: number; losses: bigint[] }[] = [];
+  if (!showsSteps(show)) return out;
   for (const { step, part } of range.parts) {
     const p = proofs.find((x) => x.step === step)!.parts[part];
-    if (out[out.length - 1]?.step !== step) out.push({ step, targets: targets(step), losses: [] });
-    if (p.kind !== 'update') out[out.length - 1].losses.push(p.loss);
+    if (out[out.length - 1]?.step !== step) out.push({ step, targets: show.targets === 'steps' ? targets(step) : 0, losses: [] });
+    if (p.kind !== 'update' && show.losses === 'steps') out[out.length - 1].losses.push(p.loss);
   }
   return out;
 }
+
+/** Totals of the epoch that ends with a leaf, where any are shown. */
+export const leafEpochs = (epochs: readonly PublishedTotals[], show: Shown): readonly PublishedTotals[] =>
+  showsEpochs(show) ? epochs : [];
 
 /**
  * What a keeper of nodes has to know of the run: digests that they must carry, the place where each leaf begins (and
@@ -129,10 +145,10 @@ export function proveRange<S extends { readonly step: number }>(o: RangeOptions<
     const { step } = ranges[i].from;
     return start?.step === step ? start : o.start(step);
   };
-  const leaf = (i: number, proofs: readonly StepProof[]): Proven => {
-    const { node, after } = r.leaf(startOf(i), ranges[i], proofs);
+  const leaf = (i: number, proofs: readonly StepProof[]): Proven & Pick<NodeFile, 'epochs'> => {
+    const { node, after, epochs } = r.leaf(startOf(i), ranges[i], proofs);
     start = after;
-    return node;
+    return { ...node, epochs: leafEpochs(epochs, manifest.config.show) };
   };
   return grow<StepProof, NodeFile>(
     leafWork(ranges, o.perEpoch),
@@ -147,7 +163,7 @@ export function proveRange<S extends { readonly step: number }>(o: RangeOptions<
           key,
           from: places[i],
           to: places[i + 1],
-          losses: leafLosses(ranges[i], proofs, o.targets),
+          losses: leafLosses(ranges[i], proofs, o.targets, manifest.config.show),
           ...leaf(i, proofs),
         })),
       fold: (_t, a, b) => made('fold', rangeText(a.from, b.to), () => foldNodes(r, a, b)),
@@ -168,6 +184,7 @@ export const foldNodes = (r: Pick<Recursion, 'fold' | 'manifest' | 'key'>, a: No
   from: a.from,
   to: b.to,
   losses: joinLosses(a.losses, b.losses),
+  epochs: joinEpochs(a.epochs, b.epochs),
   ...r.fold(a, b),
 });
 
@@ -176,5 +193,6 @@ export const endOf = (r: Pick<Recursion, 'end' | 'manifest' | 'key'>, n: NodeFil
   manifest: r.manifest,
   key: r.key,
   losses: n.losses,
+  epochs: n.epochs,
   ...r.end(n),
 });

@@ -10,7 +10,7 @@ import { frozenOf } from '../run/commitments.js';
 import { type Run, stepKinds } from '../run/facts.js';
 import type { Base, Complete, Data } from '../run/inputs.js';
 import type { Manifest } from '../run/manifest.js';
-import { orderOf, policyOf } from '../run/policy.js';
+import { orderOf, policyFacts } from '../run/policy.js';
 import type { Programs } from '../run/programs.js';
 import { settleNative, settleNode, verifyNode } from '../verify/nodes.js';
 import { proveEnd } from './end.js';
@@ -61,7 +61,7 @@ export function policyWitness({ manifest }: Run, { rows, tree, key }: Data): Pol
   const { train } = manifest.config,
     { keys } = orderOf(manifest, key);
   return new PolicyWitness(
-    policyOf(manifest).facts,
+    policyFacts(manifest),
     { shape: rowShape(train.sequence, manifest.base.shape.vocab), rows, tree },
     { salts: tree.secret, blinds: tree.secret, keys, privateBlind: key?.blind ?? [0n, 0n, 0n, 0n] },
   );

@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { policyOf } from '../run/policy.js';
+import { policyShapeOf } from '../run/policy.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import { type RecursionKeys, recursionKeys } from './keys.js';
 import { keyDigest } from './key.js';
@@ -48,7 +48,7 @@ export function runClass(run: Run, zeroAcc: readonly bigint[], options: ProofOpt
       programs: programsDigest(programList(run.programs).map((p) => p.program)),
       zeroAcc,
       baseVars: plan.frozenVars,
-      policy: { ...policyOf(run.manifest).values, size: Math.min(train.batch, train.microBatch) },
+      policy: { ...policyShapeOf(run.manifest), size: Math.min(train.batch, train.microBatch) },
     };
   if (!update) {
     const whole = Math.floor(steps / epoch);

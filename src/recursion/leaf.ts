@@ -1,6 +1,7 @@
 import type { CircuitChannel } from '../circuit/channel.js';
 import { inv as invert } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
+import { ROW_SCALARS } from '../optim/constants.js';
 import type { Plan } from '../tensor/plan.js';
 import { type StateName, ACC_WORDS, STATE_WORDS, commitmentLayout, isOut } from '../tensor/state-layout.js';
 import { type Statement, contextWords, frozenDigest, packPublic, packing, publicTensors } from '../tensor/statement.js';
@@ -12,22 +13,24 @@ import { mergeClaims } from './merge.js';
 import type { PolicyShape } from '../policy/vector.js';
 import { type BatchInput, type EndInput, type PolicyInput, PolicyLeaf } from './policy/leaf.js';
 import type { RowElems } from './policy/rows.js';
-import { type NodeStatement, type Standing, chained, layout, rowWidth } from './statement.js';
+import type { ScheduleElems } from './policy/schedule.js';
+import { type NodeStatement, type Standing, layout, rowWidth } from './statement.js';
 import type { PartKind } from '../run/parts.js';
 import { type Claim, constants, flat, hints, publish, trivial } from './wires.js';
 
 /*
  * Leaf: verifies `count` program proofs of one kind in order. Each enters the state that the last one left (same
  * wires), absorbs the same context and, where it has frozen tensors, the same frozen digest; place, chains and loss are
- * computed from its public words; several claims on the frozen stack are merged into one, and a program without frozen
- * tensors leaves the trivial claim. Key, dataset root and batches in an epoch are free: whoever accepts the statement
- * compares them.
+ * computed from its public words, as far as the policy shows them; several claims on the frozen stack are merged into
+ * one, and a program without frozen tensors leaves the trivial claim. Key, dataset root and batches in an epoch are
+ * free: whoever accepts the statement compares them.
  *
- * Policy (src/recursion/policy): the rows that a program absorbs, their counters, the micro-batches of a step. A class
- * of a run without a policy publishes zeros, which no verifier of a run takes for the digest of one.
+ * Policy (src/recursion/policy): the rows that a program absorbs, their counters, the micro-batches of a step, its
+ * scalars. A class of a run without a policy binds none of these and publishes zeros, which no verifier of a run takes
+ * for the digest of one.
  *
- * Standing. The mask is split into bits, b; targets += sum b, examples += 1 - prod (1 - b) per row. After an update: e
- * = epoch - (drawn + 1),
+ * Standing. The mask is split into bits, b; targets += sum b, examples += 1 for every row that is present, which has a
+ * target (without a policy: 1 - prod (1 - b) per row). After an update: e = epoch - (drawn + 1),
  *   w = 1 - e y with y free and w e = 0,  so w = 1 if e = 0 (first equation) and w = 0 otherwise (second: E is a
  *                                         field);
  *   round += w, drawn = (1 - w)(drawn + 1).
@@ -96,11 +99,14 @@ function counts(ch: CircuitChannel, p: Program, bits: readonly Elem[]): { target
   return { targets, examples };
 }
 
+/** Bits of a program's mask. */
+const maskBits = (p: Program, values: PublicValues): Elem[] => values.bits(p.tensors.find((t) => t.name === 'mask')!).map(([b]) => b);
+
 /** Rows of a program as its proof absorbs them. */
 function rowsOf(p: Program, publics: ReadonlyMap<string, readonly Elem[]>, values: PublicValues): RowElems[] {
   const spec = (name: string) => p.tensors.find((t) => t.name === name)!,
     [tokens, mask] = ['tokens', 'mask'].map((n) => packing(p, spec(n))),
-    bits = values.bits(spec('mask')).map(([b]) => b);
+    bits = maskBits(p, values);
   return Array.from({ length: mask.cells / mask.width }, (_, r) => ({
     tokens: publics.get('tokens')!.slice(r * tokens.rowWords, (r + 1) * tokens.rowWords),
     mask: publics.get('mask')!.slice(r * mask.rowWords, (r + 1) * mask.rowWords),
@@ -108,7 +114,33 @@ function rowsOf(p: Program, publics: ReadonlyMap<string, readonly Elem[]>, value
   }));
 }
 
-type Chain = 'data' | 'losses' | 'schedule';
+type Chain = 'losses' | 'targets';
+
+/** Bits of a signed number that hold a program's loss. */
+const lossBits = (p: Program): number => {
+  const { lo, hi } = p.tensors.find((t) => t.name === 'loss')!;
+  return (hi > -lo ? hi : -lo).toString(2).length + 1;
+};
+
+/** Names of a program's public inputs that are neither data nor a loss. */
+const scalarNames = (p: Program): string[] =>
+  publicTensors(p)
+    .filter((t) => packing(p, t).bits === 0 && t.name !== 'loss')
+    .map((t) => t.name);
+
+/**
+ * Scalars of an update, which a policy binds by its schedule. Throws Error for a program with others: nothing would
+ * bind them.
+ */
+function scalarsOf(p: Program, publics: ReadonlyMap<string, readonly Elem[]>): ScheduleElems {
+  const clip = publics.has('clipN') ? 'clipN' : 'clipC',
+    want = [...ROW_SCALARS, clip];
+  if (scalarNames(p).sort().join() !== want.sort().join()) throw new Error(`${p.name}: scalars that no schedule has`);
+  return {
+    scalars: ROW_SCALARS.map((n) => publics.get(n)![0]),
+    clip: { name: clip, frac: p.tensors.find((t) => t.name === clip)!.frac, value: publics.get(clip)![0] },
+  };
+}
 
 /** Wires that all programs of a leaf share. */
 const sharedWires = (ch: CircuitChannel, given?: LeafInput) => ({
@@ -124,9 +156,8 @@ const enteredWires = (ch: CircuitChannel, given?: LeafInput) => ({
   s: hints(ch, STATE_WORDS, given?.before.s),
   a: hints(ch, ACC_WORDS, given?.before.a),
   pos: hints(ch, 7, given?.before.place.pos),
-  data: hints(ch, 4, given?.before.place.data),
   losses: hints(ch, 4, given?.before.place.losses),
-  schedule: hints(ch, 4, given?.before.place.schedule),
+  targets: hints(ch, 4, given?.before.place.targets),
   epochs: hints(ch, 4, given?.policy?.epochs),
 });
 
@@ -134,7 +165,6 @@ const enteredWires = (ch: CircuitChannel, given?: LeafInput) => ({
 class LeafPassage {
   readonly now: Record<'s' | 'a' | Chain, readonly Elem[]>;
   readonly claims: Claim[] = [];
-  readonly #names: ReturnType<typeof chained>;
   #step: Elem;
   #micro: Elem;
   #targets: Elem;
@@ -153,10 +183,9 @@ class LeafPassage {
     readonly policy?: PolicyLeaf,
     readonly given?: LeafInput,
   ) {
-    this.now = { s: enter.s, a: enter.a, data: enter.data, losses: enter.losses, schedule: enter.schedule };
+    this.now = { s: enter.s, a: enter.a, losses: enter.losses, targets: enter.targets };
     [this.#step, this.#micro, this.#targets, this.#round, this.#drawn, this.#examples, this.#total] = enter.pos;
     this.#loss = ch.constant(0n);
-    this.#names = chained(s.plan.program);
   }
   get pos(): readonly Elem[] {
     return [this.#step, this.#micro, this.#targets, this.#round, this.#drawn, this.#examples, this.#total];
@@ -168,22 +197,27 @@ class LeafPassage {
   /** Verifies the leaf's program `i` and passes on. */
   program(i: number): void {
     const { ch, s, policy } = this,
-      names = this.#names,
-      { publics, values } = this.#verified(this.given?.parts[i]);
-    if (names.data.length) this.#link('data', publics, this.#step, this.#micro);
-    if (names.losses.length) {
-      this.#link('losses', publics, this.#step, this.#micro);
-      this.#loss = ch.add(this.#loss, publics.get('loss')![0]);
+      { program } = s.plan,
+      { publics, values } = this.#verified(this.given?.parts[i]),
+      here = { step: this.#step, micro: this.#micro, epoch: this.#round, drawn: this.#drawn },
+      own = this.given?.policy?.parts[i],
+      loss = publics.get('loss')?.[0];
+    if (loss) {
+      this.#link('losses', policy?.show.stepLosses, this.#step, this.#micro, loss);
+      this.#loss = policy ? ch.mulAdd(policy.show.losses, loss, this.#loss) : ch.add(this.#loss, loss);
     }
-    const here = { step: this.#step, micro: this.#micro, epoch: this.#round, drawn: this.#drawn },
-      own = this.given?.policy?.parts[i];
-    if (policy && s.kind !== 'update') {
-      policy.batch(here, rowsOf(s.plan.program, publics, values), s.kind === 'step', own?.batch);
-      policy.loss(publics.get('loss')![0]);
+    if (s.kind !== 'update') {
+      if (policy && s.kind === 'micro' && scalarNames(program).length) throw new Error(`${program.name}: a micro-batch with scalars`);
+      const added = policy
+        ? policy.batch(here, rowsOf(program, publics, values), s.kind === 'step', own?.batch)
+        : counts(ch, program, publics.has('mask') ? maskBits(program, values) : []);
+      policy?.loss(loss!, lossBits(program));
+      this.#micro = ch.add(this.#micro, this.shared.one);
+      this.#targets = ch.add(added.targets, this.#targets);
+      this.#total = policy ? ch.mulAdd(policy.show.targets, added.targets, this.#total) : ch.add(added.targets, this.#total);
+      this.#examples = ch.add(added.examples, this.#examples);
     }
-    if (s.kind !== 'update') this.#countRows(publics, values);
-    if (s.kind !== 'micro' || names.schedule.length) this.#link('schedule', publics, this.#step, this.#micro, this.#targets);
-    if (s.kind !== 'micro') this.#endStep(here, own?.end);
+    if (s.kind !== 'micro') this.#endStep(here, publics, own?.end);
   }
 
   /** The proof of a program from the states at hand, which it leaves behind it. */
@@ -214,33 +248,20 @@ class LeafPassage {
     return { publics, values };
   }
 
-  #link(chain: Chain, publics: ReadonlyMap<string, readonly Elem[]>, ...rest: Elem[]): void {
-    const { ch, now } = this;
-    now[chain] = ch.hash(DOMAIN.statement, [...now[chain], ...rest, ...this.#names[chain].flatMap((n) => [...publics.get(n)!])]);
-  }
-
-  /** A micro-batch more, with its targets and examples. */
-  #countRows(publics: ReadonlyMap<string, readonly Elem[]>, values: PublicValues): void {
-    const { ch } = this,
-      p = this.s.plan.program;
-    this.#micro = ch.add(this.#micro, this.shared.one);
-    if (!publics.has('mask')) return;
-    const bits = values.bits(p.tensors.find((t) => t.name === 'mask')!),
-      n = counts(
-        ch,
-        p,
-        bits.map(([b]) => b),
-      );
-    this.#targets = ch.add(n.targets, this.#targets);
-    this.#total = ch.add(n.targets, this.#total);
-    this.#examples = ch.add(n.examples, this.#examples);
+  /** A link more, where it is shown. */
+  #link(chain: Chain, shown: Elem | undefined, ...words: Elem[]): void {
+    const { ch, now } = this,
+      before = now[chain],
+      after = ch.hash(DOMAIN.statement, [...before, ...words]);
+    now[chain] = shown ? before.map((x, k) => ch.select(shown, after[k], x)) : after;
   }
 
   /** A step more: the epoch ends where all of its batches are drawn. */
-  #endStep(here: Parameters<PolicyLeaf['endStep']>[0], end: EndInput | undefined): void {
-    const { ch, s } = this,
+  #endStep(here: Parameters<PolicyLeaf['endStep']>[0], publics: ReadonlyMap<string, readonly Elem[]>, end: EndInput | undefined): void {
+    const { ch, s, policy } = this,
       { one, epoch } = this.shared,
       counted = this.#targets;
+    this.#link('targets', policy?.show.stepTargets, this.#step, counted);
     this.#step = ch.add(this.#step, one);
     this.#micro = this.#targets = ch.constant(0n);
     const next = ch.add(this.#drawn, one),
@@ -248,7 +269,7 @@ class LeafPassage {
       e = ch.value(left)[0],
       wrap = ch.sub(one, ch.mul(left, ch.word(this.given && e !== 0n ? invert(e) : 0n)));
     ch.assertEqual(ch.mul(wrap, left), ch.constant(0n), 'epoch');
-    this.policy?.endStep(here, s.kind === 'step' ? undefined : this.run.policy!.size, counted, wrap, undefined, end);
+    policy?.endStep(here, s.kind === 'step' ? undefined : this.run.policy!.size, counted, wrap, scalarsOf(s.plan.program, publics), end);
     this.#round = ch.add(this.#round, wrap);
     this.#drawn = ch.sub(next, ch.mul(wrap, next));
   }
@@ -296,12 +317,10 @@ export function leafCircuit(ch: CircuitChannel, run: RunShape, s: LeafShape, slo
     aIn: enter.a,
     sOut: now.s,
     aOut: now.a,
-    dataIn: enter.data,
-    dataOut: now.data,
     lossesIn: enter.losses,
     lossesOut: now.losses,
-    scheduleIn: enter.schedule,
-    scheduleOut: now.schedule,
+    targetsIn: enter.targets,
+    targetsOut: now.targets,
     countersIn: policy?.countersIn ?? none4,
     countersOut: after?.counters ?? none4,
     epochsIn: enter.epochs,

@@ -1,11 +1,10 @@
-import type { StepLosses } from '../artifact/folded.js';
 import { batchInputs } from '../model/step.js';
 import { type Publics, type Statement, publicTensors } from '../tensor/statement.js';
 import type { Program } from '../tensor/types.js';
 import { type ProofPart, type PartKind, LEFT } from '../run/parts.js';
 import { noFrozen } from '../run/commitments.js';
 import type { Before } from './leaf.js';
-import { type Standing, START, advance } from './statement.js';
+import { advance } from './statement.js';
 import { type Run, epochBatches, stepKinds, programOf, scalarPublics } from '../run/facts.js';
 import type { Data } from '../run/inputs.js';
 
@@ -151,21 +150,9 @@ export function partStatement(
       publics,
     },
     after: {
-      place: advance(kind, program, BigInt(epochBatches(run.manifest)), at.place, publics),
+      place: advance(kind, program, BigInt(epochBatches(run.manifest)), at.place, publics, run.manifest.config.show),
       s: left['sOut'] ?? at.s,
       a: kind === 'update' ? zeroAcc : (left['aOut'] ?? at.a),
     },
   };
-}
-
-/** Standing after the steps of the list, which begin at step `from` in the place `at`, when the data are at hand. */
-export function placeWithData(run: Run, data: Data, list: readonly Omit<StepLosses, 'step'>[], from = 0, at: Standing = START): Standing {
-  const epoch = BigInt(epochBatches(run.manifest));
-  list.forEach((x, i) =>
-    stepKinds(run, from + i).forEach((_, part) => {
-      const { kind, program, publics } = partPublics(run, data, from + i, part, x.losses[part] ?? 0n);
-      at = advance(kind, program, epoch, at, publics);
-    }),
-  );
-  return at;
 }

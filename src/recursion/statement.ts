@@ -1,6 +1,7 @@
 import { P } from '../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
-import { type Publics, packPublic, packing, publicTensors, programDigest } from '../tensor/statement.js';
+import { type Shown, SHOW_ALL } from '../policy/vector.js';
+import { type Publics, packPublic, programDigest } from '../tensor/statement.js';
 import { ACC_WORDS, STATE_WORDS } from '../tensor/state-layout.js';
 import type { Program } from '../tensor/types.js';
 import { VerificationError } from '../transcript/arith.js';
@@ -9,24 +10,24 @@ import type { PartKind } from '../run/parts.js';
 /*
  * Statement of a node (leaf or fold), words in the order of `layout`. It says: the programs `program`, run on the
  * states sIn (adapter, optimiser) and aIn (accumulators) from the place posIn on, lead to the states sOut and aOut at
- * posOut; their public inputs extend the three chains; their losses add up to `loss`; provided that the stack `frozen`
- * takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of `columns`.
+ * posOut; their losses and numbers of targets extend the two chains, and their losses add up to `loss`; provided that
+ * the stack `frozen` takes the value of `base` at its point, and the stack of fixed columns committed in `key` that of
+ * `columns`.
  *
- *   data      h(chain, step, micro, packed tokens and masks)                                per program that has any
- *   losses    h(chain, step, micro, loss)                                                   per program that has one
- *   schedule  h(chain, step, micro-batches done, targets of the step so far, other scalars) per program that updates or
- *             has scalars
+ *   losses    h(chain, step, micro, loss)   per program that has one
+ *   targets   h(chain, step, targets of the step)
  *   pos       steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets
  *             in all
  *
+ * What the policy does not show is zero: a chain that is not shown of every step stays what it was, loss and targets in
+ * all count nothing where they are not even shown of epochs.
+ *
  *   policy    hash of the vector that the manifest gives (src/policy/vector.ts): every row is the one of the dataset
  *             that its key prescribes, within the quotas
- *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, digest of its
- *             totals)
+ *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, its totals)
  *
- * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data, losses and
- * schedule (`advance`). That of the end node has no claim on the columns, and the root of the base's stack beside the
- * claim on it.
+ * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data and losses
+ * (`advance`). That of the end node has no claim on the columns, and the root of the base's stack beside the claim on it.
  */
 export interface NodeStatement {
   /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];
@@ -43,12 +44,10 @@ export interface NodeStatement {
   readonly aIn: readonly bigint[];
   readonly sOut: readonly bigint[];
   readonly aOut: readonly bigint[];
-  readonly dataIn: readonly bigint[];
-  readonly dataOut: readonly bigint[];
   readonly lossesIn: readonly bigint[];
   readonly lossesOut: readonly bigint[];
-  readonly scheduleIn: readonly bigint[];
-  readonly scheduleOut: readonly bigint[];
+  readonly targetsIn: readonly bigint[];
+  readonly targetsOut: readonly bigint[];
   /** Digest of the counters of the epoch at hand. */
   readonly countersIn: readonly bigint[];
   readonly countersOut: readonly bigint[];
@@ -71,8 +70,8 @@ export type EndField = keyof EndStatement;
 /** The same in every node of a run. */
 export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch', 'policy'] as const;
 /** Where a node begins, and where it ends: the right child begins where the left one ends. */
-export const ENTER = ['posIn', 'sIn', 'aIn', 'dataIn', 'lossesIn', 'scheduleIn', 'countersIn', 'epochsIn'] as const;
-export const LEAVE = ['posOut', 'sOut', 'aOut', 'dataOut', 'lossesOut', 'scheduleOut', 'countersOut', 'epochsOut'] as const;
+export const ENTER = ['posIn', 'sIn', 'aIn', 'lossesIn', 'targetsIn', 'countersIn', 'epochsIn'] as const;
+export const LEAVE = ['posOut', 'sOut', 'aOut', 'lossesOut', 'targetsOut', 'countersOut', 'epochsOut'] as const;
 
 const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, number])[] = [
   ['key', 4],
@@ -88,12 +87,10 @@ const COMMON: readonly (readonly [Exclude<Field, 'kind' | 'base' | 'columns'>, n
   ['aIn', ACC_WORDS],
   ['sOut', STATE_WORDS],
   ['aOut', ACC_WORDS],
-  ['dataIn', 4],
-  ['dataOut', 4],
   ['lossesIn', 4],
   ['lossesOut', 4],
-  ['scheduleIn', 4],
-  ['scheduleOut', 4],
+  ['targetsIn', 4],
+  ['targetsOut', 4],
   ['countersIn', 4],
   ['countersOut', 4],
   ['epochsIn', 4],
@@ -153,9 +150,8 @@ export interface Standing {
    * Steps done, micro-batches and targets of the step begun, epoch, batches drawn in it, examples and targets in all.
    */
   readonly pos: readonly bigint[];
-  readonly data: readonly bigint[];
   readonly losses: readonly bigint[];
-  readonly schedule: readonly bigint[];
+  readonly targets: readonly bigint[];
 }
 
 /** Chain of epochs before the first one ends. */
@@ -164,38 +160,39 @@ export const NO_EPOCHS: readonly bigint[] = [0n, 0n, 0n, 0n];
 /** Before the first step. */
 export const START: Standing = {
   pos: Array<bigint>(7).fill(0n),
-  data: [0n, 0n, 0n, 0n],
   losses: [0n, 0n, 0n, 0n],
-  schedule: [0n, 0n, 0n, 0n],
+  targets: [0n, 0n, 0n, 0n],
 };
 
-/** Public inputs of a program by the chain that takes them up, in the program's order. */
-export function chained(p: Program): { data: string[]; losses: string[]; schedule: string[] } {
-  const out = { data: [] as string[], losses: [] as string[], schedule: [] as string[] };
-  for (const t of publicTensors(p)) out[packing(p, t).bits > 0 ? 'data' : t.name === 'loss' ? 'losses' : 'schedule'].push(t.name);
-  return out;
-}
-
-/** Standing after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch. */
-export function advance(kind: PartKind, p: Program, epoch: bigint, at: Standing, publics: Publics): Standing {
-  const names = chained(p),
-    words = (list: readonly string[]): bigint[] => list.flatMap((n) => packPublic(p, p.tensors.find((t) => t.name === n)!, publics.get(n)));
-  let [step, micro, targets, round, drawn, examples, total] = at.pos;
-  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
-      hashWords(DOMAIN.statement, [...chain, ...rest]),
-    data = names.data.length ? link(at.data, step, micro, ...words(names.data)) : at.data,
-    losses = names.losses.length ? link(at.losses, step, micro, ...words(names.losses)) : at.losses;
+/**
+ * Standing after one program proof: what its leaf computes on wires. `epoch` is the number of batches in an epoch,
+ * `show` what the policy publishes.
+ */
+export function advance(
+  kind: PartKind,
+  p: Program,
+  epoch: bigint,
+  at: Standing,
+  publics: Publics,
+  show: Pick<Shown, 'losses' | 'targets'> = SHOW_ALL,
+): Standing {
+  let [step, micro, targets, round, drawn, examples, total] = at.pos,
+    { losses } = at,
+    chain = at.targets;
+  const link = (before: readonly bigint[], ...words: readonly bigint[]): readonly bigint[] =>
+      hashWords(DOMAIN.statement, [...before, ...words]),
+    loss = p.tensors.find((t) => t.name === 'loss' && t.cls === 'public');
+  if (loss && show.losses === 'steps') losses = link(losses, step, micro, ...packPublic(p, loss, publics.get('loss')));
   if (kind !== 'update') {
     const mask = publics.get('mask'),
       count = maskCounts(p, mask instanceof BigInt64Array ? mask : new BigInt64Array(0));
     micro += 1n;
     targets += count.targets;
-    total += count.targets;
+    if (show.targets !== 'none') total += count.targets;
     examples += count.examples;
   }
-  const schedule =
-    kind !== 'micro' || names.schedule.length ? link(at.schedule, step, micro, targets, ...words(names.schedule)) : at.schedule;
   if (kind !== 'micro') {
+    if (show.targets === 'steps') chain = link(chain, step, targets);
     step += 1n;
     micro = 0n;
     targets = 0n;
@@ -205,7 +202,7 @@ export function advance(kind: PartKind, p: Program, epoch: bigint, at: Standing,
       drawn = 0n;
     }
   }
-  return { pos: [step, micro, targets, round, drawn, examples, total], data, losses, schedule };
+  return { pos: [step, micro, targets, round, drawn, examples, total], losses, targets: chain };
 }
 
 /** Positions that the mask selects, and rows of it that have any. A program without mask has none. */

@@ -12,7 +12,7 @@ import { runSchema } from './schema.js';
 const sha = `sha256:${'0'.repeat(64)}`,
   manifest: Manifest = {
     type: 'certune-manifest',
-    version: 6,
+    version: 7,
     config: runSchema.parse({
       version: 1,
       base: { path: '' },

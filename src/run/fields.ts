@@ -25,7 +25,7 @@ const checkable = (option: string, ...paths: string[]): FieldRule[] => paths.map
 
 export const FIELD_RULES: readonly FieldRule[] = [
   ...declared('config.version', 'config.base', 'config.data', 'config.sampler.beacon', 'type', 'version', 'budgets'),
-  ...proved('config.lora', 'config.train', 'config.sampler', 'config.policy', 'config.proof', 'config.numbers'),
+  ...proved('config.lora', 'config.train', 'config.sampler', 'config.policy', 'config.show', 'config.proof', 'config.numbers'),
   ...checkable('--from DIR', 'config.lora.from'),
   ...checkable(
     '--base DIR and --data FILE',

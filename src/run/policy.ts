@@ -4,10 +4,13 @@ import { commitmentDigest } from '../policy/commitment.js';
 import { ALL_PRIVATE, ALL_PUBLIC, type PrivateKey, beaconWords, keyCommitment, orderSeed, publicKey } from '../policy/order/keys.js';
 import { type OrderConfig, checkOrder } from '../policy/order/steps.js';
 import { stratify } from '../policy/order/strata.js';
-import { type PolicyFacts, policyValues } from '../policy/values.js';
-import { type PolicyValues, policyDigest, policyVector } from '../policy/vector.js';
+import { ROW_SCALARS, checkClip, clipConstant, rowScalars } from '../optim/constants.js';
+import { type PolicyFacts, policyShape, policyValues } from '../policy/values.js';
+import { type PolicyShape, type PolicyValues, policyDigest, policyVector } from '../policy/vector.js';
 import { epochBatches, epochExamples } from './facts.js';
 import type { Manifest } from './manifest.js';
+import { numbersOf } from './programs.js';
+import { eachRow } from './schedule.js';
 import type { RunConfig } from './schema.js';
 
 /** Bins of a run. */
@@ -55,30 +58,57 @@ export interface RunPolicy {
   readonly digest: readonly bigint[];
 }
 
+/**
+ * Scalars of every step that the schedule fixes, in the table's order, made one by one. Throws HyperparameterError
+ * where one is outside its format.
+ */
+const scheduleTable = ({ config }: Manifest): Iterable<readonly bigint[]> => ({
+  *[Symbol.iterator]() {
+    const { momentFrac } = numbersOf(config);
+    let step = 0;
+    for (const row of eachRow(config.train)) {
+      const scalars = rowScalars(row, momentFrac, step++);
+      yield ROW_SCALARS.map((n) => scalars[n]);
+    }
+  },
+});
+
+/** What a manifest says of the policy; no table is made. Throws InputError, HyperparameterError. */
+export function policyFacts(m: Manifest): PolicyFacts {
+  const config = orderOf(m),
+    { keys, ...order } = config,
+    { train, show } = m.config;
+  checkOrder(config);
+  checkClip(train.clip, train.batch * train.sequence);
+  return {
+    ...order,
+    root: m.dataset.root.map(BigInt),
+    privateKey: m.dataset.key?.map(BigInt) ?? [0n, 0n, 0n, 0n],
+    publicKey: keys.public ? keyCommitment(keys.public) : [0n, 0n, 0n, 0n],
+    classes: classTable(m.config, m.dataset.classes),
+    quotas: quotasOf(m.config),
+    steps: train.steps,
+    schedule: scheduleTable(m),
+    clip: clipConstant(train.clip),
+    show,
+    sequence: train.sequence,
+  };
+}
+
+/** Shape of a run's policy: what its circuits and their key follow from. Its cost does not grow with steps. */
+export const policyShapeOf = (m: Manifest): PolicyShape => policyShape(policyFacts(m));
+
 const known = new WeakMap<Manifest, RunPolicy>();
 
 /**
- * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. The schedule is no part of
- * it: its rows are bound by their chain. Throws InputError where no circuit holds it.
+ * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. Linear in steps, for the
+ * schedule's table: nothing of a stranger's asks for it before a proof under a trusted key names the manifest, whose
+ * prover has then proved as many steps. Throws InputError where no circuit holds it or the schedule leaves its formats.
  */
 export function policyOf(m: Manifest): RunPolicy {
   let p = known.get(m);
   if (!p) {
-    const config = orderOf(m),
-      { keys, ...order } = config;
-    checkOrder(config);
-    const facts: PolicyFacts = {
-        ...order,
-        root: m.dataset.root.map(BigInt),
-        privateKey: m.dataset.key?.map(BigInt) ?? [0n, 0n, 0n, 0n],
-        publicKey: keys.public ? keyCommitment(keys.public) : [0n, 0n, 0n, 0n],
-        classes: classTable(m.config, m.dataset.classes),
-        quotas: quotasOf(m.config),
-        schedule: [],
-        clip: [0n, 0n, 0n],
-        show: { losses: 'steps', targets: 'steps', totals: m.config.sampler.mode === 'private' ? 'none' : 'epochs' },
-        sequence: m.config.train.sequence,
-      },
+    const facts = policyFacts(m),
       values = policyValues(facts),
       vector = policyVector(values);
     p = { facts, values, vector, digest: policyDigest(vector) };

@@ -10,6 +10,7 @@ import { predicateSchema } from '../policy/classes/predicate.js';
 import { MOST_COUNT } from '../policy/classes/quotas.js';
 import { MOST_BINS } from '../policy/classes/table.js';
 import { MOST_STRATA } from '../policy/order/strata.js';
+import { SHOW, SHOW_ALL, SHOW_TOTALS, type Shown } from '../policy/vector.js';
 import { closest } from './suggest.js';
 
 const path = z.string().min(1).max(4096),
@@ -64,6 +65,15 @@ const policySchema = z
     licenses: z.array(z.string().max(500).refine(isAllowed, 'is not one SPDX licence')).min(1).max(1000).nullable().default(null),
   })
   .prefault({});
+
+/**
+ * What is shown where run.yaml does not say: all in the public mode; in the private one sums of epochs, since whoever
+ * has candidates for the rows could test them against the exact loss of a step.
+ */
+const SHOWN: Readonly<Record<'public' | 'private', Shown>> = {
+  public: SHOW_ALL,
+  private: { losses: 'epochs', targets: 'epochs', totals: 'none' },
+};
 
 /** Settings behind those of the data. */
 const REST = {
@@ -138,6 +148,14 @@ const REST = {
     .transform((x) => ({ ...x, key: x.key ?? (x.mode === 'public' ? 'certune' : null) }))
     .prefault({}),
   policy: policySchema,
+  /** What a proof says of losses and targets, and of the bins' totals; null: by the sampler's mode. */
+  show: z
+    .object({
+      losses: z.oneOf(SHOW).nullable().default(null),
+      targets: z.oneOf(SHOW).nullable().default(null),
+      totals: z.oneOf(SHOW_TOTALS).nullable().default(null),
+    })
+    .prefault({}),
   proof: z
     .object({
       bits: z.number().int().min(100).max(128).default(128),
@@ -164,22 +182,30 @@ const REST = {
 
 /** Schema of a run's settings, under one for the licences of its data. */
 const schemaOf = (license: z.Schema<string>) =>
-  z.object({
-    version: z.literal(1),
-    base: z.object({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
-    data: z
-      .array(
-        z.object({
-          path: z.string().max(4096),
-          format: z.oneOf(FORMATS).default('auto'),
-          source: name.default('unknown'),
-          license: license.default('LicenseRef-unknown'),
-          language: z.string().transform(normalLanguage).default('und'),
-        }),
-      )
-      .min(1),
-    ...REST,
-  });
+  z
+    .object({
+      version: z.literal(1),
+      base: z.object({ path: z.string().max(4096), name: name.nullable().default(null), revision: name.nullable().default(null) }),
+      data: z
+        .array(
+          z.object({
+            path: z.string().max(4096),
+            format: z.oneOf(FORMATS).default('auto'),
+            source: name.default('unknown'),
+            license: license.default('LicenseRef-unknown'),
+            language: z.string().transform(normalLanguage).default('und'),
+          }),
+        )
+        .min(1),
+      ...REST,
+    })
+    .transform(({ show, ...c }) => {
+      const usual = SHOWN[c.sampler.mode];
+      return {
+        ...c,
+        show: { losses: show.losses ?? usual.losses, targets: show.targets ?? usual.targets, totals: show.totals ?? usual.totals },
+      };
+    });
 
 /**
  * Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. Marked as pure so that

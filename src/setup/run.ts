@@ -6,7 +6,7 @@ import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';
 import { type LlamaShape, TARGETS } from '../model/shape.js';
-import { scheduleScalars } from '../optim/constants.js';
+import { checkClip, scheduleScalars } from '../optim/constants.js';
 import { type Batch, initialState, scalarFormats, targetCount } from '../model/step.js';
 import { budgetsOf } from '../run/budgets.js';
 import type { RunConfig } from '../run/schema.js';
@@ -129,8 +129,9 @@ function commitRows(
  * outside their formats.
  */
 function batchesOf(manifest: Manifest, { program, update }: Programs, rows: readonly Row[], key: PrivateKey | undefined): StepBatch[] {
-  const { train } = manifest.config,
-    formats = scalarFormats((update ?? { program }).program),
+  const { train } = manifest.config;
+  checkClip(train.clip, train.batch * train.sequence);
+  const formats = scalarFormats((update ?? { program }).program),
     rowsPer = Math.min(train.batch, train.microBatch),
     order = new Order(orderOf(manifest, key));
   const of = (indices: readonly number[]): Batch => ({

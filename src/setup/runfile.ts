@@ -156,6 +156,10 @@ sampler:
 policy:
   bins: []             # - {name: english, where: {language: [en]}, examples: {min: 0, max: 100}, targets: {max: 9000}}: limits of an epoch
   licenses: null       # list of SPDX licences under which data may be trained on; null: none declared
+show:                  # what a folded proof says; null: all of it in the public mode, in the private one sums of epochs alone
+  losses: null         # steps (of every micro-batch), epochs (sums of epochs and of the whole) or none
+  targets: null        # steps, epochs or none: numbers of target tokens
+  totals: null         # epochs or none: examples and targets of every bin
 proof:
   bits: 128
   hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit verifies such a proof

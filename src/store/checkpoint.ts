@@ -10,7 +10,7 @@ import { TornError, readRecord, writeRecord } from './record.js';
  * other.
  */
 
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 const TYPE = 'certune-checkpoint';
 const NAME = /^checkpoint-(\d{5,8})\.bin$/;
 const fileOf = (out: string, step: number): string => join(out, 'journal', `checkpoint-${String(step).padStart(5, '0')}.bin`);
@@ -27,7 +27,7 @@ const texts = (w: readonly bigint[]): string[] => w.map(String);
 /** Writes the checkpoint of a step. */
 export function writeCheckpoint(out: string, manifest: string, { entered: e, every, losses }: Checkpoint): void {
   const { counters, epochs } = e.policy,
-    { pos, data, losses: chain, schedule } = e.standing;
+    { pos, losses: chain, targets } = e.standing;
   writeRecord(
     fileOf(out, e.step),
     TYPE,
@@ -36,7 +36,7 @@ export function writeCheckpoint(out: string, manifest: string, { entered: e, eve
     {
       step: e.step,
       every,
-      standing: { pos: texts(pos), data: texts(data), losses: texts(chain), schedule: texts(schedule) },
+      standing: { pos: texts(pos), losses: texts(chain), targets: texts(targets) },
       policy: { counters: { ...counters, loss: String(counters.loss) }, epochs: texts(epochs) },
       losses: losses.map(texts),
     },
@@ -70,9 +70,8 @@ export function readCheckpoint(out: string, manifest: string, step: number): Che
     part: 0,
     standing: {
       pos: standing.words('pos', 7),
-      data: standing.words('data', 4),
       losses: standing.words('losses', 4),
-      schedule: standing.words('schedule', 4),
+      targets: standing.words('targets', 4),
     },
     policy: {
       counters: {

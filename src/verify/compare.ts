@@ -3,14 +3,16 @@ import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
-import { packPublic } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
 import { countersDigest, zeroCounters } from '../policy/classes/quotas.js';
+import { type PublishedTotals, epochLink, totalsShown } from '../policy/epochs.js';
+import { showsEpochs, showsSteps } from '../policy/vector.js';
+import { HyperparameterError } from '../optim/constants.js';
+import type { Manifest } from '../run/manifest.js';
 import { policyOf } from '../run/policy.js';
 import { checkEnteredState, checkReleased, zeroAccumulators } from '../run/commitments.js';
-import { type Run, epochBatches, scalarPublics, stepKinds } from '../run/facts.js';
-import { placeWithData } from '../recursion/leaves.js';
-import { type EndStatement, type NodeStatement, NO_EPOCHS, START, chained, programsDigest } from '../recursion/statement.js';
+import { type Run, epochBatches, epochExamples, stepKinds } from '../run/facts.js';
+import { type EndStatement, type NodeStatement, NO_EPOCHS, START, programsDigest } from '../recursion/statement.js';
 import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
 
@@ -39,23 +41,39 @@ export function checkManifest({ manifest, programs, facts }: Run, st: Common): v
   same('manifest', st.context, facts.context);
   same('dataset root', st.dataset, manifest.dataset.root.map(BigInt));
   same('batches in an epoch', st.epoch, [BigInt(epochBatches(manifest))]);
-  same('policy', st.policy, policyOf(manifest).digest);
+  same('policy', st.policy, digestOfPolicy(manifest));
 }
 
-/** Position after `steps` whole steps, but for examples and targets, which follow from data. */
-export function placeOf({ manifest }: Run, steps: number): { steps: bigint; epoch: bigint; drawn: bigint } {
-  const e = epochBatches(manifest);
-  return { steps: BigInt(steps), epoch: BigInt(Math.floor(steps / e)), drawn: BigInt(steps % e) };
+/** Throws VerificationError also where no schedule of the manifest's settings is within the formats. */
+function digestOfPolicy(m: Manifest): readonly bigint[] {
+  try {
+    return policyOf(m).digest;
+  } catch (e) {
+    if (e instanceof HyperparameterError) throw new VerificationError('schedule', e.message);
+    throw e;
+  }
 }
 
-/** Checks that a statement is about steps from .. to - 1, at their place in the epochs, nothing begun at either end. */
+/** Position after `steps` whole steps, but for targets, which follow from data. */
+export function placeOf({ manifest }: Run, steps: number): { steps: bigint; epoch: bigint; drawn: bigint; examples: bigint } {
+  const e = epochBatches(manifest),
+    { batch } = manifest.config.train,
+    epoch = Math.floor(steps / e),
+    draws = (batches: number): number => Math.min(batches * batch, epochExamples(manifest));
+  return { steps: BigInt(steps), epoch: BigInt(epoch), drawn: BigInt(steps % e), examples: BigInt(epoch * draws(e) + draws(steps % e)) };
+}
+
+/**
+ * Checks that a statement is about steps from .. to - 1, at their place in the epochs, nothing begun at either end,
+ * with all examples before.
+ */
 export function checkRange(run: Run, st: Common, from: number, to: number): void {
   for (const [pos, n, name] of [
     [st.posIn, from, 'first step'],
     [st.posOut, to, 'last step'],
   ] as const) {
     const at = placeOf(run, n);
-    same(name, pos.slice(0, 5), [at.steps, 0n, 0n, at.epoch, at.drawn]);
+    same(name, pos.slice(0, 6), [at.steps, 0n, 0n, at.epoch, at.drawn, at.examples]);
   }
 }
 
@@ -73,9 +91,8 @@ export function checkCounters(f: Run, st: Common): boolean {
 /** Checks that a statement begins where a run does: nothing done, empty chains. */
 export function checkOrigin(st: Common): void {
   same('start', st.posIn, START.pos);
-  same('start of the data', st.dataIn, START.data);
   same('start of the losses', st.lossesIn, START.losses);
-  same('start of the schedule', st.scheduleIn, START.schedule);
+  same('start of the targets', st.targetsIn, START.targets);
   same('start of the epochs', st.epochsIn, NO_EPOCHS);
 }
 
@@ -89,76 +106,85 @@ export function checkStart(k: Kernels, { programs }: Run, st: Common, initial: A
   same('initial accumulators', st.aIn, zeroAccumulators(programs));
 }
 
+/** A chain that is not shown begins and ends with zeros. */
+const hidden = (what: string, ...words: (readonly bigint[])[]): void => {
+  if (words.some((w) => w.some((x) => x !== 0n))) throw new VerificationError(what, 'are not shown');
+};
+
 /**
- * Checks that a list of targets and losses is the one that was proven, of the steps of the statement, which are whole.
- * Throws VerificationError.
+ * Checks that lists of targets and losses of steps, and of the totals of epochs, are those that were proven, of the
+ * steps of the statement, which are whole; and that nothing is said of what the manifest does not show. Throws
+ * VerificationError.
  */
-export function checkLosses(run: Run, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
-  const from = Number(st.posIn[0]),
-    steps = st.posOut[0] - st.posIn[0];
-  if (BigInt(list.length) !== steps) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
-  const link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] =>
-      hashWords(DOMAIN.statement, [...chain, ...rest]),
-    { program, update } = run.programs,
-    last = (update ?? run.programs).program,
-    names = chained(last).schedule,
-    lossOf = program.tensors.find((t) => t.name === 'loss')!;
-  // A micro-batch has no scalars but its loss: its share of the targets is no part of any chain.
-  if (update && chained(program).schedule.length) throw new Error('micro-batches with scalars need their targets one by one');
-  let [losses, schedule] = [st.lossesIn, st.scheduleIn],
+export function checkShown(run: Run, st: Common, list: readonly Omit<StepLosses, 'step'>[], epochs: readonly PublishedTotals[]): void {
+  const { show } = run.manifest.config,
+    from = Number(st.posIn[0]),
+    steps = Number(st.posOut[0] - st.posIn[0]),
+    per = epochBatches(run.manifest),
+    link = (chain: readonly bigint[], ...rest: readonly bigint[]): readonly bigint[] => hashWords(DOMAIN.statement, [...chain, ...rest]);
+  if (list.length !== (showsSteps(show) ? steps : 0)) throw new VerificationError('losses', `${list.length} entries for ${steps} steps`);
+  let { lossesIn: losses, targetsIn: targets } = st,
     sum = 0n,
     total = st.posIn[6];
   list.forEach((x, i) => {
-    const step = from + i;
-    const micros = stepKinds(run, step).filter((kind) => kind !== 'update').length;
-    if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || x.targets < 1)
+    const step = from + i,
+      micros = show.losses === 'steps' ? microsOf(run, step) : 0;
+    if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || (show.targets === 'steps' ? x.targets < 1 : x.targets !== 0))
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
     x.losses.forEach((l, micro) => {
-      // Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain and sum as
-      // they are.
-      if (typeof l !== 'bigint' || l < lossOf.lo || l > lossOf.hi)
-        throw new VerificationError('losses', `step ${step} has a loss outside its format`);
-      losses = link(losses, BigInt(step), BigInt(micro), ...packPublic(program, lossOf, BigInt64Array.of(l)));
+      losses = link(losses, BigInt(step), BigInt(micro), lossWord(run, l, step));
       sum += l;
     });
-    const scalars = new Map(scalarPublics(run, step, x.targets));
-    schedule = link(
-      schedule,
-      BigInt(step),
-      BigInt(micros),
-      BigInt(x.targets),
-      ...names.flatMap((n) => packPublic(last, last.tensors.find((t) => t.name === n)!, scalars.get(n))),
-    );
+    if (show.targets === 'steps') targets = link(targets, BigInt(step), BigInt(x.targets));
     total += BigInt(x.targets);
   });
   same('losses', st.lossesOut, losses);
-  same('schedule and targets', st.scheduleOut, schedule);
-  same('sum of losses', st.loss, [((sum % P) + P) % P]);
-  same('number of targets', [st.posOut[6]], [total]);
+  same('targets', st.targetsOut, targets);
+  if (show.losses !== 'steps') hidden('losses', st.lossesIn);
+  if (show.losses === 'steps') same('sum of losses', st.loss, [((sum % P) + P) % P]);
+  if (show.losses === 'none') hidden('sum of losses', st.loss);
+  if (show.targets !== 'steps') hidden('targets', st.targetsIn);
+  if (show.targets === 'steps') same('number of targets', [st.posOut[6]], [total]);
+  if (show.targets === 'none') hidden('number of targets', [st.posIn[6], st.posOut[6]]);
+
+  const first = Math.floor(from / per),
+    ended = Math.floor((from + steps) / per) - first,
+    told = showsEpochs(show);
+  if (epochs.length !== (told ? ended : 0)) throw new VerificationError('totals of epochs', `${epochs.length} entries for ${ended} epochs`);
+  let chain: readonly bigint[] = st.epochsIn;
+  for (let i = 0; i < ended; i++)
+    chain = epochLink(chain, told ? epochs[i] : totalsShown(show, first + i, zeroCounters(run.manifest.config.policy.bins.length)));
+  same('totals of epochs', st.epochsOut, chain);
+}
+
+/** Micro-batches of a step. */
+const microsOf = (run: Run, step: number): number => stepKinds(run, step).filter((kind) => kind !== 'update').length;
+
+/**
+ * Word of a loss. Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain
+ * and sum as they are. Throws VerificationError for one outside the format.
+ */
+function lossWord({ programs }: Run, x: bigint, step: number): bigint {
+  const { lo, hi } = programs.program.tensors.find((t) => t.name === 'loss')!;
+  if (typeof x !== 'bigint' || x < lo || x > hi) throw new VerificationError('losses', `step ${step} has a loss outside its format`);
+  return ((x % P) + P) % P;
 }
 
 /**
- * Checks the data of the steps of the statement, which are whole: order, tokens, targets, masks and counters are those
- * that sampler and dataset give.
+ * Checks the data of the steps of the statement, which are whole: the rows behind the root, and targets as far as they
+ * are shown. That every step took its own rows, in their order, is proved against the root.
  */
 export function checkData(run: Run, data: Data, st: Common, list: readonly Omit<StepLosses, 'step'>[]): void {
-  const from = Number(st.posIn[0]);
-  list.forEach((x, i) => {
-    const step = from + i;
-    const { targets } = data.batches[step];
-    if (x.targets !== targets) throw new VerificationError('targets', `step ${step} has ${targets}, not ${x.targets}`);
-  });
-  // Losses are no part of the data: those of the steps before do not matter.
-  const start = placeWithData(
-    run,
-    data,
-    data.batches.slice(0, from).map(({ targets, micro }) => ({ targets, losses: micro.map(() => 0n) })),
-  );
-  same('data before', st.dataIn, start.data);
-  same('counters before', st.posIn, start.pos);
-  const end = placeWithData(run, data, list, from, start);
-  same('data', st.dataOut, end.data);
-  same('counters', st.posOut, end.pos);
+  const [from, to] = [st.posIn, st.posOut].map((pos) => Number(pos[0])),
+    { show } = run.manifest.config,
+    total = (steps: number): bigint => BigInt(data.batches.slice(0, steps).reduce((n, b) => n + b.targets, 0));
+  same('data', data.tree.root(), st.dataset);
+  if (show.targets === 'steps')
+    list.forEach((x, i) => {
+      const { targets } = data.batches[from + i];
+      if (x.targets !== targets) throw new VerificationError('targets', `step ${from + i} has ${targets}, not ${x.targets}`);
+    });
+  if (show.targets !== 'none') same('number of targets', [st.posIn[6], st.posOut[6]], [total(from), total(to)]);
 }
 
 /** Checks that the adapter released is the one that the last step left. */

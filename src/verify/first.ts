@@ -6,9 +6,11 @@ import { KIND_BITS } from '../recursion/fold.js';
 import type { VerificationKey } from '../recursion/key.js';
 import { type NodeStatement, decode, layout } from '../recursion/statement.js';
 import { endProofOf } from '../recursion/node-words.js';
+import { showsSteps } from '../policy/vector.js';
 import { manifestWords } from '../run/manifest.js';
 import { type Plan, makePlan } from '../tensor/plan.js';
 import { VerificationError } from '../transcript/arith.js';
+import { same } from './compare.js';
 import { parsePublished } from './key.js';
 import { verifyEnd, verifyNode } from './nodes.js';
 
@@ -37,21 +39,18 @@ function nodesOf(key: VerificationKey): { plan: Plan; circuits: { length: number
   return { plan, circuits: { length: key.leaves.length + 1 }, child: { baseVars: key.baseVars, keyVars: plan.frozenVars + KIND_BITS } };
 }
 
-/** Checks that a statement names the manifest, and covers the steps of which the file lists losses. */
+/** Checks that a statement names the manifest, and covers the steps of which the file lists losses, if it shows any. */
 function namesManifest(
   x: FoldedRun | NodeFile,
   st: Pick<NodeStatement, 'context' | 'dataset' | 'posIn' | 'posOut'>,
   from: { step: number; part: number },
   to: { step: number; part: number },
 ): void {
-  const same = (what: string, got: readonly bigint[], want: readonly bigint[]): void => {
-    if (got.length !== want.length || got.some((w, i) => w !== want[i])) throw new VerificationError(what, 'is not that of this run');
-  };
   same('manifest', st.context, manifestWords(x.manifest));
   same('dataset root', st.dataset, x.manifest.dataset.root.map(BigInt));
   same('first step', st.posIn.slice(0, 1), [BigInt(from.step)]);
   same('last step', st.posOut.slice(0, 1), [BigInt(to.step)]);
-  const steps = to.step + (to.part ? 1 : 0) - from.step;
+  const steps = showsSteps(x.manifest.config.show) ? to.step + (to.part ? 1 : 0) - from.step : 0;
   if (x.losses.length !== steps || x.losses.some((l, i) => l.step !== from.step + i))
     throw new VerificationError('losses', `are not those of the steps ${from.step} to ${from.step + steps - 1}`);
 }

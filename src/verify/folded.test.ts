@@ -5,6 +5,11 @@ import { runSchema } from '../run/schema.js';
 import type { Manifest } from '../run/manifest.js';
 import { setup } from '../setup/run.js';
 import { stateCommitment, zeroAccumulators } from '../run/commitments.js';
+import { epochBatches } from '../run/facts.js';
+import { policyOf } from '../run/policy.js';
+import { programList } from '../run/programs.js';
+import { type EndStatement, programsDigest } from '../recursion/statement.js';
+import { checkManifest } from './compare.js';
 import { baseCommitment, checkEntered } from './folded.js';
 
 describe('commitment to a base in one line', () => {
@@ -28,6 +33,42 @@ describe('commitment to a base in one line', () => {
       ['stack', baseCommitment(base, program, [5n, 6n, 7n, 9n])],
     ] as const)
       expect(x, what).not.toBe(one);
+  });
+});
+
+describe('a policy that follows from the manifest', () => {
+  it('a schedule outside its formats, or a clip scalar that could wrap, is refused by name before anything is compared', () => {
+    const at = (p: string): string => fileURLToPath(new URL(`../../test/data/${p}`, import.meta.url)),
+      { run } = setup(
+        runSchema.parse({
+          version: 1,
+          base: { path: at('tiny') },
+          data: [{ path: at('pairs.jsonl') }],
+          lora: { r: 2, alpha: 4, targets: ['q_proj'] },
+          train: { steps: 3, batch: 2, microBatch: 2, sequence: 12, warmup: 0 },
+          numbers: { preset: 'small' },
+        }),
+        [1n, 2n, 3n, 4n],
+      ),
+      list = programList(run.programs),
+      check = (o: Partial<Manifest['config']['train']>) => () => {
+        const manifest = { ...run.manifest, config: { ...run.manifest.config, train: { ...run.manifest.config.train, ...o } } },
+          st = {
+            program: programsDigest(list.map((p) => p.program)),
+            context: run.facts.context,
+            dataset: manifest.dataset.root.map(BigInt),
+            epoch: [BigInt(epochBatches(manifest))],
+            policy: policyOf(run.manifest).digest,
+          } as unknown as EndStatement;
+        checkManifest({ ...run, manifest }, st);
+      };
+    expect(check({})).not.toThrow();
+    // All rows but the last are those of the run.
+    expect(check({ steps: 2 })).toThrow(/^policy/);
+    expect(check({ learningRate: 2 ** -11 })).toThrow(/^policy/);
+    expect(check({ learningRate: 1 })).toThrow(/^schedule: train.learningRate/);
+    expect(check({ clip: 2 ** 21 })).toThrow(/^schedule: train.clip: .* the limit is 33554432/);
+    expect(check({ clip: 2 ** 20 })).toThrow(/^policy/);
   });
 });
 

@@ -1,9 +1,8 @@
 import type { Inputs } from '../run/inputs.js';
 import { sha256Hex } from '../hash/sha256.js';
 import canonicalize from 'canonicalize';
-import { P } from '../field/goldilocks.js';
+import { P, toSigned } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { HyperparameterError } from '../optim/constants.js';
 import { statePoint } from '../tensor/statement.js';
 import { commitmentLayout } from '../tensor/state-layout.js';
 import { hashOf } from '../tensor/plan.js';
@@ -11,13 +10,15 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Run, epochBatches } from '../run/facts.js';
 import type { Manifest } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
-import { checkAdapter, checkCounters, checkData, checkLosses, checkManifest, checkOrigin, checkRange, checkStart } from './compare.js';
+import { checkAdapter, checkCounters, checkData, checkManifest, checkOrigin, checkRange, checkShown, checkStart } from './compare.js';
 import { checkBase, checkRoot } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { settleNode, verifyEnd } from './nodes.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
-import type { FoldedRun, NodeFile, StepLosses } from '../artifact/folded.js';
+import type { PublishedTotals } from '../policy/epochs.js';
+import type { Shown } from '../policy/vector.js';
+import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import type { Circuits } from '../recursion/circuits.js';
 import { endProofOf, nodeOf } from '../recursion/node-words.js';
 
@@ -47,12 +48,38 @@ export interface FoldedCheck {
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
   readonly to: number;
   /** The epoch that it covers exactly. */ readonly epoch?: number;
-  /** Examples and targets of what it covers: those of the steps before a range are its prover's word. */
   readonly examples: number;
-  readonly targets: number;
-  /** Mean loss per target of every step. */ readonly losses: number[];
+  /** What the manifest shows of losses, targets and totals. */ readonly shown: Shown;
+  /** Targets of what it covers, where they are shown. */ readonly targets?: number;
+  /** Mean loss per target of every step: none where losses or targets of steps are not shown. */
+  readonly losses: number[];
+  /** Mean loss per target of all that it covers, where losses and targets are shown of epochs at least. */
+  readonly loss?: number;
+  /** Totals of the epochs that end in it, where any are shown. */ readonly epochs: readonly EpochFigures[];
   readonly proofMs: number;
   readonly linearMs: number;
+}
+
+/** What is shown of an epoch that ended: counts, and the mean loss per target. */
+export interface EpochFigures {
+  readonly epoch: number;
+  readonly targets?: number;
+  readonly loss?: number;
+  readonly bins?: readonly { readonly name: string; readonly examples: number; readonly targets: number }[];
+}
+
+/** Totals of an epoch as far as they are shown; `unit` is the loss's. */
+function figuresOf(m: Manifest, t: PublishedTotals, unit: number): EpochFigures {
+  const { show, policy } = m.config,
+    { epoch, targets, loss, bins } = t;
+  return {
+    epoch,
+    ...(targets ? { targets } : {}),
+    ...(targets && show.losses !== 'none' ? { loss: (Number(loss) * unit) / targets } : {}),
+    ...(show.totals === 'none'
+      ? {}
+      : { bins: policy.bins.map(({ name }, j) => ({ name, examples: bins[2 * j], targets: bins[2 * j + 1] })) }),
+  };
 }
 
 /** Epochs that lie within the steps from .. to - 1 from their first step to their last. */
@@ -102,7 +129,7 @@ function compare(
   run: Run,
   { base, data, initial, released, root, commitBase }: Against,
   st: Common & { readonly root?: readonly bigint[] },
-  list: readonly StepLosses[],
+  { losses: list, epochs }: Pick<FoldedRun, 'losses' | 'epochs'>,
   from: number,
   to: number,
 ): Omit<FoldedCheck, 'proofMs'> {
@@ -112,12 +139,7 @@ function compare(
   checkManifest(run, st);
   checkRange(run, st, from, to);
   if (list.some((l, i) => l.step !== from + i)) throw new VerificationError('losses', `are not those of the steps from ${from} on`);
-  try {
-    checkLosses(run, st, list);
-  } catch (e) {
-    if (e instanceof HyperparameterError) throw new VerificationError('losses', e.message);
-    throw e;
-  }
+  checkShown(run, st, list, epochs);
   if (data) checkData(run, data, st, list);
   const starts = from === 0 && initial !== undefined;
   const quotas = checkCounters(run, st);
@@ -140,10 +162,11 @@ function compare(
   if (!base && root === undefined)
     throw new NotGivenError(
       'base',
-      `the proof, its losses and its schedule agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
+      `the proof, its losses and its policy agree with the manifest, but without the base, or the root of its commitment from a source that you trust, nothing is proved about any step: give --base DIR or --base-root${st.root ? ` (this proof is about ${about})` : ''}`,
     );
   const per = epochBatches(manifest),
-    { frac } = programs.program.tensors.find((t) => t.name === 'loss')!,
+    { show } = manifest.config,
+    unit = 2 ** -programs.program.tensors.find((t) => t.name === 'loss')!.frac,
     counted = (i: number): number => Number((st.posOut[i] - st.posIn[i] + P) % P),
     yes = (b: unknown): Compared => (b ? 'checked' : 'not checked');
   return {
@@ -158,8 +181,14 @@ function compare(
     to,
     ...(from % per === 0 && to === from + per ? { epoch: from / per } : {}),
     examples: counted(5),
-    targets: counted(6),
-    losses: list.map((l) => Number(l.losses.reduce((p, q) => p + q, 0n)) / 2 ** frac / l.targets),
+    shown: show,
+    ...(show.targets === 'none' ? {} : { targets: counted(6) }),
+    losses:
+      show.losses === 'steps' && show.targets === 'steps'
+        ? list.map((l) => (Number(l.losses.reduce((p, q) => p + q, 0n)) * unit) / l.targets)
+        : [],
+    ...(show.losses === 'none' || show.targets === 'none' ? {} : { loss: (Number(toSigned(st.loss[0])) * unit) / counted(6) }),
+    epochs: epochs.map((t) => figuresOf(manifest, t, unit)),
     linearMs: performance.now() - t0,
   };
 }
@@ -173,7 +202,7 @@ export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: Verific
     end = endProofOf(key, x);
   verifyEnd(k, key, end);
   const proofMs = performance.now() - t0;
-  return { ...compare(k, run, a, end.statement, x.losses, 0, run.manifest.config.train.steps), proofMs };
+  return { ...compare(k, run, a, end.statement, x, 0, run.manifest.config.train.steps), proofMs };
 }
 
 /**
@@ -188,5 +217,5 @@ export function verifyNodeFile(k: Kernels, run: Run, x: NodeFile, circuits: Circ
     node = nodeOf(circuits.cls, x);
   settleNode(k, circuits.cls, circuits.keys, node);
   const proofMs = performance.now() - t0;
-  return { ...compare(k, run, a, node.statement, x.losses, x.from.step, x.to.step), proofMs };
+  return { ...compare(k, run, a, node.statement, x, x.from.step, x.to.step), proofMs };
 }

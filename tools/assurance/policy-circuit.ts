@@ -49,6 +49,10 @@ const STRATUM_WORDS = 8;
 const TOKEN_WORDS = 2,
   MASK_BITS = 8;
 
+/** Bits of a loss; fraction bits of the clip scalar without clipping, of which the circuit depends on. */
+const LOSS_BITS = 52,
+  CLIP_FRAC = 39;
+
 /** The circuit, with its free words by name; outputs and what is given are public words. */
 export function policyCircuit(c: PolicyCase): CircuitInstance {
   const ch = new CircuitChannel(),
@@ -86,12 +90,12 @@ export function policyCircuit(c: PolicyCase): CircuitInstance {
     targets = ch.add(targets, n.targets);
     publish('targets', [targets]);
     publish('examples', [n.examples]);
-    leaf.loss(free('loss', 1)[0]);
+    leaf.loss(free('loss', 1)[0], LOSS_BITS);
   }
   if (c.kind !== 'micro')
     leaf.endStep(place, c.kind === 'step' ? undefined : c.rows, targets, free('wrap', 1)[0], {
       scalars: free('scalars', 3),
-      clip: { name: c.clip ?? 'clipN', value: free('clip scalar', 1)[0] },
+      clip: { name: c.clip ?? 'clipN', frac: CLIP_FRAC, value: free('clip scalar', 1)[0] },
     });
   const out = leaf.finish(c.kind === 'micro');
   publish('counters', out.counters);
@@ -110,6 +114,9 @@ export function policyCircuit(c: PolicyCase): CircuitInstance {
     checks: ch.checks,
   };
 }
+/** Targets of a step at most, without clipping: the verifier refuses a manifest with more. */
+const MOST_TARGETS = 1n << 22n;
+
 /**
  * Radices m and their quotient bounds Q as the verifier computes them, Q = floor((2^62 + m) / m): 1 <= m < 2^31 and Q m
  * <= 2^62 + m. They are words of the policy vector, and with strata of the table, as is a stratum's size below 2^31.
@@ -124,6 +131,7 @@ function premisesOf(shape: Shape, words: ReadonlyMap<string, readonly number[]>)
     ],
     rows = (words.get('stratum words') ?? []).length / STRATUM_WORDS;
   return [
+    plus(constant(MOST_TARGETS), word('policy vector', POLICY_LAYOUT.get('mostTargets')!.at), -1n),
     ...bounds(field(shape.replacement ? 'rows' : 'a'), field('quotientA')),
     ...bounds(field('b'), field('quotientB')),
     ...Array.from({ length: rows }, (_, r) => STRATUM_WORDS * r).flatMap((at) => [

@@ -2,8 +2,7 @@
  * What the policy of a run adds to a leaf: rows of its circuit for a step of 8 rows, by length of a row and depth of
  * the tree of
  * rows. Shapes alone, nothing is proven. Words and mask bits of the rows are the step proof's and not counted. The
- * schedule, which
- * a leaf binds by its chain, is not in it.
+ * schedule's table has 2^12 steps.
  */
 import { CircuitChannel } from 'certune/circuit';
 import { type PolicyShape, orderShape, rowShape } from 'certune/policy';
@@ -13,7 +12,8 @@ import { say } from './common.js';
 const ROWS = 8,
   BINS = 16,
   WALKS = 2,
-  CLASS_DEPTH = 8;
+  CLASS_DEPTH = 8,
+  SCHEDULE_DEPTH = 12;
 /** Tokens of a row, and vocabulary. */
 const TEXTS = [
   [64, 512],
@@ -42,7 +42,7 @@ function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
       walks: WALKS,
       bins: BINS,
       classDepth: CLASS_DEPTH,
-      scheduleDepth: 0,
+      scheduleDepth: SCHEDULE_DEPTH,
       innerRounds: 0,
       innerWalks: 0,
       strataDepth: 0,
@@ -56,11 +56,12 @@ function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
       const mask = words(row.maskWords);
       return { tokens: words(row.tokenWords), mask, bits: mask.flatMap((m, k) => ch.split(m, Math.min(62, tokens - 62 * k))) };
     }),
-    [step, micro, epoch, drawn, wrap] = words(5),
+    [step, micro, epoch, drawn, wrap, clip] = words(6),
+    scalars = { scalars: words(3), clip: { name: 'clipN', frac: 26, value: clip } } as const,
     place = { step, micro, epoch, drawn },
     before = ch.rows.S.value.length;
   const { targets } = leaf.batch(place, batch, true);
-  leaf.endStep(place, undefined, targets, wrap, undefined);
+  leaf.endStep(place, undefined, targets, wrap, scalars);
   leaf.finish(false);
   return {
     tokens,

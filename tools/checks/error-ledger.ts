@@ -183,7 +183,7 @@ argued(
   `norm of the gradient (${ADAMW.g.frac})`,
   ADAMW.g.frac,
   1,
-  'floor of the root of the exact sum of squares; the divisor max(norm, clip N) has it and half a unit of clip N, the factor c = clip / divisor one rounding of 2^-40 more',
+  'floor of the root of the exact sum of squares; the divisor max(norm, clip N) has it and half a unit of clip N with 2^-39 for every target, the factor c = clip / divisor one rounding of 2^-40 more',
 );
 argued("AdamW's quotient (20), given its divisor", 20, 1, 'floor of a quotient by a positive divisor');
 argued('rinv (18), given n', 18, 1, 'floor(sqrt(D) 2^(18+nFrac) / n): the numerator is itself a floor, less than 1/n unit');

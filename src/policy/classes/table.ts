@@ -70,10 +70,8 @@ export function checkEligible(classes: readonly ClassFacts[], rows: readonly Cla
 /** Least depth of the class table. */
 export const classDepth = (classes: number): number => tableDepth(CLASS_DEPTHS, classes)!;
 
+/** Words of the class table's rows: bins, eligible. */
+export const classWords = (rows: readonly ClassRow[]): bigint[][] => rows.map((r) => [r.bins, r.eligible ? 1n : 0n]);
+
 /** Levels of the class table's tree: hash in the domain `class` of number, bins, eligible. */
-export const classLevels = (rows: readonly ClassRow[], depth: number): bigint[][][] =>
-  tableLevels(
-    DOMAIN.class,
-    rows.map((r) => [r.bins, r.eligible ? 1n : 0n]),
-    depth,
-  );
+export const classLevels = (rows: readonly ClassRow[], depth: number): bigint[][][] => tableLevels(DOMAIN.class, classWords(rows), depth);

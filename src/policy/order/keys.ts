@@ -64,7 +64,7 @@ export const isPublic = (m: Modes, epoch: number): boolean => ((m.mask >> BigInt
  * Kinds of values that are functions of the run's secret and of their place, so that a proof can be made again,
  * elsewhere, with equal bytes.
  */
-export const BLINDS = { counters: 1n, epochs: 2n } as const;
+export const BLINDS = { counters: 1n } as const;
 
 /** Blind of a kind at a step: six words in the domain `salt`, where a row's salt has five. */
 export const blindAt = (secret: Key, kind: keyof typeof BLINDS, step: number): bigint[] =>

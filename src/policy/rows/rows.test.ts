@@ -49,7 +49,11 @@ describe('row of a dataset', () => {
     expect(rowShape(2048, 128_256)).toMatchObject({ bits: 18, perWord: 3, tokenWords: 683, maskWords: 34 });
     expect(() => rowWords(SHAPE, { tokens: Int32Array.of(512), mask: Uint8Array.of(0) })).toThrow(InputError);
     expect(() => rowWords(SHAPE, { tokens: Int32Array.of(-1), mask: Uint8Array.of(0) })).toThrow(InputError);
-    expect(() => new RowTree(SHAPE, SECRET, k).push({ ...row(0), tokens: Int32Array.of(512) })).toThrow('row 0');
+    expect(() => new RowTree(SHAPE, SECRET, k).push({ ...row(0, 4), tokens: Int32Array.of(1, 2, 3, 512) })).toThrow('row 0: token 512');
+    // Position 0 alone: no token predicts it.
+    expect(() => new RowTree(SHAPE, SECRET, k).push({ ...row(0), mask: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0) })).toThrow(
+      /would train nothing/,
+    );
   });
   it('cuts what is longer than the sequence, and pads what is shorter', () => {
     const long = row(1, 12),
@@ -85,9 +89,9 @@ describe('tree of rows', () => {
     expect([1, 256, 257, 4096, 4097, 2 ** 28].map(rowsDepth)).toEqual([8, 8, 12, 12, 16, 28]);
     expect(() => rowsDepth(2 ** 28 + 1)).toThrow(InputError);
     for (const n of [1, 2, 3, 5, 257]) {
-      const t = grow(n, (i) => 3 + (i % 9)),
+      const t = grow(n, (i) => 4 + (i % 8)),
         leaves = Array.from({ length: n }, (_, i) => {
-          const r = row(i, 3 + (i % 9));
+          const r = row(i, 4 + (i % 8));
           return rowDigest(contentDigest(rowSalt(SECRET, i), rowWords(SHAPE, r)), {
             class: r.class,
             targets: rowTargets(SHAPE, r),

@@ -49,12 +49,15 @@ export class RowTree {
     return this.#count;
   }
 
-  /** Takes the next row. Throws InputError for an id outside the vocabulary. */
+  /** Takes the next row. Throws InputError for an id outside the vocabulary, and for a row that trains nothing. */
   push(r: Row): void {
     const s = this.shape,
       b = this.#block,
       at = this.#words * b.facts.length,
-      out = b.halves;
+      out = b.halves,
+      targets = rowTargets(s, r);
+    // No leaf counts such a row: it could fill a minimum and teach nothing.
+    if (targets === 0) throw new InputError('dataset', [`row ${this.#count} has no target token: it would train nothing`]);
     out.fill(0, 2 * at, 2 * (at + this.#words));
     for (let i = 0; i < Math.min(s.sequence, r.tokens.length); i++) {
       const t = r.tokens[i];
@@ -63,7 +66,7 @@ export class RowTree {
       orBits(out, 2 * (at + 4 + Math.floor(i / s.perWord)), s.bits * (i % s.perWord), t);
       if (i > 0 && r.mask[i]) orBits(out, 2 * (at + 4 + s.tokenWords + Math.floor((i - 1) / 62)), (i - 1) % 62, 1);
     }
-    b.facts.push({ class: r.class, targets: rowTargets(s, r), length: r.length });
+    b.facts.push({ class: r.class, targets, length: r.length });
     this.#count++;
     this.#levels = undefined;
     if (b.facts.length === this.#perBlock) this.#flush();

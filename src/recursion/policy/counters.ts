@@ -56,34 +56,44 @@ export function checkLimits(w: Wires, quotas: readonly Elem[], counters: readonl
     }
 }
 
+/** Bits of what is published: wires that are zero or one. */
+export interface ShownElems {
+  /** Of every step. */ readonly stepLosses: Elem;
+  readonly stepTargets: Elem;
+  /** Of every step, or of epochs alone. */ readonly losses: Elem;
+  readonly targets: Elem;
+  /** Totals of bins in every epoch. */ readonly totals: Elem;
+}
+
+/** What is published, from the policy vector's word: two bits for losses and targets, none 0, epochs 1, steps 2. */
+export function openShow(w: Wires, pi: Opened): ShownElems {
+  const { ch } = w,
+    [epochLosses, stepLosses, epochTargets, stepTargets, totals, none] = ch.split(pi.show[0], 6, 'show');
+  for (const [lo, hi] of [
+    [epochLosses, stepLosses],
+    [epochTargets, stepTargets],
+  ])
+    ch.assertEqual(ch.mul(lo, hi), w.zero, 'show');
+  ch.assertEqual(none, w.zero, 'show');
+  return { stepLosses, stepTargets, losses: ch.add(epochLosses, stepLosses), targets: ch.add(epochTargets, stepTargets), totals };
+}
+
 /**
- * End of a step: at an epoch's end the chain of epochs takes up the digest of its totals, and counters start from zero.
- * Free: the totals' blind; it must be zero where the policy publishes totals, so that whoever has the list recomputes
- * the chain. Losses and targets that are not shown are zero in it.
+ * End of a step: at an epoch's end the chain of epochs takes up its totals, and counters start from zero. What is not
+ * shown is zero in the link: no digest of it is published that could be compared with a guess.
  */
 export function endStep(
   w: Wires,
-  pi: Opened,
+  show: ShownElems,
   state: { readonly counters: readonly Elem[]; readonly epochs: readonly Elem[] },
   epoch: Elem,
   wrap: Elem,
-  blind?: readonly bigint[],
 ): { counters: Elem[]; epochs: Elem[] } {
   const { ch } = w,
-    show = ch.split(pi.show[0], 6, 'show'),
-    hide = w.words('totals blind', 4, blind);
-  for (const b of hide) ch.assertEqual(ch.mul(show[4], b), w.zero, 'totals blind');
-  // Two bits each for losses and targets: none 0, epochs 1, steps 2.
-  for (const [lo, hi] of [
-    [show[0], show[1]],
-    [show[2], show[3]],
-  ])
-    ch.assertEqual(ch.mul(lo, hi), w.zero, 'show');
-  ch.assertEqual(show[5], w.zero, 'show');
-  const bins = state.counters.slice(0, -2),
+    bins = state.counters.slice(0, -2),
     [targets, loss] = state.counters.slice(-2),
-    totals = countersOf(w, [...bins, ch.mul(ch.add(show[2], show[3]), targets), ch.mul(ch.add(show[0], show[1]), loss)], hide),
-    link = ch.hash(DOMAIN.statement, [...state.epochs, epoch, ...totals]),
+    told = [ch.mul(show.targets, targets), ch.mul(show.losses, loss), ...bins.map((b) => ch.mul(show.totals, b))],
+    link = ch.hash(DOMAIN.statement, [...state.epochs, epoch, ...told]),
     keep = w.not(wrap);
   return {
     counters: state.counters.map((c) => ch.mul(keep, c)),

@@ -1,7 +1,17 @@
 import type { CircuitChannel } from '../../circuit/channel.js';
 import type { PolicyShape } from '../../policy/vector.js';
 import type { Elem } from '../../transcript/arith.js';
-import { type CountersInput, checkLimits, countRow, endStep, enterCounters, leaveCounters, openQuotas } from './counters.js';
+import {
+  type CountersInput,
+  type ShownElems,
+  checkLimits,
+  countRow,
+  endStep,
+  enterCounters,
+  leaveCounters,
+  openQuotas,
+  openShow,
+} from './counters.js';
 import { type KeyInput, epochKeyOf, modeKey } from './key.js';
 import { type StratumInput, drawRows } from './order.js';
 import { type RowElems, type RowInput, absentRow, memberRow } from './rows.js';
@@ -26,8 +36,7 @@ export interface PolicyInput {
 
 /** What a prover gives for the end of a step. */
 export interface EndInput {
-  /** Path of the schedule's row; none without a table. */ readonly path: readonly (readonly bigint[])[];
-  /** Blind of the epoch's totals. */ readonly blind: readonly bigint[];
+  /** Path of the schedule's row. */ readonly path: readonly (readonly bigint[])[];
 }
 
 /** What a prover gives for a program with rows. */
@@ -50,6 +59,7 @@ export class PolicyLeaf {
   readonly digest: readonly Elem[];
   readonly countersIn: readonly Elem[];
   /** Batches of an epoch: the last one ends it. */ readonly epochBatches: Elem;
+  /** What the statement says of losses and targets; the rest of it is zero. */ readonly show: ShownElems;
   readonly #pi: ReturnType<typeof openPolicy>['pi'];
   readonly #quotas: readonly Elem[];
   #counters: Elem[];
@@ -72,6 +82,7 @@ export class PolicyLeaf {
     this.#counters = counters.counters;
     this.countersIn = counters.digest;
     this.epochBatches = pi.epochBatches[0];
+    this.show = openShow(this.w, pi);
     this.#epochs = epochs;
     this.#wrapped = this.w.zero;
   }
@@ -99,32 +110,27 @@ export class PolicyLeaf {
     return { targets, examples: w.sum(present) };
   }
 
-  /** Adds a program's loss. */
-  loss(x: Elem): void {
-    const last = this.#counters.length - 1;
-    this.#counters[last] = this.w.ch.add(this.#counters[last], x);
+  /**
+   * Adds a program's loss, at least -2^(bits - 1) and below 2^(bits - 1): a verifier that is not shown it does not see
+   * its format.
+   */
+  loss(x: Elem, bits: number): void {
+    const { ch } = this.w,
+      last = this.#counters.length - 1;
+    ch.split(ch.add(x, this.w.constant(1n << BigInt(bits - 1))), bits, 'loss format');
+    this.#counters[last] = ch.add(this.#counters[last], x);
   }
 
   /**
-   * End of a step (`scalars` only where the policy has a schedule): `micro` micro-batches of `rows` rows are done
-   * (undefined where one program had them all), with so many targets. `wrap`: this was the last batch of the epoch.
+   * End of a step: `micro` micro-batches of `rows` rows are done (undefined where one program had them all), with so
+   * many targets. `wrap`: this was the last batch of the epoch.
    */
-  endStep(
-    at: PolicyPlace,
-    rows: number | undefined,
-    targets: Elem,
-    wrap: Elem,
-    scalars: ScheduleElems | undefined,
-    given?: EndInput,
-  ): void {
+  endStep(at: PolicyPlace, rows: number | undefined, targets: Elem, wrap: Elem, scalars: ScheduleElems, given?: EndInput): void {
     const { w, shape } = this;
     if (rows !== undefined) checkComplete(w, this.#pi, at.drawn, at.micro, rows);
-    if (shape.scheduleDepth) {
-      if (!scalars) throw new Error('a schedule without scalars');
-      checkSchedule(w, shape, this.#pi, at.step, targets, scalars, given?.path);
-    }
+    checkSchedule(w, shape, this.#pi, at.step, targets, scalars, given?.path);
     checkLimits(w, this.#quotas, this.#counters, wrap);
-    const end = endStep(w, this.#pi, { counters: this.#counters, epochs: this.#epochs }, at.epoch, wrap, given?.blind);
+    const end = endStep(w, this.show, { counters: this.#counters, epochs: this.#epochs }, at.epoch, wrap);
     this.#counters = end.counters;
     this.#epochs = end.epochs;
     this.#wrapped = wrap;

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { CircuitChannel } from '../../circuit/channel.js';
+import type { RowHook } from '../../circuit/rows.js';
+import { CLIP, scheduleScalars } from '../../optim/constants.js';
 import { P, inv, mod } from '../../field/goldilocks.js';
 import { FREE, countersDigest, zeroCounters } from '../../policy/classes/quotas.js';
 import { classRows } from '../../policy/classes/table.js';
 import { stratify } from '../../policy/order/strata.js';
 import { orderShape } from '../../policy/order/radices.js';
 import { rowShape, rowTargets } from '../../policy/rows/digest.js';
-import { POLICY_WORDS, type PolicyShape, policyDigest } from '../../policy/vector.js';
+import { POLICY_LAYOUT, POLICY_WORDS, type PolicyShape, policyDigest } from '../../policy/vector.js';
 import type { PolicyWitness } from '../../prove/policy.js';
 import type { Elem } from '../../transcript/arith.js';
 import { PolicyLeaf } from './leaf.js';
@@ -14,9 +16,13 @@ import {
   BINS,
   CLASSES,
   KEYS,
+  ROW,
+  SCHEDULE,
   type LeafCase,
   SHAPE,
   clipAt,
+  dataOf,
+  forgedData,
   microCase,
   microCounters,
   policyLeaf,
@@ -24,6 +30,7 @@ import {
   runLeaf,
   stateAt,
   stepCase,
+  targetsAt,
 } from '../../../test/policy-case.js';
 
 const read = (ch: CircuitChannel, e: readonly Elem[]): bigint[] => e.map((x) => ch.value(x)[0]);
@@ -99,8 +106,6 @@ describe('policy on wires: honest leaves', () => {
       { losses: 'none', targets: 'steps', totals: 'epochs' },
     ] as const)
       expect(honest(policyRun(101, { show, epochExamples: 4 }), 1)).toEqual([]);
-    const shown = policyRun(101, { show: { losses: 'epochs', targets: 'epochs', totals: 'epochs' }, epochExamples: 4 });
-    expect(shown.totalsBlind(0)).toEqual([0n, 0n, 0n, 0n]);
   });
   it('of micro-batches and their update', () => {
     const m = policyRun(101, { batch: 6 });
@@ -167,7 +172,7 @@ describe('policy on wires: rows', () => {
     const { targets } = leaf.batch({ step, micro, epoch, drawn }, batch, true);
     leaf.endStep({ step, micro, epoch, drawn }, undefined, targets, wrap, {
       scalars: words(3),
-      clip: { name: 'clipN', value: words(1)[0] },
+      clip: { name: 'clipN', frac: 26, value: words(1)[0] },
     });
     leaf.finish(false);
     return { P: ch.rows.P.out.length, M: ch.rows.M.out.length, S: ch.rows.S.value.length - splits, F: ch.rows.F.from.length / 3 };
@@ -176,10 +181,10 @@ describe('policy on wires: rows', () => {
     const n = rows(64, 512, 20, 2 ** 20, 16);
     expect(n).toMatchInlineSnapshot(`
       {
-        "F": 2517,
+        "F": 2553,
         "M": 240,
-        "P": 197,
-        "S": 758,
+        "P": 195,
+        "S": 757,
       }
     `);
     // 7,898 rows P and M: a leaf of stories260k, 8 x 64 tokens, without the policy.
@@ -195,10 +200,10 @@ describe('policy on wires: rows', () => {
       ].map(([s, v, d, n]) => Object.values(rows(s, v, d, n, 16)).join(' ')),
     ).toMatchInlineSnapshot(`
       [
-        "277 176 1158 3077",
-        "197 272 758 2517",
-        "269 240 758 4677",
-        "901 240 758 24021",
+        "275 176 1157 3113",
+        "195 272 757 2553",
+        "267 240 757 4713",
+        "899 240 757 24057",
       ]
     `);
   });
@@ -356,15 +361,79 @@ describe('policy on wires: dishonest provers', () => {
   it('scalars of the next step, a clip scalar off by one, a step without targets', () => {
     expect(
       change((g) => {
-        g.parts[0].scalars = [...w.facts.schedule[at + 1]];
+        g.parts[0].scalars = [...SCHEDULE[at + 1]];
         g.parts[0].end = w.end(at + 1);
       }),
     ).toEqual(['schedule']);
     for (const k of [0, 1, 2]) expect(change((g) => g.parts[0].scalars[k]++)).toEqual(['schedule']);
     expect(change((g) => g.parts[0].clip++)).toContain('clip scalar');
     expect(change((g) => g.parts[0].clip--)).toContain('clip scalar');
-    expect(forge('clip remainder', 0, (x) => x + 4n)).toContain('clip scalar');
-    expect(change((g) => (g.parts[0].clip = mod(clipAt(3) + inv(4n))))).toContain('clip scalar');
+    // Another pair of quotient and remainder: in the field there is one for every remainder.
+    expect(forge('clip remainder', 0, (x) => x + 4096n)).toContain('clip scalar');
+    expect(change((g) => (g.parts[0].clip = mod(clipAt(3) + inv(4096n))))).toContain('clip scalar');
+    const count = BigInt(targetsAt(w, at)),
+      // A remainder of r + 1 belongs to the quotient q - 1 / 2^12 of the field.
+      forged = change((g) => (g.parts[0].clip = mod(g.parts[0].clip - inv(4096n))));
+    expect(forged).toContain('clip scalar');
+    // Targets that are not those of the step, more than a step may have, none at all.
+    const entered = (n: bigint): string[] => change((g) => (g.place[4] = n));
+    expect(entered(1n)).toEqual(['clip scalar']);
+    expect(entered(33n)).toContain('target count');
+    expect(entered(mod(-count))).toContain('target count');
+    expect(entered(mod(-count - 1n))).toContain('target count');
+  });
+  it('without clipping: the reciprocal of the number of targets, off by one, of another number, of none', () => {
+    const free = policyRun(101, { batch: 6, clip: 0n }),
+      one = (2n ** 40n + 19n) / 38n,
+      leaf = (count: bigint, value: bigint, forge?: { name: string; f: (x: bigint) => bigint }): string[] => {
+        const g = microCase(free, 0, 3, 2, 'update');
+        g.place[4] = count;
+        g.parts[0].clip = value;
+        const run = (hook?: RowHook) => {
+          const ch = new CircuitChannel(new BigUint64Array(0), hook);
+          return { ch, out: policyLeaf(ch, free.values, 'update', 1, 2, g, 'clipC') };
+        };
+        let r = run();
+        if (forge) {
+          const [row] = r.out.leaf.w.free.get(forge.name)!;
+          r = run((k, row2, rows) => {
+            if (k === 'W' && row2 === row) rows.W.value[row] = mod(forge.f(rows.W.value[row]));
+          });
+        }
+        return [...new Set(r.ch.failed)];
+      };
+    expect(scheduleScalars(ROW, 19, 0, { parameters: 1, momentFrac: 60 }, 0).clipC).toBe(one);
+    expect(leaf(19n, one)).toEqual([]);
+    for (const x of [one + 1n, one - 1n, one + 2n ** 40n, mod(one + inv(38n)), 0n])
+      expect(leaf(19n, x), String(x)).toContain('clip scalar');
+    expect(leaf(20n, one)).toContain('clip scalar');
+    expect(leaf(0n, 0n)).toContain('target count');
+    expect(leaf(49n, one)).toContain('target count');
+    // The remainder of the quotient less by one is as large as the divisor.
+    expect(leaf(19n, one - 1n, { name: 'clip remainder', f: (x) => x + 38n })).toContain('clip scalar');
+    // The largest number of targets that the verifier admits leaves both sides below p.
+    expect((2n ** 40n - 1n) * 2n * BigInt(CLIP.unclipped) + 2n * BigInt(CLIP.unclipped) - 1n).toBeLessThan(P);
+  });
+  it('a row that trains nothing, which would count for a quota', () => {
+    const idle = (g: LeafCase): void => {
+      g.parts[0].rows[0] = { ...g.parts[0].rows[0], mask: new Uint8Array(8) };
+    };
+    expect(change(idle)).toEqual(expect.arrayContaining(['row without targets', 'dataset root']));
+    // A committer who forges the tree itself: such a row lies under the root, at its place, of its class.
+    const row = w.order.batch(at).draws[2].row,
+      rows = dataOf(101).rows.map((r, i) => (i === row ? { ...r, mask: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0) } : r)),
+      own = forgedData(rows, 8),
+      run = policyRun(101, { root: own.tree.root() }, false, own);
+    expect(forgedData(dataOf(101).rows, 8).tree.root()).toEqual(dataOf(101).tree.root());
+    expect(failures(run, stepCase(run, at))).toEqual(['row without targets']);
+    for (const x of [1n, P - 1n, inv(2n)])
+      expect(failures(run, stepCase(run, at), { name: 'targets inverse', at: 2, f: () => x })).toEqual(['row without targets']);
+    // Called absent it is not drawn either.
+    expect(failures(run, stepCase(run, at), { name: 'present', at: 2, f: () => 0n })).toContain('present');
+  });
+  it('a loss outside its format', () => {
+    for (const x of [2n ** 51n, -(2n ** 51n) - 1n]) expect(change((g) => (g.parts[0].loss = x))).toEqual(['loss format']);
+    for (const x of [2n ** 51n - 1n, -(2n ** 51n)]) expect(change((g) => (g.parts[0].loss = x))).toEqual([]);
   });
   it('a micro-batch left out, one too many, an update before them', () => {
     const m = policyRun(101, { batch: 6 }),
@@ -388,10 +457,8 @@ describe('policy on wires: dishonest provers', () => {
       'batch',
     );
   });
-  it('a blind on totals that are published, a word of `show` that means nothing', () => {
-    const shown = policyRun(101, { show: { losses: 'epochs', targets: 'epochs', totals: 'epochs' } });
-    expect(failures(shown, stepCase(shown, at), { name: 'totals blind', at: 0, f: () => 1n })).toContain('totals blind');
-    const used = POLICY_WORDS - [...w.vector].reverse().findIndex((x) => x !== 0n) - 1;
+  it('a word of `show` that means nothing', () => {
+    const used = POLICY_LAYOUT.get('show')!.at;
     expect(failures(w, stepCase(w, at), { name: 'policy vector', at: used, f: () => 3n })).toContain('show');
     expect(failures(w, stepCase(w, at), { name: 'policy vector', at: used, f: () => 32n })).toContain('show');
   });

@@ -1,3 +1,4 @@
+import { inv } from '../../field/goldilocks.js';
 import { DOMAIN } from '../../hash/poseidon2.js';
 import { ROW_VERSION } from '../../policy/rows/digest.js';
 import type { PolicyShape } from '../../policy/vector.js';
@@ -35,10 +36,12 @@ export const absentRow = (): RowInput => ({
 });
 
 /**
- * Row `index` of the dataset has these words; an absent row has zeros. Returns its targets and its bits of bins, zero
- * where it is absent.
+ * Row `index` of the dataset has these words, and trains something; an absent row has zeros. Returns its targets and
+ * its bits of bins, zero where it is absent.
  * Free: salt, class and length, bound by the row's digest under the root; bins and eligibility, bound by the class
- * table's root. The gate p multiplies equalities only: shape and ranges are the same for absent rows.
+ * table's root; an inverse of the number of targets, which has one where it is not zero: what
+ * counts as an example trains something. The gate p multiplies equalities only: shape and ranges are the same for
+ * absent rows.
  */
 export function memberRow(
   w: Wires,
@@ -59,6 +62,9 @@ export function memberRow(
   w.equalWhere(present, w.climb(digest, ch.split(index, shape.depth, 'row index'), given?.path), pi.root, 'dataset root');
   // The last token of a row predicts none.
   ch.assertEqual(row.bits[row.bits.length - 1], w.zero, 'last mask bit');
+  const n = w.value(targets),
+    inverse = w.word('targets inverse', n === 0n ? 0n : inv(n));
+  ch.assertEqual(ch.mul(targets, inverse), present, 'row without targets');
   const absent = w.not(present);
   for (const x of [...row.tokens, ...row.mask]) ch.assertEqual(ch.mul(absent, x), w.zero, 'absent row');
 

@@ -1,4 +1,6 @@
 import { DOMAIN } from '../../hash/poseidon2.js';
+import { ADAMW } from '../../optim/adamw.js';
+import { CLIP } from '../../optim/constants.js';
 import type { PolicyShape } from '../../policy/vector.js';
 import type { Elem } from '../../transcript/arith.js';
 import type { Opened } from './vector.js';
@@ -7,20 +9,20 @@ import type { Wires } from './wires.js';
 /** Scalars of an update as the program absorbs them. */
 export interface ScheduleElems {
   /** Those that the schedule fixes, in the table's order. */ readonly scalars: readonly Elem[];
-  /** The one that depends on the number of targets. */
-  readonly clip: { readonly name: 'clipN' | 'clipC'; readonly value: Elem };
+  /** The one that depends on the number of targets, and its fraction bits. */
+  readonly clip: { readonly name: 'clipN' | 'clipC'; readonly frac: number; readonly value: Elem };
 }
 
 /**
- * Scalars of step t: row t of the schedule's table, opened under its root, and the clip scalar of the number of
- * targets.
+ * Scalars of step t: row t of the schedule's table, opened under its root, and the clip scalar as the function of the
+ * number of targets that src/optim/constants.ts declares, 1 <= count <= M = `mostTargets` < 2^32:
  *
- *   clipN  floor((n2 count + half) / d2), constants (n2, d2, half): n2 count + half = clipN d2 + rem, rem < d2 <= 2^31,
- *          clipN < 2^31
- *   clipC  floor(one / count), constants (one, 0, 0): clipC count + rem = one < 2^31, rem < count, clipC < 2^31; hence
- *          count >= 1
+ *   clipN  floor((K count + 2^(s-1)) / 2^s):     clipN 2^s + rem = K count + 2^(s-1),  clipN < 2^51, rem < 2^s = 2^12
+ *   clipC  floor((2^(f+1) + count) / (2 count)): clipC 2 count + rem = 2^(f+1) + count, clipC < 2^(f+1), rem < 2 count
  *
- * Free: the remainder, unique by its range. With count below 2^32 and n2 below 2^31 both sides stay below p.
+ * The verifier refuses a manifest with K M + 2^s >= 2^63, and without clipping one with M > 2^22 (f is 35 or 39): with
+ * these both sides are below p, the equation holds of integers, and clip scalar and remainder are its one solution.
+ * Free: the remainder.
  */
 export function checkSchedule(
   w: Wires,
@@ -35,21 +37,24 @@ export function checkSchedule(
     bits = ch.split(step, shape.scheduleDepth, 'step number'),
     leaf = ch.hash(DOMAIN.schedule, [step, ...given.scalars]);
   w.equal(w.climb(leaf, bits, path), pi.scheduleRoot, 'schedule');
-  const [x, y, half] = pi.clip,
-    { name, value } = given.clip;
-  w.u32(count, 'target count');
-  ch.split(value, 31, 'clip scalar');
+  w.u32(ch.sub(count, w.one), 'target count');
+  w.u32(ch.sub(pi.mostTargets[0], count), 'target count');
+  const { name, frac, value } = given.clip;
   if (name === 'clipN') {
-    const sum = ch.mulAdd(x, count, half),
-      d = w.value(y),
-      rem = w.word('clip remainder', d === 0n ? 0n : w.value(sum) % d);
-    w.below(rem, y, 'clip scalar');
-    ch.assertEqual(ch.mulAdd(value, y, rem), sum, 'clip scalar');
+    const sum = ch.mulAdd(pi.clip[0], count, w.constant(1n << BigInt(CLIP.shift - 1))),
+      rem = w.word('clip remainder', w.value(sum) & ((1n << BigInt(CLIP.shift)) - 1n));
+    ch.split(value, ADAMW.clipNBits, 'clip scalar');
+    ch.split(rem, CLIP.shift, 'clip scalar');
+    ch.assertEqual(ch.mulAdd(value, w.constant(1n << BigInt(CLIP.shift)), rem), sum, 'clip scalar');
   } else {
-    const n = w.value(count),
-      rem = w.word('clip remainder', n === 0n ? 0n : w.value(x) % n);
-    w.below(rem, count, 'clip scalar');
-    ch.assertEqual(ch.mulAdd(value, count, rem), x, 'clip scalar');
+    const one = w.constant(1n << BigInt(frac + 1)),
+      twice = ch.add(count, count),
+      sum = ch.add(one, count),
+      d = w.value(twice),
+      rem = w.word('clip remainder', d === 0n ? 0n : w.value(sum) % d);
+    ch.split(value, frac + 1, 'clip scalar');
+    w.below(rem, twice, 'clip scalar');
+    ch.assertEqual(ch.mulAdd(value, twice, rem), sum, 'clip scalar');
   }
 }
 

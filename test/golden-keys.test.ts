@@ -32,8 +32,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:ddc29499ecb9c95c0a3de3d64e9f1fd8aee194b3dd13f84a79239d9275c570c3',
   },
   'proof 8, recursion 5': {
-    demo: 'sha256:c54e6311a2ab136e4c415344aee95ceb09bf1dae5b1a3e7e1cef89bb92605b60',
-    stories260k: 'sha256:9099d95f29eb91c313d048c83c301007883320f60ad2f37e343a20dde3a634b9',
+    demo: 'sha256:96243473a34664b556984b57dae90df26816697cb573a98245e42dc9ed0b43c6',
+    stories260k: 'sha256:2bc7591d05d994103ebef359dac510b78f58e1fa3b293848775b48569151a8c4',
   },
 };
 
@@ -45,9 +45,9 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'program proofs at rate 1/8': 'sha256:983744b2b2c50154b865030aa3a87f343fae49aaddc0e449cd7700c2f84aca0b',
   },
   'proof 8, recursion 5': {
-    'accumulation over two micro-batches': 'sha256:cd63b6f9cc78db2d1b63fbdf03f49857a2de66eb699337bdc23bb7d97cb0b573',
-    '100 bits': 'sha256:d8dc6eb006f9880510bda53f032d84968d3e1cf145a458c2669a51eea9e8611a',
-    'program proofs at rate 1/8': 'sha256:d9b7758c845723d0f9fe1272a9e7563fee328190f6c7644d83b6aa80bcb7339b',
+    'accumulation over two micro-batches': 'sha256:46eeb2c90112e54591c9ed3b714153b9abaf3298a819b414e0ec1f2d03071ca1',
+    '100 bits': 'sha256:eff0f9e72ede1112c8dbf78c36d48415006ac1fe0f1525373b0843b61b4d3d51',
+    'program proofs at rate 1/8': 'sha256:5440d91a55e1c8d9a29035a1e4653fefaabc2c68abd990b43fdf3fc85d39df6c',
   },
 };
 

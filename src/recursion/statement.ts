@@ -27,7 +27,8 @@ import type { PartKind } from '../run/parts.js';
  *   counters  blinded digest of what the epoch at hand has drawn from every bin; epochs h(chain, epoch, its totals)
  *
  * h = hashWords in the domain of statements. Places and chains are recomputed by whoever holds data and losses
- * (`advance`). That of the end node has no claim on the columns, and the root of the base's stack beside the claim on it.
+ * (`advance`). That of the end node has no claim on the columns, and the root of the base's stack beside the claim on
+ * it.
  */
 export interface NodeStatement {
   /** Circuit of the class: 0 the fold, then the leaves. */ readonly kind: readonly bigint[];

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:c54e6311a2ab136e4c415344aee95ceb09bf1dae5b1a3e7e1cef89bb92605b60' },
-  { name: 'stories260k', digest: 'sha256:9099d95f29eb91c313d048c83c301007883320f60ad2f37e343a20dde3a634b9' },
+  { name: 'demo', digest: 'sha256:96243473a34664b556984b57dae90df26816697cb573a98245e42dc9ed0b43c6' },
+  { name: 'stories260k', digest: 'sha256:2bc7591d05d994103ebef359dac510b78f58e1fa3b293848775b48569151a8c4' },
 ];

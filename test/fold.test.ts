@@ -370,7 +370,7 @@ describe('a folded run', () => {
   });
 
   it('verifies with the example of the README, which refuses another key and another base', () => {
-    const { root: about } = verify(file, { base }, quiet).data as { root: string },
+    const { root: about } = verify(file, { base, commitBase: true }, quiet).data as { root: string },
       example = /```js\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1];
     // In the package, so that it finds the package by its name.
     mkdirSync(join(root, 'tmp'), { recursive: true });

@@ -126,16 +126,33 @@ function ledger(): Outcome {
     checked = cases.map(checkLedger),
     failures = checked.flatMap((c) => c.failures),
     [first] = cases,
-    change = (f: (t: LedgerCase['printed']['terms'][number]) => object | undefined): LedgerCase => ({
-      ...first,
-      printed: { ...first.printed, terms: first.printed.terms.flatMap((t) => (f(t) ? [{ ...t, ...f(t) }] : [])) },
+    folded = cases.find((c) => c.name === 'folded')!,
+    change = (f: (t: LedgerCase['printed']['terms'][number]) => object | undefined, of = first): LedgerCase => ({
+      ...of,
+      printed: { ...of.printed, terms: of.printed.terms.flatMap((t) => (f(t) ? [{ ...t, ...f(t) }] : [])) },
     }),
+    trusted = /queries \((\d+) at rate 2\^-(\d+), trusted root\)/,
     isLast = (t: { name: string }): boolean => t.name.startsWith('merge: sumcheck'),
     wrong: readonly (readonly [string, LedgerCase])[] = [
       ['a term too high by 2^-24', change((t) => (isLast(t) ? { bits: t.bits + 2 ** -24 } : {}))],
       ['a term left out', change((t) => (isLast(t) ? undefined : {}))],
       ['rounds left out', change((t) => (isLast(t) ? { rounds: 1 } : {}))],
       ['proofs left out', change((t) => (t.name.startsWith('LogUp: sum') ? { proofs: 1 } : {}))],
+      [
+        'one query more under a trusted root',
+        change((t) => {
+          const [, , r] = trusted.exec(t.name) ?? [];
+          return r === undefined ? {} : { bits: t.bits + Number(r) };
+        }, folded),
+      ],
+      [
+        'the witness of the end under a trusted root',
+        change((t) => {
+          const [, q, r] = /^witness opening.*queries \((\d+) at rate 2\^-(\d+)/.exec(t.name) ?? [];
+          return r === undefined || t.proof !== 'end' ? {} : { bits: Number(q) * Number(r) };
+        }, folded),
+      ],
+      ['the initial state left out', change((t) => (t.name.startsWith('initial state') ? undefined : {}), folded)],
       ['union too high', { ...first, printed: { ...first.printed, union: first.printed.union + 2 ** -24 } }],
     ];
   for (const [name, c] of wrong)

@@ -172,7 +172,6 @@ const REFUSED = [
     'classRoot',
     'quotas',
     'scheduleRoot',
-    'clip',
     'unused',
   ],
 ];

@@ -107,7 +107,8 @@ describe('a farm', () => {
         trained: () => 3,
       }),
       [a, b] = farm.shape.jobs,
-      [first, second] = [0, 1].map((e) => new Uint8Array(readFileSync(join(dir, `proof/epochs/epoch-000${e}.certune`)))),
+      // The node of the first epoch, which is kept, is the result of the first segment.
+      first = new Uint8Array(readFileSync(join(dir, 'proof/epochs/epoch-0000.certune'))),
       why = (job: typeof a, bytes: Uint8Array): string => {
         try {
           void farm.acceptor.accept(job, bytes);
@@ -126,9 +127,9 @@ describe('a farm', () => {
         return new Uint8Array(Buffer.concat([Buffer.from(sealedHeader(h, body)), body]));
       },
       none = (): void => {};
-    expect([why(a, first), why(b, second)]).toEqual(['accepted', 'accepted']);
+    expect(why(a, first)).toBe('accepted');
     // Of another range, of another run, under another key.
-    expect(why(a, second)).toMatch(/^range: is not that of the job/);
+    expect(why(b, first)).toMatch(/^range: is not that of the job/);
     expect(
       why(
         a,

@@ -64,6 +64,12 @@ async function one(o: WorkOptions, lease: Lease): Promise<boolean> {
     };
   const job = readJob(o.farmKey, record);
   if (!job) return fail({ kind: 'typed', code: 'unsigned', message: 'its record is not under the key of this farm', lines: [] });
+  // Of a worker that was slow or lost, and has been overtaken: nobody waits for it.
+  const there = await store.result(job.key);
+  if (there) {
+    await source.done(lease, { ...as, result: there });
+    return false;
+  }
   const lost = new AbortController(),
     signal = AbortSignal.any([lost.signal, o.stop]),
     timer = setInterval(

@@ -7,6 +7,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { auditCheck, auditOpen } from '../src/cli/audit.js';
 import { quotasOf } from '../src/cli/judge.js';
 import { commit } from '../src/cli/commit.js';
+import { UsageError } from '../src/cli/errors.js';
+import { lines } from '../src/cli/escape.js';
 import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
 import { InputError, VersionError } from '../src/errors.js';
@@ -252,7 +254,12 @@ describe('certune manifest', () => {
       date: '2026-01-31',
       content: ['pairs.jsonl'],
     };
-    expect(() => manifestExport(file, { name: 'pairs' })).toThrow(InputError);
+    expect(() => manifestExport(file, { name: 'pairs' })).toThrow(UsageError);
+    expect(() => manifestExport(file, { name: 'pairs' })).toThrow('give --description, --url, --creator, --date, --content');
+    expect(() => manifestExport(file, { ...said, date: 'today' })).toThrow(InputError);
+    // Printed it is what a file would hold: format characters are escapes of JSON.
+    const { text } = manifestExport(file, { ...said, name: 'a\u202eb\u{e0001}' });
+    expect([lines(text) === text, (JSON.parse(text) as { name: string }).name]).toEqual([true, 'a\u202eb\u{e0001}']);
     expect(manifestExport(file, said).data['document']).toMatchObject({
       conformsTo: 'http://mlcommons.org/croissant/1.1',
       'certune:manifest': manifestDigest(m),

@@ -170,6 +170,14 @@ describe('a release', () => {
       ),
     ).toContain('is not signed');
     expect(fails(3, 'verify', run, ...signer)).toContain('is no release');
+    // Nothing was found wrong: what a trusted root alone could tell needs the option that gives one.
+    const logged = changed('logged', (d) => {
+      const at = join(d, 'run.sigstore.json'),
+        b = JSON.parse(readFileSync(at, 'utf8')) as Json;
+      b['verificationMaterial'].tlogEntries = [{}];
+      writeFileSync(at, JSON.stringify(b));
+    });
+    expect(fails(2, 'verify', logged, ...given, ...signer)).toContain('give --trusted-root FILE');
     const cases: [string, (d: string) => void, string][] = [
       ['added', (d) => writeFileSync(join(d, 'modeling.py'), ''), '"modeling.py" is not among the signed files'],
       ['removed', (d) => rmSync(join(d, 'bom.cdx.json')), '"bom.cdx.json" is not there'],

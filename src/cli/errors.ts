@@ -11,6 +11,7 @@ import { ProgramError } from '../tensor/bounds.js';
 import { OverflowError } from '../tensor/integer.js';
 import { NotGivenError } from '../verify/folded.js';
 import { VerificationError } from '../transcript/arith.js';
+import { NeedsOptionError } from '../provenance/errors.js';
 
 /** A command line that cannot be followed. Exit code 2. */
 export class UsageError extends Error {
@@ -75,6 +76,7 @@ export function describe(e: unknown): Described {
   if (e instanceof CommanderError || e instanceof UsageError) return as(2, 'usage');
   if (e instanceof UnsupportedError) return as(2, 'unsupported', { reasons: e.reasons });
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
+  if (e instanceof NeedsOptionError) return as(2, 'usage', { file: e.file, remedy: e.remedy });
   if (e instanceof InputError) return as(3, 'unreadable', { file: e.file, problems: e.problems, remedy: e.remedy });
   if (e instanceof InUseError) return as(3, 'in-use', { file: e.file, holder: e.holder });
   if (e instanceof DrainedError) return as(130, 'interrupted');

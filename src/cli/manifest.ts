@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { readJson } from '../io/json.js';
+import { jsonDocument } from '../io/json-text.js';
 import { readText } from '../io/read-file.js';
 import { type CroissantDeclared, exportCroissant } from '../run/croissant.js';
 import { checkedRun, epochBatches } from '../run/facts.js';
@@ -101,24 +102,38 @@ export interface ManifestExportOptions extends Partial<Omit<CroissantDeclared, '
   readonly output?: string;
 }
 
-/**
- * The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws InputError
- * naming every one that lacks.
- */
-export const croissantOf = (m: Manifest, o: ManifestExportOptions): object =>
-  exportCroissant(m, {
-    name: o.name ?? '',
-    description: o.description ?? '',
-    url: o.url ?? '',
-    creator: o.creator ?? '',
-    datePublished: o.date ?? '',
-    contentUrls: o.content ?? [],
-  });
+/** Options that the format asks for, by what it calls them. */
+const ASKED = {
+  name: 'name',
+  description: 'description',
+  url: 'url',
+  creator: 'creator',
+  datePublished: 'date',
+  contentUrls: 'content',
+} as const;
 
-/** Writes the data of a manifest as Croissant 1.1. Throws InputError. */
+/**
+ * The data of a manifest as Croissant 1.1; what the format asks for beside is declared by options. Throws UsageError
+ * naming every one that lacks or cannot be meant: no other words are declared here.
+ */
+export function croissantOf(m: Manifest, o: ManifestExportOptions): object {
+  const lacking = Object.values(ASKED).filter((k) => !o[k]?.length);
+  if (lacking.length)
+    throw new UsageError(`Croissant 1.1 asks for what no manifest holds: give ${lacking.map((k) => `--${k}`).join(', ')}`);
+  const { name = '', description = '', url = '', creator = '', date = '', content = [] } = o;
+  try {
+    return exportCroissant(m, { name, description, url, creator, datePublished: date, contentUrls: content });
+  } catch (e) {
+    if (!(e instanceof InputError)) throw e;
+    const option = (p: string): string => p.replace(/^\w+/, (k) => (Object.hasOwn(ASKED, k) ? `--${ASKED[k as keyof typeof ASKED]}` : k));
+    throw new UsageError(e.problems.map(option).join('; '));
+  }
+}
+
+/** Writes the data of a manifest as Croissant 1.1. Throws UsageError, InputError. */
 export function manifestExport(target: string, o: ManifestExportOptions): Result {
-  const document = croissantOf(manifestAt(target), o),
-    text = `${JSON.stringify(document, null, 2)}\n`;
+  const text = jsonDocument(croissantOf(manifestAt(target), o)),
+    document: unknown = JSON.parse(text);
   if (o.output === undefined) return { data: { document }, text: text.trimEnd() };
   writeAtomic(o.output, text);
   return { data: { file: o.output }, text: `wrote ${o.output}` };

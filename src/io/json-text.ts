@@ -43,3 +43,15 @@ export function scanJson(text: string): JsonScan {
 export const utf8 = (b: Uint8Array): string => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(b);
 
 export const isObject = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null && !Array.isArray(x);
+
+/** What JSON.stringify leaves as it is, and a terminal acts upon or nobody sees; line feeds between values apart. */
+const UNSEEN = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/**
+ * A JSON document for people and programs, over several lines. Control and format characters of its texts are escapes
+ * of JSON, so that it has the same bytes in a file and on a terminal.
+ */
+export const jsonDocument = (x: unknown): string =>
+  `${JSON.stringify(x, null, 2).replace(UNSEEN, (c) =>
+    Array.from({ length: c.length }, (_, i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  )}\n`;

@@ -1,6 +1,7 @@
 import { fromBase64 } from './bytes.js';
 import { type Envelope, envelopeJson, parseEnvelope } from './dsse.js';
 import { InputError, VersionError } from '../errors.js';
+import { NeedsOptionError } from './errors.js';
 import { Members, parseJson } from './json.js';
 
 /** Media type of a Sigstore bundle of version 0.3, as its specification writes it. */
@@ -92,18 +93,18 @@ export const bundleJson = (e: Envelope, hint: string): string =>
 
 /**
  * Refuses what only a trusted root could tell: log entries and times that nobody checks are not passed over in silence.
- * Throws InputError.
+ * Throws NeedsOptionError.
  */
 export function offlineOnly(b: Bundle, where: string): void {
   if (b.material === 'certificate')
-    throw new InputError(
+    throw new NeedsOptionError(
       where,
       ['is signed with a short-lived certificate'],
       'give --trusted-root FILE with the identity and issuer that you expect',
     );
   const brings = [...(b.logEntries ? [`${b.logEntries} log entries`] : []), ...(b.timestamps ? [`${b.timestamps} signed times`] : [])];
   if (brings.length)
-    throw new InputError(
+    throw new NeedsOptionError(
       where,
       [`brings ${brings.join(' and ')}, which cannot be checked without a trusted root`],
       'give --trusted-root FILE',

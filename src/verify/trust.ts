@@ -4,6 +4,7 @@ import { programList } from '../run/programs.js';
 import { type PublishedKey, RECURSION_VERSION, type VerificationKey, digestText, keyDigest } from '../recursion/key.js';
 import { PROOF_VERSION } from '../tensor/statement.js';
 import { VerificationError } from '../transcript/arith.js';
+import { NotGivenError } from './folded.js';
 import { parsePublished } from './key.js';
 
 /**
@@ -70,7 +71,7 @@ function fits(key: VerificationKey, run: Run): void {
 /**
  * The key under which a proof is verified, and whose word it is: given by the user, shipped with the release, or
  * recomputed from the manifest's programs. `published` is the one that lies beside the proof: it is used only where one
- * of the three has its digest. Throws VerificationError otherwise.
+ * of the three has its digest. Throws VerificationError otherwise, NotGivenError where no key is at hand to compare.
  */
 export function trustedKey(
   published: PublishedKey,
@@ -103,7 +104,8 @@ export function trustedKey(
     return { key, origin: { from: 'kept', digest } };
   }
   if (!o.recompute)
-    return refuse(
+    throw new NotGivenError(
+      'verification key',
       `${digest} came with the proof alone: it is the prover's word for what was proved, so nothing is verified. Give it with --key from a source that you trust, or let it be recomputed (without --no-recompute)`,
     );
   const { key, seconds } = o.recompute(),

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { jsonDocument } from '../../io/json-text.js';
 import { manifestDigest } from '../../run/manifest.js';
 import { toHex, toUtf8 } from '../bytes.js';
 import { claimsOfRelease, programDigests } from '../predicate.js';
@@ -164,5 +165,5 @@ export function cyclonedx(f: ExportFacts): string {
       targets: { components: [{ type: 'machine-learning-model', 'bom-ref': 'adapter-target', name: 'the adapter of this document' }] },
     },
   };
-  return `${JSON.stringify(bom, null, 2)}\n`;
+  return jsonDocument(bom);
 }

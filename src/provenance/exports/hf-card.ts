@@ -6,10 +6,13 @@ import { type ExportFacts, hubName, positions, unique } from './facts.js';
 
 /**
  * A YAML string that needs no knowledge of YAML's special forms: what older readers take for a line break, or refuse,
- * is an escape.
+ * and what a terminal acts upon or nobody sees, is an escape.
  */
 const quoted = (s: string): string =>
-  JSON.stringify(s).replace(/[\u007f-\u009f\u2028\u2029\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  JSON.stringify(s).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => {
+    const hex = c.codePointAt(0)!.toString(16);
+    return hex.length > 4 ? `\\U${hex.padStart(8, '0')}` : `\\u${hex.padStart(4, '0')}`;
+  });
 
 /**
  * Declared words inside Markdown: they come from anyone and must stay words. Every character that Markdown or HTML

@@ -1,3 +1,4 @@
+import { jsonDocument } from '../../io/json-text.js';
 import { manifestDigest } from '../../run/manifest.js';
 import { type ExportFacts, hubName, positions } from './facts.js';
 import { escaped } from './hf-card.js';
@@ -174,7 +175,13 @@ const NOTE =
 
 /** As JSON, the same bytes for the same facts. */
 export const trainingSummaryJson = (f: ExportFacts): string =>
-  `${JSON.stringify({ type: 'certune-training-summary', version: 1, note: NOTE, manifest: manifestDigest(f.manifest), sections: trainingSummary(f) }, null, 2)}\n`;
+  jsonDocument({
+    type: 'certune-training-summary',
+    version: 1,
+    note: NOTE,
+    manifest: manifestDigest(f.manifest),
+    sections: trainingSummary(f),
+  });
 
 /** As Markdown for people. */
 export function trainingSummaryText(f: ExportFacts): string {

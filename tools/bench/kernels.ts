@@ -4,7 +4,7 @@
  */
 import { goldilocks } from 'certune/field';
 import { blake3Rows, poseidon2Rows } from 'certune/hash';
-import { singleKernels } from 'certune/kernels';
+import { type Kernels, singleKernels } from 'certune/kernels';
 import { median, option, say } from './common.js';
 
 export interface KernelRow {
@@ -14,40 +14,50 @@ export interface KernelRow {
   readonly least: number;
 }
 
-export function kernels(args: readonly string[]): KernelRow[] {
-  const k = singleKernels(),
-    runs = option(args, 'runs', 60),
-    rows: KernelRow[] = [],
-    f = k.exports;
-  let seed = 88172645463325252n;
-  const fill = (p: number, words: number): number => {
+/** Kernels under the clock. */
+class Bench {
+  readonly rows: KernelRow[] = [];
+  readonly f: Kernels['exports'];
+  #seed = 88172645463325252n;
+  constructor(
+    readonly k: Kernels,
+    readonly runs: number,
+  ) {
+    this.f = k.exports;
+  }
+  /** Puts arbitrary words at an address, and returns it. */
+  readonly fill = (p: number, words: number): number => {
     for (let i = 0; i < words; i++) {
-      seed = (seed * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
-      k.u64[p / 8 + i] = seed >> 1n;
+      this.#seed = (this.#seed * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
+      this.k.u64[p / 8 + i] = this.#seed >> 1n;
     }
     return p;
   };
-  const words = (n: number): number => fill(k.alloc(8 * n), n);
-  const time = (name: string, unit: string, units: number, run: () => void, before = (): void => {}): void => {
+  /** Address of so many arbitrary words. */
+  readonly words = (n: number): number => this.fill(this.k.alloc(8 * n), n);
+  /** Takes the time of many runs, each of so many units; `before` is not counted. */
+  readonly time = (name: string, unit: string, units: number, run: () => void, before = (): void => {}): void => {
     const ns: number[] = [];
-    for (let i = 0; i < runs + 3; i++) {
+    for (let i = 0; i < this.runs + 3; i++) {
       before();
       const t = performance.now();
       run();
       if (i >= 3) ns.push(((performance.now() - t) * 1e6) / units);
     }
     const row = { name, unit, median: Number(median(ns).toPrecision(3)), least: Number(Math.min(...ns).toPrecision(3)) };
-    rows.push(row);
+    this.rows.push(row);
     say(`${name.padEnd(46)} ${String(row.median).padStart(8)} ns per ${unit} (least ${row.least})`);
   };
-  const arena = (g: () => void): void => k.scope(g);
+}
 
-  arena(() => {
+/** Products of the field and of its extension, transforms. */
+function field({ k, f, words, time }: Bench): void {
+  k.scope(() => {
     const n = 2 ** 15,
       [a, b, d] = [words(n), words(n), k.alloc(8 * n)];
     time('field multiply', 'product', n, () => f.mulWords(d, a, b, 0, n));
   });
-  arena(() => {
+  k.scope(() => {
     const n = 2 ** 13,
       [a, c, d] = [words(3 * n), words(3), k.alloc(24 * n)];
     time('E multiply, by one element', 'product', n, () => f.scaleExt(d, a, c, 0, n));
@@ -59,14 +69,18 @@ export function kernels(args: readonly string[]): KernelRow[] {
     [10, 2],
     [18, 2],
   ])
-    arena(() => {
+    k.scope(() => {
       const n = 2 ** log,
         m = n << grow,
         [src, dst, tw] = [words(n), k.alloc(8 * m), k.alloc(8 * m)];
       f.nttTwiddles(tw, log + grow, BigInt.asIntN(64, goldilocks.root(log + grow)));
       time(`NTT 2^${log} -> 2^${log + grow}`, 'output', m, () => f.nttWords(dst, src, 0, 1, n, 1, log, log + grow, tw, 0, 1));
     });
-  arena(() => {
+}
+
+/** Permutations, rows and trees of both hashes. */
+function hashes({ k, f, words, time }: Bench): void {
+  k.scope(() => {
     const n = 512,
       s = words(12 * n);
     time('Poseidon2, one at a time', 'permutation', n, () => {
@@ -77,12 +91,12 @@ export function kernels(args: readonly string[]): KernelRow[] {
     });
   });
   for (const h of [poseidon2Rows, blake3Rows])
-    arena(() => {
+    k.scope(() => {
       const n = 1024,
         cols = words(n * 64),
         dst = k.alloc(32 * n);
       time(`${h.name} rows of 64 words`, '64 bytes', n * 8, () =>
-        arena(() => {
+        k.scope(() => {
           const r = h.rows(k, n, 64);
           for (let w = 0; w < 64; w += 8) r.absorb(cols + 8 * n * w, 8, 8 * n);
           r.finish(dst);
@@ -92,7 +106,11 @@ export function kernels(args: readonly string[]): KernelRow[] {
         for (let m = n / 2; m >= 1; m /= 2) h.merkleLevel(k, dst, dst, m);
       });
     });
-  arena(() => {
+}
+
+/** Rounds and folds of the sumcheck and of LogUp-GKR. */
+function sumchecks({ k, f, words, fill, time }: Bench): void {
+  k.scope(() => {
     const n = 2 ** 13,
       [a, w, x, r, out, s] = [words(3 * n), words(3 * n), words(n), words(3), k.alloc(64), k.alloc(64)];
     time('sumcheck round f w, f in F', 'entry', n, () => f.scHalves(out, x, 1, w, n / 2, n / 2, 0, n / 2));
@@ -100,7 +118,7 @@ export function kernels(args: readonly string[]): KernelRow[] {
     time('fold of one array', 'entry', n, () => f.foldHalves(a, a, 0, n / 2, n / 2, r, 0, n / 2));
     void s;
   });
-  arena(() => {
+  k.scope(() => {
     const n = 2 ** 12,
       arrays = [0, 1, 2, 3].map(() => words(3 * n)),
       [col, row, lam, out, s] = [words((3 * n) / 2), words(3), words(3), k.alloc(64), k.alloc(512)],
@@ -118,8 +136,12 @@ export function kernels(args: readonly string[]): KernelRow[] {
       },
     );
   });
+}
+
+/** Integer matrix products. */
+function products({ k, f, time }: Bench): void {
   for (const n of [128, 512])
-    arena(() => {
+    k.scope(() => {
       const [a, b] = [0, 1].map(() => {
           const p = k.alloc(8 * n * n);
           for (let i = 0; i < n * n; i++) k.i64[p / 8 + i] = BigInt(((i * 7919) % 65521) - 32760);
@@ -133,5 +155,10 @@ export function kernels(args: readonly string[]): KernelRow[] {
       k.i32.set([1, 1, n, 0, 1, 0, n, n, 0, 0, n, 1, n, 0], desc / 4);
       time(`integer matrix product ${n}^3`, 'multiply-add', n ** 3, () => f.einsum(acc, a, b, 0, 2, 1n, desc, scratch, 0, n));
     });
-  return rows;
+}
+
+export function kernels(args: readonly string[]): KernelRow[] {
+  const b = new Bench(singleKernels(), option(args, 'runs', 60));
+  for (const part of [field, hashes, sumchecks, products]) part(b);
+  return b.rows;
 }

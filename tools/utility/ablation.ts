@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { singleKernels } from 'certune/kernels';
 import { DEFAULT_NUMBERS, type Numbers, explained, smallNumbers } from 'certune/model';
 import { ADAMW } from 'certune/optim';
-import { type Cost, DEFAULTS, Pair, type Settings, fixtures, load, out, save, stories } from './lib.js';
+import { type Cost, DEFAULTS, PROOF_VERSION, Pair, type Settings, fixtures, load, out, programsText, save, stories } from './lib.js';
 import { mixture } from './mixtures.js';
 import { scatter } from './svg.js';
 
@@ -145,6 +145,7 @@ export function plotAblation(unsorted: readonly Ablated[]): void {
       `Written by \`npm run utility -- ablation\`: stories260k, English-Chinese mixture, ${STEPS} steps of ${DEFAULTS.batch} sequences of ${DEFAULTS.sequence} tokens at rank ${DEFAULTS.r} unless the row says otherwise. The float reading is evaluated at the integer run's`,
       'own adapter at every step, so the errors are those of formats and tables alone. Gradient error: Euclidean, over all adapter parameters, root mean square over steps 2 to 10. Loss: integer minus float64, nats per target token.',
       'Cost from the plan of the proof (cells that are committed, lookups), per token of the batch.',
+      `Integers: ${programsText(PROOF_VERSION)}.`,
       '',
       '| setting | gradient error | loss bias | loss deviation | lookups per token | cells per token | |',
       '| --- | --- | --- | --- | --- | --- | --- |',

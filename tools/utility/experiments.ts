@@ -7,7 +7,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Kernels, singleKernels } from 'certune/kernels';
 import { Decoder } from './decode.js';
-import { type Cost, type Evaluation, type Model, Pair, type Settings, fixtures, load, loadModel, out, root, save } from './lib.js';
+import {
+  type Cost,
+  type Evaluation,
+  type Model,
+  PROOF_VERSION,
+  Pair,
+  type Settings,
+  fixtures,
+  load,
+  loadModel,
+  out,
+  root,
+  save,
+} from './lib.js';
 import { bleu, bleuCounts, bootstrap, calibration, rougeL, selfCheck } from './metrics.js';
 import { type Data, type Item, baseOf, mixture } from './mixtures.js';
 
@@ -72,6 +85,7 @@ export interface Result {
   /** Step, cosine. */ readonly cosines: readonly (readonly [number, number])[];
   /** In float64, in integers, by step. */ readonly losses: readonly (readonly [number, number])[];
   readonly proof: Cost;
+  /** Version of the proofs that the integer program is of; older results have none. */ readonly programs?: number;
   readonly generation?: Readonly<Record<string, Texts>>;
 }
 
@@ -223,6 +237,7 @@ function evaluated({ name, seed, own, weights, sequence, pair, data }: Experimen
     cosines: pair.history.filter((h) => [1, 2, 5, 10, 20, 50, 100, 150, 200].includes(h.step)).map((h) => [h.step, h.cosine] as const),
     losses: pair.history.map((h) => [round(h.floatLoss), round(h.intLoss)] as const),
     proof: pair.cost(),
+    programs: PROOF_VERSION,
     ...(generation ? { generation } : {}),
   };
 }

@@ -23,11 +23,19 @@ import {
 } from 'certune/model';
 import { ADAMW, type AdamFloatState, type ScheduleRow, adamConstants, adamFloatState, adamFloatStep } from 'certune/optim';
 import { type ScheduleConfig, scheduleRows } from 'certune/run';
-import { FloatReading, type Inputs, IntegerReading, type Program, makePlan } from 'certune/tensor';
+import { FloatReading, type Inputs, IntegerReading, PROOF_VERSION, type Program, makePlan } from 'certune/tensor';
 import { fixtures, root } from '../fixtures.js';
 
 export { fixtures, root };
 export const out = join(root, 'docs/utility');
+
+/** Programs that the integer rows of a document were measured with; results that do not say it are of the first. */
+export const OLD_PROGRAMS = 5;
+export const programsText = (version: number): string =>
+  version === OLD_PROGRAMS
+    ? 'programs of proof version 5, of 26 November 2026, before constants were rounded relative to themselves (decision 0010)'
+    : `programs of proof version ${version}`;
+export { PROOF_VERSION };
 
 /** What of a base is trained on: the demonstration's and the fixtures' have it, and so have bases made from them. */
 export type Weights = Pick<BaseModel, 'shape' | 'rope' | 'weights'>;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ablationFile, settingNames } from './ablation.js';
 import { type MeasuredText, ORDER, type Result, type Texts, resultFile, results } from './experiments.js';
-import { load, out, save } from './lib.js';
+import { OLD_PROGRAMS, PROOF_VERSION, load, out, programsText, save } from './lib.js';
 import { lines } from './svg.js';
 
 const COLOURS: Readonly<Record<string, string>> = {
@@ -125,6 +125,13 @@ function notRunYet(all: readonly Result[]): string[] {
   ];
 }
 
+/** Which programs the integers of which runs are of. */
+function programsOfRuns(all: readonly Result[]): string {
+  const versions = [...new Set(all.map((r) => r.programs ?? OLD_PROGRAMS))].sort((a, b) => a - b),
+    of = (v: number): string => all.flatMap((r) => ((r.programs ?? OLD_PROGRAMS) === v ? [`${r.mixture} ${r.seed}`] : [])).join(', ');
+  return `Integers: ${versions.map((v) => `${programsText(v)}${versions.length > 1 ? ` (${of(v)})` : ' (all rows)'}`).join('; ')}. The current programs are of version ${PROOF_VERSION}; test/reference.test.ts holds them to PyTorch's runs: loss within 0.05% at every step, cosine of the total update at least 0.9999.`;
+}
+
 /** The row of a run in the table of all runs. */
 function runRow(r: Result): string {
   const s = r.settings,
@@ -160,6 +167,8 @@ export function plots(): void {
     '| mixture, seed | steps x batch x tokens | held-out items, targets | perplexity before | float64 | integers | released | token accuracy | calibration error, points | signed loss bias, nats | cosine of the total update |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...all.map(runRow),
+    '',
+    programsOfRuns(all),
     '',
     'The signed loss bias is the mean difference of the loss per target token between integers and float64 at the same adapter.',
     '',

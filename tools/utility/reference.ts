@@ -26,7 +26,7 @@ import { ADAMW, type AdamFloatState, type ScheduleRow, adamConstants, adamFloatS
 import { type ScheduleConfig, scheduleRows } from 'certune/run';
 import { IntegerReading, type Program } from 'certune/tensor';
 import { RoundedReading, roundedTensors } from './formats.js';
-import { type Weights, fixtures, out, real, save, stateAfter, stories } from './lib.js';
+import { PROOF_VERSION, type Weights, fixtures, out, programsText, real, save, stateAfter, stories } from './lib.js';
 
 export const RUNS: Readonly<Record<string, readonly number[]>> = {
   'all-rank8': [1, 10, 50],
@@ -449,6 +449,7 @@ export function reference(): void {
     'reading is the program on real numbers with the original float32 weights; the integer reading is what is proven, on its own trajectory. Differences of loss and gradient norm are relative and signed; the parameter',
     'difference is the largest of all adapter entries. Cosines are of the total update since step 0. "Formats" compares the integer with the float reading: what differs there is due to rounding, formats, tables and integer AdamW alone,',
     'and the float reading bounds all the rest.',
+    `Integers: ${programsText(PROOF_VERSION)}.`,
     '',
     '| run, step | loss | float | integers | gradient norm | float | integers | cosine, float | integers | formats | largest parameter difference, float | integers | formats |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { singleKernels } from 'certune/kernels';
 import { DEFAULT_NUMBERS, type Numbers, TARGETS, explained, smallNumbers } from 'certune/model';
-import { Pair, type Settings, type Weights, fixtures, load, out, save, stories } from './lib.js';
+import { PROOF_VERSION, Pair, type Settings, type Weights, fixtures, load, out, programsText, save, stories } from './lib.js';
 import { mixture } from './mixtures.js';
 
 const N = (o: Partial<Numbers>): Partial<Settings> => ({ numbers: { ...DEFAULT_NUMBERS, ...o } });
@@ -101,6 +101,7 @@ export function stress(): void {
       'gradients). Learning rate 1e-3, clip 1, epsilon 1e-8, betas 0.9 and 0.95, rank 8, alpha 16. Outliers are made by scaling weights of the base. Cosine of the total update against float64 after these few steps, where most entries have only',
       'seen the sign of their gradient; after 200 ordinary steps see README.md. Right: what the user sees. Precision can also fail without an error: a large alpha / r, or formats widened far to hold an outlier, show in the cosine alone;',
       'the loss in integers against `Inference` in float64 tells it.',
+      `Integers: ${programsText(PROOF_VERSION)}.`,
       '',
       '| case | outcome |',
       '| --- | --- |',

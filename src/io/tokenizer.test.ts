@@ -162,3 +162,75 @@ describe('long texts', () => {
     );
   });
 });
+
+describe('stages that the library does otherwise', () => {
+  const last = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+    split = (pattern: Json, behavior: string, invert = false): Json => ({ type: 'Split', pattern, behavior, invert }),
+    staged = (normalizer: Json | null, pretokenizers: Json[], end: Json = last): Json =>
+      byteLevel(
+        [],
+        [
+          ['1', '2'],
+          ['!', '!'],
+          ['a', 'b'],
+          ['b', '.'],
+          ['2', 'Â'],
+          ['!', 'a'],
+          ['Ġ', 'Ġ'],
+          ['ï', '»'],
+          ['Ġ', 'ï'],
+          ['ð', 'Ł'],
+        ],
+        { normalizer, pre_tokenizer: { type: 'Sequence', pretokenizers: [...pretokenizers, end] } },
+      );
+  it.each<[string, Json, string, string]>([
+    ['digits of all scripts', staged(null, [{ type: 'Digits', individual_digits: true }]), '12\u00b2\u0663a', '1 2 Â ² Ù £ a'],
+    ['digits in runs', staged(null, [{ type: 'Digits', individual_digits: false }]), '12\u00b2ab12', '12 Â ² ab 12'],
+    ['punctuation, one each', staged(null, [{ type: 'Punctuation' }]), 'ab!!a', 'ab ! ! a'],
+    ['punctuation in runs', staged(null, [{ type: 'Punctuation', behavior: 'Contiguous' }]), 'ab!!a', 'ab !! a'],
+    ['punctuation taken away', staged(null, [{ type: 'Punctuation', behavior: 'Removed' }]), 'ab!!a.b', 'ab a b'],
+    ['a text taken away', staged(null, [split({ String: '.' }, 'Removed')]), 'ab.!!', 'ab !!'],
+    ['all but a pattern, both kept', staged(null, [split({ Regex: 'ab|!' }, 'Isolated', true)]), '12ab!!', '12 ab ! !'],
+    ['words', staged(null, [{ type: 'Whitespace' }]), 'ab!!\ufeff12\u00b2 12', 'ab !! ï» ¿ 12 Â ² 12'],
+    ['white space', staged(null, [{ type: 'WhitespaceSplit' }]), 'ab\u008512\ufeff 12', 'ab 12 ï» ¿ 12'],
+    ['words of BERT', staged(null, [{ type: 'BertPreTokenizer' }]), 'ab!!\ufeff12 ab', 'ab ! ! ï» ¿ 12 ab'],
+    ['code points', staged(null, [{ type: 'FixedLength', length: 2 }]), 'a\u{1f600}12ab', 'a ðŁ ĺ Ģ 12 ab'],
+    ['words of GPT-2', staged(null, [], { ...last, use_regex: true }), '  \ufeffab', 'Ġ Ġ ï» ¿ ab'],
+    ['white space at the ends', staged({ type: 'Strip', strip_left: true, strip_right: true }, []), ' \u0085\ufeffab\n', 'ï» ¿ ab'],
+    ['a sigma at the end of a word', staged({ type: 'Lowercase' }, []), 'A\u03a3', 'a Ï ĥ'],
+    ['a dollar put in', staged({ type: 'Replace', pattern: { String: 'a' }, content: '$&' }, []), 'ab', '$ & b'],
+  ])('are as in the Rust tokenizers: %s', (_, json, text, tokens) => {
+    expect(shown(of(json), [text])).toBe(tokens);
+  });
+  it('a model that does not name its type has its seams too', () => {
+    const json = bytes(),
+      model: Json = { ...(json['model'] as Json), continuing_subword_prefix: '', end_of_word_suffix: '' };
+    delete model['type'];
+    expect(shown(of({ ...json, model }), ['Yo Hi', ' Hi'])).toBe(shown(of(json), ['Yo Hi', ' Hi']));
+  });
+  const model = (more: Json): Json => ({ ...bytes(), model: { ...(bytes()['model'] as Json), ...more } });
+  it.each<[string, Json, string]>([
+    ['WordLevel', model({ type: 'WordLevel' }), 'model.type is "WordLevel"'],
+    ['no type', model({ type: undefined }), 'model.type is missing'],
+    ['dropout', model({ dropout: 0.1 }), 'model.dropout is 0.1'],
+    ['a prefix of what continues a word', model({ continuing_subword_prefix: '##' }), 'model.continuing_subword_prefix is "##"'],
+    ['bytes of Unigram', model({ type: 'Unigram', byte_fallback: true }), 'model.byte_fallback'],
+    ['a table of characters', staged({ type: 'Precompiled', precompiled_charsmap: '' }, []), 'normalizer: Precompiled'],
+    [
+      'merged punctuation',
+      staged(null, [{ type: 'Punctuation', behavior: 'MergedWithNext' }]),
+      'pre_tokenizer: the behavior "MergedWithNext"',
+    ],
+    ['a merged split', staged(null, [split({ String: ' ' }, 'MergedWithPrevious')]), 'pre_tokenizer: the behavior "MergedWithPrevious"'],
+    ['groups of what is taken away', staged(null, [split({ Regex: '(a)|b' }, 'Removed')]), 'pre_tokenizer: a Split that removes'],
+    [
+      'no pattern',
+      staged(null, [split({ Glob: '\u001b[31m*' }, 'Isolated')]),
+      'pre_tokenizer: the pattern of Split is {"Glob":"\\u001b[31m*"}',
+    ],
+    ['no length', staged(null, [{ type: 'FixedLength', length: -1 }]), 'pre_tokenizer: the length of FixedLength is -1'],
+    ['single words', { ...bytes(), added_tokens: [added(0, '<s>', { single_word: true })] }, 'added token "<s>": single_word'],
+  ])('that it passes over are refused by name: %s', (_, json, message) => {
+    expect(() => of(json)).toThrow(message);
+  });
+});

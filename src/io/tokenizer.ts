@@ -2,6 +2,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { InputError, reason } from '../errors.js';
 import { encodedInTime } from './deadline.js';
 import { isObject } from './json-text.js';
+import { MOST_GROWTH, growthOf, mapStages, modern, typed, unsupported, useWhiteSpace } from './tokenizer-stages.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -14,41 +15,6 @@ const LONGEST_RUN = 1 << 14;
 const lastOf = (s: string): string => [...s.slice(-2)].at(-1) ?? '';
 const firstOf = (s: string): string => String.fromCodePoint(s.codePointAt(0) ?? 0);
 
-/**
- * Each normalizer or pre-tokenizer of a tokenizer.json, also inside sequences, put through `f`; those it gives
- * undefined for are left out.
- */
-function mapStages(stage: unknown, f: (x: Json) => Json | undefined): unknown {
-  if (!isObject(stage)) return stage;
-  for (const list of ['normalizers', 'pretokenizers'])
-    if (stage['type'] === 'Sequence' && Array.isArray(stage[list]))
-      return { ...stage, [list]: stage[list].map((x) => mapStages(x, f)).filter((x) => x !== undefined) };
-  return f(stage) ?? null;
-}
-
-/** Most times that the stages of a tokenizer may lengthen a text. */
-const MOST_GROWTH = 1024;
-/**
- * How many times as long a text may become by the Replace stages: what a pattern finds may be nothing at all, before
- * every character.
- */
-function growthOf(stage: unknown): number {
-  let n = 1;
-  mapStages(stage, (x) => {
-    const pattern = x['pattern'],
-      found = isObject(pattern) && typeof pattern['String'] === 'string' ? pattern['String'].length : 0,
-      content = typeof x['content'] === 'string' ? x['content'].length : 0;
-    if (x['type'] === 'Replace') n *= found ? Math.max(1, content / found) : 1 + content;
-    return x;
-  });
-  return n;
-}
-
-/** A Metaspace says by one of two keys, of which the older is a yes or no, where it marks the beginning of a word. */
-const modern = (x: Json): Json =>
-  x['type'] === 'Metaspace' && x['prepend_scheme'] === undefined
-    ? { ...x, prepend_scheme: x['add_prefix_space'] === false ? 'never' : 'always' }
-    : x;
 /** A stage behind which nothing marks the beginning of a text or takes white space there away. */
 function unmarked(x: Json): Json | undefined {
   switch (x['type']) {
@@ -95,7 +61,7 @@ type Section =
 /** Takes white space away at the beginning of the parts, or at their end. */
 function trimParts(parts: Part[], start: boolean): void {
   for (const p of start ? parts : [...parts].reverse()) {
-    p.text = start ? p.text.trimStart() : p.text.trimEnd();
+    p.text = p.text.replace(start ? /^\p{White_Space}+/u : /\p{White_Space}+$/u, '');
     if (p.text !== '') return;
   }
 }
@@ -152,22 +118,30 @@ export class PieceTokenizer {
         normalizer: mapStages(json['normalizer'], f),
         pre_tokenizer: mapStages(json['pre_tokenizer'], f),
       }),
-      first = stages(modern);
+      first = stages(modern),
+      model = typed(json['model']),
+      unlike = unsupported(json);
+    if (unlike.length) throw new InputError(file, unlike);
     const growth = growthOf(json['normalizer']) * growthOf(json['pre_tokenizer']);
     if (growth > MOST_GROWTH)
       throw new InputError(file, [`its Replace stages may make a text ${growth} times as long, the limit is ${MOST_GROWTH}`]);
     try {
-      this.#t = new Tokenizer({ ...json, ...first }, config);
+      this.#t = new Tokenizer({ ...json, ...first, model }, config);
       const variant = (f: (x: Json) => Json | undefined): Stages => {
-        const s = stages((x) => f(modern(x)));
+        const s = stages((x) => {
+          const y = f(x);
+          return y && modern(y);
+        });
         if (JSON.stringify(s) === JSON.stringify(first)) return this.#first;
         const { normalizer, pre_tokenizer } = new Tokenizer(
           { ...json, ...s, added_tokens: [], model: { type: 'BPE', vocab: {}, merges: [] } },
           {},
         );
+        useWhiteSpace(pre_tokenizer);
         const same = JSON.stringify(s['normalizer']) === JSON.stringify(first['normalizer']);
         return { normalizer: same ? this.#first.normalizer : normalizer, pre_tokenizer };
       };
+      useWhiteSpace(this.#t.pre_tokenizer);
       this.#first = { normalizer: this.#t.normalizer, pre_tokenizer: this.#t.pre_tokenizer };
       this.#later = variant(notFirst);
       this.#inner = variant(unmarked);
@@ -202,8 +176,8 @@ export class PieceTokenizer {
         )
       : undefined;
     this.#space = startsWithSpace(first['pre_tokenizer']);
-    this.#bytes = endsInBytes(first['pre_tokenizer']) && normal.length === added.length;
-    this.#cutLongWords(json['model']);
+    this.#bytes = isObject(model) && model['type'] === 'BPE' && endsInBytes(first['pre_tokenizer']) && normal.length === added.length;
+    this.#cutLongWords(model);
     this.#splitWords(first['pre_tokenizer']);
   }
 

@@ -256,7 +256,8 @@ describe('certune manifest', () => {
     };
     expect(() => manifestExport(file, { name: 'pairs' })).toThrow(UsageError);
     expect(() => manifestExport(file, { name: 'pairs' })).toThrow('give --description, --url, --creator, --date, --content');
-    expect(() => manifestExport(file, { ...said, date: 'today' })).toThrow(InputError);
+    expect(() => manifestExport(file, { ...said, date: 'today' })).toThrow(new UsageError('--date: must be a date such as 2026-01-31'));
+    expect(() => manifestExport(file, { ...said, content: ['a', 'b'] })).toThrow(/^--content: 2 given, the manifest has 1 files/);
     // Printed it is what a file would hold: format characters are escapes of JSON.
     const { text } = manifestExport(file, { ...said, name: 'a\u202eb\u{e0001}' });
     expect([lines(text) === text, (JSON.parse(text) as { name: string }).name]).toEqual([true, 'a\u202eb\u{e0001}']);

@@ -381,7 +381,7 @@ describe('certune export', () => {
       datePublished: '2026-01-31',
     });
     // What no manifest holds is declared, and never made up.
-    expect(fails(3, 'export', run, '--format', 'croissant')).toMatch(/name: is required.*datePublished.*contentUrls/s);
+    expect(fails(2, 'export', run, '--format', 'croissant')).toMatch(/--name.*--date.*--content/s);
     expect(certune('export', join(run, 'out/proof/run.certune'), '--format', 'training-summary').stdout).toContain(
       'to be completed by the provider',
     );

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { writeAtomic } from '../io/atomic.js';
+import { jsonDocument } from '../io/json-text.js';
 import { cyclonedx } from '../provenance/exports/cyclonedx.js';
 import type { ExportFacts } from '../provenance/exports/facts.js';
 import { hfCard } from '../provenance/exports/hf-card.js';
@@ -15,7 +16,7 @@ import { exportFacts } from './release.js';
  */
 const FORMATS: Readonly<Record<string, (f: ExportFacts, file: string | undefined, o: ExportOptions) => string>> = {
   cyclonedx,
-  croissant: ({ manifest }, _file, o) => `${JSON.stringify(croissantOf(manifest, o), null, 2)}\n`,
+  croissant: ({ manifest }, _file, o) => jsonDocument(croissantOf(manifest, o)),
   'hf-card': hfCard,
   'training-summary': (f, file) => (file?.endsWith('.md') ? trainingSummaryText(f) : trainingSummaryJson(f)),
 };

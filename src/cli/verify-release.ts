@@ -154,6 +154,7 @@ function weightsOf(j: Judged): DeployedClaims {
     adapter = files.find((f) => f.name === 'adapter_model.safetensors');
   return deployedClaims({
     certificate: proof.sha256,
+    initial: j.result.data['initial'] === 'checked',
     ...(j.result.data['base'] === 'checked' ? { base: manifestOf(readProofFile(j.release?.proof ?? proofOf(j.target))).base.digest } : {}),
     ...(adapter ? { adapter: adapter.sha256 } : {}),
   });

@@ -7,6 +7,7 @@
 export interface Weights {
   /** SHA-256 of the proof file, in hexadecimal digits. */ readonly certificate: string;
   /** Digest of the base that the proof was compared with; absent where it was not. */ readonly base?: string;
+  /** The adapter that the run began with was compared with the manifest's. */ readonly initial: boolean;
   /** SHA-256 of the adapter's tensors that were compared with the proof; absent where they were not. */
   readonly adapter?: string;
 }
@@ -22,12 +23,12 @@ export interface DeployedClaims {
 }
 
 /**
- * The claim of a verified run: asserted where base and adapter were both compared with the proof, unknown otherwise.
+ * The claim of a verified run: asserted where base, what it began with and adapter were compared, unknown otherwise.
  * That a service loads these weights is for whoever attests the service: it compares what it loads with `extra`.
  */
-export const deployedClaims = ({ certificate, base, adapter }: Weights): DeployedClaims => ({
+export const deployedClaims = ({ certificate, base, initial, adapter }: Weights): DeployedClaims => ({
   model_weights_provenance:
-    base !== undefined && adapter !== undefined
+    base !== undefined && initial && adapter !== undefined
       ? {
           status: 'asserted',
           source: 'verifier_derived',

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toUtf8 } from './bytes.js';
+import { deployedClaims } from './deployed.js';
 import { type PolicyFacts, type VerifierPolicy, admitted, evaluatePolicy, fact, parsePolicyFile, unknown } from './policy.js';
 import { type AdapterValues, adapterResult, matrixNorm } from './result.js';
 import { parseStatement } from './statement.js';
@@ -322,5 +323,23 @@ describe('a verification result', () => {
     expect(() => svrStatement({ ...o, verified: { ...verified, training: false, base: false, rows: false, adapter: false } })).toThrow(
       'nothing was evaluated',
     );
+  });
+});
+
+describe('weights that are served', () => {
+  it('have a provenance where everything was compared, and an unknown one otherwise', () => {
+    const all = { certificate: 'ab'.repeat(32), base: D('b'), initial: true, adapter: 'cd'.repeat(32) },
+      { base: _b, ...noBase } = all,
+      { adapter: _a, ...noAdapter } = all;
+    expect(deployedClaims(all)).toEqual({
+      model_weights_provenance: {
+        status: 'asserted',
+        source: 'verifier_derived',
+        reason: expect.stringContaining(`certificate sha256:${all.certificate}`) as string,
+      },
+      extra: { certune_certificate: `sha256:${all.certificate}`, certune_base: all.base, certune_adapter: `sha256:${all.adapter}` },
+    });
+    for (const x of [noBase, noAdapter, { ...all, initial: false }])
+      expect(deployedClaims(x).model_weights_provenance).toEqual({ status: 'unknown' });
   });
 });

@@ -2,8 +2,17 @@ import { blake3 as noble } from '@noble/hashes/blake3.js';
 import { P } from '../field/goldilocks.js';
 import { DOMAIN } from './poseidon2.js';
 
+/** Plain BLAKE3 of bytes that come in pieces. */
+export const blake3Stream = (): { update(bytes: Uint8Array): unknown; digest(): Uint8Array } => noble.create();
+
 /** Plain BLAKE3 of bytes, 32 bytes out. */
 export const blake3 = (bytes: Uint8Array): Uint8Array => noble(bytes);
+
+/** The 64-bit words of some bytes, little-endian. */
+export function toWords(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length / 8 }, (_, k) => view.getBigUint64(8 * k, true));
+}
 
 /** Words as little-endian 64-bit integers. */
 export function wordBytes(words: readonly bigint[]): Uint8Array {

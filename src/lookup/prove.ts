@@ -55,6 +55,7 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
         singlesAt = singlesOf(shape.vars, tree.roots);
         const root = singlesAt[shape.vars].get(0)!;
         ch.sendExt('logup root', [root.d]);
+        ch.sendInverse(root.d);
         let upper: LayerClaim = { rho: [], num: E.ZERO, den: root.d };
         for (; height >= KEPT; height--) upper = descend(height, upper);
         return upper;

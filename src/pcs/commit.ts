@@ -11,6 +11,7 @@ export interface Columns {
   readonly fill?: (dst: number, from: number, n: number) => void;
   readonly used: number;
   readonly logHeight: number;
+  /** Cells of a column where they are not 2^logHeight: with a tail. */ readonly height?: number;
   readonly logDomain: number;
   readonly ext: boolean;
 }
@@ -102,7 +103,7 @@ export const SECOND_CODEWORD = 2 ** 27;
 
 /** Encodes words [from, from + n) of every leaf to dst, column-major. */
 function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: number, n: number): void {
-  const height = 2 ** c.logHeight;
+  const height = c.height ?? 2 ** c.logHeight;
   k.scope(() => {
     let src = c.ptr,
       first = from;

@@ -1,4 +1,4 @@
-import { CHALLENGE_BITS, type WhirShape, listBits, queryBits } from './params.js';
+import { CHALLENGE_BITS, type WhirShape, groupListBits, listBits, queryBits } from './params.js';
 
 /**
  * Exceptional challenges of one fold of a Reed-Solomon code of 2^rows coefficients at rate 2^-r, at agreement
@@ -9,9 +9,9 @@ import { CHALLENGE_BITS, type WhirShape, listBits, queryBits } from './params.js
  * Source: eprint 2026/2056, proved in Lean in ArkLib (`johnson_mcaError_le`), over any field; the rate's agreement
  * sqrt(k/n) is above sqrt(D/n).
  */
-export function exceptional(m: number, r: number, domain: number): number {
+export function exceptional(m: number, r: number, domain: number, coefficients = 2 ** (domain - r)): number {
   const n = 2 ** domain,
-    D = 2 ** (domain - r) - 1,
+    D = coefficients - 1,
     T = m + 0.5,
     rho = D / n;
   if (D < 1) throw new RangeError('a code of one coefficient has no bound on agreement');
@@ -23,8 +23,8 @@ export function exceptional(m: number, r: number, domain: number): number {
 }
 
 /** Bits of the folds of so many columns over a domain of 2^domain points: see whirLedger. */
-export const foldBits = (m: number, r: number, domain: number, columns: number): number =>
-  CHALLENGE_BITS - Math.log2(exceptional(m, r, domain)) - Math.log2(Math.max(1, columns));
+export const foldBits = (m: number, r: number, domain: number, columns: number, coefficients?: number): number =>
+  CHALLENGE_BITS - Math.log2(exceptional(m, r, domain, coefficients)) - Math.log2(Math.max(1, columns));
 
 export interface LedgerTerm {
   readonly name: string;
@@ -49,18 +49,31 @@ export function whirLedger(s: WhirShape, labels: readonly string[] = ['whir'], c
   const oracle = (
     name: string,
     o: { columns: number; domain: number; logInvRate: number; queries: number; multiplicity: number },
+    coefficients?: number,
   ): void => {
-    const { multiplicity: m, logInvRate: r } = o;
-    term(`${name}: folding agreement`, foldBits(m, r, o.domain, o.columns));
+    const m = o.multiplicity,
+      r = coefficients === undefined ? o.logInvRate : o.domain - Math.log2(coefficients);
+    term(`${name}: folding agreement`, foldBits(m, r, o.domain, o.columns, coefficients));
     // Degree 2 in every folded variable.
     term(`${name}: sumcheck over the list`, CHALLENGE_BITS - 1 - listBits(m, r), 'proved', Math.max(1, o.columns));
-    term(`${name}: queries (${o.queries} at rate 2^-${r})`, o.queries * queryBits(m, r) + s.params.grinding);
+    term(
+      `${name}: queries (${o.queries} at rate 2^-${o.logInvRate}${coefficients === undefined ? '' : ', tails counted'})`,
+      o.queries * queryBits(m, r) + s.params.grinding,
+    );
   };
   s.groups.forEach((g, i) => {
     const name = `${labels[i]} round 0`;
-    if (g.multiplicity !== undefined) return oracle(name, { ...g, columns: g.logColumns, multiplicity: g.multiplicity });
-    term(`${name}: sumcheck, trusted root`, CHALLENGE_BITS - 1, 'proved', Math.max(1, g.logColumns));
-    term(`${name}: queries (${g.queries} at rate 2^-${g.logInvRate}, trusted root)`, g.queries * g.logInvRate + s.params.grinding);
+    if (g.multiplicity === undefined) {
+      term(`${name}: sumcheck, trusted root`, CHALLENGE_BITS - 1, 'proved', Math.max(1, g.logColumns));
+      term(`${name}: queries (${g.queries} at rate 2^-${g.logInvRate}, trusted root)`, g.queries * g.logInvRate + s.params.grinding);
+      return;
+    }
+    const group = { ...g, columns: g.logColumns, multiplicity: g.multiplicity };
+    if (!g.tail) return oracle(name, group);
+    // One more combination, with the mask column. What is said before F is known is charged to the group's list.
+    oracle(name, { ...group, columns: g.logColumns + 1 }, 2 ** g.logHeight + 2 ** g.tail.log);
+    term(`${name}: claim on the tails`, CHALLENGE_BITS - groupListBits(g));
+    term(`${name}: blend with the mask`, CHALLENGE_BITS - groupListBits(g));
   });
   term(`${chain} round 0: of these ground`, s.params.grinding, 'grinding');
   let claims = s.groups.length + s.groups.reduce((n, g) => n + g.queries, 0);

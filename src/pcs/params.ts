@@ -23,6 +23,9 @@ export interface WhirTree {
 /** Columns of a tree. */
 export const usedColumns = (t: WhirTree): number => t.parts.reduce((n, p) => n + p.used, 0);
 
+/** Words of a leaf: one of every column, and those of the mask column where the group hides. */
+export const leafWords = (g: Pick<GroupSpec, 'hides'>, t: WhirTree): number => usedColumns(t) + (g.hides ? 3 : 0);
+
 /** Cells of a group's stack up to its last column. */
 export const groupCells = (g: GroupSpec): number =>
   Math.max(...g.trees.flatMap((t) => t.parts.map((p) => p.offset + p.used))) * 2 ** g.logHeight;
@@ -39,7 +42,36 @@ export interface GroupSpec {
    * (TrustedRoot).
    */
   readonly trusted?: Provenance;
+  /**
+   * Where its opening shows nothing of it but the claim: every column has random cells behind its own, and the leaves of
+   * its one tree hold a random column of E besides (docs/protocol.md, section 12). Made by `hidingGroup`.
+   */
+  readonly hides?: Tail;
 }
+
+/** Random cells behind each column of a group that hides. */
+export interface Tail {
+  /** Cells that are random, and those of them, the first ones, that have a weight in the column sumcheck. */
+  readonly cells: number;
+  readonly masked: number;
+  /** log2 of their place in the second vector: a cheating tail may fill it. */
+  readonly log: number;
+  /** Queries of the group, whose code is longer by the tails. */
+  readonly counted: Queries;
+}
+
+/** Part of a group's folded vector: where it lies in the second vector, log2 of its length, power of its first cell. */
+export interface Piece {
+  readonly at: number;
+  readonly log: number;
+  readonly first: number;
+}
+
+/** Parts of a group's folded vector: its cells, and the tail where it hides. */
+export const piecesOf = (g: Pick<WhirGroup, 'at' | 'logHeight' | 'tail'>): Piece[] => [
+  { at: g.at, log: g.logHeight, first: 0 },
+  ...(g.tail ? [{ at: g.tail.at, log: g.tail.log, first: 2 ** g.logHeight }] : []),
+];
 
 /** A group as it is opened. `at`: where its folded vector begins in the vector of the second oracle. */
 export interface WhirGroup extends GroupSpec {
@@ -49,6 +81,7 @@ export interface WhirGroup extends GroupSpec {
   readonly multiplicity?: number;
   readonly cap: number;
   readonly at: number;
+  /** Of a group that hides, and where it begins there. */ readonly tail?: Tail & { readonly at: number };
 }
 
 /** One later oracle: the vector of `cells` entries as `used` of 2^columns columns of 2^rows. */
@@ -96,6 +129,10 @@ export interface Queries {
   readonly multiplicity: number;
 }
 
+/** Bits of a group's rate: below logInvRate where columns have a tail. */
+export const groupRate = (g: Pick<WhirGroup, 'logHeight' | 'logInvRate' | 'tail'>): number =>
+  g.logInvRate - (g.tail ? Math.log2(1 + 2 ** (g.tail.log - g.logHeight)) : 0);
+
 const known = new Map<string, Queries>();
 
 /**
@@ -113,6 +150,13 @@ export function queriesFor(bits: number, r: number, grinding: number): Queries {
     queries = Math.max(1, Math.floor(need / (2 * r)) + 1),
     spare = BigInt(2 * r * queries - need),
     enough = (m: number): boolean => BigInt(2 * m + 1) ** BigInt(4 * queries) <= (BigInt(2 * m) ** BigInt(4 * queries)) << spare;
+  const out = { queries, multiplicity: leastMultiplicity(enough) };
+  known.set(key, out);
+  return out;
+}
+
+/** The least multiplicity that is enough, where all above are. */
+export function leastMultiplicity(enough: (m: number) => boolean): number {
   let high = LEAST_MULTIPLICITY;
   while (!enough(high)) high *= 2;
   let low = LEAST_MULTIPLICITY;
@@ -121,9 +165,7 @@ export function queriesFor(bits: number, r: number, grinding: number): Queries {
     if (enough(mid)) high = mid;
     else low = mid + 1;
   }
-  const out = { queries, multiplicity: high };
-  known.set(key, out);
-  return out;
+  return high;
 }
 
 /**
@@ -134,7 +176,7 @@ export const trustedQueries = (bits: number, r: number, grinding: number): numbe
   Math.max(1, Math.ceil((4 * (bits - grinding) + 1) / (4 * r)));
 
 /** log2 of the list of a group, over which what is said of its stack is charged: none where its roots are trusted. */
-export const groupListBits = (g: WhirGroup): number => (g.multiplicity === undefined ? 0 : listBits(g.multiplicity, g.logInvRate));
+export const groupListBits = (g: WhirGroup): number => (g.multiplicity === undefined ? 0 : listBits(g.multiplicity, groupRate(g)));
 
 /**
  * Levels of a tree below its root that an opening sends once, so that the paths of q positions end there: one level

@@ -14,6 +14,8 @@ export interface Opened {
   readonly trees: readonly (readonly { readonly used: number; readonly offset: number }[])[];
   readonly oracles: readonly Oracle[];
   readonly challenges: readonly Ext[];
+  /** Where leaves end with an element g of E: a row folds to g plus this much of its columns' sum. */
+  readonly blend?: Ext;
 }
 
 /** A queried position as a point of the domain, and the value to which its row folds. */
@@ -40,6 +42,7 @@ export function queryRows(k: Kernels, ch: ProverChannel, label: string, o: Opene
           value = E.add(value, E.mul(eq[offset + j], leaf));
           at += t.columns.ext ? 3 : 1;
         }
+      if (o.blend) value = E.add([row[at], row[at + 1], row[at + 2]], E.mul(o.blend, value));
     });
     return { x: domainPoint(o.domain, p), value };
   });

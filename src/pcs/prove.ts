@@ -1,4 +1,5 @@
 import * as E from '../field/ext3.js';
+import { pow } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
 import { proveRound } from '../sumcheck/prove-round.js';
@@ -7,7 +8,10 @@ import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import { merkleHash } from '../transcript/sponge.js';
 import { type Oracle, SECOND_CODEWORD, commitColumns } from './commit.js';
-import type { WhirRound, WhirShape } from './params.js';
+import type { GroupMasks } from './commit-hiding.js';
+import { type WhirGroup, type WhirRound, type WhirShape, piecesOf } from './params.js';
+import { foldHiding } from './prove-hiding.js';
+import { addScaled } from './vectors.js';
 import { type Answer, type Opened, queryRows } from './prove-queries.js';
 
 const ROUND = quadratic<Ext>();
@@ -21,26 +25,35 @@ export interface GroupOpening {
   readonly f: Tiled;
   readonly w: Tiled;
   readonly value: Ext;
+  /** Of a group that hides: those with which it was committed. */
+  readonly masks?: GroupMasks;
 }
 
 /** A claim after some rounds of sumcheck, and their challenges. */
-interface Folded {
+export interface Folded {
   readonly now: Ext;
   readonly challenges: readonly Ext[];
 }
 
-/** A group folded to a vector f with weights w. */
-interface FoldedGroup extends Folded {
+/** A vector f of n entries with weights w. */
+export interface Weighted {
   readonly f: number;
   readonly w: number;
   readonly n: number;
 }
 
-/** Answers to the queries on a vector of n entries that begins at `at` of the current one. */
+/** A group folded to its parts of the second vector (piecesOf). */
+export interface FoldedGroup extends Folded {
+  readonly parts: readonly Weighted[];
+  /** See Opened. */ readonly blend?: Ext;
+}
+
+/**
+ * Answers to the queries on parts of the current vector, of n entries from `at` on, the first of which counts x^first.
+ */
 interface Answers {
   readonly list: readonly Answer[];
-  readonly at: number;
-  readonly n: number;
+  readonly pieces: readonly { readonly at: number; readonly n: number; readonly first: number }[];
 }
 
 /** The oracle of a round, and its value y at a point z outside the domain. */
@@ -52,13 +65,33 @@ interface NextOracle {
 
 /** Proves one claim on each group. Destroys weights that are near. */
 export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims: readonly GroupOpening[]): void {
-  const { groups, rounds } = shape;
+  const { groups } = shape;
   // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
   // theirs.
   const folded = claims.map((c, i): FoldedGroup => {
-      const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight);
-      return { ...fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, sum, c.value), ...sum.near() };
-    }),
+    const label = `whir 0${groups.length > 1 ? ` ${i}` : ''}`;
+    if (groups[i].tail) return foldHiding(k, ch, label, groups[i], c);
+    const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight);
+    return { ...fold(ch, label, groups[i].logColumns, sum, c.value), parts: [sum.near()] };
+  });
+  openFolded(
+    k,
+    ch,
+    shape,
+    claims.map((c) => c.oracles),
+    folded,
+  );
+}
+
+/** The opening from the folded groups on: everything here is a function of their vectors and of the rows that are opened. */
+export function openFolded(
+  k: Kernels,
+  ch: ProverChannel,
+  shape: WhirShape,
+  oracles: readonly (readonly Oracle[])[],
+  folded: readonly FoldedGroup[],
+): void {
+  const { groups, rounds } = shape,
     joined = new JoinedClaims(k, shape, folded);
   let oracle: NextOracle | undefined;
   for (let i = 0; i <= rounds.length; i++) {
@@ -71,13 +104,20 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims
     ch.grind(`${label} work`, shape.params.grinding);
     const answers =
       last && oracle
-        ? [{ list: queryRows(k, ch, label, later(last, oracle, challenges)), at: 0, n: cur.n }]
-        : queryGroups(k, ch, shape, claims, folded);
+        ? [{ list: queryRows(k, ch, label, later(last, oracle, challenges)), pieces: [{ at: 0, n: cur.n, first: 0 }] }]
+        : queryGroups(k, ch, shape, oracles, folded);
     if (next || (!last && groups.length > 1)) joined.join(ch.sample(`${label} gamma`), !last, next, answers);
     oracle = next;
   }
   joined.fold(ch, 'whir end', shape.final);
 }
+
+/** Every part of every group, and where it begins in the second vector. */
+const eachPart = (
+  groups: readonly WhirGroup[],
+  folded: readonly FoldedGroup[],
+  f: (at: number, part: Weighted, group: number) => void,
+): void => folded.forEach((x, i) => piecesOf(groups[i]).forEach(({ at }, p) => f(at, x.parts[p], i)));
 
 /** Rounds of sumcheck over so many variables. */
 function fold(ch: ProverChannel, label: string, variables: number, sum: ProductSumcheck, claim: Ext): Folded {
@@ -125,12 +165,15 @@ function queryGroups(
   k: Kernels,
   ch: ProverChannel,
   { groups }: WhirShape,
-  claims: readonly GroupOpening[],
+  oracles: readonly (readonly Oracle[])[],
   folded: readonly FoldedGroup[],
 ): Answers[] {
   return groups.map((g, n) => {
-    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), oracles: claims[n].oracles, challenges: folded[n].challenges };
-    return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), at: g.at, n: folded[n].n };
+    const { challenges, blend, parts } = folded[n],
+      rows = { trees: g.trees.map((t) => t.parts), oracles: oracles[n], challenges },
+      opened: Opened = { ...g, ...rows, ...(blend === undefined ? {} : { blend }) },
+      pieces = piecesOf(g).map(({ at, first }, p) => ({ at, n: parts[p].n, first }));
+    return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), pieces };
   });
 }
 
@@ -149,8 +192,14 @@ class JoinedClaims {
     readonly folded: readonly FoldedGroup[],
   ) {
     const { cells, groups, vars } = shape,
-      { f, w } = groups.length > 1 ? { f: k.zeroed(24 * cells), w: k.zeroed(24 * cells) } : folded[0];
-    if (groups.length > 1) folded.forEach((g, i) => k.u8.copyWithin(f + 24 * groups[i].at, g.f, g.f + 24 * g.n));
+      alone = groups.length === 1 && folded[0].parts.length === 1,
+      { f, w } = alone ? folded[0].parts[0] : { f: k.zeroed(24 * cells), w: k.zeroed(24 * cells) };
+    if (!alone)
+      eachPart(groups, folded, (at, part, i) => {
+        k.u8.copyWithin(f + 24 * at, part.f, part.f + 24 * part.n);
+        // Those of the other groups come with a coefficient.
+        if (i === 0) k.u8.copyWithin(w + 24 * at, part.w, part.w + 24 * part.n);
+      });
     this.#now = folded[0].now;
     this.#current = { f, w, n: cells };
     this.#sum = new ProductSumcheck(k, { length: cells, ptr: f, ext: true }, { length: cells, ptr: w }, vars);
@@ -180,24 +229,24 @@ class JoinedClaims {
       this.#now = E.add(this.#now, E.mul(g, value));
       return g;
     };
-    if (first && this.folded.length > 1)
-      this.folded.forEach((part, i) => {
-        const coefficient = i ? add(part.now) : g,
-          at = w + 24 * this.shape.groups[i].at;
-        k.scope(() => {
-          const c = k.exts([coefficient]);
-          k.parallel('addOuterCells', part.n, 2048, (lo, hi) => [at, c, part.w, lo, hi]);
-        });
+    if (first) {
+      const coefficients = this.folded.map((x, i) => (i ? add(x.now) : g));
+      eachPart(this.shape.groups, this.folded, (at, part, i) => {
+        if (i > 0) addScaled(k, w + 24 * at, coefficients[i], part.w, part.n);
       });
+    }
     if (!next) return;
     k.scope(() => k.exports['addPowersExt'](w, k.exts([next.z]), k.exts([add(next.y)]), n));
-    for (const a of answers)
-      this.#addPowers(
-        w + 24 * a.at,
-        a.n,
-        a.list,
-        a.list.map(({ value }) => add(value)),
-      );
+    for (const { list, pieces } of answers) {
+      const coefficients = list.map(({ value }) => add(value));
+      for (const p of pieces)
+        this.#addPowers(
+          w + 24 * p.at,
+          p.n,
+          list,
+          p.first ? coefficients.map((c, q) => E.mulBase(c, pow(list[q].x, BigInt(p.first)))) : coefficients,
+        );
+    }
   }
   /** Adds the weights x^i of claims, each times its coefficient. */
   #addPowers(to: number, n: number, list: readonly Answer[], coefficients: readonly Ext[]): void {

@@ -15,6 +15,8 @@ export interface Opened {
   readonly challenges: readonly Elem[];
   /** Words of an entry: base elements or elements of E. */
   readonly words: 1 | 3;
+  /** Where leaves end with an element g of E: a row folds to g plus this much of its columns' sum. */
+  readonly blend?: Elem;
 }
 
 /**
@@ -34,13 +36,15 @@ export function queryRows(ch: Channel, label: string, o: Opened): Answer[] {
   return positions.map((bits) => {
     let value = zero;
     caps.forEach((cap, t) => {
-      const leaf = ch.merkleOpen(`${label} row`, cap, bits, o.words * o.trees[t].reduce((n, p) => n + p.used, 0));
+      const words = o.words * o.trees[t].reduce((n, p) => n + p.used, 0),
+        leaf = ch.merkleOpen(`${label} row`, cap, bits, words + (o.blend === undefined ? 0 : 3));
       let at = 0;
       for (const { used, offset } of o.trees[t])
         for (let j = 0; j < used; j++) {
           value = ch.mulAdd(eq[offset + j], o.words === 3 ? compose(ch, leaf, at) : leaf[at], value);
           at += o.words;
         }
+      if (o.blend !== undefined) value = ch.mulAdd(o.blend, value, compose(ch, leaf, at));
     });
     return { x: domainPoint(ch, bits), value };
   });

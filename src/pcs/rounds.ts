@@ -7,10 +7,10 @@ import {
   type WhirRound,
   type WhirShape,
   capLevels,
+  leafWords,
   openPermutations,
   queriesFor,
   trustedQueries,
-  usedColumns,
 } from './params.js';
 
 /** Cells of a permutation and of a product in the circuit that verifies an opening. */
@@ -100,29 +100,47 @@ function laterRounds(p: WhirParams, cells: number, domain: number, rate: number,
   return chain;
 }
 
+/** A part of the second vector: cells or tail of group i. */
+interface Part {
+  readonly group: number;
+  readonly log: number;
+  readonly tail: boolean;
+}
+
+/** Where parts begin in the second vector, longest first, so that each is aligned to its length; and its entries. */
+function placed(parts: readonly Part[]): { at: (group: number, tail: boolean) => number; cells: number } {
+  const order = [...parts].sort((a, b) => b.log - a.log || a.group - b.group || Number(a.tail) - Number(b.tail)),
+    starts = new Map<string, number>();
+  let cells = 0;
+  for (const { group, log, tail } of order) {
+    starts.set(`${group} ${tail}`, cells);
+    cells += 2 ** log;
+  }
+  return { at: (group, tail) => starts.get(`${group} ${tail}`)!, cells };
+}
+
 /**
  * Shape of the opening of one or more groups. Throws RangeError for trees outside their stack and domains that the
  * field does not have.
  */
 export function whirShape(params: WhirParams, specs: readonly GroupSpec[]): WhirShape {
-  const order = specs.map((_, i) => i).sort((a, b) => specs[b].logHeight - specs[a].logHeight || a - b),
-    at = new Map<number, number>();
-  let cells = 0;
-  for (const i of order) {
-    at.set(i, cells);
-    cells += 2 ** specs[i].logHeight;
-  }
+  const { at, cells } = placed(
+    specs.flatMap((g, group) => [{ group, log: g.logHeight, tail: false }, ...(g.hides ? [{ group, log: g.hides.log, tail: true }] : [])]),
+  );
   const groups = specs.map((g, i): WhirGroup => {
     for (const t of g.trees)
       for (const x of t.parts) if (x.used < 1 || x.offset + x.used > 2 ** g.logColumns) throw new RangeError('tree outside the stack');
     const domain = g.logHeight + g.logInvRate;
     if (domain > 32) throw new RangeError('domain exceeds the two-adicity of the field');
-    const counted = g.trusted
-      ? { queries: trustedQueries(params.bits, g.logInvRate, params.grinding) }
-      : queriesFor(params.bits, g.logInvRate, params.grinding);
-    return { ...g, domain, ...counted, cap: capLevels(counted.queries, domain), at: at.get(i)! };
+    const counted =
+        g.hides?.counted ??
+        (g.trusted
+          ? { queries: trustedQueries(params.bits, g.logInvRate, params.grinding) }
+          : queriesFor(params.bits, g.logInvRate, params.grinding)),
+      tail = g.hides && { ...g.hides, at: at(i, true) };
+    return { ...g, domain, ...counted, cap: capLevels(counted.queries, domain), at: at(i, false), ...(tail ? { tail } : {}) };
   });
-  const hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + (usedColumns(t) / 8 + 1) * 2 ** g.domain, 0), 0),
+  const hashes = groups.reduce((n, g) => n + g.trees.reduce((m, t) => m + (leafWords(g, t) / 8 + 1) * 2 ** g.domain, 0), 0),
     most = (f: (g: WhirGroup) => number): number => Math.max(...groups.map(f));
   const { rounds, final } = laterRounds(
     params,

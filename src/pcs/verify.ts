@@ -1,7 +1,7 @@
 import { eqAt, eqTable } from '../poly/eq.js';
 import { quadratic, verifyRound } from '../sumcheck/round.js';
 import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
-import type { WhirGroup, WhirRound, WhirShape } from './params.js';
+import { type WhirGroup, type WhirRound, type WhirShape, piecesOf } from './params.js';
 import { type Answer, type Opened, queryRows } from './queries.js';
 import { TrustedRoot } from './trusted.js';
 
@@ -25,7 +25,8 @@ import { TrustedRoot } from './trusted.js';
  * answer. Errors: whirLedger.
  *
  * Places. A part begins at a multiple of its length (falling size), so that eq of the leading variables at its number
- * selects it; z^i over F is z^at times the powers over the part.
+ * selects it; z^i over F is z^at times the powers over the part. A group that hides has two parts, its cells and its
+ * tail, whose first power of x is 2^h: verify-hiding.ts.
  */
 
 /** A claim sum_i x^i f(i) = y added along the way; its weight's extension is a product over the index bits. */
@@ -67,6 +68,8 @@ export interface GroupClaim {
   readonly roots: readonly (Digest | TrustedRoot)[];
   readonly value: Elem;
   readonly weights: (point: Elem[]) => Elem;
+  /** Of a group that hides: `foldHiding`. */
+  readonly fold?: FoldGroup;
 }
 
 const ROUND = quadratic<Elem>();
@@ -76,6 +79,20 @@ interface Folded {
   readonly now: Elem;
   readonly challenges: readonly Elem[];
 }
+
+/** A group's claim on its parts of the second vector: the extension of the weights on each (piecesOf). */
+export interface FoldedGroup extends Folded {
+  readonly weights: readonly ((rest: Elem[]) => Elem)[];
+  /** See Opened. */ readonly blend?: Elem;
+}
+
+/** Folds the claim on one group. */
+export type FoldGroup = (ch: Channel, label: string, group: WhirGroup, claim: GroupClaim) => FoldedGroup;
+
+const foldClear: FoldGroup = (ch, label, { logColumns }, { value, weights }) => {
+  const folded = fold(ch, label, logColumns, value);
+  return { ...folded, weights: [(rest) => weights([...folded.challenges, ...rest])] };
+};
 
 /** Answers to the queries on a group, or on a later oracle. */
 interface Answers {
@@ -112,9 +129,11 @@ export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly Group
   const { groups, rounds } = shape;
   if (claims.length !== groups.length) throw new Error('one claim per group, one root per tree');
   const roots = groups.map((g, i) => rootsOf(g, claims[i]));
+  if (claims.some((c, i) => (c.fold === undefined) !== (groups[i].tail === undefined)))
+    throw new Error('a group that hides is folded as one, and no other');
   // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
   // theirs.
-  const folded = claims.map((c, i) => fold(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i].logColumns, c.value)),
+  const folded = claims.map((c, i) => (c.fold ?? foldClear)(ch, `whir 0${groups.length > 1 ? ` ${i}` : ''}`, groups[i], c)),
     joined = new JoinedClaims(ch, shape, folded);
   let final: readonly Elem[] = [],
     oracle: NextOracle | undefined;
@@ -136,11 +155,11 @@ export function verifyWhir(ch: Channel, shape: WhirShape, claims: readonly Group
   }
   const challenges = joined.fold('whir end', shape.final),
     value = weightedSum(ch, eqTable(ch, challenges), final);
-  ch.assertEqual(ch.mul(value, joined.weight(claims)), joined.now, 'WHIR final sum');
+  ch.assertEqual(ch.mul(value, joined.weight()), joined.now, 'WHIR final sum');
 }
 
 /** Rounds of sumcheck over so many variables. */
-function fold(ch: Channel, label: string, variables: number, claim: Elem): Folded {
+export function fold(ch: Channel, label: string, variables: number, claim: Elem): Folded {
   const challenges: Elem[] = [];
   let now = claim;
   for (let v = 0; v < variables; v++) {
@@ -167,9 +186,11 @@ const later = (r: WhirRound, { root }: NextOracle, challenges: readonly Elem[]):
 });
 
 /** Queries of the groups, in order. */
-function queryGroups(ch: Channel, { groups }: WhirShape, roots: readonly (readonly Digest[])[], folded: readonly Folded[]): Answers[] {
+function queryGroups(ch: Channel, { groups }: WhirShape, roots: readonly (readonly Digest[])[], folded: readonly FoldedGroup[]): Answers[] {
   return groups.map((g, n) => {
-    const opened: Opened = { ...g, trees: g.trees.map((t) => t.parts), roots: roots[n], challenges: folded[n].challenges, words: 1 };
+    const { challenges, blend } = folded[n],
+      rows = { trees: g.trees.map((t) => t.parts), roots: roots[n], challenges, words: 1 as const },
+      opened: Opened = { ...g, ...rows, ...(blend === undefined ? {} : { blend }) };
     return { list: queryRows(ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), group: n };
   });
 }
@@ -177,13 +198,22 @@ function queryGroups(ch: Channel, { groups }: WhirShape, roots: readonly (readon
 /** The last vector is known: its encoding must agree with every answer. */
 function compareFinal(ch: Channel, { groups }: WhirShape, final: readonly Elem[], answers: readonly Answers[]): void {
   for (const { list, group } of answers) {
-    const known = group === undefined ? final : final.slice(groups[group].at, groups[group].at + 2 ** groups[group].logHeight);
+    const [known, ...tails] =
+      group === undefined
+        ? [{ first: 0, cells: final }]
+        : piecesOf(groups[group]).map(({ at, log, first }) => ({ first, cells: final.slice(at, at + 2 ** log) }));
     for (const { x, value } of list) {
-      let acc = known[known.length - 1];
-      for (let k = known.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, known[k]);
-      ch.assertEqual(acc, value, 'WHIR final vector');
+      const encoded = tails.reduce((s, t) => ch.mulAdd(powerOf(ch, x, t.first), horner(ch, t.cells, x), s), horner(ch, known.cells, x));
+      ch.assertEqual(encoded, value, 'WHIR final vector');
     }
   }
+}
+
+/** sum of cells[k] x^k. */
+function horner(ch: Channel, cells: readonly Elem[], x: Elem): Elem {
+  let acc = cells[cells.length - 1];
+  for (let k = cells.length - 2; k >= 0; k--) acc = ch.mulAdd(acc, x, cells[k]);
+  return acc;
 }
 
 function weightedSum(ch: Channel, weights: readonly Elem[], values: readonly Elem[]): Elem {
@@ -198,19 +228,19 @@ function weightedSum(ch: Channel, weights: readonly Elem[], values: readonly Ele
 class JoinedClaims {
   now: Elem;
   readonly #point: Elem[] = [];
-  /** Claims on the whole vector, and on the part of a group. */
+  /** Claims on the whole vector, and on each part of a group. */
   readonly #whole: PowerClaim[] = [];
-  readonly #own: readonly PowerClaim[][];
+  readonly #own: readonly PowerClaim[][][];
   /** Of the claims that the groups came with. */
   readonly #coefficients: Elem[];
 
   constructor(
     readonly ch: Channel,
     readonly shape: WhirShape,
-    readonly folded: readonly Folded[],
+    readonly folded: readonly FoldedGroup[],
   ) {
     this.now = folded[0].now;
-    this.#own = shape.groups.map(() => []);
+    this.#own = shape.groups.map((g) => piecesOf(g).map(() => []));
     this.#coefficients = [ch.constant(1n)];
   }
 
@@ -241,25 +271,36 @@ class JoinedClaims {
       coefficient = add(y);
     // The vector ends with its last part: its powers of z are those of the parts, each from where it begins.
     if (!first) this.#whole.push({ x: z, coefficient, from });
-    else this.shape.groups.forEach((o, n) => this.#own[n].push({ x: z, coefficient: ch.mul(coefficient, powerOf(ch, z, o.at)), from }));
+    else
+      this.shape.groups.forEach((g, n) =>
+        piecesOf(g).forEach((p, i) => this.#own[n][i].push({ x: z, coefficient: ch.mul(coefficient, powerOf(ch, z, p.at)), from })),
+      );
     for (const { list, group } of answers)
-      for (const { x, value } of list) (group === undefined ? this.#whole : this.#own[group]).push({ x, coefficient: add(value), from });
+      for (const { x, value } of list) {
+        const answer = { x, coefficient: add(value), from };
+        if (group === undefined) this.#whole.push(answer);
+        else
+          piecesOf(this.shape.groups[group]).forEach(({ first }, i) =>
+            this.#own[group][i].push(first ? { ...answer, coefficient: ch.mul(answer.coefficient, powerOf(ch, x, first)) } : answer),
+          );
+      }
   }
 
   /** The weight of all joined claims at the point. */
-  weight(claims: readonly GroupClaim[]): Elem {
+  weight(): Elem {
     const { ch, folded } = this,
       { groups, vars } = this.shape,
       point = this.#point;
     const sum = (list: readonly PowerClaim[], skip: number, start: Elem): Elem =>
       list.reduce((s, p) => ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from + skip)), s), start);
     // A group's weights stand at its part of the vector: eq of the leading variables at the part's number.
-    return claims.reduce(
-      (s, c, i) => {
-        const bits = vars - groups[i].logHeight,
-          inside = ch.mul(this.#coefficients[i], c.weights([...folded[i].challenges, ...point.slice(bits)]));
-        return ch.mulAdd(eqAt(ch, point.slice(0, bits), groups[i].at / 2 ** groups[i].logHeight), sum(this.#own[i], bits, inside), s);
-      },
+    return groups.reduce(
+      (all, g, i) =>
+        piecesOf(g).reduce((s, { at, log }, p) => {
+          const bits = vars - log,
+            inside = ch.mul(this.#coefficients[i], folded[i].weights[p](point.slice(bits)));
+          return ch.mulAdd(eqAt(ch, point.slice(0, bits), at / 2 ** log), sum(this.#own[i][p], bits, inside), s);
+        }, all),
       sum(this.#whole, 0, ch.constant(0n)),
     );
   }

@@ -64,6 +64,12 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     ),
     at(`joining ${claims} claims for the openings`, claims),
   ];
+  if (plan.pads) {
+    const products = plan.pads.products.length;
+    // Assertions on hidden values: the layers, an inverse, numerators, the sumcheck, three on the products.
+    if (products) out.push(at(`products of ${products} pairs of pads at a point`, 2 * products));
+    out.push(at('joining the assertions on hidden values', n + 6));
+  }
   if (plan.frozenVars) out.push(at('frozen reduction: rounds', 2, plan.frozenVars));
   const g = stateGroup(plan);
   if (g) {

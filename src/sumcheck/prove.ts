@@ -1,12 +1,13 @@
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
+import { lagrangeScales } from '../field/lagrange.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import { joinTerms } from './join.js';
 import { Boxes, LiveArray, LiveTerm, last } from './live.js';
 import { proveRound } from './prove-round.js';
-import { byValues, lagrangeScales } from './round.js';
+import { byValues } from './round.js';
 import type { SumFactor, SumTerm } from './terms.js';
 import { DEGREE, ROUND, type SumcheckAxis } from './verify.js';
 

@@ -1,5 +1,5 @@
 /** One round of a sumcheck: the forms of its polynomial, and the verifier's side. The prover's side: prove-round.ts. */
-import { inv, mod } from '../field/goldilocks.js';
+import { lagrangeScales } from '../field/lagrange.js';
 import type { Ring } from '../field/ring.js';
 import type { Channel, Elem } from '../transcript/arith.js';
 
@@ -37,14 +37,6 @@ export const withoutEq = <T>(z: T): RoundForm<T> => ({
     return f.mulAdd(r, f.mulAdd(r, g2, f.sub(f.sub(g1, g0), g2)), g0);
   },
 });
-
-/** 1 / prod over j != i of (i - j), for i = 0 .. degree. */
-export const lagrangeScales = (degree: number): bigint[] =>
-  Array.from({ length: degree + 1 }, (_, i) => {
-    let den = 1n;
-    for (let j = 0; j <= degree; j++) if (j !== i) den *= BigInt(i - j);
-    return inv(mod(den));
-  });
 
 /** A polynomial of that degree by its values at 0, 2, 3, ..; the one at 1 follows from s(0) + s(1) = claim. */
 export function byValues<T>(degree: number): RoundForm<T> {

@@ -3,6 +3,7 @@ import { type LogUpShape, logUpShape, varsOf } from '../lookup/shape.js';
 import type { GroupSpec, WhirGroup, WhirParams, WhirShape } from '../pcs/params.js';
 import { whirShape } from '../pcs/rounds.js';
 import type { SumcheckAxis } from '../sumcheck/verify.js';
+import { type PadCounts, slotCount } from '../transcript/pad-cells.js';
 import { contractedAxes } from './bounds.js';
 import { type StackLayout, layoutClass, stackShape } from './layout.js';
 import { type StateTree, STATES, stateClasses, stateStack } from './state-layout.js';
@@ -157,6 +158,35 @@ export interface Plan {
   readonly states: readonly StateTree[];
   /** Variables of the frozen stack on which a claim is left; none where it is opened here. */
   readonly frozenVars: number;
+  /** Of a proof that hides its witness: the cells of its pads (PADS). */ readonly pads?: PadCounts;
+}
+
+/** Tensor of the pads of a proof that hides its witness: coordinate, then slot. It is in no constraint and no lookup. */
+export const PADS = 'pads';
+
+/** What a plan is told of proofs that hide their witness. */
+export interface HidingParts {
+  readonly pads: PadCounts;
+  /** The witness's group with its tails. */
+  readonly group: (p: WhirParams, g: GroupSpec) => GroupSpec;
+}
+
+/** Slots of the tensor of pads: its cells are one block. */
+export const padSlots = (pads: PadCounts): number => 2 ** varsOf(slotCount(pads));
+
+/** Places for the coordinates of an element of E; the last one is empty. */
+export const COORDINATES = 4;
+
+/** A program's tensors with those of its pads. */
+function withPads(program: Program, pads: PadCounts | undefined): Program {
+  if (!pads) return program;
+  const axes = [`${PADS} coordinate`, `${PADS} slot`],
+    tensor: TensorSpec = { name: PADS, axes, cls: 'witness', lo: 0n, hi: 0n, frac: 0 };
+  return {
+    ...program,
+    axes: { ...program.axes, [axes[0]]: COORDINATES, [axes[1]]: padSlots(pads) },
+    tensors: [...program.tensors, tensor],
+  };
 }
 
 /**
@@ -330,9 +360,11 @@ function planOpenings(
   program: Program,
   options: ProofOptions,
   layouts: ReadonlyMap<TensorClass, StackLayout>,
+  hiding: HidingParts | undefined,
 ): Pick<Plan, 'whir' | 'states' | 'frozenVars'> {
   const { used, ...main } = stackShape(layouts.get('witness')!.cells),
-    groups: GroupSpec[] = [{ ...main, logInvRate: options.rate, trees: [{ parts: [{ used, offset: 0 }] }] }],
+    witness = { ...main, logInvRate: options.rate, trees: [{ parts: [{ used, offset: 0 }] }] },
+    groups: GroupSpec[] = [hiding ? hiding.group(options, witness) : witness],
     states = STATES.flatMap((name): StateTree[] => {
       const classes = stateClasses(name).filter((c) => layouts.has(c));
       return classes.length ? [{ name, classes }] : [];
@@ -346,10 +378,15 @@ function planOpenings(
   return { whir: whirShape(options, groups), states, frozenVars: 0 };
 }
 
-/** Everything about the proofs of a program that follows from it and the parameters. */
-export function makePlan(program: Program, options: ProofOptions): Plan {
+/**
+ * Everything about the proofs of a program that follows from it and the parameters. `hiding`: of a proof that hides its
+ * witness, see hidingPlan.
+ */
+export function makePlan(program: Program, options: ProofOptions, hiding?: HidingParts): Plan {
   const lookup = planLookups(program),
-    { multNames, extended } = withMultiplicities(program, lookup.tables),
+    counted = withMultiplicities(program, lookup.tables),
+    { multNames } = counted,
+    extended = withPads(counted.extended, hiding?.pads),
     layouts = new Map<TensorClass, StackLayout>();
   for (const cls of COMMIT_CLASSES) {
     const l = layoutClass(extended, cls);
@@ -363,6 +400,7 @@ export function makePlan(program: Program, options: ProofOptions): Plan {
     extended,
     layouts,
     ...planTerms(program, lookup, extended),
-    ...planOpenings(program, options, layouts),
+    ...planOpenings(program, options, layouts, hiding),
+    ...(hiding ? { pads: hiding.pads } : {}),
   };
 }

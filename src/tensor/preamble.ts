@@ -1,6 +1,11 @@
 /** What both sides absorb before the first message: the program and its parameters, then the statement. */
+import type { Tail } from '../pcs/params.js';
+import type { PadCounts } from '../transcript/pad-cells.js';
 import { type Plan, hashOf } from './plan.js';
 import { PROOF_VERSION, type Statement, contextWords, packPublic, programDigest, publicTensors } from './statement.js';
+
+/** Version of proofs that hide their witness. */
+export const HIDING_VERSION = 1;
 
 /** What is absorbed first and follows from the program and the parameters: versions, program digest, shapes. */
 export function header(plan: Plan): { label: string; words: bigint[] }[] {
@@ -28,8 +33,20 @@ export function header(plan: Plan): { label: string; words: bigint[] }[] {
       label: 'shape',
       words: [plan.logup.vars, plan.logup.boxes.length, plan.factors.length, plan.terms.length, plan.frozenVars, ...shape].map(BigInt),
     },
+    ...(plan.pads ? [{ label: 'hiding', words: hidingWords(plan.pads, groups[0].tail!).map(BigInt) }] : []),
   ];
 }
+
+/** What a proof that hides its witness absorbs besides: every count of its masks. */
+const hidingWords = ({ pads, products }: PadCounts, { cells, masked, log, at }: Tail & { readonly at: number }): number[] => [
+  HIDING_VERSION,
+  pads,
+  products.length,
+  cells,
+  masked,
+  log,
+  at,
+];
 
 /** What is absorbed next: context, public inputs, frozen digest, state commitments. */
 export function statementParts<T>(

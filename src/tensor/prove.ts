@@ -9,9 +9,11 @@ import { type GroupOpening, openWhir } from '../pcs/prove.js';
 import { type Oracle, openBytes } from '../pcs/commit.js';
 import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
-import { type MessageHook, ProverChannel } from '../transcript/prover.js';
+import { type MessageHook, type MessagePads, ProverChannel } from '../transcript/prover.js';
+import type { Schedule } from '../transcript/schedule.js';
+import type { Sponge } from '../transcript/sponge.js';
 import type { IntegerReading } from './integer.js';
-import { type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
+import { PADS, type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
 import { preamble } from './preamble.js';
 import { type OperandClaims, constraints } from './prove-constraints.js';
 import { type LookupClaims, lookupKeys, lookups } from './prove-lookups.js';
@@ -34,6 +36,19 @@ export interface ProveOptions {
   readonly trees?: StateTrees;
   /** The tree of the frozen stack (saveTree), where that is opened here. */
   readonly keyTree?: Uint8Array;
+  /** Another transcript, of a test that chooses challenges. */
+  readonly sponge?: Sponge;
+}
+
+/** What a proof that hides its witness does otherwise: see prove-hiding.ts. */
+export interface Hiding {
+  /** Pads of messages, and the address of their cells. */
+  readonly pads: MessagePads;
+  readonly cells: number;
+  readonly schedule: Schedule;
+  commit(stack: Tiled, g: WhirGroup, keep: number): Oracle;
+  /** What is opened of the witness, from the claims of the statement. */
+  open(ch: ProverChannel, statement: Statement, claims: GroupOpening): GroupOpening;
 }
 
 /**
@@ -46,13 +61,26 @@ export function proveProgram(
   reading: IntegerReading,
   o: ProveOptions,
 ): { proof: BigUint64Array; statement: Statement } {
+  if (plan.pads) throw new Error('a plan that hides the witness is proved by proveHiding');
+  return proveWith(k, plan, reading, o);
+}
+
+/** The same, hiding the witness or not. */
+export function proveWith(
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  o: ProveOptions,
+  hide?: Hiding,
+): { proof: BigUint64Array; statement: Statement } {
   const phase = o.onPhase ?? (() => {});
   return k.scope(() => {
     phase('keys');
     const keys = lookupKeys(k, plan, reading),
-      address = (name: string): number => reading.ptr.get(name) ?? keys.mult64[plan.multNames.indexOf(name)];
+      address = (name: string): number =>
+        name === PADS && hide ? hide.cells : (reading.ptr.get(name) ?? keys.mult64[plan.multNames.indexOf(name)]);
     phase('commit');
-    const absorbed = absorb(k, plan, reading, address, o),
+    const absorbed = absorb(k, plan, reading, address, o, hide),
       { ch } = absorbed;
     phase('logup');
     const looked = lookups(k, ch, plan, reading, keys, address);
@@ -60,7 +88,7 @@ export function proveProgram(
     const reduced = k.scope(() => constraints(k, ch, plan, reading, looked, address));
     phase('weights');
     const combined = claims(plan, absorbed, looked, reduced);
-    openings(k, plan, reading, absorbed, looked, reduced, combined, o);
+    openings(k, plan, reading, absorbed, looked, reduced, combined, o, hide);
     return { proof: ch.words(), statement: absorbed.statement };
   });
 }
@@ -74,7 +102,14 @@ interface Absorbed {
   readonly oracle: Oracle;
 }
 
-function absorb(k: Kernels, plan: Plan, reading: IntegerReading, address: (name: string) => number, o: ProveOptions): Absorbed {
+function absorb(
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  address: (name: string) => number,
+  o: ProveOptions,
+  hide: Hiding | undefined,
+): Absorbed {
   const state = commitState(k, plan, reading, o.trees),
     publics = new Map<string, BigInt64Array | Int32Array>();
   for (const t of publicTensors(plan.program)) publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
@@ -84,14 +119,21 @@ function absorb(k: Kernels, plan: Plan, reading: IntegerReading, address: (name:
     frozen: o.frozenDigest,
     publics,
   };
-  const ch = new ProverChannel(scheduleOf(plan, statement), { grinder: k, hash: hashOf(plan), ...(o.hook ? { hook: o.hook } : {}) });
+  const ch = new ProverChannel(hide?.schedule ?? scheduleOf(plan, statement), {
+    grinder: k,
+    hash: hashOf(plan),
+    ...(o.hook ? { hook: o.hook } : {}),
+    ...(hide ? { pads: hide.pads } : {}),
+    ...(o.sponge ? { sponge: o.sponge } : {}),
+  });
   for (const w of preamble(plan, statement)) ch.publicWords(w.label, w.words);
   const [main] = plan.whir.groups,
     stack = stackOf(k, plan, [{ cls: 'witness', at: 0 }], groupCells(main), main.logHeight, address);
   // What LogUp keeps at its peak (two elements per leaf above the first layer) and a fourth again go before the
   // codeword, as does the opening.
   const leaves = plan.logup.boxes.reduce((n, b) => n + b.dims.reduce((x, y) => x * y, 1), 0),
-    oracle = commitTree(k, plan, main, 0, stack, k.room - Math.max(60 * leaves, openBytes(plan.whir)));
+    keep = k.room - Math.max(60 * leaves, openBytes(plan.whir)),
+    oracle = hide ? hide.commit(stack, main, keep) : commitTree(k, plan, main, 0, stack, keep);
   ch.sendDigest('root witness', oracle.root);
   return { ch, statement, state, stack, oracle };
 }
@@ -144,6 +186,7 @@ function openings(
   c: OperandClaims,
   combined: CombinedClaims,
   o: ProveOptions,
+  hide: Hiding | undefined,
 ): void {
   const phase = o.onPhase ?? (() => {}),
     { of, totals } = combined,
@@ -153,7 +196,15 @@ function openings(
       ...weights(parts, groupCells(g), powers),
       maxLog: g.logHeight,
     });
-  const key = keyGroup(plan);
+  const key = keyGroup(plan),
+    witness: GroupOpening = {
+      oracles: [a.oracle],
+      f: a.stack,
+      w: ofGroup([{ cls: 'witness', at: 0 }], plan.whir.groups[0]),
+      value: totals.get('witness') ?? E.ZERO,
+    },
+    // Before anything else is sent: it draws challenges.
+    hidden = hide?.open(a.ch, a.statement, witness);
   if (of.has('frozen') && !key) {
     phase('frozen');
     k.scope(() => {
@@ -169,10 +220,8 @@ function openings(
     });
   }
   phase('open');
-  const [main, group] = plan.whir.groups,
-    opened: GroupOpening[] = [
-      { oracles: [a.oracle], f: a.stack, w: ofGroup([{ cls: 'witness', at: 0 }], main), value: totals.get('witness') ?? E.ZERO },
-    ];
+  const group = stateGroup(plan),
+    opened: GroupOpening[] = [hidden ?? witness];
   if (group && a.state)
     opened.push({
       oracles: a.state.oracles,

@@ -25,16 +25,29 @@ export const verifyProgram = (ch: Channel, plan: Plan, st: Statement): DeferredC
   verifyStatement(ch, plan, statementElems(ch, plan.program, plan.states, st));
 
 /**
-/**
  * Verifies one program proof against its statement; returns the claim on frozen tensors that is still to be settled.
  * `publics`: the values of st's public words, where the caller needs their bits too.
  */
 export function verifyStatement(ch: Channel, plan: Plan, st: StatementElems, publics = new PublicValues(ch, plan, st)): DeferredClaim {
+  if (plan.pads) throw new Error('a proof that hides its witness is verified as one: verifyHiding');
+  return openings(ch, plan, reduceStatement(ch, plan, st, publics));
+}
+
+/** The statement reduced to claims on what is committed: all but the openings. */
+export interface Reduced {
+  readonly st: StatementElems;
+  readonly absorbed: Absorbed;
+  readonly points: Points;
+  readonly combined: CombinedClaims;
+}
+
+/** Reduces a statement to claims on what is committed. */
+export function reduceStatement(ch: Channel, plan: Plan, st: StatementElems, publics = new PublicValues(ch, plan, st)): Reduced {
   const absorbed = absorb(ch, plan, st, publics),
     looked = lookups(ch, plan),
     reduced = constraints(ch, plan, looked, absorbed.publics),
     combined = claims(ch, absorbed, looked, reduced);
-  return openings(ch, plan, st, absorbed, reduced.points, combined);
+  return { st, absorbed, points: reduced.points, combined };
 }
 
 /** A state's tree, the point of its commitment and the values of its classes there. */
@@ -106,17 +119,23 @@ function claims(ch: Channel, a: Absorbed, l: LookupClaims, c: OperandClaims): Co
 
 /**
  * The frozen stack by a sumcheck down to one evaluation, which is returned; witness and state by their openings. The
- * frozen stack is among these where it is the columns of a key.
+ * frozen stack is among these where it is the columns of a key. `witness`: what is claimed of the witness, if not the
+ * claims of the statement alone.
  */
-function openings(ch: Channel, plan: Plan, st: StatementElems, a: Absorbed, points: Points, c: CombinedClaims): DeferredClaim {
+export function openings(
+  ch: Channel,
+  plan: Plan,
+  { st, absorbed: a, points, combined: c }: Reduced,
+  witness: (claims: GroupClaim) => GroupClaim = (x) => x,
+): DeferredClaim {
   const zero = ch.constant(0n),
     frozen = frozenReduction(ch, plan, points, c),
     opened: GroupClaim[] = [
-      {
+      witness({
         roots: [a.witness],
         value: c.totals.get('witness') ?? zero,
         weights: (pt) => evalWeights(ch, plan, 'witness', c.of.get('witness') ?? [], points, pt),
-      },
+      }),
     ];
   if (stateGroup(plan))
     opened.push({

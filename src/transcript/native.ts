@@ -29,14 +29,17 @@ export class NativeChannel implements Channel {
   readonly #mulAdd: (d: Elem, a: Elem, b: Elem, c: Elem) => void;
   readonly #bits: readonly [Elem, Elem];
 
-  /** `hash`: that of the proof's level, part of what the verifier knows beforehand. */
-  constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2') {
+  /**
+   * `hash`: that of the proof's level, part of what the verifier knows beforehand. `sponge`: another transcript, of a test
+   * that chooses challenges.
+   */
+  constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2', sponge?: Sponge) {
     this.#k = kernels;
     this.#f = kernels.exports as Record<string, (...a: number[]) => number>;
     this.#mark = kernels.mark();
     for (let k = 0; k < proof.length; k++)
       if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
-    this.#sponge = newSponge(kernels, hash);
+    this.#sponge = sponge ?? newSponge(kernels, hash);
     this.#hash = merkleHash(hash);
     this.#scratch = kernels.zeroed(256);
     this.#words = proof.length;

@@ -2,6 +2,8 @@ import { log2Exact } from '../field/log2.js';
 import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
+import * as E from '../field/ext3.js';
+import { HIDDEN_INVERSE } from './affine.js';
 import { type Ext, asExt } from './arith.js';
 import { type Sponge, newSponge } from './sponge.js';
 import type { Message, Schedule } from './schedule.js';
@@ -19,6 +21,12 @@ export class ScheduleError extends Error {
 /** Hook of an adversarial prover in tests: sees every message before it is absorbed and may replace it. */
 export type MessageHook = (label: string, words: readonly bigint[]) => readonly bigint[];
 
+/** One-time pads of messages: see pads.ts. */
+export interface MessagePads {
+  /** What is sent in place of these elements. */
+  pad(label: string, elements: readonly Ext[]): readonly Ext[];
+}
+
 /**
  * The prover's side of the channel: sending absorbs; every message is checked against the schedule of the verifier's
  * dry run.
@@ -33,11 +41,11 @@ export class ProverChannel {
 
   constructor(
     readonly schedule: Schedule,
-    readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName } = {},
+    readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName; pads?: MessagePads; sponge?: Sponge } = {},
   ) {
     this.#k = singleKernels();
     this.hash = options.hash ?? 'poseidon2';
-    this.#sponge = newSponge(this.#k, this.hash);
+    this.#sponge = options.sponge ?? newSponge(this.#k, this.hash);
     this.#buf = this.#k.alloc(65536 * 8);
   }
   #expect(m: Message): void {
@@ -66,8 +74,12 @@ export class ProverChannel {
     this.#expect({ label, kind: 'ext', count: v.length });
     this.#send(
       label,
-      v.flatMap((x) => [...x]),
+      (this.options.pads?.pad(label, v) ?? v).flatMap((x) => [...x]),
     );
+  }
+  /** The inverse of an element that has just been sent under a pad; of one in clear the verifier makes it itself. */
+  sendInverse(x: Ext): void {
+    if (this.options.pads) this.sendExt(HIDDEN_INVERSE, [E.inv(x)]);
   }
   sendBase(label: string, v: readonly bigint[]): void {
     this.#expect({ label, kind: 'base', count: v.length });
@@ -112,9 +124,13 @@ export class ProverChannel {
     this.#expect({ label, kind: 'opening', count: words.length - 4 * depth, depth });
     this.#unabsorbed(label, words);
   }
+  /** What has been sent so far. */
+  sent(): BigUint64Array {
+    return BigUint64Array.from(this.#out);
+  }
   words(): BigUint64Array {
     if (this.#next !== this.schedule.length)
       throw new ScheduleError({ label: 'end of proof', kind: 'public', count: 0 }, this.schedule[this.#next]);
-    return BigUint64Array.from(this.#out);
+    return this.sent();
   }
 }

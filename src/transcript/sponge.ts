@@ -1,6 +1,6 @@
 import { blake3 as noble } from '@noble/hashes/blake3.js';
 import { P } from '../field/goldilocks.js';
-import { wordBytes } from '../hash/blake3.js';
+import { toWords, wordBytes } from '../hash/blake3.js';
 import { type HashName, poseidon2Rows, blake3Rows, type MerkleHash } from '../hash/rows.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -139,10 +139,6 @@ class Blake3Sponge implements Sponge {
   }
 }
 
-const toWords = (bytes: Uint8Array): bigint[] => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Array.from({ length: bytes.length / 8 }, (_, k) => view.getBigUint64(8 * k, true));
-};
 /** The four words of a digest, reduced. */
 const digest = (key: readonly bigint[], words: readonly bigint[]): bigint[] =>
   toWords(noble(wordBytes(words), { key: wordBytes(key) })).map((w) => w % P);

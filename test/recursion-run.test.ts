@@ -1,3 +1,4 @@
+import { P } from '../src/field/goldilocks.js';
 import type { Inputs } from '../src/run/inputs.js';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +13,8 @@ import { enteredAt } from '../src/prove/entered.js';
 import { leafPolicy } from '../src/prove/leaf.js';
 import type { LeafRange } from '../src/prove/range.js';
 import { placedLeaves, policyWitness } from '../src/prove/recursion.js';
+import { proveHiddenEnd } from '../src/certificate/prove.js';
+import { hiddenEndPlan, verifyHiddenEnd } from '../src/certificate/verify.js';
 import { proveEnd } from '../src/prove/end.js';
 import { proveFold } from '../src/prove/fold.js';
 import { proveLeaf } from '../src/prove/leaf.js';
@@ -129,6 +132,26 @@ describe('a run with accumulated micro-batches as one proof', () => {
     expect(forged({ ...honest, vector: honest.vector.map((w, i) => (i === 1 ? w + 1n : w)) })).toThrow(/policy shape/);
     const node = leaves.slice(1).reduce<NodeProof>((a, b) => proveFold(k, cls, keys, base, [a, b]), leaves[0]),
       end = proveEnd(k, cls, keys, base, node);
+    // The same statement with the witness of its proof hidden.
+    const t0 = performance.now(),
+      hidden = proveHiddenEnd(k, cls, keys, base, node),
+      t1 = performance.now();
+    expect(hidden.statement).toEqual(end.statement);
+    verifyHiddenEnd(vk, keys.published, hidden);
+    const t2 = performance.now();
+    for (let n = 0; n < 5; n++) verifyHiddenEnd(vk, keys.published, hidden);
+    const { pads, whir } = hiddenEndPlan(keys.published);
+    console.log(
+      `end with its witness hidden: ${8 * hidden.proof.length} bytes (in clear ${8 * end.proof.length}), ${pads!.pads} pads, ${pads!.products.length} products, tail ${whir.groups[0].tail!.cells}, proved in ${((t1 - t0) / 1000).toFixed(1)} s, verified in ${((performance.now() - t2) / 5).toFixed(1)} ms`,
+    );
+    expect(() => verifyHiddenEnd(vk, keys.published, end)).toThrow(/proof length/);
+    for (const i of [0, 1000, hidden.proof.length - 1]) {
+      const bad = hidden.proof.slice();
+      bad[i] = (bad[i] + 1n) % P;
+      expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, proof: bad })).toThrow(VerificationError);
+    }
+    const other = { ...hidden.statement, loss: [hidden.statement.loss[0] + 1n] };
+    expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, statement: other })).toThrow(VerificationError);
     const list = proofs.map((p, step) => ({
       targets: s.inputs.data.batches[step].targets,
       losses: p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss),

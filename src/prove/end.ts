@@ -13,13 +13,21 @@ import type { RecursionKeys } from '../recursion/keys.js';
 import { decode, endLayout } from '../recursion/statement.js';
 import { END_KIND, claimOf, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
+import type { Plan } from '../tensor/plan.js';
 
 /**
  * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack
- * and to the columns take 4 to 16 words per word of the stack while they are made. Throws Error naming the first check
- * that fails.
+ * and to the columns take 4 to 16 words per word of the stack while they are made. `plan`: another one of the end's
+ * program, whose proof hides its witness. Throws Error naming the first check that fails.
  */
-export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: NodeOptions = {}): EndProof {
+export function proveEnd(
+  k: Kernels,
+  c: RecursionClass,
+  keys: RecursionKeys,
+  base: Stack,
+  of: NodeProof,
+  o: NodeOptions & { readonly plan?: Plan } = {},
+): EndProof {
   o.onPhase?.('merge');
   const { keyVars } = c.child,
     { keyShape, baseShape } = c.end.shape,
@@ -42,7 +50,7 @@ export function proveEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, bas
     }));
   const { proof, words } = proveLaidOut(
     k,
-    c.end.plan,
+    o.plan ?? c.end.plan,
     c.end.circuit,
     keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
     o,

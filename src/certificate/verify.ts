@@ -1,0 +1,55 @@
+/**
+ * The end of a run, its witness hidden: same circuit, same key, same statement as the end of a folded run. The proof adds
+ * nothing to its statement; what the statement says is in clear. Not used by a command yet.
+ */
+import { circuitProgram } from '../circuit/program.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { endOptions } from '../recursion/end.js';
+import type { VerificationKey } from '../recursion/key.js';
+import type { EndProof } from '../recursion/node-words.js';
+import type { Plan } from '../tensor/plan.js';
+import { hidingPlan, recordHiding, verifyHiding } from '../tensor/verify-hiding.js';
+import { VerificationError } from '../transcript/arith.js';
+import { NativeChannel } from '../transcript/native.js';
+import { scheduleWords } from '../transcript/schedule.js';
+import { endPublics } from '../verify/nodes.js';
+
+interface HiddenEnd {
+  readonly plan: Plan;
+  /** Words of a proof. */ readonly words: number;
+}
+
+/** Made once for each key, and gone with it. */
+const known = new WeakMap<VerificationKey, HiddenEnd>();
+
+function hiddenEnd(key: VerificationKey): HiddenEnd {
+  let end = known.get(key);
+  if (!end) {
+    const { endRate, settleRates } = key.proof,
+      plan = hidingPlan(circuitProgram(key.endHeights), endOptions(key.proof, endRate, settleRates[2]));
+    end = { plan, words: scheduleWords(recordHiding(plan).schedule) };
+    known.set(key, end);
+  }
+  return end;
+}
+
+/** The plan of the end circuit's proofs that hide its witness, from a key that is trusted. */
+export const hiddenEndPlan = (key: VerificationKey): Plan => hiddenEnd(key).plan;
+
+/**
+ * Verifies an end proof that hides its witness, under a trusted key: as verifyEnd. Throws VerificationError; a proof of
+ * another length is not looked at.
+ */
+export function verifyHiddenEnd(k: Kernels, key: VerificationKey, end: EndProof): void {
+  const { plan, words } = hiddenEnd(key);
+  if (end.proof.length !== words) throw new VerificationError('proof length', `${end.proof.length} words, the circuit needs ${words}`);
+  const ch = new NativeChannel(k, end.proof, 'blake3');
+  try {
+    verifyHiding(ch, plan, endPublics(plan, key, end.statement));
+    ch.finish();
+  } finally {
+    ch.close();
+  }
+  if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
+    throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+}

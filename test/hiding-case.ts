@@ -13,7 +13,7 @@ import { type HidingOptions, proveHiding } from '../src/tensor/prove-hiding.js';
 import type { Statement } from '../src/tensor/statement.js';
 import { hidingPlan, verifyHiding } from '../src/tensor/verify-hiding.js';
 import { NativeChannel } from '../src/transcript/native.js';
-import { type Sponge, newSponge } from '../src/transcript/sponge.js';
+import { type Sponge, type SpongeOf, newSponge } from '../src/transcript/sponge.js';
 
 /** Quick, and strong enough that no forgery of a test passes by luck. */
 export const QUICK_HIDING: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 2, hash: 'blake3' };
@@ -56,9 +56,9 @@ export const proveToy = (c: ToyCase, o: Partial<HidingOptions> = {}): { proof: B
 export function verifyToy(
   c: Pick<ToyCase, 'plan' | 'key'>,
   { proof, statement }: { proof: BigUint64Array; statement: Statement },
-  sponge?: (k: Kernels) => Sponge,
+  sponge?: SpongeOf,
 ): void {
-  const ch = new NativeChannel(k, proof, hashOf(c.plan), sponge?.(k));
+  const ch = new NativeChannel(k, proof, hashOf(c.plan), sponge);
   try {
     const claim = verifyHiding(ch, c.plan, statement);
     ch.finish();

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
-import { singleKernels } from '../src/kernels/index.js';
 import { hiddenMessages, recordHiding } from '../src/tensor/verify-hiding.js';
 import { HIDDEN_INVERSE } from '../src/transcript/affine.js';
 import { type Ext, messageWords } from '../src/transcript/index.js';
@@ -10,12 +9,12 @@ import { FixedSponge, NotingSponge, QUICK_HIDING, type ToyCase, Words, proveToy,
 /*
  * A distinguisher that knows both witnesses of a statement, and everything of the prover but its masks: under the
  * challenges of a proof that it sees it proves again with each witness and masks of zero, then with the pads that this
- * leaves, and counts the words that one witness explains and the other does not, of the proof, of differences of neighbouring words and of those between two
- * proofs. It tells every planted leak each time, and of a proof as it is made nothing: what is left of leaks that are no
- * single word, a combination of many, the rank test finds (src/pcs/hiding.test.ts).
+ * leaves, and counts the words that one witness explains and the other does not, of the proof, of differences of
+ * neighbouring words and of those between two proofs. It tells every planted leak each time, and of a proof as it is
+ * made nothing: what is left of leaks that are no single word, a combination of many, the rank test finds
+ * (src/pcs/hiding.test.ts).
  */
-const k = singleKernels(),
-  cases = [toyCase(QUICK_HIDING, [7n, 5n, 9n, 2n]), toyCase(QUICK_HIDING, [5n, 7n, 9n, 13n])] as const,
+const cases = [toyCase(QUICK_HIDING, [7n, 5n, 9n, 2n]), toyCase(QUICK_HIDING, [5n, 7n, 9n, 13n])] as const,
   { schedule, counts } = recordHiding(cases[0].plan),
   hidden = hiddenMessages(cases[0].plan),
   [g] = cases[0].plan.whir.groups,
@@ -30,9 +29,12 @@ interface Seen {
 /** A proof of a witness under masks from this source, and the challenges that it drew. */
 function seen(c: ToyCase, random: Random): Seen {
   const p = proveToy(c, { random: () => random }),
-    noting = new NotingSponge(k);
-  verifyToy(c, p, () => noting);
-  return { proof: p.proof, challenges: noting.squeezed };
+    notes: NotingSponge[] = [];
+  verifyToy(c, p, (kk) => {
+    notes.push(new NotingSponge(kk));
+    return notes[0];
+  });
+  return { proof: p.proof, challenges: notes[0].squeezed };
 }
 
 const zeros: Random = { word: () => 0n, ext: () => E.ZERO };
@@ -47,8 +49,7 @@ function explained(c: ToyCase, challenges: readonly bigint[], pads: readonly Ext
   };
   return proveToy(c, {
     random: () => random,
-    sponge: new FixedSponge(singleKernels(), source()),
-    replay: () => new FixedSponge(k, source()),
+    sponge: (kk) => new FixedSponge(kk, source()),
   }).proof;
 }
 
@@ -64,7 +65,9 @@ const places = ((): number[] => {
   return out;
 })();
 
-/** Words that are looked at: those that are sent, and how each differs from the third one before: elements are triples. */
+/**
+ * Words that are looked at: those that are sent, and how each differs from the third one before: elements are triples.
+ */
 function looked(proof: BigUint64Array): bigint[] {
   const words = places.map((i) => proof[i]);
   return [...words, ...words.slice(3).map((w, i) => (w - words[i] + P) % P)];
@@ -87,8 +90,8 @@ function padsOf(messages: BigUint64Array, sent: BigUint64Array): Ext[] {
 }
 
 /**
- * Score of a proof for the second witness: by the words that each explains with pads of zero, and with the pads that its
- * own messages leave.
+ * Score of a proof for the second witness: by the words that each explains with pads of zero, and with the pads that
+ * its own messages leave.
  */
 function told(s: Seen): number {
   const clear = cases.map((c) => explained(c, s.challenges)),

@@ -1,6 +1,6 @@
 /**
- * Simulator of proofs that hide their witness, in a transcript whose challenges are chosen beforehand: it makes a proof that
- * the verifier accepts without a witness. For tests alone.
+ * Simulator of proofs that hide their witness, in a transcript whose challenges are chosen beforehand: it makes a proof
+ * that the verifier accepts without a witness. For tests alone.
  */
 import * as E from '../src/field/ext3.js';
 import { DOMAIN } from '../src/hash/poseidon2.js';
@@ -41,8 +41,8 @@ const elements = (words: readonly bigint[]): Ext[] =>
   Array.from({ length: words.length / 3 }, (_, i): Ext => [words[3 * i], words[3 * i + 1], words[3 * i + 2]]);
 
 /**
- * What frozen tensors contribute: functions of public columns and of challenges, hence what the prover sends of them with
- * a witness of zeros.
+ * What frozen tensors contribute: functions of public columns and of challenges, hence what the prover sends of them
+ * with a witness of zeros.
  */
 export function frozenMessages(c: ToyCase, schedule: Schedule, seed: number): bigint[][] {
   const zeros = new Map(
@@ -51,10 +51,7 @@ export function frozenMessages(c: ToyCase, schedule: Schedule, seed: number): bi
       return [name, spec?.cls === 'witness' ? new BigInt64Array(v.length) : v] as const;
     }),
   );
-  const { proof } = proveToy(
-    { ...c, cells: zeros },
-    { sponge: new FixedSponge(singleKernels(), seed), replay: () => new FixedSponge(k, seed), random: () => new Words(1) },
-  );
+  const { proof } = proveToy({ ...c, cells: zeros }, { sponge: (kk) => new FixedSponge(kk, seed), random: () => new Words(1) });
   return messages(schedule, proof);
 }
 
@@ -133,7 +130,7 @@ export function simulate(
     );
   return k.scope(() => {
     const oracle = simulatedTree(g, rows, random),
-      ch = new ProverChannel(schedule, { hash: 'blake3', sponge: new FixedSponge(singleKernels(), seed) });
+      ch = new ProverChannel(schedule, { hash: 'blake3', sponge: (kk) => new FixedSponge(kk, seed) });
     sendReduced(c.plan, statement, schedule, known, oracle.root, ch, random);
     openSimulated(k, c.plan, statement, seed, ch, oracle, F, ofTail, random);
     return ch.words();
@@ -175,7 +172,7 @@ function claimOf(
   seed: number,
   sent: BigUint64Array,
 ): { value: Ext; at: (point: readonly Ext[]) => Ext } {
-  const native = new NativeChannel(k_, sent, 'blake3', new FixedSponge(k_, seed)),
+  const native = new NativeChannel(k_, sent, 'blake3', (kk) => new FixedSponge(kk, seed)),
     { reduced, form } = reduceHiding(native, plan, statementElems(native, plan.program, plan.states, statement));
   let claim: GroupClaim | undefined;
   const stop = new Error('the claim is all that is asked for');

@@ -7,8 +7,8 @@ import type { EndProof, NodeProof } from '../recursion/node-words.js';
 import { hiddenEndPlan } from './verify.js';
 
 /**
- * Proves the end of a node as proveEnd does, hiding its witness: verify.ts. No two proofs of one node are alike, and none
- * is made again from what is kept. Throws as proveEnd.
+ * Proves the end of a node as proveEnd does, hiding its witness: verify.ts. No two proofs of one node are alike, and
+ * none is made again from what is kept. Throws as proveEnd.
  */
 export const proveHiddenEnd = (
   k: Kernels,

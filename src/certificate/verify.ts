@@ -1,6 +1,6 @@
 /**
- * The end of a run, its witness hidden: same circuit, same key, same statement as the end of a folded run. The proof adds
- * nothing to its statement; what the statement says is in clear. Not used by a command yet.
+ * The end of a run, its witness hidden: same circuit, same key, same statement as the end of a folded run. The proof
+ * adds nothing to its statement; what the statement says is in clear. Not used by a command yet.
  */
 import { circuitProgram } from '../circuit/program.js';
 import type { Kernels } from '../kernels/runtime.js';

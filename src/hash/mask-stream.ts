@@ -15,9 +15,9 @@ const BATCH = 4096;
 export const freshSeed = (): Uint8Array => globalThis.crypto.getRandomValues(new Uint8Array(SEED_BYTES));
 
 /**
- * Uniform words below p from a seed: the 64-bit little-endian words of BLAKE3's output stream in keyed mode, key the seed,
- * message a name and `context`; those that are not below p are passed over. Where the system's generator is weak, the
- * context, a digest of what is hidden, still keeps masks of two proofs apart.
+ * Uniform words below p from a seed: the 64-bit little-endian words of BLAKE3's output stream in keyed mode, key the
+ * seed, message a name and `context`; those that are not below p are passed over. Where the system's generator is weak,
+ * the context, a digest of what is hidden, still keeps masks of two proofs apart.
  */
 export class MaskStream {
   readonly #xof: { xof(bytes: number): Uint8Array };

@@ -2,8 +2,8 @@
 import { type GroupSpec, type Queries, type Tail, type WhirParams, leastMultiplicity, usedColumns } from './params.js';
 
 /**
- * Queries as `queriesFor` at a rate of (2^a + 1) 2^-(a + r), a = `above`: in fourths of a bit, (2^a + 1)^2q (1 + 1/(2 m))^4q 2^need <=
- * 2^(2 (a + r) q).
+ * Queries as `queriesFor` at a rate of (2^a + 1) 2^-(a + r), a = `above`: in fourths of a bit, (2^a + 1)^2q (1 + 1/(2
+ * m))^4q 2^need <= 2^(2 (a + r) q).
  */
 function queriesAbove(bits: number, r: number, grinding: number, above: number): Queries {
   if (above < 0 || (above === 0 && r <= 1)) throw new RangeError('a tail longer than its column');
@@ -25,11 +25,13 @@ export const maskedRows = (columns: number, used: number): number => Math.ceil((
 
 /**
  * The group, hiding: as many random cells in a column as it has rows opened, one more, and those with a weight. Queries
- * depend on the rate, hence on the tail's length, which is rounded up to a power of two. Throws RangeError for a group of
- * several trees or of columns too short for that.
+ * depend on the rate, hence on the tail's length, which is rounded up to a power of two. Throws RangeError for a group
+ * of several trees or of columns too short for that.
  */
 export function hidingGroup(p: Pick<WhirParams, 'bits' | 'grinding'>, g: GroupSpec): GroupSpec {
   if (g.trees.length !== 1 || g.trees[0].parts.length !== 1) throw new RangeError('a group that hides has one tree');
+  // Its weights would all be one, and what is sent of its tails a word in the place of an element.
+  if (g.logColumns < 1) throw new RangeError('a group of one column cannot hide');
   const masked = maskedRows(g.logColumns, usedColumns(g.trees[0]));
   for (let log = 0; log <= g.logHeight; log++) {
     const counted = queriesAbove(p.bits, g.logInvRate, p.grinding, g.logHeight - log),

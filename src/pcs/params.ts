@@ -43,8 +43,8 @@ export interface GroupSpec {
    */
   readonly trusted?: Provenance;
   /**
-   * Where its opening shows nothing of it but the claim: every column has random cells behind its own, and the leaves of
-   * its one tree hold a random column of E besides (docs/protocol.md, section 12). Made by `hidingGroup`.
+   * Where its opening shows nothing of it but the claim: every column has random cells behind its own, and the leaves
+   * of its one tree hold a random column of E besides (docs/protocol.md, section 12). Made by `hidingGroup`.
    */
   readonly hides?: Tail;
 }

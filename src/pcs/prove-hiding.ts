@@ -76,7 +76,9 @@ function tailSum(k: Kernels, tails: number, T: number, powers: readonly (readonl
   return sum;
 }
 
-/** Tails and weights of all columns, those that are not used with zero cells but with weights: the verifier folds all. */
+/**
+ * Tails and weights of all columns, those that are not used with zero cells but with weights: the verifier folds all.
+ */
 function tailSides(
   k: Kernels,
   tails: number,

@@ -83,7 +83,10 @@ export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims
   );
 }
 
-/** The opening from the folded groups on: everything here is a function of their vectors and of the rows that are opened. */
+/**
+ * The opening from the folded groups on: everything here is a function of their vectors and of the rows that are
+ * opened.
+ */
 export function openFolded(
   k: Kernels,
   ch: ProverChannel,

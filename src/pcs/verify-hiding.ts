@@ -1,6 +1,6 @@
 /**
- * A group that hides, verifier's side: its claim is folded to one on F = g + epsilon f1, where g is the mask column and f1
- * the fold of all columns with their tails. F says nothing of f1, and everything below is a function of F. Docs:
+ * A group that hides, verifier's side: its claim is folded to one on F = g + epsilon f1, where g is the mask column and
+ * f1 the fold of all columns with their tails. F says nothing of f1, and everything below is a function of F. Docs:
  * protocol.md, section 12.
  */
 import { eqAt } from '../poly/eq.js';
@@ -11,9 +11,9 @@ import { type FoldGroup, fold, powerExtension } from './verify.js';
 export const HIDING = { point: 'theta', tails: 'tails', scale: 'eta', mask: 'mask', blend: 'epsilon' };
 
 /**
- * Extension, over the columns at `challenges`, of the weights theta^(j (i + 1)) of cell i of column j's tail. They are no
- * product of a weight of the column and one of the cell: of rank one, they would leave the last message of the rounds
- * determined by those before.
+ * Extension, over the columns at `challenges`, of the weights theta^(j (i + 1)) of cell i of column j's tail. They are
+ * no product of a weight of the column and one of the cell: of rank one, they would leave the last message of the
+ * rounds determined by those before.
  */
 export const tailWeight = (ch: Arith, theta: Elem, i: number, challenges: readonly Elem[]): Elem => {
   let power = theta;

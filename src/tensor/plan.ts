@@ -161,7 +161,9 @@ export interface Plan {
   /** Of a proof that hides its witness: the cells of its pads (PADS). */ readonly pads?: PadCounts;
 }
 
-/** Tensor of the pads of a proof that hides its witness: coordinate, then slot. It is in no constraint and no lookup. */
+/**
+ * Tensor of the pads of a proof that hides its witness: coordinate, then slot. It is in no constraint and no lookup.
+ */
 export const PADS = 'pads';
 
 /** What a plan is told of proofs that hide their witness. */

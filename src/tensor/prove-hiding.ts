@@ -12,7 +12,6 @@ import type { Ext } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { Pads, drawPads, padWords } from '../transcript/pads.js';
 import type { ProverChannel } from '../transcript/prover.js';
-import type { Sponge } from '../transcript/sponge.js';
 import type { IntegerReading } from './integer.js';
 import { COORDINATES, PADS, type Plan, hashOf, padSlots } from './plan.js';
 import { type Hiding, type ProveOptions, proveWith } from './prove.js';
@@ -25,15 +24,15 @@ const ATTEMPTS = 4;
 
 /** Of a proof that hides its witness. */
 export interface HidingOptions extends ProveOptions {
-  /** Another source of masks, of a test that chooses them; by default a fresh seed of the system's generator each time. */
+  /**
+   * Another source of masks, of a test that chooses them; by default a fresh seed of the system's generator each time.
+   */
   readonly random?: () => Pick<MaskStream, 'word' | 'ext'>;
-  /** A second copy of the test's transcript, which replays what was sent. */
-  readonly replay?: () => Sponge;
 }
 
 /**
- * Proves that the reading satisfies its program, and shows nothing else of its witness. Masks are drawn for this proof and
- * kept nowhere: two proofs of one reading have nothing in common. Throws as proveProgram.
+ * Proves that the reading satisfies its program, and shows nothing else of its witness. Masks are drawn for this proof
+ * and kept nowhere: two proofs of one reading have nothing in common. Throws as proveProgram.
  */
 export function proveHiding(
   k: Kernels,
@@ -107,7 +106,7 @@ class Hidden implements Hiding {
   /** What the verifier makes of the messages so far. */
   #replay(ch: ProverChannel, statement: Statement): { known: Ext; weights: Ext[] } {
     const { k, plan } = this,
-      native = new NativeChannel(k, ch.sent(), hashOf(plan), this.options.replay?.());
+      native = new NativeChannel(k, ch.sent(), hashOf(plan), this.options.sponge);
     try {
       const { form } = reduceHiding(native, plan, statementElems(native, plan.program, plan.states, statement));
       return { known: native.value(form.known), weights: form.weights.map((w) => native.value(w)) };

@@ -11,7 +11,7 @@ import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import { type MessageHook, type MessagePads, ProverChannel } from '../transcript/prover.js';
 import type { Schedule } from '../transcript/schedule.js';
-import type { Sponge } from '../transcript/sponge.js';
+import type { SpongeOf } from '../transcript/sponge.js';
 import type { IntegerReading } from './integer.js';
 import { PADS, type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
 import { preamble } from './preamble.js';
@@ -37,7 +37,7 @@ export interface ProveOptions {
   /** The tree of the frozen stack (saveTree), where that is opened here. */
   readonly keyTree?: Uint8Array;
   /** Another transcript, of a test that chooses challenges. */
-  readonly sponge?: Sponge;
+  readonly sponge?: SpongeOf;
 }
 
 /** What a proof that hides its witness does otherwise: see prove-hiding.ts. */

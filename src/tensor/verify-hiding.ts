@@ -1,7 +1,7 @@
 /**
- * Proofs of a program that hide its witness, verifier's side: the verifier of verify.ts over affine forms in one-time pads
- * (../transcript/affine.ts), and an opening that shows nothing but one claim (../pcs/verify-hiding.ts). Messages: section 12
- * of docs/protocol.md; why they hide, and why they are sound: section 9 of docs/soundness.md.
+ * Proofs of a program that hide its witness, verifier's side: the verifier of verify.ts over affine forms in one-time
+ * pads (../transcript/affine.ts), and an opening that shows nothing but one claim (../pcs/verify-hiding.ts). Messages:
+ * section 12 of docs/protocol.md; why they hide, and why they are sound: section 9 of docs/soundness.md.
  */
 import { hidingGroup } from '../pcs/hiding-group.js';
 import type { GroupClaim } from '../pcs/verify.js';
@@ -19,8 +19,8 @@ import type { Program } from './types.js';
 import { type Reduced, openings, reduceStatement } from './verify.js';
 
 /**
- * Which elements of a message say something of the witness: all of the lookup argument and of the sumchecks, and the values
- * of its own tensors. Values of frozen tensors are functions of public columns and of challenges.
+ * Which elements of a message say something of the witness: all of the lookup argument and of the sumchecks, and the
+ * values of its own tensors. Values of frozen tensors are functions of public columns and of challenges.
  */
 export function hiddenMessages(plan: Plan): (label: string, index: number) => boolean {
   const witness = plan.factors.filter((f) => f.tensor.cls !== 'public').map((f) => f.tensor.cls === 'witness'),

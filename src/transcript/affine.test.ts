@@ -18,7 +18,9 @@ const word = (): bigint => {
   },
   ext = (): Ext => [word(), word(), word()];
 
-/** A verifier of secrets a .. d: a b + c = 7, d a b + c r = 7 r + a public word, an inverse, and a form in a, c and d. */
+/**
+ * A verifier of secrets a .. d: a b + c = 7, d a b + c r = 7 r + a public word, an inverse, and a form in a, c and d.
+ */
 function verifier(ch: Channel): Elem {
   const [a, b, c, d] = ch.read('secret', 4),
     [open] = ch.read('open', 1),
@@ -76,8 +78,8 @@ describe('a verifier over affine forms', () => {
   it('counts pads and products from the shape, each product once', () => {
     const { counts, names, schedule } = honest();
     expect(counts.pads).toBe(5);
-    // a b; d a and d a b; a and its inverse.
-    expect(counts.products).toHaveLength(4);
+    // a b; d a, and with b also d b and d a b; a and its inverse.
+    expect(counts.products).toHaveLength(5);
     expect(names.slice(0, 3)).toEqual(['sum', 'cubic', 'inverse']);
     expect(schedule.map((m) => m.label)).toEqual(['secret', 'open', 'r', HIDDEN_INVERSE, PRODUCTS.point, PRODUCTS.values, PRODUCTS.join]);
   });
@@ -98,7 +100,7 @@ describe('a verifier over affine forms', () => {
       expect(off(bad), label).toBe(true);
     }
     const { counts } = honest();
-    for (const cell of [{ kind: 'x' }, { kind: 'y' }, ...Array.from({ length: 9 }, (_, index) => ({ kind: 'product', index }))] as const) {
+    for (const cell of [{ kind: 'x' }, { kind: 'y' }, ...Array.from({ length: 11 }, (_, index) => ({ kind: 'product', index }))] as const) {
       const bad = run(x, (cells) => {
         const slot = slotOf(counts, cell as Parameters<typeof slotOf>[1]);
         cells[slot] = E.add(cells[slot], E.ONE);

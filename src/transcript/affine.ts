@@ -1,7 +1,7 @@
 /**
  * A verifier of messages under one-time pads. The prover has committed pads K and sends s = m - K in place of a message
- * m that is to stay hidden. AffineChannel runs a verifier unchanged over what it then knows of m: the value s, and that K
- * belongs to it. Every number of that verifier is an affine form, a known value plus a linear form in the pads and in
+ * m that is to stay hidden. AffineChannel runs a verifier unchanged over what it then knows of m: the value s, and that
+ * K belongs to it. Every number of that verifier is an affine form, a known value plus a linear form in the pads and in
  * products of pads, and so is the difference of the two sides of every assertion. `join` turns all of them, under
  * challenges drawn after the messages, into one linear claim on the cells that hold pads and products; those of the
  * stack's opening prove it.
@@ -38,8 +38,8 @@ interface Edge {
 }
 
 /**
- * An affine form: its known value, and how its linear part follows from that of earlier ones. A form without edges is an
- * atom: a cell, whose value is its linear part.
+ * An affine form: its known value, and how its linear part follows from that of earlier ones. A form without edges is
+ * an atom: a cell, whose value is its linear part.
  */
 interface Form {
   readonly known: Elem;
@@ -229,8 +229,8 @@ export class AffineChannel implements Channel {
 
   /**
    * Reads what proves the products, and joins with powers of a challenge all assertions on hidden values, these claims,
-   * and -(the linear part of `value`), where <w, f> = value is what is claimed of the rest of the stack: <w, f> + sum of
-   * weights times cells = -known is left. Nothing hidden may be read or asserted afterwards.
+   * and -(the linear part of `value`), where <w, f> = value is what is claimed of the rest of the stack: <w, f> + sum
+   * of weights times cells = -known is left. Nothing hidden may be read or asserted afterwards.
    */
   join(value: Elem): LinearForm {
     this.#proveProducts();

@@ -3,7 +3,7 @@ import { P } from '../field/goldilocks.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDigest } from './arith.js';
-import { type Sponge, merkleHash, newSponge } from './sponge.js';
+import { type Sponge, type SpongeOf, merkleHash, newSponge } from './sponge.js';
 
 /**
  * The verifier's channel: handles are addresses of elements in the kernel's memory. Proof words are hostile: each must
@@ -30,16 +30,16 @@ export class NativeChannel implements Channel {
   readonly #bits: readonly [Elem, Elem];
 
   /**
-   * `hash`: that of the proof's level, part of what the verifier knows beforehand. `sponge`: another transcript, of a test
-   * that chooses challenges.
+   * `hash`: that of the proof's level, part of what the verifier knows beforehand. `sponge`: another transcript, of a
+   * test that chooses challenges.
    */
-  constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2', sponge?: Sponge) {
+  constructor(kernels: Kernels, proof: BigUint64Array, hash: HashName = 'poseidon2', sponge: SpongeOf = (k) => newSponge(k, hash)) {
     this.#k = kernels;
     this.#f = kernels.exports as Record<string, (...a: number[]) => number>;
     this.#mark = kernels.mark();
     for (let k = 0; k < proof.length; k++)
       if (proof[k] >= P) throw new VerificationError('canonical word', `word ${k} of the proof is not below p`);
-    this.#sponge = sponge ?? newSponge(kernels, hash);
+    this.#sponge = sponge(kernels);
     this.#hash = merkleHash(hash);
     this.#scratch = kernels.zeroed(256);
     this.#words = proof.length;

@@ -71,8 +71,8 @@ export class Pads implements MessagePads {
   }
 
   /**
-   * x(tau) and y(tau); undefined where tau is one of the points at which they are pads themselves, or one at which q is a
-   * cell.
+   * x(tau) and y(tau); undefined where tau is one of the points at which they are pads themselves, or one at which q is
+   * a cell.
    */
   productsAt(tau: Ext): [Ext, Ext] | undefined {
     const n = this.counts.products.length,

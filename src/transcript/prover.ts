@@ -5,7 +5,7 @@ import { singleKernels } from '../kernels/single.js';
 import * as E from '../field/ext3.js';
 import { HIDDEN_INVERSE } from './affine.js';
 import { type Ext, asExt } from './arith.js';
-import { type Sponge, newSponge } from './sponge.js';
+import { type Sponge, type SpongeOf, newSponge } from './sponge.js';
 import type { Message, Schedule } from './schedule.js';
 
 /** A prover that departs from the declared schedule. */
@@ -41,11 +41,11 @@ export class ProverChannel {
 
   constructor(
     readonly schedule: Schedule,
-    readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName; pads?: MessagePads; sponge?: Sponge } = {},
+    readonly options: { grinder?: Kernels; hook?: MessageHook; hash?: HashName; pads?: MessagePads; sponge?: SpongeOf } = {},
   ) {
     this.#k = singleKernels();
     this.hash = options.hash ?? 'poseidon2';
-    this.#sponge = options.sponge ?? newSponge(this.#k, this.hash);
+    this.#sponge = options.sponge?.(this.#k) ?? newSponge(this.#k, this.hash);
     this.#buf = this.#k.alloc(65536 * 8);
   }
   #expect(m: Message): void {

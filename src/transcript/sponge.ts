@@ -26,6 +26,9 @@ export interface Sponge {
   search(g: Kernels, bits: number): bigint;
 }
 
+/** Makes a transcript over the words of these kernels. */
+export type SpongeOf = (k: Kernels) => Sponge;
+
 export const newSponge = (k: Kernels, hash: HashName): Sponge => (hash === 'blake3' ? new Blake3Sponge(k) : new Poseidon2Sponge(k));
 
 /** Nonces that one thread tries before results are looked at. */

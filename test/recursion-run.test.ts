@@ -150,8 +150,8 @@ describe('a run with accumulated micro-batches as one proof', () => {
       bad[i] = (bad[i] + 1n) % P;
       expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, proof: bad })).toThrow(VerificationError);
     }
-    const other = { ...hidden.statement, loss: [hidden.statement.loss[0] + 1n] };
-    expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, statement: other })).toThrow(VerificationError);
+    const raised = { ...hidden.statement, loss: [hidden.statement.loss[0] + 1n] };
+    expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, statement: raised })).toThrow(VerificationError);
     const list = proofs.map((p, step) => ({
       targets: s.inputs.data.batches[step].targets,
       losses: p.parts.filter((x) => x.kind !== 'update').map((x) => x.loss),

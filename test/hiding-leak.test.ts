@@ -138,7 +138,7 @@ const FAULTS: readonly (readonly [string, (seed: number) => Random])[] = [
   ],
 ];
 
-const RUNS = 3;
+const RUNS = 2;
 
 describe('a distinguisher that knows both witnesses', () => {
   const scores = (random: (seed: number) => Random): number[][] =>

@@ -17,6 +17,9 @@ function queriesAbove(bits: number, r: number, grinding: number, above: number):
   return { queries, multiplicity: leastMultiplicity(enough) };
 }
 
+/** log2 of the fewest columns for which maskedRows is known to suffice: by the test of random instances. */
+export const LEAST_COLUMNS = 3;
+
 /**
  * Cells of a tail that have a weight in the column sumcheck of 2^c columns, of which u are used: their u m words must
  * reach the 2 c + 1 elements that it sends. Two rows more than the words need (docs/soundness.md, section 9).
@@ -30,8 +33,8 @@ export const maskedRows = (columns: number, used: number): number => Math.ceil((
  */
 export function hidingGroup(p: Pick<WhirParams, 'bits' | 'grinding'>, g: GroupSpec): GroupSpec {
   if (g.trees.length !== 1 || g.trees[0].parts.length !== 1) throw new RangeError('a group that hides has one tree');
-  // Its weights would all be one, and what is sent of its tails a word in the place of an element.
-  if (g.logColumns < 1) throw new RangeError('a group of one column cannot hide');
+  // Weights of one or two columns are too much alike: the first column's are all one.
+  if (g.logColumns < LEAST_COLUMNS) throw new RangeError(`a group of fewer than 2^${LEAST_COLUMNS} columns does not hide`);
   const masked = maskedRows(g.logColumns, usedColumns(g.trees[0]));
   for (let log = 0; log <= g.logHeight; log++) {
     const counted = queriesAbove(p.bits, g.logInvRate, p.grinding, g.logHeight - log),

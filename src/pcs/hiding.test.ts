@@ -17,7 +17,7 @@ import { ProverChannel } from '../transcript/prover.js';
 import { FixedSponge, Words } from '../../test/hiding-case.js';
 import { openRows } from './commit.js';
 import { type GroupMasks, commitHiding, drawMasks } from './commit-hiding.js';
-import { hidingGroup, maskedRows } from './hiding-group.js';
+import { LEAST_COLUMNS, hidingGroup, maskedRows } from './hiding-group.js';
 import { type GroupSpec, type WhirShape, whirLedger, whirShape } from './index.js';
 import { masksSuffice, rankOf } from './mask-rank.js';
 import { MaskError } from './prove-hiding.js';
@@ -342,7 +342,7 @@ describe('an opening that hides', () => {
     expect(tailPowers(drawn.theta, 4, 2)[3][1]).toEqual(E.pow(drawn.theta, 6n));
   });
   it('has two weighted rows more than a random instance needs, for any number of columns', () => {
-    for (let c = 1; c <= 6; c++)
+    for (let c = LEAST_COLUMNS; c <= 6; c++)
       for (const used of new Set([2 ** c, Math.floor(2 ** c / 2) + 1, Math.ceil(0.75 * 2 ** c)])) {
         if (used > 2 ** c) continue;
         const m = maskedRows(c, used),
@@ -372,7 +372,7 @@ describe('an opening that hides', () => {
     expect(() =>
       hidingGroup(
         { bits: 128, grinding: 20 },
-        { logColumns: 2, logHeight: 4, logInvRate: 2, trees: [{ parts: [{ used: 3, offset: 0 }] }] },
+        { logColumns: 3, logHeight: 4, logInvRate: 2, trees: [{ parts: [{ used: 3, offset: 0 }] }] },
       ),
     ).toThrow('too short');
   });

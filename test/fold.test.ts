@@ -191,7 +191,7 @@ describe('a folded run', () => {
     expect([r.status, ...rules.map((x) => x['verdict'])]).toEqual([4, 'denied', 'denied', 'denied', 'denied']);
     expect(rules.find((x) => x['rule'] === 'result.modules')!['reason']).toContain('model.layers.0.self_attn.v_proj');
     // Without the base there is no distance to it, and nothing to assert of the weights.
-    const root = d['root'] as string,
+    const root = ok(...args, '--commit-base')['root'] as string,
       bare = ['verify', dir, '--key', key, '--base-root', root, '--signer', at('release.pub')];
     expect(ok(...bare)['claims'].model_weights_provenance).toEqual({ status: 'unknown' });
     fails(4, [...bare, ...policy('distance.json', { result: { distanceToBase: 1e9 } })], /could not be evaluated, which counts as denied/);

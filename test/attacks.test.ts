@@ -7,7 +7,7 @@ import { endLayout, layout } from '../src/recursion/statement.js';
 import { ProgramBuilder } from '../src/tensor/builder.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { type Schedule, RecordingChannel } from '../src/transcript/schedule.js';
-import { type Attack, CHECKS, DECLARE, FIELDS, MESSAGES, RELATIONS, SHARED_ROOMS } from './attacks.js';
+import { type Attack, CHECKS, DECLARE, FIELDS, MESSAGES, POLICY_ATTACKS, RELATIONS, SHARED_ROOMS } from './attacks.js';
 import { proveCase } from './kit.js';
 import { ROOT, checkLabels, sources } from './labels.js';
 import { randomCase } from './random-case.js';
@@ -48,6 +48,13 @@ describe('the register of attacks', () => {
   it('every check of a verifier has a record', () => {
     expect(Object.keys(CHECKS).sort()).toEqual([...labels.keys()].sort());
   });
+  it('all kinds of attacks on data, order and quotas have records, whose checks exist', () => {
+    expect(POLICY_ATTACKS.map((p) => Number(p.kind.split(' ')[0]))).toEqual(Array.from({ length: 22 }, (_, i) => i + 1));
+    for (const { kind, lies } of POLICY_ATTACKS) {
+      expect(lies.length, kind).toBeGreaterThan(0);
+      for (const check of lies.flatMap((x) => x.refuses)) expect([...labels.keys()], kind).toContain(check);
+    }
+  });
   it('every field of a statement has a record', () => {
     expect(Object.keys(FIELDS).sort()).toEqual([...new Set<string>([...layout(1, 1).keys(), ...endLayout(1).keys()])].sort());
     for (const [f, x] of Object.entries(FIELDS)) expect([...labels.keys(), ...COMPOSED], f).toContain(x.refuses);
@@ -73,6 +80,7 @@ describe('the register of attacks', () => {
       ...RELATIONS.map((r): [string, Attack] => [r.room, r]),
       ...Object.entries(CHECKS),
       ...Object.entries(FIELDS),
+      ...POLICY_ATTACKS.flatMap(({ kind, lies }) => lies.map((x): [string, Attack] => [`${kind}: ${x.lie}`, x])),
     ];
     for (const [name, a] of all) {
       expect(a.test !== undefined || (a.reason ?? '').length > 10, `${name} needs a test or a reason`).toBe(true);

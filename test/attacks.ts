@@ -28,6 +28,11 @@ const DISHONEST = 'test/dishonest.test.ts',
   RUN = 'test/recursion-run.test.ts',
   CHAIN = 'test/chain.test.ts',
   POLICY = 'src/recursion/policy/policy.test.ts',
+  POLICY_TOO = 'src/recursion/policy/attacks.test.ts',
+  WORDS = 'test/policy-words.test.ts',
+  COUNT = 'src/audit/audit.test.ts',
+  LEAKAGE = 'test/leakage.test.ts',
+  ORDER = 'src/policy/order/order.test.ts',
   ROWS = 'src/policy/rows/rows.test.ts',
   NEXT = 'src/tensor/next.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
@@ -224,6 +229,18 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
     ]),
   ),
   salt: none('a salt that is no digest', 'its words enter the digest of the row, so that any other gives `dataset root`'),
+  // Totals of a dataset.
+  'row counted': attack('half a row, a row that counts less than nothing', COUNT, 'refuses a present row called empty, half a row'),
+  'targets of a row': attack('targets that wrap', COUNT, 'refuses targets that wrap, also where the committed row has them'),
+  'root of a part': attack('rows left out, twice, of another class, none', COUNT, 'under the root of the dataset'),
+  'manifest of the count': attack('the count of another run', COUNT, "toBe('manifest of the count')"),
+  'parts of the count': attack('parts left out, no rows at all', COUNT, "toBe('parts of the count')"),
+  'number of rows': attack('totals of fewer rows', COUNT, "toBe('number of rows')"),
+  'class totals': attack('other totals, parts proved under their challenge', COUNT, 'also those that a prover has proved parts for'),
+  'circuit of the count': none(
+    'a proof of another circuit',
+    'the verifier makes the circuit: its digest is absorbed, so that `batched sumcheck` or an opening fails before',
+  ),
   // Policy in a leaf.
   ...Object.fromEntries(POLICY_CHECKS.map((c) => [c, attack('a step that policy does not admit', POLICY, `'${c}'`)])),
   'policy shape #': attack('a key for another shape', POLICY, 'a key for another shape, and any word of the policy vector'),
@@ -285,6 +302,240 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   ),
   'signed files': attack('files added, removed or swapped', ENVELOPE, '49: a file added, removed, renamed in case or Unicode form'),
 };
+
+/**
+ * Kinds of attacks on data, sampler and quotas: every lie of a kind, the test that shows it refused, and the checks
+ * that refuse it. A lie that nothing in a proof has to refuse says so.
+ */
+export interface PolicyAttack {
+  readonly kind: string;
+  readonly lies: readonly (Attack & { readonly refuses: readonly string[] })[];
+}
+const lie = (text: string, refuses: readonly string[], file: string, holds: string): PolicyAttack['lies'][number] => ({
+  ...attack(text, file, holds),
+  refuses,
+});
+const allowed = (text: string, reason: string): PolicyAttack['lies'][number] => ({ ...none(text, reason), refuses: [] });
+const ROWS_LIE = 'a row that is none of the data set, another row, a row twice, the rows of another step, epoch or key',
+  SHAPE_LIE = 'a key for another shape, and any word of the policy vector',
+  ALTERED_WORD = 'altered in any word is refused by the leaf, or by whoever compares it',
+  NO_WORD = 'no word of the statement can be other than the one computed';
+
+export const POLICY_ATTACKS: readonly PolicyAttack[] = [
+  { kind: '1 row outside the root', lies: [lie('tokens or salt that are not committed', ['dataset root'], POLICY, ROWS_LIE)] },
+  {
+    kind: '2 right row, wrong index',
+    lies: [lie('the path of another row, the row of another index', ['dataset root'], POLICY_TOO, 'puts a row at its own place')],
+  },
+  { kind: '3 row twice in an epoch', lies: [lie('a row of the batch once more', ['dataset root'], POLICY, ROWS_LIE)] },
+  {
+    kind: '4 order of another epoch, run or seed',
+    lies: [
+      lie('rows of the next epoch', ['dataset root'], POLICY, 'w.order.draw(1, 4 * at + r)'),
+      lie('rows of another run or beacon', ['dataset root'], POLICY_TOO, 'is that of the seed: rows of another run or beacon are refused'),
+      lie('another seed in the policy vector', ['policy'], WORDS, ALTERED_WORD),
+    ],
+  },
+  {
+    kind: '5 another key under the same commitment',
+    lies: [
+      lie('key, blind, mode', ['sampler key', 'mode'], POLICY, 'another key or blind under the same commitment, the key of the other mode'),
+    ],
+  },
+  {
+    kind: '6 quotients and remainders of a round',
+    lies: [
+      lie(
+        'a quotient one off, one that wraps, digits out of range',
+        ['order remainder', 'order quotient', 'order digits'],
+        POLICY,
+        'other quotients, remainders and digits in the permutation',
+      ),
+    ],
+  },
+  {
+    kind: '7 walks',
+    lies: [
+      lie(
+        'left out, from a row, two rows in a slot, half a row',
+        ['walk not ended', 'walk from a row', 'walk slot'],
+        POLICY,
+        'a walk left out, one that nobody needs, two rows in a slot, a slot with half a row',
+      ),
+      lie('taken twice', ['walk from a row'], POLICY_TOO, 'walks once from a value beyond the rows: not twice'),
+    ],
+  },
+  {
+    kind: '8 presence',
+    lies: [
+      lie(
+        'a present row called absent, an absent one present or with words',
+        ['present', 'absent row'],
+        POLICY,
+        'a present row called absent, an absent one present, an absent one with words',
+      ),
+    ],
+  },
+  {
+    kind: '9 mask, targets, ids',
+    lies: [
+      lie(
+        'a mask bit flipped, a bit behind the end',
+        ['dataset root', 'last mask bit'],
+        POLICY,
+        'a mask bit flipped, a bit behind the last token',
+      ),
+      lie(
+        'targets unlike the next token',
+        ['batched sumcheck'],
+        NEXT,
+        'that are not those of the row are refused, whoever proves with them',
+      ),
+      lie('ids beyond the vocabulary, none', ['id outside the vocabulary'], NEXT, 'come from tokens of the vocabulary, all there'),
+    ],
+  },
+  {
+    kind: '10 classes',
+    lies: [
+      lie(
+        'class swapped, a bit of the table, an ineligible licence',
+        ['dataset root', 'class table', 'class bins', 'eligible'],
+        POLICY,
+        'another class of a row, another entry of the class table, data that may not be trained on',
+      ),
+    ],
+  },
+  {
+    kind: '11 counters and quotas',
+    lies: [
+      lie(
+        'maximum passed by one, minimum missed by one, in a partial epoch',
+        ['quota maximum', 'quota minimum', 'quotas'],
+        POLICY,
+        'a quota passed by one, examples or targets, also in an epoch that does not end; one missed by one',
+      ),
+      lie('counters not reset, or left otherwise', ['statement #'], BINDING, NO_WORD),
+      lie('reset early', ['epoch'], BINDING, 'an epoch that ends one batch early, at the wrap itself'),
+      lie(
+        'carried from another run, negative',
+        ['counters at the start of an epoch'],
+        RUN,
+        'countersIn: /^counters at the start of an epoch/',
+      ),
+    ],
+  },
+  {
+    kind: '12 a counters digest for another vector',
+    lies: [
+      lie(
+        'other counters under the same blind',
+        ['counters at the start of an epoch'],
+        POLICY,
+        'other counters on entry: the digest differs, also where they are negative, which a leaf alone accepts',
+      ),
+    ],
+  },
+  {
+    kind: '13 salts',
+    lies: [
+      allowed('two rows of one salt', 'no soundness depends on salts; a commitment derives them from one secret and the number of the row'),
+      lie('equal texts with equal leaves', [], POLICY_TOO, 'has a salt for every row, so that equal texts have different leaves'),
+    ],
+  },
+  {
+    kind: '14 re-mapped after the beacon',
+    lies: [
+      lie(
+        'class table, quota, draws or key',
+        ['policy'],
+        POLICY_TOO,
+        'gives another order where a class, a bin, a quota, the draws of an epoch or the key change after it',
+      ),
+      allowed('a beacon without its round', 'the value is one text, round included, declared; it is compared with no network of beacons'),
+    ],
+  },
+  {
+    kind: '15 schedule',
+    lies: [
+      lie(
+        'scalars of the next step, a clip scalar one off, no targets',
+        ['schedule', 'clip scalar'],
+        POLICY,
+        'scalars of the next step, a clip scalar off by one, a step without targets',
+      ),
+    ],
+  },
+  {
+    kind: '16 micro-batches',
+    lies: [
+      lie(
+        'left out, repeated, moved',
+        ['micro-batch left out', 'micro-batch too many', 'short batch', 'batch'],
+        POLICY,
+        'a micro-batch left out, one too many, an update before them',
+      ),
+    ],
+  },
+  {
+    kind: '17 show',
+    lies: [
+      lie('bits that mean nothing', ['show'], POLICY, 'a word of `show` that means nothing'),
+      lie('other bits', ['policy'], WORDS, 'of `show` with other bits is another policy, or none'),
+    ],
+  },
+  {
+    kind: '18 words and fields alone',
+    lies: [
+      lie('every word of the policy vector', ['policy'], WORDS, ALTERED_WORD),
+      lie(
+        'every field of the manifest',
+        ['manifest'],
+        WORDS,
+        'altered in any field is refused, or is another statement and another policy',
+      ),
+    ],
+  },
+  {
+    kind: '19 a key of another shape',
+    lies: [lie('depth, rounds, walks, bins, classes, steps', ['policy shape #'], POLICY, SHAPE_LIE)],
+  },
+  {
+    kind: '20 leaves and trees',
+    lies: [
+      lie(
+        'rows of the version before, a node or the empty leaf for a row',
+        ['dataset root'],
+        POLICY_TOO,
+        'has rows of this version for leaves, and nothing else',
+      ),
+      lie('the same in an opening', ['dataset root'], ROWS, 'does not take an inner node for a row'),
+      lie('more rows than leaves', ['policy shape #'], POLICY_TOO, 'holds all rows, or there is none'),
+    ],
+  },
+  {
+    kind: '21 another policy in a tree of nodes',
+    lies: [
+      lie(
+        'an end or a fold under another policy',
+        ['policy'],
+        WORDS,
+        'is one for all nodes of a run: another one folds with none, and no end publishes another',
+      ),
+    ],
+  },
+  {
+    kind: '22 leaks',
+    lies: [
+      lie(
+        'an index in a public word, a salt of the index alone, counters without a blind',
+        [],
+        LEAKAGE,
+        'finds every leak that is planted',
+      ),
+      lie('an order that favours rows', [], ORDER, 'looks random at a million rows: pairs, ascents, fixed points, places'),
+    ],
+  },
+];
 
 /**
  * A field of the statement of a node or of the end: what ties it in the circuit is `statement FIELD`; what refuses a

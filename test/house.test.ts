@@ -26,7 +26,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['recursion', 'setup'],
   ['verify', 'estimate'],
   ['prove'],
-  ['certificate', 'store'],
+  ['audit', 'certificate', 'store'],
   ['provenance', 'engine'],
   ['web', 'federated'],
   ['index', 'cli'],

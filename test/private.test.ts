@@ -7,6 +7,7 @@ import { commit } from '../src/cli/commit.js';
 import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { inspect } from '../src/cli/inspect.js';
+import { LEAVES, PRIVATE_NAME, STAYS } from '../src/cli/private.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
 import { verify } from '../src/cli/verify.js';
@@ -75,6 +76,20 @@ describe('a run in the private mode', () => {
     expect(contradictions(m)).toEqual([]);
     expect(contradictions({ ...m, dataset: { ...m.dataset, key: null } })).toEqual(['dataset.key']);
     expect(contradictions({ ...m, dataset: { ...m.dataset, salt: ['1', '2', '3', '4'] } })).toEqual(['dataset.salt']);
+  });
+  it('is marked: what stays with the prover is named, in the folder and by prove', () => {
+    const text = readFileSync(join(run, 'out', PRIVATE_NAME), 'utf8');
+    expect(text).toMatch(/^PRIVATE: /);
+    for (const { files } of [...STAYS, ...LEAVES]) expect(text).toContain(files);
+    // Everything that a run leaves in its folder is on one of the lists.
+    const named = [...STAYS, ...LEAVES].map((k) => k.files.replace(/^out\//, '').replace(/\*.*$/, ''));
+    expect(
+      filesOf(run)
+        .map((f) => f.slice(join(run, 'out').length + 1))
+        .filter((f) => f !== PRIVATE_NAME && f !== 'lock' && !named.some((n) => f.startsWith(n))),
+    ).toEqual([]);
+    expect(printed).toContain('out/PRIVATE.txt');
+    expect(printed).toContain('"private":{"stays":[{"files":"secret/sampler.json"');
   });
   it('has no word of them anywhere else: not in its files, nor in what commands print', () => {
     const words = secretWords(run);

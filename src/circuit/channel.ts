@@ -336,7 +336,8 @@ export class CircuitChannel implements Channel {
     this.readBase(label, 1);
     this.#split(this.#squeeze(1)[0], (1n << BigInt(bits)) - 1n, 'grinding');
   }
-  #compress(left: readonly Elem[], right: readonly Elem[]): Elem[] {
+  /** Parent of two nodes of a Merkle tree. */
+  compress(left: readonly Elem[], right: readonly Elem[]): Elem[] {
     const zero = this.constant(0n);
     return this.#permute([...left, ...right, this.constant(DOMAIN.node), zero, zero, zero]).slice(0, 4);
   }
@@ -346,7 +347,7 @@ export class CircuitChannel implements Channel {
     let level: readonly (readonly Elem[])[] = nodes;
     while (level.length > 1) {
       const up: Elem[][] = [];
-      for (let k = 0; k < level.length; k += 2) up.push(this.#compress(level[k], level[k + 1]));
+      for (let k = 0; k < level.length; k += 2) up.push(this.compress(level[k], level[k + 1]));
       level = up;
     }
     for (let k = 0; k < 4; k++) this.assertEqual(level[0][k], root[k], 'Merkle cap');

@@ -1,11 +1,14 @@
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
+import { looksLikeCount } from '../audit/file.js';
+import { inFile } from '../io/source.js';
 import { readJson } from '../io/json.js';
 import { rowShape } from '../policy/rows/digest.js';
 import { type Opening, checkOpening, openRow } from '../policy/rows/opening.js';
 import { rowsDepth } from '../policy/rows/depth.js';
 import { type Manifest, manifestDigest, parseManifest } from '../run/manifest.js';
 import { VerificationError } from '../transcript/arith.js';
+import { checkCount } from './audit-count.js';
 import { type Context, type Result, committed, plain } from './common.js';
 import { UsageError } from './errors.js';
 
@@ -66,12 +69,16 @@ function opening(x: unknown): Opening {
   } as unknown as Opening;
 }
 
-/** Checks openings against a manifest, alone. Throws VerificationError naming row and check, InputError. */
+/** Checks openings or a count against a manifest, alone. Throws VerificationError naming row and check, InputError. */
 export function auditCheck(file: string, o: { readonly manifest: string }): Result {
-  const m: Manifest = parseManifest(o.manifest, readJson(o.manifest, 'manifest')),
-    f = record(readJson(file, 'openings'));
+  const m: Manifest = parseManifest(o.manifest, readJson(o.manifest, 'manifest'));
+  return looksLikeCount(file, inFile(file)) ? checkCount(file, m) : checkOpenings(file, m);
+}
+
+function checkOpenings(file: string, m: Manifest): Result {
+  const f = record(readJson(file, 'openings'));
   if (f['type'] !== 'certune-openings' || f['version'] !== OPENINGS_VERSION || !Array.isArray(f['rows']))
-    throw new InputError(file, [`is no file of certune audit open, version ${OPENINGS_VERSION}`]);
+    throw new InputError(file, [`is no file of certune audit count, nor of audit open, version ${OPENINGS_VERSION}`]);
   const digest = manifestDigest(m);
   if (f['manifest'] !== digest)
     throw new InputError(file, [`was opened under manifest ${String(f['manifest']).slice(0, 80)}, not ${digest}`]);

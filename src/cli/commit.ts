@@ -10,11 +10,12 @@ import { brokenQuota } from '../setup/quotas.js';
 import { readRun } from '../setup/runfile.js';
 import type { RunSecret } from '../setup/run.js';
 import { journalManifest } from '../store/journal.js';
-import { drawSecret, keepToOwner, readSecret, secretFile, secretOf, writeSecret } from '../store/secret.js';
+import { drawSecret, readSecret, secretFile, secretOf, writeSecret } from '../store/secret.js';
 import type { RunConfig } from '../run/schema.js';
 import { type Context, type Result, manifestFile, out } from './common.js';
 import { type FoundManifest, findManifest, lockedNow, writeCopy } from './kept.js';
 import { plain } from './escape.js';
+import { markPrivate } from './private.js';
 
 /** Commits base, data and settings: RUN/out/manifest.json. The salt of an earlier commitment is kept. */
 export function commit(run: string, c: Context): Result {
@@ -52,7 +53,7 @@ function checkQuotas(s: Setup): void {
  */
 function commitSecret(run: string, config: RunConfig, before: Manifest | undefined, c: Context): RunSecret {
   const { mode } = config.sampler;
-  if (mode === 'private') keepToOwner(out(run));
+  if (mode === 'private') markPrivate(run);
   if (before && before.config.sampler.mode === mode) return secretOf(run, before);
   if (mode === 'public') return { salt: drawSalt() };
   const own = readSecret(run);

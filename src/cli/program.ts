@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { auditCheck, auditOpen } from './audit.js';
+import { auditCount } from './audit-count.js';
 import { attachCards, inspectCard, verifyCardFile } from './card.js';
 import { assembleCard } from './card-assemble.js';
 import { createCard } from './card-create.js';
@@ -265,8 +266,8 @@ function lookCommands({ command, prover }: Maker, c: Context, done: Done): void 
 }
 
 /** Commands for whoever has to look into the data of a run. */
-function auditCommands({ command, group }: Maker, c: Context, done: Done): void {
-  const audit = group('audit', 'show rows of the committed dataset, and check what was shown');
+function auditCommands({ command, group, prover }: Maker, c: Context, done: Done): void {
+  const audit = group('audit', 'show rows of the committed dataset, count all of them, and check what was shown');
   command(
     'open <run>',
     'open rows of the committed dataset for an auditor: class, targets and length, with --text their tokens too',
@@ -277,10 +278,20 @@ function auditCommands({ command, group }: Maker, c: Context, done: Done): void 
     .requiredOption('-o, --output <file>', 'where the openings go')
     .option('--text', 'show the tokens of these rows')
     .action((run, o) => done(auditOpen(run, o, c)));
+  prover(
+    command(
+      'count <run>',
+      'prove how many rows and targets each class has over the whole dataset: one proof for 4,096 rows',
+      'certune audit count my-run -o counts.certune',
+      audit,
+    ),
+  )
+    .requiredOption('-o, --output <file>', 'where the count goes')
+    .action(async (run, o) => done(await auditCount(run, o, c)));
   command(
     'check <file>',
-    'check opened rows against a manifest, without base or data',
-    'certune audit check rows.json --manifest manifest.json',
+    'check opened rows, or a count, against a manifest, without base or data',
+    'certune audit check rows.json --manifest manifest.json\ncertune audit check counts.certune --manifest manifest.json --json',
     audit,
   )
     .requiredOption('--manifest <file>', 'manifest of the run')

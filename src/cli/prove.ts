@@ -16,6 +16,7 @@ import { proveFolded } from './prove-folded.js';
 import { parseProcesses, proveProcesses } from './prove-processes.js';
 import { provePack } from './prove-pack.js';
 import { plain } from './escape.js';
+import { LEAVES, STAYS, markPrivate } from './private.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 
 export interface ProveOptions extends ProverOptions {
@@ -30,7 +31,7 @@ export const rangeFile = (run: string, from: number, to: number): string => join
 
 /** What a prover in the private mode is told. */
 const PRIVATE =
-  'private mode: secret/, out/journal and out/proof/{step-*,nodes,epochs,steps-*} stay with you; run.certune quotes no row, key or index, but it is not zero-knowledge, and it holds the exact loss of every micro-batch: whoever has candidates for the rows can test them one micro-batch after another';
+  'private mode: secret/, out/journal and out/proof/{step-*,nodes,epochs,steps-*} stay with you (out/PRIVATE.txt says why); run.certune quotes no row, key or index, but it is not zero-knowledge, and it holds the exact loss of every micro-batch: whoever has candidates for the rows can test them one micro-batch after another';
 
 /** Range of --steps a..b, b excluded. Throws UsageError. */
 export function parseSteps(text: string, steps: number): { from: number; to: number } {
@@ -52,9 +53,12 @@ export async function prove(run: string, o: ProveOptions, c: Context): Promise<R
   if (o.processes !== undefined && (o.fold === false || o.steps !== undefined))
     throw new UsageError('--processes proves whole runs and folds them: it goes with neither --steps nor --no-fold');
   const found = findManifest(run);
-  return locked(run, 'prove', c, () => {
+  return locked(run, 'prove', c, async () => {
     restoreManifest(run, found, c);
-    return proveNow(run, o, c);
+    const { data, text } = await proveNow(run, o, c);
+    return found.manifest.config.sampler.mode === 'private'
+      ? { data: { ...data, private: { stays: STAYS, leaves: LEAVES } }, text }
+      : { data, text };
   });
 }
 
@@ -84,7 +88,10 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
     w: Work = { s, digest, dir, file };
   makeFolder(join(dir, 'proof'));
   sweep(dir);
-  if (s.config.sampler.mode === 'private') c.progress.line(PRIVATE);
+  if (s.config.sampler.mode === 'private') {
+    markPrivate(run);
+    c.progress.line(PRIVATE);
+  }
   let packed: readonly StepProof[] | undefined;
   const p = existsSync(file) ? proofThere(file, c) : undefined;
   if (p) {

@@ -23,6 +23,7 @@ export interface Stack {
 
 export interface NodeOptions {
   readonly onPhase?: (name: string) => void;
+  /** Context of the statement; zeros where a circuit has its own. */ readonly context?: readonly bigint[];
 }
 
 /**
@@ -43,6 +44,7 @@ export function proveLaidOut(
   if (ch.failed.length) throw new Error(`the children do not verify: ${ch.failed[0]}`);
   const { proof } = proveCircuit(k, plan, circuitCells(ch, circuit), {
     frozenDigest: frozen,
+    ...(o.context ? { context: o.context } : {}),
     ...(o.onPhase ? { onPhase: o.onPhase } : {}),
     ...(keyTree ? { keyTree } : {}),
   });

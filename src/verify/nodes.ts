@@ -20,7 +20,8 @@ import type { NodeProof, EndProof } from '../recursion/node-words.js';
 /** Number that stands for the end where a circuit's is absorbed. */
 export const END_KIND = 4n;
 
-const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]): Statement => {
+/** Statement of a circuit's proof without state: its public words, zeros behind them, and the digest of its columns. */
+export const publics = (plan: Plan, words: readonly bigint[], frozen: readonly bigint[]): Statement => {
   const all = [...words];
   while (all.length < plan.program.axes['rowU']) all.push(0n);
   return { roots: {}, frozen, publics: new Map([['public', BigInt64Array.from(all, toSigned)]]) };
@@ -49,7 +50,8 @@ export function claimOf(plan: Plan, words: readonly bigint[]): DetachedClaim {
   return new DetachedClaim(plan, all.slice(0, -1), all[all.length - 1]);
 }
 
-function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array): DetachedClaim {
+/** Verifies a program's proof of exactly the words that its plan has; returns the claim on its frozen stack. */
+export function verified(k: Kernels, plan: Plan, st: Statement, proof: BigUint64Array): DetachedClaim {
   const words = scheduleWords(scheduleOf(plan, st));
   if (proof.length !== words) throw new VerificationError('proof length', `${proof.length} words, the circuit needs ${words}`);
   const ch = new NativeChannel(k, proof, hashOf(plan));

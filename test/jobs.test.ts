@@ -81,15 +81,15 @@ describe('the jobs of a run', () => {
       keys = recursionKeys(k, cls),
       circuits: Circuits = { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: 0 },
       states = [inputs.initial],
-      targets = (t: number): number => inputs.data.batches[t].targets,
+      targets = (t: number): number => inputs.data.batches.at(t).targets,
       frozen = k.scope(() => frozenOf(k, programs, inputs.base).digest);
 
     const kept = new Memory(),
       passage = { run, data: inputs.data, policy: policyWitness(run, inputs.data) },
       losses = (t: number): bigint[] => kept.steps.get(t)!.parts.map((p) => p.loss),
       started: number[] = [],
-      start = (step: number): LeafStart => ({
-        ...enteredAt(passage, losses, { step, part: 0 }),
+      start = (step: number, part = 0): LeafStart => ({
+        ...enteredAt(passage, losses, { step, part }),
         s: singleKernels().scope(() => stateCommitment(k, programs, 'sIn', states[step])),
       }),
       r = recursionOf(k, jobInputs(k, run, inputs, circuits));
@@ -141,11 +141,12 @@ describe('the jobs of a run', () => {
         ...node,
       });
       expect(bytes(leaves.get(i)!), `leaf ${i}`).toBe(bytes(kept.nodes.get(`${i}-${i + 1}`)!));
-      // Where it ends the next one begins.
-      expect(after).toEqual(start(to.step));
-      expect(() => leafNode(own, jobInputs(own, run, inputs, circuits), { ...start(from.step), step: 7 }, ranges[i], proofs)).toThrow(
-        RangeError,
-      );
+      // Where it ends the next one begins, inside a step too.
+      expect(after).toEqual(start(to.step, to.part));
+      for (const wrong of [{ step: 7 }, { part: from.part + 1 }])
+        expect(() => leafNode(own, jobInputs(own, run, inputs, circuits), { ...start(from.step), ...wrong }, ranges[i], proofs)).toThrow(
+          RangeError,
+        );
       expect(() => leafNode(own, jobInputs(own, run, inputs, circuits), start(from.step), ranges[i], [])).toThrow(/has no proof of step/);
     }
     // Folds and the end: the right pair first.
@@ -208,6 +209,16 @@ describe('a range from a checkpoint', () => {
     for (const f of journal(far)) if (!/-00002/.test(f)) rmSync(join(far, 'out/journal', f));
     expect(ok('prove', far, '--steps', '3..4')).toMatchObject({ proved: 1, trained: 1 });
     expect(range(far)).toEqual(range(every));
+    // A checkpoint whose state is lost is stepped over, and said: the one before it is used, and the range is the same.
+    const lost = join(home, 'lost');
+    cpSync(thin, lost, { recursive: true });
+    for (const f of names('step', 2)) rmSync(join(lost, 'out/journal', f));
+    const over = spawnSync(process.execPath, [join(root, 'bin/certune.js'), 'prove', lost, '--steps', '3..4', '--json'], {
+      encoding: 'utf8',
+    });
+    expect([over.status, over.stderr]).toEqual([0, expect.stringContaining('the state before step 2 is missing or damaged')]);
+    expect(JSON.parse(over.stdout)).toMatchObject({ proved: 1, trained: 3 });
+    expect(range(lost)).toEqual(range(every));
     // A checkpoint that is damaged is passed over, and said: the losses that it would have saved are trained again, but
     // for the step that leads to a state that is kept.
     writeFileSync(join(thin, 'out/journal/checkpoint-00002.bin'), 'torn');

@@ -55,6 +55,7 @@ export function statesOf(k: Kernels, w: Work, c: Context, packed?: readonly Step
       return undefined;
     },
     losses: (step) => packed && lossesOf(packed[step]),
+    lost: (step) => c.progress.line(`the state before step ${step} is missing or damaged: the checkpoint before it is used`),
     missing: (step) => missing(w, step),
   };
   return new States(k, s.run, s.inputs, journal);

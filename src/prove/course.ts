@@ -22,11 +22,11 @@ export interface Trained {
 /** What a journal holds of a run. */
 export interface Journal {
   /** State before a step, where it is kept. */ state(step: number): Trained | undefined;
-  /** What is entered at the last checkpoint at or before a step; the state there is kept too. */ checkpoint(
-    step: number,
-  ): Entered | undefined;
+  /** What is entered at the last checkpoint at or before a step; the state there is kept too, if it is not lost. */
+  checkpoint(step: number): Entered | undefined;
   /** Losses of a step, where they are known without the state after it. */
   losses?(step: number): readonly bigint[] | undefined;
+  /** Told that the state of a checkpoint is lost: an earlier one is used. */ lost?(step: number): void;
   /** Throws an error that says how the state before a step comes to be kept. */ missing(step: number): never;
 }
 
@@ -53,8 +53,8 @@ export class States {
   }
 
   /**
-   * State before a step: kept, or trained again from the nearest checkpoint. Throws what `missing` of the journal
-   * throws, OverflowError.
+   * State before a step: kept, or trained again from the nearest checkpoint whose state is there. Throws what `missing`
+   * of the journal throws, OverflowError.
    */
   before(step: number): Trained {
     if (this.#last?.step === step) return this.#last;
@@ -64,11 +64,23 @@ export class States {
     return kept;
   }
 
+  /** The last state at hand before a step: what was last asked for, or that of a checkpoint. */
+  #nearest(step: number): Trained & { readonly step: number } {
+    const last = this.#last;
+    for (let limit = step; limit >= 0; ) {
+      const at = this.journal.checkpoint(limit)?.step ?? -1;
+      if (last && last.step < step && last.step >= at) return last;
+      if (at < 0) break;
+      const kept = at < step ? this.journal.state(at) : undefined;
+      if (kept) return { step: at, ...kept };
+      this.journal.lost?.(at);
+      limit = at - 1;
+    }
+    return this.journal.missing(step);
+  }
+
   #trainTo(step: number): Trained {
-    const from = this.journal.checkpoint(step)?.step,
-      last = this.#last;
-    if (from === undefined || from === step) this.journal.missing(step);
-    let now = last && last.step < step && last.step >= from ? last : { step: from, ...this.before(from) };
+    let now = this.#nearest(step);
     while (now.step < step) {
       const { step: t, state }: { step: number; state: AdapterState } = now,
         { after, losses } = runStep(this.k, this.run, this.inputs, t, state);

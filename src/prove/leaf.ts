@@ -75,8 +75,8 @@ export interface JobInputs {
 }
 
 /**
- * The statement before a leaf: where the step that it begins in is entered, and the commitment to the state that is
- * entered.
+ * Where a leaf may begin from: what is entered at its place, or at an earlier one of the same step, and the commitment
+ * to the state before that step.
  */
 export interface LeafStart extends Entered {
   readonly s: readonly bigint[];
@@ -87,11 +87,11 @@ const misfit = (range: LeafRange, why: string): RangeError =>
   new RangeError(`the leaf of step ${range.from.step}, part ${range.from.part}: ${why}`);
 
 /**
- * Proves the leaf of a range from the proofs of its steps. `start` is the beginning of the step that the range begins
- * in. Also returns the beginning of the step that the range ends in, the start of the next leaf, and the totals of the
- * epoch that ends with it. A function of its
- * arguments: the same bytes in any order, in any process. Throws RangeError where start or proofs are of another step,
- * Error naming the first check that fails.
+ * Proves the leaf of a range from the proofs of its steps. `start` is where the range begins, or an earlier place of
+ * that step: what lies between is passed through, which takes hashing its rows again. Also returns where the range
+ * ends, the start of the next leaf, so that leaves in order hash every row once, and the totals of the epoch that ends
+ * with it. A function of its arguments: the same bytes in any order, in any process, from any such place. Throws
+ * RangeError where start or proofs are of another step, Error naming the first check that fails.
  */
 export function leafNode(
   k: Kernels,
@@ -101,7 +101,8 @@ export function leafNode(
   proofs: readonly StepProof[],
   o: NodeOptions = {},
 ): { node: Proven; after: LeafStart; epochs: PublishedTotals[] } {
-  if (start.step !== range.from.step || start.part !== 0) throw misfit(range, `was given the beginning of step ${start.step}`);
+  if (start.step !== range.from.step || start.part > range.from.part)
+    throw misfit(range, `was given step ${start.step}, part ${start.part} as its beginning`);
   const partOf = (step: number, part: number): ProofPart => {
     const p = proofs.find((x) => x.step === step)?.parts[part];
     if (!p) throw misfit(range, `has no proof of step ${step}, part ${part}`);
@@ -109,7 +110,7 @@ export function leafNode(
   };
   const passage = { run, data, policy },
     context = { frozen: base.digest, zeroAcc: c.zeroAcc };
-  // Parts of the first step that other leaves verify.
+  // Parts of the first step that other leaves verify, as far as the start does not know them.
   let entered: Entered = start;
   while (entered.part < range.from.part) entered = passPart(passage, entered, partOf(entered.step, entered.part).loss);
   const before: Before = {
@@ -119,8 +120,7 @@ export function leafNode(
   };
   const given = leafPolicy(passage, entered, range);
   const epochs: PublishedTotals[] = [];
-  let at = before,
-    after = start;
+  let at = before;
   const parts = range.parts.map(({ step, part }) => {
     const p = partOf(step, part),
       { statement, after: left } = partStatement(run, data, context, at, step, part, p);
@@ -129,13 +129,13 @@ export function leafNode(
       ended = part + 1 === stepKinds(run, step).length ? policy.totals(counted.counters, step) : undefined;
     if (ended) epochs.push(ended);
     entered = passTo(passage, entered, left.place, p.loss);
-    if (entered.part === 0) after = { ...entered, s: left.s };
     return { proof: p.proof, statement };
   });
   const dataset = run.manifest.dataset.root.map(BigInt),
     epoch = BigInt(epochBatches(run.manifest)),
     n = proveLeaf(k, c.cls, c.keys, base, range.kind, { parts, before, dataset, epoch, policy: given }, o);
-  return { node: flat(c.cls, n), after, epochs };
+  // Before an update the state is that which the step entered.
+  return { node: flat(c.cls, n), after: { ...entered, s: at.s }, epochs };
 }
 
 /** What the policy of a leaf needs, which is entered there. */

@@ -26,8 +26,8 @@ export interface Recursion<S extends { readonly step: number } = LeafStart> {
   /** Leaves of the steps from .. to - 1, in order; none straddles an epoch. */
   leaves(from: number, to: number): readonly LeafRange[];
   /**
-   * Proves a leaf from the beginning of its first step and the proofs of its steps; also returns the beginning of the
-   * step in which it ends, and the totals of the epoch that ends with it.
+   * Proves a leaf from the proofs of its steps and a place at or before it in its first step; also returns the place
+   * where it ends, and the totals of the epoch that ends with it.
    */
   leaf(
     start: S,
@@ -138,8 +138,8 @@ export function proveRange<S extends { readonly step: number }>(o: RangeOptions<
     watch.done?.(what);
     return x;
   };
-  // Where the last leaf ended the next one mostly begins: it saves computing that again, and is the same. Else it is
-  // asked for before its steps are proved, while the state is at hand.
+  // Where the last leaf ended the next one mostly begins, also inside a step: it saves computing that again, and is the
+  // same. Else the beginning of its step is asked for before its steps are proved, while the state is at hand.
   let start: S | undefined;
   const startOf = (i: number): S => {
     const { step } = ranges[i].from;

@@ -12,7 +12,7 @@ import { leafLosses } from '../src/prove/range.js';
 import { firstEntered } from '../src/prove/entered.js';
 import { jobInputs, recursionOf } from '../src/prove/recursion.js';
 import { proveStep } from '../src/prove/step.js';
-import { circuitsOf } from '../src/recursion/circuits.js';
+import { type Circuits, circuitsOf } from '../src/recursion/circuits.js';
 import { frozenOf, stateCommitment } from '../src/run/commitments.js';
 import { writeNode } from '../src/store/proof.js';
 import { checkFirst } from '../src/verify/first.js';
@@ -246,24 +246,20 @@ describe('a folded run', () => {
     });
   });
 
-  it('a range proved over other weights than the base has is refused where it is accepted, by its name', () => {
-    // Manifest, programs and key are those of the run, the proof holds under the key: only the claim that it leaves on
-    // the base is false.
+  /** A node over the first step whose proof holds under the key of the run, made from what a forger gives. */
+  function nodeFrom(base: ReadonlyMap<string, BigInt64Array>, name: string, forge: (c: Circuits, kind: number) => Circuits): string {
     const { s } = committed(other),
       k = singleKernels(),
-      frozen = new Map(s.inputs.base.frozen),
-      weights = frozen.get('W.v_proj')!.slice();
-    weights[0] += 1n;
-    frozen.set('W.v_proj', weights);
-    const inputs = { base: { frozen }, data: s.inputs.data },
+      inputs = { base: { frozen: base }, data: s.inputs.data },
       digest = k.scope(() => frozenOf(k, s.run.programs, inputs.base).digest),
-      { proof } = proveStep(k, s.run, inputs, 0, s.inputs.initial, digest),
-      jobs = jobInputs(k, s.run, inputs, circuitsOf(k, s.run)),
+      { proof } = proveStep(k, s.run, inputs, 0, s.inputs.initial, digest);
+    honest ??= circuitsOf(k, s.run);
+    const [range] = recursionOf(k, jobInputs(k, s.run, inputs, honest)).leaves(0, 1),
+      jobs = jobInputs(k, s.run, inputs, forge(honest, range.kind)),
       r = recursionOf(k, jobs),
       start = { ...firstEntered(jobs.policy), s: stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial) },
-      [range] = r.leaves(0, 1),
       one = r.leaf(start, range, [proof]),
-      forged = join(home, 'other-weights.certune'),
+      file = join(home, name),
       node = {
         manifest: s.run.manifest,
         key: r.key,
@@ -273,15 +269,40 @@ describe('a folded run', () => {
         epochs: one.epochs,
         ...one.node,
       };
-    checkFirst(k, forged, node);
-    writeNode(forged, node);
-    fails(
-      1,
-      ['fold', forged, join(other, 'out/proof/steps-1-2.certune'), '--base', base, '-o', join(home, 'never.certune')],
-      /other-weights\.certune: the claim on the base that the range leaves does not hold/,
-    );
+    checkFirst(k, file, node);
+    writeNode(file, node);
+    return file;
+  }
+  let honest: Circuits | undefined;
+  /** Accepting a node for folding must refuse it by its name, and leave nothing behind. */
+  const refusedByFold = (forged: string, why: RegExp): void => {
+    fails(1, ['fold', forged, join(other, 'out/proof/steps-1-2.certune'), '--base', base, '-o', join(home, 'never.certune')], why);
     expect(existsSync(join(home, 'never.certune'))).toBe(false);
+  };
+
+  it('a range proved over other weights than the base has is refused where it is accepted, by its name', () => {
+    // Manifest, programs and key are those of the run, the proof holds under the key: only the claim that it leaves on
+    // the base is false.
+    const frozen = new Map(committed(other).s.inputs.base.frozen),
+      weights = frozen.get('W.v_proj')!.slice();
+    weights[0] += 1n;
+    const forged = nodeFrom(frozen.set('W.v_proj', weights), 'other-weights.certune', (c) => c);
+    refusedByFold(forged, /other-weights\.certune: the claim on the base that the range leaves does not hold/);
     fails(1, ['verify', forged, '--base', base], /^digest of the base: is not that of this run/);
+  });
+
+  it('a range proved over other fixed columns than the key has is refused there too', () => {
+    // The base is the run's; one constant of the leaf's circuit is another, which no wire reads. Proof and key agree:
+    // only the claim that it leaves on the columns is false.
+    const forged = nodeFrom(committed(other).s.inputs.base.frozen, 'other-columns.certune', (c, kind) => {
+      const K = c.cls.circuits[kind].fixed.get('K')!.slice();
+      expect(K[K.length - 1]).toBe(0n);
+      K[K.length - 1] = 1n;
+      const circuits = c.cls.circuits.map((x, i) => (i === kind ? { ...x, fixed: new Map(x.fixed).set('K', K) } : x));
+      return { ...c, cls: { ...c.cls, circuits } };
+    });
+    refusedByFold(forged, /other-columns\.certune: a claim on the fixed columns does not hold/);
+    fails(1, ['verify', forged, '--base', base], /^verification key: a claim on the fixed columns does not hold/);
   });
 
   it('says what was compared and where the key came from', () => {
@@ -311,7 +332,8 @@ describe('a folded run', () => {
     expect(ok('verify', file, '--key', key, '--base-root', root)).toMatchObject({ base: 'given', data: 'proved', initial: 'checked' });
     fails(1, ['verify', file, '--key', key, '--base-root', root.replace(/.$/, (c) => (c === '0' ? '1' : '0'))], /the root given is/);
     fails(2, ['verify', file, '--key', key, '--base-root', '12'], /64 hexadecimal digits/);
-    fails(1, ['verify', file, '--no-recompute'], /came with the proof alone/);
+    // Nothing was found wrong: a key is missing, and the option that gives it is named.
+    fails(2, ['verify', file, '--no-recompute', '--base', base], /came with the proof alone.*Give it with --key/);
     fails(1, ['verify', file, '--key', `sha256:${'0'.repeat(64)}`, '--base', base], /the key given is sha256:0000/);
     fails(2, ['verify', file, '--key', 'sha256:12'], /64 hexadecimal digits/);
     fails(2, ['verify', file, '--data', data], /give --base DIR too/);

@@ -81,7 +81,7 @@ describe('the jobs of a run', () => {
       keys = recursionKeys(k, cls),
       circuits: Circuits = { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: 0 },
       states = [inputs.initial],
-      targets = (t: number): number => inputs.data.batches.at(t).targets,
+      targets = (t: number): number => inputs.data.batches[t].targets,
       frozen = k.scope(() => frozenOf(k, programs, inputs.base).digest);
 
     const kept = new Memory(),

@@ -31,6 +31,7 @@ const ELSEWHERE: [RegExp, string][] = [
   ],
   [/^(npx )?certune (manifest|audit) \w+/, 'test/manifest.test.ts; their options are checked below'],
   [/^(npx )?certune farm \w+/, 'test/farm-run.test.ts; their options are checked below'],
+  [/^(npx )?certune fed \w+/, 'test/federated-cli.test.ts; their options are checked below'],
   [/^node dist-tools\/[\w/-]+\.js/, 'the tool exists: checked below'],
   [/^npx vitest run /, 'the test files exist: checked below'],
   [/^(python3?|pip) /, 'another language: not part of this package'],

@@ -3,7 +3,7 @@ import type { Attack } from './attacks.js';
 /*
  * The register of attacks on federated rounds: a record for every name that src/federated refuses or judges by, with
  * the lie and the test that shows it refused. test/federated-attacks.test.ts reads the names from the code. The twelve
- * groups of docs/federated.md are those of `group`; what needs the proof of a unit is not here, and is said there.
+ * groups of docs/federated.md are those of `group`.
  */
 export interface FederatedAttack extends Attack {
   readonly group: number;
@@ -11,14 +11,16 @@ export interface FederatedAttack extends Attack {
 const attack = (group: number, lie: string, file: string, text: string): FederatedAttack => ({
   group,
   lie,
-  test: [`src/federated/${file}`, text],
+  test: [file.includes('/') ? file : `src/federated/${file}`, text],
 });
 
 const UPDATE = 'update.test.ts',
   DRAW = 'draw.test.ts',
   TREE = 'tree.test.ts',
   ROUND = 'round.test.ts',
-  JUDGE = 'judge.test.ts';
+  JUDGE = 'judge.test.ts',
+  PROVED = 'test/federated-run.test.ts',
+  HTTPS = 'test/federated-https.test.ts';
 
 export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   aggregate: attack(7, 'a rule that leaves nothing', 'aggregate.test.ts', 'refuses rules that leave nothing'),
@@ -37,6 +39,12 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   'commit units': attack(5, 'fewer units than the plan has, so that fewer can be drawn', ROUND, 'with fewer units than the plan'),
   deadline: attack(1, 'a commit or an answer that is late', ROUND, "'deadline', 'ann'"),
   enrolment: attack(1, 'a second enrolment, or a key that nobody listed', ROUND, 'hold once: the same again changes nothing'),
+  'enrolment manifest': attack(
+    3,
+    'a manifest with other settings, rows or an order of its own choice',
+    PROVED,
+    'is the one enrolled, has the settings of all, one epoch and no order of its own',
+  ),
   evidence: attack(
     8,
     'evidence forged against an honest client, in each field',
@@ -52,6 +60,7 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   phase: attack(1, 'a commit after the seal, hence after the beacon', ROUND, "'phase', 'ann'"),
   plan: attack(6, 'a plan whose beacon is out before the commits are due', ROUND, 'fix a round whole'),
   'plan budget': attack(6, 'a plan that no budget holds', 'planner.test.ts', '/^plan budget: nothing fits'),
+  'plan settings': attack(7, 'a plan with another schedule than the settings give', PROVED, '/^plan settings: server: schedule/'),
   receipt: attack(8, 'a receipt of another plan', ROUND, "'receipt', 'ann'"),
   'receipt denied': attack(8, 'a commit that came and is not sealed', JUDGE, 'of a denied receipt convicts the server'),
   'record audit': attack(7, 'units counted as proved that were opened', ROUND, "'record audit', 'server'"),
@@ -79,6 +88,7 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   ),
   'record sum': attack(7, 'a clip that was skipped', ROUND, 'with the clip skipped or a tie rounded down have another sum'),
   response: attack(3, 'an answer of another client, plan or key', ROUND, 'of another unit, client, plan or key'),
+  'response proof': attack(3, 'an answer without the proof that the plan asks for', ROUND, "'response proof',"),
   'response unit': attack(3, 'an answer for another unit than the one drawn', ROUND, "'response unit', who.name"),
   seal: attack(6, 'a seal of another plan, or over other commits', ROUND, 'hold all commits in order, before the beacon'),
   'seal omission': attack(
@@ -92,6 +102,16 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   'seal time': attack(6, 'a seal that is younger than the beacon', ROUND, "'seal time', 'server'"),
   settlement: attack(11, 'a settlement that says other than the verdicts', ROUND, "'settlement', 'server'"),
   'unit counters': attack(9, 'counters that go back, or further than the examples of a unit', ROUND, "'unit counters', 'ann'"),
+  'unit end': attack(4, 'a unit that leaves another state, losses or counters than were committed to', PROVED, '/^unit end: ann/'),
+  'unit manifest': attack(3, 'the proof of another client or round', PROVED, '/^unit manifest: ann/'),
+  'unit proof': attack(
+    3,
+    "another client's proof under one's own manifest, another plan, damaged words",
+    PROVED,
+    '/^unit proof: ann: unit 0: manifest/',
+  ),
+  'unit range': attack(3, 'the proof of other steps than those of the unit', PROVED, '/^unit range: ann/'),
+  'unit start': attack(4, 'a unit from another state than was committed to, neighbouring records exchanged', PROVED, '/^unit start: ann/'),
   'update code': attack(2, 'an update encoded another way, or of hostile size', UPDATE, 'have one encoding'),
   'update format': attack(2, 'a value beyond 25 bits', UPDATE, 'or name the tensor that leaves it'),
   verdict: attack(
@@ -100,6 +120,7 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
     JUDGE,
     'with a verdict that its messages contradict is refused',
   ),
+  withdrawal: attack(1, 'a withdrawal of somebody else, or from another round', ROUND, "'withdrawal', 'cat'"),
 };
 
 /** What is shown by evidence and has no refusal of its own. */
@@ -108,12 +129,19 @@ export const SHOWN: readonly FederatedAttack[] = [
   attack(12, 'two seals shown to two clients', JUDGE, 'of two seals convicts the server'),
   attack(6, 'a modulo that is biased', DRAW, 'are uniform: every pair of 5'),
   attack(6, 'a coverage rounded down', DRAW, 'take the ceiling of the coverage'),
+  attack(6, 'a verdict of the server that a proof contradicts', PROVED, 'refuses a verdict of the server that the proof contradicts'),
+  attack(3, 'a unit on foreign rows, or with a mask dropped', PROVED, 'of other data or of a mask that was dropped cannot be made'),
+  attack(4, 'a state entered out of format', 'test/dishonest.test.ts', 'outside its format, which leaves a value of the prover'),
+  attack(9, 'quotas passed by one, a minimum missed', 'src/recursion/policy/policy.test.ts', 'a quota passed by one, examples or targets'),
+  attack(
+    1,
+    'messages under a key that nobody enrolled, blobs that nobody named, names outside the folder',
+    HTTPS,
+    'takes in what is signed by whoever is enrolled',
+  ),
 ];
 
-/** Attacks of the twelve groups that a proof of the unit has to refuse: none of them is refused here. */
+/** Attacks of the twelve groups that are about what does not exist yet. */
 export const NOT_YET: readonly { readonly group: number; readonly lie: string }[] = [
-  { group: 3, lie: 'the proof of another unit, range, client, round or key' },
-  { group: 4, lie: 'a state entered out of format' },
-  { group: 9, lie: 'quotas passed by one, a minimum missed' },
   { group: 10, lie: 'bundles: as children of folds, counted twice, with a false claim inside' },
 ];

@@ -4,7 +4,7 @@ import { p256 } from '@noble/curves/nist.js';
 import { type Beacon, type Chain, QUICKNET, chainHash, roundMessage, roundTime } from '../src/federated/beacon.js';
 import { type Boundary, boundaryBytes, boundaryWords, firstBoundary } from '../src/federated/boundary.js';
 import { type Before, type Federation, type RoundContext, adapterBlob, enrol, openRound } from '../src/federated/checks.js';
-import { beginning } from '../src/federated/check.js';
+import { beginning } from '../src/federated/head.js';
 import { type Message, type Signed, digestOf, keyText } from '../src/federated/messages.js';
 import { type RoundState, beginRound, sealBody, stepRound } from '../src/federated/round.js';
 import { signMessage } from '../src/federated/signing.js';
@@ -100,7 +100,7 @@ export function federationCase(names: readonly string[], seed = 0): Case {
         rows: 100,
         epochExamples: STEPS * BATCH,
         keyCommitment: ['5', '6', '7', '8'],
-        policy: zero,
+        manifest: zero,
       },
       keys[i],
     );
@@ -126,7 +126,7 @@ export function planBody(c: Case, more: Partial<Message<'plan'>> = {}, before = 
     select: c.clients.length,
     cap: 40,
     aggregate: { rule: 'mean', clip: 0, trim: 0 },
-    audit: { coverage: [1, 4], each: 0, mode: 'before' },
+    audit: { coverage: [1, 4], each: 0, mode: 'before', show: 'records' },
     deadlines: { commit: due - 10, response: due + 100 },
     beacon: at,
     ...more,

@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adapterBlob } from '../src/federated/checks.js';
 import { writeBlob, writeEvidence, writeMessage, writeSeed } from '../src/federated/folder.js';
 import { signMessage } from '../src/federated/signing.js';
+import { setSmall } from './run-settings.js';
 import { type Case, beacon, federationCase, handIn, newRound, recordsOf } from './federated-case.js';
 
 const bin = fileURLToPath(new URL('../bin/certune.js', import.meta.url));
@@ -78,6 +79,107 @@ describe('certune fed', () => {
     expect([bad.code, (bad.data['error'] as { check: string }).check]).toEqual([1, 'signature']);
   });
   it('refuses what it has no action for', () => {
-    for (const args of [['serve', dir], ['check'], ['simulate', join(dir, 'none.json')]]) expect(certune(...args).code).toBeGreaterThan(1);
+    for (const args of [
+      ['dance', dir],
+      ['serve', dir],
+      ['step', dir],
+      ['enrol', dir],
+      ['init', dir],
+      ['check'],
+      ['simulate', join(dir, 'none.json')],
+    ])
+      expect(certune(...args).code, args.join(' ')).toBeGreaterThan(1);
+  });
+});
+
+/** One client and a server as two processes over HTTPS: a round whose drawn unit is proved, by commands alone. */
+describe('certune fed, the roles', () => {
+  let dir: string;
+  const at = (...p: string[]): string => join(dir, ...p),
+    data = (name: string): string => fileURLToPath(new URL(`./data/${name}`, import.meta.url));
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'certune-fed-roles-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('enrol, serve, train, prove and check', async () => {
+    copyFileSync(data('pairs.jsonl'), at('rows.jsonl'));
+    writeFileSync(at('rows.jsonl'), readFileSync(at('rows.jsonl'), 'utf8').split('\n').slice(0, 4).join('\n'));
+    const run = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8' });
+    expect(run('init', at('run'), '--model', data('tiny'), '--data', at('rows.jsonl')).status).toBe(0);
+    setSmall(at('run'), { sequence: 16, mode: 'private', key: 'null' });
+    expect(run('commit', at('run')).stderr).not.toMatch(/error/i);
+    const ann = certune('enrol', at('ann'), '--run', at('run'), '--client', 'ann', '--json');
+    expect(ann.code, ann.out).toBe(0);
+    const made = certune(
+      'init',
+      at('server'),
+      ...[
+        '--run',
+        at('run'),
+        '--allow',
+        String(ann.data['key']),
+        '--coverage',
+        '50',
+        '--rounds',
+        '1',
+        '--commit-seconds',
+        '3000',
+        '--json',
+      ],
+    );
+    expect(made.code, made.out).toBe(0);
+
+    const port = 20_000 + (process.pid % 20_000),
+      server = spawn(process.execPath, [
+        bin,
+        ...[
+          'fed',
+          'serve',
+          at('server'),
+          '--listen',
+          `127.0.0.1:${port}`,
+          '--cert',
+          data('localhost-cert.pem'),
+          '--tls-key',
+          data('localhost-key.pem'),
+        ],
+      ]);
+    let log = '';
+    for (const s of [server.stdout, server.stderr]) s.on('data', (b: Buffer) => (log += b.toString()));
+    const ended = new Promise<number | null>((done) => server.on('exit', done));
+    try {
+      while (!/listens on/.test(log) && server.exitCode === null) await new Promise((done) => setTimeout(done, 100));
+      const client = (...args: string[]): Promise<{ code: number | null; out: string }> =>
+        new Promise((done) => {
+          const p = spawn(process.execPath, [bin, 'fed', ...args]);
+          let out = '';
+          for (const s of [p.stdout, p.stderr]) s.on('data', (b: Buffer) => (out += b.toString()));
+          p.on('exit', (code) => done({ code, out }));
+        });
+      const joined = await client(
+        ...[
+          'enrol',
+          at('ann'),
+          '--server',
+          `https://localhost:${port}`,
+          '--ca',
+          data('localhost-cert.pem'),
+          '--charter',
+          String(made.data['charter']),
+        ],
+      );
+      expect(joined.code, joined.out).toBe(0);
+      const done = await client('client', at('ann'), '--rounds', '1');
+      expect(done.code, done.out + log).toBe(0);
+      expect(await ended, log).toBe(0);
+    } finally {
+      server.kill();
+    }
+    expect(existsSync(at('server', 'public', 'rounds', '0', 'record.json'))).toBe(true);
+    const found = certune('check', at('server', 'public'), '--base', data('tiny'));
+    expect(found.code, found.out).toBe(0);
+    expect(found.out).toMatch(/round 0: final, 1 updates summed, 1 proof of units checked here/);
+    expect(found.out).toMatch(/not checked: beacon: a TEST beacon, a chain of the charter's own/);
   });
 });

@@ -1,48 +1,51 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
 import { type Units, calibrate } from '../estimate/calibrate.js';
 import { countPlan } from '../estimate/counts.js';
 import { estimateFold, foldSeconds } from '../estimate/fold.js';
 import { movementBound } from '../federated/bound.js';
 import { ratio, percent, toNumber } from '../federated/catch.js';
-import { beaconValue } from '../federated/beacon.js';
-import { type ChainReport, beginning, checkChain } from '../federated/check.js';
-import type { Before } from '../federated/checks.js';
+import { type ChainReport, checkChain } from '../federated/check.js';
+import type { Federation, StateChecks } from '../federated/checks.js';
 import { readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from '../federated/folder.js';
-import { judge, parseEvidence } from '../federated/judge.js';
+import { beforeIn } from '../federated/head.js';
+import { type Judgement, judge, parseEvidence } from '../federated/judge.js';
 import { FederationError } from '../federated/errors.js';
 import { type PlanChoice, type UnitCosts, choosePlan, predictedUpdate } from '../federated/planner.js';
 import { type SimulationRow, parseSimulation, simulate } from '../federated/simulate.js';
 import { statesOf } from '../federated/states.js';
+import { MOST_MANIFEST, MOST_UNIT, type UnitChecks, readManifestBlob, settingsDigest, unitChecks } from '../federated/units.js';
 import { updateLimit } from '../federated/update.js';
 import { readBytes } from '../io/read-file.js';
-import { canonicalBytes, parseJson } from '../provenance/json.js';
-import { programDigests } from '../provenance/predicate.js';
-import { digestOf } from '../federated/messages.js';
+import { parseJson } from '../provenance/json.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
 import { adamConstants, scheduleScalars } from '../optim/constants.js';
 import { checkedRun } from '../run/facts.js';
 import { numbersOf } from '../run/programs.js';
 import { circuitsOf } from '../recursion/circuits.js';
+import { inputsOf } from '../setup/base.js';
 import { readRun } from '../setup/runfile.js';
 import { type Setup, setup } from '../setup/run.js';
 import { VerificationError } from '../transcript/arith.js';
-import { type ProverOptions, type Result, kernels, secondsText } from './common.js';
+import { type Context, type ProverOptions, type Result, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { memoryLimit, predicted } from './estimate.js';
+import { type HomeOptions, fedClient, fedEnrol, fedInit, fedServe, fedStep } from './fed-home.js';
 import { findManifest } from './kept.js';
 
-export interface FedOptions extends ProverOptions {
-  readonly run?: string;
+export interface FedOptions extends HomeOptions {
+  readonly base?: string;
   readonly dir?: string;
-  readonly clients?: string;
   readonly steps?: string;
-  readonly rounds?: string;
   readonly budgetKb?: string;
   readonly seconds?: string;
   readonly local?: string;
   readonly least?: string;
 }
 
-export const FED_ACTIONS = ['plan', 'check', 'judge', 'simulate'] as const;
+export const FED_ACTIONS = ['plan', 'check', 'judge', 'simulate', 'init', 'enrol', 'serve', 'client', 'step'] as const;
 
 function whole(name: string, text: string | undefined, standard: number, most: number): number {
   if (text === undefined) return standard;
@@ -55,9 +58,6 @@ function positive(name: string, text: string | undefined, standard: number): num
   if (!(x > 0 && x < 1e12)) throw new UsageError(`--${name}: "${text}" is no positive number`);
   return x;
 }
-
-/** Digest of a run's programs, as a charter names them. */
-export const programsName = (digests: readonly string[]): string => digestOf(canonicalBytes(digests));
 
 /** Costs of a run's steps on this machine, by the figures of `certune estimate`; L steps a round. */
 function costsOf(k: Parameters<typeof circuitsOf>[0], s: Setup, u: Units, o: ProverOptions, L: number): UnitCosts {
@@ -133,7 +133,6 @@ const planData = (c: PlanChoice, costs: UnitCosts, rounds: number): Record<strin
   mostBad: c.mostBad,
   deposit: c.deposit ? toNumber(c.deposit) : null,
   costs,
-  available: false,
 });
 
 function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, rounds: number): string {
@@ -146,23 +145,41 @@ function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, round
     ...(c.deposit
       ? [`  cheating with one unit does not pay where being caught costs ${toNumber(c.deposit).toFixed(1)} times its gain`]
       : []),
-    '  these are for units whose proof is verified, which this release does not connect to rounds yet; bundles and certificates of a round do not exist',
+    '  these are for units whose proofs are verified; bundles and certificates of a round do not exist',
   ].join('\n');
+}
+
+/** What proofs and states of a folder are checked with: programs that its charter names, and their base. */
+function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions): { states: StateChecks; units?: UnitChecks } | undefined {
+  if (o.run === undefined && o.base === undefined) return undefined;
+  const blob = (d: string): Uint8Array | undefined => readBlob(dir, d, MOST_MANIFEST),
+    [first] = f.enrolments.values(),
+    given = o.run === undefined ? undefined : findManifest(o.run),
+    enrolled = first && blob(first.body.manifest),
+    manifest = given?.manifest ?? (enrolled && readManifestBlob(enrolled, `${first.body.client}: manifest`));
+  if (!manifest) throw new InputError(dir, ['holds no manifest of a client'], 'give --run, a run with the settings of the federation');
+  const run = checkedRun(given?.file ?? `${first.body.client}: manifest`, manifest),
+    own = settingsDigest(manifest);
+  if (own !== f.charter.body.program)
+    throw new VerificationError('settings of the federation', `the manifest has ${own}, the charter ${f.charter.body.program}`);
+  const folder = o.base ?? baseOf(o.run!),
+    base = folder === undefined ? undefined : inputsOf(run, { base: folder }).base;
+  return { states: statesOf(k, run.programs), ...(base ? { units: unitChecks({ kernels: k, base, manifest: blob }) } : {}) };
+}
+
+/** The base of a run folder, where it is there. */
+function baseOf(run: string): string | undefined {
+  if (!existsSync(join(run, 'run.yaml'))) return undefined;
+  const { path } = readRun(run).base;
+  return existsSync(path) ? path : undefined;
 }
 
 /** Checks every round of a folder. */
 function check(dir: string, o: FedOptions): Result {
   const federation = readFederation(dir),
-    k = o.run === undefined ? undefined : singleKernels();
+    k = o.run === undefined && o.base === undefined ? undefined : singleKernels();
   let report: ChainReport;
   try {
-    const found = o.run === undefined ? undefined : findManifest(o.run),
-      run = found && checkedRun(found.file, found.manifest);
-    if (run) {
-      const own = programsName(programDigests(run.manifest)),
-        { program } = federation.charter.body;
-      if (own !== program) throw new VerificationError('programs that the manifest names', `the run has ${own}, the charter ${program}`);
-    }
     report = checkChain({
       federation,
       rounds: roundNumbers(dir),
@@ -170,7 +187,7 @@ function check(dir: string, o: FedOptions): Result {
       blob: (d, most) => readBlob(dir, d, most),
       evidence: readEvidence(dir),
       seed: readSeed(dir),
-      ...(k && run ? { states: statesOf(k, run.programs) } : {}),
+      ...(k ? checksOf(k, dir, federation, o) : {}),
     });
   } finally {
     k?.close();
@@ -200,36 +217,11 @@ function check(dir: string, o: FedOptions): Result {
       `what can be recomputed holds: ${report.rounds.length} round${report.rounds.length === 1 ? '' : 's'} of ${report.clients} enrolled clients; NOT CHECKED: ${report.notChecked.map((x) => x.replace(/:.*/, '')).join(', ')}`,
       `  federation ${report.federation}, last final record ${report.head ?? 'none'}`,
       ...report.rounds.flatMap((r) => [
-        `  round ${r.round}: ${r.state}, ${r.included} updates summed, no value moved by more than ${r.bound}${r.excluded.length ? `; left out: ${r.excluded.map((x) => `${x.client} (${x.why})`).join(', ')}` : ''}`,
+        `  round ${r.round}: ${r.state}, ${r.included} updates summed, ${r.units} proof${r.units === 1 ? '' : 's'} of units checked here, no value moved by more than ${r.bound}${r.excluded.length ? `; left out: ${r.excluded.map((x) => `${x.client} (${x.why})`).join(', ')}` : ''}`,
         ...(r.audit?.lines ?? []).map((l) => `    ${l}`),
       ]),
       ...report.notChecked.map((x) => `  not checked: ${x}`),
     ].join('\n'),
-  };
-}
-
-/** What the plan of a round follows, from a folder: every round before it is read, none is checked again. */
-function beforeOf(
-  dir: string,
-  federation: ReturnType<typeof readFederation>,
-  seed: ReturnType<typeof readSeed>,
-): (digest: string, round: number) => Before | undefined {
-  return (digest, round) => {
-    let before: Before | undefined = beginning(federation, seed);
-    const { chain } = federation.charter.body;
-    for (const n of roundNumbers(dir)) {
-      const f = readRound(dir, federation, n);
-      if (n === round) return f.plan.digest === digest ? before : undefined;
-      if (!f.record || !f.beacon || (f.settlement && !f.settlement.body.holds) || f.plan.body.previous !== before?.record) continue;
-      before = {
-        record: f.record.digest,
-        round: n,
-        beaconRound: f.plan.body.beacon,
-        beacon: beaconValue(chain, f.plan.body.beacon, f.beacon),
-        global: f.record.body.global,
-      };
-    }
-    return undefined;
   };
 }
 
@@ -240,7 +232,20 @@ function judgeFile(file: string, o: FedOptions): Result {
     federation = readFederation(dir),
     cells = federation.charter.body.tensors.reduce((n, t) => n + t.cells, 0),
     e = parseEvidence(readBytes(file, 'envelope'), file),
-    j = judge(e, { federation, before: beforeOf(dir, federation, readSeed(dir)), blob: (d) => readBlob(dir, d, updateLimit(cells)) });
+    k = o.run === undefined && o.base === undefined ? undefined : singleKernels(),
+    most = Math.max(MOST_UNIT, updateLimit(cells));
+  let j: Judgement;
+  try {
+    const checks = k && checksOf(k, dir, federation, o);
+    j = judge(e, {
+      federation,
+      before: beforeIn(dir, federation),
+      blob: (d) => readBlob(dir, d, most),
+      ...(checks?.units ? { units: checks.units } : {}),
+    });
+  } finally {
+    k?.close();
+  }
   if (!j.guilty) throw new FederationError('evidence', `nothing is shown against ${j.party}: ${j.finding}`);
   return { data: { ...j }, text: `${j.party} is shown to have lied (${j.charge}): ${j.finding}` };
 }
@@ -260,15 +265,42 @@ function simulateFile(file: string): Result {
   };
 }
 
+/** What each action works on. */
+const TARGETS: Readonly<Record<(typeof FED_ACTIONS)[number], string>> = {
+  plan: 'a run folder',
+  check: 'a folder of a federation',
+  judge: 'a file',
+  simulate: 'a file',
+  init: 'a folder for the server',
+  enrol: 'a folder for the client',
+  serve: 'the folder of a server',
+  client: 'the folder of a client',
+  step: 'the folder of a server or a client',
+};
+
 /** The one command of federations: `action` says which. */
-export async function fed(action: string, target: string | undefined, o: FedOptions): Promise<Result> {
-  if (!(FED_ACTIONS as readonly string[]).includes(action)) throw new UsageError(`fed ${action}: is none of ${FED_ACTIONS.join(', ')}`);
-  if (target === undefined)
-    throw new UsageError(
-      `fed ${action} needs a ${action === 'plan' ? 'run folder' : action === 'check' ? 'folder of a federation' : 'file'}`,
-    );
-  if (action === 'plan') return plan(target, o);
-  if (action === 'check') return check(target, o);
-  if (action === 'judge') return judgeFile(target, o);
-  return simulateFile(target);
+export async function fed(action: string, target: string | undefined, o: FedOptions, c: Context): Promise<Result> {
+  const name = FED_ACTIONS.find((x) => x === action);
+  if (name === undefined) throw new UsageError(`fed ${action}: is none of ${FED_ACTIONS.join(', ')}`);
+  if (target === undefined) throw new UsageError(`fed ${name} needs ${TARGETS[name]}`);
+  switch (name) {
+    case 'plan':
+      return plan(target, o);
+    case 'check':
+      return check(target, o);
+    case 'judge':
+      return judgeFile(target, o);
+    case 'simulate':
+      return simulateFile(target);
+    case 'init':
+      return fedInit(target, o);
+    case 'enrol':
+      return fedEnrol(target, o, c);
+    case 'serve':
+      return fedServe(target, o, c);
+    case 'client':
+      return fedClient(target, o, c);
+    case 'step':
+      return fedStep(target, o, c);
+  }
 }

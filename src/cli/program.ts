@@ -74,7 +74,7 @@ export function commands(c: Context, done: Done): Command {
   auditCommands(make, c, done);
   manifestCommands(make, done);
   modelCommands(make, c, done);
-  federatedCommand(make, done);
+  federatedCommand(make, c, done);
   farmCommands(make, c, done);
   return program;
 }
@@ -369,28 +369,56 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
     .action((prompt, o) => done(generate(prompt, o, c)));
 }
 
-/** Federated rounds: what of them can be done without a proof. */
-function federatedCommand({ command, prover }: Maker, done: Done): void {
-  prover(
+/** Federated rounds: planning, roles, checks. */
+function federatedCommand({ command, prover }: Maker, c: Context, done: Done): void {
+  const fedCommand = prover(
     command(
       'fed <action> [target]',
-      'federated rounds: plan RUN (units and coverage from a budget), check DIR, judge EVIDENCE, simulate SPEC; no proof of a unit is verified yet',
-      'certune fed plan my-run --clients 50 --budget-kb 400 --seconds 300\ncertune fed check federation --run my-run\ncertune fed judge evidence.json --dir federation\ncertune fed simulate spec.json',
+      'federated rounds with audits drawn by a beacon: init HOME and serve HOME (server), enrol HOME and client HOME, step HOME (either, once), check DIR, judge EVIDENCE, plan RUN, simulate SPEC',
+      'certune fed enrol ann --run ann-run --client ann\ncertune fed init server --run a-run --allow sha256:... --coverage 25 --rounds 2\ncertune fed enrol ann --server server/public\ncertune fed serve server\ncertune fed client ann --rounds 2\ncertune fed check server/public --base ./SmolLM2-135M',
     ),
   )
-    .option(
-      '--run <dir>',
-      'check: run folder whose programs the federation trains with; without it adapters are not compared with committed states',
-    )
-    .option('--dir <dir>', 'judge: folder of the federation')
-    .option('--clients <n>', 'plan: clients of a round (default: 10)')
+    .option('--run <dir>', 'committed run: of the client (enrol), or with the settings of the federation (init, check, judge)')
+    .option('--base <dir>', 'check, judge: Hugging Face folder of the base, with which proofs of units are verified')
+    .option('--dir <dir>', 'judge: folder of the federation');
+  planOptions(fedCommand);
+  roleOptions(fedCommand);
+  fedCommand.action(async (action, target, o) => done(await fed(action, target, o, c)));
+}
+
+function planOptions(x: Command): void {
+  x.option('--clients <n>', 'plan: clients of a round (default: 10); init: clients that must be enrolled before the first round')
     .option('--steps <n>', "plan: steps of a client's round (default: train.steps)")
-    .option('--rounds <n>', 'plan: rounds within which probabilities are printed (default: 2)')
+    .option('--rounds <n>', 'plan: rounds within which probabilities are printed (default: 2); init, client: rounds in all')
     .option('--budget-kb <n>', 'plan: kilobytes that a client sends in a round (default: 400)')
     .option('--seconds <n>', 'plan: seconds that a client proves in a round (default: 300)')
     .option('--local <n>', 'plan: most local work, as a multiple of training alone (default: 3)')
-    .option('--least <percent>', 'plan: least coverage (default: 1)')
-    .action(async (action, target, o) => done(await fed(action, target, o)));
+    .option('--least <percent>', 'plan: least coverage (default: 1)');
+}
+
+function roleOptions(x: Command): void {
+  x.option('--name <text>', 'init: name of the federation')
+    .option('--allow <digest>', 'init: key that may enrol, as enrol prints it; repeatable', list)
+    .option('--select <n>', 'init: participants of a round (default: all)')
+    .option('--unit <n>', 'init: steps of a unit (default: 1)')
+    .option('--coverage <percent>', 'init: share of the units that is drawn (default: 10)')
+    .option('--each', 'init: draw at least one unit of every client')
+    .option('--mode <name>', 'init: before (records follow verdicts) or after (records are provisional until then)')
+    .option('--show <name>', 'init: what answers a draw, proofs or records')
+    .option('--rule <name>', 'init: mean, trimmed or median')
+    .option('--clip <n>', 'init: largest norm of an update, in units of 2^-20; 0 for none')
+    .option('--trim <n>', 'init: updates dropped at either end, for trimmed')
+    .option('--cap <n>', 'init: largest weight of a client, in targets')
+    .option('--commit-seconds <n>', 'init: until commits are due (default: 3600)')
+    .option('--response-seconds <n>', 'init: from the beacon until answers are due (default: 3600)')
+    .option('--seed-beacon <file>', 'init: a round of drand quicknet as JSON; without it a test beacon of the server, which says so')
+    .option('--client <name>', 'enrol: name of the client')
+    .option('--server <address>', "enrol: the server's public folder, or https://HOST:PORT")
+    .option('--charter <digest>', 'enrol: digest of the charter that is meant')
+    .option('--ca <file>', "enrol: authority of the server's certificate, PEM")
+    .option('--listen <address>', 'serve: HOST:PORT for HTTPS; without it the folder alone')
+    .option('--cert <file>', 'serve: certificate, PEM')
+    .option('--tls-key <file>', 'serve: key of the certificate, PEM');
 }
 
 /** Commands of a farm: one run on many machines. */

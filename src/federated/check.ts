@@ -1,4 +1,4 @@
-import { type Beacon, QUICKNET_HASH, beaconValue, chainHash } from './beacon.js';
+import { type Beacon, QUICKNET_HASH, chainHash } from './beacon.js';
 import {
   type Before,
   type Federation,
@@ -8,15 +8,19 @@ import {
   checkReceipt,
   checkResponse,
   checkSeal,
+  checkWithdrawal,
   drawOf,
   openRound,
 } from './checks.js';
 import type { Draw } from './draw.js';
 import { FederationError } from './errors.js';
 import type { RoundFiles } from './folder.js';
+import { beginning } from './head.js';
 import { type Evidence, type JudgeContext, judge } from './judge.js';
 import type { Message, Signed } from './messages.js';
+import { MOST_UNIT, type UnitChecks } from './units.js';
 import { type AuditStatement, type Outcome, auditStatement, checkRecord, checkSettlement } from './record.js';
+import { WITHDREW } from './round.js';
 import { updateLimit } from './update.js';
 
 /*
@@ -32,6 +36,7 @@ export interface RoundReport {
   readonly bound: number;
   readonly audit?: AuditStatement;
   /** Whether adapters were compared with committed states. */ readonly lastState: 'checked' | 'not checked';
+  /** Units whose proofs were verified here. */ readonly units: number;
 }
 
 export interface ChainReport {
@@ -52,6 +57,7 @@ export interface ChainSource {
   readonly evidence: ReadonlyMap<string, Evidence>;
   /** Beacon of the charter's seed round. */ readonly seed: Beacon;
   readonly states?: StateChecks;
+  /** Where base and manifests are at hand: proofs of units are verified. */ readonly units?: UnitChecks;
 }
 
 const need = (b: Uint8Array | undefined, what: string, party: string): Uint8Array => {
@@ -59,17 +65,23 @@ const need = (b: Uint8Array | undefined, what: string, party: string): Uint8Arra
   return b;
 };
 
-/** What the first plan follows. */
-export function beginning(f: Federation, seed: Beacon): Before {
-  const { chain, seedRound, start } = f.charter.body;
-  return { record: null, round: -1, beaconRound: seedRound, beacon: beaconValue(chain, seedRound, seed), global: start };
+/** What a proof is found to be: undefined where it shows its unit. */
+function proofProblem(units: UnitChecks, c: RoundContext, r: Signed<'response'>, blob: ChainSource['blob']): string | undefined {
+  try {
+    units.unit(c, r, r.body.proof === null ? undefined : blob(r.body.proof, MOST_UNIT));
+  } catch (e) {
+    if (e instanceof FederationError && e.party === r.body.client) return e.message;
+    throw e;
+  }
+  return undefined;
 }
 
 /**
  * Verdicts against what can be recomputed: an answer that was opened must open, one that was not must not be said to
- * hold.
+ * hold, and a proof must be what is said of it. Returns the number of proofs that were verified and hold.
  */
-function checkVerdicts(c: RoundContext, draw: Draw, files: RoundFiles): void {
+function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: RoundFiles): number {
+  let verified = 0;
   for (const { body: v } of files.verdicts) {
     const r = files.responses.get(`${v.client}-${v.unit}`),
       commit = files.commits.get(v.client);
@@ -81,12 +93,27 @@ function checkVerdicts(c: RoundContext, draw: Draw, files: RoundFiles): void {
       throw new FederationError('verdict', `the response that unit ${v.unit} is judged by is missing`, v.client);
     if (v.holds) checkResponse(c, draw, commit, r);
     else if (v.refusal === null) throw new FederationError('verdict', `unit ${v.unit} fails without a reason`, v.client);
+    if (v.holds && v.how !== 'proved' && c.plan.body.audit.show === 'proofs')
+      throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to hold without a proof`, 'server');
+    if (v.how !== 'proved' || !s.units) continue;
+    const problem = proofProblem(s.units, c, r, s.blob);
+    if (v.holds && problem !== undefined)
+      throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to be proved: ${problem}`, 'server');
+    if (!v.holds && problem === undefined)
+      throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to fail, and its proof holds`, 'server');
+    if (v.holds) verified++;
   }
+  return verified;
 }
 
-/** Who was excluded for two messages must be shown to have signed both. */
-function checkExclusions(files: RoundFiles, j: JudgeContext, evidence: ReadonlyMap<string, Evidence>): void {
+/** Who was excluded for two messages must be shown to have signed both, who withdrew to have said so. */
+function checkExclusions(c: RoundContext, files: RoundFiles, j: JudgeContext, evidence: ReadonlyMap<string, Evidence>): void {
   for (const x of files.seal?.body.excluded ?? []) {
+    if (x.why === WITHDREW) {
+      const w = files.withdrawals.get(x.client);
+      if (!w) throw new FederationError('seal omission', `${x.client} is said to have withdrawn, which nobody shows`, 'server');
+      checkWithdrawal(c, w);
+    }
     if (x.why !== 'equivocation') continue;
     const shown = [...evidence.values()].some((e) => e.party === x.client && e.charge === 'two-messages' && judge(e, j).guilty);
     if (!shown) throw new FederationError('seal omission', `${x.client} is excluded for two commits that nobody shows`, 'server');
@@ -105,26 +132,26 @@ function checkRound(
   // What stands on a record that was made void is void with it.
   if (files.plan.body.previous !== null && voided.has(files.plan.body.previous))
     return {
-      report: { round: n, state: 'void', included: 0, excluded: [], bound: 0, lastState: 'not checked' },
+      report: { round: n, state: 'void', included: 0, excluded: [], bound: 0, lastState: 'not checked', units: 0 },
       ...(files.record ? { record: files.record.digest } : {}),
     };
   const cells = f.charter.body.tensors.reduce((x, t) => x + t.cells, 0),
     most = updateLimit(cells),
     c = openRound(f, files.plan, before, need(s.blob(files.plan.body.global.adapter, most), 'the global adapter', 'server'), s.states),
-    common = { round: n, bound: Number(c.bound), lastState: s.states ? ('checked' as const) : ('not checked' as const) };
+    common = { round: n, bound: Number(c.bound), lastState: s.states ? ('checked' as const) : ('not checked' as const), units: 0 };
   for (const m of files.commits.values()) checkCommit(c, m);
   const { seal, beacon, record } = files;
   if (seal) {
     checkSeal(c, seal, files.commits);
     for (const r of files.receipts.values()) checkReceipt(seal, r);
-    checkExclusions(files, { federation: f, blob: (d) => s.blob(d, most) }, s.evidence);
+    checkExclusions(c, files, { federation: f, blob: (d) => s.blob(d, most) }, s.evidence);
   }
   if (!seal || !beacon || !record) {
     if (record) throw new FederationError('record chain', 'a record without a seal and a beacon', 'server');
     return { report: { ...common, state: 'open', included: 0, excluded: seal?.body.excluded ?? [] } };
   }
   const draw = drawOf(c, seal, beacon);
-  checkVerdicts(c, draw, files);
+  const units = checkVerdicts(s, c, draw, files);
   const provisional = record.body.provisional,
     given: Outcome = {
       context: c,
@@ -141,11 +168,14 @@ function checkRound(
   const j: JudgeContext = {
     federation: f,
     before: (d) => (d === files.plan.digest ? before : undefined),
-    blob: (d) => s.blob(d, most),
+    blob: (d) => s.blob(d, Math.max(most, MOST_UNIT)),
+    ...(s.units ? { units: s.units } : {}),
   };
   for (const x of record.body.excluded) {
     if (!x.evidence) continue;
     const e = s.evidence.get(x.evidence);
+    // A proof is judged where the base is at hand.
+    if (e?.charge === 'bad-proof' && e.party === x.client && !s.units) continue;
     if (!e || e.party !== x.client || !judge(e, j).guilty)
       throw new FederationError('record members', `the evidence against ${x.client} is missing, or shows nothing`, 'server');
   }
@@ -158,6 +188,7 @@ function checkRound(
   return {
     report: {
       ...common,
+      units,
       state,
       included: made.updates.length,
       excluded: record.body.excluded,
@@ -201,8 +232,8 @@ export function checkChain(s: ChainSource): ChainReport {
     if (at.after) before = at.after;
   }
   const chain = chainHash(f.charter.body.chain),
-    claimed = rounds.some((r) => r.audit && r.audit.verified > 0),
-    opened = rounds.some((r) => r.audit && r.audit.verified < r.audit.drawn);
+    claimed = rounds.some((r) => r.audit && r.audit.verified > r.units),
+    opened = rounds.some((r) => r.audit && r.audit.opened > 0);
   return {
     federation: f.charter.digest,
     chain,
@@ -217,8 +248,14 @@ export function checkChain(s: ChainSource): ChainReport {
             "first state: the state that a round begins with is the server's word",
           ]),
       ...(opened ? ['units: what lies between opened records was not verified'] : []),
-      ...(claimed ? ['units: verdicts "proved" and "replayed" are the word of whoever signed them; no proof was verified again here'] : []),
-      ...(chain === QUICKNET_HASH ? [] : ["beacon: a chain of the charter's own; whoever holds its key knows every draw beforehand"]),
+      ...(claimed
+        ? ['units: some verdicts are the word of whoever signed them; proofs of units are verified again where the base is given']
+        : []),
+      ...(chain === QUICKNET_HASH
+        ? []
+        : [
+            `beacon: ${f.charter.body.chain.id === 'test' ? 'a TEST beacon, ' : ''}a chain of the charter's own; whoever holds its key knows every draw beforehand`,
+          ]),
       "times: deadlines and the time of a seal are the server's word",
       "data: rows, classes and quotas are those that clients declare; that two clients are two parties is nobody's to check",
     ],

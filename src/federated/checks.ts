@@ -14,7 +14,7 @@ import { LEAST_C, MOST_C, applyUpdate, decodeUpdate, encodeUpdate } from './upda
 
 /*
  * What the server checks of every message, and anybody again: natively, for all clients, in every round. Each refusal
- * has a name. What a proof has to show is not here: a unit between two records that were opened is not checked.
+ * has a name. What a proof shows is not here: a unit between two records is checked in units.ts.
  */
 
 /** A federation: its charter, and the enrolments that hold under it. */
@@ -41,6 +41,8 @@ export interface RoundContext extends Federation {
   readonly global: Int32Array;
   /** The bound on movement, in units of 2^-20. */ readonly bound: bigint;
   readonly first: Boundary;
+  /** Value of the beacon that the plan follows: it draws participants, and the order of their rows. */
+  readonly order: Uint8Array;
   readonly states?: StateChecks;
 }
 
@@ -149,6 +151,7 @@ export function openRound(f: Federation, plan: Signed<'plan'>, before: Before, b
     global,
     bound: movementBound(constants, steps(p), largest(global)),
     first,
+    order: before.beacon,
     ...(states ? { states } : {}),
   };
 }
@@ -200,6 +203,17 @@ export function checkCommit(c: RoundContext, m: Signed<'commit'>): void {
   if (openedRoot(body.last, m0, m0, client) !== body.root)
     throw new FederationError('record root', 'its last record is not under its root', client);
   checkPlace(c, boundaryOf(big(body.last.words), client), c.plan.body.train.steps, client);
+}
+
+/** Checks that a client may withdraw from a round: it takes part, and says so itself. Throws FederationError. */
+export function checkWithdrawal(c: RoundContext, m: Signed<'withdrawal'>): void {
+  const { body } = m,
+    { client } = body;
+  sameFederation(c.charter, body, client);
+  if (!c.participants.includes(client) || m.signer !== c.enrolments.get(client)!.signer)
+    throw new FederationError('withdrawal', 'takes no part in this round, or somebody else speaks for it', client);
+  if (body.plan !== c.plan.digest || body.round !== c.plan.body.round)
+    throw new FederationError('withdrawal', 'is of another plan', client);
 }
 
 /**
@@ -301,7 +315,7 @@ export function drawOf(c: RoundContext, s: Signed<'seal'>, b: Beacon): Draw & { 
 /**
  * Checks an answer to a draw: that the records around the unit are those that the client committed to before it, at
  * their places, first and last among them, and that examples and targets only grow. What lies between the records is
- * **not checked** here. Throws FederationError.
+ * **not checked** here: units.ts does that. Throws FederationError.
  */
 export function checkResponse(c: RoundContext, draw: Draw, m: Signed<'commit'>, r: Signed<'response'>): void {
   const { client, unit } = r.body,
@@ -315,6 +329,8 @@ export function checkResponse(c: RoundContext, draw: Draw, m: Signed<'commit'>, 
   if (r.body.plan !== c.plan.digest || r.body.round !== c.plan.body.round) return bad('is to another plan');
   if (!draw.units.some((x) => x.client === client && x.index === unit))
     throw new FederationError('response unit', `unit ${unit} was not drawn`, client);
+  if (c.plan.body.audit.show === 'proofs' && r.body.proof === null)
+    throw new FederationError('response proof', `unit ${unit} comes without the proof that the plan asks for`, client);
   const [from, to] = [r.body.from, r.body.to].map((o) => boundaryOf(big(o.words), client));
   for (const [o, i] of [
     [r.body.from, unit],

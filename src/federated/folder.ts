@@ -14,7 +14,7 @@ import { type Kind, type Signed, MOST_CLIENTS, MOST_MESSAGE, digestOf, messageFi
  * that were checked; every file is read as what it is, under a limit of its own.
  *
  *   charter.json   seed.json   enrolments/CLIENT.json   blobs/HEX   evidence/HEX.json
- *   rounds/R/plan.json  commits/CLIENT.json  receipts/CLIENT.json  seal.json  beacon.json
+ *   rounds/R/plan.json  commits/CLIENT.json  withdrawals/CLIENT.json  receipts/CLIENT.json  seal.json  beacon.json
  *   rounds/R/responses/CLIENT-UNIT.json  verdicts/CLIENT-UNIT.json  record.json  settlement.json
  */
 
@@ -88,6 +88,7 @@ export function roundNumbers(dir: string): number[] {
 export interface RoundFiles {
   readonly plan: Signed<'plan'>;
   readonly commits: ReadonlyMap<string, Signed<'commit'>>;
+  readonly withdrawals: ReadonlyMap<string, Signed<'withdrawal'>>;
   readonly receipts: ReadonlyMap<string, Signed<'receipt'>>;
   readonly seal?: Signed<'seal'>;
   readonly beacon?: Beacon;
@@ -129,6 +130,7 @@ export function readRound(dir: string, f: Federation, round: number): RoundFiles
   return {
     plan,
     commits: many('commit', 'commits', CLIENT, false),
+    withdrawals: many('withdrawal', 'withdrawals', CLIENT, false),
     receipts: many('receipt', 'receipts', CLIENT, true),
     ...(seal ? { seal } : {}),
     ...(existsSync(beacon) ? { beacon: readBeacon(beacon) } : {}),
@@ -154,6 +156,7 @@ export function messagePath(dir: string, m: Signed<Kind>): string {
     case 'enrolment':
       return join(dir, 'enrolments', `${b.client}.json`);
     case 'commit':
+    case 'withdrawal':
     case 'receipt':
       return r(`${m.kind}s`, `${b.client}.json`);
     case 'response':

@@ -38,14 +38,14 @@ import {
 import { type Evidence, type JudgeContext, evidenceFile, judge, parseEvidence } from './judge.js';
 import type { Message, Signed } from './messages.js';
 import { makeRecord } from './record.js';
-import { type RoundState, sealBody, stepRound } from './round.js';
+import { type RoundState, WITHDREW, sealBody, stepRound } from './round.js';
 import { signMessage } from './signing.js';
 import { updateLimit } from './update.js';
 
 const NAMES = ['ann', 'bob', 'cat'],
   c = federationCase(NAMES),
   [ann, bob] = c.clients,
-  r = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before' } }),
+  r = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before', show: 'records' } }),
   d = drawnRound(c, r);
 const blobs = new Map<string, Uint8Array>([[r.plan.body.global.adapter, adapterBlob(c.start)]]);
 const keep = (h: Handed): Handed => {
@@ -202,7 +202,7 @@ describe('a folder', () => {
     mode: 'before' | 'after' = 'before',
     round = before.round + 1,
   ): { before: Before; adapter: Int32Array; record: Signed<'record'>; settle: () => Signed<'settlement'> } {
-    const plan = signMessage('plan', planBody(c, { audit: { coverage: [1, 2], each: 1, mode }, round }, before), c.server),
+    const plan = signMessage('plan', planBody(c, { audit: { coverage: [1, 2], each: 1, mode, show: 'records' }, round }, before), c.server),
       context: RoundContext = open(c, plan, global, before),
       x = drawnRound(c, context),
       due = plan.body.deadlines.response;
@@ -362,6 +362,35 @@ describe('a folder', () => {
     writeMessage(dir, signMessage('seal', sealBody(state, 1), c.server));
     expect(() => checkChain(source(dir))).toThrow(/^seal omission: server: ann is excluded for two commits that nobody shows/);
     writeEvidence(dir, { charge: 'two-messages', party: 'ann', items: { first: hs[0].commit.envelope, second: twice.commit.envelope } });
+    expect(checkChain(source(dir)).rounds[0].state).toBe('open');
+  });
+  it('asks for the word of whom it says withdrew', () => {
+    const dir = beginFolder(),
+      context = newRound(c),
+      hs = c.clients.slice(1).map((x) => handIn(context, x));
+    writeMessage(dir, context.plan);
+    for (const h of hs) {
+      writeMessage(dir, h.commit);
+      writeBlob(dir, h.blob);
+    }
+    const gone = signMessage(
+        'withdrawal',
+        {
+          type: 'certune-fed-withdrawal',
+          version: 1,
+          federation: c.federation.charter.digest,
+          round: 0,
+          plan: context.plan.digest,
+          client: 'ann',
+          why: 'overflow',
+        },
+        ann.key,
+      ),
+      commits = new Map(hs.map((h) => [h.commit.body.client, h.commit])),
+      state = { ...d.state, context, commits, excluded: new Map([['ann', WITHDREW]]) };
+    writeMessage(dir, signMessage('seal', sealBody(state, 1), c.server));
+    expect(() => checkChain(source(dir))).toThrow(/^seal omission: server: ann is said to have withdrawn/);
+    writeMessage(dir, gone);
     expect(checkChain(source(dir)).rounds[0].state).toBe('open');
   });
   it('with a verdict that its messages contradict is refused', () => {

@@ -18,6 +18,7 @@ import {
 } from './checks.js';
 import { FederationError } from './errors.js';
 import { type Kind, type Signed, openEnvelope, sameFederation } from './messages.js';
+import type { UnitChecks } from './units.js';
 
 /*
  * Evidence: signed messages that cannot both be honest, or one that does not hold. Whoever has the charter and the
@@ -29,6 +30,7 @@ export const CHARGES = [
   /** Two commits, responses, seals, plans or records of one party for one place. */ 'two-messages',
   /** A commit that does not hold, or whose update does not. */ 'bad-update',
   /** A response to a draw that does not open what was committed to. */ 'bad-response',
+  /** A response whose proof does not show the unit. */ 'bad-proof',
   /** A receipt for a commit that the seal lacks. */ 'receipt-denied',
 ] as const;
 export type Charge = (typeof CHARGES)[number];
@@ -94,6 +96,7 @@ export interface JudgeContext {
   /** What a plan of this digest follows; undefined where that is not known. */
   readonly before?: (planDigest: string, round: number) => Before | undefined;
   readonly blob: (digest: string) => Uint8Array | undefined;
+  /** Where base and manifests are at hand. */ readonly units?: UnitChecks;
 }
 
 export interface Judgement {
@@ -206,7 +209,14 @@ function findingOf(e: Evidence, j: JudgeContext): string | undefined {
   const draw = drawOf(c, seal, e.beacon);
   if (!draw.units.some((u) => u.client === party && u.index === response.body.unit))
     throw new FederationError('evidence', `unit ${response.body.unit} was not drawn`, party);
-  return refusal(party, () => checkResponse(c, draw, commit, response));
+  if (e.charge === 'bad-response') return refusal(party, () => checkResponse(c, draw, commit, response));
+  const { proof } = response.body,
+    blob = proof === null ? undefined : j.blob(proof);
+  // Bytes that nobody has say nothing, nor does a proof that nobody can verify.
+  if (!blob) throw new InputError('evidence', [`the proof ${proof ?? 'of the unit'} is not at hand`]);
+  if (!j.units) throw new InputError('evidence', ['a proof is judged with the base at hand'], 'give --base');
+  const { units } = j;
+  return refusal(party, () => units.unit(c, response, blob));
 }
 
 /**

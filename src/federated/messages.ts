@@ -62,7 +62,8 @@ export const SCHEMAS = {
     }),
     /** Round whose value the participants of round 0 are chosen by. */ seedRound: count(2 ** 40, 1),
     base: digest,
-    /** Digest of the manifest that the programs follow from. */ program: digest,
+    /** Digest of what all runs have in common: base, settings of adapter, training, proof and numbers, programs. */
+    program: digest,
     /** Digests of the keys that may enrol. */ allow: z.array(digest).min(1).max(MOST_CLIENTS),
     tensors: z
       .array(z.object({ name: z.string().min(1).max(100), cells: count(MOST_VALUES, 1) }))
@@ -86,7 +87,7 @@ export const SCHEMAS = {
     rows: count(2 ** 28, 1),
     epochExamples: count(2 ** 28, 1),
     keyCommitment: words(4),
-    /** Digest of the policy vector: declared, bound, and checked by the proof of a unit alone. */ policy: digest,
+    /** Digest of the manifest that it takes part with, in a blob: its rounds' runs follow from it. */ manifest: digest,
   }),
   /** What a round is. Signed by the server. */
   plan: z.object({
@@ -112,6 +113,8 @@ export const SCHEMAS = {
       coverage: z.array(count(1_000_000, 1)).length(2),
       each: count(1),
       mode: z.oneOf(['before', 'after']),
+      /** What answers a draw: the records around a unit, or these and the proof of what lies between. */
+      show: z.oneOf(['records', 'proofs']),
     }),
     deadlines: z.object({ commit: time, response: time }),
     beacon: count(2 ** 40, 1),
@@ -128,6 +131,8 @@ export const SCHEMAS = {
     last: opening,
     update: z.object({ blob: digest, bytes: count(2 ** 31, 1) }),
   }),
+  /** That a client cannot finish a round, before the seal. Signed by the client. */
+  withdrawal: z.object({ ...within('withdrawal'), round, plan: digest, client: name, why: z.string().max(200) }),
   /** That a commit came. Signed by the server. */
   receipt: z.object({ ...within('receipt'), round, plan: digest, client: name, commit: digest, time, counter: count(2 ** 31) }),
   /** The commits of a round, fixed before the beacon. Signed by the server. */
@@ -206,6 +211,7 @@ export const MOST_MESSAGE: Readonly<Record<Kind, number>> = {
   enrolment: 1 << 16,
   plan: 8 << 20,
   commit: 1 << 16,
+  withdrawal: 1 << 14,
   receipt: 1 << 14,
   seal: 8 << 20,
   response: 1 << 17,

@@ -148,6 +148,7 @@ export interface AuditStatement {
   readonly pool: number;
   readonly drawn: number;
   /** Units whose computation was verified: proved or replayed. */ readonly verified: number;
+  /** Units of which the records were opened and nothing more. */ readonly opened: number;
   /** Probability of catching 1, 2, 4, 8, ... bad units, had every drawn unit been verified. */
   readonly caught: readonly { readonly bad: number; readonly probability: Ratio }[];
   /** Most bad units at 99% confidence; undefined where not every drawn unit was verified. */ readonly mostBad?: number;
@@ -184,6 +185,7 @@ export function auditStatement(a: Message<'record'>['audit'], extra = 0): AuditS
     pool: a.pool,
     drawn: a.drawn,
     verified,
+    opened: a.opened,
     caught: list,
     ...(d === undefined ? {} : { mostBad: d }),
     ...(x ? { deposit: x } : {}),

@@ -226,10 +226,30 @@ describe('seals', () => {
     refuses(() => checkReceipt(seal({ plan: c.federation.charter.digest }), receipt), 'receipt', 'ann');
   });
   it('leave out who withdrew before it, without guilt, and nobody afterwards', () => {
-    const s = stepRound(beginRound(r), { kind: 'withdraw', client: 'cat', now }).state;
+    const cat = c.clients[2],
+      gone = (client = cat, key = client.key, plan = r.plan.digest) => ({
+        kind: 'withdraw' as const,
+        message: signMessage(
+          'withdrawal',
+          {
+            type: 'certune-fed-withdrawal',
+            version: 1,
+            federation: r.charter.digest,
+            round: 0,
+            plan,
+            client: client.name,
+            why: 'overflow',
+          },
+          key,
+        ),
+      }),
+      s = stepRound(beginRound(r), gone()).state;
     expect(sealBody(s, now).excluded).toContainEqual({ client: 'cat', why: 'withdrew before the seal' });
-    refuses(() => stepRound(d.state, { kind: 'withdraw', client: 'cat', now }), 'phase', 'cat');
-    refuses(() => stepRound(give(handIn(r, ann)).state, { kind: 'withdraw', client: 'ann', now }), 'phase', 'ann');
+    expect(stepRound(s, gone())).toEqual({ state: s, out: [] });
+    refuses(() => stepRound(d.state, gone()), 'phase', 'cat');
+    refuses(() => stepRound(give(handIn(r, ann)).state, gone(ann)), 'phase', 'ann');
+    refuses(() => stepRound(beginRound(r), gone(cat, ann.key)), 'withdrawal', 'cat');
+    refuses(() => stepRound(beginRound(r), gone(cat, cat.key, r.charter.digest)), 'withdrawal', 'cat');
   });
 });
 
@@ -251,6 +271,26 @@ describe('responses', () => {
     expect(stepRound(s.state, { kind: 'close', now: late + 1 }).state.phase).toBe('closed');
     refuses(() => answer(undefined, d.state, late + 1), 'deadline', who.name);
     refuses(() => answer(undefined, { ...d.state, phase: 'sealed' }), 'phase', who.name);
+  });
+  it('without the proof that a plan asks for are refused, and a round does not end on proofs that nobody verified', () => {
+    const strict = newRound(c, { audit: { coverage: [1, 4], each: 0, mode: 'before', show: 'proofs' } }),
+      x = drawnRound(c, strict),
+      [u] = x.state.draw!.units,
+      who = c.clients.find((y) => y.name === u.client)!,
+      { records } = x.handed.get(u.client)!;
+    refuses(
+      () => stepRound(x.state, { kind: 'response', message: respond(strict, who, records, u.index), now: late }),
+      'response proof',
+      who.name,
+    );
+    const shown = respond(strict, who, records, u.index, { proof: r.charter.digest }),
+      s = stepRound(x.state, { kind: 'response', message: shown, now: late }).state;
+    refuses(() => stepRound(s, { kind: 'close', now: late + 1 }), 'verdict', 'server');
+    const found = stepRound(s, { kind: 'verified', client: u.client, unit: u.index, how: 'proved', refusal: 'no' }).state;
+    expect(stepRound(found, { kind: 'close', now: late + 1 }).state.verdicts.get(`${u.client}-${u.index}`)).toMatchObject({
+      how: 'proved',
+      holds: false,
+    });
   });
   it('of another unit, client, plan or key, or of a client that is not sealed, are refused', () => {
     const free = Array.from({ length: STEPS }, (_, i) => i).find(
@@ -279,7 +319,7 @@ describe('responses', () => {
       expect(() => answer(respond(r, who, h.records, hit.index, more))).toThrow(/^record (root|path): /);
   });
   it('answer every drawn unit of every client: first and last record are those of plan and commit, counters grow', () => {
-    const all = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before' } }),
+    const all = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before', show: 'records' } }),
       one = (records: ReturnType<typeof recordsOf>, unit: number, last?: Message<'commit'>['last']) => {
         const x = drawnRound(c, all, (client) =>
           handIn(all, client, client === ann ? { records, ...(last ? { more: { last } } : {}) } : {}),
@@ -384,7 +424,7 @@ describe('records', () => {
     refuses(() => checkRecord(k, skipped), 'record sum', 'server');
   });
   it('of the mode after are provisional until they are settled', () => {
-    const late = newRound(c, { audit: { coverage: [1, 4], each: 0, mode: 'after' } }),
+    const late = newRound(c, { audit: { coverage: [1, 4], each: 0, mode: 'after', show: 'records' } }),
       k = whole(late),
       early = { ...k, verdicts: [] },
       made = makeRecord(early),

@@ -1,5 +1,5 @@
 import { roundTime, type Beacon } from './beacon.js';
-import { type RoundContext, checkCommit, checkResponse, checkSeal, checkUpdate, drawOf, sealRoot } from './checks.js';
+import { type RoundContext, checkCommit, checkResponse, checkSeal, checkUpdate, checkWithdrawal, drawOf, sealRoot } from './checks.js';
 import type { Draw } from './draw.js';
 import { FederationError } from './errors.js';
 import type { Message, Signed } from './messages.js';
@@ -31,7 +31,7 @@ export interface RoundState {
 export type RoundEvent =
   | { readonly kind: 'commit'; readonly message: Signed<'commit'>; readonly blob: Uint8Array; readonly now: number }
   /** A client that cannot finish, an overflow for example, says so and is left out without guilt. */
-  | { readonly kind: 'withdraw'; readonly client: string; readonly now: number }
+  | { readonly kind: 'withdraw'; readonly message: Signed<'withdrawal'> }
   | { readonly kind: 'seal'; readonly message: Signed<'seal'> }
   | { readonly kind: 'beacon'; readonly beacon: Beacon }
   | { readonly kind: 'response'; readonly message: Signed<'response'>; readonly now: number }
@@ -166,16 +166,21 @@ export const verdictBodies = (s: RoundState): Message<'verdict'>[] =>
       },
   );
 
+/** Why a client is left out that said so itself. */
+export const WITHDREW = 'withdrew before the seal';
+
 /** One step. Throws FederationError, whatever is refused leaves the state as it was. */
 export function stepRound(s: RoundState, e: RoundEvent): Stepped {
   switch (e.kind) {
     case 'commit':
       return onCommit(s, e.message, e.blob, e.now);
     case 'withdraw': {
-      expectPhase(s, 'collecting', 'a withdrawal', e.client);
-      if (!s.context.participants.includes(e.client) || s.commits.has(e.client))
-        throw new FederationError('phase', 'takes no part in this round, or has handed in already', e.client);
-      return { state: { ...s, excluded: put(s.excluded, e.client, s.excluded.get(e.client) ?? 'withdrew before the seal') }, out: [] };
+      const { client } = e.message.body;
+      if (s.excluded.has(client)) return { state: s, out: [] };
+      expectPhase(s, 'collecting', 'a withdrawal', client);
+      checkWithdrawal(s.context, e.message);
+      if (s.commits.has(client)) throw new FederationError('phase', 'has handed in already', client);
+      return { state: { ...s, excluded: put(s.excluded, client, WITHDREW) }, out: [] };
     }
     case 'seal':
       return onSeal(s, e.message);
@@ -201,9 +206,12 @@ export function stepRound(s: RoundState, e: RoundEvent): Stepped {
       if (s.phase === 'closed') return { state: s, out: [] };
       expectPhase(s, 'drawn', 'the end');
       const bodies = verdictBodies(s),
+        pending = s.context.plan.body.audit.show === 'proofs' ? bodies.filter((v) => v.how === 'opened') : [],
         due = bodies.some((v) => v.how === 'unanswered');
       if (due && e.now <= s.context.plan.body.deadlines.response)
         throw new FederationError('deadline', 'responses are not due yet', 'server');
+      if (pending.length)
+        throw new FederationError('verdict', `${pending.length} units were answered and their proofs not verified yet`, 'server');
       return {
         state: { ...s, phase: 'closed', verdicts: new Map(bodies.map((v) => [unitName(v.client, v.unit), v])) },
         out: bodies.map((body) => ({ kind: 'verdict', body })),

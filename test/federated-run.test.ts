@@ -1,0 +1,359 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeNode, encodeNode } from '../src/artifact/folded.js';
+import { checkChain } from '../src/federated/check.js';
+import { type RoundContext, openRound } from '../src/federated/checks.js';
+import { coordinate, finished } from '../src/federated/coordinator.js';
+import {
+  readBlob,
+  readEvidence,
+  readFederation,
+  readRound,
+  readSeed,
+  roundNumbers,
+  writeBlob,
+  writeMessage,
+} from '../src/federated/folder.js';
+import { beforeIn, readHead } from '../src/federated/head.js';
+import { folderTransport } from '../src/federated/https.js';
+import { hand } from '../src/federated/inbox.js';
+import { type Judgement, judge } from '../src/federated/judge.js';
+import { type Message, type Signed, digestOf } from '../src/federated/messages.js';
+import { type Participant, participate } from '../src/federated/participant.js';
+import { signMessage } from '../src/federated/signing.js';
+import { statesOf } from '../src/federated/states.js';
+import { type OwnRound, UnitProver, commitBody, ownRound, responseBody, trainRound } from '../src/federated/trainer.js';
+import {
+  CircuitCache,
+  MOST_MANIFEST,
+  MOST_UNIT,
+  type UnitChecks,
+  checkEnrolled,
+  manifestBlob,
+  readManifestBlob,
+  unitChecks,
+} from '../src/federated/units.js';
+import { updateLimit } from '../src/federated/update.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
+import {
+  type Clock,
+  type Trainee,
+  coordinatorIn,
+  coordinatorKey,
+  foundIn,
+  participantKey,
+  participantOf,
+  trainee,
+} from './federated-run.js';
+
+/*
+ * Two clients, two rounds by folder, everything that is drawn in the first one is proved. The second client skips a step in the first round
+ * and passes off the proof of another; it is left out, and convicted by what it signed.
+ */
+describe('a federation on one machine', () => {
+  let k: Kernels, dir: string, at: string, clients: Trainee[], circuits: CircuitCache, people: Participant[], charter: Signed<'charter'>;
+  const clock: Clock = { at: 1_000_050 },
+    log: string[] = [];
+  const context = (round: number): RoundContext => {
+    const f = readFederation(at),
+      r = readHead(at, f).rounds.find((x) => x.round === round)!;
+    return openRound(f, r.files.plan, r.before, readBlob(at, r.files.plan.body.global.adapter, 1 << 20)!);
+  };
+  const checks = (manifest = (d: string): Uint8Array | undefined => readBlob(at, d, MOST_MANIFEST)): UnitChecks =>
+    unitChecks({ kernels: k, base: clients[0].setup.inputs.base, manifest, circuits });
+  const report = (units?: UnitChecks) => {
+    const federation = readFederation(at);
+    return checkChain({
+      federation,
+      rounds: roundNumbers(at),
+      round: (n) => readRound(at, federation, n),
+      blob: (d, most) => readBlob(at, d, most),
+      evidence: readEvidence(at),
+      seed: readSeed(at),
+      states: statesOf(k, clients[0].setup.run.programs),
+      ...(units ? { units } : {}),
+    });
+  };
+
+  /** What the second client does in the first round: its second step is none, its proof of it is that of the first. */
+  async function cheat(p: Participant, t: Trainee): Promise<void> {
+    const [round] = readHead(at, readFederation(at)).rounds;
+    if (round === undefined || round.files.record) return;
+    const own = ownRound(context(round.round), p.files),
+      t1 = trainRound(k, own),
+      [a, b, c] = t1.records,
+      lie = [a, b, { ...c, s: c.s }],
+      { body, blob } = commitBody(own, { records: lie, adapter: t1.adapter });
+    if (!round.files.seal) {
+      if (!round.files.commits.has(t.name)) await p.transport.send(signMessage('commit', body, p.key), [blob]);
+      return;
+    }
+    if (!round.files.beacon || round.files.responses.has(`${t.name}-1`)) return;
+    const prover = new UnitProver(k, own, p.circuits.of(own.run), t1.losses),
+      first = prover.prove(0);
+    for (const unit of [0, 1])
+      if (!round.files.responses.has(`${t.name}-${unit}`))
+        await p.transport.send(signMessage('response', responseBody(own, lie, unit, first), p.key), [first]);
+  }
+
+  beforeAll(async () => {
+    k = singleKernels();
+    dir = mkdtempSync(join(tmpdir(), 'certune-fed-run-'));
+    at = join(dir, 'public');
+    clients = ['ann', 'bob'].map((n, i) => trainee(join(dir, 'data'), n, i));
+    charter = foundIn(at, k, clients);
+    circuits = new CircuitCache(k);
+    people = clients.map((t) => participantOf(join(dir, t.name), charter.digest, t, k, folderTransport(at), clock, circuits));
+    const co = coordinatorIn(
+        at,
+        k,
+        clients[0],
+        clock,
+        { clients: 2, select: 2, audit: { coverage: [1, 1], each: 0, mode: 'before', show: 'proofs' } },
+        circuits,
+      ),
+      later = coordinatorIn(
+        at,
+        k,
+        clients[0],
+        clock,
+        { rounds: 2, clients: 2, select: 2, audit: { coverage: [1, 2], each: 0, mode: 'before', show: 'records' } },
+        circuits,
+      );
+    for (let i = 0; i < 40 && !finished(later); i++) {
+      const [first] = roundNumbers(at);
+      for (const [n, p] of people.entries()) {
+        const enrolled = readFederation(at).enrolments.has(p.files.client);
+        if (n === 1 && enrolled) await cheat(p, clients[n]);
+        else log.push(...(await participate(p)).map((x) => `${p.files.client}: ${x}`));
+      }
+      // Everything is drawn and proved in the first round, half is drawn and opened in the second.
+      const done = first !== undefined && readRound(at, readFederation(at), 0).record;
+      log.push(...coordinate(done ? later : { ...co, settings: { ...co.settings, rounds: 1 } }));
+      clock.at++;
+    }
+  });
+  afterAll(() => {
+    k.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('proves what is drawn, leaves out whoever cheats, goes on, and anybody checks it again', () => {
+    expect(log.join('\n')).toMatch(/unit 1 of ann proved[\s\S]*unit 1 of bob refused: unit range/);
+    const r = report(checks());
+    expect(r.rounds.map((x) => [x.state, x.included, x.units])).toEqual([
+      ['final', 1, 3],
+      ['final', 1, 0],
+    ]);
+    expect(r.rounds[0].excluded).toMatchObject([{ client: 'bob', why: expect.stringMatching(/^unit range: bob/) as string }]);
+    expect(r.rounds[0].audit!.lines.join('\n')).toMatch(/3 proved.*1 failed/);
+    // The second round asks for records alone, and is worth as much.
+    expect(r.rounds[1].audit).toMatchObject({ drawn: 1, pool: 2, verified: 0, opened: 1 });
+    expect(r.notChecked.join('\n')).not.toMatch(/word of whoever signed|last state/);
+    expect(report().notChecked.join('\n')).toMatch(/units: some verdicts are the word/);
+  });
+  it('shows the cheat to a judge who has the base, and to no other', () => {
+    const [[, e]] = readEvidence(at),
+      f = readFederation(at),
+      j = (units?: UnitChecks): Judgement =>
+        judge(e, { federation: f, before: beforeIn(at, f), blob: (d) => readBlob(at, d, MOST_UNIT), ...(units ? { units } : {}) });
+    expect([e.charge, e.party]).toEqual(['bad-proof', 'bob']);
+    expect(j(checks())).toMatchObject({ guilty: true, finding: expect.stringMatching(/^unit range: bob/) as string });
+    expect(() => j()).toThrow(/base at hand/);
+    // An honest answer under the same charge.
+    const files = readRound(at, f, 0),
+      honest = {
+        ...e,
+        party: 'ann',
+        items: { ...e.items, commit: files.commits.get('ann')!.envelope, response: files.responses.get('ann-0')!.envelope },
+      };
+    expect(
+      judge(honest, { federation: f, before: beforeIn(at, f), blob: (d) => readBlob(at, d, MOST_UNIT), units: checks() }),
+    ).toMatchObject({
+      guilty: false,
+      finding: 'everything that is shown holds',
+    });
+  });
+  it('refuses a verdict of the server that the proof contradicts', () => {
+    const f = readFederation(at),
+      files = readRound(at, f, 0),
+      with_ = (client: string, more: Partial<Message<'verdict'>>) => () =>
+        checkChain({
+          federation: f,
+          rounds: [0],
+          round: () => ({
+            ...files,
+            verdicts: files.verdicts.map((v) =>
+              v.body.client === client && v.body.unit === 1 ? signMessage('verdict', { ...v.body, ...more }, coordinatorKey) : v,
+            ),
+          }),
+          blob: (d, most) => readBlob(at, d, most),
+          evidence: readEvidence(at),
+          seed: readSeed(at),
+          units: checks(),
+        });
+    expect(with_('bob', { holds: true, refusal: null })).toThrow(/^verdict: server: unit 1 of bob is said to be proved: unit range/);
+    expect(with_('ann', { holds: false, refusal: 'no' })).toThrow(/^verdict: server: unit 1 of ann is said to fail, and its proof holds/);
+    expect(with_('ann', { how: 'opened' })).toThrow(/^verdict: server: unit 1 of ann is said to hold without a proof/);
+  });
+
+  describe('a proof', () => {
+    let c: RoundContext, units: UnitChecks;
+    const response = (client: string, unit: number): Signed<'response'> =>
+        readRound(at, readFederation(at), 0).responses.get(`${client}-${unit}`)!,
+      blobOf = (client: string, unit: number): Uint8Array => readBlob(at, response(client, unit).body.proof!, MOST_UNIT)!,
+      key = (client: string) => participantKey(clients.find((t) => t.name === client)!),
+      /** The response of a client to a unit, with other bytes as its proof or other words. */
+      says = (client: string, unit: number, blob: Uint8Array, more: Partial<Message<'response'>> = {}) => {
+        const r = signMessage('response', { ...response(client, unit).body, proof: digestOf(blob), ...more }, key(client));
+        return (at = c) =>
+          () =>
+            units.unit(at, r, blob);
+      };
+    beforeAll(() => {
+      c = context(0);
+      units = checks();
+    });
+
+    it('holds for its own unit alone: not for another range, client, round or plan', () => {
+      const own = blobOf('ann', 0);
+      expect(says('ann', 0, own)()).not.toThrow();
+      expect(says('ann', 1, own)()).toThrow(/^unit range: ann/);
+      expect(says('ann', 0, blobOf('bob', 0))()).toThrow(/^unit manifest: ann/);
+      // Another's proof under one's own manifest: the proof has absorbed whose it is.
+      const [a, b] = [decodeNode('a', own), decodeNode('b', blobOf('bob', 0))];
+      expect(says('ann', 0, encodeNode({ ...b, manifest: a.manifest }))()).toThrow(/^unit proof: ann: unit 0: manifest/);
+      const plan = signMessage('plan', { ...c.plan.body, cap: 7 }, coordinatorKey);
+      expect(says('ann', 0, own)({ ...c, plan })).toThrow(/^unit proof: ann: unit 0: manifest/);
+      expect(says('ann', 0, own)(context(1))).toThrow(/^unit manifest: ann/);
+    });
+    it('is between the records that were committed to: no other state, losses, counters, epochs or place', () => {
+      const own = blobOf('ann', 1),
+        { from, to } = response('ann', 1).body,
+        other = (o: Message<'commit'>['last'], i: number) => ({
+          ...o,
+          words: o.words.with(i, String((BigInt(o.words[i]) + 1n) % 2n ** 63n)),
+        });
+      // Places of the state, losses, counters and epochs among the 36 words, and the targets so far.
+      for (const i of [6, 7, 23, 24, 28, 32]) {
+        expect(says('ann', 1, own, { from: other(from, i) })(), `from ${i}`).toThrow(/^unit start: ann/);
+        expect(says('ann', 1, own, { to: other(to, i) })(), `to ${i}`).toThrow(/^unit end: ann/);
+      }
+      // Two neighbours exchanged.
+      expect(says('ann', 1, own, { from: to, to: from })()).toThrow(/^unit start: ann/);
+    });
+    it('that is damaged, forged, missing or of hostile size is refused before it is believed', () => {
+      const own = blobOf('ann', 0),
+        x = decodeNode('a', own),
+        r = response('ann', 0);
+      expect(() => units.unit(c, r, undefined)).toThrow(/^unit proof: ann.*missing/);
+      expect(() => units.unit(c, r, new Uint8Array(MOST_UNIT + 1))).toThrow(/^unit proof: ann.*at most/);
+      expect(() => units.unit(c, r, own.slice(1))).toThrow(/^unit proof: ann.*names/);
+      expect(says('ann', 0, own.slice(0, 5000))()).toThrow(/^unit proof: ann/);
+      for (const n of [0, 1000, x.proof.length - 1])
+        expect(says('ann', 0, encodeNode({ ...x, proof: x.proof.map((w, i) => (i === n ? w ^ 1n : w)) }))(), String(n)).toThrow(
+          /^unit proof: ann/,
+        );
+      for (const n of [5, 30, 60])
+        expect(says('ann', 0, encodeNode({ ...x, statement: x.statement.map((w, i) => (i === n ? w ^ 1n : w)) }))()).toThrow(
+          /^unit proof: ann/,
+        );
+      expect(says('ann', 0, encodeNode({ ...x, losses: x.losses.map((l) => ({ ...l, losses: l.losses.map((v) => v + 1n) })) }))()).toThrow(
+        /^unit proof: ann.*losses/,
+      );
+      expect(says('ann', 0, own, { proof: null })()).toThrow(/^unit proof: ann.*without one/);
+    });
+    it('of other data or of a mask that was dropped cannot be made', () => {
+      const [, bob] = clients,
+        files = people[0].files,
+        own = ownRound(c, files),
+        circuits = people[0].circuits.of(own.run),
+        make = (inputs: OwnRound['inputs']) => () => {
+          const o = { ...own, inputs };
+          return new UnitProver(k, o, circuits, trainRound(k, o).losses).prove(0);
+        },
+        { data } = own.inputs,
+        foreign = { ...data, batches: bob.setup.inputs.data.batches },
+        [b0] = data.batches,
+        unmasked = {
+          ...data,
+          batches: [
+            {
+              ...b0,
+              targets: b0.targets + 1,
+              micro: b0.micro.map((m, i) =>
+                i ? m : { ...m, mask: m.mask.map((row, j) => (j ? row : row.map((x, n) => (n === 1 ? 1 - x : x)))) },
+              ),
+            },
+            ...data.batches.slice(1),
+          ],
+        };
+      expect(make({ ...own.inputs, data: foreign })).toThrow(/do not verify/);
+      expect(make({ ...own.inputs, data: unmasked })).toThrow(/do not verify/);
+    });
+  });
+
+  describe('a manifest', () => {
+    it('is the one enrolled, has the settings of all, one epoch and no order of its own', () => {
+      const f = readFederation(at),
+        e = f.enrolments.get('ann')!,
+        m = readManifestBlob(readBlob(at, e.body.manifest, MOST_MANIFEST)!, 'ann'),
+        other = clients[1].setup.run.manifest,
+        as =
+          (x: typeof m, more: Partial<Message<'enrolment'>> = {}) =>
+          () =>
+            checkEnrolled(
+              f,
+              signMessage('enrolment', { ...e.body, manifest: digestOf(manifestBlob(x)), ...more }, participantKey(clients[0])),
+              x,
+            );
+      expect(as(m)).not.toThrow();
+      expect(() => checkEnrolled(f, e, other)).toThrow(/^enrolment manifest: ann.*names/);
+      expect(as(other)).toThrow(/^enrolment manifest: ann: has another root/);
+      expect(as(m, { rows: 9 })).toThrow(/^enrolment manifest: ann: has another root, other rows/);
+      const train = (more: Partial<typeof m.config.train>) => ({ ...m, config: { ...m.config, train: { ...m.config.train, ...more } } }),
+        sampler = (more: Partial<typeof m.config.sampler>) => ({
+          ...m,
+          config: { ...m.config, sampler: { ...m.config.sampler, ...more } },
+        });
+      expect(as(train({ learningRate: 0.3 }))).toThrow(/^enrolment manifest: ann: has the settings/);
+      expect(as(sampler({ beacon: 'mine' }))).toThrow(/^enrolment manifest: ann: has a beacon of its own/);
+      expect(as(sampler({ epochExamples: 2 }))).toThrow(/^enrolment manifest: ann: has 2 steps and 1 batches/);
+      expect(() => readManifestBlob(manifestBlob(m).slice(1), 'x')).toThrow();
+      // Nobody has the manifest that was enrolled, or it is another's.
+      const blob = readBlob(at, readRound(at, f, 0).responses.get('ann-0')!.body.proof!, MOST_UNIT)!,
+        r = readRound(at, f, 0).responses.get('ann-0')!;
+      expect(() => checks(() => undefined).unit(context(0), r, blob)).toThrow(/^enrolment manifest: ann.*missing/);
+      expect(() => checks(() => manifestBlob(other)).unit(context(0), r, blob)).toThrow(/^enrolment manifest: ann/);
+    });
+    it('goes with plan and charter: another schedule is the server lying', () => {
+      const c = context(0),
+        [row, ...rest] = c.plan.body.train.schedule,
+        lie = signMessage(
+          'plan',
+          { ...c.plan.body, train: { ...c.plan.body.train, schedule: [[row[0] + 1, row[1], row[2]], ...rest] } },
+          coordinatorKey,
+        ),
+        r = readRound(at, readFederation(at), 0).responses.get('ann-0')!;
+      expect(() => checks().unit({ ...c, plan: lie }, r, readBlob(at, r.body.proof!, MOST_UNIT))).toThrow(
+        /^plan settings: server: schedule/,
+      );
+    });
+  });
+
+  it('keeps what was signed: a message again changes nothing, a file lost is made again, garbage is set aside', async () => {
+    const co = coordinatorIn(at, k, clients[0], clock, { rounds: 2, clients: 2, select: 2 }, circuits),
+      f = readFederation(at),
+      files = readRound(at, f, 0);
+    expect(coordinate(co)).toEqual([]);
+    expect(await participate(people[0])).toEqual([]);
+    hand(at, f, files.commits.get('ann')!);
+    expect(coordinate(co).join()).toMatch(/refused a commit of ann: phase/);
+    expect(coordinate(co)).toEqual([]);
+    expect(writeMessage(at, files.seal!)).toMatch(/seal\.json$/);
+    writeBlob(at, new Uint8Array(updateLimit(1)));
+    expect(report(checks()).rounds).toHaveLength(2);
+  });
+});

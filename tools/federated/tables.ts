@@ -1,0 +1,97 @@
+/** Tables of what was measured, as docs/federated/README.md: every table says what was proved, replayed and sampled. */
+import type { EndToEnd } from './endtoend.js';
+import type { Scale } from './scale.js';
+import type { Utility } from './utility.js';
+
+const percent = (x: number, digits = 1): string => `${(100 * x).toFixed(digits)}%`,
+  row = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`,
+  table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] => [
+    row(head),
+    row(head.map(() => '---')),
+    ...rows.map(row),
+    '',
+  ];
+
+function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
+  if (!x) return [`### Over ${name}`, '', 'Not run.', ''];
+  return [
+    `### Over ${name}`,
+    '',
+    `${x.clients} clients of ${x.steps} steps, units of one step, coverage ${x.coverage}, two rounds. Cheats: ${x.cheats.map((c) => `${c.client} (${c.strategy})`).join(', ')}; of what is drawn of them they show the proof of an honest run of their own, which is the best that they have.`,
+    '**Proved: every drawn unit. Nothing is sampled.**',
+    '',
+    ...table(
+      ['round', 'drawn', 'of', 'proved', 'failed', 'unanswered', 'left out'],
+      x.rounds.map((r) => [r.round, r.drawn, r.pool, r.proved, r.failed, r.unanswered, r.excluded.join('; ') || 'nobody']),
+    ),
+    `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}, of which ${x.replayed.bad} bad ones.`,
+    `A copy of the records was checked from the charter on in ${x.check.seconds.toFixed(1)} s, ${x.check.units} proofs among them. One proof took ${(x.seconds.prove / Math.max(1, x.seconds.proofs)).toFixed(1)} s with what it needs; all together ${x.seconds.all.toFixed(0)} s, on a machine that others used as well.`,
+    `Bytes of the files, on average: update ${x.bytes.update.toFixed(0)}, commit ${x.bytes.commit.toFixed(0)}, answer ${x.bytes.response.toFixed(0)}, proof ${x.bytes.proof.toFixed(0)}, record ${x.bytes.record}.`,
+    '',
+  ];
+}
+
+function scalePart(x: Scale | undefined, clients: number, alpha: number): string[] {
+  const title = `### ${clients} clients, Dirichlet ${alpha}`;
+  if (!x) return [title, '', 'Not run.', ''];
+  const { size: s } = x;
+  return [
+    title,
+    '',
+    `Every client trains ${s.steps} steps of ${s.batch} rows on rows of its own (rank ${s.r}, ${s.sequence} tokens, the smallest base); ${x.units} units. Share of a client's most frequent language: least ${percent(x.skew[0], 0)}, middle ${percent(x.skew[1], 0)}, greatest ${percent(x.skew[2], 0)}.`,
+    `**Real: training, commitments, commits, server's checks, seal. Replayed natively in the place of a proof: the verdict of a unit. Sampled: ${x.beacons} beacons over one sealed transcript. Nothing is proved here.**`,
+    '',
+    ...table(
+      [
+        'strategy of one client',
+        'bad units',
+        "server's checks, without audit",
+        ...x.rows[0].coverage.map((c) => `caught at ${c.percent}% (99% interval), formula`),
+      ],
+      x.rows.map((r) => [
+        r.strategy,
+        r.bad,
+        r.native,
+        ...r.coverage.map((c) => `${percent(c.hits / x.beacons)} (${percent(c.least)} to ${percent(c.most)}), ${percent(c.formula)}`),
+      ]),
+    ),
+    `${x.honest.replayed} units of honest clients were replayed, ${x.honest.hold} hold. Updates have ${x.bytes.update.toFixed(0)} bytes on average (${percent(x.bytes.update / x.bytes.float32, 0)} of float32), commits ${x.bytes.commit.toFixed(0)}, the seal ${x.bytes.seal}. Honest updates move ${percent(x.movement[0], 0)} to ${percent(x.movement[1], 0)} of the bound.`,
+    `Seconds of one core: training with commitments ${x.seconds.train.toFixed(0)}, server's checks ${x.seconds.check.toFixed(1)} (${((1000 * x.seconds.check) / x.clients).toFixed(0)} ms a client), replay ${x.seconds.replay.toFixed(1)}, drawing ${x.seconds.draw.toFixed(1)}.`,
+    '',
+  ];
+}
+
+function utilityPart(x: Utility | undefined): string[] {
+  if (!x) return ['Not run.', ''];
+  return [
+    `${x.clients} clients, ${x.cheats} of them dishonest, ${x.rounds} rounds, Dirichlet ${x.alpha}. Dishonest clients hand in updates at the bound on movement, away from where honest ones go; included means that no audit hit them. Loss per target of the global adapter, in exact integers, on rows of clients that take no part.`,
+    '**Real: training, updates, sums, losses. Nothing is proved here.** The base is the smallest one, with weights that were never trained: losses say how rules differ, not what a model is worth.',
+    '',
+    ...table(
+      ['rule', 'clients', 'before', ...Array.from({ length: x.rounds }, (_, i) => `round ${i + 1}`)],
+      x.rows.map((r) => [r.rule, r.who, ...r.losses.map((l) => l.toFixed(4))]),
+    ),
+  ];
+}
+
+/** The page; `read` gives what was measured under a name. */
+export function tables(read: (name: string) => unknown): string {
+  return [
+    '# Federated rounds, measured',
+    '',
+    'Made by `npm run federated` from the JSON files beside this page; how rounds work is in [federated.md](../federated.md). Rows are real: Multi30k (English, French, German) and Tatoeba (Chinese). Whatever was not run says so.',
+    '',
+    '## End to end',
+    '',
+    ...endToEndPart(read('endtoend-folder') as EndToEnd | undefined, 'a folder'),
+    ...endToEndPart(read('endtoend-https') as EndToEnd | undefined, 'HTTPS'),
+    '## Eleven strategies',
+    '',
+    'One client cheats in one round. There is no single probability of detection: it follows from the number of bad units, and one bad unit is caught with the coverage alone.',
+    '',
+    ...[50, 200].flatMap((n) => [0.1, 0.3].flatMap((a) => scalePart(read(`scale-${n}-${a}`) as Scale | undefined, n, a))),
+    '## Utility',
+    '',
+    ...utilityPart(read('utility') as Utility | undefined),
+  ].join('\n');
+}

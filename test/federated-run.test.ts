@@ -141,7 +141,8 @@ describe('a federation on one machine', () => {
   });
 
   it('proves what is drawn, leaves out whoever cheats, goes on, and anybody checks it again', () => {
-    expect(log.join('\n')).toMatch(/unit 1 of ann proved[\s\S]*unit 1 of bob refused: unit range/);
+    expect(log.join('\n')).toMatch(/unit 1 of ann proved/);
+    expect(log.join('\n')).toMatch(/unit 1 of bob refused: unit range/);
     const r = report(checks());
     expect(r.rounds.map((x) => [x.state, x.included, x.units])).toEqual([
       ['final', 1, 3],
@@ -260,9 +261,10 @@ describe('a federation on one machine', () => {
         expect(says('ann', 0, encodeNode({ ...x, statement: x.statement.map((w, i) => (i === n ? w ^ 1n : w)) }))()).toThrow(
           /^unit proof: ann/,
         );
-      expect(says('ann', 0, encodeNode({ ...x, losses: x.losses.map((l) => ({ ...l, losses: l.losses.map((v) => v + 1n) })) }))()).toThrow(
-        /^unit proof: ann.*losses/,
-      );
+      // The manifest shows no losses: a proof that lists some is not its own.
+      const losses = [{ step: 0, targets: 1, losses: [1n] }];
+      expect(x.losses).toEqual([]);
+      expect(says('ann', 0, encodeNode({ ...x, losses }))()).toThrow(/^unit proof: ann.*losses/);
       expect(says('ann', 0, own, { proof: null })()).toThrow(/^unit proof: ann.*without one/);
     });
     it('of other data or of a mask that was dropped cannot be made', () => {

@@ -49,8 +49,8 @@ import {
 } from './federated-run.js';
 
 /*
- * Two clients, two rounds by folder, everything that is drawn in the first one is proved. The second client skips a step in the first round
- * and passes off the proof of another; it is left out, and convicted by what it signed.
+ * Two clients, two rounds by folder; everything that is drawn in the first one is proved. The second client skips a
+ * step and passes off the proof of another: it is left out, and convicted by what it signed.
  */
 describe('a federation on one machine', () => {
   let k: Kernels, dir: string, at: string, clients: Trainee[], circuits: CircuitCache, people: Participant[], charter: Signed<'charter'>;

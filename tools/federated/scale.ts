@@ -6,6 +6,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import {
   type OwnRound,
   type RoundContext,
+  type Signed,
   beginning,
   beginRound,
   caught,
@@ -113,6 +114,69 @@ const seconds = <T>(into: { at: number }, f: () => T): T => {
   return x;
 };
 
+/** What a strategy of one client comes to, over draws from one sealed transcript. */
+function strategyRow(
+  k: Kernels,
+  {
+    c,
+    seal,
+    own,
+    other,
+    p,
+    size,
+    beacons,
+    M,
+  }: {
+    readonly c: RoundContext;
+    readonly seal: Signed<'seal'>;
+    readonly own: OwnRound;
+    readonly other: OwnRound;
+    readonly p: Person;
+    readonly size: Size;
+    readonly beacons: number;
+    readonly M: number;
+  },
+  strategy: Strategy,
+  time: { readonly replay: { at: number }; readonly draw: { at: number } },
+): ScaleRow {
+  const t = cheat(k, own, strategy, other),
+    found = Array.from({ length: size.steps }, (_, u) => seconds(time.replay, () => replay(k, own, t, u))),
+    bad = found.flatMap((x, u) => (x === undefined ? [] : [u])),
+    { body, blob } = commitBody(own, t);
+  let native = 'passes';
+  try {
+    checkUpdate(c, signMessage('commit', body, p.key), blob);
+  } catch (e) {
+    native = `refused: ${(e as Error).message.split(':')[0]}`;
+  }
+  const hit = new Set(bad);
+  return {
+    strategy,
+    bad: bad.length,
+    native,
+    coverage: COVERAGES.map((percent) => {
+      const coverage = ratio(BigInt(percent), 100n);
+      let hits = 0;
+      for (let b = 0; b < beacons; b++) {
+        const d = seconds(time.draw, () =>
+          drawUnits({
+            federation: sha256(new TextEncoder().encode(c.charter.digest)),
+            round: 0,
+            seal: sha256(new TextEncoder().encode(seal.body.root)),
+            beacon: sha256(new TextEncoder().encode(`beacon ${b} of ${strategy} at ${percent}`)),
+            pool: seal.body.commits.map((x) => ({ client: x.client, units: size.steps })),
+            coverage,
+            each: 0,
+          }),
+        );
+        if (d.units.some((u) => u.client === p.name && hit.has(u.index))) hits++;
+      }
+      const drawn = drawnUnits(coverage, M);
+      return { percent, drawn, formula: toNumber(caught(M, drawn, bad.length)), hits, ...wilson(hits, beacons) };
+    }),
+  };
+}
+
 /** Runs the experiment; `say` is told how far it is. */
 export function scale(
   k: Kernels,
@@ -153,44 +217,7 @@ export function scale(
   const seal = signMessage('seal', sealBody(state, now), serverKey),
     M = clients * size.steps;
   const [{ own, p }, { own: other }] = kept;
-  const rows = STRATEGIES.map((strategy): ScaleRow => {
-    const t = cheat(k, own, strategy, other),
-      found = Array.from({ length: size.steps }, (_, u) => seconds(time.replay, () => replay(k, own, t, u))),
-      bad = found.flatMap((x, u) => (x === undefined ? [] : [u])),
-      { body, blob } = commitBody(own, t);
-    let native = 'passes';
-    try {
-      checkUpdate(c, signMessage('commit', body, p.key), blob);
-    } catch (e) {
-      native = `refused: ${(e as Error).message.split(':')[0]}`;
-    }
-    const hit = new Set(bad);
-    return {
-      strategy,
-      bad: bad.length,
-      native,
-      coverage: COVERAGES.map((percent) => {
-        const coverage = ratio(BigInt(percent), 100n);
-        let hits = 0;
-        for (let b = 0; b < beacons; b++) {
-          const d = seconds(time.draw, () =>
-            drawUnits({
-              federation: sha256(new TextEncoder().encode(c.charter.digest)),
-              round: 0,
-              seal: sha256(new TextEncoder().encode(seal.body.root)),
-              beacon: sha256(new TextEncoder().encode(`beacon ${b} of ${strategy} at ${percent}`)),
-              pool: seal.body.commits.map((x) => ({ client: x.client, units: size.steps })),
-              coverage,
-              each: 0,
-            }),
-          );
-          if (d.units.some((u) => u.client === p.name && hit.has(u.index))) hits++;
-        }
-        const drawn = drawnUnits(coverage, M);
-        return { percent, drawn, formula: toNumber(caught(M, drawn, bad.length)), hits, ...wilson(hits, beacons) };
-      }),
-    };
-  });
+  const rows = STRATEGIES.map((x) => strategyRow(k, { c, seal, own, other, p, size, beacons, M }, x, time));
   const skew = list.map((x) => Math.max(...x.rows) / x.rows.reduce((a, b) => a + b, 0)).sort((a, b) => a - b);
   const { base: _, ...rest } = size;
   return {

@@ -35,6 +35,7 @@ const DISHONEST = 'test/dishonest.test.ts',
   ORDER = 'src/policy/order/order.test.ts',
   ROWS = 'src/policy/rows/rows.test.ts',
   NEXT = 'src/tensor/next.test.ts',
+  FARM_RUN = 'test/farm-run.test.ts',
   ENVELOPE = 'src/provenance/envelope.test.ts',
   HIDING = 'test/hiding.test.ts',
   CARDS = 'src/provenance/cards/cards.test.ts',
@@ -244,6 +245,12 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   // Policy in a leaf.
   ...Object.fromEntries(POLICY_CHECKS.map((c) => [c, attack('a step that policy does not admit', POLICY, `'${c}'`)])),
   'policy shape #': attack('a key for another shape', POLICY, 'a key for another shape, and any word of the policy vector'),
+  '# #': attack(
+    'a node of a farm that enters or leaves what the journal does not: place, state, accumulators, chains or counters',
+    FARM_RUN,
+    'Every part of what a node enters and leaves',
+  ),
+  worker: attack('a worker whose results did not hold goes on', 'test/farm.test.ts', "'suspended/worker-0'"),
   'class number': none(
     'a class beyond the table',
     'a range of 32 bits: without it the index of the path, whose split is `class table`, is another number',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeNode } from '../src/artifact/folded.js';
 import { sealedHeader } from '../src/artifact/header.js';
 import { committed } from '../src/cli/common.js';
 import { farmOf } from '../src/cli/farm-run.js';
@@ -12,6 +13,7 @@ import { RunAcceptor } from '../src/engine/acceptance.js';
 import { MemoryBlobs } from '../src/engine/blobs.js';
 import { Store } from '../src/engine/store.js';
 import { singleKernels } from '../src/kernels/index.js';
+import { nodeOf } from '../src/recursion/node-words.js';
 import { RedisServer, freePort, noRedis } from './redis.js';
 import { setSmall } from './run-settings.js';
 
@@ -159,9 +161,22 @@ describe('a farm', () => {
     expect(why(a, changed(none, 45))).not.toBe('accepted');
     expect(why(a, changed(none, statement - 1))).not.toBe('accepted');
     expect(why(a, changed(none, statement + Math.floor(proof / 2)))).not.toBe('accepted');
-    // A node that holds and leaves a claim that does not: the base it speaks of is another one.
     const { judge } = farm,
-      words = judge.inputs.base.words.slice();
+      { places } = judge.shape.plan,
+      [from, to] = [places[a.from], places[a.to]],
+      { statement: st } = nodeOf(judge.inputs.circuits.cls, decodeNode('the node', first));
+    // Every part of what a node enters and leaves is the journal's.
+    judge.boundaries.check(st, from, to);
+    for (const side of ['In', 'Out'] as const)
+      for (const part of ['pos', 's', 'a', 'losses', 'targets', 'counters', 'epochs'] as const) {
+        const name = `${part}${side}` as const,
+          [w, ...rest] = st[name];
+        expect(() => judge.boundaries.check({ ...st, [name]: [w + 1n, ...rest] }, from, to), name).toThrow(
+          side === 'In' ? / entered: is not that of the run before/ : / left: is not that of the run before/,
+        );
+      }
+    // A node that holds and leaves a claim that does not: the base it speaks of is another one.
+    const words = judge.inputs.base.words.slice();
     words[7]++;
     const other = new RunAcceptor(
       k,

@@ -28,7 +28,6 @@ import { circuitsOf } from '../recursion/circuits.js';
 import { inputsOf } from '../setup/base.js';
 import { readRun } from '../setup/runfile.js';
 import { type Setup, setup } from '../setup/run.js';
-import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { memoryLimit, predicted } from './estimate.js';
@@ -161,7 +160,11 @@ function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions): { stat
   const run = checkedRun(given?.file ?? `${first.body.client}: manifest`, manifest),
     own = settingsDigest(manifest);
   if (own !== f.charter.body.program)
-    throw new VerificationError('settings of the federation', `the manifest has ${own}, the charter ${f.charter.body.program}`);
+    throw new InputError(
+      given?.file ?? `${first.body.client}: manifest`,
+      [`has the settings ${own}, the charter ${f.charter.body.program}`],
+      'give --run, a run with the settings of the federation',
+    );
   const folder = o.base ?? baseOf(o.run!),
     base = folder === undefined ? undefined : inputsOf(run, { base: folder }).base;
   return { states: statesOf(k, run.programs), ...(base ? { units: unitChecks({ kernels: k, base, manifest: blob }) } : {}) };

@@ -119,9 +119,6 @@ const IN_CIRCUIT: Readonly<Record<string, Attack>> = {
   bits: attack('queries where a false codeword agrees', CIRCUIT, 'another base than the one committed, queried where both agree'),
   coordinates: attack('a claim chosen after the challenges, which other words stand for', CIRCUIT, '  coordinates: ['),
   'exposed value': attack('a step from another base, with a true claim in place of the one left', CIRCUIT, "'exposed value': ["),
-  'first factors of the products of pads': attack('another x(tau) than the committed factors have', HIDING, 'pad products'),
-  'second factors of the products of pads': attack('another y(tau) than the committed factors have', HIDING, 'pad products'),
-  'products of pads': attack('a cell that is not the product of its pads', HIDING, 'a cell that is not the product of its pads'),
   'frozen reduction': attack('base weights other than those settled', CIRCUIT, "'frozen reduction': ["),
   grinding: attack('queries drawn without work', CIRCUIT, '  grinding: ['),
   inverse: attack('1/0 + 1/0 = 0', CIRCUIT, "'inverse (root)': ["),
@@ -147,6 +144,10 @@ const POLICY_CHECKS = [
 /** By the name of the check, `#` for what is filled in. */
 export const CHECKS: Readonly<Record<string, Attack>> = {
   ...IN_CIRCUIT,
+  // A proof that hides its witness: no circuit verifies one.
+  'first factors of the products of pads': attack('another x(tau) than the committed factors have', HIDING, 'pad products'),
+  'second factors of the products of pads': attack('another y(tau) than the committed factors have', HIDING, 'pad products'),
+  'products of pads': attack('a cell that is not the product of its pads', HIDING, 'a cell that is not the product of its pads'),
   // Proof words and statements.
   'canonical word': attack('a second spelling of a word', 'test/mutations.test.ts', "['canonical word', 'proof length', 'Merkle path'"),
   'proof length': attack('a proof cut or grown', CELLS, 'rejects a proof that is cut, grown or not canonical'),

@@ -98,7 +98,7 @@ describe('bad input', () => {
     [
       'a broken tokenizer',
       { base: (d) => writeFileSync(join(d, 'tokenizer.json'), '{"model":{}}') },
-      /tokenizer.json: cannot be used as a tokenizer/,
+      /tokenizer.json: model.type is missing/,
     ],
     ['no base', { base: (d) => rmSync(d, { recursive: true }) }, /config.json: cannot be read/],
     ['empty data', { data: '' }, /no row has a target token/],

@@ -82,7 +82,7 @@ describe('a farm', () => {
       killed = 0;
     p.stderr.on('data', (b: Buffer) => {
       err += b.toString();
-      const [child] = process.platform === 'linux' && /step \d: .*logup/.test(err) && !killed ? childrenOf(p.pid!) : [];
+      const [child] = process.platform === 'linux' && /step \d: step/.test(err) && !killed ? childrenOf(p.pid!) : [];
       if (child) {
         killed = child;
         process.kill(child, 'SIGKILL');

@@ -439,10 +439,44 @@ class Question {
     this.signature = `${targets.map((t) => order.get(t)).join()} in ${single} with ${shared.join()}`;
     body('w');
     // What is known of the shared values.
-    for (const f of wires.facts) if ([...atomsIn(f)].every((a) => d.values.has(a)) && this.#touches(f, d, shared)) s.fact(f, name('u'));
+    const told = new Set<Fact>();
+    for (const f of wires.facts)
+      if ([...atomsIn(f)].every((a) => d.values.has(a)) && this.#touches(f, d, shared)) {
+        told.add(f);
+        s.fact(f, name('u'));
+      }
     s.meanings(d.names);
+    this.#bounds(d, s, name('u'), told);
     s.lemmas();
     this.text = [...s.lines, assertion(`(or ${targets.map((t) => `(not (= ${name('u')(t)} ${name('w')(t)}))`).join(' ')})`)].join('\n');
+  }
+
+  /**
+   * Ranges and premises of values that are short expressions in those of the question, as a bound on a factor is: twice,
+   * since the bound may itself be a value that a premise bounds.
+   */
+  #bounds(d: Determined, s: Statement, name: (a: string) => string | bigint, told: Set<Fact>): void {
+    for (let round = 0; round < 2; round++) {
+      const here = new Set(s.symbols),
+        near = (a: string): boolean => {
+          const v = d.values.get(a)!,
+            own = atomOf(v),
+            means = own === undefined ? undefined : d.names.meaning(own);
+          return here.has(textOf(v)) || (means !== undefined && means.size <= SHORT && [...atomsOf(means)].some((x) => here.has(`1*${x}`)));
+        },
+        more = d.wires.facts.filter(
+          (f) =>
+            (f.kind === 'range' || f.kind === 'premise') &&
+            !told.has(f) &&
+            [...atomsIn(f)].every((a) => d.values.has(a)) &&
+            [...atomsIn(f)].some(near),
+        );
+      for (const f of more) {
+        told.add(f);
+        s.fact(f, name);
+      }
+      s.meanings(d.names, (_, x) => !here.has(`1*${x}`));
+    }
   }
 
   #touches(f: Fact, d: Determined, shared: readonly string[]): boolean {

@@ -452,8 +452,8 @@ class Question {
   }
 
   /**
-   * Ranges and premises of values that are short expressions in those of the question, as a bound on a factor is: twice,
-   * since the bound may itself be a value that a premise bounds.
+   * Ranges and premises of values that are short expressions in those of the question, as a bound on a factor is.
+   * Twice, since the bound may itself be a value that a premise bounds.
    */
   #bounds(d: Determined, s: Statement, name: (a: string) => string | bigint, told: Set<Fact>): void {
     for (let round = 0; round < 2; round++) {

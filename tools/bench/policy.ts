@@ -1,13 +1,14 @@
 /**
  * What the policy of a run adds to a leaf: rows of its circuit for a step of 8 rows, by length of a row and depth of
- * the tree of
- * rows. Shapes alone, nothing is proven. Words and mask bits of the rows are the step proof's and not counted. The
- * schedule's table has 2^12 steps.
+ * the tree of rows. Shapes alone, nothing is proven. Words and mask bits of the rows are the step proof's and not
+ * counted. The schedule's table has 2^12 steps. Then, printed only, the leaf and the class of stories260k's step (8 x
+ * 64 tokens) without the policy and with it: every node pays for the cells of its class.
  */
 import { CircuitChannel } from 'certune/circuit';
 import { type PolicyShape, orderShape, rowShape } from 'certune/policy';
-import { PolicyLeaf } from 'certune/recursion';
-import { say } from './common.js';
+import { PolicyLeaf, programsDigest, recursionClass } from 'certune/recursion';
+import { STORIES } from '../shapes.js';
+import { BITS, cellsOf, planOf, say, stepProgram } from './common.js';
 
 const ROWS = 8,
   BINS = 16,
@@ -33,21 +34,23 @@ export interface PolicyRow {
   readonly F: number;
 }
 
+const shapeOf = (depth: number): PolicyShape => ({
+  depth,
+  rounds: orderShape(2 ** depth).rounds,
+  walks: WALKS,
+  bins: BINS,
+  classDepth: CLASS_DEPTH,
+  scheduleDepth: SCHEDULE_DEPTH,
+  innerRounds: 0,
+  innerWalks: 0,
+  strataDepth: 0,
+  replacement: false,
+});
+
 function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
-  const { rounds } = orderShape(2 ** depth),
-    row = rowShape(tokens, vocab),
-    shape: PolicyShape = {
-      depth,
-      rounds,
-      walks: WALKS,
-      bins: BINS,
-      classDepth: CLASS_DEPTH,
-      scheduleDepth: SCHEDULE_DEPTH,
-      innerRounds: 0,
-      innerWalks: 0,
-      strataDepth: 0,
-      replacement: false,
-    };
+  const shape = shapeOf(depth),
+    { rounds } = shape,
+    row = rowShape(tokens, vocab);
   const ch = new CircuitChannel(),
     zero = ch.constant(0n),
     words = (n: number): ReturnType<CircuitChannel['word']>[] => Array.from({ length: n }, () => ch.word(0n)),
@@ -75,11 +78,30 @@ function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
   };
 }
 
-export const policyRows = (): PolicyRow[] =>
-  TEXTS.flatMap(([tokens, vocab]) =>
-    DEPTHS.map((depth) => {
-      const row = rowsOf(tokens, vocab, depth);
-      say(JSON.stringify(row));
-      return row;
-    }),
-  );
+/** Rows P and M of the leaf and cells of the class, for a step that shares no leaf with another. */
+function classOf(depth?: number): { readonly depth?: number; readonly permutations: number; readonly cells: number } {
+  const program = stepProgram({ shape: STORIES, bits: BITS }, ROWS, 64, 8),
+    plan = planOf(program),
+    cls = recursionClass(
+      {
+        programs: programsDigest([program]),
+        zeroAcc: Array<bigint>(10).fill(0n),
+        baseVars: plan.frozenVars,
+        ...(depth === undefined ? {} : { policy: { ...shapeOf(depth), size: ROWS } }),
+      },
+      [{ kind: 'step', plan, rows: [1] }],
+      { bits: 128, grinding: 16, rate: 2, stateRate: 2 },
+    ),
+    [, leaf] = cls.rows;
+  return { ...(depth === undefined ? {} : { depth }), permutations: leaf.P + leaf.M, cells: cellsOf(cls.plan, 'witness') };
+}
+
+export function policyRows(): PolicyRow[] {
+  const told = <T>(x: T): T => {
+      say(JSON.stringify(x));
+      return x;
+    },
+    rows = TEXTS.flatMap(([tokens, vocab]) => DEPTHS.map((depth) => told(rowsOf(tokens, vocab, depth))));
+  for (const depth of [undefined, ...DEPTHS]) told(classOf(depth));
+  return rows;
+}

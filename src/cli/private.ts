@@ -18,6 +18,7 @@ export const STAYS: readonly Kept[] = [
   { files: 'out/proof/nodes/', tells: 'proofs whose witness has indices, key, salts and blinds, which are not zero-knowledge' },
   { files: 'out/proof/epochs/', tells: 'the same, of whole epochs' },
   { files: 'out/proof/steps-*.certune', tells: 'the same, of ranges' },
+  { files: 'out/proof/farm/', tells: 'the same, of jobs that are not finished; states among what they begin from' },
   {
     files: 'files of certune audit open and audit count',
     tells: 'what they open; a count also tells of single rows: for the auditor alone',
@@ -29,7 +30,8 @@ export const LEAVES: readonly Kept[] = [
   { files: 'out/manifest.json', tells: 'all that is declared, the root of the rows, a commitment to the key' },
   {
     files: 'out/proof/run.certune',
-    tells: 'what show publishes, by default exact losses and targets of every step: whoever has candidates for the rows can test them',
+    tells:
+      'what show publishes, unless it says otherwise sums of losses and targets of epochs; not zero-knowledge: whoever has candidates for all rows may test them against its words',
   },
   { files: 'out/adapter/', tells: 'what the rows have taught' },
 ];

@@ -1,8 +1,8 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
-import { writeAtomic } from '../io/atomic.js';
+import { linkAbsent, writeAtomic } from '../io/atomic.js';
 import { readBytes } from '../io/read-file.js';
 
 /*
@@ -56,18 +56,8 @@ export class FolderBlobs implements Blobs {
       mkdirSync(dirname(tmp), { recursive: true, mode: 0o700 });
       writeAtomic(tmp, bytes);
       mkdirSync(dirname(file), { recursive: true });
-      if (absent) {
-        try {
-          linkSync(tmp, file);
-        } catch (e) {
-          const code = (e as { code?: string }).code;
-          if (code === 'EEXIST') return false;
-          // File systems without links: of two that write at the same moment the second one's bytes stand.
-          if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(code))) throw e;
-          if (existsSync(file)) return false;
-          renameSync(tmp, file);
-        }
-      } else renameSync(tmp, file);
+      if (absent) return linkAbsent(tmp, file);
+      renameSync(tmp, file);
       return true;
     } finally {
       rmSync(tmp, { force: true });

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DiskFullError, reason } from '../errors.js';
 
@@ -63,5 +63,25 @@ export function writeAtomic(file: string, ...parts: (Uint8Array | string)[]): vo
       bytes.reduce((n, b) => n + b.length, 0),
       e,
     );
+  }
+}
+
+/**
+ * Gives a file that lies whole at `tmp` its name, where there is none of it yet: false where there is. `tmp` may be
+ * left for the caller to remove.
+ */
+export function linkAbsent(tmp: string, file: string): boolean {
+  try {
+    linkSync(tmp, file);
+    return true;
+  } catch (e) {
+    const code = (e as { code?: string }).code;
+    if (code === 'EEXIST') return false;
+    // File systems without links: two that begin at the same moment may both succeed there, and the second one's bytes
+    // stand.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(code))) throw e;
+    if (existsSync(file)) return false;
+    renameSync(tmp, file);
+    return true;
   }
 }

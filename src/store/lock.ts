@@ -1,7 +1,7 @@
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, rmdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { makeFolder, writeAtomic } from '../io/atomic.js';
+import { linkAbsent, makeFolder, writeAtomic } from '../io/atomic.js';
 import { readText } from '../io/read-file.js';
 
 /*
@@ -119,7 +119,7 @@ export function lockFolder(out: string, command: string): () => void {
     me: Holder = { command, pid: process.pid, host: hostname(), since: new Date().toISOString(), born: bornOf(process.pid) };
   try {
     writeAtomic(tmp, `${JSON.stringify(me)}\n`);
-    for (let tries = 0; !linked(tmp, file); tries++) {
+    for (let tries = 0; !linkAbsent(tmp, file); tries++) {
       const h = holderOf(file);
       if (h && (holds(h) || tries > 8)) throw new InUseError(file, h);
       // Moved away rather than removed: whoever took it over in the meantime would lose it.
@@ -131,7 +131,7 @@ export function lockFolder(out: string, command: string): () => void {
       }
       const taken = holderOf(old);
       if (taken && holds(taken)) {
-        linked(old, file);
+        linkAbsent(old, file);
         rmSync(old, { force: true });
         throw new InUseError(file, taken);
       }
@@ -142,23 +142,6 @@ export function lockFolder(out: string, command: string): () => void {
   }
   mine.set(file, 1);
   return release;
-}
-
-/** Whether `file` could be made of `tmp`: false where it exists. */
-function linked(tmp: string, file: string): boolean {
-  try {
-    linkSync(tmp, file);
-    return true;
-  } catch (e) {
-    const code = (e as { code?: string }).code;
-    if (code === 'EEXIST') return false;
-    // File systems without links: two that begin at the same moment may both succeed there, and the second one's name
-    // stands.
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(code))) throw e;
-    if (existsSync(file)) return false;
-    renameSync(tmp, file);
-    return true;
-  }
 }
 
 /** Removes the lock of a folder where a process of this number holds it: for one that ends in the middle. */

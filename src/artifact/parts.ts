@@ -1,4 +1,4 @@
-import { P } from '../field/goldilocks.js';
+import { wordOf } from '../field/goldilocks.js';
 import { type ProofPart, type StepProof, LEFT, LEFT_WORDS } from '../run/parts.js';
 
 /** A part's header: state commitments as decimal strings, loss, number of words. */
@@ -48,13 +48,7 @@ export function readParts<T>(
       LEFT[kind].map((c) => {
         const r = given[c];
         if (!Array.isArray(r) || r.length !== LEFT_WORDS[c]) return bad(`malformed state commitment ${c}`);
-        return [
-          c,
-          r.map((y: unknown) => {
-            if (typeof y !== 'string' || !/^(0|[1-9]\d{0,19})$/.test(y) || BigInt(y) >= P) return bad(`word of ${c} is not canonical`);
-            return BigInt(y);
-          }),
-        ];
+        return [c, r.map((y: unknown) => wordOf(y) ?? bad(`word of ${c} is not canonical`))];
       }),
     );
     return { kind, roots, loss: BigInt(loss), words: take(words, part) };

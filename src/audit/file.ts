@@ -2,7 +2,7 @@ import { Body, checkHeader, headerLine, sealedHeader } from '../artifact/header.
 import { type Source, inMemory } from '../artifact/source.js';
 import { concat, fromBytes, toBytes } from '../artifact/words.js';
 import { InputError } from '../errors.js';
-import { P } from '../field/goldilocks.js';
+import { wordOf } from '../field/goldilocks.js';
 import { sha256Hex } from '../hash/sha256.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ClassTotal, Count, CountPart } from './count.js';
@@ -69,10 +69,10 @@ export function decodeCount(file: string, b: Uint8Array | Source): Count {
   if (typeof manifest !== 'string' || !/^sha256:[0-9a-f]{64}$/.test(manifest)) return bad('malformed digest of the manifest');
   if (!Array.isArray(totals) || !Array.isArray(parts)) return bad('has no totals or no parts');
   const body = new Body(file, source, line.body),
-    words = (x: unknown, n: number, what: string): bigint[] =>
-      Array.isArray(x) && x.length === n && x.every((w) => typeof w === 'string' && /^(0|[1-9]\d{0,19})$/.test(w) && BigInt(w) < P)
-        ? x.map((w) => BigInt(w as string))
-        : bad(`${what} must be ${n} canonical words`),
+    words = (x: unknown, n: number, what: string): bigint[] => {
+      const wrong = (): never => bad(`${what} must be ${n} canonical words`);
+      return Array.isArray(x) && x.length === n ? Array.from(x, (w) => wordOf(w) ?? wrong()) : wrong();
+    },
     element = (x: unknown, what: string): Ext => {
       const [p, q, r] = words(x, 3, what);
       return [p, q, r];

@@ -8,6 +8,12 @@ export const mod = (a: bigint): bigint => {
   const r = a % P;
   return r < 0n ? r + P : r;
 };
+/** The canonical word that a string writes in decimal, without leading zeros; undefined for anything else. */
+export function wordOf(x: unknown): bigint | undefined {
+  if (typeof x !== 'string' || !/^(0|[1-9]\d{0,19})$/.test(x)) return undefined;
+  const w = BigInt(x);
+  return w < P ? w : undefined;
+}
 export const add = (a: bigint, b: bigint): bigint => {
   const r = a + b;
   return r >= P ? r - P : r;

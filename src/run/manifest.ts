@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize';
 import * as z from '../schema.js';
-import { P } from '../field/goldilocks.js';
+import { wordOf } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
 import { RMS_EPS, SHAPE_LIMITS } from '../model/limits.js';
 import { beyondBudget, epochDraws } from './size.js';
@@ -25,7 +25,7 @@ const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
     .int()
     .min(0)
     .max(2 ** 24),
-  word = z.string().refine((x) => /^(0|[1-9]\d{0,19})$/.test(x) && BigInt(x) < P, 'is not a canonical word'),
+  word = z.string().refine((x) => wordOf(x) !== undefined, 'is not a canonical word'),
   words = z.array(word).length(4),
   digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
   budget = z

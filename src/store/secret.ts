@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { P } from '../field/goldilocks.js';
+import { wordOf } from '../field/goldilocks.js';
 import { InputError } from '../errors.js';
 import { NotWritableError, makeFolder } from '../io/atomic.js';
 import { readText } from '../io/read-file.js';
@@ -92,10 +92,11 @@ function flush(folder: string): void {
   }
 }
 
-const words = (x: unknown): bigint[] | undefined =>
-  Array.isArray(x) && x.length === 4 && x.every((w) => typeof w === 'string' && /^(0|[1-9]\d{0,19})$/.test(w) && BigInt(w) < P)
-    ? (x as string[]).map(BigInt)
-    : undefined;
+function words(x: unknown): bigint[] | undefined {
+  if (!Array.isArray(x) || x.length !== 4) return undefined;
+  const all = Array.from(x, wordOf);
+  return all.every((w) => w !== undefined) ? all : undefined;
+}
 
 /** The secret of a run, undefined where there is none. Throws InputError, which says nothing of what the file holds. */
 export function readSecret(run: string): Secret | undefined {

@@ -6,10 +6,12 @@ import { bls12_381 } from '@noble/curves/bls12-381.js';
 import { p256 } from '@noble/curves/nist.js';
 import {
   type Beacon,
+  type Before,
   type Chain,
   type Federation,
   type Participant,
   QUICKNET,
+  type RoundContext,
   type Signed,
   type Transport,
   type CircuitCache,
@@ -18,7 +20,10 @@ import {
   enrol,
   enrolmentOf,
   manifestBlob,
+  openRound,
   roundMessage,
+  roundTime,
+  scheduleRows,
   signMessage,
   statesOf,
 } from 'certune/federated';
@@ -226,6 +231,42 @@ export function found(
     manifests.set(e.body.manifest, manifestBlob(manifest));
   }
   return { charter, federation, blob, manifests };
+}
+
+/**
+ * Opens a round after `before` in which all these clients take part, with one setting for every experiment: one step a
+ * unit, an audit of a tenth, commits due before the beacon `at`.
+ */
+export function openedRound(
+  k: Kernels,
+  f: ReturnType<typeof found>,
+  list: readonly Person[],
+  o: { readonly before: Before; readonly round: number; readonly at: number; readonly blob: Uint8Array },
+): RoundContext {
+  const first = list[0].setup.run,
+    { train } = first.manifest.config,
+    due = roundTime(CHAIN, o.at),
+    plan = signMessage(
+      'plan',
+      {
+        type: 'certune-fed-plan',
+        version: 1,
+        federation: f.charter.digest,
+        round: o.round,
+        previous: null,
+        global: o.before.global,
+        train: { steps: train.steps, unit: 1, batch: train.batch, schedule: scheduleRows(first) },
+        enrolled: list.map((p) => ({ client: p.name, enrolment: f.federation.enrolments.get(p.name)!.digest })),
+        select: list.length,
+        cap: 2 ** 20,
+        aggregate: { rule: 'mean', clip: 0, trim: 0 },
+        audit: { coverage: [1, 10], each: 0, mode: 'before', show: 'records' },
+        deadlines: { commit: due - 100, response: due + 100 },
+        beacon: o.at,
+      },
+      serverKey,
+    );
+  return openRound(f.federation, plan, o.before, o.blob, statesOf(k, first.programs));
 }
 
 /** A client as `participate` runs it. */

@@ -15,21 +15,17 @@ import {
   drawUnits,
   drawnUnits,
   messageFile,
-  openRound,
   ownRound,
   ratio,
-  roundTime,
-  scheduleRows,
   sealBody,
   signMessage,
-  statesOf,
   stepRound,
   toNumber,
   wilson,
 } from 'certune/federated';
 import type { Kernels } from 'certune/kernels';
 import { STRATEGIES, type Strategy, cheat, honest, replay } from './cheats.js';
-import { CHAIN, type Person, type Size, beacon, found, people, serverKey } from './people.js';
+import { type Person, type Size, beacon, found, openedRound, people, serverKey } from './people.js';
 
 export interface ScaleRow {
   readonly strategy: Strategy;
@@ -74,34 +70,8 @@ const COVERAGES = [5, 10, 20];
 
 /** A round of these clients, opened. */
 export function roundOf(k: Kernels, list: readonly Person[]): RoundContext {
-  const f = found(k, list),
-    first = list[0].setup.run,
-    before = beginning(f.federation, beacon(1)),
-    states = statesOf(k, first.programs),
-    { train } = first.manifest.config,
-    at = 10_000,
-    due = roundTime(CHAIN, at),
-    plan = signMessage(
-      'plan',
-      {
-        type: 'certune-fed-plan',
-        version: 1,
-        federation: f.charter.digest,
-        round: 0,
-        previous: null,
-        global: before.global,
-        train: { steps: train.steps, unit: 1, batch: train.batch, schedule: scheduleRows(first) },
-        enrolled: list.map((p) => ({ client: p.name, enrolment: f.federation.enrolments.get(p.name)!.digest })),
-        select: list.length,
-        cap: 2 ** 20,
-        aggregate: { rule: 'mean', clip: 0, trim: 0 },
-        audit: { coverage: [1, 10], each: 0, mode: 'before', show: 'records' },
-        deadlines: { commit: due - 100, response: due + 100 },
-        beacon: at,
-      },
-      serverKey,
-    );
-  return openRound(f.federation, plan, before, f.blob, states);
+  const f = found(k, list);
+  return openedRound(k, f, list, { before: beginning(f.federation, beacon(1)), round: 0, at: 10_000, blob: f.blob });
 }
 
 export const ownOf = (c: RoundContext, p: Person): OwnRound =>

@@ -11,17 +11,13 @@ import {
   checkMovement,
   difference,
   digestOf as digest,
-  openRound,
-  roundTime,
-  scheduleRows,
-  signMessage,
   squaredNorm,
   statesOf,
 } from 'certune/federated';
 import type { Kernels } from 'certune/kernels';
 import type { AdapterState } from 'certune/model';
 import { runStep } from 'certune/prove';
-import { CHAIN, type Person, type Size, beacon, found, people, serverKey } from './people.js';
+import { type Person, type Size, beacon, found, openedRound, people } from './people.js';
 import { ownOf } from './scale.js';
 
 export const RULES = [
@@ -64,37 +60,11 @@ function lossOf(k: Kernels, held: readonly Person[], adapter: Int32Array): numbe
 }
 
 function open(k: Kernels, f: ReturnType<typeof found>, list: readonly Person[], adapter: Int32Array, round: number): RoundContext {
-  const first = list[0].setup.run,
-    states = statesOf(k, first.programs),
-    { train } = first.manifest.config,
-    at = 10_000 + 1000 * round,
-    due = roundTime(CHAIN, at),
-    blob = adapterBlob(adapter),
+  const blob = adapterBlob(adapter),
     start = beginning(f.federation, beacon(1)),
-    global = { adapter: f.charter.body.start.adapter, state: f.charter.body.start.state };
-  const own = round === 0 ? global : { adapter: digest(blob), state: states.first(adapter).map(String) },
-    before = { ...start, round: round - 1, global: own },
-    plan = signMessage(
-      'plan',
-      {
-        type: 'certune-fed-plan',
-        version: 1,
-        federation: f.charter.digest,
-        round,
-        previous: null,
-        global: own,
-        train: { steps: train.steps, unit: 1, batch: train.batch, schedule: scheduleRows(first) },
-        enrolled: list.map((p) => ({ client: p.name, enrolment: f.federation.enrolments.get(p.name)!.digest })),
-        select: list.length,
-        cap: 2 ** 20,
-        aggregate: { rule: 'mean', clip: 0, trim: 0 },
-        audit: { coverage: [1, 10], each: 0, mode: 'before', show: 'records' },
-        deadlines: { commit: due - 100, response: due + 100 },
-        beacon: at,
-      },
-      serverKey,
-    );
-  return openRound(f.federation, plan, before, blob, states);
+    state = (): string[] => statesOf(k, list[0].setup.run.programs).first(adapter).map(String),
+    global = round === 0 ? f.charter.body.start : { adapter: digest(blob), state: state() };
+  return openedRound(k, f, list, { before: { ...start, round: round - 1, global }, round, at: 10_000 + 1000 * round, blob });
 }
 
 const norm = (d: Int32Array): number => Math.sqrt(Number(squaredNorm(d)));

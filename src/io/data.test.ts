@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
+import { byteLevel, writeTokenizer } from '../../test/tokenizers.js';
 import { type DataOptions, type DataResult, type DataSpec, TextCodec, loadData } from './data.js';
 import { InputError } from '../errors.js';
 import { MAX_LINE } from './jsonl.js';
@@ -14,40 +15,10 @@ let made = 0;
 const SPECIAL = ['<pad>', '<s>', '</s>', '<|im_start|>', '<|im_end|>'];
 
 /** A folder with a byte tokenizer: byte b has id 5 + b. */
-function tokenizer(config: Record<string, unknown> = {}, post: unknown = null): string {
-  const dir = join(root, `t${made++}`),
-    visible = [...range(33, 126), ...range(161, 172), ...range(174, 255)],
-    vocab: Record<string, number> = Object.fromEntries(SPECIAL.map((s, k) => [s, k]));
-  let next = 256;
-  for (let b = 0; b < 256; b++) vocab[String.fromCodePoint(visible.includes(b) ? b : next++)] = 5 + b;
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
-  mkdirSync(dir);
-  writeFileSync(
-    join(dir, 'tokenizer.json'),
-    JSON.stringify({
-      version: '1.0',
-      added_tokens: SPECIAL.map((content, id) => ({
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
-      normalizer: null,
-      pre_tokenizer: byteLevel,
-      post_processor: post,
-      decoder: byteLevel,
-      model: { type: 'BPE', dropout: null, unk_token: null, fuse_unk: false, byte_fallback: false, vocab, merges: [] },
-    }),
-  );
-  writeFileSync(join(dir, 'tokenizer_config.json'), JSON.stringify({ bos_token: '<s>', eos_token: { content: '</s>' }, ...config }));
-  return dir;
-}
-function range(a: number, b: number): number[] {
-  return Array.from({ length: b - a + 1 }, (_, k) => a + k);
-}
+const tokenizer = (config: Record<string, unknown> = {}, post: unknown = null): string =>
+  writeTokenizer(join(root, `t${made++}`), byteLevel(SPECIAL, [], { post_processor: post }), {
+    tokenizer_config: { bos_token: '<s>', eos_token: { content: '</s>' }, ...config },
+  });
 const CHATML = `{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}`;
 
 function file(text: string | Uint8Array): string {

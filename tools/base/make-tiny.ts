@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { type Tensor, expectedShapes, writeSafetensors } from 'certune/io';
 import type { LlamaShape } from 'certune/model';
 import { root } from '../fixtures.js';
-import { byteAlphabet } from './tokenizer.js';
+import { BYTE_LEVEL, byteTokenizer } from './tokenizer.js';
 
 const SHAPE: LlamaShape = {
   layers: 2,
@@ -46,7 +46,6 @@ const CONFIG = {
   torch_dtype: 'float32',
   vocab_size: SHAPE.vocab,
 };
-const SPECIAL = ['<pad>', '<s>', '</s>'];
 
 /** Norms are one, the rest uniform with a spread of 1.7 over the root of the fan-in. */
 function weights(): Map<string, Tensor> {
@@ -65,55 +64,11 @@ function weights(): Map<string, Tensor> {
   );
 }
 
-/** The three special tokens, then the 256 bytes in their order: no merges. */
-function tokenizer(): unknown {
-  const alphabet = byteAlphabet(),
-    vocab: Record<string, number> = Object.fromEntries(SPECIAL.map((content, id) => [content, id]));
-  for (let b = 0; b < 256; b++) vocab[alphabet.get(b)!] = SPECIAL.length + b;
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-    first = { SpecialToken: { id: '<s>', type_id: 0 } },
-    sequence = (id: string, type: number): unknown => ({ Sequence: { id, type_id: type } });
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: SPECIAL.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [first, sequence('A', 0)],
-      pair: [first, sequence('A', 0), sequence('B', 1)],
-      special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } },
-    },
-    decoder: byteLevel,
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      vocab,
-      merges: [],
-    },
-  };
-}
-
 const dir = process.argv[2] ?? join(root, 'test/data/tiny');
 mkdirSync(dir, { recursive: true });
 writeSafetensors(join(dir, 'model.safetensors'), weights());
 writeFileSync(join(dir, 'config.json'), `${JSON.stringify(CONFIG, null, 2)}\n`);
-writeFileSync(join(dir, 'tokenizer.json'), `${JSON.stringify(tokenizer())}\n`);
+writeFileSync(join(dir, 'tokenizer.json'), `${JSON.stringify(byteTokenizer([], BYTE_LEVEL))}\n`);
 writeFileSync(
   join(dir, 'tokenizer_config.json'),
   `${JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', bos_token: '<s>', eos_token: '</s>', pad_token: '<pad>' })}\n`,

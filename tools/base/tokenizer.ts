@@ -37,18 +37,26 @@ function merges(text: string, alphabet: ReadonlyMap<number, string>, count: numb
   return out;
 }
 
+/** Special tokens, which have the first ids. */
 export const SPECIAL: readonly string[] = ['<pad>', '<s>', '</s>'];
 
-/** The content of tokenizer.json with `size` entries: special tokens, bytes, merges. */
-export function trainTokenizer(text: string, size: number): Record<string, unknown> {
-  const alphabet = byteAlphabet(),
-    vocab: Record<string, number> = {};
-  for (const s of SPECIAL) vocab[s] = Object.keys(vocab).length;
+/** The byte-level stage, without GPT-2's own split. */
+export const BYTE_LEVEL: Readonly<Record<string, unknown>> = {
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: false,
+};
+
+/** The content of tokenizer.json: special tokens, the 256 bytes in their order, then one token for each merge. */
+export function byteTokenizer(pairs: readonly (readonly [string, string])[], pre_tokenizer: unknown): Record<string, unknown> {
+  const vocab: Record<string, number> = Object.fromEntries(SPECIAL.map((content, id) => [content, id])),
+    alphabet = byteAlphabet(),
+    first = { SpecialToken: { id: '<s>', type_id: 0 } },
+    sequence = (id: string, type: number): unknown => ({ Sequence: { id, type_id: type } });
   for (let b = 0; b < 256; b++) vocab[alphabet.get(b)!] = SPECIAL.length + b;
-  const found = merges(text, alphabet, size - 256 - SPECIAL.length);
-  for (const [l, r] of found) vocab[l + r] = Object.keys(vocab).length;
-  if (Object.keys(vocab).length !== size) throw new Error('two merges give one token');
-  const byteLevel = (use_regex: boolean): object => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
+  for (const [l, r] of pairs) vocab[l + r] = Object.keys(vocab).length;
+  if (Object.keys(vocab).length !== SPECIAL.length + 256 + pairs.length) throw new Error('two merges give one token');
   return {
     version: '1.0',
     truncation: null,
@@ -63,17 +71,14 @@ export function trainTokenizer(text: string, size: number): Record<string, unkno
       special: true,
     })),
     normalizer: null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [{ type: 'Split', pattern: { Regex: SPLIT.source }, behavior: 'Isolated', invert: false }, byteLevel(false)],
-    },
+    pre_tokenizer,
     post_processor: {
       type: 'TemplateProcessing',
-      single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
-      pair: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+      single: [first, sequence('A', 0)],
+      pair: [first, sequence('A', 0), sequence('B', 1)],
       special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } },
     },
-    decoder: byteLevel(false),
+    decoder: BYTE_LEVEL,
     model: {
       type: 'BPE',
       dropout: null,
@@ -83,7 +88,14 @@ export function trainTokenizer(text: string, size: number): Record<string, unkno
       fuse_unk: false,
       byte_fallback: false,
       vocab,
-      merges: found.map(([l, r]) => `${l} ${r}`),
+      merges: pairs.map(([l, r]) => `${l} ${r}`),
     },
   };
 }
+
+/** A tokenizer of `size` entries with the merges that occur most in a text. */
+export const trainTokenizer = (text: string, size: number): Record<string, unknown> =>
+  byteTokenizer(merges(text, byteAlphabet(), size - 256 - SPECIAL.length), {
+    type: 'Sequence',
+    pretokenizers: [{ type: 'Split', pattern: { Regex: SPLIT.source }, behavior: 'Isolated', invert: false }, BYTE_LEVEL],
+  });

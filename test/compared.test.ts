@@ -9,7 +9,8 @@ import { setup } from '../src/setup/run.js';
 import { type NodeFile, decodeNode, encodeNode } from '../src/artifact/folded.js';
 import { bitsText, plain } from '../src/cli/common.js';
 import { PolicyError, UsageError } from '../src/cli/errors.js';
-import { claimsOf, inspect } from '../src/cli/inspect.js';
+import { inspect } from '../src/cli/inspect.js';
+import { claimsOf } from '../src/verify/claimed.js';
 import { checkPolicy, parsePolicy } from '../src/cli/policy.js';
 import { Progress } from '../src/cli/progress.js';
 import { orderOf, readReleased } from '../src/cli/target.js';
@@ -17,7 +18,8 @@ import { verify } from '../src/cli/verify.js';
 import { InputError } from '../src/errors.js';
 import { besideAdapter, writeAdapter } from '../src/io/peft.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';
-import { besideBase, besideOf, cardClaim, cardOf, membersOf, metaOf, otherBytes } from '../src/cli/files.js';
+import { metaOf } from '../src/verify/released.js';
+import { besideBase, besideOf, cardClaim, cardOf, membersOf, otherBytes } from '../src/cli/files.js';
 import { describe as described } from '../src/cli/errors.js';
 import { NotGivenError } from '../src/verify/folded.js';
 import { claimLines, unmet } from '../src/verify/claims.js';
@@ -252,7 +254,7 @@ describe('what is said', () => {
   });
   it('a range says nothing of what lies outside; the name of a base is declared', () => {
     const said = (n: NodeFile): string =>
-      claimsOf(n.manifest, { kind: 'node', bytes: 1, node: n })
+      claimsOf(n.manifest, { kind: 'node', range: n })
         .map((c) => `${c.status}: ${c.what}`)
         .join('\n');
     expect(said(node())).not.toMatch(/released adapter|proved: all of it by one proof/);

@@ -8,7 +8,7 @@ import { auditCheck, auditOpen } from '../src/cli/audit.js';
 import { quotasOf } from '../src/cli/judge.js';
 import { commit } from '../src/cli/commit.js';
 import { UsageError } from '../src/cli/errors.js';
-import { lines } from '../src/cli/escape.js';
+import { lines } from '../src/io/escape.js';
 import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
 import { InputError, VersionError } from '../src/errors.js';

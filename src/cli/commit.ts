@@ -14,7 +14,7 @@ import { drawSecret, readSecret, secretFile, secretOf, writeSecret } from '../st
 import type { RunConfig } from '../run/schema.js';
 import { type Context, type Result, manifestFile, out } from './common.js';
 import { type FoundManifest, findManifest, lockedNow, writeCopy } from './kept.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { markPrivate } from './private.js';
 
 /** Commits base, data and settings: RUN/out/manifest.json. The salt of an earlier commitment is kept. */

@@ -12,7 +12,7 @@ import { UsageError } from './errors.js';
 import { findManifest, manifestFile } from './kept.js';
 import type { Progress } from './progress.js';
 
-export { plain } from './escape.js';
+export { plain } from '../io/escape.js';
 export { manifestFile, out } from './kept.js';
 
 /** What a command gives back: `data` for --json, `text` for people. */

@@ -5,7 +5,8 @@ import { loadData } from '../io/data.js';
 import { FORMATS } from '../io/format-names.js';
 import { closingOfDigest, type BaseModel, loadBase } from '../io/hf.js';
 import { readJson } from '../io/json.js';
-import { type AdapterMeta, checkAdapterBase, readAdapter } from '../io/peft.js';
+import type { AdapterMeta } from '../io/adapter.js';
+import { checkAdapterBase, readAdapter } from '../io/peft.js';
 import { readText } from '../io/read-file.js';
 import { singleKernels } from '../kernels/single.js';
 import { type InferenceAdapter, Inference } from '../model/generate.js';
@@ -14,7 +15,7 @@ import { type Manifest, parseManifest } from '../run/manifest.js';
 import { type Context, type Result, manifestFile, out } from './common.js';
 import { VersionError } from '../errors.js';
 import { UsageError } from './errors.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 
 export interface ModelOptions {
   readonly model: string;

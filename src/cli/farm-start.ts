@@ -21,7 +21,7 @@ import { InUseError } from '../store/lock.js';
 import { type Context, type Result, bytesText, committed, out, secondsText } from './common.js';
 import type { Work } from './course.js';
 import { UsageError } from './errors.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { FarmProgress, type FarmRun, judged, farmOf, finishRun } from './farm-run.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 import { packFile } from './prove.js';

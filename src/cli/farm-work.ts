@@ -12,7 +12,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, parseWorkers } from './common.js';
 import { UsageError } from './errors.js';
 import { memoryLimit } from './estimate.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 
 export interface FarmWorkOptions extends ProverOptions {
   readonly engine?: string;

@@ -13,7 +13,7 @@ import { circuitsOf } from '../recursion/circuits.js';
 import { defaultSegment } from '../engine/jobs.js';
 import { type ProverOptions, type Result, bytesText, committed, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { predicted } from './estimate.js';
 
 /* What can be asked of a farm, and told to it, beside its coordinator and workers. */

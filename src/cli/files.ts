@@ -1,29 +1,20 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../io/hf.js';
-import { type AdapterMeta, adapterBytes, besideAdapter, modelCard } from '../io/peft.js';
+import { adapterBytes, besideAdapter, modelCard } from '../io/peft.js';
 import { readBytes, readText, listFolder } from '../io/read-file.js';
 import { unflattenGroup } from '../model/step.js';
 import { type Manifest, rowCounts } from '../run/manifest.js';
 import type { Programs } from '../run/programs.js';
 import type { Setup } from '../setup/run.js';
 import type { ClaimRecord } from '../verify/claims.js';
+import { metaOf } from '../verify/released.js';
 import { ADAPTER_REMEDY } from './kept.js';
 
 /*
  * Files of a base's and an adapter's folder beside those that a proof is about: what of them was compared, and with
  * what.
  */
-
-/** What the manifest says of a released adapter. */
-export const metaOf = ({ config: { lora, base }, base: { digest } }: Manifest): AdapterMeta => ({
-  r: lora.r,
-  alpha: lora.alpha,
-  targets: lora.targets,
-  rslora: lora.scaling === 'rslora',
-  base: base.name ?? digest,
-  revision: base.revision,
-});
 
 /** Integers of an adapter by member. */
 export const membersOf = ({ program }: Programs, C: BigInt64Array): Map<string, BigInt64Array> =>
@@ -64,13 +55,6 @@ export function otherBytes(p: Programs, m: Manifest, dir: string, released: BigI
   else if (!same(tensors, want.tensors)) why.push('adapter_model.safetensors has zeros with a sign');
   return why.join(', ');
 }
-
-/** What a base that was compared is. */
-export const baseSays = (m: Manifest): string =>
-  `its digest is ${m.base.digest}; tokenizer, chat template, first and closing ids are those of the manifest`;
-/** What an adapter that was compared is; `other` is what otherBytes says. */
-export const adapterSays = (what: string, other: string): string =>
-  other === '' ? `${what}, its files the very bytes that train writes` : `${what}; ${other}`;
 
 /**
  * What was compared of the model card in an adapter's folder; `card` is the one that train writes, where that is known.

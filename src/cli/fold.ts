@@ -16,7 +16,7 @@ import { type Context, type ProverOptions, type Result, bytesText, kernels, seco
 import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
 import { wholeRun } from './prove.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
 

@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { runTemplate } from '../setup/runfile.js';
 import type { Result } from './common.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 
 /** Writes RUN/run.yaml with every key and default; paths become relative to RUN. */
 export function init(run: string, o: { model: string; data: string[] }): Result {

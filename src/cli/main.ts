@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { jsonLine, lines } from './escape.js';
+import { jsonLine, lines } from '../io/escape.js';
 import { sweep } from '../store/journal.js';
 import { dropLock } from '../store/lock.js';
 

@@ -12,7 +12,7 @@ import { policyOf } from '../run/policy.js';
 import { manifestOf, readProofFile } from '../store/proof.js';
 import { type Result, readManifest } from './common.js';
 import { UsageError } from './errors.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 
 /** The manifest of a run folder, of a proof file, or a manifest file. Throws InputError, VersionError. */
 export function manifestAt(target: string): Manifest {

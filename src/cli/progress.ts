@@ -1,5 +1,5 @@
 import { secondsText } from './common.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 
 export interface ProgressOptions {
   readonly tty: boolean;

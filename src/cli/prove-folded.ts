@@ -17,7 +17,7 @@ import { writeFolded, writeNode } from '../store/proof.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { type Work, lossesOf, statesOf } from './course.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { fractions, frozenDigestOf } from './prove-pack.js';
 

@@ -9,7 +9,7 @@ import { type Work, lossesOf, statesOf } from './course.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import type { Setup } from '../setup/run.js';
 
 /** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */

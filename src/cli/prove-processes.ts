@@ -15,7 +15,7 @@ import { type Context, type ProverOptions, type Result, bytesText, parseWorkers,
 import { UsageError } from './errors.js';
 import type { Work } from './course.js';
 import { memoryLimit, requireFoldMemory, requireMemory } from './estimate.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { FarmProgress, type FarmRun, judged, farmFolder, farmOf, finishRun } from './farm-run.js';
 
 /** Processes of --processes. Throws UsageError. */

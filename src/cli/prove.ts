@@ -15,7 +15,7 @@ import { type Work, requireTrained } from './course.js';
 import { proveFolded } from './prove-folded.js';
 import { parseProcesses, proveProcesses } from './prove-processes.js';
 import { provePack } from './prove-pack.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { LEAVES, STAYS, markPrivate } from './private.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 

@@ -15,7 +15,7 @@ import { PACK_NAME } from '../artifact/pack.js';
 import type { Result } from './common.js';
 import { releasedCards } from './cards.js';
 import { UsageError } from './errors.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { SIGNED, checkManifestFile, factsOfProof, openRelease } from './release.js';
 
 export interface SignOptions {

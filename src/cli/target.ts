@@ -14,9 +14,8 @@ import { type RunSecret, type Setup, setup } from '../setup/run.js';
 import { readSecret, secretOf } from '../store/secret.js';
 import type { Programs } from '../run/programs.js';
 import { type Ledger, runLedger } from '../run/ledger.js';
-import { readAdapter, besideAdapter, configDifference } from '../io/peft.js';
-import { ADAMW } from '../optim/adamw.js';
-import { flattenGroup } from '../model/step.js';
+import { readAdapter, besideAdapter } from '../io/peft.js';
+import { releasedOf } from '../verify/released.js';
 import type { GivenKey } from '../verify/trust.js';
 import { UsageError } from './errors.js';
 import { parsePublished } from '../verify/key.js';
@@ -112,35 +111,13 @@ export const ledgerOf = (p: Programs, { config: { train } }: Manifest): Ledger =
 export function readReleased(p: Programs, m: Manifest, dir: string): BigInt64Array {
   const a = readAdapter(dir, m.base.shape),
     { tensors } = besideAdapter(dir),
-    { lora, base } = m.config,
-    limit = 2 ** (ADAMW.C.bits - 1);
-  const differs = configDifference(a.config, {
-    r: lora.r,
-    alpha: lora.alpha,
-    targets: lora.targets,
-    rslora: lora.scaling === 'rslora',
-    base: base.name ?? m.base.digest,
-    revision: base.revision,
-  });
-  if (differs.length) throw new VerificationError('released adapter', `adapter_config.json differs in ${differs.join(', ')}`);
+    released = releasedOf(p, m, a);
   if (tensors.length)
     throw new VerificationError(
       'released adapter',
       `${dir} holds ${tensors.join(', ')} too, which some loaders read in place of adapter_model.safetensors or with it: move it away`,
     );
-  const members = new Map(
-    [...a.members].map(([n, v]) => [
-      `C.${n}`,
-      BigInt64Array.from(v, (x) => {
-        const y = x * 2 ** ADAMW.C.frac;
-        if (!Number.isInteger(y)) throw new VerificationError('released adapter', `${n} holds a value that is no multiple of 2^-20`);
-        // Before it becomes a word of 64 bits: 2^44 is 2^64 times 2^-20 and would be read as zero.
-        if (Math.abs(y) > limit) throw new VerificationError('released adapter', `${n} holds ${x}, outside the adapter's format`);
-        return BigInt(y);
-      }),
-    ]),
-  );
-  return flattenGroup(p.program, 'cIn', 'C', members);
+  return released;
 }
 
 /** --key: sha256:... or a file that certune vk -o wrote. Throws UsageError, InputError, VersionError. */

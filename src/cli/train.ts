@@ -10,8 +10,9 @@ import { OverflowError } from '../tensor/integer.js';
 import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
 import { requireDisk } from './estimate.js';
 import { TrainingStoppedError, UsageError } from './errors.js';
-import { plain } from './escape.js';
-import { cardOf, membersOf, metaOf } from './files.js';
+import { plain } from '../io/escape.js';
+import { metaOf } from '../verify/released.js';
+import { cardOf, membersOf } from './files.js';
 import type { Setup } from '../setup/run.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
 

@@ -1,19 +1,19 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
-import { epochBatches } from '../run/facts.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsKept, keptKey } from './cached.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
 import { shownText } from '../verify/shown.js';
-import { CLAIM_FACTS, type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
+import { type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
+import { claimsOfCheck } from '../verify/records.js';
 import { checkFirst } from '../verify/first.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { UsageError } from './errors.js';
-import { adapterSays, baseSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
+import { besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 import { type Policy, checkPolicy } from './policy.js';
 import { type Target, type VerifyOptions, orderOf, readReleased, rowsComparable, setupOf } from './target.js';
@@ -104,15 +104,6 @@ function epochLines({ epochs }: FoldedCheck): string[] {
   return told.length > EPOCHS_TOLD ? [...lines, `  and of ${told.length - EPOCHS_TOLD} epochs more (--json)`] : lines;
 }
 
-/** What holds of the quotas of a run, or of a range. */
-function quotasText(m: Manifest, r: FoldedCheck): string {
-  const per = epochBatches(m),
-    whole = r.wholeEpochs;
-  if (!m.config.policy.bins.length) return 'no quotas declared';
-  if (!r.quotas) return "quotas not checked: the range begins inside an epoch, whose counters before it are its prover's word";
-  return `0 quota violations in ${whole} epoch${whole === 1 ? '' : 's'}${r.to % per ? ` (epoch ${Math.floor(r.to / per)} is not complete: maxima hold, minima are not due)` : ''}`;
-}
-
 function refuseMisuse(wrong: readonly string[]): void {
   if (wrong.length) throw new UsageError(wrong.join('; '));
 }
@@ -174,7 +165,7 @@ export function verifyFolded(
     });
   const begins = node !== undefined && r.from > 0,
     claims = claimsOfCheck(r, m, {
-      base: { at: base, by: o.base === undefined ? "the run's own run.yaml" : '--base', root: o.baseRoot },
+      base: { at: base, by: o.base === undefined ? "the run's own run.yaml" : '--base', root: o.baseRoot, rootBy: '--base-root' },
       data: { at: data?.join(', '), by: o.data === undefined ? "the run's own run.yaml" : '--data' },
       initial: { at: from, by: o.from === undefined ? "the run's own run.yaml" : '--from' },
       adapter: { at: dir, by: o.adapter === undefined ? "the run's own folder" : '--adapter' },
@@ -203,101 +194,4 @@ export function verifyFolded(
       .map(plain)
       .join('\n'),
   };
-}
-
-/** What is said of the commitment beside a base that was compared. */
-const commitmentSays = (root: string | undefined, given: string | undefined): string =>
-  root === undefined
-    ? ''
-    : given === root
-      ? `; the commitment that the proof names is the one given, ${root}`
-      : `; the commitment that the proof names, ${root}, is that of the base`;
-
-/** A thing that was at hand, and whose word it is. */
-interface AtHand {
-  readonly at: string | undefined;
-  readonly by: string;
-}
-
-/**
- * Records of what a folded proof was compared with. `begins`: it is of a range that begins later; `ends`: that ends
- * earlier than the run.
- */
-function claimsOfCheck(
-  r: FoldedCheck,
-  m: FoldedRun['manifest'],
-  o: {
-    readonly base: AtHand & { readonly root: string | undefined };
-    readonly data: AtHand;
-    readonly initial: AtHand;
-    readonly adapter: AtHand;
-    readonly card: ClaimRecord;
-    /** Files of the adapter that are other bytes than train writes, in words. */ readonly other: string;
-    readonly begins: boolean;
-    readonly ends: boolean;
-  },
-): ClaimRecord[] {
-  const of = ({ at, by }: AtHand): Pick<ClaimRecord, 'against' | 'by'> => ({ against: at, by }),
-    seeded = m.config.lora.from === null;
-  return [
-    r.base === 'checked'
-      ? {
-          claim: 'base',
-          status: 'checked',
-          ...of(o.base),
-          says: `its integers take the value that the proof claims of them; ${baseSays(m)}${commitmentSays(r.root, o.base.root)}`,
-        }
-      : {
-          claim: 'base',
-          status: 'given',
-          against: o.base.root,
-          by: '--base-root',
-          option: CLAIM_FACTS.base.option,
-          says: 'which is the one given: the steps are proved for the base that whoever gave it had',
-        },
-    r.data === 'checked'
-      ? {
-          claim: 'data',
-          status: 'checked',
-          ...of(o.data),
-          says: `proved against the committed root, which is that of the files given, ${quotasText(m, r)}`,
-        }
-      : {
-          claim: 'data',
-          status: 'proved',
-          against: `root ${m.dataset.root.join(' ')}`,
-          by: 'the manifest',
-          option: CLAIM_FACTS.data.option,
-          says: `against the committed root, ${quotasText(m, r)}`,
-        },
-    r.initial === 'checked'
-      ? {
-          claim: 'initial',
-          status: 'checked',
-          ...(seeded ? { against: `seed ${m.config.lora.seed}`, by: 'the manifest' } : of(o.initial)),
-          says: 'as the manifest says',
-        }
-      : {
-          claim: 'initial',
-          status: 'not checked',
-          ...(o.begins ? {} : { option: CLAIM_FACTS.initial.option }),
-          says: o.begins
-            ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
-            : 'the run began from an adapter: the state that its first step begins from may be any',
-        },
-    r.adapter === 'checked'
-      ? {
-          claim: 'adapter',
-          status: 'checked',
-          ...of(o.adapter),
-          says: adapterSays(o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run', o.other),
-        }
-      : {
-          claim: 'adapter',
-          status: 'not checked',
-          ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
-          says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
-        },
-    o.card,
-  ];
 }

@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import type { Result, Context } from './common.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { PolicyError, UsageError } from './errors.js';
 import { type Judged, judgePolicy } from './judge.js';
 import { type Signed, verifySigned } from './signed.js';

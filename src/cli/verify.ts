@@ -6,14 +6,14 @@ import { manifestOf } from '../store/proof.js';
 import { verifyRun } from '../verify/steps.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { UsageError } from './errors.js';
 import { type Policy, checkPolicy, parsePolicy } from './policy.js';
 import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, readReleased } from './target.js';
 import { verifyFolded } from './verify-folded.js';
-import { baseSays } from './files.js';
+import { adapterSays, baseSays } from '../verify/records.js';
 import { type ClaimRecord, claimLines, comparedOf } from '../verify/claims.js';
-import { adapterSays, besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
+import { besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 
 /**

@@ -15,7 +15,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
 import { packFile } from './prove.js';
 import { parseKey } from './target.js';
-import { plain } from './escape.js';
+import { plain } from '../io/escape.js';
 import { checkedRun } from '../run/facts.js';
 
 /** The manifest of a run or of a proof, and the key that lies beside the proof, if it is folded. */

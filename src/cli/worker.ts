@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Result } from './common.js';
 import { describe } from './errors.js';
-import { jsonLine, lines, plain } from './escape.js';
+import { jsonLine, lines, plain } from '../io/escape.js';
 import { commands } from './program.js';
 import { Progress } from './progress.js';
 

@@ -6,16 +6,8 @@ import { fixture } from '../../test/fixtures.js';
 import { type LlamaShape, TARGETS, type Target } from '../model/shape.js';
 import { computeCopy } from '../model/init.js';
 import { InputError } from '../errors.js';
-import {
-  type AdapterMeta,
-  adapterConfig,
-  adapterShapes,
-  importAdapter,
-  modelCard,
-  parseAdapterConfig,
-  readAdapter,
-  writeAdapter,
-} from './peft.js';
+import { type AdapterMeta, adapterConfig, adapterShapes, parseAdapterConfig } from './adapter.js';
+import { importAdapter, modelCard, readAdapter, writeAdapter } from './peft.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
 import { STORIES } from '../../test/stories.js';
 

@@ -1,7 +1,8 @@
 import { type DataResult, loadData } from '../io/data.js';
 import { TextCodec } from '../io/codec.js';
 import { closingOfDigest, type BaseModel, loadBase, openBase, sha256File } from '../io/hf.js';
-import { type AdapterMeta, checkAdapterBase, importAdapter, readAdapter } from '../io/peft.js';
+import type { AdapterMeta } from '../io/adapter.js';
+import { checkAdapterBase, importAdapter, readAdapter } from '../io/peft.js';
 import type { FileKind } from '../io/read-file.js';
 import { frozenIntegers, quantizeBase } from '../model/base.js';
 import { initialMaster } from '../model/init.js';

@@ -1,6 +1,3 @@
-import { blake3 as noble } from '@noble/hashes/blake3.js';
-import { P } from '../field/goldilocks.js';
-import { toWords, wordBytes } from '../hash/blake3.js';
 import { type HashName, poseidon2Rows, blake3Rows, type MerkleHash } from '../hash/rows.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -34,6 +31,9 @@ export const newSponge = (k: Kernels, hash: HashName): Sponge => (hash === 'blak
 /** Nonces that one thread tries before results are looked at. */
 const BATCH = 8192;
 const NO_NONCE = 2 ** 31;
+
+/** Of the memory of a transcript of BLAKE3: where the words that it squeezes begin. */
+const STREAM = 768;
 
 /** Duplex sponge of width 12 and rate 8: state, position and flags in kernel memory, see kernels/as/transcript.ts. */
 class Poseidon2Sponge implements Sponge {
@@ -86,42 +86,96 @@ class Poseidon2Sponge implements Sponge {
  * is the work.
  */
 class Blake3Sponge implements Sponge {
-  #state: bigint[] = [0n, 0n, 0n, 0n];
-  #pending: bigint[] = [];
-  #stream: bigint[] = [];
+  /** In kernel memory, one behind the other: key, state, a nonce's block, scratch, words squeezed. */
+  readonly #key: number;
+  readonly #state: number;
+  readonly #scratch: number;
+  readonly #out: number;
+  /** Words absorbed, as halves. They wait outside the arena, which may be cut back meanwhile. */
+  #pending = new Uint32Array(1024);
+  #waiting = 0;
+  #left = 0;
+  #at = 0;
   #blocks = 0;
-  constructor(readonly k: Kernels) {}
+  readonly #f: Record<string, (...a: number[]) => number>;
+  constructor(readonly k: Kernels) {
+    this.#f = k.exports as Record<string, (...a: number[]) => number>;
+    this.#key = k.zeroed(STREAM + 256);
+    this.#state = this.#key + 32;
+    this.#scratch = this.#key + 128;
+    this.#out = this.#key + STREAM;
+  }
   absorb(src: number, n: number): void {
     // Nothing absorbed changes nothing: otherwise an empty message would let the words squeezed before it be squeezed
     // again.
     if (n === 0) return;
-    for (let i = 0; i < n; i++) this.#pending.push(this.k.u64[src / 8 + i]);
+    const from = 2 * this.#waiting,
+      to = from + 2 * n,
+      u = this.k.u32;
+    if (to > this.#pending.length) {
+      const more = new Uint32Array(2 * to);
+      more.set(this.#pending);
+      this.#pending = more;
+    }
+    for (let i = from, at = src / 4; i < to; i++, at++) this.#pending[i] = u[at];
+    this.#waiting += n;
     this.#restart();
   }
   #restart(): void {
-    this.#stream = [];
+    this.#left = 0;
     this.#blocks = 0;
   }
+  /** The key of four words below 2^53. */
+  #setKey(a: number, b: number, c: number, d: number): void {
+    const u = this.k.u32;
+    [a, b, c, d].forEach((w, i) => {
+      u[this.#key / 4 + 2 * i] = w % 2 ** 32;
+      u[this.#key / 4 + 2 * i + 1] = Math.floor(w / 2 ** 32);
+    });
+  }
   #flush(): void {
-    if (!this.#pending.length) return;
-    this.#state = digest([DOMAIN.transcript, TRANSCRIPT_VERSION, BigInt(this.#pending.length), 0n], [...this.#state, ...this.#pending]);
-    this.#pending = [];
+    const n = this.#waiting;
+    if (!n) return;
+    const { k } = this;
+    this.#setKey(Number(DOMAIN.transcript), Number(TRANSCRIPT_VERSION), n, 0);
+    k.scope(() => {
+      const words = n + 4,
+        message = k.alloc(8 * words),
+        scratch = k.alloc(384 + this.#f['b3GroupBytes'](words)),
+        u = k.u32;
+      u.copyWithin(message / 4, this.#state / 4, this.#state / 4 + 8);
+      u.set(this.#pending.subarray(0, 2 * n), message / 4 + 8);
+      this.#f['b3Words'](this.#state, scratch, this.#key, message, words);
+    });
+    this.#waiting = 0;
   }
   squeeze(dst: number, n: number): void {
     this.#flush();
     for (let i = 0; i < n; i++) {
-      while (!this.#stream.length) {
-        const key = wordBytes([DOMAIN.transcript, TRANSCRIPT_VERSION, 1n << 32n, BigInt(this.#blocks++)]);
-        this.#stream = toWords(noble(wordBytes(this.#state), { key, dkLen: 256 })).filter((w) => w < P);
+      while (this.#left === 0) {
+        this.#setKey(Number(DOMAIN.transcript), Number(TRANSCRIPT_VERSION), 2 ** 32, this.#blocks++);
+        this.#left = this.#f['b3Stream'](this.#out, this.#scratch, this.#key, this.#state);
+        this.#at = this.#out;
       }
-      this.k.u64[dst / 8 + i] = this.#stream.shift()!;
+      const u = this.k.u32;
+      u[dst / 4 + 2 * i] = u[this.#at / 4];
+      u[dst / 4 + 2 * i + 1] = u[this.#at / 4 + 1];
+      this.#at += 8;
+      this.#left--;
     }
   }
   work(nonce: number): bigint {
     this.#flush();
-    this.#state = digest([DOMAIN.work, 0n, 0n, 0n], [...this.#state, this.k.u64[nonce / 8], 0n, 0n, 0n]);
+    const { k } = this,
+      block = this.#state + 32,
+      u = k.u32;
+    // S || nonce || 0 0 0: a node's digest under the key (work, 0, 0, 0).
+    u.copyWithin(block / 4, nonce / 4, nonce / 4 + 2);
+    u.fill(0, block / 4 + 2, block / 4 + 8);
+    this.#setKey(Number(DOMAIN.work), 0, 0, 0);
+    k.scope(() => this.#f['b3Words'](this.#state, k.alloc(384 + this.#f['b3GroupBytes'](8)), this.#key, this.#state, 8));
     this.#restart();
-    return this.#state[0];
+    return k.u64[this.#state / 8];
   }
   search(g: Kernels, bits: number): bigint {
     this.#flush();
@@ -131,7 +185,7 @@ class Blake3Sponge implements Sponge {
         dst = g.alloc(32 * n),
         scratch = g.alloc(512 * g.threads),
         mask = (1n << BigInt(bits)) - 1n;
-      for (let j = 0; j < n; j++) g.u64.set(this.#state, src / 8 + 8 * j);
+      for (let j = 0; j < n; j++) g.u64.set(this.k.u64.subarray(this.#state / 8, this.#state / 8 + 4), src / 8 + 8 * j);
       for (let from = 0; from < NO_NONCE; from += n) {
         for (let j = 0; j < n; j++) g.u64[src / 8 + 8 * j + 4] = BigInt(from + j);
         g.parallel('b3Level', n, 256, (lo, hi, t) => [dst, src, DOMAIN.work, scratch + 512 * t, lo, hi]);
@@ -141,7 +195,3 @@ class Blake3Sponge implements Sponge {
     });
   }
 }
-
-/** The four words of a digest, reduced. */
-const digest = (key: readonly bigint[], words: readonly bigint[]): bigint[] =>
-  toWords(noble(wordBytes(words), { key: wordBytes(key) })).map((w) => w % P);

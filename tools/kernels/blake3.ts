@@ -43,14 +43,21 @@ const START: u32 = 1, END: u32 = 2, PARENT: u32 = 4, ROOT: u32 = 8, KEYED: u32 =
 // @ts-ignore: decorator
 @inline function rot7(a: v128): v128 { return v128.or(i32x4.shr_u(a, 7), i32x4.shl(a, 25)); }
 
-// out = compress(cv, m): eight and sixteen vectors; counter below 2^32.
-function compress4(out: usize, cv: usize, m: usize, counter: u32, bytes: u32, flags: u32): void {
+// out = compress(cv, m): eight and sixteen vectors; counters below 2^32. \`wide\`: all sixteen vectors of an output block.
+function compress4(out: usize, cv: usize, m: usize, counter: v128, bytes: u32, flags: u32, wide: bool = false): void {
   ${S.map((k) => `let v${k} = v128.load(cv, ${16 * k});`).join(' ')}
   ${IV.map((x, k) => `let v${8 + k} = i32x4.splat(${x});`).join(' ')}
-  let v12 = i32x4.splat(counter), v13 = i32x4.splat(0), v14 = i32x4.splat(bytes), v15 = i32x4.splat(flags);
+  let v12 = counter, v13 = i32x4.splat(0), v14 = i32x4.splat(bytes), v15 = i32x4.splat(flags);
   let a: v128, b: v128, c: v128, d: v128;
   ${lines.join('\n  ')}
   ${S.map((k) => `v128.store(out, v128.xor(v${k}, v${8 + k}), ${16 * k});`).join(' ')}
+  if (wide) { ${S.map((k) => `v128.store(out, v128.xor(v${8 + k}, v128.load(cv, ${16 * k})), ${128 + 16 * k});`).join(' ')} }
+}
+
+// Eight 32-bit words in all lanes.
+// @ts-ignore: decorator
+@inline function splat8(p: usize, words: usize): void {
+  for (let k: usize = 0; k < 8; k++) v128.store(p + 16 * k, v128.load32_splat(words + 4 * k));
 }
 
 // The key (domain, words, 0, 0) as eight little-endian 32-bit words, in all lanes.
@@ -80,12 +87,18 @@ export function b3GroupBytes(words: u32): u32 {
   v128.store(m + 32 * k, v128.shuffle<u32>(x, y, 1, 3, 5, 7), 16);
 }
 
+/** As rowsAbsorb under the key (domain, words, 0, 0); scratch of 384 bytes per thread. */
+export function b3RowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, domain: u64, words: u32, from: u32, scratch: usize, lo: u32, hi: u32): void {
+  key4(scratch + 256, domain, words);
+  rowsAbsorb(states, cols, count, stride, step, words, from, scratch, lo, hi);
+}
+
 /**
  * Absorbs count words per row, which are words [from, from + count) of \`words\`: count = 8 (one block) but for the
  * last block. Word k of row j at cols + k * stride + j * step. Group j / 4 of states holds rows j .. j + 3; lo a
- * multiple of 4; scratch of 384 bytes per thread.
+ * multiple of 4. The key's vectors lie at scratch + 256.
  */
-export function b3RowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, domain: u64, words: u32, from: u32, scratch: usize, lo: u32, hi: u32): void {
+function rowsAbsorb(states: usize, cols: usize, count: u32, stride: usize, step: usize, words: u32, from: u32, scratch: usize, lo: u32, hi: u32): void {
   const size = <usize>b3GroupBytes(words), block = from / 8, chunk = block / 16, inChunk = block & 15;
   const last = from + count == words, ends = last || inChunk == 15, single = words <= 128;
   let flags = KEYED;
@@ -93,12 +106,11 @@ export function b3RowsAbsorb(states: usize, cols: usize, count: u32, stride: usi
   if (ends) flags |= END;
   if (last && single) flags |= ROOT;
   const key = scratch + 256;
-  key4(key, domain, words);
   for (let j = lo; j < hi; j += 4) {
     const s = states + <usize>(j / 4) * size;
     for (let k: u32 = 0; k < count; k++) gather(scratch, k, cols + <usize>k * stride + <usize>j * step, step, hi - j);
     if (count < 8) memory.fill(scratch + <usize>count * 32, 0, <usize>(8 - count) * 32);
-    compress4(s, inChunk == 0 ? key : s, scratch, chunk, count * 8, flags);
+    compress4(s, inChunk == 0 ? key : s, scratch, i32x4.splat(chunk), count * 8, flags);
     if (ends && !single) {
       // Stack of complete subtrees from s + 128 on: one for every bit of the number of chunks finished before this one.
       let depth = <usize>popcnt<u32>(chunk), n = last ? 0 : chunk + 1;
@@ -106,7 +118,7 @@ export function b3RowsAbsorb(states: usize, cols: usize, count: u32, stride: usi
         memory.copy(scratch, s + 128 * depth, 128);
         memory.copy(scratch + 128, s, 128);
         depth--;
-        compress4(s, key, scratch, 0, 64, KEYED | PARENT | (last && depth == 0 ? ROOT : 0));
+        compress4(s, key, scratch, i32x4.splat(0), 64, KEYED | PARENT | (last && depth == 0 ? ROOT : 0));
         n >>= 1;
       }
       if (!last) memory.copy(s + 128 * (depth + 1), s, 128);
@@ -137,7 +149,7 @@ export function b3Level(dst: usize, src: usize, domain: u64, scratch: usize, lo:
   key4(key, domain, 0);
   for (let j = lo; j < hi; j += 4) {
     for (let k: usize = 0; k < 8; k++) gather(scratch, k, src + <usize>j * 64 + k * 8, 64, hi - j);
-    compress4(out, key, scratch, 0, 64, KEYED | START | END | ROOT);
+    compress4(out, key, scratch, i32x4.splat(0), 64, KEYED | START | END | ROOT);
     digests(dst + <usize>j * 32, out, hi - j);
   }
 }
@@ -157,5 +169,38 @@ export function b3Path(dst: usize, scratch: usize, leaf: usize, words: u32, path
     memory.copy(pair + 32 * (1 - right), path + 32 * <usize>d, 32);
     b3Level(dst, pair, nodeDomain, scratch, 0, 1);
   }
+}
+
+/**
+ * Digest at dst of \`words\` words at src (at least one) under the key of four words at \`key\`; scratch of 384 bytes and a
+ * group's state.
+ */
+export function b3Words(dst: usize, scratch: usize, key: usize, src: usize, words: u32): void {
+  const state = scratch + 384;
+  splat8(scratch + 256, key);
+  for (let from: u32 = 0; from < words; from += 8)
+    rowsAbsorb(state, src + 8 * <usize>from, min<u32>(8, words - from), 8, 8, words, from, scratch, 0, 1);
+  b3RowsFinish(dst, state, words, 0, 1);
+}
+
+/**
+ * At dst, those below p of the first 32 words of the output stream of four words at src under the key of four words at
+ * \`key\`, in order; returns how many they are. A lane is an output block. Scratch of 640 bytes.
+ */
+export function b3Stream(dst: usize, scratch: usize, key: usize, src: usize): u32 {
+  const out = scratch + 384;
+  splat8(scratch, src);
+  memory.fill(scratch + 128, 0, 128);
+  splat8(scratch + 256, key);
+  compress4(out, scratch + 256, scratch, i32x4(0, 1, 2, 3), 32, KEYED | START | END | ROOT, true);
+  let n: u32 = 0;
+  for (let block: usize = 0; block < 4; block++)
+    for (let w: usize = 0; w < 8; w++) {
+      const p = out + 32 * w + 4 * block, x = <u64>load<u32>(p) | (<u64>load<u32>(p, 16) << 32);
+      if (x >= P) continue;
+      store<u64>(dst + 8 * <usize>n, x);
+      n++;
+    }
+  return n;
 }
 `;

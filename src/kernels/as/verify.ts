@@ -5,7 +5,7 @@ export { emulAdd, embedWords, merklePath, spongeAbsorb, spongeFlush, spongeSquee
 export { nttTwiddles, nttWords } from './ntt';
 export { p2Level, p2RowsAbsorb, p2RowsFinish, p2RowsInit, setScratch } from './poseidon2-rows';
 // Trees and paths of proofs that no circuit verifies.
-export { b3GroupBytes, b3Level, b3Path, b3RowsAbsorb, b3RowsFinish } from '../generated/as/blake3';
+export { b3GroupBytes, b3Level, b3Path, b3RowsAbsorb, b3RowsFinish, b3Stream, b3Words } from '../generated/as/blake3';
 export { blockCopy, zeroExt } from './claims';
 export { addPowersExt, scHalves } from './whir';
 export { eqTrunc } from './gkr';

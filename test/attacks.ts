@@ -138,7 +138,7 @@ const POLICY_CHECKS = [
   ...['absent row', 'batch', 'class bins', 'class table', 'clip scalar', 'eligible', 'last mask bit', 'micro-batch left out'],
   ...['micro-batch too many', 'mode', 'order digits', 'order quotient', 'order remainder', 'pass', 'policy vector', 'present'],
   ...['quota maximum', 'quota minimum', 'quotas', 'sampler key', 'schedule', 'short batch', 'show', 'strata table', 'stratum'],
-  ...['loss format', 'row without targets', 'target count', 'walk from a row', 'walk not ended', 'walk slot'],
+  ...['loss format', 'node of a path', 'row without targets', 'target count', 'walk from a row', 'walk not ended', 'walk slot'],
 ];
 
 /** By the name of the check, `#` for what is filled in. */

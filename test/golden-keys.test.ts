@@ -35,6 +35,10 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:96243473a34664b556984b57dae90df26816697cb573a98245e42dc9ed0b43c6',
     stories260k: 'sha256:2bc7591d05d994103ebef359dac510b78f58e1fa3b293848775b48569151a8c4',
   },
+  'proof 8, recursion 6': {
+    demo: 'sha256:059e3ec8438cdc223c8df275a7911f6dd2dc55ec640d1a970f0a7f23faddad14',
+    stories260k: 'sha256:276d00ddeff291db568ec9880827aca9b6f4c639c576d91058099d33981df5af',
+  },
 };
 
 /** Keys that are not shipped: the same rule holds for them. Recorded from proof 7, recursion 4 on. */
@@ -48,6 +52,11 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'accumulation over two micro-batches': 'sha256:46eeb2c90112e54591c9ed3b714153b9abaf3298a819b414e0ec1f2d03071ca1',
     '100 bits': 'sha256:eff0f9e72ede1112c8dbf78c36d48415006ac1fe0f1525373b0843b61b4d3d51',
     'program proofs at rate 1/8': 'sha256:5440d91a55e1c8d9a29035a1e4653fefaabc2c68abd990b43fdf3fc85d39df6c',
+  },
+  'proof 8, recursion 6': {
+    'accumulation over two micro-batches': 'sha256:e381a1b6caf3e16ddec3d759f93ba4dcfb75150826699f23cdcecc780e4c1628',
+    '100 bits': 'sha256:92eb06408b3940c475a72d5dc4e0d77daa8ff30d74b6a2501caa371b46e460de',
+    'program proofs at rate 1/8': 'sha256:eb84dd971f154b5c68a96641a4c91d2d8bc8b48e6ca8ad8884d0aa08a64930b2',
   },
 };
 

@@ -13,10 +13,9 @@ import { rowSalt } from '../src/policy/rows/opening.js';
 import { emptyNode, tablePath, tableRoot } from '../src/policy/table.js';
 import { RowTree } from '../src/policy/rows/tree.js';
 import type { PolicyFacts } from '../src/policy/values.js';
-import type { PolicyShape } from '../src/policy/vector.js';
 import { type PolicyData, type PolicyState, PolicyWitness, lossWord } from '../src/prove/policy.js';
 import type { Elem } from '../src/transcript/arith.js';
-import { type BatchInput, type EndInput, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
+import { type BatchInput, type EndInput, type LeafPolicyShape, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
 
 export const SHAPE = rowShape(8, 512);
 const SECRETS = { salts: [11n, 12n, 13n, 14n], blinds: [15n, 16n, 17n, 18n], privateBlind: [5n, 6n, 7n, 8n] };
@@ -130,7 +129,7 @@ export interface LeafOut {
 /** The policy part as the leaf calls it, program proofs apart: `size` rows in a program. */
 export function policyLeaf(
   ch: CircuitChannel,
-  shape: PolicyShape,
+  shape: LeafPolicyShape,
   kind: Kind,
   count: number,
   size: number,
@@ -249,7 +248,7 @@ export function runLeaf(
   size: number,
   given: LeafCase,
   forge?: { name: string; at: number; f: (x: bigint) => bigint },
-  shape: PolicyShape = w.values,
+  shape: LeafPolicyShape = w.values,
 ): { ch: CircuitChannel; out: LeafOut; failed: string[] } {
   const run = (hook?: RowHook) => {
     const ch = new CircuitChannel(new BigUint64Array(0), hook);

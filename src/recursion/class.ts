@@ -55,13 +55,13 @@ export const nodeCells = (h: Heights): number => KINDS.reduce((n, k) => n + CELL
 /**
  * The height class of a run: the least heights (in the order of this search) that hold a leaf of one program proof of
  * every kind and a fold of two proofs of that same class; the fold's own rows depend on the heights only through
- * logarithms, so that the search ends after a few rounds. Then so many program proofs share a leaf that cells per node
- * times number of nodes is least. Poseidon2 only.
+ * logarithms, so that the search ends after a few rounds. It is made for either kind of rows of a policy's paths. Then
+ * so many program proofs share a leaf that cells per node times number of nodes is least. Poseidon2 only.
  */
 export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly LeafWish[], options: ProofOptions): RecursionClass {
   if (wishes.some((w) => hashOf(w.plan) !== 'poseidon2')) throw new RangeError('circuits verify proofs whose hash is Poseidon2');
   let leaves: LeafShape[] = wishes.map(({ kind, plan }) => ({ kind, plan, count: 1 })),
-    found = search(run, leaves, options);
+    found = leastPaths(run, leaves, options);
   const shared = wishes.flatMap((w, i): LeafShape[] => {
     let count = 1,
       cost = nodeCells(found.heights) * nodes(w.rows, 1);
@@ -78,7 +78,7 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
   });
   if (shared.length) {
     leaves = leaves.flatMap((l) => [...shared.filter((x) => x.kind === l.kind), l]);
-    found = search(run, leaves, options, found.heights);
+    found = search(found.run, leaves, options, found.heights);
   }
   const { plan, heights, channels } = found,
     circuits = channels.map((ch) => ({ heights, program: plan.program, fixed: fixedColumns(ch, heights) }));
@@ -108,12 +108,23 @@ export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly 
   };
 }
 
-function search(
-  shape: Omit<RunShape, 'keyVars'>,
-  leaves: readonly LeafShape[],
-  options: ProofOptions,
-  least?: Heights,
-): { run: RunShape; plan: Plan; heights: Heights; channels: CircuitChannel[] } {
+/** What a search ends with. */
+interface Found {
+  readonly run: RunShape;
+  readonly plan: Plan;
+  readonly heights: Heights;
+  readonly channels: readonly CircuitChannel[];
+}
+
+/** Paths of the policy on the rows that leave the class fewer cells; on those of M where both leave as many. */
+function leastPaths(run: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions): Found {
+  const levels = search(run, leaves, options);
+  if (!run.policy) return levels;
+  const permutations = search({ ...run, policy: { ...run.policy, paths: 'permutations' } }, leaves, options);
+  return nodeCells(permutations.heights) < nodeCells(levels.heights) ? permutations : levels;
+}
+
+function search(shape: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions, least?: Heights): Found {
   let keyVars = 16,
     heights = least;
   for (let round = 0; round < 12; round++) {

@@ -10,8 +10,7 @@ import { PublicValues } from '../tensor/public-values.js';
 import { verifyStatement } from '../tensor/verify.js';
 import type { Elem } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
-import type { PolicyShape } from '../policy/vector.js';
-import { type BatchInput, type EndInput, type PolicyInput, PolicyLeaf } from './policy/leaf.js';
+import { type BatchInput, type EndInput, type LeafPolicyShape, type PolicyInput, PolicyLeaf } from './policy/leaf.js';
 import type { RowElems } from './policy/rows.js';
 import type { ScheduleElems } from './policy/schedule.js';
 import { type NodeStatement, type Standing, layout, rowWidth } from './statement.js';
@@ -46,7 +45,7 @@ export interface RunShape {
   /** What the rows of a run obey; programs of other shapes (tests) have none. */ readonly policy?: RunPolicyShape;
 }
 /** Policy of the leaves of a run: its shape, and the rows of a program. */
-export interface RunPolicyShape extends PolicyShape {
+export interface RunPolicyShape extends LeafPolicyShape {
   readonly size: number;
 }
 /** One leaf circuit: so many program proofs of a kind. */

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:96243473a34664b556984b57dae90df26816697cb573a98245e42dc9ed0b43c6' },
-  { name: 'stories260k', digest: 'sha256:2bc7591d05d994103ebef359dac510b78f58e1fa3b293848775b48569151a8c4' },
+  { name: 'demo', digest: 'sha256:059e3ec8438cdc223c8df275a7911f6dd2dc55ec640d1a970f0a7f23faddad14' },
+  { name: 'stories260k', digest: 'sha256:276d00ddeff291db568ec9880827aca9b6f4c639c576d91058099d33981df5af' },
 ];

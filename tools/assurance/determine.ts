@@ -137,15 +137,18 @@ export class Determined {
     }
     const capacity = chain[0].inputs.slice(8).map(numberOf);
     if (capacity.includes(undefined)) return false;
+    // A hash has its number of words in the second lane; a node of a tree is one permutation of eight.
+    const isNode = chain.length === 1 && capacity.every((x, q) => x === this.wires.wiring.of.fixed.get('capacity')![q]),
+      count = isNode ? 8 : Number(capacity[1]);
     // Lanes that carry the state on are no words; of the first permutation those behind the words are zero.
     const words = chain.flatMap((r, k) =>
-        r.inputs.slice(0, 8).filter((p, l) => (k ? atomOf(p) !== chain[k - 1].outputs[l] : numberOf(p) !== 0n || l < Number(capacity[1]))),
+        r.inputs.slice(0, 8).filter((p, l) => (k ? atomOf(p) !== chain[k - 1].outputs[l] : numberOf(p) !== 0n || l < count)),
       ),
       digest = last.outputs
         .slice(0, 4)
         .map((o) => textOf(this.values.get(o)!))
         .join();
-    if (words.length !== Number(capacity[1])) return false;
+    if (words.length !== count) return false;
     let changed = false;
     words.forEach((p, k) => {
       const name = atomOf(p);

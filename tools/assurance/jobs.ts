@@ -70,10 +70,10 @@ async function policy(solver: Solver): Promise<Outcome> {
 async function policyMutants(solver: Solver): Promise<Outcome> {
   const failures: Failure[] = [],
     lines: string[] = [],
-    whole = policyCircuit(POLICIES.find((p) => p.name === 'step')!);
-  failures.push(...(await checkPolicy(whole, solver)).failures);
+    whole = (name: string): ReturnType<typeof policyCircuit> => policyCircuit(POLICIES.find((p) => p.name === name)!);
+  failures.push(...(await checkPolicy(whole('step'), solver)).failures);
   for (const m of failures.length ? [] : POLICY_MUTANTS) {
-    const found = (await checkPolicy(m.change(whole), solver)).failures.find(
+    const found = (await checkPolicy(m.change(whole(m.of ?? 'step')), solver)).failures.find(
       (f) => f.at.includes(m.at) && (!f.asked || f.asked.answer === 'sat'),
     );
     if (!found) failures.push({ check: 'policy', at: `policy: ${m.name}`, why: `is not found at ${m.at}` });

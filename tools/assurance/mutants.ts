@@ -211,6 +211,7 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
 /** A circuit of the policy with one thing wrong. `at` occurs in what is reported. */
 export interface PolicyMutant {
   readonly name: string;
+  /** Its circuit, by name; that of a step where it says nothing. */ readonly of?: string;
   readonly change: (c: CircuitInstance) => CircuitInstance;
   readonly at: string;
 }
@@ -258,6 +259,7 @@ export const POLICY_MUTANTS: readonly PolicyMutant[] = [
   unequal('order digits', 'digits'),
   unequal('dataset root', 'tokens'),
   unequal('absent row', 'tokens'),
+  { ...unequal('node of a path', 'tokens'), of: 'step, paths on rows of permutations' },
   unequal('class table', 'counters'),
   unequal('schedule', 'scalars'),
   unequal('clip scalar', 'clip'),

@@ -39,6 +39,7 @@ export const POLICIES: readonly PolicyCase[] = [
   { name: 'micro-batch', kind: 'micro', rows: 1 },
   { name: 'update', kind: 'update', rows: 2, clip: 'clipC' },
   { name: 'step, with replacement', kind: 'step', rows: 1, shape: { replacement: true, rounds: 0, walks: 0 } },
+  { name: 'step, paths on rows of permutations', kind: 'step', rows: 1, shape: { paths: 'permutations' } },
   { name: 'step, by strata', kind: 'step', rows: 1, shape: { strataDepth: 2, innerRounds: 2, innerWalks: 1 } },
 ];
 

@@ -53,6 +53,7 @@ export const WORDS: Readonly<Record<string, Entry>> = {
   length: entry('present', HASHED),
   'class bins': entry('present', HASHED),
   'class eligible': entry('present', HASHED),
+  path: entry('present', 'nodes below one that is determined, in a tree'),
   'targets inverse': entry('output', 'the inverse of the number of targets where the row is present: nothing else reads it'),
   scalars: entry('determined', HASHED),
   'clip scalar': entry('determined', SOLVED),

@@ -17,7 +17,7 @@ import { type StratumInput, drawRows } from './order.js';
 import { type RowElems, type RowInput, absentRow, memberRow } from './rows.js';
 import { type ScheduleElems, checkComplete, checkMicro, checkSchedule, stepExamples } from './schedule.js';
 import { openPolicy } from './vector.js';
-import { Wires } from './wires.js';
+import { type Paths, Wires } from './wires.js';
 
 /*
  * Policy of a leaf: every row that its programs absorb is the row of the dataset that the committed key prescribes at
@@ -54,6 +54,11 @@ export interface PolicyPlace {
   readonly drawn: Elem;
 }
 
+/** Shape of a leaf's policy, and the rows of its paths: by itself those of M. */
+export interface LeafPolicyShape extends PolicyShape {
+  readonly paths?: Paths;
+}
+
 export class PolicyLeaf {
   readonly w: Wires;
   readonly digest: readonly Elem[];
@@ -69,11 +74,11 @@ export class PolicyLeaf {
   /** Opens vector, quotas and counters. `epochs`: chain of the epochs that ended before. */
   constructor(
     ch: CircuitChannel,
-    readonly shape: PolicyShape,
+    readonly shape: LeafPolicyShape,
     epochs: readonly Elem[],
     readonly given?: PolicyInput,
   ) {
-    this.w = new Wires(ch);
+    this.w = new Wires(ch, shape.paths);
     const { digest, pi } = openPolicy(this.w, shape, given?.vector),
       counters = enterCounters(this.w, shape, given?.counters);
     this.digest = digest;

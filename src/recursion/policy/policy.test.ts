@@ -11,6 +11,13 @@ import { rowShape, rowTargets } from '../../policy/rows/digest.js';
 import { POLICY_LAYOUT, POLICY_WORDS, type PolicyShape, policyDigest } from '../../policy/vector.js';
 import type { PolicyWitness } from '../../prove/policy.js';
 import type { Elem } from '../../transcript/arith.js';
+import { DEFAULT_NUMBERS, TARGETS, llamaProgram } from '../../model/index.js';
+import { adamConstants } from '../../optim/index.js';
+import { makePlan } from '../../tensor/plan.js';
+import { stateRate } from '../../tensor/index.js';
+import { recursionClass } from '../class.js';
+import { programsDigest } from '../statement.js';
+import { STORIES } from '../../../tools/shapes.js';
 import { PolicyLeaf } from './leaf.js';
 import {
   BINS,
@@ -142,6 +149,89 @@ describe('policy on wires: honest leaves', () => {
   });
 });
 
+describe('policy on wires: paths on rows of permutations', () => {
+  const w = policyRun(101),
+    strata = policyRun(
+      101,
+      {
+        strata: stratify([
+          { name: 'a', rows: 34, perEpoch: 5 },
+          { name: 'b', rows: 34, perEpoch: 13 },
+        ]),
+        epochExamples: 18,
+      },
+      true,
+    );
+  type Forge = (name: string, at: number, x: bigint) => bigint;
+  /** Checks that fail with paths of this kind; free words that the paths have are forged. */
+  const run = (
+    of: PolicyWitness,
+    g: LeafCase,
+    forge?: Forge,
+  ): { failed: string[]; path: bigint[]; out: bigint[][]; ch: CircuitChannel } => {
+    const shape = { ...of.values, paths: 'permutations' } as const,
+      rows = new Map((runLeaf(of, 'step', 4, g, undefined, shape).out.leaf.w.free.get('path') ?? []).map((row, k) => [row, k] as const)),
+      ch = new CircuitChannel(new BigUint64Array(0), (k, row, r) => {
+        const at = k === 'W' ? rows.get(row) : undefined;
+        if (at !== undefined && forge) r.W.value[row] = forge('path', at, r.W.value[row]);
+      }),
+      out = policyLeaf(ch, shape, 'step', g.parts.length, 4, g);
+    return {
+      failed: [...new Set(ch.failed)],
+      path: [...rows.keys()].map((row) => ch.rows.W.value[row]),
+      out: [out.leaf.digest, out.leaf.countersIn, out.counters, out.epochs, out.place].map((e) => read(ch, e)),
+      ch,
+    };
+  };
+  it('say what rows of levels say, in as many rows P and M', () => {
+    for (const [of, step] of [
+      [w, 0],
+      [w, 25],
+      [strata, 4],
+    ] as const) {
+      const g = stepCase(of, step),
+        levels = runLeaf(of, 'step', 4, g),
+        { failed, out, ch } = run(of, g);
+      expect(failed).toEqual([]);
+      const { leaf, counters, epochs, place } = levels.out;
+      expect(out).toEqual([leaf.digest, leaf.countersIn, counters, epochs, place].map((e) => read(levels.ch, e)));
+      expect(ch.rows.M.out).toHaveLength(0);
+      expect(ch.rows.P.out).toHaveLength(levels.ch.rows.P.out.length + levels.ch.rows.M.out.length);
+    }
+  });
+  it('hold the row, its place and its sibling', () => {
+    const g = stepCase(w, 7),
+      honest = run(w, g).path,
+      // A row of eight levels with four words left and right each, its class's four levels, for every row.
+      depth = w.values.depth;
+    expect(honest).toHaveLength(8 * (4 * (depth + w.values.classDepth) + w.values.scheduleDepth));
+    // Another row, salt or class, with the path of the one that was committed to.
+    for (const f of [
+      (x: LeafCase) => (x.parts[0].rows[0].tokens[3] ^= 1),
+      (x: LeafCase) => (x.parts[0].batch.rows[0].salt as bigint[])[1]++,
+      (x: LeafCase) => ((x.parts[0].batch.rows[0] as { length: number }).length ^= 1),
+      (x: LeafCase) => x.parts[0].scalars[0]++,
+    ]) {
+      const lie = structuredClone(g);
+      f(lie);
+      expect(run(w, lie, (_, at) => honest[at]).failed).toEqual(['node of a path']);
+    }
+    // A sibling of one's own; a node that is neither.
+    const index = w.order.batch(7).draws[0].row,
+      side = index % 2 ? 0 : 4;
+    expect(run(w, g, (_, at, x) => (at === side ? x + 1n : x)).failed).toEqual(['dataset root']);
+    expect(run(w, g, (_, at, x) => (at === 4 - side ? x + 1n : x)).failed).toEqual(['node of a path', 'dataset root']);
+    // Both nodes below the parent in the other order: the row would be at its neighbour's place.
+    expect(run(w, g, (_, at, x) => (at < 8 ? honest[(at + 4) % 8] : x)).failed).toEqual(['node of a path', 'dataset root']);
+    // The neighbour with its own path, at this row's place.
+    const neighbour = structuredClone(g);
+    neighbour.parts[0].rows[0] = w.data.rows[index ^ 1];
+    (neighbour.parts[0].batch.rows as object[])[0] = w.row(index ^ 1);
+    expect(run(w, neighbour).failed).toContain('dataset root');
+    expect(run(w, neighbour, (_, at, x) => (at < 8 * depth ? honest[at] : x)).failed).toContain('node of a path');
+  });
+});
+
 describe('policy on wires: rows', () => {
   /** Rows that a step of 8 rows takes, words and mask bits apart, which the step's proof has anyway. */
   const rows = (sequence: number, vocab: number, depth: number, n: number, bins: number): Record<string, number> => {
@@ -189,6 +279,46 @@ describe('policy on wires: rows', () => {
     `);
     // 7,898 rows P and M: a leaf of stories260k, 8 x 64 tokens, without the policy.
     expect(n.P + n.M).toBeLessThan(790);
+  });
+  it('and below a twentieth of the cells of its class, which every node pays for', () => {
+    const program = llamaProgram({
+        shape: STORIES,
+        numbers: DEFAULT_NUMBERS,
+        weightBits: Object.fromEntries(
+          ['E', 'gamma', 'head', ...TARGETS.map((t) => `W.${t}`)].map((n) => [n, n.startsWith('W.') ? 20 : 18] as const),
+        ),
+        batch: 8,
+        sequence: 64,
+        lora: { r: 8, targets: TARGETS, scaling: 2 },
+        adam: adamConstants([0.9, 0.95], 1),
+        kind: 'step',
+      }),
+      options = { bits: 128, grinding: 16, rate: 2, stateRate: 2 },
+      plan = makePlan(program, { ...options, stateRate: stateRate(program.axes['P']) });
+    const classOf = (policy?: PolicyShape) =>
+      recursionClass(
+        {
+          programs: programsDigest([program]),
+          zeroAcc: Array<bigint>(10).fill(0n),
+          baseVars: plan.frozenVars,
+          ...(policy ? { policy: { ...policy, size: 8 } } : {}),
+        },
+        [{ kind: 'step', plan, rows: [1] }],
+        options,
+      );
+    const bare = classOf(),
+      cells = (c: typeof bare): number => c.plan.layouts.get('witness')!.cells;
+    for (const depth of [12, 20, 24]) {
+      const c = classOf({
+        ...{ depth, rounds: orderShape(2 ** depth).rounds, walks: 2, bins: 16, classDepth: 8, scheduleDepth: 16 },
+        ...{ innerRounds: 0, innerWalks: 0, strataDepth: 0, replacement: false },
+      });
+      expect(c.run.policy?.paths).toBe('permutations');
+      expect(cells(c)).toBeLessThan(1.05 * cells(bare));
+      const [, leaf] = c.rows,
+        [, own] = bare.rows;
+      expect(leaf.P + leaf.M).toBeLessThan(1.1 * (own.P + own.M));
+    }
   });
   it('of longer rows and smaller sets', () => {
     expect(

@@ -3,6 +3,12 @@ import { wireIndex } from '../../circuit/rows.js';
 import type { Elem } from '../../transcript/arith.js';
 
 /**
+ * Rows on which the paths of a policy's trees stand: a row of M a level, or a row of P with both nodes below as free
+ * words. A leaf needs fewer rows of P than a fold, and of M as many: a class takes whichever has fewer cells.
+ */
+export type Paths = 'levels' | 'permutations';
+
+/**
  * The channel with what all checks of the policy share. Free words have names: each is hashed into something given,
  * ranged or made boolean, as the comment where it is drawn says, and tests of dishonest provers change them by name.
  */
@@ -11,7 +17,10 @@ export class Wires {
   readonly free = new Map<string, number[]>();
   readonly one: Elem;
   readonly zero: Elem;
-  constructor(readonly ch: CircuitChannel) {
+  constructor(
+    readonly ch: CircuitChannel,
+    readonly paths: Paths = 'levels',
+  ) {
     this.one = ch.constant(1n);
     this.zero = ch.constant(0n);
   }
@@ -62,6 +71,23 @@ export class Wires {
   }
   /** Root above a leaf at the position that bits from `split` give, least significant first. */
   climb(leaf: readonly Elem[], bits: readonly Elem[], path: readonly (readonly bigint[])[] | undefined): readonly Elem[] {
-    return bits.reduce<readonly Elem[]>((d, b, l) => this.ch.level(d, b, path?.[l] ?? [0n, 0n, 0n, 0n]), leaf);
+    return bits.reduce<readonly Elem[]>((d, b, l) => {
+      const sibling = path?.[l] ?? [0n, 0n, 0n, 0n];
+      return this.paths === 'levels' ? this.ch.level(d, b, sibling) : this.#parent(d, b, sibling);
+    }, leaf);
+  }
+
+  /**
+   * Parent of a node. Free: the nodes left and right below it; the one that the bit names is the node, the other its
+   * sibling, as free as that of a row of M.
+   */
+  #parent(node: readonly Elem[], bit: Elem, sibling: readonly bigint[]): readonly Elem[] {
+    const { ch } = this,
+      own = node.map((x) => this.value(x)),
+      isRight = this.value(bit) === 1n,
+      left = this.words('path', 4, isRight ? sibling : own),
+      right = this.words('path', 4, isRight ? own : sibling);
+    node.forEach((x, k) => ch.assertEqual(ch.select(bit, right[k], left[k]), x, 'node of a path'));
+    return ch.compress(left, right);
   }
 }

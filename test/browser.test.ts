@@ -24,10 +24,10 @@ describe('certune/verify in a browser', () => {
     // What there is to see: an entry that reads files does not become a bundle.
     await expect(bundled('src/setup/run.ts')).rejects.toThrow(/node:/);
   });
-  it('takes at most 96 kB on its way, minified and compressed', () => {
+  it('takes at most 120 kB on its way, minified and compressed', () => {
     const size = gzipSync(bundle.code, { level: 9 }).length;
     console.log(`certune/verify: ${bundle.code.length} bytes minified, ${size} compressed`);
-    expect(size).toBeLessThanOrEqual(96_000);
+    expect(size).toBeLessThanOrEqual(120_000);
   });
   it('runs without process, Buffer and require, and refuses what is no proof', () => {
     const p = page(bundle);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeCertificate } from '../src/artifact/certificate.js';
 import { committed } from '../src/cli/common.js';
 import { verify } from '../src/cli/verify.js';
 import { singleKernels } from '../src/kernels/index.js';
@@ -389,6 +390,43 @@ describe('a folded run', () => {
     refused(proof, { ...options, key: { digest: `sha256:${'0'.repeat(64)}` } }, /^verification key/);
     refused(proof, { root: about }, /the prover's word/);
     refused(proof, { key: options.key }, /nothing is proved about any step/);
+  });
+
+  it('is certified from the node that it keeps, and says the same; a second certificate has no byte of proof in common', async () => {
+    const a = join(home, 'a.certune'),
+      made = ok('certify', run, '-o', a);
+    expect(made).toMatchObject({ steps: 2, file: a, key, mode: 'public' });
+    const said = (f: string): Json => ok('verify', f, '--base', base, '--data', data, '--adapter', join(run, 'out/adapter')),
+      [c, r] = [said(a), said(file)];
+    expect([c['kind'], r['kind'], c['key'].digest]).toEqual(['certificate', 'run', key]);
+    for (const f of ['losses', 'targets', 'examples', 'epochs', 'base', 'data', 'initial', 'adapter', 'manifest'])
+      expect(c[f], f).toEqual(r[f]);
+    expect(ok('inspect', a)).toMatchObject({ kind: 'certificate', key });
+    expect(ok('vk', a)).toMatchObject({ digest: key, proof: 'same' });
+    // The node over the whole run from elsewhere; the end of a run and a certificate are none.
+    const node = join(run, 'out/proof/epochs/epoch-0000.certune');
+    fails(2, ['certify', node], /--base DIR/);
+    fails(2, ['certify', node, '--base', base, '-o', node], /give another file with -o/);
+    fails(3, ['certify', file, '--base', base], /is the end of a run, from which none is made/);
+    fails(3, ['certify', a, '--base', base], /is a certificate already/);
+    fails(3, ['certify', join(other, 'out/proof/steps-0-1.certune'), '--base', base], /is a range: certune fold joins ranges/);
+    fails(3, ['certify', join(home, 'nowhere')], /does not exist/);
+    const bytes = readFileSync(a),
+      { root: about } = verify(file, { base, commitBase: true }, quiet).data as { root: string },
+      p = page(await bundled()),
+      options = { key: { digest: key }, root: about };
+    expect(p.verify(bytes, options)).toMatchObject({ accepted: true, kind: 'certificate', losses: c['losses'] });
+    const half = Buffer.from(bytes);
+    half[half.length >> 1] ^= 1;
+    expect(p.verify(half, options)).toMatchObject({ accepted: false, message: expect.stringMatching(/does not match its digest/) });
+    // Pads are drawn for each: the words of another certificate of the same run are others.
+    const b = join(home, 'b.certune');
+    ok('certify', node, '--base', base, '-o', b);
+    const [x, y] = [bytes, readFileSync(b)].map((f) => decodeCertificate('x', f)),
+      common = x.proof.filter((w, i) => w === y.proof[i]).length;
+    expect(x.statement).toEqual(y.statement);
+    // Messages on public columns stay: they are functions of challenges, which are others.
+    expect(common).toBeLessThan(x.proof.length / 100);
   });
 
   it('verifies with the example of the README, which refuses another key and another base', () => {

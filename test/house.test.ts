@@ -26,7 +26,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['recursion', 'setup'],
   ['verify', 'estimate'],
   ['prove'],
-  ['audit', 'certificate', 'store'],
+  ['audit', 'store'],
   ['provenance', 'engine'],
   ['web', 'federated'],
   ['index', 'cli'],

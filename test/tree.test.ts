@@ -12,7 +12,7 @@ import type { StepProof } from '../src/run/parts.js';
 import { readProofFile, writeFolded, writeNode } from '../src/store/proof.js';
 import { type NodeFile, decodeFolded, decodeNode, encodeFolded, encodeNode, joinEpochs, joinLosses } from '../src/artifact/folded.js';
 import { checkJoin } from '../src/prove/neighbours.js';
-import { dropNodes, epochFile, nodeFile, nodesFolder, keptIn } from '../src/store/nodes.js';
+import { dropNodes, epochFile, nodeFile, nodesFolder, keptIn, wholeNode } from '../src/store/nodes.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafWork, proveRange } from '../src/prove/range.js';
 import { InputError } from '../src/errors.js';
 import { runSchema } from '../src/run/schema.js';
@@ -165,8 +165,13 @@ describe('files of a tree', () => {
     writeFolded(file, endOf(r, node));
     const end = readProofFile(file);
     expect(end.kind === 'folded' && end.folded.losses).toEqual(node.losses);
-    dropNodes(out);
-    expect(existsSync(nodesFolder(out))).toBe(false);
+    // The node over the whole run stays: certificates are made from it.
+    dropNodes(out, 11);
+    expect(readdirSync(nodesFolder(out))).toEqual(['0-11.certune']);
+    expect(wholeNode(out, 11, 3)).toBe(nodeFile(out, { step: 0, part: 0 }, { step: 11, part: 0 }));
+    dropNodes(out, 12);
+    expect(readdirSync(nodesFolder(out))).toEqual([]);
+    expect(wholeNode(out, 11, 3)).toBeUndefined();
   });
 
   it('torn and false files are made again, foreign ones refused by name', () => {

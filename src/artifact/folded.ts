@@ -51,8 +51,10 @@ export interface Sealed {
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
 }
-/** The end of a run. */
-export type FoldedRun = Sealed;
+/** The end of a run; `hides`: its proof hides the witness, and the file is a certificate (certificate.ts). */
+export interface FoldedRun extends Sealed {
+  readonly hides?: true;
+}
 export interface NodeFile extends Sealed {
   readonly from: Place;
   readonly to: Place;
@@ -82,7 +84,11 @@ function encode(x: Sealed, fields: Record<string, unknown>): Uint8Array {
 }
 export const encodeNode = (x: NodeFile): Uint8Array =>
   encode(x, { type: NODE_TYPE, version: NODE_VERSION, from: [x.from.step, x.from.part], to: [x.to.step, x.to.part] });
-export const encodeFolded = (x: FoldedRun): Uint8Array => encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION });
+/** Throws RangeError for a certificate, which is a file of another kind. */
+export function encodeFolded(x: FoldedRun): Uint8Array {
+  if (x.hides) throw new RangeError('a certificate is written as one');
+  return encode(x, { type: FOLDED_TYPE, version: FOLDED_VERSION });
+}
 
 const COMMON = ['epochs', 'key', 'losses', 'manifest', 'proof', 'statement'];
 const size = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= MOST;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { calibrate } from '../estimate/calibrate.js';
 import { foldSeconds } from '../estimate/fold.js';
+import type { Place } from '../artifact/folded.js';
 import { RunAcceptor } from '../engine/acceptance.js';
 import { Boundaries } from '../engine/boundaries.js';
 import type { Acceptor, FarmEvent } from '../engine/coordinator.js';
@@ -15,7 +16,7 @@ import { rangeText } from '../prove/range.js';
 import { jobInputs } from '../prove/recursion.js';
 import { type Circuits, circuitsOf } from '../recursion/circuits.js';
 import { dropProofs } from '../store/journal.js';
-import { dropNodes, epochFile } from '../store/nodes.js';
+import { dropNodes, epochFile, nodeFile } from '../store/nodes.js';
 import type { Context } from './common.js';
 import { type Work, statesOf } from './course.js';
 import { predicted } from './estimate.js';
@@ -62,7 +63,9 @@ export function farmOf(
       accept: (job, bytes) => {
         judge.accept(job, bytes);
         // Before its key is written: who goes on after a kill finds both or neither.
-        if (job.kind !== 'end' && job.node.epoch !== undefined) writeAtomic(epochFile(dir, job.node.epoch), bytes);
+        if (job.kind === 'end') return;
+        const file = keptFile(dir, job, places);
+        if (file !== undefined) writeAtomic(file, bytes);
       },
     },
     stepOf: (j) => places[j.from].step,
@@ -74,6 +77,12 @@ export function farmOf(
       return steps * step + leaves * each.leaf + (leaves - 1) * each.fold;
     },
   };
+}
+
+/** Where the node of a job stays with its run: epochs, and the one over the whole run. */
+function keptFile(dir: string, { node, from, to }: Job, places: readonly Place[]): string | undefined {
+  if (node.epoch !== undefined) return epochFile(dir, node.epoch);
+  return from === 0 && to === places.length - 1 ? nodeFile(dir, places[from], places[to]) : undefined;
 }
 
 /** Progress of a farm: every job weighs what the estimate says. */
@@ -118,9 +127,9 @@ export class FarmProgress {
 }
 
 /** Writes the proof of the run, and removes what lay beside it while it was proved. */
-export function finishRun({ dir, file }: Work, bytes: Uint8Array): void {
+export function finishRun({ s, dir, file }: Work, bytes: Uint8Array): void {
   writeAtomic(file, bytes);
-  dropNodes(dir);
+  dropNodes(dir, s.config.train.steps);
   dropProofs(dir);
 }
 

@@ -132,6 +132,8 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
       done++;
     }
     text = 'end of the run';
+    // Beside the end the node that it is made from: a certificate is made from it too.
+    if (whole && !single) writeNode(join(dirname(file), `steps-0-${manifest.config.train.steps}.certune`), node);
     const bytes = whole ? writeFolded(file, endOf(f, node)) : writeNode(file, node);
     c.progress.update('folded', of, of);
     const seconds = (performance.now() - t0) / 1000;

@@ -27,7 +27,7 @@ function proofText(p: AnyProof): string {
   const size = bytesText(p.bytes);
   if (p.kind === 'pack') return `${size}, a pack of the proofs of ${p.pack.run.steps.length} steps`;
   const under = `under the key ${keyOf(p)}`;
-  if (p.kind === 'folded') return `${size}, one for the whole run, ${under}`;
+  if (p.kind === 'folded') return `${size}, ${p.folded.hides ? 'the certificate of' : 'one for'} the whole run, ${under}`;
   const { from, to } = p.node;
   return `${size}, a range from ${placeText(from)} to ${placeText(to)}, the latter not included, ${under}`;
 }
@@ -49,9 +49,13 @@ export function inspect(target: string): Result {
   const { config: c } = m,
     programs = buildable(file, m),
     key = proof && proof.kind !== 'pack' ? parsePublished(file, (proof.kind === 'folded' ? proof.folded : proof.node).key) : undefined,
-    folded = key ? ledgerUnder(file, { manifest: m, programs }, key) : undefined,
+    hides = proof?.kind === 'folded' ? proof.folded.hides : undefined,
+    folded = key ? ledgerUnder(file, { manifest: m, programs }, key, hides) : undefined,
     ledger: Ledger = folded ?? runLedger({ ...programs, steps: c.train.steps, micros: Math.ceil(c.train.batch / c.train.microBatch) }),
-    claims = claimsOf(m, proof && (proof.kind === 'node' ? { kind: 'node', range: proof.node } : { kind: proof.kind }));
+    claims = claimsOf(
+      m,
+      proof && (proof.kind === 'node' ? { kind: 'node', range: proof.node } : { kind: hides ? 'certificate' : proof.kind }),
+    );
   const width = Math.max(...claims.map((x) => x.status.length));
   const text = [
     `manifest ${manifestDigest(m)}`,
@@ -86,7 +90,9 @@ export function inspect(target: string): Result {
       digest: manifestDigest(m),
       proved: proof !== undefined,
       verified: false,
-      ...(proof ? { kind: proof.kind, bytes: proof.bytes, ...(proof.kind === 'pack' ? {} : { key: keyOf(proof) }) } : {}),
+      ...(proof
+        ? { kind: hides ? 'certificate' : proof.kind, bytes: proof.bytes, ...(proof.kind === 'pack' ? {} : { key: keyOf(proof) }) }
+        : {}),
       stepsPerEpoch: epochBatches(m),
       ...(folded ? { leaves: folded.leaves, folds: folded.folds, depth: folded.depth } : {}),
       claims,

@@ -69,7 +69,7 @@ export function judgePolicy(p: VerifierPolicy, j: Judged): RuleVerdict[] {
     t = openTarget(j.release?.proof ?? j.target),
     m = t.proof.kind === 'pack' ? t.proof.pack.manifest : t.proof.kind === 'folded' ? t.proof.folded.manifest : t.proof.node.manifest,
     key = (d['key'] as { digest?: string; from?: string } | undefined) ?? {},
-    whole = d['kind'] === 'run' || d['kind'] === 'pack',
+    whole = ['run', 'certificate', 'pack'].includes(String(d['kind'])),
     adapter = j.options.adapter ?? j.release?.adapter ?? t.adapter,
     base = j.options.base ?? t.local?.base.path,
     { beacon } = m.config.sampler;

@@ -15,7 +15,11 @@ export const STAYS: readonly Kept[] = [
   { files: 'secret/sampler.json', tells: 'salt and sampler key: the order of the rows, and a test of every guess of a row' },
   { files: 'out/journal/', tells: 'states before every step, losses: the rows of each step can be tested against them' },
   { files: 'out/proof/step-*.bin', tells: 'proofs over tokens and masks, which are not zero-knowledge' },
-  { files: 'out/proof/nodes/', tells: 'proofs whose witness has indices, key, salts and blinds, which are not zero-knowledge' },
+  {
+    files: 'out/proof/nodes/',
+    tells:
+      'proofs whose witness has indices, key, salts and blinds, which are not zero-knowledge; certificates are made from the one over the whole run',
+  },
   { files: 'out/proof/epochs/', tells: 'the same, of whole epochs' },
   { files: 'out/proof/steps-*.certune', tells: 'the same, of ranges' },
   { files: 'out/proof/farm/', tells: 'the same, of jobs that are not finished; states among what they begin from' },

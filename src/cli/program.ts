@@ -5,6 +5,7 @@ import { auditCount } from './audit-count.js';
 import { attachCards, inspectCard, verifyCardFile } from './card.js';
 import { assembleCard } from './card-assemble.js';
 import { createCard } from './card-create.js';
+import { certify } from './certify.js';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
 import type { Context, Result } from './common.js';
@@ -117,6 +118,16 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
     .option('--base <dir>', 'Hugging Face folder of the base: claims on it are merged')
     .option('-o, --output <file>', 'where the result goes (default: beside the first file)')
     .action(async (files, o) => done(await fold(files, o, c)));
+  prover(
+    command(
+      'certify <target>',
+      'make the certificate of a proved run: one proof that adds nothing to what it says, with the manifest in it; steps are not proved again',
+      'certune certify my-run -o certificate.certune\ncertune certify steps-0-100.certune --base ./SmolLM2-135M -o certificate.certune',
+    ),
+  )
+    .option('--base <dir>', 'Hugging Face folder of the base, where a file is certified')
+    .option('-o, --output <file>', 'where the certificate goes (default: RUN/out/certificate.certune, or beside the file)')
+    .action(async (target, o) => done(await certify(target, o, c)));
   prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run'))
     .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
     .action(async (run, o) => done(await runAll(run, o, c)));
@@ -125,7 +136,7 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
 function verifyCommand({ command }: Maker, c: Context, done: Done): void {
   command(
     'verify <target>',
-    'verify a run folder, or a proof file: a whole run, an epoch, a range, a pack of step proofs',
+    'verify a run folder, or a proof file: a certificate, a whole run, an epoch, a range, a pack of step proofs',
     'certune verify my-run\ncertune verify run.certune --base ./SmolLM2-135M --data train.jsonl --adapter ./adapter \\\n  --allow-license Apache-2.0 --allow-license CC0-1.0 --require-beacon --min-bits 120',
   )
     .option('--base <dir>', 'Hugging Face folder of the base')

@@ -197,7 +197,7 @@ function finish({ dir, file }: Work, r: Recursion, node: NodeFile, range: Steps 
     return size;
   }
   const size = writeFolded(file, endOf(r, node));
-  dropNodes(dir);
+  dropNodes(dir, node.to.step);
   dropProofs(dir);
   return size;
 }

@@ -105,7 +105,7 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
     if (p.kind === 'pack' && o.fold !== false && s.config.proof.hash === 'poseidon2') packed = p.pack.run.steps;
     else {
       dropProofs(dir);
-      if (!range) dropNodes(dir);
+      if (!range) dropNodes(dir, steps);
       const what = range ? `steps ${range.from} to ${range.to - 1}` : `all ${steps} steps`;
       return {
         data: { steps, proved: 0, file, kind: p.kind },

@@ -67,7 +67,7 @@ export function factsOfProof(file: string, p: AnyProof, name = PACK_NAME): Relea
     manifest: m,
     kind: 'folded',
     key: keyDigest(p.folded.key),
-    ledger: ledgerUnder(file, { manifest: m, programs }, parsePublished(file, p.folded.key)),
+    ledger: ledgerUnder(file, { manifest: m, programs }, parsePublished(file, p.folded.key), p.folded.hides),
     version: version(),
     proof: name,
   };

@@ -1,7 +1,7 @@
 import type { Inputs } from '../run/inputs.js';
 import { existsSync } from 'node:fs';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
-import { verifyRead } from '../verify/index.js';
+import { type Accepted, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import { circuitsKept, keptKey } from './cached.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
@@ -61,17 +61,18 @@ function linesOf(
   origin: KeyOrigin,
   ledger: Ledger,
   claims: readonly ClaimRecord[],
-  range: boolean,
+  kind: Accepted['kind'],
   more: readonly string[],
 ): string[] {
-  const what = range
-    ? r.epoch === undefined
-      ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
-      : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
-    : `${r.to} steps`;
+  const what =
+    kind === 'range' || kind === 'epoch'
+      ? r.epoch === undefined
+        ? `steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+        : `epoch ${r.epoch}, steps ${r.from} to ${r.to - 1} of ${m.config.train.steps}`
+      : `${r.to} steps`;
   return [
     `verified${reservations(claims, r.initial === 'checked')}: ${what}, ${lossText(r)}, ${bitsText(ledger.roundByRound)} bits`,
-    `  one proof, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
+    `  one proof${kind === 'certificate' ? ', which adds nothing to what it says' : ''}, ${r.proofMs.toFixed(0)} ms; what it is compared with recomputed in ${secondsText(r.linearMs / 1000)}`,
     `  key: ${origin.digest}, ${originText(origin)}`,
     ...claimLines(claims),
     ...epochLines(r),
@@ -139,6 +140,7 @@ export function verifyFolded(
     beside = besideOf(dir),
     besideOfBase = base === undefined ? [] : besideBase(base, m.config.train.template === null),
     {
+      kind,
       check: r,
       key: origin,
       ledger,
@@ -175,22 +177,21 @@ export function verifyFolded(
       ends: node !== undefined && r.to < m.config.train.steps,
     });
   checkPolicy(o.policy, m, ledger, claims);
-  const order = orderOf(m);
   return {
     data: {
       verified: { proof: 'checked', ...comparedOf(claims) },
-      kind: node ? (r.epoch === undefined ? 'range' : 'epoch') : 'run',
+      kind,
       manifest: manifestDigest(m),
       ...r,
       steps: r.to - r.from,
       key: origin,
       bits: ledger.roundByRound,
-      order,
+      order: orderOf(m),
       ...(beside.length ? { beside } : {}),
       ...(besideOfBase.length ? { besideBase: besideOfBase } : {}),
       policy: o.policy,
     },
-    text: linesOf(m, r, origin, ledger, claims, node !== undefined, [...besideLines(beside, besideOfBase), `  order of data: ${order}`])
+    text: linesOf(m, r, origin, ledger, claims, kind, [...besideLines(beside, besideOfBase), `  order of data: ${orderOf(m)}`])
       .map(plain)
       .join('\n'),
   };

@@ -146,7 +146,8 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
 }
 
 /** Whether what was verified is a whole run. */
-const wholeRun = ({ data: d }: Result): boolean => d['verified'] !== undefined && (d['kind'] === 'run' || d['kind'] === 'pack');
+const wholeRun = ({ data: d }: Result): boolean =>
+  d['verified'] !== undefined && ['run', 'certificate', 'pack'].includes(String(d['kind']));
 
 /** Where the weights of a whole run come from, for whoever deploys them. */
 function weightsOf(j: Judged): DeployedClaims {
@@ -179,7 +180,7 @@ function summary(
         training: wholeRun(j.result),
         soundness: d['bits'] as number,
         base: d['base'] === 'checked',
-        rows: d['kind'] === 'run' && (d['data'] === 'checked' || d['data'] === 'proved'),
+        rows: (d['kind'] === 'run' || d['kind'] === 'certificate') && (d['data'] === 'checked' || d['data'] === 'proved'),
         data: d['data'] === 'checked',
         initial: d['initial'] === 'checked',
         adapter: d['adapter'] === 'checked',

@@ -71,14 +71,16 @@ export const epochExamples = ({
 export const epochBatches = (m: Manifest): number =>
   orderBatches({ epochExamples: epochExamples(m), batch: m.config.train.batch, shortBatch: m.config.sampler.shortBatch });
 
-/** Programs that the proof of a step has, in order: the last batch of an epoch may have fewer micro-batches. */
-export function stepKinds(f: Pick<Run, 'manifest' | 'programs'>, step: number): PartKind[] {
-  if (!f.programs.update) return ['step'];
-  const { batch, microBatch } = f.manifest.config.train,
-    at = (step % epochBatches(f.manifest)) * batch,
-    micros = Math.ceil(Math.min(batch, epochExamples(f.manifest) - at) / Math.min(batch, microBatch));
-  return [...Array<PartKind>(micros).fill('micro'), 'update'];
+/** Micro-batches of a step: the last batch of an epoch may have fewer. */
+export function microsOf(m: Manifest, step: number): number {
+  const { batch, microBatch } = m.config.train,
+    at = (step % epochBatches(m)) * batch;
+  return Math.ceil(Math.min(batch, epochExamples(m) - at) / Math.min(batch, microBatch));
 }
+
+/** Programs that the proof of a step has, in order. */
+export const stepKinds = (f: Pick<Run, 'manifest' | 'programs'>, step: number): PartKind[] =>
+  f.programs.update ? [...Array<PartKind>(microsOf(f.manifest, step)).fill('micro'), 'update'] : ['step'];
 
 /** The program of a part. */
 export const programOf = (p: Programs, kind: PartKind): RunProgram => (kind === 'update' ? p.update! : p);

@@ -113,7 +113,20 @@ export class Files implements Keeper<StepProof, NodeFile> {
   }
 }
 
-/** Removes what lay beside a run while it was proved; epochs stay. */
-export function dropNodes(out: string): void {
-  rmSync(nodesFolder(out), { recursive: true, force: true });
+const BEGIN: Place = { step: 0, part: 0 };
+
+/** Whether a node is over all of so many steps. */
+const isWhole = ({ from, to }: { readonly from: Place; readonly to: Place }, steps: number): boolean =>
+  samePlace(from, BEGIN) && samePlace(to, { step: steps, part: 0 });
+
+/**
+ * Removes what lay beside a run of so many steps while it was proved. Epochs stay, and the node over the whole run:
+ * certificates are made from it.
+ */
+export function dropNodes(out: string, steps: number): void {
+  for (const x of nodesIn(nodesFolder(out))) if (!isWhole(x, steps)) rmSync(x.file, { force: true });
 }
+
+/** Where the node over a whole run lies: undefined where there is none. Nothing of it is read. */
+export const wholeNode = (out: string, steps: number, epoch: number): string | undefined =>
+  [nodeFile(out, BEGIN, { step: steps, part: 0 }), ...(epoch === steps ? [epochFile(out, 0)] : [])].find((f) => existsSync(f));

@@ -1,4 +1,5 @@
 import { InputError } from '../errors.js';
+import { type Certificate, decodeCertificate, encodeCertificate, isCertificate } from '../artifact/certificate.js';
 import { headerLine } from '../artifact/header.js';
 import { type Pack, PACK_TYPE, decodePack, encodePack } from '../artifact/pack.js';
 import {
@@ -14,7 +15,7 @@ import {
 import { writeAtomic } from '../io/atomic.js';
 import { inFile } from '../io/source.js';
 
-/** A proof file of any kind. */
+/** A proof file of any kind; a certificate is a folded run that `hides`. */
 export type AnyProof =
   | { readonly kind: 'pack'; readonly bytes: number; readonly pack: Pack }
   | { readonly kind: 'folded'; readonly bytes: number; readonly folded: FoldedRun }
@@ -24,6 +25,7 @@ export type AnyProof =
 export function readProofFile(file: string): AnyProof {
   const b = inFile(file),
     bytes = b.size;
+  if (isCertificate(b)) return { kind: 'folded', bytes, folded: decodeCertificate(file, b) };
   switch (headerLine(file, b).head['type']) {
     case PACK_TYPE:
       return { kind: 'pack', bytes, pack: decodePack(file, b) };
@@ -35,7 +37,7 @@ export function readProofFile(file: string): AnyProof {
       throw new InputError(
         file,
         [`is none of ${PACK_TYPE}, ${FOLDED_TYPE}, ${NODE_TYPE}`],
-        'give a file that certune prove or certune fold wrote',
+        'give a file that certune prove, fold or certify wrote',
       );
   }
 }
@@ -44,6 +46,8 @@ export const manifestOf = (p: AnyProof): Pack['manifest'] =>
   p.kind === 'pack' ? p.pack.manifest : p.kind === 'folded' ? p.folded.manifest : p.node.manifest;
 
 export const writeNode = (file: string, x: NodeFile): number => write(file, encodeNode(x));
+
+export const writeCertificate = (file: string, x: Certificate): number => write(file, encodeCertificate(x));
 
 export const writeFolded = (file: string, x: FoldedRun): number => write(file, encodeFolded(x));
 

@@ -4,7 +4,7 @@ import type { Manifest } from '../run/manifest.js';
 import { shownText } from './shown.js';
 
 /** What is known of something that a run claims. */
-export type ClaimStatus = 'proved' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';
+export type ClaimStatus = 'proved' | 'hidden' | 'recomputed by the verifier' | 'declared' | 'not hidden' | 'not at this stage';
 /** One thing that a run claims of itself, in words. */
 export interface Claim {
   readonly what: string;
@@ -13,14 +13,14 @@ export interface Claim {
 
 /** A proof as far as what it claims depends on it: its kind, and where a range begins and ends. */
 export type ProofKind =
-  | { readonly kind: 'pack' | 'folded' }
+  | { readonly kind: 'pack' | 'folded' | 'certificate' }
   | { readonly kind: 'node'; readonly range: { readonly from: Place; readonly to: Place } };
 
 /**
  * What is claimed of rows, quotas and licences. A pack proves none of it by itself: its verifier has the data and
  * recomputes.
  */
-function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boolean): Claim[] {
+function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boolean, hides: boolean): Claim[] {
   const status = pack ? 'recomputed by the verifier' : 'proved';
   return [
     {
@@ -43,19 +43,24 @@ function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boole
           } as const,
         ]
       : []),
-    sampler.mode === 'private'
+    hides
       ? {
-          what: `${pack ? 'losses of every step, which a pack has' : shownText(show)}. Rows, salt, sampler key and order do not travel with the proof, but no proof is zero-knowledge${
-            pack || show.losses === 'steps'
-              ? ', and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row'
-              : ''
-          }`,
-          status: 'not hidden',
+          what: `all that the manifest and the lists do not say (${shownText(show)}): the proof adds nothing to them, but the adapter, where it is released, is a function of the data, and whoever guesses all of them can train again and compare`,
+          status: 'hidden',
         }
-      : {
-          what: `salt, sampler key, order of the rows: the manifest has them, and whoever has the files sees all batches; ${pack ? 'losses of every step' : shownText(show)}`,
-          status: 'not hidden',
-        },
+      : sampler.mode === 'private'
+        ? {
+            what: `${pack ? 'losses of every step, which a pack has' : shownText(show)}. Rows, salt, sampler key and order do not travel with the proof, but no proof is zero-knowledge${
+              pack || show.losses === 'steps'
+                ? ', and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row'
+                : ''
+            }`,
+            status: 'not hidden',
+          }
+        : {
+            what: `salt, sampler key, order of the rows: the manifest has them, and whoever has the files sees all batches; ${pack ? 'losses of every step' : shownText(show)}`,
+            status: 'not hidden',
+          },
     {
       what: 'that rows are of the source, licence and language which their class names; that two rows are not one text',
       status: 'declared',
@@ -72,6 +77,7 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
     // No circuit verifies BLAKE3: the proofs of such a run will be packed.
     kind = proof?.kind ?? (m.config.proof.hash === 'blake3' ? 'pack' : 'folded'),
     range = proof?.kind === 'node' ? proof.range : undefined,
+    hides = proof?.kind === 'certificate',
     inside = range !== undefined && (range.from.step > 0 || range.from.part > 0),
     called = [...(base.name === null ? [] : [base.name]), ...(base.revision === null ? [] : [`revision ${base.revision}`])],
     order =
@@ -120,10 +126,10 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
       status: kind === 'pack' ? 'recomputed by the verifier' : 'proved',
     },
     { what: 'truncation and chat template', status: 'recomputed by the verifier' },
-    ...dataClaims(m, kind === 'pack'),
+    ...dataClaims(m, kind === 'pack', hides),
     { what: order, status: 'declared' },
-    { what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' },
-    kind !== 'folded'
+    ...(hides ? [] : [{ what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' } as const]),
+    kind !== 'folded' && !hides
       ? {
           what: `one proof for the whole run: this is ${kind === 'pack' ? 'a pack, one proof per micro-batch and update, and one merge of their claims on the base' : 'a range, certune fold joins ranges'}`,
           status: 'not at this stage',

@@ -11,7 +11,7 @@ import { HyperparameterError } from '../optim/constants.js';
 import type { Manifest } from '../run/manifest.js';
 import { policyOf } from '../run/policy.js';
 import { checkEnteredState, checkReleased, zeroAccumulators } from '../run/commitments.js';
-import { type Run, epochBatches, epochExamples, stepKinds } from '../run/facts.js';
+import { type Run, epochBatches, epochExamples, microsOf } from '../run/facts.js';
 import { type EndStatement, type NodeStatement, NO_EPOCHS, START, programsDigest } from '../recursion/statement.js';
 import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
@@ -128,7 +128,7 @@ export function checkShown(run: Run, st: Common, list: readonly Omit<StepLosses,
     total = st.posIn[6];
   list.forEach((x, i) => {
     const step = from + i,
-      micros = show.losses === 'steps' ? microsOf(run, step) : 0;
+      micros = show.losses === 'steps' ? microsOf(run.manifest, step) : 0;
     if (x.losses.length !== micros || !Number.isSafeInteger(x.targets) || (show.targets === 'steps' ? x.targets < 1 : x.targets !== 0))
       throw new VerificationError('losses', `step ${step} needs its targets and ${micros} losses`);
     x.losses.forEach((l, micro) => {
@@ -156,9 +156,6 @@ export function checkShown(run: Run, st: Common, list: readonly Omit<StepLosses,
     chain = epochLink(chain, told ? epochs[i] : totalsShown(show, first + i, zeroCounters(run.manifest.config.policy.bins.length)));
   same('totals of epochs', st.epochsOut, chain);
 }
-
-/** Micro-batches of a step. */
-const microsOf = (run: Run, step: number): number => stepKinds(run, step).filter((kind) => kind !== 'update').length;
 
 /**
  * Word of a loss. Before it becomes a word of 64 bits: two losses off by 2^64 in opposite directions would leave chain

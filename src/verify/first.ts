@@ -12,7 +12,8 @@ import { type Plan, makePlan } from '../tensor/plan.js';
 import { VerificationError } from '../transcript/arith.js';
 import { same } from './compare.js';
 import { parsePublished } from './key.js';
-import { verifyEnd, verifyNode } from './nodes.js';
+import { verifyEndOf } from './certificate.js';
+import { verifyNode } from './nodes.js';
 
 /*
  * What a verifier does first with a file of a stranger. Programs, schedule, initial state and lists follow from the
@@ -64,7 +65,7 @@ export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): v
   const key = parsePublished(file, x.key);
   if (!('from' in x)) {
     namesManifest(x, endProofOf(key, x).statement, { step: 0, part: 0 }, { step: x.manifest.config.train.steps, part: 0 });
-    under(file, () => verifyEnd(k, key, endProofOf(key, x)));
+    under(file, () => verifyEndOf(k, key, x));
     return;
   }
   const nodes = under(file, () => nodesOf(key)),

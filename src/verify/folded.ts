@@ -14,13 +14,14 @@ import { checkAdapter, checkCounters, checkData, checkManifest, checkOrigin, che
 import { checkBase, checkRoot } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
-import { settleNode, verifyEnd } from './nodes.js';
+import { verifyEndOf } from './certificate.js';
+import { settleNode } from './nodes.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
 import type { PublishedTotals } from '../policy/epochs.js';
 import type { Shown } from '../policy/vector.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import type { Circuits } from '../recursion/circuits.js';
-import { endProofOf, nodeOf } from '../recursion/node-words.js';
+import { nodeOf } from '../recursion/node-words.js';
 
 /** What a proof agrees with as far as it goes, and without which it says nothing: it has to be given. */
 export class NotGivenError extends VerificationError {}
@@ -199,8 +200,7 @@ function compare(
  */
 export function verifyFoldedRun(k: Kernels, run: Run, x: FoldedRun, key: VerificationKey, a: Against): FoldedCheck {
   const t0 = performance.now(),
-    end = endProofOf(key, x);
-  verifyEnd(k, key, end);
+    end = verifyEndOf(k, key, x);
   const proofMs = performance.now() - t0;
   return { ...compare(k, run, a, end.statement, x, 0, run.manifest.config.train.steps), proofMs };
 }

@@ -7,6 +7,7 @@
  *     if (v.accepted) console.log(v.check.losses); else console.error(v.reason.message);
  */
 import { type FoldedRun, type NodeFile, FOLDED_TYPE, NODE_TYPE, decodeFolded, decodeNode } from '../artifact/folded.js';
+import { decodeCertificate, isCertificate } from '../artifact/certificate.js';
 import { headerLine } from '../artifact/header.js';
 import { inMemory } from '../artifact/source.js';
 import { InputError, UnsupportedError, VersionError } from '../errors.js';
@@ -55,7 +56,8 @@ export interface VerifyOptions extends Against {
 /** What an accepted proof establishes, and what it was compared with. */
 export interface Accepted {
   readonly accepted: true;
-  readonly kind: 'run' | 'epoch' | 'range';
+  /** 'certificate': a whole run too, and its proof adds nothing to what it says. */
+  readonly kind: 'certificate' | 'run' | 'epoch' | 'range';
   readonly run: Run;
   readonly check: FoldedCheck;
   readonly key: KeyOrigin;
@@ -102,26 +104,35 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
     initial = more.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
     against: Against = { ...more, ...(initial ? { initial } : {}) },
     check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against),
-    kind = node ? (check.epoch === undefined ? 'range' : 'epoch') : 'run';
-  return { accepted: true, kind, run, check, key: origin, ledger: foldedLedger(run, node ? circuits().keys.published : key) };
+    { hides } = 'from' in x ? {} : x,
+    kind = node ? (check.epoch === undefined ? 'range' : 'epoch') : hides ? 'certificate' : 'run',
+    ledger = foldedLedger(run, node ? circuits().keys.published : key, hides);
+  return { accepted: true, kind, run, check, key: origin, ledger };
+}
+
+/** Whatever of them the bytes say that they are. Throws InputError, VersionError. */
+function decoded(file: string, proof: Uint8Array): FoldedRun | NodeFile {
+  const source = inMemory(proof);
+  if (isCertificate(source)) return decodeCertificate(file, source);
+  const { type } = headerLine(file, source).head;
+  if (type !== FOLDED_TYPE && type !== NODE_TYPE)
+    throw new InputError(
+      file,
+      [`is neither a certificate nor ${FOLDED_TYPE} nor ${NODE_TYPE}`],
+      'a pack of step proofs is verified with base and data: certune verify',
+    );
+  return type === NODE_TYPE ? decodeNode(file, source) : decodeFolded(file, source);
 }
 
 /**
- * Verifies the bytes of a folded run, or of a range of one. Whatever they are, the answer is a verdict; only a fault of
- * the verifier itself is thrown.
+ * Verifies the bytes of a certificate, of a folded run, or of a range of one. Whatever they are, the answer is a
+ * verdict; only a fault of the verifier itself is thrown.
  */
 export function verify(proof: Uint8Array, o: VerifyOptions = {}): Accepted | Refused {
   const file = o.file ?? 'proof';
   try {
-    const { type } = headerLine(file, inMemory(proof)).head;
-    if (type !== FOLDED_TYPE && type !== NODE_TYPE)
-      throw new InputError(
-        file,
-        [`is neither ${FOLDED_TYPE} nor ${NODE_TYPE}`],
-        'a pack of step proofs is verified with base and data: certune verify',
-      );
-    const x = type === NODE_TYPE ? decodeNode(file, proof) : decodeFolded(file, proof);
-    const kernels = o.kernels ?? verifierKernels();
+    const x = decoded(file, proof),
+      kernels = o.kernels ?? verifierKernels();
     // Whatever else the manifest makes one compute comes after it.
     checkFirst(kernels, file, x);
     return verifyRead(checkedRun(file, x.manifest), x, { ...o, kernels });

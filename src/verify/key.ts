@@ -61,9 +61,9 @@ export function parsePublished(file: string, raw: unknown): VerificationKey {
  * Ledger of a folded run under a key that nobody has checked. Throws InputError where it describes no circuits, or none
  * that prove such a run.
  */
-export function ledgerUnder(file: string, run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
+export function ledgerUnder(file: string, run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey, hides?: true): FoldedLedger {
   try {
-    return foldedLedger(run, key);
+    return foldedLedger(run, key, hides);
   } catch (e) {
     throw new InputError(
       file,

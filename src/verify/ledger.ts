@@ -19,6 +19,7 @@ import { KIND_BITS } from '../recursion/fold.js';
 import { type VerificationKey, slotsOf } from '../recursion/key.js';
 import { leafCounts } from '../recursion/leaves.js';
 import type { Run } from '../run/facts.js';
+import { hiddenEndPlan } from './certificate.js';
 import { endPlan } from './nodes.js';
 
 /** A folded run's ledger, and what it is composed of. */
@@ -42,12 +43,12 @@ const nodePlan = (key: VerificationKey): Plan => {
  * that this walk meets: program proofs, leaves, folds, merges, openings, end. Round by round the least term counts, as
  * without folding: every query of an attacker belongs to one round of one of these proofs. The walk itself (an
  * extractor that runs the one above it again) is argued for constant depth only; beyond it composition is an
- * assumption, as for every recursive proof whose circuit hashes concretely.
+ * assumption, as for every recursive proof whose circuit hashes concretely. `hides`: the end is that of a certificate.
  */
-export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey): FoldedLedger {
+export function foldedLedger(run: Pick<Run, 'manifest' | 'programs'>, key: VerificationKey, hides?: true): FoldedLedger {
   const { plan, update } = run.programs,
     node = nodePlan(key),
-    end = endPlan(key),
+    end = hides ? hiddenEndPlan(key) : endPlan(key),
     { steps } = run.manifest.config.train,
     counts = leafCounts(key, run, steps),
     leaves = counts.leaves.reduce((a, b) => a + b, 0),

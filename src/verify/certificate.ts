@@ -1,18 +1,19 @@
 /**
  * The end of a run, its witness hidden: same circuit, same key, same statement as the end of a folded run. The proof
- * adds nothing to its statement; what the statement says is in clear. Not used by a command yet.
+ * adds nothing to its statement; what the statement says is in clear.
  */
+import type { FoldedRun } from '../artifact/folded.js';
 import { circuitProgram } from '../circuit/program.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { endOptions } from '../recursion/end.js';
 import type { VerificationKey } from '../recursion/key.js';
-import type { EndProof } from '../recursion/node-words.js';
+import { type EndProof, endProofOf } from '../recursion/node-words.js';
 import type { Plan } from '../tensor/plan.js';
 import { hidingPlan, recordHiding, verifyHiding } from '../tensor/verify-hiding.js';
 import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { scheduleWords } from '../transcript/schedule.js';
-import { endPublics } from '../verify/nodes.js';
+import { endPublics, verifyEnd } from './nodes.js';
 
 interface HiddenEnd {
   readonly plan: Plan;
@@ -33,7 +34,10 @@ function hiddenEnd(key: VerificationKey): HiddenEnd {
   return end;
 }
 
-/** The plan of the end circuit's proofs that hide its witness, from a key that is trusted. */
+/**
+ * The plan of the end circuit's proofs that hide its witness, from a key that is trusted. Throws RangeError for a
+ * circuit too small to hide.
+ */
 export const hiddenEndPlan = (key: VerificationKey): Plan => hiddenEnd(key).plan;
 
 /**
@@ -52,4 +56,11 @@ export function verifyHiddenEnd(k: Kernels, key: VerificationKey, end: EndProof)
   }
   if (end.statement.key.some((w, i) => w !== BigInt(key.root[i])))
     throw new VerificationError('verification key', 'the proof was made under another key than the published one');
+}
+
+/** Verifies the end of a run, a certificate or not, under a trusted key; returns what it says. */
+export function verifyEndOf(k: Kernels, key: VerificationKey, x: FoldedRun): EndProof {
+  const end = endProofOf(key, x);
+  (x.hides ? verifyHiddenEnd : verifyEnd)(k, key, end);
+  return end;
 }

@@ -69,7 +69,8 @@ export function forgedData(rows: readonly Row[], depth: number): Committed {
     levels.push(
       Array.from({ length: Math.ceil(levels[d].length / 2) }, (_, k) => compress(levels[d][2 * k], levels[d][2 * k + 1] ?? emptyNode(d))),
     );
-  return { shape: SHAPE, rows, tree: { root: () => tableRoot(levels), path: (i) => tablePath(levels, i) } };
+  const flat = levels.map((l) => BigUint64Array.from(l.flat()));
+  return { shape: SHAPE, rows, tree: { root: () => tableRoot(flat), path: (i) => tablePath(flat, i) } };
 }
 
 /** Scalars of 60 steps; clip 0.3, which no power of two makes whole. */

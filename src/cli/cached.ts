@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import canonicalize from 'canonicalize';
 import { CIRCUIT_VERSION } from '../circuit/program.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { singleKernels } from '../kernels/single.js';
 import { type Circuits, circuitsOf } from '../recursion/circuits.js';
 import { RECURSION_VERSION } from '../recursion/key.js';
 import type { Run } from '../run/facts.js';
@@ -26,7 +27,7 @@ function keyName(run: Run): string {
       versions: [PROOF_VERSION, RECURSION_VERSION, CIRCUIT_VERSION],
       programs: programList(run.programs).map((p) => ({ digest: p.digest.map(String), options: p.plan.options })),
       config,
-      policy: policyOf(run.manifest).vector.map(String),
+      policy: policyOf(run.manifest, singleKernels()).vector.map(String),
     };
   return cacheName(canonicalize(all)!);
 }

@@ -4,6 +4,7 @@ import { writeAtomic } from '../io/atomic.js';
 import { readJson } from '../io/json.js';
 import { jsonDocument } from '../io/json-text.js';
 import { readText } from '../io/read-file.js';
+import { singleKernels } from '../kernels/single.js';
 import { type CroissantDeclared, exportCroissant } from '../run/croissant.js';
 import { checkedRun, epochBatches } from '../run/facts.js';
 import { fieldsOf, ruleOf } from '../run/fields.js';
@@ -28,7 +29,7 @@ export function manifestAt(target: string): Manifest {
 export function manifestCheck(file: string): Result {
   const m = manifestAt(file),
     run = checkedRun(file, m),
-    policy = policyOf(m),
+    policy = policyOf(m, singleKernels()),
     text = /\.json$/i.test(file) && !statSync(file).isDirectory() ? readText(file, 'manifest') : undefined;
   if (text !== undefined && text.trimEnd() !== manifestJson(m).trimEnd())
     throw new InputError(

@@ -15,7 +15,7 @@ import type { NodeStatement } from '../recursion/statement.js';
 import { type Run, checkedRun, epochBatches, epochExamples } from '../run/facts.js';
 import type { Base } from '../run/inputs.js';
 import { type Manifest, digestWords, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
-import { policyOf } from '../run/policy.js';
+import { policyShapeOf } from '../run/policy.js';
 import { VerificationError } from '../transcript/arith.js';
 import { verifyNodeFile } from '../verify/folded.js';
 import { type Boundary, boundaryOf } from './boundary.js';
@@ -198,9 +198,9 @@ export interface UnitSource {
 
 /** What circuits follow from: runs that agree in it have the same ones. */
 const circuitsName = (run: Run): string => {
-  const { depth, rounds, walks, bins, classDepth, scheduleDepth, innerRounds, innerWalks, strataDepth, replacement } = policyOf(
+  const { depth, rounds, walks, bins, classDepth, scheduleDepth, innerRounds, innerWalks, strataDepth, replacement } = policyShapeOf(
       run.manifest,
-    ).values,
+    ),
     { train } = run.manifest.config;
   return JSON.stringify([
     run.manifest.program,

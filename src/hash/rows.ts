@@ -115,3 +115,12 @@ export const blake3Rows: MerkleHash = {
     });
   },
 };
+
+/** Poseidon2 digests (hashWords), at dst, of n rows of so many canonical words each, one behind the other at src. */
+export function rowDigests(k: Kernels, dst: number, domain: bigint, src: number, words: number, n: number): void {
+  k.scope(() => {
+    const h = poseidon2Rows.rows(k, n, words, domain);
+    for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
+    h.finish(dst);
+  });
+}

@@ -1,5 +1,6 @@
 import { DOMAIN } from '../hash/poseidon2.js';
 import { InputError } from '../errors.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { type ClassRow, classDepth, classWords } from './classes/table.js';
 import { MOST_COUNT, type Quota, quotasDigest } from './classes/quotas.js';
 import type { Modes } from './order/keys.js';
@@ -40,8 +41,8 @@ export interface PolicyFacts {
 }
 
 /** Levels of the schedule's table: hash of (step, scalars) in the domain `schedule`. */
-export const scheduleLevels = (rows: Iterable<readonly bigint[]>, depth: number): bigint[][][] =>
-  tableLevels(DOMAIN.schedule, [...rows], depth);
+export const scheduleLevels = (rows: Iterable<readonly bigint[]>, depth: number, k?: Kernels): BigUint64Array[] =>
+  tableLevels({ domain: DOMAIN.schedule, rows, depth }, k);
 
 /**
  * Domain and radices of the draws. With replacement nothing is permuted: a is the number of rows, which draws are
@@ -79,9 +80,13 @@ export function policyShape(f: PolicyFacts): PolicyShape {
   };
 }
 
-/** Values of the policy vector, as verifier and prover compute them: linear in steps. Throws as policyShape does. */
-export function policyValues(f: PolicyFacts): PolicyValues {
+/**
+ * Values of the policy vector, as verifier and prover compute them: linear in steps, 8 us each by kernels, 0.35 ms
+ * without. Throws as policyShape does.
+ */
+export function policyValues(f: PolicyFacts, k?: Kernels): PolicyValues {
   const shape = policyShape(f),
+    root = (domain: bigint, rows: Iterable<readonly bigint[]>, depth: number): bigint[] => rootOf({ domain, rows, depth }, k),
     order = domainOf(f);
   return {
     ...shape,
@@ -95,11 +100,11 @@ export function policyValues(f: PolicyFacts): PolicyValues {
     publicKey: f.publicKey,
     seed: f.seed,
     modes: f.modes,
-    strata: f.strata ? rootOf(DOMAIN.strata, f.strata.map(stratumWords), shape.strataDepth) : [0n, 0n, 0n, 0n],
+    strata: f.strata ? root(DOMAIN.strata, f.strata.map(stratumWords), shape.strataDepth) : [0n, 0n, 0n, 0n],
     strataCount: f.strata?.length ?? 0,
-    classRoot: rootOf(DOMAIN.class, classWords(f.classes), shape.classDepth),
+    classRoot: root(DOMAIN.class, classWords(f.classes), shape.classDepth),
     quotas: quotasDigest(f.quotas),
-    scheduleRoot: rootOf(DOMAIN.schedule, f.schedule, shape.scheduleDepth),
+    scheduleRoot: root(DOMAIN.schedule, f.schedule, shape.scheduleDepth),
     steps: f.steps,
     clip: f.clip,
     mostTargets: f.batch * f.sequence,

@@ -49,18 +49,18 @@ export class PolicyWitness {
   readonly order: Order;
   readonly values: PolicyValues;
   readonly vector: readonly bigint[];
-  readonly #classLevels: bigint[][][];
-  #scheduleLevels: bigint[][][] | undefined;
-  readonly #strataLevels?: bigint[][][];
+  readonly #classLevels: BigUint64Array[];
+  #scheduleLevels: BigUint64Array[] | undefined;
+  readonly #strataLevels?: BigUint64Array[];
 
   constructor(
     readonly facts: PolicyFacts,
     readonly data: PolicyData,
     readonly secrets: PolicySecrets,
-    kernels?: Kernels,
+    readonly kernels?: Kernels,
   ) {
     this.order = new Order({ ...facts, keys: secrets.keys }, kernels);
-    this.values = policyValues(facts);
+    this.values = policyValues(facts, kernels);
     this.vector = policyVector(this.values);
     this.#classLevels = classLevels(facts.classes, this.values.classDepth);
     if (facts.strata) this.#strataLevels = strataLevels(facts.strata, this.values.strataDepth);
@@ -146,7 +146,7 @@ export class PolicyWitness {
   }
   /** What the end of a step needs. */
   end(step: number): EndInput {
-    this.#scheduleLevels ??= scheduleLevels(this.facts.schedule, this.values.scheduleDepth);
+    this.#scheduleLevels ??= scheduleLevels(this.facts.schedule, this.values.scheduleDepth, this.kernels);
     return { path: tablePath(this.#scheduleLevels, step) };
   }
 }

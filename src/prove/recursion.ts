@@ -64,6 +64,7 @@ export function policyWitness({ manifest }: Run, { rows, tree, key }: Data): Pol
     policyFacts(manifest),
     { shape: rowShape(train.sequence, manifest.base.shape.vocab), rows, tree },
     { salts: tree.secret, blinds: tree.secret, keys, privateBlind: key?.blind ?? [0n, 0n, 0n, 0n] },
+    tree.kernels,
   );
 }
 

@@ -30,7 +30,7 @@ export function same(check: string, got: readonly bigint[], want: readonly bigin
  * Checks what the manifest fixes of any node: programs (those that its settings give, which must be those that it
  * names), manifest, dataset root, batches in an epoch.
  */
-export function checkManifest({ manifest, programs, facts }: Run, st: Common): void {
+export function checkManifest({ manifest, programs, facts }: Run, st: Common, k?: Kernels): void {
   const list = programList(programs);
   same(
     'programs that the manifest names',
@@ -41,13 +41,13 @@ export function checkManifest({ manifest, programs, facts }: Run, st: Common): v
   same('manifest', st.context, facts.context);
   same('dataset root', st.dataset, manifest.dataset.root.map(BigInt));
   same('batches in an epoch', st.epoch, [BigInt(epochBatches(manifest))]);
-  same('policy', st.policy, digestOfPolicy(manifest));
+  same('policy', st.policy, digestOfPolicy(manifest, k));
 }
 
 /** Throws VerificationError also where no schedule of the manifest's settings is within the formats. */
-function digestOfPolicy(m: Manifest): readonly bigint[] {
+function digestOfPolicy(m: Manifest, k?: Kernels): readonly bigint[] {
   try {
-    return policyOf(m).digest;
+    return policyOf(m, k).digest;
   } catch (e) {
     if (e instanceof HyperparameterError) throw new VerificationError('schedule', e.message);
     throw e;

@@ -137,7 +137,7 @@ function compare(
   const t0 = performance.now(),
     { manifest, programs } = run,
     { steps } = manifest.config.train;
-  checkManifest(run, st);
+  checkManifest(run, st, k);
   checkRange(run, st, from, to);
   if (list.some((l, i) => l.step !== from + i)) throw new VerificationError('losses', `are not those of the steps from ${from} on`);
   checkShown(run, st, list, epochs);

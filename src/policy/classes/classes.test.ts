@@ -219,7 +219,7 @@ describe('class table', () => {
     const rows = classRows(list.list, bins, null),
       levels = classLevels(rows, 4);
     for (let at = 0; at < 3; at++) {
-      let d = levels[0][at];
+      let d = [...levels[0].subarray(4 * at, 4 * at + 4)];
       tablePath(levels, at).forEach((s, l) => {
         d = (at >> l) & 1 ? compress(s, d) : compress(d, s);
       });

@@ -74,4 +74,5 @@ export const classDepth = (classes: number): number => tableDepth(CLASS_DEPTHS, 
 export const classWords = (rows: readonly ClassRow[]): bigint[][] => rows.map((r) => [r.bins, r.eligible ? 1n : 0n]);
 
 /** Levels of the class table's tree: hash in the domain `class` of number, bins, eligible. */
-export const classLevels = (rows: readonly ClassRow[], depth: number): bigint[][][] => tableLevels(DOMAIN.class, classWords(rows), depth);
+export const classLevels = (rows: readonly ClassRow[], depth: number): BigUint64Array[] =>
+  tableLevels({ domain: DOMAIN.class, rows: classWords(rows), depth });

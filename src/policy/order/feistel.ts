@@ -1,5 +1,5 @@
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
-import { poseidon2Rows } from '../../hash/rows.js';
+import { rowDigests } from '../../hash/rows.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import type { OrderShape } from './radices.js';
 
@@ -57,9 +57,7 @@ export class Permutation {
           k.u64[at + 4] = BigInt(t);
           k.u64[at + 5] = BigInt(x);
         }
-      const h = poseidon2Rows.rows(k, count, 6, DOMAIN.sampler);
-      h.absorb(src, 6, 8, 48);
-      h.finish(dst);
+      rowDigests(k, dst, DOMAIN.sampler, src, 6, count);
       at = dst / 8;
       for (let t = 0; t < rounds; t++) {
         const moved = new Float64Array(t % 2 ? a : b),

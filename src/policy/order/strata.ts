@@ -103,5 +103,5 @@ export const stratumWords = (s: Stratum): bigint[] => [
 ];
 
 /** Levels of the strata's table. */
-export const strataLevels = (strata: readonly Stratum[], depth: number): bigint[][][] =>
-  tableLevels(DOMAIN.strata, strata.map(stratumWords), depth);
+export const strataLevels = (strata: readonly Stratum[], depth: number): BigUint64Array[] =>
+  tableLevels({ domain: DOMAIN.strata, rows: strata.map(stratumWords), depth });

@@ -1,10 +1,10 @@
 import { DOMAIN } from '../../hash/poseidon2.js';
-import { poseidon2Rows } from '../../hash/rows.js';
+import { rowDigests } from '../../hash/rows.js';
 import { InputError } from '../../errors.js';
 import { rowsDepth } from './depth.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import { singleKernels } from '../../kernels/single.js';
-import { emptyNode } from '../table.js';
+import { emptyNode, levelAbove } from '../table.js';
 import { ROW_VERSION, type Row, type RowFacts, type RowShape, rowTargets } from './digest.js';
 
 /** Bytes of words that are hashed in one go: bounds the memory whatever the number of rows. */
@@ -118,9 +118,7 @@ export class RowTree {
       const src = k.alloc(8 * words * n),
         { u64, u32 } = k;
       for (let j = 0; j < n; j++) fill(u64, u32, src / 8 + words * j, j);
-      const h = poseidon2Rows.rows(k, n, words, domain);
-      for (let c = 0; c < words; c += 8) h.absorb(src + 8 * c, Math.min(8, words - c), 8, 8 * words);
-      h.finish(dst);
+      rowDigests(k, dst, domain, src, words, n);
     });
     return dst;
   }
@@ -132,28 +130,9 @@ export class RowTree {
   #tree(): BigUint64Array[] {
     if (this.#levels) return this.#levels;
     this.#flush();
-    const k = this.kernels,
-      levels = [this.#digests.subarray(0, 4 * this.#count)],
-      depth = rowsDepth(this.#count),
-      pairs = BLOCK / 64;
-    for (let d = 0; d < depth; d++) {
-      const level = levels[d],
-        nodes = Math.ceil(level.length / 8),
-        up = new BigUint64Array(4 * nodes);
-      for (let from = 0; from < nodes; from += pairs) {
-        const n = Math.min(pairs, nodes - from),
-          part = level.subarray(8 * from, 8 * (from + n));
-        k.scope(() => {
-          const src = k.alloc(64 * n),
-            dst = k.alloc(32 * n);
-          k.u64.set(part, src / 8);
-          if (part.length < 8 * n) k.u64.set([...emptyNode(d)], src / 8 + part.length);
-          poseidon2Rows.merkleLevel(k, dst, src, n);
-          up.set(k.u64.subarray(dst / 8, dst / 8 + 4 * n), 4 * from);
-        });
-      }
-      levels.push(up);
-    }
+    const levels: BigUint64Array[] = [this.#digests.subarray(0, 4 * this.#count)],
+      depth = rowsDepth(this.#count);
+    for (let d = 0; d < depth; d++) levels.push(levelAbove(this.kernels, levels[d], emptyNode(d)));
     this.#levels = levels;
     return levels;
   }

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemoryBlobs } from '../src/engine/blobs.js';
 import { BullDispatcher, BullSource } from '../src/engine/bullmq.js';
-import { FarmSetupError } from '../src/engine/errors.js';
-import { JOB_KINDS, MEMORY_CLASSES, signJob } from '../src/engine/jobs.js';
+import { type Failure, FarmSetupError } from '../src/engine/errors.js';
+import { JOB_KINDS, type Job, type JobRecord, MEMORY_CLASSES, type MemoryClass, signJob } from '../src/engine/jobs.js';
 import { Store } from '../src/engine/store.js';
 import { FARM_KEY, StubRunner, type Truth, coordinate, stubWorker, truthOf } from './farm-stub.js';
-import { RedisServer, freePort, noRedis } from './redis.js';
+import { RedisServer, TLS, freePort, noRedis } from './redis.js';
 
 const skipped = await noRedis();
 if (skipped !== undefined) console.warn(`farm-redis.test.ts is skipped: ${skipped}`);
@@ -62,19 +62,26 @@ describe.skipIf(skipped !== undefined)(`a farm over Redis${skipped === undefined
       store?: Store;
       farm?: string;
       ms?: number;
+      server?: RedisServer;
+      classes?: readonly (readonly MemoryClass[])[];
+      memory?: (j: Job) => MemoryClass;
+      spoil?: (worker: number, j: JobRecord) => Failure | undefined;
     } = {},
   ): ReturnType<typeof coordinate> {
     const store = o.store ?? new Store(new MemoryBlobs()),
       farm = o.farm ?? `sha256:${String(farms++).padStart(16, '0')}`,
-      engine = await BullDispatcher.open(server.url, farm, FARM_KEY, BULL),
+      { url } = o.server ?? server,
+      engine = await BullDispatcher.open(url, farm, FARM_KEY, BULL),
       drain = new AbortController(),
       stop = new AbortController(),
       end = new AbortController(),
       sources = await Promise.all(
-        Array.from({ length: o.workers ?? 2 }, (_, i) => BullSource.open(server.url, farm, FARM_KEY, { ...ME, name: `worker-${i}` }, BULL)),
+        Array.from({ length: o.workers ?? 2 }, (_, i) =>
+          BullSource.open(url, farm, FARM_KEY, { ...ME, name: `worker-${i}`, classes: o.classes?.[i] ?? ME.classes }, BULL),
+        ),
       ),
       workers = sources.map((s, i) =>
-        stubWorker(`worker-${i}`, s, store, new StubRunner(store, truth, () => undefined, o.ms ?? 5), drain.signal, {
+        stubWorker(`worker-${i}`, s, store, new StubRunner(store, truth, (j) => o.spoil?.(i, j), o.ms ?? 5), drain.signal, {
           times: TIMES,
           stop: stop.signal,
         }).catch(() => 0),
@@ -86,7 +93,7 @@ describe.skipIf(skipped !== undefined)(`a farm over Redis${skipped === undefined
         {
           store,
           engine,
-          more: { workers: () => 2, poll: 200 },
+          more: { workers: () => 2, poll: 200, ...(o.memory ? { memoryOf: o.memory } : {}) },
           onEvent: (e) => {
             if (e.what !== 'done') return;
             done++;
@@ -166,6 +173,76 @@ describe.skipIf(skipped !== undefined)(`a farm over Redis${skipped === undefined
       expect(harmed).toBe(true);
       expect(performance.now() - t0, name).toBeLessThan(60_000);
     }
+  });
+
+  it('goes on whatever job was the last one that was done when Redis was killed, or emptied', async () => {
+    const truth = truthOf(3, 2);
+    for (let at = 1; at < truth.jobs.length; at++)
+      for (const harm of [
+        async () => {
+          await server.kill();
+          await server.start();
+        },
+        async () => void server.cli('FLUSHALL'),
+      ]) {
+        const { end } = await run(truth, { during: (done) => (done === at ? harm() : undefined) });
+        expect(hex(end), `after ${at}`).toBe(hex(truth.end));
+      }
+  });
+
+  it('is reached by TLS, as a user with the rights that are needed and no others', async () => {
+    const tls = new RedisServer(join(home, 'tls'), await freePort(), ['--appendonly', 'yes'], true),
+      before = { ...process.env };
+    await tls.start();
+    try {
+      Object.assign(process.env, { CERTUNE_REDIS_USER: TLS.user, CERTUNE_REDIS_PASSWORD: TLS.password, CERTUNE_REDIS_CA: TLS.ca });
+      const truth = truthOf(6, 3),
+        { end } = await run(truth, { server: tls });
+      expect(hex(end)).toBe(hex(truth.end));
+      expect(tls.cli('CONFIG', 'GET', 'dir')).toMatch(/^NOPERM/);
+      expect(tls.cli('SET', 'another', 'x')).toMatch(/^NOPERM/);
+      const refused = async (): Promise<string> => {
+        const e = (await BullDispatcher.open(tls.url, 'sha256:00', FARM_KEY).catch((x: unknown) => x)) as Error;
+        expect(e).toBeInstanceOf(FarmSetupError);
+        expect(e.message).not.toContain('wrong-password');
+        return e.message;
+      };
+      // The certificate is one's own: without its authority nobody speaks with the server.
+      delete process.env['CERTUNE_REDIS_CA'];
+      expect(await refused()).toMatch(/cannot be reached: .*certificate/);
+      process.env['CERTUNE_REDIS_CA'] = TLS.ca;
+      process.env['CERTUNE_REDIS_PASSWORD'] = 'wrong-password';
+      expect(await refused()).toMatch(/cannot be reached: .*(WRONGPASS|NOAUTH)/);
+      process.env['CERTUNE_REDIS_CA'] = join(home, 'none.pem');
+      expect(((await BullDispatcher.open(tls.url, 'sha256:00', FARM_KEY).catch((x: unknown) => x)) as Error).message).toMatch(
+        /none\.pem: cannot be read/,
+      );
+    } finally {
+      process.env = before;
+      await tls.kill();
+    }
+  });
+
+  it('gives a job to workers that have the memory for it, and takes what a worker gives back', async () => {
+    const truth = truthOf(4, 4),
+      took: string[] = [];
+    const { end, coordinator } = await run(truth, {
+      workers: 2,
+      // The first one has little memory, and gives back the first job that it takes.
+      classes: [['s'], MEMORY_CLASSES],
+      memory: (j) => (j.kind === 'segment' && j.from === 2 ? 'm' : 's'),
+      spoil: (i, j) => {
+        took.push(`${i} ${j.memory}`);
+        return i === 0 && took.filter((x) => x.startsWith('0')).length === 1
+          ? { kind: 'returned', code: 'drained', message: 'was given back', lines: [] }
+          : undefined;
+      },
+    });
+    expect(hex(end)).toBe(hex(truth.end));
+    expect(took).not.toContain('0 m');
+    expect(took).toContain('1 m');
+    expect(coordinator.counters.retries).toBeGreaterThan(0);
+    expect(coordinator.poisoned.size).toBe(0);
   });
 
   it('does the job of a worker that was killed, and goes on with another coordinator', async () => {

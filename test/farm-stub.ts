@@ -66,7 +66,7 @@ export class Truth {
 export class StubRunner implements Runner {
   constructor(
     readonly store: Store,
-    readonly truth: Truth,
+    readonly truth: Pick<Truth, 'job' | 'make'>,
     readonly spoil: (j: JobRecord) => Uint8Array | Failure | 'hang' | undefined = () => undefined,
     readonly ms = 0,
   ) {}
@@ -98,7 +98,7 @@ export class StubRunner implements Runner {
 
 export class StubAcceptor implements Acceptor {
   seen = 0;
-  constructor(readonly truth: Truth) {}
+  constructor(readonly truth: Pick<Truth, 'of'>) {}
   accept(job: Job, bytes: Uint8Array): void {
     this.seen++;
     if (Buffer.compare(bytes, this.truth.of(job.key))) throw new VerificationError('node', 'is not that of the job');
@@ -112,6 +112,8 @@ export interface StubFarm {
   readonly perEpoch?: number;
   readonly store: Store;
   readonly engine: Dispatcher;
+  /** Takes the lease of the store; without it one that does not beat is taken soon. */
+  readonly lease?: () => Promise<CoordinatorLease>;
   readonly more?: Partial<CoordinatorOptions>;
   readonly onEvent?: (e: FarmEvent) => void;
 }
@@ -119,10 +121,10 @@ export interface StubFarm {
 /** A coordinator over stub jobs; ended by its signal or with the run. */
 export async function coordinate(
   f: StubFarm,
-  truth: Truth,
+  truth: Pick<Truth, 'jobs' | 'of'>,
   signal: AbortSignal,
 ): Promise<{ end: Uint8Array; coordinator: Coordinator; acceptor: StubAcceptor }> {
-  const lease = await CoordinatorLease.take(f.store, 300, 50),
+  const lease = await (f.lease?.() ?? CoordinatorLease.take(f.store, 300, 50)),
     acceptor = new StubAcceptor(truth);
   try {
     const coordinator = await Coordinator.begin({

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 
 /* Debian's redis-server, started by a test itself; where there is none, or BullMQ is not installed, tests say so. */
 
@@ -24,6 +25,10 @@ export const freePort = (): Promise<number> =>
     });
   });
 
+const pem = (name: string): string => fileURLToPath(new URL(`./data/localhost-${name}.pem`, import.meta.url));
+/** What a server is reached with by TLS: its own authority, one user with the rights that docs/farm.md names. */
+export const TLS = { ca: pem('cert'), user: 'farm', password: 'a-long-password' };
+
 /** A server of one's own, with what is to be killed and started again. */
 export class RedisServer {
   #process: ChildProcess | undefined;
@@ -31,28 +36,25 @@ export class RedisServer {
     readonly dir: string,
     readonly port: number,
     readonly more: readonly string[] = ['--appendonly', 'yes'],
+    /** By TLS alone, for the user of `TLS` alone. */ readonly tls = false,
   ) {
     mkdirSync(dir, { recursive: true });
   }
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return this.tls ? `rediss://localhost:${this.port}` : `redis://127.0.0.1:${this.port}`;
+  }
+  #listen(): string[] {
+    const port = String(this.port);
+    if (!this.tls) return ['--port', port];
+    const { user, password, ca } = TLS,
+      files = ['--tls-cert-file', ca, '--tls-key-file', pem('key'), '--tls-ca-cert-file', ca, '--tls-auth-clients', 'no'],
+      rights = [`>${password}`, '~certune-*', '&*', '+@all', '-@dangerous', '+info'];
+    return ['--port', '0', '--tls-port', port, ...files, '--user', user, 'on', ...rights, '--user', 'default', 'off'];
   }
   async start(): Promise<void> {
     const p = spawn(
       'redis-server',
-      [
-        '--port',
-        String(this.port),
-        '--bind',
-        '127.0.0.1',
-        '--dir',
-        this.dir,
-        '--save',
-        '',
-        '--maxmemory-policy',
-        'noeviction',
-        ...this.more,
-      ],
+      [...this.#listen(), '--bind', '127.0.0.1', '--dir', this.dir, '--save', '', '--maxmemory-policy', 'noeviction', ...this.more],
       { stdio: ['ignore', 'pipe', 'ignore'] },
     );
     this.#process = p;
@@ -81,6 +83,8 @@ export class RedisServer {
     this.#process?.kill('SIGCONT');
   }
   cli(...args: string[]): string {
-    return spawnSync('redis-cli', ['-p', String(this.port), ...args], { encoding: 'utf8' }).stdout.trim();
+    const { user, password, ca } = TLS,
+      as = this.tls ? ['-h', 'localhost', '--tls', '--cacert', ca, '--user', user, '--pass', password, '--no-auth-warning'] : [];
+    return spawnSync('redis-cli', ['-p', String(this.port), ...as, ...args], { encoding: 'utf8' }).stdout.trim();
   }
 }

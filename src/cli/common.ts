@@ -26,10 +26,11 @@ export interface Context {
   /** Told once where the command writes, so that an interruption can clear what is unfinished. */
   readonly writes: (dir: string) => void;
   /**
-   * Has a function called at the first SIGTERM or SIGINT, in place of ending the command: it finishes what it does. The
-   * second one ends it.
+   * Has a function called at the first SIGTERM or SIGINT, in place of ending the command: it finishes what it does.
+   * `stop`, if there is one, is called at the second: it gives up what it does and ends in seconds. The next one ends
+   * it at once.
    */
-  readonly drains?: (f: () => void) => void;
+  readonly drains?: (f: () => void, stop?: () => void) => void;
   /**
    * What cards are judged with at a time (milliseconds since 1970). Absent, as it is in every command: the vendors'
    * roots. A program that calls these functions may have others; no file and no option leads here.

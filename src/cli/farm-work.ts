@@ -1,6 +1,7 @@
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { Child } from '../engine/child.js';
+import { DrainedError } from '../engine/errors.js';
 import { readFarmKey } from '../engine/farm-key.js';
 import { JOB_KINDS, type JobKind, classesWithin } from '../engine/jobs.js';
 import { openSource, openStore } from '../engine/open.js';
@@ -59,6 +60,7 @@ export async function farmWork(o: FarmWorkOptions, c: Context): Promise<Result> 
     source = await openSource(o.engine, r.manifest, farmKey, me),
     presence = new Presence(store, me),
     drain = new AbortController(),
+    stop = new AbortController(),
     runner = new Child({
       setup: {
         run: folder,
@@ -74,7 +76,10 @@ export async function farmWork(o: FarmWorkOptions, c: Context): Promise<Result> 
         c.progress.update(text, presence.jobs, presence.jobs + 1);
       },
     });
-  c.drains?.(() => drain.abort());
+  c.drains?.(
+    () => drain.abort(),
+    () => stop.abort(),
+  );
   c.progress.line(`worker ${name}: jobs of ${me.classes.join(', ')} (${bytesText(memory)}), ${kinds.join(', ')}`);
   try {
     await presence.tell();
@@ -85,12 +90,13 @@ export async function farmWork(o: FarmWorkOptions, c: Context): Promise<Result> 
       worker: me,
       farmKey,
       drain: drain.signal,
-      stop: new AbortController().signal,
+      stop: stop.signal,
       told: (text) => c.progress.line(text),
       onJob: (n) => {
         presence.jobs = n;
       },
     });
+    if (stop.signal.aborted) throw new DrainedError(`worker ${name} was told twice to end: its job was given back`);
     const refused = (await store.record(`suspended/${name}`)) as { why?: unknown } | undefined;
     if (refused) throw new VerificationError('worker', `${name} is suspended: a result of it did not hold (${String(refused.why)})`);
     return { data: { worker: name, jobs, folder }, text: plain(`worker ${name} did ${jobs} jobs`) };

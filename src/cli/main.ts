@@ -16,9 +16,11 @@ const end = (code: number, text: string): void => {
   if (text) process.stdout.write(text);
 };
 const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { argv, tty: process.stderr.isTTY === true } });
-let drains = false;
-worker.on('message', (m: { out?: string; err?: string; end?: number; text?: string; drains?: true }) => {
-  if (m.drains) drains = true;
+/** Signals that the command answers itself, and the last of them once it came. */
+let drains = 0,
+  last = false;
+worker.on('message', (m: { out?: string; err?: string; end?: number; text?: string; drains?: number }) => {
+  if (m.drains) drains = m.drains;
   if (m.out !== undefined) dirs.push(m.out);
   if (m.err !== undefined) process.stderr.write(m.err);
   if (m.end !== undefined) end(m.end, m.text ?? '');
@@ -42,12 +44,20 @@ worker.on('exit', () => {
 });
 
 let stopping = false;
+/** Milliseconds in which a command that gives up what it does has to end. */
+const PATIENCE = 10_000;
 const stop = (signal: string): void => {
   if (ended || stopping) process.exit(130);
-  if (drains) {
-    drains = false;
-    process.stderr.write(`\ncertune: ${signal}: what is begun is finished; once more to give it up\n`);
+  if (drains > 0) {
+    const giveUp = last;
+    // Of two signals the second gives up what is begun; a single one lets it be finished.
+    last = --drains > 0;
+    process.stderr.write(
+      `\ncertune: ${signal}: ${giveUp ? 'what is begun is given up' : 'what is begun is finished; once more to give it up'}\n`,
+    );
     worker.postMessage({ drain: true });
+    // What does not answer in time is ended.
+    if (giveUp) setTimeout(() => stop(signal), PATIENCE).unref();
     return;
   }
   stopping = true;

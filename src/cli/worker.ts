@@ -18,13 +18,14 @@ const { argv, tty } = workerData as { argv: string[]; tty: boolean },
   progress = new Progress({ tty, quiet: argv.includes('--quiet'), write: (err) => post({ err }) });
 let result: Result | undefined,
   printed = '';
-const drains = (f: () => void): void => {
+const drains = (f: () => void, stop?: () => void): void => {
+  const said = [f, ...(stop ? [stop] : [])];
   parentPort!.on('message', (m: { drain?: true }) => {
-    if (m.drain) f();
+    if (m.drain) said.shift()?.();
   });
   // What waits for a signal keeps no command from its end.
   parentPort!.unref();
-  post({ drains: true });
+  post({ drains: said.length });
 };
 const program = commands({ progress, writes: (out) => post({ out }), drains }, (r) => {
   result = r;

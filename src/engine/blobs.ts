@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
@@ -55,7 +55,8 @@ export class FolderBlobs implements Blobs {
       // What is in a farm is its owner's alone.
       mkdirSync(dirname(tmp), { recursive: true, mode: 0o700 });
       writeAtomic(tmp, bytes);
-      mkdirSync(dirname(file), { recursive: true });
+      chmodSync(tmp, 0o600);
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       if (absent) return linkAbsent(tmp, file);
       renameSync(tmp, file);
       return true;

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { reason } from '../errors.js';
+import { readText } from '../io/read-file.js';
 import type { Dispatcher, Lease, Report, Source, Times, WorkerInfo } from './engine.js';
 import { TIMES } from './engine.js';
 import { FarmSetupError, type Failure, MissingPackageError } from './errors.js';
@@ -20,16 +21,16 @@ interface Redis {
   exists(...keys: string[]): Promise<number>;
   lpush(key: string, value: string): Promise<number>;
   brpop(key: string, seconds: number): Promise<[string, string] | null>;
-  rpop(key: string): Promise<string | null>;
+  rpop(key: string, count: number): Promise<string[] | null>;
+  lrange(key: string, from: number, to: number): Promise<string[]>;
+  zrange(key: string, from: number, to: number): Promise<string[]>;
   duplicate(): Redis;
   disconnect(): void;
   on(event: 'error', f: (e: Error) => void): unknown;
 }
 type RedisClass = new (url: string, o: Record<string, unknown>) => Redis;
 interface BullJob {
-  readonly id?: string;
   readonly data: unknown;
-  getState(): Promise<string>;
   extendLock(token: string, ms: number): Promise<number>;
   moveToCompleted(value: unknown, token: string, next: boolean): Promise<unknown>;
   moveToFailed(e: Error, token: string, next: boolean): Promise<unknown>;
@@ -79,10 +80,12 @@ async function packages(): Promise<Packages> {
 }
 
 /** Times of BullMQ: how often stalled jobs are looked for, and how often one may stall. */
-const STALLED_EVERY = 30_000,
+const STALLED_EVERY = 15_000,
   MOST_STALLS = 3;
 /** A worker without a job looks again after so many milliseconds, twice as many each time up to the second number. */
 const IDLE = [100, 2000] as const;
+/** Reports that are fetched at once. */
+const REPORTS = 200;
 const CONNECT = 10_000,
   PATIENCE = 60_000;
 
@@ -99,7 +102,7 @@ class Place {
 
   static async open(url: string, farm: string, farmKey: Uint8Array, o: BullOptions): Promise<Place> {
     const p = await packages(),
-      { CERTUNE_REDIS_USER: username, CERTUNE_REDIS_PASSWORD: password } = process.env,
+      { CERTUNE_REDIS_USER: username, CERTUNE_REDIS_PASSWORD: password, CERTUNE_REDIS_CA: ca } = process.env,
       redis = new p.Redis(url, {
         lazyConnect: true,
         maxRetriesPerRequest: null,
@@ -108,6 +111,8 @@ class Place {
         retryStrategy: (times: number) => Math.min(100 * times, 2000),
         ...(username === undefined ? {} : { username }),
         ...(password === undefined ? {} : { password }),
+        // The authority that the server's certificate is of, where it is one's own.
+        ...(ca === undefined || !/^rediss:/.test(url) ? {} : { tls: { ca: readText(ca, 'key') } }),
       }),
       name = redisName(url);
     let trouble: Error | undefined;
@@ -259,9 +264,12 @@ export class BullDispatcher implements Dispatcher {
   async #hear(): Promise<void> {
     while (!this.#closed)
       try {
-        const x = await this.#listen.brpop(this.place.reports, 2);
-        const r = x && this.place.read(x[1]);
-        if (r) {
+        const x = await this.#listen.brpop(this.place.reports, 2),
+          // What came in the meantime is fetched in one go.
+          more = x ? await this.#listen.rpop(this.place.reports, REPORTS) : null;
+        for (const line of x ? [x[1], ...(more ?? [])] : []) {
+          const r = this.place.read(line);
+          if (!r) continue;
           this.#put.delete(idOf(r));
           for (const f of this.#told) f(r);
         }
@@ -327,20 +335,28 @@ export class BullDispatcher implements Dispatcher {
     const now = performance.now();
     if (now - this.#looked < this.place.stalledEvery / 6) return [];
     this.#looked = now;
-    const missed = new Set<string>(),
+    const there = await this.#ids(),
+      missed = new Set<string>(),
       out: string[] = [];
-    await Promise.all(
-      jobs.map(async (j) => {
-        const id = idOf(j),
-          name = this.#put.get(id),
-          job = name === undefined ? undefined : await this.#queue(name).getJob(id),
-          state = job ? await job.getState() : 'gone';
-        if (['waiting', 'prioritized', 'active', 'delayed'].includes(state)) return;
-        missed.add(id);
-        if (this.#missed.has(id)) out.push(j.key);
-      }),
-    );
+    for (const j of jobs) {
+      const id = idOf(j);
+      if (there.has(id)) continue;
+      missed.add(id);
+      if (this.#missed.has(id)) out.push(j.key);
+    }
     this.#missed = missed;
+    return out;
+  }
+  /** Names of all jobs that wait or are held: a few questions, however many jobs there are. */
+  async #ids(): Promise<Set<string>> {
+    const { redis, prefix } = this.place,
+      out = new Set<string>();
+    for (const name of this.#queues.keys()) {
+      const at = (state: string): string => `${prefix}:${name}:${state}`;
+      // In the order in which a job goes through them, so that one on its way is seen.
+      for (const state of ['delayed', 'prioritized'] as const) for (const id of await redis.zrange(at(state), 0, -1)) out.add(id);
+      for (const state of ['wait', 'active'] as const) for (const id of await redis.lrange(at(state), 0, -1)) out.add(id);
+    }
     return out;
   }
   async withdraw(keys: readonly string[]): Promise<void> {

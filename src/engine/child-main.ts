@@ -31,6 +31,8 @@ const tell = (m: FromChild): void => {
 // Whoever started it is gone: nobody hears what would be told. Looked at between phases too, while kernels compute.
 const parent = process.ppid;
 process.on('disconnect', () => process.exit(0));
+// A signal to the whole group, as of Ctrl-C, is its parent's to answer, who may let the job be finished.
+for (const s of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(s, () => {});
 let last = 0;
 function phase(text: string): void {
   if (process.ppid !== parent || !process.connected) process.exit(0);

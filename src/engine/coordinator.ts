@@ -164,7 +164,12 @@ export class Coordinator {
       }
       await this.#fill();
       if (this.graph.finished) break;
-      if (this.#poison.size && !this.#segmentsLeft()) throw this.#poisonError();
+      if (this.#poison.size && !this.#segmentsLeft()) {
+        // Unless somebody has just said that they are to be tried again.
+        await this.#retried();
+        if (this.#pending.size) continue;
+        throw this.#poisonError();
+      }
       await this.#pause(poll);
       if (!this.#reports.length) await this.#look();
     }
@@ -199,6 +204,10 @@ export class Coordinator {
     for (const { key, result } of await this.o.store.offers()) this.#reports.push({ key, generation: 0, worker: result.worker, result });
     await this.#reconcile();
     await this.o.onLook?.(this);
+    await this.#retried();
+  }
+  /** Takes up jobs that were given up and whose record is gone. */
+  async #retried(): Promise<void> {
     for (const key of [...this.#poison.keys()])
       if ((await this.o.store.record(`failed/${key}`)) === undefined) {
         this.#poison.delete(key);

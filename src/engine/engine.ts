@@ -52,9 +52,12 @@ export interface Source {
   close(): Promise<void>;
 }
 
-/** Milliseconds that a lease lasts without being renewed, and between two renewals. */
+/**
+ * Milliseconds that a lease lasts without being renewed, and between two renewals. With the time between two looks for
+ * leases that have ended, half a lease, a job whose worker was killed is another's within 45 s.
+ */
 export interface Times {
   readonly lock: number;
   readonly renew: number;
 }
-export const TIMES: Times = { lock: 60_000, renew: 20_000 };
+export const TIMES: Times = { lock: 30_000, renew: 10_000 };

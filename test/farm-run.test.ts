@@ -1,5 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,19 +18,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeNode } from '../src/artifact/folded.js';
 import { sealedHeader } from '../src/artifact/header.js';
 import { committed } from '../src/cli/common.js';
-import { farmOf } from '../src/cli/farm-run.js';
+import { type FarmRun, farmOf } from '../src/cli/farm-run.js';
 import { Progress } from '../src/cli/progress.js';
 import { RunAcceptor } from '../src/engine/acceptance.js';
-import { MemoryBlobs } from '../src/engine/blobs.js';
+import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
+import { Embedded } from '../src/engine/embedded.js';
+import { farmKeyAt } from '../src/engine/farm-key.js';
+import { type Job, classOf } from '../src/engine/jobs.js';
 import { Store } from '../src/engine/store.js';
-import { singleKernels } from '../src/kernels/index.js';
+import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { nodeOf } from '../src/recursion/node-words.js';
-import { RedisServer, freePort, noRedis } from './redis.js';
+import { type StandIn, standIn } from './farm-child.js';
+import { StubRunner, coordinate, stubWorker } from './farm-stub.js';
+import { RedisServer, TLS, freePort, noRedis } from './redis.js';
 import { setSmall } from './run-settings.js';
 
-/* A farm on a real run: two segments, a fold and the end, byte for byte what certune prove makes. */
+/*
+ * A farm on a real run, which is private: two segments, a fold and the end, byte for byte what certune prove makes.
+ * Every kind of job is proved by the farm once; where it is who dies, and not the proof, that matters, a stand-in
+ * offers what was proved before.
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
+  dist = new URL('../dist', import.meta.url),
   bin = join(root, 'bin/certune.js'),
   home = mkdtempSync(join(tmpdir(), 'certune-farm-run-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -36,12 +57,13 @@ const fails = (exit: number, args: string[], text: RegExp): void => {
   expect(`${p.status} ${p.stdout}`).toMatch(new RegExp(`^${exit} `));
   expect((JSON.parse(p.stdout) as Json)['error'].message).toMatch(text);
 };
+const within = (dir: string): string[] =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile())
+    .map((e) => join(e.parentPath, e.name));
 const files = (run: string): Record<string, string> =>
-  Object.fromEntries(
-    readdirSync(join(run, 'out/proof'), { recursive: true, withFileTypes: true })
-      .filter((e) => e.isFile())
-      .map((e) => [join(e.parentPath, e.name).slice(run.length), readFileSync(join(e.parentPath, e.name)).toString('base64')]),
-  );
+  Object.fromEntries(within(join(run, 'out/proof')).map((f) => [f.slice(run.length), readFileSync(f).toString('base64')]));
+const bytesOf = (file: string): Uint8Array => new Uint8Array(readFileSync(file));
 /** Child processes of a process. */
 const childrenOf = (pid: number): number[] =>
   readdirSync('/proc')
@@ -56,6 +78,34 @@ const childrenOf = (pid: number): number[] =>
     })
     .map(Number);
 
+/** A command on its way. */
+interface Running {
+  readonly p: ChildProcess;
+  readonly err: () => string;
+  readonly out: () => Json;
+  readonly ended: Promise<number | null>;
+}
+const started: ChildProcess[] = [];
+afterAll(() => {
+  for (const p of started) p.kill('SIGKILL');
+});
+function start(args: string[], env: NodeJS.ProcessEnv = process.env): Running {
+  const p = spawn(process.execPath, [bin, ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  started.push(p);
+  let err = '',
+    out = '';
+  p.stderr.on('data', (b: Buffer) => (err += b.toString()));
+  p.stdout.on('data', (b: Buffer) => (out += b.toString()));
+  return { p, err: () => err, out: () => JSON.parse(out) as Json, ended: new Promise((r) => p.on('close', (code) => r(code))) };
+}
+/** Waits until something is so, while the commands that it hangs on go on. */
+const until = async (so: () => boolean, ...on: Running[]): Promise<void> => {
+  while (!so()) {
+    for (const { p, err } of on) expect(`${p.exitCode} ${p.exitCode === null ? '' : err()}`).toBe('null ');
+    await new Promise((r) => setTimeout(r, 50));
+  }
+};
+
 const skipped = await noRedis();
 if (skipped !== undefined) console.warn(`farm-run.test.ts, over Redis, is skipped: ${skipped}`);
 
@@ -63,54 +113,74 @@ describe('a farm', () => {
   const one = join(home, 'one'),
     many = join(home, 'many'),
     far = join(home, 'far');
+  let k: Kernels, farm: FarmRun, /** Results of all jobs, as they were proved. */ results: ReadonlyMap<string, Uint8Array>;
+  /** The node of an epoch, which is kept, is the result of a segment. */
+  const epoch = (i: number): Uint8Array => bytesOf(join(one, `out/proof/epochs/epoch-000${i}.certune`)),
+    stand = (name: string, o: Omit<StandIn, 'results'> = {}): NodeJS.ProcessEnv => {
+      const dir = join(home, name);
+      mkdirSync(dir, { recursive: true });
+      return standIn(dir, dist, { results, ...o });
+    };
+
   beforeAll(() => {
-    ok('init', one, '--model', join(root, 'test/data/tiny'), '--data', join(root, 'test/data/pairs.jsonl'));
-    // Two epochs of two steps and one: a leaf each.
-    setSmall(one, { steps: 3, batch: 4, microBatch: 4 });
+    const rows = readFileSync(join(root, 'test/data/pairs.jsonl'), 'utf8').split('\n').slice(0, 4);
+    writeFileSync(join(home, 'rows.jsonl'), `${rows.join('\n')}\n`);
+    ok('init', one, '--model', join(root, 'test/data/tiny'), '--data', join(home, 'rows.jsonl'));
+    // Two epochs of a step, each a leaf; what the steps lost is shown, so that it can be compared.
+    setSmall(one, { steps: 2, batch: 4, microBatch: 4, mode: 'private', key: 'null', losses: 'steps' });
     ok('commit', one);
+    cpSync(one, far, { recursive: true });
     ok('train', one);
-    for (const copy of [many, far]) cpSync(one, copy, { recursive: true });
-    ok('prove', one);
+    cpSync(one, many, { recursive: true });
+    ok('prove', one, '--workers', '1');
+    const { s, digest } = committed(one),
+      quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
+    k = singleKernels();
+    farm = farmOf(k, { s, digest, dir: join(one, 'out'), file: join(one, 'run.certune') }, quiet, new Store(new MemoryBlobs()), {
+      perSegment: 1,
+      trained: () => 2,
+    });
+    const [a, b, , end] = farm.shape.jobs;
+    results = new Map([
+      [a.key, epoch(0)],
+      [b.key, epoch(1)],
+      [end.key, bytesOf(join(one, 'out/proof/run.certune'))],
+    ]);
   });
+  afterAll(() => k?.close());
 
   it('makes the same files though a process and the command are killed in the middle', async () => {
     fails(2, ['prove', many, '--processes', '2', '--steps', '0..1'], /neither --steps nor --no-fold/);
     fails(2, ['prove', many, '--processes', 'some'], /not a number of processes/);
-    const p = spawn(process.execPath, [bin, 'prove', many, '--processes', '2'], { stdio: ['ignore', 'ignore', 'pipe'] }),
-      ended = new Promise<void>((r) => p.on('exit', () => r()));
-    let err = '',
-      killed = 0;
-    p.stderr.on('data', (b: Buffer) => {
-      err += b.toString();
-      const [child] = process.platform === 'linux' && /step \d: step/.test(err) && !killed ? childrenOf(p.pid!) : [];
-      if (child) {
-        killed = child;
-        process.kill(child, 'SIGKILL');
-      }
-      if (/segment of .* is done/.test(err)) p.kill('SIGKILL');
-    });
-    await ended;
+    const p = start(['prove', many, '--processes', '2', '--workers', '2'], stand('stand-in', { ms: 2000 }));
+    if (process.platform === 'linux') {
+      await until(() => /step \d: /.test(p.err()), p);
+      process.kill(childrenOf(p.p.pid!)[0], 'SIGKILL');
+    }
+    await until(() => /segment of .* is done/.test(p.err()), p);
+    p.p.kill('SIGKILL');
+    await p.ended;
     if (process.platform === 'linux')
-      expect(err).toMatch(/segment of .* failed at worker process-\d: its process ended in the middle: SIGKILL/);
-    // What is in the store is not done again.
-    const r = ok('prove', many, '--processes', '2');
-    expect(r['segments']).toBeLessThan(2);
-    expect(r).toMatchObject({ steps: 3, processes: 2, jobs: 4 });
+      expect(p.err()).toMatch(/segment of .* failed at worker process-\d: its process ended in the middle: SIGKILL/);
+    // What is in the store is not done again, and what is proved now is what one process proves.
+    const store = join(many, 'out/proof/farm'),
+      [first] = readdirSync(join(store, 'keys')),
+      left = farm.shape.jobs.filter((j) => j.kind === 'segment' && j.key !== first);
+    for (const f of readdirSync(join(store, 'offers'))) rmSync(join(store, 'offers', f));
+    expect(left.length).toBe(1);
+    const r = start(['prove', many, '--processes', '2', '--workers', '2']);
+    await until(() => /fold of .* is done/.test(r.err()), r);
+    const fold = farm.shape.jobs[2].key,
+      { object } = JSON.parse(readFileSync(join(store, 'keys', fold), 'utf8')) as Json;
+    results = new Map([...results, [fold, bytesOf(join(store, 'objects', String(object).slice(0, 2), String(object)))]]);
+    expect(await r.ended).toBe(0);
+    expect(r.out()).toMatchObject({ steps: 2, processes: 2, jobs: 4, segments: 1, folds: 1 });
     expect(files(many)).toEqual(files(one));
   });
 
   it('takes a node that is that of its job, and refuses every other by what is wrong', () => {
-    const { s, digest } = committed(one),
-      k = singleKernels(),
-      quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} },
-      dir = join(one, 'out'),
-      farm = farmOf(k, { s, digest, dir, file: join(one, 'run.certune') }, quiet, new Store(new MemoryBlobs()), {
-        perSegment: 2,
-        trained: () => 3,
-      }),
-      [a, b] = farm.shape.jobs,
-      // The node of the first epoch, which is kept, is the result of the first segment.
-      first = new Uint8Array(readFileSync(join(dir, 'proof/epochs/epoch-0000.certune'))),
+    const [a, b] = farm.shape.jobs,
+      first = epoch(0),
       why = (job: typeof a, bytes: Uint8Array): string => {
         try {
           void farm.acceptor.accept(job, bytes);
@@ -188,74 +258,207 @@ describe('a farm', () => {
     expect(() => other.accept(a, first)).toThrow(/the claim on the base that the range leaves does not hold/);
     expect(why(a, first.slice(0, -8))).toMatch(/shorter than its header/);
     expect(why(a, new Uint8Array(0))).not.toBe('accepted');
-    k.close();
+  });
+
+  it('is not misled by workers that return other nodes, nor by what happens to its objects', async () => {
+    const jobs = farm.shape.jobs,
+      [a, b, , end] = jobs,
+      of = (key: string): Uint8Array => results.get(key)!,
+      store = new Store(new FolderBlobs(join(home, 'misled'))),
+      // Each returns one wrong node, and is not heard again: of another job, with a byte flipped, cut, none, the end.
+      wrong: readonly ((key: string) => Uint8Array)[] = [
+        (key) => of(key === a.key ? b.key : a.key),
+        (key) => of(key).map((x, i) => (i === of(key).length - 9 ? x ^ 1 : x)),
+        (key) => of(key).slice(0, -8),
+        () => new Uint8Array(0),
+        () => of(end.key),
+      ],
+      engine = new Embedded(),
+      drain = new AbortController(),
+      refused: string[] = [],
+      truth = { jobs, of, make: of, job: (key: string): Job => jobs.find((j) => j.key === key)! },
+      workers = wrong.map((f, i) => stubWorker(`wrong-${i}`, engine, store, new StubRunner(store, truth, (j) => f(j.key)), drain.signal));
+    let hurts = 0,
+      good: Promise<number> | undefined;
+    const c = await coordinate(
+      {
+        store,
+        engine,
+        more: { acceptor: farm.judge },
+        onEvent: (e) => {
+          if (e.what === 'refused') refused.push(e.worker);
+          if (e.what === 'refused' && refused.length === wrong.length)
+            good = stubWorker('good', engine, store, new StubRunner(store, truth), drain.signal);
+          // A segment is deleted, and made again, the other one flipped.
+          if (e.what === 'done' && e.job.kind === 'segment' && hurts++ < 2) {
+            const file = join(store.name, 'objects', e.result.object.slice(0, 2), e.result.object);
+            if (hurts === 1) rmSync(file);
+            else
+              writeFileSync(
+                file,
+                e.bytes.map((x, i) => (i === 99 ? x ^ 1 : x)),
+              );
+          }
+        },
+      },
+      truth,
+      new AbortController().signal,
+    );
+    drain.abort();
+    await engine.close();
+    await Promise.all([...workers, good]);
+    expect(refused.sort()).toEqual(wrong.map((_, i) => `wrong-${i}`));
+    expect(c.coordinator.counters).toMatchObject({ refused: wrong.length, done: { segment: 4, fold: 1, end: 1 } });
+    expect(Buffer.compare(c.end, of(end.key))).toBe(0);
+  });
+
+  it('is forecast from the run itself', () => {
+    const m = ok('farm', 'model', one, '--farm', '1,2,1000', '--workers', '1');
+    expect(m).toMatchObject({ steps: 2, workers: [1, 2, 1000] });
+    const [r] = m['rows'] as Json[];
+    expect(r).toMatchObject({ segment: 1, jobs: 4 });
+    const [w1, w2, w1000] = (r['trained'] as Json[]).map((x) => x['seconds'] as number);
+    expect(w1).toBeGreaterThan(w2);
+    // There are two segments: a third worker has nothing to do.
+    expect(w1000).toBe(w2);
+    expect(classOf(m['memoryBytes'] as number)).toBe('s');
+    fails(2, ['farm', 'model', one, '--farm', '0'], /is no number of workers/);
   });
 
   it.skipIf(skipped !== undefined)(
-    `over Redis, two workers of which one is killed${skipped === undefined ? '' : ` (${skipped})`}`,
-    async () => {
-      const server = new RedisServer(join(home, 'redis'), await freePort()),
-        store = join(home, 'store'),
-        cache = join(home, 'cache'),
-        started: ChildProcess[] = [];
-      const start = (
-        ...args: string[]
-      ): { readonly p: ChildProcess; readonly err: () => string; readonly ended: Promise<number | null> } => {
-        const p = spawn(process.execPath, [bin, 'farm', ...args, '--store', store, '--engine', server.url], {
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        started.push(p);
-        let err = '';
-        for (const s of [p.stdout, p.stderr]) s.on('data', (b: Buffer) => (err += b.toString()));
-        return { p, err: () => err, ended: new Promise((r) => p.on('exit', r)) };
-      };
-      const until = async (what: () => boolean): Promise<void> => {
-        while (!what()) {
-          expect(started.every((p) => p.exitCode === null || p.exitCode === 0)).toBe(true);
-          await new Promise((r) => setTimeout(r, 100));
-        }
-      };
-      try {
-        await server.start();
-        fails(3, ['farm', 'work', '--store', store, '--engine', server.url, '--key', join(far, 'secret/farm.key')], /farm\.key/);
-        const coordinator = start('start', far, '--metrics', String(await freePort()));
-        await until(() => existsSync(join(store, 'run')));
-        const worker = (name: string): ReturnType<typeof start> =>
-          start(
-            'work',
-            '--key',
-            join(far, 'secret/farm.key'),
-            '--cache',
-            join(cache, name),
-            '--name',
-            name,
-            '--workers',
-            '1',
-            '--memory',
-            '4GiB',
-          );
-        const a = worker('first');
-        await until(() => /step \d: /.test(a.err()));
-        const b = worker('second');
-        await until(() => /step \d: /.test(b.err()));
-        a.p.kill('SIGKILL');
-        const status = ok('farm', 'status', '--store', store);
-        expect(status['workers'].map((w: Json) => w['name'])).toContain('second');
-        expect(await coordinator.ended).toBe(0);
-        // The worker ends with the run.
-        expect(await b.ended).toBe(0);
-        expect(files(far)).toEqual(files(one));
-        expect(ok('farm', 'status', '--store', store)['status'].jobs).toMatchObject({
-          segment: { done: 2 },
-          fold: { done: 1 },
-          end: { done: 1 },
-        });
-        fails(2, ['farm', 'retry', 'all', '--store', store], /no job was given up/);
-        expect(ok('farm', 'gc', '--store', store)['removed']).toBeGreaterThanOrEqual(0);
-      } finally {
-        for (const p of started) p.kill('SIGKILL');
-        await server.kill();
-      }
-    },
+    `over Redis, while training goes on, with workers and coordinators that are told to end${skipped === undefined ? '' : ` (${skipped})`}`,
+    () => overRedis({ one, far, farm, stand }),
   );
 });
+
+/** What a page of metrics says. */
+const metrics = async (port: number): Promise<Record<string, number>> => {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Object.fromEntries(
+    text
+      .split('\n')
+      .filter((l) => l && !l.startsWith('#'))
+      .map((l) => [l.slice(0, l.lastIndexOf(' ')), Number(l.slice(l.lastIndexOf(' ') + 1))]),
+  );
+};
+
+async function overRedis(x: {
+  one: string;
+  far: string;
+  farm: FarmRun;
+  stand: (name: string, o?: Omit<StandIn, 'results'>) => NodeJS.ProcessEnv;
+}): Promise<void> {
+  const { one, far, farm, stand } = x,
+    server = new RedisServer(join(home, 'redis'), await freePort(), ['--appendonly', 'yes'], true),
+    store = join(home, 'store'),
+    secret = join(far, 'secret/sampler.json'),
+    key = join(far, 'secret/farm.key'),
+    [a, b, fold] = farm.shape.jobs,
+    port = await freePort(),
+    at = ['--store', store, '--engine', server.url],
+    env = (more: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv => ({
+      ...more,
+      CERTUNE_REDIS_USER: TLS.user,
+      CERTUNE_REDIS_PASSWORD: TLS.password,
+      CERTUNE_REDIS_CA: TLS.ca,
+    }),
+    worker = (name: string, more?: NodeJS.ProcessEnv): Running =>
+      start(
+        // biome-ignore format: an option and its value beside each other
+        ['farm', 'work', ...at, '--key', key, '--secret', secret, '--cache', join(home, 'cache', name), '--name', name, '--workers', '1', '--memory', '4GiB'],
+        env(more),
+      ),
+    coordinator = (): Running => start(['farm', 'start', far, ...at, '--metrics', String(port)], env()),
+    done = (j: Job): boolean => existsSync(join(store, 'keys', j.key)),
+    /** Brings the state before a step, as training writes it. */
+    trains = (step: number): void => {
+      const name = `step-0000${step}.bin`;
+      mkdirSync(join(far, 'out/journal'), { recursive: true });
+      cpSync(join(one, 'out/journal', name), join(home, name));
+      renameSync(join(home, name), join(far, 'out/journal', name));
+    };
+  await server.start();
+  try {
+    fails(3, ['farm', 'work', ...at, '--key', key], /farm\.key/);
+    // Nothing is trained yet: the coordinator waits, and a worker for it.
+    let c = coordinator();
+    await until(() => existsSync(join(store, 'run')), c);
+    const first = worker('first');
+    trains(0);
+    trains(1);
+    // The first segment is proved, and the second one not put, before the journal is there.
+    await until(() => /step 0: /.test(first.err()), c, first);
+    while ((await metrics(port))['certune_farm_workers'] !== 1) await new Promise((r) => setTimeout(r, 200));
+    expect(await metrics(port)).toMatchObject({
+      certune_farm_trained_steps: 1,
+      certune_farm_lag_steps: 1,
+      certune_farm_workers: 1,
+      'certune_farm_jobs{kind="segment",state="put"}': 1,
+      'certune_farm_jobs{kind="segment",state="ready"}': 1,
+    });
+    // Told to end it finishes its job, though its process hears of it too.
+    for (const pid of [...childrenOf(first.p.pid!), first.p.pid!]) process.kill(pid, 'SIGINT');
+    expect([await first.ended, first.out()['jobs']]).toEqual([0, 1]);
+    await until(() => done(a), c);
+    trains(2);
+    // Told twice a worker gives its job back.
+    const second = worker('second', stand('hangs', { hangs: b.key }));
+    await until(() => /step 0: /.test(second.err()), c, second);
+    // The coordinator ends and leaves the rest for the next one.
+    c.p.kill('SIGTERM');
+    expect([await c.ended, c.out()['error'].code]).toEqual([130, 'interrupted']);
+    const junk = await new Store(new FolderBlobs(store)).put(new Uint8Array([1]));
+    expect(ok('farm', 'gc', '--store', store)).toMatchObject({ removed: 1 });
+    expect(existsSync(join(store, 'objects', junk.slice(0, 2), junk))).toBe(false);
+    fails(2, ['farm', 'retry', 'all', '--store', store], /no job was given up/);
+    const failure = { kind: 'typed', code: 'unreadable', message: 'its disk is full', lines: ['the last line'] };
+    await new Store(new FolderBlobs(store)).setRecord(`failed/${fold.key}`, { name: 'the fold', worker: 'second', failure });
+    c = coordinator();
+    await until(() => /segment of .* is done|1 worker/.test(c.err()), c, second);
+    const told = spawnSync(process.execPath, [bin, 'farm', 'status', '--store', store], { encoding: 'utf8' }).stdout;
+    expect(told).toMatch(/second .*, classes s\): 0 jobs;/);
+    expect(told).toMatch(/given up: .*the fold, worker second: its disk is full\n {4}the last line/);
+    expect(ok('farm', 'retry', fold.key.slice(0, 8), '--store', store)['retried']).toEqual([fold.key]);
+    second.p.kill('SIGTERM');
+    await until(() => /once more to give it up/.test(second.err()), second);
+    second.p.kill('SIGTERM');
+    expect([await second.ended, second.out()['error'].message]).toEqual([
+      130,
+      expect.stringMatching(/^worker second was told twice to end: its job was given back/),
+    ]);
+    const third = worker('third', stand('stand-in'));
+    expect(`${await c.ended} ${c.err()}`).toMatch(/^0 /);
+    expect(c.out()).toMatchObject({ steps: 2, jobs: 4, refused: 0, done: { segment: 1, fold: 1, end: 1 } });
+    // A worker ends with the run.
+    expect([await third.ended, third.out()['jobs']]).toEqual([0, 3]);
+    expect(files(far)).toEqual(files(one));
+    const { status, workers, coordinator: holder } = ok('farm', 'status', '--store', store);
+    expect([workers, holder]).toEqual([[], undefined]);
+    expect(status).toMatchObject({ finished: true, jobs: { segment: { done: 2 }, fold: { done: 1 }, end: { done: 1 } } });
+    expect(ok('farm', 'start', far, ...at)).toMatchObject({ jobs: 0 });
+    secrets({ far, store, redis: server.dir, caches: join(home, 'cache') });
+  } finally {
+    await server.kill();
+  }
+}
+
+/** Neither store nor Redis has anything of a run's secrets, and what is written is its owner's alone. */
+function secrets({ far, store, redis, caches }: { far: string; store: string; redis: string; caches: string }): void {
+  const { salt, key } = JSON.parse(readFileSync(join(far, 'secret/sampler.json'), 'utf8')) as { salt: string[]; key: string[] },
+    words = [...salt, ...key].flatMap((w) => {
+      const b = Buffer.alloc(8);
+      b.writeBigUInt64LE(BigInt(w));
+      return [Buffer.from(w), b];
+    }),
+    farmKey = farmKeyAt(join(far, 'secret/farm.key')),
+    all = [...words, Buffer.from(farmKey), Buffer.from(Buffer.from(farmKey).toString('hex'))];
+  expect(words.length).toBe(16);
+  for (const f of [...within(store), ...within(redis)]) {
+    const b = readFileSync(f);
+    for (const w of all) expect(b.includes(w), f).toBe(false);
+  }
+  for (const f of within(store)) expect((statSync(f).mode & 0o77).toString(8), f).toBe('0');
+  for (const f of within(caches).filter((x) => x.endsWith('sampler.json'))) expect(statSync(f).mode & 0o77).toBe(0);
+  for (const d of readdirSync(caches))
+    for (const r of readdirSync(join(caches, d))) expect(statSync(join(caches, d, r)).mode & 0o77).toBe(0);
+}

@@ -1,18 +1,22 @@
+import { spawn } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { describe as described } from '../src/cli/errors.js';
 import { DiskFullError } from '../src/errors.js';
 import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
 import { Child } from '../src/engine/child.js';
-import type { FarmEvent } from '../src/engine/coordinator.js';
+import type { Coordinator, FarmEvent } from '../src/engine/coordinator.js';
 import { Embedded } from '../src/engine/embedded.js';
 import { DivergenceError, type Failure, LeaseError, PoisonError, WorkerSetupError } from '../src/engine/errors.js';
 import { farmKeyAt } from '../src/engine/farm-key.js';
 import { Graph } from '../src/engine/graph.js';
 import { type Job, type JobRecord, classOf, classesWithin, defaultSegment, jobKey, jobsOf, readJob, signJob } from '../src/engine/jobs.js';
 import { CoordinatorLease } from '../src/engine/lease.js';
+import { coveredSteps, metricsText, serveMetrics } from '../src/engine/metrics.js';
 import { forecast } from '../src/engine/model.js';
 import { type RunRecord, readRunRecord, unpackRun, writeRun } from '../src/engine/run-files.js';
 import { Store, sha256Of } from '../src/engine/store.js';
@@ -345,7 +349,10 @@ describe('a farm of stub workers', () => {
     expect(classes).toEqual(['s', 'm', 'l']);
   });
 
-  it('goes on without a worker that cannot open the run, which ends and says why', async () => {
+  it.each([
+    ['setup', 'cannot open the run'],
+    ['disk-full', 'has no room on its disk'],
+  ])('goes on without a worker that fails by %s: one that %s ends and says why', async (code) => {
     const truth = truthOf(4, 4),
       store = memory(),
       engine = new Embedded(FAST),
@@ -354,12 +361,13 @@ describe('a farm of stub workers', () => {
         'bad',
         engine,
         store,
-        new StubRunner(store, truth, () => ({ kind: 'returned', code: 'setup', message: 'config.json is missing', lines: [] })),
+        new StubRunner(store, truth, () => ({ kind: 'returned', code, message: 'config.json is missing', lines: [] })),
         drain.signal,
       ),
       ended = bad.catch((e: unknown) => e),
       running = coordinate({ store, engine, more: { workers: () => 2 } }, truth, new AbortController().signal);
     expect(await ended).toBeInstanceOf(WorkerSetupError);
+    expect(described(await ended)).toMatchObject({ exit: code === 'setup' ? 3 : 6 });
     const good = stubWorker('good', engine, store, new StubRunner(store, truth), drain.signal),
       { end, coordinator } = await running;
     expect(hex(end)).toBe(hex(truth.end));
@@ -428,17 +436,93 @@ describe('a farm of stub workers', () => {
   });
 
   it('ends with the error of a full disk, and goes on when there is room', async () => {
-    const truth = truthOf(5, 5),
-      store = folder();
-    let full = true;
-    const put = store.blobs.put.bind(store.blobs);
-    store.blobs.put = async (name, bytes, absent) => {
-      if (full && name.startsWith('keys/')) throw new DiskFullError(join(store.name, name), bytes.length, 0);
-      return put(name, bytes, absent);
-    };
-    await expect(run(truth, store)).rejects.toThrow(DiskFullError);
-    full = false;
-    expect(hex((await run(truth, store)).end)).toBe(hex(truth.end));
+    const truth = truthOf(4, 2);
+    for (let at = 1; at <= truth.jobs.length; at++) {
+      const store = folder(),
+        put = store.blobs.put.bind(store.blobs);
+      let n = 0;
+      store.blobs.put = async (name, bytes, absent) => {
+        if (name.startsWith('keys/') && ++n >= at) throw new DiskFullError(join(store.name, name), bytes.length, 0);
+        return put(name, bytes, absent);
+      };
+      await expect(run(truth, store)).rejects.toThrow(DiskFullError);
+      expect((await store.keys()).length).toBe(at - 1);
+      store.blobs.put = put;
+      expect(hex((await run(truth, store)).end)).toBe(hex(truth.end));
+    }
+  });
+
+  it('puts a few segments for each worker, those of the first steps first, and none whose steps are not trained', async () => {
+    const truth = truthOf(40, 40),
+      store = memory(),
+      first: number[] = [];
+    let trained = 5,
+      most = 0,
+      early = 0,
+      c: Coordinator | undefined;
+    const { end } = await run(truth, store, {
+      workers: 2,
+      ms: 1,
+      more: {
+        workers: () => 2,
+        ahead: 3,
+        poll: 5,
+        inputs: { ready: (j) => j.to <= trained, prepare: async () => {}, release: async () => {} },
+        onLook: async (x) => {
+          c = x;
+          trained += 5;
+        },
+      },
+      onEvent: (e) => {
+        if (e.what !== 'put' || e.job.kind !== 'segment') return;
+        first.push(e.job.from);
+        if (e.job.to > trained) early++;
+        most = Math.max(most, [...(c?.outstanding.keys() ?? [])].filter((key) => truth.job(key).kind === 'segment').length);
+      },
+    });
+    expect(hex(end)).toBe(hex(truth.end));
+    expect(first).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    expect([early, most]).toEqual([0, 6]);
+  });
+
+  it('is told of in a page that Prometheus reads', async () => {
+    const truth = truthOf(4, 2),
+      pages: string[] = [],
+      gauges = { workers: 2, queued: 1, active: 2, trained: 4, covered: 1, oldest: 1.5 },
+      { coordinator } = await run(truth, memory(), {
+        ms: 1,
+        spoil: (i, j) => (i === 0 && j.kind === 'fold' ? new Uint8Array(3) : undefined),
+        more: { poll: 1, onLook: async (c) => void pages.push(metricsText(c, { ...gauges, covered: coveredSteps(c, (leaf) => leaf) })) },
+      }),
+      server = await serveMetrics('127.0.0.1:0', async () => metricsText(coordinator, { ...gauges, covered: 4 })),
+      at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      res = await fetch(`${at}/metrics`),
+      text = await res.text();
+    expect(res.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect((await fetch(`${at}/`)).status).toBe(404);
+    expect((await fetch(`${at}/metrics`, { method: 'POST' })).status).toBe(404);
+    server.close();
+    for (const page of [...pages, text]) {
+      const names = new Set<string>();
+      for (const l of page.trimEnd().split('\n')) {
+        const type = /^# TYPE (certune_farm_\w+) (gauge|counter)$/.exec(l);
+        if (type) {
+          expect(type[2] === 'counter', l).toBe(type[1].endsWith('_total'));
+          names.add(type[1]);
+        } else if (!/^# HELP certune_farm_\w+ \S.*\.$/.test(l))
+          expect(names.has(/^(certune_farm_\w+)(\{\w+="\w+"(,\w+="\w+")*\})? \d+(\.\d+)?(e-?\d+)?$/.exec(l)?.[1] ?? l), l).toBe(true);
+      }
+      expect(names.size).toBe(14);
+    }
+    for (const l of [
+      'certune_farm_jobs{kind="segment",state="done"} 4',
+      'certune_farm_jobs{kind="end",state="done"} 1',
+      'certune_farm_accepted_total{kind="fold"} 3',
+      'certune_farm_refused_total 1',
+      'certune_farm_lag_steps 0',
+      'certune_farm_oldest_seconds 1.5',
+    ])
+      expect(text.split('\n')).toContain(l);
   });
 
   it('refuses a job that is not under its key', async () => {
@@ -581,6 +665,31 @@ describe('a child', () => {
     expect(await m.run(record, new AbortController().signal)).toMatchObject({ kind: 'memory' });
     expect(await m.run(record, new AbortController().signal)).toMatchObject({ kind: 'memory' });
     await m.close();
+  });
+  it('ends by itself when whoever started it is killed', async () => {
+    const at = new URL('../dist/engine/child-main.js', import.meta.url).pathname,
+      parent = spawn(
+        process.execPath,
+        [
+          '-e',
+          `const c = require('child_process').fork(${JSON.stringify(at)}, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+           c.on('spawn', () => console.log(c.pid));
+           setInterval(() => {}, 1000);`,
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      ),
+      pid = await new Promise<number>((r) => parent.stdout.once('data', (b: Buffer) => r(Number(b.toString())))),
+      there = (): boolean => {
+        try {
+          process.kill(pid, 0);
+          return true;
+        } catch {
+          return false;
+        }
+      };
+    expect(there()).toBe(true);
+    parent.kill('SIGKILL');
+    await until(() => !there());
   });
   it('is ended when its job is cancelled, though it computes', async () => {
     const c = new Child({ setup, program: program(`process.on('message', (m) => { if ('job' in m) for (;;); });`) }),

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
-import { DrainedError, FarmSetupError, LeaseError, MissingPackageError, PoisonError, WorkerSetupError } from '../engine/errors.js';
+import { DISK, DrainedError, FarmSetupError, LeaseError, MissingPackageError, PoisonError, WorkerSetupError } from '../engine/errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
 import { NotWritableError } from '../io/atomic.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
@@ -81,7 +81,10 @@ export function describe(e: unknown): Described {
   if (e instanceof InUseError) return as(3, 'in-use', { file: e.file, holder: e.holder });
   if (e instanceof DrainedError) return as(130, 'interrupted');
   if (e instanceof LeaseError) return as(3, 'in-use', { file: e.store, holder: e.holder });
-  if (e instanceof WorkerSetupError) return as(3, 'worker-setup', { worker: e.worker, lines: e.lines });
+  if (e instanceof WorkerSetupError)
+    return e.code === DISK
+      ? as(6, 'disk-full', { worker: e.worker, lines: e.lines })
+      : as(3, 'worker-setup', { worker: e.worker, lines: e.lines });
   if (e instanceof PoisonError) return as(3, 'jobs-failed', { jobs: e.jobs });
   if (e instanceof MissingPackageError) return as(2, 'missing-package', { packages: e.packages });
   if (e instanceof FarmSetupError) return as(2, 'farm-setup', { service: e.service, problems: e.problems, remedy: e.remedy });

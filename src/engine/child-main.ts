@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { InputError, UnsupportedError, VersionError, reason } from '../errors.js';
+import { DiskFullError, InputError, UnsupportedError, VersionError, reason } from '../errors.js';
+import { NotWritableError } from '../io/atomic.js';
 import { readJson } from '../io/json.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
 import { threadedKernels } from '../kernels/threads.js';
@@ -12,7 +13,7 @@ import { secretOf } from '../store/secret.js';
 import { OverflowError } from '../tensor/integer.js';
 import { decodeCheckpoint } from './checkpoint.js';
 import type { ChildSetup, FromChild, ToChild } from './child.js';
-import { type Failure, SETUP } from './errors.js';
+import { DISK, type Failure, SETUP } from './errors.js';
 import type { JobRecord } from './jobs.js';
 import { openStore } from './open.js';
 import { JobProver } from './prover.js';
@@ -131,6 +132,7 @@ function failureOf(e: unknown): Failure {
     as = (kind: Failure['kind'], code: string): Failure => ({ kind, code, message: reason(e), lines });
   // Nobody's fault but this machine's: another worker does the job.
   if (e instanceof Unopened) return as('returned', SETUP);
+  if (e instanceof DiskFullError || e instanceof NotWritableError) return as('returned', DISK);
   if (e instanceof LostInput) return { ...as('input', 'lost'), of: e.of };
   if (e instanceof OutOfMemoryError || (e instanceof RangeError && /allocation failed|Invalid (typed )?array length/.test(e.message)))
     return as('memory', 'out-of-memory');

@@ -30,19 +30,22 @@ export interface Failure {
   /** Of `input`: the job whose result it is, or the step of the checkpoint. */ readonly of?: string;
 }
 
+/** Codes of failures that a worker is to blame for, and not its job: the run cannot be opened, nothing be written. */
+export const SETUP = 'setup',
+  DISK = 'disk-full';
+
 /** A worker that cannot open the run: what it lacks is no fault of the jobs that it took. */
 export class WorkerSetupError extends Error {
   constructor(
     readonly worker: string,
     readonly lines: readonly string[],
     why: string,
+    /** SETUP or DISK. */ readonly code: string = SETUP,
   ) {
     super(`worker ${worker} cannot work: ${why}`);
     this.name = 'WorkerSetupError';
   }
 }
-/** Code of a failure that a worker is to blame for, and not its job. */
-export const SETUP = 'setup';
 
 /** Jobs that failed for good; the rest of the tree is done as far as it goes without them. */
 export class PoisonError extends Error {

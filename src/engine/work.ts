@@ -1,6 +1,6 @@
 import type { Lease, Report, Source, Times, WorkerInfo } from './engine.js';
 import { TIMES } from './engine.js';
-import { type Failure, SETUP, WorkerSetupError } from './errors.js';
+import { DISK, type Failure, SETUP, WorkerSetupError } from './errors.js';
 import { type JobRecord, readJob } from './jobs.js';
 import type { Result, Store } from './store.js';
 
@@ -94,7 +94,7 @@ async function one(o: WorkOptions, lease: Lease): Promise<boolean> {
     if (isFailure(r)) {
       await fail(r);
       // Every job would fail here like this one.
-      if (r.code === SETUP) throw new WorkerSetupError(worker.name, r.lines, r.message);
+      if (r.code === SETUP || r.code === DISK) throw new WorkerSetupError(worker.name, r.lines, r.message, r.code);
       return false;
     }
     const result: Result = { ...r, worker: worker.name };

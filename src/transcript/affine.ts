@@ -30,22 +30,42 @@ export const HIDDEN_INVERSE = 'inverse of a hidden element';
 /** Most pads in a product. */
 const DEGREE = 3;
 
-/** Part `to`'s pads, times `by` (one where absent), subtracted if `minus`. */
-interface Edge {
-  readonly to: number;
-  readonly by?: Elem | undefined;
-  readonly minus?: boolean;
+/** An atom: a form whose linear part is the value of one cell. */
+interface Atom {
+  readonly cell: Cell;
+  /** The pads of which it is the product. */ readonly pads: readonly number[];
 }
 
+/** In the place of an edge's factor: one. */
+const ONE = -1 as Elem;
+
 /**
- * An affine form: its known value, and how its linear part follows from that of earlier ones. A form without edges is
- * an atom: a cell, whose value is its linear part.
+ * Affine forms: the known value of each, and how its linear part follows from that of earlier ones: by edges, each that
+ * form's part times a factor, subtracted if `minus`. Edges of a form lie together; a form without edges that is no atom
+ * does not exist. (One list of numbers for each property, for there are thousands of both.)
  */
-interface Form {
-  readonly known: Elem;
-  readonly edges: readonly Edge[];
-  /** Of an atom: its cell, and the pads of which it is the product. */
-  readonly atom?: { readonly cell: Cell; readonly pads: readonly number[] };
+class Forms {
+  readonly known: Elem[] = [];
+  readonly atoms = new Map<number, Atom>();
+  /** Edges of form i: those from first[i] up to first[i + 1]. */ readonly first: number[] = [0];
+  readonly to: number[] = [];
+  readonly by: Elem[] = [];
+  readonly minus: boolean[] = [];
+
+  edge(to: number, by: Elem = ONE, minus = false): void {
+    this.to.push(to);
+    this.by.push(by);
+    this.minus.push(minus);
+  }
+  /** Ends a form with the edges since the last one. */
+  end(known: Elem): number {
+    this.first.push(this.to.length);
+    return this.known.push(known) - 1;
+  }
+  /** Whether edges wait for their form's end. */
+  get open(): boolean {
+    return this.to.length > this.first[this.first.length - 1];
+  }
 }
 
 /** A linear claim: known + sum over slots of weight times cell = 0. */
@@ -62,7 +82,7 @@ export const PRODUCTS = { values: 'pad products', point: 'tau', join: 'chi' };
  * under pads; pads are counted in the order in which they are read.
  */
 export class AffineChannel implements Channel {
-  readonly #forms: Form[] = [];
+  readonly #forms = new Forms();
   readonly #assertions: number[] = [];
   readonly #products: [Cell, Cell][] = [];
   /** Atom of a product, by its pads. */ readonly #atoms = new Map<string, number>();
@@ -83,15 +103,9 @@ export class AffineChannel implements Channel {
     return this.#names;
   }
 
-  #form(f: Form): Elem {
-    return -this.#forms.push(f) as Elem;
-  }
-  #of(a: Elem): Form {
-    return this.#forms[-a - 1];
-  }
   /** The known value of a handle. */
   known(a: Elem): Elem {
-    return a < 0 ? this.#of(a).known : a;
+    return a < 0 ? this.#forms.known[-a - 1] : a;
   }
   #clear(a: Elem, what: string): Elem {
     if (a < 0) throw new HiddenValueError(what);
@@ -101,48 +115,63 @@ export class AffineChannel implements Channel {
   constant(value: bigint | Ext): Elem {
     return this.base.constant(value);
   }
-  #linear(known: Elem, edges: readonly Edge[]): Elem {
-    return edges.length ? this.#form({ known, edges }) : known;
+  /** A form of the edges that wait; a known value where none do. */
+  #ended(known: Elem): Elem {
+    return this.#forms.open ? ((-this.#forms.end(known) - 1) as Elem) : known;
   }
-  #edge(a: Elem, by?: Elem, minus = false): Edge[] {
-    return a < 0 ? [{ to: -a - 1, by, minus }] : [];
+  #edge(a: Elem, by?: Elem, minus = false): void {
+    if (a < 0) this.#forms.edge(-a - 1, by, minus);
   }
   add(a: Elem, b: Elem): Elem {
-    return this.#linear(this.base.add(this.known(a), this.known(b)), [...this.#edge(a), ...this.#edge(b)]);
+    const known = this.base.add(this.known(a), this.known(b));
+    this.#edge(a);
+    this.#edge(b);
+    return this.#ended(known);
   }
   sub(a: Elem, b: Elem): Elem {
-    return this.#linear(this.base.sub(this.known(a), this.known(b)), [...this.#edge(a), ...this.#edge(b, undefined, true)]);
+    const known = this.base.sub(this.known(a), this.known(b));
+    this.#edge(a);
+    this.#edge(b, undefined, true);
+    return this.#ended(known);
   }
   mul(a: Elem, b: Elem): Elem {
-    return this.#linear(this.base.mul(this.known(a), this.known(b)), this.#productEdges(a, b));
+    const known = this.base.mul(this.known(a), this.known(b));
+    this.#multiply(a, b);
+    return this.#ended(known);
   }
   mulAdd(a: Elem, b: Elem, c: Elem): Elem {
-    return this.#linear(this.base.mulAdd(this.known(a), this.known(b), this.known(c)), [...this.#productEdges(a, b), ...this.#edge(c)]);
+    const known = this.base.mulAdd(this.known(a), this.known(b), this.known(c));
+    this.#multiply(a, b);
+    this.#edge(c);
+    return this.#ended(known);
   }
-  /** (v + A)(w + B) = v w + w A + v B + A B, the last in atoms. */
-  #productEdges(a: Elem, b: Elem): Edge[] {
-    const out = [...this.#edge(a, this.known(b)), ...this.#edge(b, this.known(a))];
-    if (a >= 0 || b >= 0) return out;
-    const [l, r] = [this.#expand(-a - 1), this.#expand(-b - 1)];
-    for (const [i, x] of l) for (const [j, y] of r) out.push({ to: this.#product(i, j), by: this.base.mul(x, y) });
-    return out;
+  /** (v + A)(w + B) = v w + w A + v B + A B, the last in atoms, which are made before any edge. */
+  #multiply(a: Elem, b: Elem): void {
+    const products: [atom: number, by: Elem][] = [];
+    if (a < 0 && b < 0) {
+      const [l, r] = [this.#expand(-a - 1), this.#expand(-b - 1)];
+      for (const [i, x] of l) for (const [j, y] of r) products.push([this.#product(i, j), this.base.mul(x, y)]);
+    }
+    this.#edge(a, this.known(b));
+    this.#edge(b, this.known(a));
+    for (const [atom, by] of products) this.#forms.edge(atom, by);
   }
   /** The linear part of a form in atoms. */
   #expand(form: number, by = this.base.constant(1n), into = new Map<number, Elem>()): Map<number, Elem> {
-    const { atom, edges } = this.#forms[form];
-    if (atom) {
+    const f = this.#forms;
+    if (f.atoms.has(form)) {
       const old = into.get(form);
       into.set(form, old === undefined ? by : this.base.add(old, by));
     }
-    for (const e of edges) {
-      const c = e.by === undefined ? by : this.base.mul(by, e.by);
-      this.#expand(e.to, e.minus ? this.base.sub(this.base.constant(0n), c) : c, into);
+    for (let e = f.first[form]; e < f.first[form + 1]; e++) {
+      const c = f.by[e] === ONE ? by : this.base.mul(by, f.by[e]);
+      this.#expand(f.to[e], f.minus[e] ? this.base.sub(this.base.constant(0n), c) : c, into);
     }
     return into;
   }
   /** The atom that is the product of two. */
   #product(i: number, j: number): number {
-    const [x, y] = [this.#forms[i].atom!, this.#forms[j].atom!],
+    const [x, y] = [this.#forms.atoms.get(i)!, this.#forms.atoms.get(j)!],
       pads = [...x.pads, ...y.pads].sort((p, q) => p - q),
       name = pads.join(),
       old = this.#atoms.get(name);
@@ -154,7 +183,9 @@ export class AffineChannel implements Channel {
     return at;
   }
   #atom(cell: Cell, pads: readonly number[], known = this.base.constant(0n)): Elem {
-    return this.#form({ known, edges: [], atom: { cell, pads } });
+    const form = this.#forms.end(known);
+    this.#forms.atoms.set(form, { cell, pads });
+    return (-form - 1) as Elem;
   }
   #padded(value: Elem): Elem {
     const index = this.#pads++;
@@ -237,7 +268,7 @@ export class AffineChannel implements Channel {
     const counts = this.counts,
       chi = this.sample(PRODUCTS.join),
       zero = this.base.constant(0n),
-      bar: (Elem | undefined)[] = Array<Elem | undefined>(this.#forms.length),
+      bar: (Elem | undefined)[] = Array<Elem | undefined>(this.#forms.known.length).fill(undefined),
       weights: Elem[] = Array<Elem>(slotCount(counts)).fill(zero);
     let power = this.base.constant(1n),
       known = this.base.sub(zero, this.known(value));
@@ -245,28 +276,30 @@ export class AffineChannel implements Channel {
     for (const a of this.#assertions) {
       power = this.base.mul(power, chi);
       bar[a] = bar[a] === undefined ? power : this.base.add(bar[a], power);
-      known = this.base.mulAdd(power, this.#forms[a].known, known);
+      known = this.base.mulAdd(power, this.#forms.known[a], known);
     }
     this.#sweep(bar);
-    this.#forms.forEach(({ atom }, i) => {
-      const b = bar[i];
-      if (!atom || b === undefined) return;
-      const slot = slotOf(counts, atom.cell);
+    for (const [form, { cell }] of this.#forms.atoms) {
+      const b = bar[form];
+      if (b === undefined) continue;
+      const slot = slotOf(counts, cell);
       weights[slot] = this.base.add(weights[slot], b);
-    });
+    }
     return { known, weights };
   }
   /** From the last form to the first: what each passes on to those it was made of. */
   #sweep(bar: (Elem | undefined)[]): void {
-    for (let i = this.#forms.length - 1; i >= 0; i--) {
+    const { first, to, by, minus } = this.#forms,
+      zero = this.base.constant(0n);
+    for (let i = bar.length - 1; i >= 0; i--) {
       const b = bar[i];
       if (b === undefined) continue;
-      for (const { to, by, minus } of this.#forms[i].edges) {
-        const old = bar[to],
-          zero = this.base.constant(0n);
-        if (minus) bar[to] = this.base.sub(old ?? zero, by === undefined ? b : this.base.mul(by, b));
-        else if (by === undefined) bar[to] = old === undefined ? b : this.base.add(old, b);
-        else bar[to] = old === undefined ? this.base.mul(by, b) : this.base.mulAdd(by, b, old);
+      for (let e = first[i]; e < first[i + 1]; e++) {
+        const old = bar[to[e]],
+          one = by[e] === ONE;
+        if (minus[e]) bar[to[e]] = this.base.sub(old ?? zero, one ? b : this.base.mul(by[e], b));
+        else if (one) bar[to[e]] = old === undefined ? b : this.base.add(old, b);
+        else bar[to[e]] = old === undefined ? this.base.mul(by[e], b) : this.base.mulAdd(by[e], b, old);
       }
     }
   }

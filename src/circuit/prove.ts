@@ -1,8 +1,8 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
-import { type ProveOptions, proveProgram } from '../tensor/prove.js';
-import { proveHiding } from '../tensor/prove-hiding.js';
+import { proveProgram } from '../tensor/prove.js';
+import { type HidingOptions, proveHiding } from '../tensor/prove-hiding.js';
 import type { Statement } from '../tensor/statement.js';
 
 /**
@@ -13,7 +13,7 @@ export function proveCircuit(
   k: Kernels,
   plan: Plan,
   cells: ReadonlyMap<string, BigInt64Array>,
-  o: ProveOptions,
+  o: HidingOptions,
 ): { proof: BigUint64Array; statement: Statement } {
   const prove = plan.pads ? proveHiding : proveProgram;
   return k.scope(() => prove(k, plan, new IntegerReading(k, plan.program, cells), o));

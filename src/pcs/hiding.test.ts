@@ -213,25 +213,103 @@ function invisible(s: ReturnType<typeof setup>): bigint[][] {
   });
 }
 
+/** Masks of a prover, or of one with a fault. */
+type Masks = 'all' | 'base' | 'none' | 'no tail';
+
+/** Nothing but one unit of mask at a time, for all masks there are. */
+function maskRows(s: ReturnType<typeof setup>, shape: WhirShape, masks: Masks): Inputs[] {
+  const { cells } = shape.groups[0].tail!,
+    out: Inputs[] = [];
+  for (let j = 0; j < s.used; j++) for (let i = 0; i < cells; i++) out.push({ ...s.empty, tails: new Map([[j * s.T + i, 1n]]) });
+  if (masks !== 'none')
+    for (let i = 0; i < s.H + (masks === 'no tail' ? 0 : cells); i++)
+      for (let c = 0; c < (masks === 'base' ? 1 : 3); c++)
+        out.push({ ...s.empty, mask: new Map([[i, [0, 1, 2].map((n) => (n === c ? 1n : 0n)) as unknown as Ext]]) });
+  return out;
+}
+
 /**
  * For fixed challenges the view is affine in masks and witness, view = A masks + B f + constant. It says nothing of f
  * beyond the claim iff B d lies in the image of A for every d that the claim does not see: rank [A | B d] = rank A. One
  * unit mask at a time, by the prover itself.
  */
-function criterion(toy: Toy, masks: 'all' | 'base' | 'none' | 'no tail' = 'all'): { rank: number; seen: number } {
+function criterion(toy: Toy, masks: Masks = 'all'): { rank: number; seen: number } {
   const shape = toyShape(toy),
     s = distinctSetup(shape),
-    { cells } = shape.groups[0].tail!,
-    rows: bigint[][] = [];
-  for (let j = 0; j < s.used; j++) for (let i = 0; i < cells; i++) rows.push(s.view({ ...s.empty, tails: new Map([[j * s.T + i, 1n]]) }));
-  if (masks !== 'none')
-    for (let i = 0; i < s.H + (masks === 'no tail' ? 0 : cells); i++)
-      for (let c = 0; c < (masks === 'base' ? 1 : 3); c++)
-        rows.push(s.view({ ...s.empty, mask: new Map([[i, [0, 1, 2].map((n) => (n === c ? 1n : 0n)) as unknown as Ext]]) }));
+    rows = maskRows(s, shape, masks).map((x) => s.view(x));
   const zero = s.view(s.empty);
   expect(zero.every((x) => x === 0n)).toBe(true);
   const seen = invisible(s).map((f) => s.view({ ...s.empty, f }));
   return { rank: rankOf(rows.map((r) => [...r])), seen: rankOf([...rows, ...seen].map((r) => [...r])) };
+}
+
+/** Vectors y with r y = 0 for all of these rows. */
+function kernelOf(rows: readonly (readonly bigint[])[]): bigint[][] {
+  const a = rows.map((r) => [...r]),
+    n = a[0].length,
+    pivots: number[] = [];
+  for (let c = 0; c < n && pivots.length < a.length; c++) {
+    const top = pivots.length,
+      at = a.findIndex((r, i) => i >= top && r[c] !== 0n);
+    if (at < 0) continue;
+    [a[top], a[at]] = [a[at], a[top]];
+    const scale = inv(a[top][c]),
+      pivot = a[top].map((x) => (x === 0n ? x : mul(x, scale)));
+    a[top] = pivot;
+    a.forEach((r, i) => {
+      const f = r[c];
+      if (i === top || f === 0n) return;
+      for (let x = c; x < n; x++) if (pivot[x] !== 0n) r[x] = sub(r[x], mul(f, pivot[x]));
+    });
+    pivots.push(c);
+  }
+  const free = Array.from({ length: n }, (_, c) => c).filter((c) => !pivots.includes(c));
+  return free.map((c) => {
+    const y = Array<bigint>(n).fill(0n);
+    y[c] = 1n;
+    pivots.forEach((p, i) => {
+      y[p] = sub(0n, a[i][c]);
+    });
+    return y;
+  });
+}
+
+/**
+ * A distinguisher that knows two witnesses with one claim, and sees views under fresh masks. What the masks do not
+ * reach, the left kernel of their matrix, is equal to what a witness says, or that witness is not the one. Scores of
+ * views of either: kernel vectors that only the second one meets less those that only the first one does.
+ */
+function told(toy: Toy, masks: Masks, samples: number): { kernel: number; auroc: number } {
+  const shape = toyShape(toy),
+    s = distinctSetup(shape),
+    units = maskRows(s, shape, masks),
+    kernel = kernelOf(units.map((x) => s.view(x))),
+    [f0, d] = invisible(s),
+    fs = [f0, f0.map((x, i) => (x + d[i]) % P)],
+    dot = (y: readonly bigint[], v: readonly bigint[]): bigint => y.reduce((n, x, i) => (x === 0n ? n : (n + x * v[i]) % P), 0n),
+    said = fs.map((f) => {
+      const v = s.view({ ...s.empty, f });
+      return kernel.map((y) => dot(y, v));
+    }),
+    scores = fs.map((f) =>
+      Array.from({ length: samples }, () => {
+        // A mask of every kind that there is, each times a fresh word below 2^62: tails are signed words.
+        const fresh: Inputs = {
+          f,
+          tails: new Map(units.flatMap((u) => [...u.tails.keys()].map((i) => [i, words.word() >> 2n] as const))),
+          mask: new Map(),
+        };
+        const mask = new Map<number, Ext>();
+        for (const u of units) for (const [i, e] of u.mask) mask.set(i, E.add(mask.get(i) ?? E.ZERO, E.mulBase(e, words.word())));
+        const v = s.view({ ...fresh, mask });
+        return kernel.reduce((n, y, i) => {
+          const x = dot(y, v);
+          return n + Number(x === said[1][i]) - Number(x === said[0][i]);
+        }, 0);
+      }),
+    ),
+    wins = scores[1].flatMap((x) => scores[0].map((y) => (y < x ? 1 : y === x ? 0.5 : 0)));
+  return { kernel: kernel.length, auroc: wins.reduce<number>((n, x) => n + x, 0) / wins.length };
 }
 
 describe('an opening that hides', () => {
@@ -302,7 +380,7 @@ describe('an opening that hides', () => {
     expect(() => k.scope(() => drawMasks(k, clear.groups[0], words))).toThrow('no masks');
   });
 
-  it.each<[string, Toy, 'all' | 'base' | 'none' | 'no tail', number, boolean]>([
+  it.each<[string, Toy, Masks, number, boolean]>([
     ['as designed', {}, 'all', 100, true],
     ['with as few weighted rows as can do', { m: 3 }, 'all', 94, true],
     ['with more columns', { c: 4, used: 11, m: 3 }, 'all', 116, true],
@@ -318,6 +396,20 @@ describe('an opening that hides', () => {
     console.log(`${name}: rank ${got}, with the witness ${seen}`);
     expect(seen === got, name).toBe(hides);
     if (hides) expect(got).toBe(rank);
+  });
+  it.each<[string, Toy, Masks, number]>([
+    ['as designed', {}, 'all', 0.5],
+    ['with more columns', { c: 4, used: 11, m: 3 }, 'all', 0.5],
+    ['with a mask column over F in place of E', {}, 'base', 1],
+    ['without a mask column', {}, 'none', 1],
+    ['with a mask column without its tail', {}, 'no tail', 1],
+    ['with a tail a row short, and a row seen that is not opened', { m: 3, extra: 0 }, 'all', 1],
+    ['with a tail two rows short', { m: 3, extra: -1 }, 'all', 1],
+  ])('%s: left kernels of its masks tell two witnesses, or nothing does', (name, toy, masks, auroc) => {
+    planted.unchecked = auroc === 1;
+    const got = told(toy, masks, 12);
+    console.log(`${name}: ${got.kernel} vectors that masks do not reach, AUROC ${got.auroc}`);
+    expect(got.auroc).toBe(auroc);
   });
   it('with weights of rank one in its tails: the last message is seen', () => {
     planted.rankOne = planted.unchecked = true;

@@ -5,6 +5,7 @@ import { mod } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import type { Plan } from '../tensor/plan.js';
+import type { HidingOptions } from '../tensor/prove-hiding.js';
 import { proveMerge } from './merge.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { keyWords } from '../recursion/fold.js';
@@ -24,6 +25,8 @@ export interface Stack {
 export interface NodeOptions {
   readonly onPhase?: (name: string) => void;
   /** Context of the statement; zeros where a circuit has its own. */ readonly context?: readonly bigint[];
+  /** Of a proof that hides its witness, in a test that chooses masks or challenges. */
+  readonly chosen?: Pick<HidingOptions, 'random' | 'sponge'>;
 }
 
 /**
@@ -47,6 +50,7 @@ export function proveLaidOut(
     ...(o.context ? { context: o.context } : {}),
     ...(o.onPhase ? { onPhase: o.onPhase } : {}),
     ...(keyTree ? { keyTree } : {}),
+    ...o.chosen,
   });
   return { proof, words: ch.rows.U.value.map(mod) };
 }

@@ -1,6 +1,7 @@
 export * from './circuits.js';
 export * from './class.js';
 export * from './commit.js';
+export { endOptions } from './end.js';
 export * from './key.js';
 export * from './keys.js';
 export * from './leaves.js';

@@ -20,6 +20,8 @@ export { scheduleOf } from './schedule.js';
 export { tableColumns } from './tables.js';
 export { verifyProgram, verifyStatement } from './verify.js';
 export { type ProveOptions, proveProgram } from './prove.js';
+export { type HidingRun, hiddenMessages, hidingPlan, recordHiding, verifyHiding } from './verify-hiding.js';
+export { type HidingOptions, proveHiding } from './prove-hiding.js';
 export { fillStack } from './stack.js';
 export { frozenStack } from './state-commit.js';
 export { stateRate } from './state-layout.js';

@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256 } from '../hash/sha256.js';
 import canonicalize from 'canonicalize';
 import { InputError, VersionError } from '../errors.js';
 import { P } from '../field/goldilocks.js';

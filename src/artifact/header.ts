@@ -1,8 +1,7 @@
 import canonicalize from 'canonicalize';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { InputError, VersionError } from '../errors.js';
 import { type JsonBounds, parseJson } from '../io/json-bounds.js';
-import { hex } from '../hash/sha256.js';
+import { hex, sha256Stream } from '../hash/sha256.js';
 import { utf8 } from '../io/json-text.js';
 import type { Source } from './source.js';
 import { fromBytes } from './words.js';
@@ -114,8 +113,7 @@ const textOf = (fields: ReadonlyMap<string, string>): string =>
 
 const sealOf = (rest: ReadonlyMap<string, string>, words: Uint8Array): string =>
   hex(
-    sha256
-      .create()
+    sha256Stream()
       .update(new TextEncoder().encode(`${textOf(rest)}\n`))
       .update(words)
       .digest(),

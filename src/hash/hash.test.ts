@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { blake3 as noble } from '@noble/hashes/blake3.js';
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixture } from '../../test/fixtures.js';
@@ -7,6 +8,7 @@ import { P } from '../field/goldilocks.js';
 import { type Kernels, singleKernels, threadedKernels } from '../kernels/index.js';
 import { blake3Rows, type MerkleHash, poseidon2, poseidon2Rows } from './index.js';
 import { blake3, compress, hashWords } from './blake3.js';
+import { sha256, sha256Stream } from './sha256.js';
 
 const hex = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 
@@ -27,6 +29,19 @@ describe('BLAKE3 known answers', () => {
 
 const word = fc.oneof(fc.bigInt({ min: 0n, max: P - 1n }), fc.constantFrom(0n, 1n, P - 1n));
 const digest = fc.array(word, { minLength: 4, maxLength: 4 });
+
+describe('SHA-256', () => {
+  it('of the system is that of JavaScript, in pieces of any length', () => {
+    for (const pieces of [[], [0], [1], [55, 1], [64], [63, 2, 900], [100_000]]) {
+      const h = sha256Stream(),
+        all = pieces.map((n, i) => Uint8Array.from({ length: n }, (_, j) => (7 * j + i) & 255));
+      for (const p of all) h.update(p);
+      const whole = Uint8Array.from(all.flatMap((p) => [...p]));
+      expect(hex(h.digest())).toBe(hex(nobleSha256(whole)));
+      expect(hex(sha256(whole))).toBe(hex(nobleSha256(whole)));
+    }
+  });
+});
 
 for (const h of [poseidon2Rows, blake3Rows]) {
   describe(`${h.name} definitions`, () => {

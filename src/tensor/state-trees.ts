@@ -1,5 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { hex } from '../hash/sha256.js';
+import { hex, sha256Stream } from '../hash/sha256.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { usedColumns } from '../pcs/params.js';
 import { type Oracle, saveTree } from '../pcs/commit.js';
@@ -42,7 +41,7 @@ export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(p
  */
 export function treeKey(k: Kernels, plan: Plan, n: number, reading: IntegerReading): string {
   const g = stateGroup(plan)!,
-    digest = sha256.create();
+    digest = sha256Stream();
   for (const cls of plan.states[n].classes)
     for (const { tensor } of plan.layouts.get(cls)!.tensors.values()) {
       if (tensor.aliasOf !== undefined) continue;

@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256, sha256Stream } from '../hash/sha256.js';
 import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN } from '../hash/poseidon2.js';
 import type { HashName } from '../hash/rows.js';
@@ -179,8 +179,7 @@ export const contextWords = (st: Pick<Statement, 'context'>): bigint[] =>
 /** SHA-256 over the frozen stack's signed words. */
 export function frozenDigest(stack: BigInt64Array): bigint[] {
   return words(
-    sha256
-      .create()
+    sha256Stream()
       .update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`))
       .update(littleEndian(stack))
       .digest(),

@@ -1,6 +1,5 @@
 import { log2Ceil } from '../field/log2.js';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { hex } from '../hash/sha256.js';
+import { hex, sha256Stream } from '../hash/sha256.js';
 import { ProgramError } from './bounds.js';
 
 /**
@@ -230,7 +229,7 @@ export function generateTable(name: string, lo: bigint, size: number): BigInt64A
 
 /** SHA-256 over the columns, each as little-endian 64-bit words. */
 export function tableDigest(columns: readonly BigInt64Array[]): string {
-  const h = sha256.create();
+  const h = sha256Stream();
   for (const c of columns) h.update(new Uint8Array(c.buffer, c.byteOffset, c.byteLength));
   return hex(h.digest());
 }

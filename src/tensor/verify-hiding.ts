@@ -10,7 +10,7 @@ import { eqAt, eqTable } from '../poly/eq.js';
 import { AffineChannel, type LinearForm } from '../transcript/affine.js';
 import type { Channel, Elem, Ext } from '../transcript/arith.js';
 import type { PadCounts } from '../transcript/pad-cells.js';
-import { RecordingChannel, type Schedule } from '../transcript/schedule.js';
+import { RecordingChannel, type Schedule, scheduleWords } from '../transcript/schedule.js';
 import type { DeferredClaim } from './deferred.js';
 import { COORDINATES, PADS, type Plan, type ProofOptions, hashOf, makePlan, tableFactors } from './plan.js';
 import { PublicValues } from './public-values.js';
@@ -51,11 +51,22 @@ function blankElems(ch: Channel, p: Program): StatementElems {
   };
 }
 
+/** What a dry run of all but the openings leaves. */
+interface Recorded {
+  readonly counts: PadCounts;
+  /** Words of its messages. */ readonly words: number;
+  readonly reduced: Reduced;
+}
+
+/** By plan that hides, so that its messages are counted without a second dry run. */
+const recordings = new WeakMap<Plan, Recorded>();
+
 /** Counts of a program's pads and products: the verifier is run over a channel that records. */
-function recorded(plan: Plan): PadCounts {
-  const ch = new AffineChannel(new RecordingChannel(), hiddenMessages(plan));
-  reduceStatement(ch, plan, blankElems(ch, plan.program));
-  return ch.counts;
+function recorded(plan: Plan): Recorded {
+  const rec = new RecordingChannel(),
+    ch = new AffineChannel(rec, hiddenMessages(plan)),
+    reduced = reduceStatement(ch, plan, blankElems(ch, plan.program));
+  return { counts: ch.counts, words: scheduleWords(rec.schedule), reduced };
 }
 
 /**
@@ -66,7 +77,21 @@ export function hidingPlan(program: Program, options: ProofOptions): Plan {
   const clear = makePlan(program, options);
   if (clear.states.length) throw new RangeError('proofs of programs with state do not hide their witness');
   if (hashOf(clear) !== 'blake3') throw new RangeError('proofs that hide their witness are hashed with BLAKE3');
-  return makePlan(program, options, { pads: recorded(clear), group: hidingGroup });
+  const before = recorded(clear),
+    plan = makePlan(program, options, { pads: before.counts, group: hidingGroup });
+  recordings.set(plan, before);
+  return plan;
+}
+
+/** Words of a proof that hides its witness, from its plan: as many as recordHiding has, counted in half the time. */
+export function hidingWords(plan: Plan): number {
+  const before = recordings.get(plan);
+  if (!before) return scheduleWords(recordHiding(plan).schedule);
+  const rec = new RecordingChannel(),
+    zero = rec.constant(0n);
+  openings(rec, plan, before.reduced, ({ roots }) => ({ roots, value: zero, weights: () => zero, fold: foldHiding }));
+  // The values of the products' polynomials come between.
+  return before.words + (before.counts.products.length ? 6 : 0) + scheduleWords(rec.schedule);
 }
 
 /** All messages of a proof that hides its witness, from its plan. */

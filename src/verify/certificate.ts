@@ -9,10 +9,9 @@ import { endOptions } from '../recursion/end.js';
 import type { VerificationKey } from '../recursion/key.js';
 import { type EndProof, endProofOf } from '../recursion/node-words.js';
 import type { Plan } from '../tensor/plan.js';
-import { hidingPlan, recordHiding, verifyHiding } from '../tensor/verify-hiding.js';
+import { hidingPlan, hidingWords, verifyHiding } from '../tensor/verify-hiding.js';
 import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
-import { scheduleWords } from '../transcript/schedule.js';
 import { endPublics, verifyEnd } from './nodes.js';
 
 interface HiddenEnd {
@@ -28,7 +27,7 @@ function hiddenEnd(key: VerificationKey): HiddenEnd {
   if (!end) {
     const { endRate, settleRates } = key.proof,
       plan = hidingPlan(circuitProgram(key.endHeights), endOptions(key.proof, endRate, settleRates[2]));
-    end = { plan, words: scheduleWords(recordHiding(plan).schedule) };
+    end = { plan, words: hidingWords(plan) };
     known.set(key, end);
   }
   return end;

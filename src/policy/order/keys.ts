@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256 } from '../../hash/sha256.js';
 import { P } from '../../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../../hash/poseidon2.js';
 

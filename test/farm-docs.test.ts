@@ -12,7 +12,7 @@ import { Progress } from '../src/cli/progress.js';
 import { BullDispatcher } from '../src/engine/bullmq.js';
 import { TLS, freePort, noRedis } from './redis.js';
 
-/* What docs/farm.md and examples/farm tell to set up: files that the programs which read them take, commands that are. */
+/* What docs/farm.md and examples/farm tell to set up: files that those who read them take, and commands that exist. */
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
   text = (f: string): string => readFileSync(join(root, f), 'utf8'),

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -14,13 +15,24 @@ import { Embedded } from '../src/engine/embedded.js';
 import { DivergenceError, type Failure, LeaseError, PoisonError, WorkerSetupError } from '../src/engine/errors.js';
 import { farmKeyAt } from '../src/engine/farm-key.js';
 import { Graph } from '../src/engine/graph.js';
-import { type Job, type JobRecord, classOf, classesWithin, defaultSegment, jobKey, jobsOf, readJob, signJob } from '../src/engine/jobs.js';
+import {
+  type Job,
+  type JobRecord,
+  classOf,
+  classesWithin,
+  defaultSegment,
+  embeddedSegment,
+  jobKey,
+  jobsOf,
+  readJob,
+  signJob,
+} from '../src/engine/jobs.js';
 import { CoordinatorLease } from '../src/engine/lease.js';
 import { coveredSteps, metricsText, serveMetrics } from '../src/engine/metrics.js';
 import { forecast } from '../src/engine/model.js';
 import { type RunRecord, readRunRecord, unpackRun, writeRun } from '../src/engine/run-files.js';
 import { Store, sha256Of } from '../src/engine/store.js';
-import { FARM_KEY, StubRunner, type Truth, coordinate, stubPlan, stubWorker, truthOf } from './farm-stub.js';
+import { FARM_KEY, StubAcceptor, StubRunner, Truth, coordinate, stubPlan, stubWorker, truthOf } from './farm-stub.js';
 
 const home = mkdtempSync(join(tmpdir(), 'certune-farm-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -105,6 +117,7 @@ describe('the jobs of a run', () => {
       ];
     expect(new Set(keys).size).toBe(keys.length);
     expect([1, 5000, 5001, 10_000, 10_001, 20_001, 10 ** 6].map(defaultSegment)).toEqual([1, 1, 2, 2, 4, 8, 8]);
+    expect([1, 63, 64, 255, 256, 10 ** 6].map(embeddedSegment)).toEqual([1, 1, 4, 4, 8, 8]);
   });
   it('have classes of memory, of which a worker takes its own and smaller ones', () => {
     const G = 2 ** 30;
@@ -302,6 +315,42 @@ describe('a farm of stub workers', () => {
     expect((e as DivergenceError).workers).toContain('late');
     expect(await store.has(first.object)).toBe(true);
     expect(await store.has(other)).toBe(true);
+  });
+
+  it('makes a certificate behind the end where one is asked for: of results that are drawn the first one stands', async () => {
+    const jobs = jobsOf({ ...stubPlan(4, 2), certify: true }),
+      [root, end, certify] = jobs.slice(-3),
+      truth = new Truth(jobs),
+      store = folder(),
+      taken: string[] = [];
+    expect(jobs.slice(0, -1).map((j) => j.key)).toEqual(jobsOf(stubPlan(4, 2)).map((j) => j.key));
+    expect(certify).toMatchObject({ kind: 'certify', from: 0, to: 4, children: [end.key, root.key] });
+    const accepts = { accept: (j: Job, b: Uint8Array): void => (j === certify ? undefined : new StubAcceptor(truth).accept(j, b)) },
+      drawn = (j: JobRecord): Uint8Array | undefined => (j.key === certify.key ? randomBytes(32) : undefined);
+    let lost = 0;
+    const { coordinator } = await run(truth, store, {
+      ms: 1,
+      spoil: (_, j) => drawn(j),
+      more: { acceptor: accepts },
+      onEvent: (e) => {
+        if (e.what === 'done') taken.push(e.job.kind);
+        // The node that both are made from is lost between them: it is made again, and nothing else.
+        if (e.what === 'done' && e.job === end && lost++ === 0) {
+          const file = readdirSync(join(store.name, 'keys')).find((x) => x === root.key)!,
+            { object } = JSON.parse(readFileSync(join(store.name, 'keys', file), 'utf8')) as { object: string };
+          writeFileSync(join(store.name, 'objects', object.slice(0, 2), object), 'x');
+        }
+      },
+    });
+    expect(taken.slice(-3)).toEqual(['end', 'fold', 'certify']);
+    expect(coordinator.counters.done).toMatchObject({ end: 1, certify: 1 });
+    // Another one that comes too late is no alarm, and changes nothing.
+    const first = (await store.result(certify.key))!,
+      other = await store.put(randomBytes(32));
+    await store.removeResult(jobs[0].key);
+    await store.offer(certify.key, { object: other, size: 32, worker: 'late', seconds: 1 });
+    await run(truth, store, { more: { acceptor: accepts } });
+    expect(await store.result(certify.key)).toEqual(first);
   });
 
   it('gives up a job that can never succeed, does everything else, and tries it again when told', async () => {
@@ -617,7 +666,7 @@ describe('the files of a run in a store', () => {
 describe('how long a run takes', () => {
   it('is what the work is with one worker, and its longest way with many', () => {
     const jobs = jobsOf(stubPlan(64, 64)),
-      pace = { train: 0.5, needs: (j: Job) => j.to, seconds: (j: Job) => ({ segment: 10, fold: 2, end: 5 })[j.kind] },
+      pace = { train: 0.5, needs: (j: Job) => j.to, seconds: (j: Job) => ({ segment: 10, fold: 2, end: 5, certify: 6 })[j.kind] },
       one = forecast(jobs, pace, 1, true),
       many = forecast(jobs, pace, 1000, true),
       training = forecast(jobs, pace, 1000, false);

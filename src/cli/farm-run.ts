@@ -5,7 +5,7 @@ import type { Place } from '../artifact/folded.js';
 import { RunAcceptor } from '../engine/acceptance.js';
 import { Boundaries } from '../engine/boundaries.js';
 import type { Acceptor, FarmEvent } from '../engine/coordinator.js';
-import type { Job } from '../engine/jobs.js';
+import type { Job, JobKind } from '../engine/jobs.js';
 import { RunInputs } from '../engine/run-inputs.js';
 import { type Shape, shapeOf } from '../engine/shape.js';
 import type { Store } from '../engine/store.js';
@@ -42,12 +42,12 @@ export function farmOf(
   w: Work,
   c: Context,
   store: Store,
-  o: { readonly perSegment: number; readonly trained: () => number },
+  o: { readonly perSegment: number; readonly trained: () => number; readonly certify?: boolean },
 ): FarmRun {
   const { s, dir } = w,
     circuits = k.scope(() => circuitsOf(k, s.run)),
     inputs = jobInputs(k, s.run, s.inputs, circuits),
-    shape = shapeOf(s.run, circuits.cls, circuits.digest, o.perSegment),
+    shape = shapeOf(s.run, circuits.cls, circuits.digest, o.perSegment, o.certify),
     boundaries = new Boundaries(k, inputs, s.inputs, new Course(statesOf(k, w, c), inputs)),
     judge = new RunAcceptor(k, inputs, s.inputs, shape, boundaries),
     { places } = shape.plan,
@@ -63,13 +63,13 @@ export function farmOf(
       accept: (job, bytes) => {
         judge.accept(job, bytes);
         // Before its key is written: who goes on after a kill finds both or neither.
-        if (job.kind === 'end') return;
+        if (job.kind === 'end' || job.kind === 'certify') return;
         const file = keptFile(dir, job, places);
         if (file !== undefined) writeAtomic(file, bytes);
       },
     },
     stepOf: (j) => places[j.from].step,
-    nameOf: (j) => (j.kind === 'end' ? 'the end of the run' : `${j.kind} of ${rangeText(places[j.from], places[j.to])}`),
+    nameOf: (j) => LAST[j.kind] ?? `${j.kind} of ${rangeText(places[j.from], places[j.to])}`,
     secondsOf: (j) => {
       if (j.kind !== 'segment') return j.kind === 'fold' ? each.fold : each.end;
       const leaves = j.to - j.from,
@@ -78,6 +78,8 @@ export function farmOf(
     },
   };
 }
+
+const LAST: Partial<Record<JobKind, string>> = { end: 'the end of the run', certify: 'the certificate of the run' };
 
 /** Where the node of a job stays with its run: epochs, and the one over the whole run. */
 function keptFile(dir: string, { node, from, to }: Job, places: readonly Place[]): string | undefined {
@@ -133,9 +135,15 @@ export function finishRun({ s, dir, file }: Work, bytes: Uint8Array): void {
   dropProofs(dir);
 }
 
-/** The end of a run as a store has it from before, judged once more: it is what everybody else will verify. */
-export async function judged(farm: FarmRun, bytes: Uint8Array): Promise<Uint8Array> {
-  const { jobs } = farm.shape;
-  await farm.acceptor.accept(jobs[jobs.length - 1], bytes);
+/**
+ * The result of the run's job of a kind as a store has it from before, judged once more: it is what everybody else will
+ * verify. Undefined where there is no such job.
+ */
+export async function judged(farm: FarmRun, store: Store, kind: JobKind): Promise<Uint8Array | undefined> {
+  const job = farm.shape.jobs.find((j) => j.kind === kind),
+    r = job && (await store.result(job.key));
+  if (!r) return undefined;
+  const bytes = await store.get(r.object);
+  await farm.acceptor.accept(job, bytes);
   return bytes;
 }

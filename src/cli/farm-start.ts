@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CERTIFICATE_NAME } from '../artifact/certificate.js';
 import { Coordinator } from '../engine/coordinator.js';
 import type { Dispatcher } from '../engine/engine.js';
 import { DrainedError } from '../engine/errors.js';
@@ -14,7 +15,7 @@ import { statusOf, writeStatus } from '../engine/status.js';
 import type { Store } from '../engine/store.js';
 import { estimateFold } from '../estimate/fold.js';
 import { runMemory } from '../estimate/steps.js';
-import { makeFolder } from '../io/atomic.js';
+import { makeFolder, writeAtomic } from '../io/atomic.js';
 import { singleKernels } from '../kernels/single.js';
 import { readRun } from '../setup/runfile.js';
 import { InUseError } from '../store/lock.js';
@@ -32,6 +33,7 @@ export interface FarmStartOptions {
   readonly key?: string;
   readonly metrics?: string;
   /** Steps of a segment. */ readonly segment?: string;
+  /** Whether the certificate is made too. */ readonly certify?: boolean;
 }
 
 /** Where the key of a run's farm lies where no other place is named. */
@@ -68,7 +70,8 @@ function classesOf(w: Work, farm: FarmRun): (j: Job) => MemoryClass {
     limit = 2 ** 40,
     fold = estimateFold(run, farm.circuits.cls, { leaf: 0, fold: 0, end: 0, settle: 0 }, { limit, threads: 2 }),
     step = runMemory(run.programs, limit, 2).total,
-    of = { segment: Math.max(step, fold.nodeMemory), fold: fold.nodeMemory, end: Math.max(fold.endMemory, fold.settleMemory) };
+    end = Math.max(fold.endMemory, fold.settleMemory),
+    of = { segment: Math.max(step, fold.nodeMemory), fold: fold.nodeMemory, end, certify: end };
   return (j) => classOf(of[j.kind]);
 }
 
@@ -84,7 +87,11 @@ export async function farmStart(run: string, o: FarmStartOptions, c: Context): P
     { steps } = s.config.train,
     t0 = performance.now();
   if (s.config.proof.hash !== 'poseidon2') throw new UsageError('proof.hash is blake3, which no circuit verifies: a farm folds');
-  if (existsSync(file)) return { data: { steps, jobs: 0, file }, text: plain(`all ${steps} steps are proved already: ${file}`) };
+  if (existsSync(file))
+    return {
+      data: { steps, jobs: 0, file },
+      text: plain(`all ${steps} steps are proved already: ${file}${o.certify ? '; certune certify makes the certificate' : ''}`),
+    };
   makeFolder(join(run, 'secret'), 0o700);
   if (!existsSync(join(run, 'secret', '.gitignore'))) writeFileSync(join(run, 'secret', '.gitignore'), '*\n');
   const farmKey = farmKeyAt(o.key ?? farmKeyFile(run)),
@@ -96,7 +103,7 @@ export async function farmStart(run: string, o: FarmStartOptions, c: Context): P
     c.progress.line('circuits of the verifier and their keys');
     const perSegment = parseSegment(o.segment, steps),
       trained = trainedIn(dir, steps),
-      farm = farmOf(k, w, c, store, { perSegment, trained });
+      farm = farmOf(k, w, c, store, { perSegment, trained, certify: o.certify === true });
     for (const name of ['drain', 'finished']) await store.blobs.remove(name);
     const files = await packRun(store, readRun(run), s.run.manifest);
     await writeRun(store, farmKey, {
@@ -108,8 +115,11 @@ export async function farmStart(run: string, o: FarmStartOptions, c: Context): P
       files,
     });
     dispatcher = await openDispatcher(o.engine, digest, farmKey);
-    const { bytes, coordinator } = await follow({ run, w, farm, store, lease, dispatcher, farmKey, trained, o }, c);
-    await locked(run, 'farm start', c, () => finishRun(w, bytes)).catch((e: unknown) => {
+    const { bytes, certificate, coordinator } = await follow({ run, w, farm, store, lease, dispatcher, farmKey, trained, o }, c);
+    await locked(run, 'farm start', c, () => {
+      if (certificate) writeAtomic(join(dir, CERTIFICATE_NAME), certificate);
+      finishRun(w, bytes);
+    }).catch((e: unknown) => {
       if (e instanceof InUseError) c.progress.line(`${e.message}; run the command again: everything is in the store`, true);
       throw e;
     });
@@ -126,6 +136,7 @@ export async function farmStart(run: string, o: FarmStartOptions, c: Context): P
         stalls,
         file,
         bytes: bytes.length,
+        ...(certificate ? { certificate: join(dir, CERTIFICATE_NAME) } : {}),
         key: farm.circuits.digest,
         seconds,
       },
@@ -152,14 +163,21 @@ interface Following {
   readonly o: FarmStartOptions;
 }
 
+interface Followed {
+  readonly bytes: Uint8Array;
+  readonly certificate: Uint8Array | undefined;
+  readonly coordinator: Coordinator;
+}
+
 /** Coordinates until the run has its end, and tells of it. */
-async function follow(f: Following, c: Context): Promise<{ bytes: Uint8Array; coordinator: Coordinator }> {
+async function follow(f: Following, c: Context): Promise<Followed> {
   const { store, farm, dispatcher } = f,
     roll = new Roll(store),
     stop = new AbortController(),
     progress = new FarmProgress(c, farm, 1),
     { places } = farm.shape.plan;
   let end: Uint8Array | undefined,
+    certificate: Uint8Array | undefined,
     beat = 0,
     workers = -1;
   c.drains?.(() => stop.abort(new DrainedError('was told to end')));
@@ -200,6 +218,7 @@ async function follow(f: Following, c: Context): Promise<{ bytes: Uint8Array; co
     onLook: look,
     onEvent: (e) => {
       if (e.what === 'done' && e.job.kind === 'end') end = e.bytes;
+      if (e.what === 'done' && e.job.kind === 'certify') certificate = e.bytes;
       progress.hear(e);
     },
   });
@@ -208,10 +227,14 @@ async function follow(f: Following, c: Context): Promise<{ bytes: Uint8Array; co
       ? undefined
       : await serveMetrics(f.o.metrics, async () => metricsText(coordinator, await gauges(coordinator)));
   try {
-    const result = await coordinator.run(stop.signal);
+    await coordinator.run(stop.signal);
     progress.finish();
     await writeStatus(store, statusOf(coordinator, await gauges(coordinator), dispatcher.name, beat));
-    return { bytes: end ?? (await judged(farm, await store.get(result.object))), coordinator };
+    return {
+      bytes: end ?? (await judged(farm, store, 'end'))!,
+      certificate: certificate ?? (await judged(farm, store, 'certify')),
+      coordinator,
+    };
   } finally {
     server?.close();
   }

@@ -448,6 +448,7 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
     .option('--key <file>', 'key that jobs are signed with, drawn where there is none (default: RUN/secret/farm.key)')
     .option('--segment <n>', 'steps of a segment, a power of two (default: by the length of the run, 1 to 8)')
     .option('--metrics <port>', 'serve metrics for Prometheus at PORT of this machine, or at HOST:PORT')
+    .option('--certify', 'make the certificate too, RUN/out/certificate.certune')
     .action(async (run, o) => done(await farmStart(run, o, c)));
   prover(
     store(

@@ -5,7 +5,7 @@ import { Child } from '../engine/child.js';
 import { Coordinator } from '../engine/coordinator.js';
 import { Embedded } from '../engine/embedded.js';
 import type { FarmEvent } from '../engine/coordinator.js';
-import { JOB_KINDS, MEMORY_CLASSES, defaultSegment } from '../engine/jobs.js';
+import { JOB_KINDS, MEMORY_CLASSES, embeddedSegment } from '../engine/jobs.js';
 import { CoordinatorLease } from '../engine/lease.js';
 import { openStore } from '../engine/open.js';
 import type { Store } from '../engine/store.js';
@@ -53,7 +53,7 @@ export async function proveProcesses(run: string, w: Work, processes: number, o:
   let bytes: Uint8Array, coordinator: Coordinator, farm: FarmRun;
   try {
     c.progress.line('circuits of the verifier and their keys');
-    const perSegment = defaultSegment(steps);
+    const perSegment = embeddedSegment(steps);
     farm = farmOf(k, w, c, store, { perSegment, trained: () => steps });
     requireFoldMemory(s.run, farm.circuits.cls, each, share.threads);
     ({ bytes, coordinator } = await together(run, farm, { store, lease, share, perSegment }, c));
@@ -145,9 +145,9 @@ async function together(
     }
   });
   try {
-    const result = await coordinator.run(stop.signal);
+    await coordinator.run(stop.signal);
     progress.finish();
-    return { bytes: end ?? (await judged(farm, await store.get(result.object))), coordinator };
+    return { bytes: end ?? (await judged(farm, store, 'end'))!, coordinator };
   } finally {
     drain.abort();
     stop.abort();

@@ -1,4 +1,5 @@
-import { type NodeFile, type StepLosses, decodeFolded, decodeNode, samePlace } from '../artifact/folded.js';
+import { decodeCertificate } from '../artifact/certificate.js';
+import { type FoldedRun, type NodeFile, type StepLosses, decodeFolded, decodeNode, samePlace } from '../artifact/folded.js';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { epochLink } from '../policy/epochs.js';
@@ -48,7 +49,8 @@ export class RunAcceptor implements Acceptor {
   }
 
   accept(job: Job, bytes: Uint8Array): void {
-    if (job.kind === 'end') this.#end(bytes);
+    if (job.kind === 'end') this.#end(decodeFolded('the end of the run', bytes));
+    else if (job.kind === 'certify') this.#end(decodeCertificate('the certificate', bytes));
     else this.#node(job, decodeNode(`job ${job.key.slice(0, 12)}`, bytes));
   }
 
@@ -105,10 +107,9 @@ export class RunAcceptor implements Acceptor {
     return out;
   }
 
-  #end(bytes: Uint8Array): void {
+  #end(x: FoldedRun): void {
     const { run, circuits } = this.inputs,
       { k, complete, boundaries } = this,
-      x = decodeFolded('the end of the run', bytes),
       steps = run.manifest.config.train.steps;
     this.#ours(x);
     const { base, data, initial } = complete,

@@ -71,7 +71,8 @@ class Opened {
       s = setup(readRun(run), secret.salt, secret.key),
       k = await threadedKernels({ threads, ...(memory ? { maxBytes: memory } : {}) }),
       circuits = k.scope(() => circuitsOf(k, s.run)),
-      shape = shapeOf(s.run, circuits.cls, circuits.digest, perSegment);
+      // With the certificate, which is asked for or not.
+      shape = shapeOf(s.run, circuits.cls, circuits.digest, perSegment, true);
     return new Opened(
       await openStore(store, seal === undefined ? undefined : Buffer.from(seal, 'hex')),
       new JobProver(k, jobInputs(k, s.run, s.inputs, circuits), s.inputs, shape, phase),
@@ -118,8 +119,9 @@ class Opened {
       const children: Uint8Array[] = [];
       for (const c of job.children) children.push(await this.#child(c));
       const names = job.children.map((c) => `job ${c.slice(0, 12)}`);
-      bytes =
-        job.kind === 'fold' ? this.prover.fold(children[0], children[1], [names[0], names[1]]) : this.prover.end(children[0], names[0]);
+      if (job.kind === 'fold') bytes = this.prover.fold(children[0], children[1], [names[0], names[1]]);
+      else if (job.kind === 'certify') bytes = this.prover.certify(children[1], names[1]);
+      else bytes = this.prover.end(children[0], names[0]);
     }
     const object = await this.store.put(bytes);
     return { object, size: bytes.length, seconds: (performance.now() - t0) / 1000 };

@@ -3,7 +3,7 @@ import { VerificationError } from '../transcript/arith.js';
 import type { Dispatcher, Report } from './engine.js';
 import { DivergenceError, type Failure, PoisonError } from './errors.js';
 import { Graph } from './graph.js';
-import { type Job, type JobRecord, type MemoryClass, nextClass, rankOf, signJob } from './jobs.js';
+import { type Job, type JobRecord, type MemoryClass, draws, nextClass, rankOf, signJob } from './jobs.js';
 import type { CoordinatorLease } from './lease.js';
 import { Queue } from './queue.js';
 import { type Result, type Store, LostObjectError } from './store.js';
@@ -82,8 +82,8 @@ export interface Counters {
 export class Coordinator {
   readonly graph: Graph;
   readonly counters: Counters = {
-    done: { end: 0, fold: 0, segment: 0 },
-    seconds: { end: 0, fold: 0, segment: 0 },
+    done: { end: 0, certify: 0, fold: 0, segment: 0 },
+    seconds: { end: 0, certify: 0, fold: 0, segment: 0 },
     retries: 0,
     stalls: 0,
     refused: 0,
@@ -313,7 +313,8 @@ export class Coordinator {
       return;
     }
     const there = this.graph.isDone(j.key) ? await store.result(j.key) : undefined;
-    if (there?.object === r.object || (this.graph.isDone(j.key) && !there)) {
+    // Of results that are drawn the first one that was accepted stands.
+    if (there?.object === r.object || (this.graph.isDone(j.key) && (!there || draws(j.kind)))) {
       await drop();
       return;
     }

@@ -6,7 +6,7 @@ import type { Job } from './jobs.js';
  */
 export class Graph {
   readonly #byKey: ReadonlyMap<string, Job>;
-  readonly #parent = new Map<string, Job>();
+  readonly #parents = new Map<string, Job[]>();
   readonly #done = new Set<string>();
   /** Jobs that are needed and whose children are done. */ readonly #ready = new Set<Job>();
   readonly end: Job;
@@ -16,7 +16,7 @@ export class Graph {
     done: Iterable<string> = [],
   ) {
     this.#byKey = new Map(jobs.map((j) => [j.key, j]));
-    for (const j of jobs) for (const c of j.children) this.#parent.set(c, j);
+    for (const j of jobs) for (const c of j.children) this.#parents.set(c, [...(this.#parents.get(c) ?? []), j]);
     this.end = jobs[jobs.length - 1];
     for (const key of done) if (this.#byKey.has(key)) this.#done.add(key);
     this.#walk(this.end);
@@ -39,9 +39,6 @@ export class Graph {
   job(key: string): Job | undefined {
     return this.#byKey.get(key);
   }
-  parent(key: string): Job | undefined {
-    return this.#parent.get(key);
-  }
   isDone(key: string): boolean {
     return this.#done.has(key);
   }
@@ -60,9 +57,9 @@ export class Graph {
     if (!j || this.#done.has(key)) return undefined;
     this.#done.add(key);
     this.#ready.delete(j);
-    const p = this.#parent.get(key);
-    if (!p || this.#done.has(p.key) || !p.children.every((c) => this.#done.has(c))) return undefined;
-    this.#ready.add(p);
+    // The certificate alone shares a child with another job, and waits for that one.
+    const p = this.#parents.get(key)?.find((x) => !this.#done.has(x.key) && x.children.every((c) => this.#done.has(c)));
+    if (p) this.#ready.add(p);
     return p;
   }
 
@@ -70,9 +67,10 @@ export class Graph {
   lost(key: string): void {
     const j = this.#byKey.get(key);
     if (!j || !this.#done.delete(key)) return;
-    const p = this.#parent.get(key);
-    if (p && this.#done.has(p.key)) return;
-    if (p) this.#ready.delete(p);
+    const parents = this.#parents.get(key) ?? [],
+      open = parents.filter((p) => !this.#done.has(p.key));
+    if (parents.length && !open.length) return;
+    for (const p of open) this.#ready.delete(p);
     this.#walk(j);
   }
 

@@ -17,12 +17,15 @@ export const SHAPE_RULE = 1;
 /** What wrote the results: versions of the file and of the circuits. */
 export const PROVER = `certune/${NODE_VERSION}/${RECURSION_VERSION}`;
 
-export const JOB_KINDS = ['end', 'fold', 'segment'] as const;
+export const JOB_KINDS = ['end', 'certify', 'fold', 'segment'] as const;
 /**
  * `segment`: steps, leaves and folds of a node of the tree, from the state before its first step; `fold`: two
- * neighbouring nodes; `end`: the end of the run.
+ * neighbouring nodes; `end`: the end of the run; `certify`: its certificate, whose masks are drawn.
  */
 export type JobKind = (typeof JOB_KINDS)[number];
+
+/** Whether two results of a job that both hold may differ. */
+export const draws = (kind: JobKind): boolean => kind === 'certify';
 
 /** A job of a run. */
 export interface Job {
@@ -41,6 +44,7 @@ export interface Plan {
   readonly leaves: readonly LeafWork[];
   /** Where each leaf begins, and where the last one ends. */ readonly places: readonly Place[];
   /** Steps of a segment, at most; a leaf is never cut. */ readonly perSegment: number;
+  /** Whether a certificate is made too. */ readonly certify?: boolean;
 }
 
 /** Key of a job: SHA-256 of what its result depends on. */
@@ -54,7 +58,13 @@ export function defaultSegment(steps: number): number {
   return r;
 }
 
-/** Jobs of a run: children before parents, segments from the left; the last one is the end. */
+/**
+ * Steps of a segment on one machine, whose coordinator takes its processor time from the same cores: a boundary between
+ * segments takes some three hundredths of a step's proof to commit to, so that long runs have fewer of them.
+ */
+export const embeddedSegment = (steps: number): number => Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : 1);
+
+/** Jobs of a run: children before parents, segments from the left; the last one is the end, or the certificate. */
 export function jobsOf(plan: Plan): readonly Job[] {
   const { places, perSegment } = plan,
     out: Job[] = [],
@@ -71,7 +81,14 @@ export function jobsOf(plan: Plan): readonly Job[] {
   };
   const root = treeOf(plan.leaves),
     node = visit(root);
-  out.push({ key: keyOf('end', root), kind: 'end', from: root.from, to: root.to, node: root, children: [node] });
+  const last = (kind: JobKind, children: readonly string[]): string => {
+      const key = keyOf(kind, root);
+      out.push({ key, kind, from: root.from, to: root.to, node: root, children });
+      return key;
+    },
+    end = last('end', [node]);
+  // After the end, which nobody should have to wait for longer than without a certificate.
+  if (plan.certify) last('certify', [end, node]);
   return out;
 }
 

@@ -1,4 +1,4 @@
-import type { Job } from './jobs.js';
+import { type Job, rankOf } from './jobs.js';
 import { Queue } from './queue.js';
 
 /*
@@ -20,14 +20,12 @@ export interface Forecast {
   /** Share of the workers' time in which they work. */ readonly busy: number;
 }
 
-const KIND = { end: 0, fold: 1, segment: 2 } as const;
-
 /** What so many workers make of the jobs of a run; `trained`: its journal is there already. */
 export function forecast(jobs: readonly Job[], pace: Pace, workers: number, trained: boolean): Forecast {
   const left = new Map<string, number>(),
     parent = new Map<string, Job>(),
     waiting: { job: Job; at: number }[] = [],
-    ready = new Queue<Job>((j) => KIND[j.kind] * 2 ** 24 + j.from),
+    ready = new Queue<Job>((j) => rankOf({ kind: j.kind, step: j.from })),
     ends = new Queue<{ at: number; job: Job }>((x) => x.at);
   let steps = 0;
   for (const j of jobs) {

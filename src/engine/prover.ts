@@ -1,5 +1,7 @@
+import { encodeCertificate } from '../artifact/certificate.js';
 import { type NodeFile, decodeNode, encodeFolded, encodeNode } from '../artifact/folded.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { proveCertificate } from '../prove/certificate.js';
 import { Course, States } from '../prove/course.js';
 import type { JobInputs, LeafStart } from '../prove/leaf.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafEpochs, leafLosses } from '../prove/range.js';
@@ -46,6 +48,11 @@ export class JobProver {
   }
   end(node: Uint8Array, name: string): Uint8Array {
     return encodeFolded(endOf(this.#r, decodeNode(name, node)));
+  }
+  /** The one job whose result is another each time: masks are drawn. */
+  certify(node: Uint8Array, name: string): Uint8Array {
+    const { k, inputs, onPhase } = this;
+    return encodeCertificate(proveCertificate(k, inputs.circuits, inputs.base, decodeNode(name, node), { onPhase }));
   }
 }
 

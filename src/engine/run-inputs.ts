@@ -40,7 +40,8 @@ export class RunInputs implements Inputs {
     this.#of.delete(job.key);
     await this.store.blobs.remove(`checkpoints/${job.key}`);
     if (object !== undefined && ![...this.#of.values()].includes(object)) await this.store.removeObject(object);
-    if (this.keepInside) return;
+    // A certificate is made from the node that the end was.
+    if (this.keepInside || job.kind === 'certify' || (job.kind === 'end' && this.shape.plan.certify)) return;
     for (const child of job.children) {
       const r = await this.store.result(child);
       if (r) await this.store.removeObject(r.object);

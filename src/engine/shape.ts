@@ -12,7 +12,7 @@ export interface Shape {
 }
 
 /** Jobs of all steps of a run. `key`: digest of the published key. */
-export function shapeOf(run: Run, cls: RecursionClass, key: string, perSegment: number): Shape {
+export function shapeOf(run: Run, cls: RecursionClass, key: string, perSegment: number, certify = false): Shape {
   const ranges = placedLeaves(cls, run, 0, run.manifest.config.train.steps),
     plan: Plan = {
       manifest: run.facts.digest,
@@ -20,6 +20,7 @@ export function shapeOf(run: Run, cls: RecursionClass, key: string, perSegment: 
       leaves: leafWork(ranges, epochBatches(run.manifest)),
       places: [...ranges.map((r) => r.from), ranges[ranges.length - 1].to],
       perSegment,
+      certify,
     };
   return { plan, ranges, jobs: jobsOf(plan) };
 }

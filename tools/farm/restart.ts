@@ -1,7 +1,7 @@
 /**
  * npm run farm:restart: how long a farm takes to go on when somebody is killed, with its own times and a redis-server
- * that this starts. Jobs are stubs of a tenth of a second, so that what is measured is how the loss is found. Takes about
- * three minutes, in which next to nothing is computed.
+ * that this starts. Jobs are stubs of a tenth of a second, so that what is measured is how the loss is found. Takes
+ * about three minutes, in which next to nothing is computed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -104,8 +104,8 @@ const known = new WeakMap<Manifest, RunPolicy>();
 /**
  * Policy that a manifest fixes: a verifier computes it and takes nothing of it from a proof. Linear in steps, for the
  * schedule's table: nothing of a stranger's asks for it before a proof under a trusted key names the manifest, whose
- * prover has then proved as many steps. The table takes 8 us a step by kernels, 0.35 ms without. Throws InputError where
- * no circuit holds it or the schedule leaves its formats.
+ * prover has then proved as many steps. The table takes 8 us a step by kernels, 0.35 ms without. Throws InputError
+ * where no circuit holds it or the schedule leaves its formats.
  */
 export function policyOf(m: Manifest, k?: Kernels): RunPolicy {
   let p = known.get(m);

@@ -77,7 +77,7 @@ export interface EndToEnd {
 }
 
 /** Rounds that are proved are shorter than those that are replayed. */
-const E2E_SIZE = { ...TINY_SIZE, steps: 4, sequence: 16 };
+const E2E_SIZE = { ...TINY_SIZE, sequence: 16 };
 
 /** What three clients do, whatever is drawn of them is answered with what they have. */
 const CHEATS: readonly (readonly [number, Strategy])[] = [

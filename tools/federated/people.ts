@@ -68,7 +68,8 @@ export function dirichlet(alpha: number, next: () => number): number[] {
 }
 
 interface Text {
-  readonly text: string;
+  readonly prompt: string;
+  readonly completion: string;
   readonly language: Language;
   readonly source: string;
   readonly license: string;
@@ -80,10 +81,17 @@ const lines = (file: string): Record<string, string>[] =>
     .filter(Boolean)
     .map((l) => JSON.parse(l) as Record<string, string>);
 
+/** A sentence as a prompt of its first word (of Chinese, its first sign) and what completes it. */
+function parted(text: string, language: Language): Pick<Text, 'prompt' | 'completion'> {
+  const signs = [...text],
+    first = language === 'zh' ? 1 : Math.min(10, Math.max(1, signs.indexOf(' ')));
+  return { prompt: signs.slice(0, first).join(''), completion: signs.slice(first).join('') };
+}
+
 /** Real sentences by language: Multi30k for English, French and German, Tatoeba for Chinese. */
 export function texts(): Record<Language, Text[]> {
   const of = (file: string, language: Language): Text[] =>
-    lines(file).map((x) => ({ text: x[language], language, source: x['source'], license: x['license'] }));
+    lines(file).map((x) => ({ ...parted(x[language], language), language, source: x['source'], license: x['license'] }));
   return {
     en: of('multi30k-en-de-fr/multi30k_train_first5000.jsonl', 'en'),
     fr: of('multi30k-en-de-fr/multi30k_train_first5000.jsonl', 'fr'),
@@ -138,15 +146,39 @@ export interface Size {
   readonly sequence: number;
   readonly learningRate: number;
   readonly r: number;
+  readonly targets: readonly string[];
+  /** Formats that hold these clients' gradients and attention scores. */ readonly numbers: Readonly<Record<string, number | string>>;
 }
-export const TINY_SIZE: Size = { base: join(root, 'test/data/tiny'), steps: 8, batch: 2, sequence: 24, learningRate: 0.003, r: 1 };
+/** The smallest base, whose units are proved. */
+export const TINY_SIZE: Size = {
+  base: join(root, 'test/data/tiny'),
+  steps: 8,
+  batch: 2,
+  sequence: 24,
+  learningRate: 0.003,
+  r: 1,
+  targets: ['q_proj', 'v_proj'],
+  numbers: { preset: 'small' },
+};
+const WIDE = { preset: 'default', gradFrac: 10, scoreFrac: 9 };
+/** The base of the demonstration, which was trained on English and French. */
+export const DEMO_SIZE: Size = { ...TINY_SIZE, base: join(root, 'examples/base'), sequence: 32, r: 4, numbers: WIDE };
+/** The base stories260k with an adapter of 46,240 values: all seven matrices of a layer. */
+export const STORIES_SIZE: Size = {
+  ...TINY_SIZE,
+  base: join(fixtures, 'data/stories260k/hf'),
+  sequence: 32,
+  r: 8,
+  targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  numbers: WIDE,
+};
 
 const settings = (s: Size, data: string): RunConfig =>
   runSchema.parse({
     version: 1,
     base: { path: s.base },
     data: [{ path: data }],
-    lora: { r: s.r, alpha: 2 * s.r, targets: ['q_proj', 'v_proj'] },
+    lora: { r: s.r, alpha: 2 * s.r, targets: [...s.targets] },
     train: {
       steps: s.steps,
       batch: s.batch,
@@ -158,7 +190,7 @@ const settings = (s: Size, data: string): RunConfig =>
     },
     sampler: { mode: 'private' },
     proof: { bits: 100 },
-    numbers: { preset: 'small' },
+    numbers: s.numbers,
   });
 
 /**

@@ -1,4 +1,5 @@
 /** Tables of what was measured, as docs/federated/README.md: every table says what was proved, replayed and sampled. */
+import type { BytesRow } from './bytes.js';
 import type { EndToEnd } from './endtoend.js';
 import type { Scale } from './scale.js';
 import type { Utility } from './utility.js';
@@ -11,6 +12,24 @@ const percent = (x: number, digits = 1): string => `${(100 * x).toFixed(digits)}
     ...rows.map(row),
     '',
   ];
+
+/** Clients and concentration of the experiments at scale. */
+export const SCALES = [
+  [50, 0.1],
+  [50, 0.3],
+  [200, 0.1],
+  [200, 0.3],
+] as const;
+/** Base, steps and learning rate of what is measured in bytes. */
+export const BYTES = [
+  ['tiny', 8, 0.003],
+  ['demo', 8, 0.002],
+  ['demo', 32, 0.002],
+  ['stories260k', 8, 0.0002],
+  ['stories260k', 32, 0.0002],
+  ['stories260k', 8, 0.002],
+  ['stories260k', 32, 0.002],
+] as const;
 
 function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
   if (!x) return [`### Over ${name}`, '', 'Not run.', ''];
@@ -38,7 +57,7 @@ function scalePart(x: Scale | undefined, clients: number, alpha: number): string
   return [
     title,
     '',
-    `Every client trains ${s.steps} steps of ${s.batch} rows on rows of its own (rank ${s.r}, ${s.sequence} tokens, the smallest base); ${x.units} units. Share of a client's most frequent language: least ${percent(x.skew[0], 0)}, middle ${percent(x.skew[1], 0)}, greatest ${percent(x.skew[2], 0)}.`,
+    `Every client trains ${s.steps} steps of ${s.batch} rows on rows of its own (rank ${s.r}, ${s.sequence} tokens, the base of the demonstration); ${x.units} units. Share of a client's most frequent language: least ${percent(x.skew[0], 0)}, middle ${percent(x.skew[1], 0)}, greatest ${percent(x.skew[2], 0)}.`,
     `**Real: training, commitments, commits, server's checks, seal. Replayed natively in the place of a proof: the verdict of a unit. Sampled: ${x.beacons} beacons over one sealed transcript. Nothing is proved here.**`,
     '',
     ...table(
@@ -65,7 +84,7 @@ function utilityPart(x: Utility | undefined): string[] {
   if (!x) return ['Not run.', ''];
   return [
     `${x.clients} clients, ${x.cheats} of them dishonest, ${x.rounds} rounds, Dirichlet ${x.alpha}. Dishonest clients hand in updates at the bound on movement, away from where honest ones go; included means that no audit hit them. Loss per target of the global adapter, in exact integers, on rows of clients that take no part.`,
-    '**Real: training, updates, sums, losses. Nothing is proved here.** The base is the smallest one, with weights that were never trained: losses say how rules differ, not what a model is worth.',
+    '**Real: training, updates, sums, losses. Nothing is proved here.** The base is that of the demonstration, a very small model that was trained on English and French: losses say how rules differ, not what a model is worth.',
     '',
     ...table(
       ['rule', 'clients', 'before', ...Array.from({ length: x.rounds }, (_, i) => `round ${i + 1}`)],
@@ -74,8 +93,47 @@ function utilityPart(x: Utility | undefined): string[] {
   ];
 }
 
-/** The page; `read` gives what was measured under a name. */
-export function tables(read: (name: string) => unknown): string {
+function bytesPart(rows: readonly BytesRow[]): string[] {
+  if (!rows.length) return ['Not run.', ''];
+  return [
+    'Bytes of the blobs that clients hand in after a round, on average. **Real: training, updates, commits, server checks. Nothing is proved here.** Compressed float32 is brotli at its highest quality over the same differences.',
+    '',
+    ...table(
+      [
+        'base, values',
+        'steps',
+        'learning rate',
+        'clients',
+        'update (most)',
+        'of float32',
+        'of 25 bits',
+        'float32 compressed',
+        'movement of the bound (rms)',
+        'checks of a commit',
+      ],
+      rows.map((r) => [
+        `${r.base}, ${r.values}`,
+        r.steps,
+        r.learningRate,
+        r.clients,
+        `${r.update.toFixed(0)} (${r.most})`,
+        percent(r.update / r.float32),
+        percent(r.update / r.bits25),
+        percent(r.brotli / r.float32),
+        `${percent(r.movement, 0)} (${percent(r.rms, 0)})`,
+        `${r.checkMs.toFixed(1)} ms`,
+      ]),
+    ),
+  ];
+}
+
+/** The page; `read` gives what was measured under a name, `drawn` the plots that go with it. */
+export function tables(read: (name: string) => unknown, drawn: readonly string[]): string {
+  const plot = (name: string): string[] => (drawn.includes(name) ? [`![${name}](${name})`, ''] : []),
+    bytes = BYTES.flatMap(([n, s, lr]) => {
+      const x = read(`bytes-${n}-${s}-${lr}`) as BytesRow | undefined;
+      return x ? [x] : [];
+    });
   return [
     '# Federated rounds, measured',
     '',
@@ -89,9 +147,14 @@ export function tables(read: (name: string) => unknown): string {
     '',
     'One client cheats in one round. There is no single probability of detection: it follows from the number of bad units, and one bad unit is caught with the coverage alone.',
     '',
-    ...[50, 200].flatMap((n) => [0.1, 0.3].flatMap((a) => scalePart(read(`scale-${n}-${a}`) as Scale | undefined, n, a))),
+    ...SCALES.flatMap(([n, a]) => [...scalePart(read(`scale-${n}-${a}`) as Scale | undefined, n, a), ...plot(`caught-${n}-${a}.svg`)]),
     '## Utility',
     '',
     ...utilityPart(read('utility') as Utility | undefined),
+    ...plot('utility.svg'),
+    '## Bytes',
+    '',
+    ...bytesPart(bytes),
+    ...plot('bytes.svg'),
   ].join('\n');
 }

@@ -7,12 +7,33 @@ import type { Attack } from './attacks.js';
  */
 export interface FederatedAttack extends Attack {
   readonly group: number;
+  /** What it ends with, where that is no name of the code's. */ readonly ends?: string;
 }
+const shown = (group: number, lie: string, ends: string, file: string, text: string): FederatedAttack => ({
+  ...attack(group, lie, file, text),
+  ends,
+});
 const attack = (group: number, lie: string, file: string, text: string): FederatedAttack => ({
   group,
   lie,
   test: [file.includes('/') ? file : `src/federated/${file}`, text],
 });
+
+/** The twelve groups. */
+export const GROUPS = [
+  'commits in time and of the round',
+  'update, first and last state',
+  'whose unit a proof is of',
+  'states entered',
+  'openings of records',
+  'draw, beacon and seal',
+  'sum, weights and verdicts',
+  'evidence and receipts',
+  'counters and quotas',
+  'bundles',
+  'chain of records',
+  'a server with two faces',
+] as const;
 
 const UPDATE = 'update.test.ts',
   DRAW = 'draw.test.ts',
@@ -30,6 +51,12 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   'beacon signature': attack(6, 'a beacon that nobody signed, or another spelling of one', DRAW, 'A true signature under another number'),
   blob: attack(2, 'other bytes than those committed to', ROUND, "'blob', 'ann'"),
   'boundary record': attack(5, 'a record with words that are none', TREE, 'refuse words that are not canonical, more or fewer'),
+  certificate: attack(
+    10,
+    'a certificate with a unit missing, twice, of another client, place or round, or in another order; forged or damaged words',
+    PROVED,
+    'with a unit missing, twice, of another client, place or round, or in another order is refused',
+  ),
   commit: attack(
     1,
     'a commit to another plan, under another key, of somebody who takes no part',
@@ -125,23 +152,90 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
 
 /** What is shown by evidence and has no refusal of its own. */
 export const SHOWN: readonly FederatedAttack[] = [
-  attack(1, 'two commits of one client for one round', JUDGE, 'of two commits for one round convicts'),
-  attack(12, 'two seals shown to two clients', JUDGE, 'of two seals convicts the server'),
-  attack(6, 'a modulo that is biased', DRAW, 'are uniform: every pair of 5'),
-  attack(6, 'a coverage rounded down', DRAW, 'take the ceiling of the coverage'),
-  attack(6, 'a verdict of the server that a proof contradicts', PROVED, 'refuses a verdict of the server that the proof contradicts'),
-  attack(3, 'a unit on foreign rows, or with a mask dropped', PROVED, 'of other data or of a mask that was dropped cannot be made'),
-  attack(4, 'a state entered out of format', 'test/dishonest.test.ts', 'outside its format, which leaves a value of the prover'),
-  attack(9, 'quotas passed by one, a minimum missed', 'src/recursion/policy/policy.test.ts', 'a quota passed by one, examples or targets'),
-  attack(
+  shown(
+    1,
+    'two commits of one client for one round',
+    'judged: charge two-messages, guilty',
+    JUDGE,
+    'of two commits for one round convicts',
+  ),
+  shown(
+    12,
+    'two seals shown to two clients',
+    'judged: charge two-messages against the server, guilty',
+    JUDGE,
+    'of two seals convicts the server',
+  ),
+  shown(6, 'a modulo that is biased', 'the draw is another one: counts of all pairs are equal', DRAW, 'are uniform: every pair of 5'),
+  shown(6, 'a coverage rounded down', 'the draw is another one', DRAW, 'take the ceiling of the coverage'),
+  shown(
+    6,
+    'a verdict of the server that a proof contradicts',
+    'verdict',
+    PROVED,
+    'refuses a verdict of the server that the proof contradicts',
+  ),
+  shown(
+    3,
+    'a unit on foreign rows, or with a mask dropped',
+    'the proof cannot be made: no witness satisfies the leaf',
+    PROVED,
+    'of other data or of a mask that was dropped cannot be made',
+  ),
+  shown(
+    4,
+    'a state entered out of format',
+    'the proof cannot be made: a range of the entered state fails',
+    'test/dishonest.test.ts',
+    'outside its format, which leaves a value of the prover',
+  ),
+  shown(
+    10,
+    'a bundle as a child of a fold or of the end of a run, a range that passes for a bundle',
+    'the fold is not proved: kind; refused: kind is that of no circuit',
+    PROVED,
+    'is of bundles: a fold takes none of them, nor an end of a run, and no range passes for one',
+  ),
+  shown(
+    10,
+    'a unit with a false claim on the base in a bundle',
+    'the claim on the base does not hold, before it is bundled',
+    PROVED,
+    'takes no unit with a false claim on the base',
+  ),
+  shown(
+    9,
+    'quotas passed by one, a minimum missed',
+    'the proof cannot be made: maxima and minima of the leaf',
+    'src/recursion/policy/policy.test.ts',
+    'a quota passed by one, examples or targets',
+  ),
+  shown(
     1,
     'messages under a key that nobody enrolled, blobs that nobody named, names outside the folder',
+    'HTTP status 400, 403, 404 or 413, nothing kept',
     HTTPS,
     'takes in what is signed by whoever is enrolled',
   ),
 ];
 
-/** Attacks of the twelve groups that are about what does not exist yet. */
-export const NOT_YET: readonly { readonly group: number; readonly lie: string }[] = [
-  { group: 10, lie: 'bundles: as children of folds, counted twice, with a false claim inside' },
-];
+const cell = (t: string): string => t.replaceAll('|', '\\|');
+/** docs/federated/attacks.md, from the register. */
+export function attacksPage(): string {
+  const rows = [
+    ...Object.entries(FEDERATED).map(([name, a]) => ({ ...a, ends: `refused: ${name}` })),
+    ...SHOWN.map((a) => ({ ...a, ends: a.ends ?? '' })),
+  ].sort((a, b) => a.group - b.group);
+  return [
+    '# Attacks on federated rounds',
+    '',
+    'Every name under which `src/federated` refuses something, and what is shown by evidence or cannot be proved, by group, with the test that shows it. Names are what messages begin with (`name: party: why`). The page is written from `test/federated-attacks.ts`, whose test reads the names from the code.',
+    '',
+    'Groups: ' + GROUPS.map((g, i) => `${i + 1} ${g}`).join('; ') + '.',
+    '',
+    '| group | attack | ends with | test |',
+    '| --- | --- | --- | --- |',
+    ...rows.map((a) => `| ${a.group} | ${cell(a.lie)} | ${cell(a.ends)} | \`${a.test![0]}\`: ${cell(a.test![1].replaceAll('`', "'"))} |`),
+    '',
+  ].join('\n');
+}

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkChain } from '../src/federated/check.js';
+import { checkFolder } from '../src/federated/check-folder.js';
 import { coordinate, finished } from '../src/federated/coordinator.js';
-import { readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from '../src/federated/folder.js';
+import { readEvidence, readFederation, readRound } from '../src/federated/folder.js';
 import { type ServerAddress, TransportError, httpsTransport, mirror, serveFolder } from '../src/federated/https.js';
 import { MOST_SENT } from '../src/federated/inbox.js';
 import { messageFile } from '../src/federated/messages.js';
@@ -74,16 +74,7 @@ describe('a federation over HTTPS', () => {
     expect(log.join('\n')).toMatch(/provisional record of 3 updates[\s\S]*settled: all drawn units hold/);
     const copy = join(dir, 'copy');
     await mirror(address, copy, true);
-    const federation = readFederation(copy),
-      r = checkChain({
-        federation,
-        rounds: roundNumbers(copy),
-        round: (n) => readRound(copy, federation, n),
-        blob: (d, most) => readBlob(copy, d, most),
-        evidence: readEvidence(copy),
-        seed: readSeed(copy),
-        states: statesOf(k, clients[0].setup.run.programs),
-      });
+    const r = checkFolder(copy, { states: statesOf(k, clients[0].setup.run.programs) });
     expect(r.rounds.map((x) => [x.state, x.included, x.units, x.audit!.verified])).toEqual([
       ['final', 3, 0, 0],
       ['final', 3, 0, 0],

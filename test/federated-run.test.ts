@@ -1,21 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeNode, encodeNode } from '../src/artifact/folded.js';
+import { bundleRound, makeCertificates } from '../src/federated/bundler.js';
+import { MOST_CERTIFICATE, type RoundCertificate, decodeCertificate, encodeCertificate } from '../src/federated/certificate.js';
 import { checkChain } from '../src/federated/check.js';
+import { checkFolder, folderSource } from '../src/federated/check-folder.js';
 import { type RoundContext, openRound } from '../src/federated/checks.js';
 import { coordinate, finished } from '../src/federated/coordinator.js';
-import {
-  readBlob,
-  readEvidence,
-  readFederation,
-  readRound,
-  readSeed,
-  roundNumbers,
-  writeBlob,
-  writeMessage,
-} from '../src/federated/folder.js';
+import { readBlob, readEvidence, readFederation, readRound, roundNumbers, writeBlob, writeMessage } from '../src/federated/folder.js';
 import { beforeIn, readHead } from '../src/federated/head.js';
 import { folderTransport } from '../src/federated/https.js';
 import { hand } from '../src/federated/inbox.js';
@@ -37,6 +31,12 @@ import {
 } from '../src/federated/units.js';
 import { updateLimit } from '../src/federated/update.js';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
+import { proveEnd } from '../src/prove/end.js';
+import { proveBundle, proveFold } from '../src/prove/fold.js';
+import { baseStack } from '../src/prove/recursion.js';
+import { bundleClass, pairDigest, unitDigest } from '../src/recursion/bundle.js';
+import { type NodeProof, nodeOf } from '../src/recursion/node-words.js';
+import { settleNode, verifyNode } from '../src/verify/nodes.js';
 import {
   type Clock,
   type Trainee,
@@ -64,17 +64,7 @@ describe('a federation on one machine', () => {
   const checks = (manifest = (d: string): Uint8Array | undefined => readBlob(at, d, MOST_MANIFEST)): UnitChecks =>
     unitChecks({ kernels: k, base: clients[0].setup.inputs.base, manifest, circuits });
   const report = (units?: UnitChecks) => {
-    const federation = readFederation(at);
-    return checkChain({
-      federation,
-      rounds: roundNumbers(at),
-      round: (n) => readRound(at, federation, n),
-      blob: (d, most) => readBlob(at, d, most),
-      evidence: readEvidence(at),
-      seed: readSeed(at),
-      states: statesOf(k, clients[0].setup.run.programs),
-      ...(units ? { units } : {}),
-    });
+    return checkFolder(at, { states: statesOf(k, clients[0].setup.run.programs), ...(units ? { units } : {}) });
   };
 
   /** What the second client does in the first round: its second step is none, its proof of it is that of the first. */
@@ -182,7 +172,7 @@ describe('a federation on one machine', () => {
       files = readRound(at, f, 0),
       with_ = (client: string, more: Partial<Message<'verdict'>>) => () =>
         checkChain({
-          federation: f,
+          ...folderSource(at, f),
           rounds: [0],
           round: () => ({
             ...files,
@@ -190,9 +180,6 @@ describe('a federation on one machine', () => {
               v.body.client === client && v.body.unit === 1 ? signMessage('verdict', { ...v.body, ...more }, coordinatorKey) : v,
             ),
           }),
-          blob: (d, most) => readBlob(at, d, most),
-          evidence: readEvidence(at),
-          seed: readSeed(at),
           units: checks(),
         });
     expect(with_('bob', { holds: true, refusal: null })).toThrow(/^verdict: server: unit 1 of bob is said to be proved: unit range/);
@@ -342,6 +329,139 @@ describe('a federation on one machine', () => {
       expect(() => checks().unit({ ...c, plan: lie }, r, readBlob(at, r.body.proof!, MOST_UNIT))).toThrow(
         /^plan settings: server: schedule/,
       );
+    });
+  });
+
+  describe('a certificate of a round', () => {
+    let c: RoundContext, units: UnitChecks, made: ReturnType<typeof bundleRound>, x: RoundCertificate, copy: string;
+    const responses = () => readRound(at, readFederation(at), 0).responses,
+      shows = (more: Partial<RoundCertificate>, of = responses(), round = c) =>
+        units.certificate(round, of, encodeCertificate({ ...x, ...more }));
+    beforeAll(() => {
+      c = context(0);
+      units = checks();
+      copy = join(dir, 'copy');
+      cpSync(at, copy, { recursive: true });
+      made = bundleRound(copy, 0, { kernels: k, base: clients[0].setup.inputs.base, units });
+      x = decodeCertificate('x', readFileSync(made[0].file));
+    });
+    it('takes the place of the proofs of scattered units, of several clients', () => {
+      expect(made).toMatchObject([{ units: 3 }]);
+      expect(x.units.map((u) => u.client).sort()).toEqual(['ann', 'ann', 'bob']);
+      expect(shows({})).toEqual(x.units.map((u) => `${u.client}-${u.unit}`));
+      // Without the proofs that it stands for.
+      const honest = x.units.map((u) => responses().get(`${u.client}-${u.unit}`)!.body.proof!);
+      for (const proof of new Set(honest)) if (proof !== responses().get('bob-1')!.body.proof) rmSync(join(copy, 'blobs', proof.slice(7)));
+      const r = checkFolder(copy, { units });
+      expect(r.rounds.map((y) => y.units)).toEqual([3, 0]);
+      expect(r.notChecked.join('\n')).not.toMatch(/word of whoever signed/);
+      expect(() => checkFolder(copy, { units: { ...units, certificate: () => [] } })).toThrow(/^verdict: server: unit/);
+      // What it shows to hold cannot be said to fail.
+      const f = readFederation(copy),
+        files = readRound(copy, f, 0),
+        lie = files.verdicts.map((v) =>
+          v.body.client === 'ann' ? signMessage('verdict', { ...v.body, holds: false, refusal: 'no' }, coordinatorKey) : v,
+        );
+      expect(() => checkChain({ ...folderSource(copy, f), rounds: [0], round: () => ({ ...files, verdicts: lie }), units })).toThrow(
+        /^verdict: server: unit \d of ann is said to fail, and a certificate shows it/,
+      );
+    });
+    it('with a unit missing, twice, of another client, place or round, or in another order is refused', () => {
+      const [a, b, d] = x.units;
+      for (const list of [
+        [a, b],
+        [b, a, d],
+        [a, d, b],
+        [a, b, { client: 'bob', unit: 1 }],
+      ])
+        expect(() => shows({ units: list })).toThrow(/^certificate: server: is about other units/);
+      expect(() => shows({ units: [a, b, d, a] })).toThrow(/^certificate: server: counts a unit twice/);
+      expect(() => shows({ units: [a, b, { client: 'zoe', unit: 0 }] })).toThrow(/^certificate: server: shows unit 0 of zoe, which nobody/);
+      expect(() => shows({ round: 1 })).toThrow(/^certificate: server: is of another round/);
+      expect(() => shows({ plan: c.charter.digest })).toThrow(/^certificate: server: is of another round/);
+      expect(() => shows({}, responses(), context(1))).toThrow(/^certificate: server: is of another round/);
+      // Records other than those between which the units lie, in every field; a state whose point is chosen freely.
+      const name = `${a.client}-${a.unit}`,
+        own = responses().get(name)!;
+      for (const i of [0, 3, 4, 6, 7, 15, 24, 28, 32]) {
+        const to = { ...own.body.to, words: own.body.to.words.with(i, String((BigInt(own.body.to.words[i]) + 1n) % 2n ** 63n)) },
+          other = signMessage('response', { ...own.body, to }, participantKey(clients.find((t) => t.name === a.client)!));
+        expect(() => shows({}, new Map([...responses(), [name, other]])), `word ${i}`).toThrow(/^certificate: server/);
+      }
+    });
+    it('that is damaged, forged or of hostile size is refused before it is believed', () => {
+      const bytes = readFileSync(made[0].file);
+      for (const b of [bytes.subarray(1), bytes.subarray(0, bytes.length - 8), new Uint8Array(MOST_CERTIFICATE + 1), new Uint8Array(0)])
+        expect(() => units.certificate(c, responses(), b)).toThrow(/^certificate: server/);
+      for (const n of [0, 1000, x.proof.length - 1])
+        expect(() => shows({ proof: x.proof.map((w, i) => (i === n ? w ^ 1n : w)) })).toThrow(/^certificate: server/);
+      for (const n of [0, 5, 9, 17, 21, 60, x.statement.length - 1])
+        expect(() => shows({ statement: x.statement.map((w, i) => (i === n ? w ^ 1n : w)) }), `word ${n}`).toThrow(/^certificate: server/);
+      // The proof of an end of a run under the key of a bundle, and of a node in its place.
+      expect(() => shows({ proof: decodeNode('a', readBlob(at, responses().get('ann-0')!.body.proof!, MOST_UNIT)!).proof })).toThrow(
+        /^certificate: server/,
+      );
+      writeFileSync(join(copy, 'rounds/0/certificates', `${'ab'.repeat(32)}.bin`), bytes);
+      expect(() => readRound(copy, readFederation(copy), 0)).toThrow(/other bytes than its name says/);
+      rmSync(join(copy, 'rounds/0/certificates', `${'ab'.repeat(32)}.bin`));
+    });
+    it('is of bundles: a fold takes none of them, nor an end of a run, and no range passes for one', () => {
+      const { run, circuits: own } = units.runFor(c, 'ann'),
+        bundle = own.bundle!,
+        node = (client: string, unit: number): NodeProof =>
+          nodeOf(own.cls, decodeNode('a', readBlob(at, responses().get(`${client}-${unit}`)!.body.proof!, MOST_UNIT)!)),
+        [one, two] = [node('ann', 0), node('ann', 1)],
+        stack = baseStack(k, run.programs, clients[0].setup.inputs.base),
+        b = k.scope(() => proveBundle(k, bundle, own.keys, stack, [two, one])),
+        as = (n: NodeProof, kind: bigint): NodeProof => ({ ...n, statement: { ...n.statement, kind: [kind] } });
+      expect(b.statement.dataset).toEqual(pairDigest(unitDigest(two.statement), unitDigest(one.statement)));
+      for (const f of ['context', 'posIn', 'posOut', 'sIn', 'sOut', 'lossesOut', 'policy'] as const)
+        expect(
+          b.statement[f].every((w) => w === 0n),
+          f,
+        ).toBe(true);
+      expect(() => k.scope(() => verifyNode(k, bundle, b))).not.toThrow();
+      // Whoever takes ranges takes no bundle.
+      expect(() => verifyNode(k, own.cls, b)).toThrow(/kind is that of no circuit/);
+      expect(() => k.scope(() => settleNode(k, own.cls, own.keys, b))).toThrow(/kind is that of no circuit/);
+      const loose = { ...own.cls, circuits: bundle.circuits };
+      for (const pair of [
+        [b, one],
+        [one, b],
+      ] as const)
+        expect(() => k.scope(() => proveFold(k, loose, own.keys, stack, pair))).toThrow(/do not verify: kind/);
+      expect(() => k.scope(() => proveEnd(k, { ...loose, end: { ...own.cls.end, shape: bundle.end.shape } }, own.keys, stack, b))).toThrow(
+        /do not verify: kind/,
+      );
+      // Another kind than the proof has.
+      for (const kind of [0n, 1n, 2n]) expect(() => k.scope(() => verifyNode(k, bundle, as(b, kind)))).toThrow();
+      expect(() => k.scope(() => verifyNode(k, bundle, as(one, 3n)))).toThrow();
+      // Neighbours in a bundle are no range: its places are zero.
+      expect(() => unitDigest(b.statement)).not.toThrow();
+      expect(unitDigest(b.statement)).not.toEqual(b.statement.dataset);
+      expect(() => bundleClass({ ...own.cls, circuits: bundle.circuits })).toThrow(/one too many/);
+      const [first, ...others] = own.cls.circuits,
+        small = { ...own.cls, circuits: [{ ...first, heights: { ...first.heights, P: 16 } }, ...others] };
+      expect(() => bundleClass(small)).toThrow(/too small for one \(rows P\)/);
+    });
+    it('takes no unit with a false claim on the base', () => {
+      const own = ownRound(c, people[0].files),
+        { base } = own.inputs,
+        circuit = people[0].circuits.of(own.run),
+        [[name, tensor]] = [...base.frozen].filter(([, t]) => t.length > 1000),
+        other = { ...base, frozen: new Map([...base.frozen, [name, tensor.map((w, i) => (i ? w : w + 1n))]]) },
+        lie = { ...own, inputs: { ...own.inputs, base: other } },
+        prover = new UnitProver(k, own, circuit, trainRound(k, lie).losses);
+      // Proved on other weights under the digest of the base: the proof holds, the claim that it leaves does not.
+      Object.assign(own, lie);
+      const proof = prover.prove(0),
+        node = nodeOf(circuit.cls, decodeNode('lie', proof)),
+        stack = baseStack(k, own.run.programs, base),
+        honest = nodeOf(circuit.cls, decodeNode('a', readBlob(at, responses().get('ann-1')!.body.proof!, MOST_UNIT)!));
+      expect(() => k.scope(() => verifyNode(k, circuit.cls, node))).not.toThrow();
+      const bundled = { client: 'ann', unit: 0, run: own.run, circuits: circuit, proof };
+      expect(() => makeCertificates(k, c, base, [bundled])).toThrow(/unit 0 of ann/);
+      expect(() => k.scope(() => proveBundle(k, circuit.bundle!, circuit.keys, stack, [node, honest]))).toThrow(/do not verify/);
     });
   });
 

@@ -6,9 +6,10 @@ import { countPlan } from '../estimate/counts.js';
 import { estimateFold, foldSeconds } from '../estimate/fold.js';
 import { movementBound } from '../federated/bound.js';
 import { ratio, percent, toNumber } from '../federated/catch.js';
-import { type ChainReport, checkChain } from '../federated/check.js';
+import type { ChainReport } from '../federated/check.js';
+import { checkFolder } from '../federated/check-folder.js';
 import type { Federation, StateChecks } from '../federated/checks.js';
-import { readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from '../federated/folder.js';
+import { readBlob, readFederation } from '../federated/folder.js';
 import { beforeIn } from '../federated/head.js';
 import { type Judgement, judge, parseEvidence } from '../federated/judge.js';
 import { FederationError } from '../federated/errors.js';
@@ -31,12 +32,14 @@ import { type Setup, setup } from '../setup/run.js';
 import { type Context, type ProverOptions, type Result, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { memoryLimit, predicted } from './estimate.js';
+import { fedBundle } from './fed-bundle.js';
 import { type HomeOptions, fedClient, fedEnrol, fedInit, fedServe, fedStep } from './fed-home.js';
 import { findManifest } from './kept.js';
 
 export interface FedOptions extends HomeOptions {
   readonly base?: string;
   readonly dir?: string;
+  readonly round?: string;
   readonly steps?: string;
   readonly budgetKb?: string;
   readonly seconds?: string;
@@ -44,7 +47,7 @@ export interface FedOptions extends HomeOptions {
   readonly least?: string;
 }
 
-export const FED_ACTIONS = ['plan', 'check', 'judge', 'simulate', 'init', 'enrol', 'serve', 'client', 'step'] as const;
+export const FED_ACTIONS = ['plan', 'check', 'judge', 'bundle', 'simulate', 'init', 'enrol', 'serve', 'client', 'step'] as const;
 
 function whole(name: string, text: string | undefined, standard: number, most: number): number {
   if (text === undefined) return standard;
@@ -144,12 +147,12 @@ function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, round
     ...(c.deposit
       ? [`  cheating with one unit does not pay where being caught costs ${toNumber(c.deposit).toFixed(1)} times its gain`]
       : []),
-    '  these are for units whose proofs are verified; bundles and certificates of a round do not exist',
+    '  these are for units whose proofs are verified; a certificate of the round, made of nodes, is for whoever checks later',
   ].join('\n');
 }
 
 /** What proofs and states of a folder are checked with: programs that its charter names, and their base. */
-function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions): { states: StateChecks; units?: UnitChecks } | undefined {
+export function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions): { states: StateChecks; units?: UnitChecks } | undefined {
   if (o.run === undefined && o.base === undefined) return undefined;
   const blob = (d: string): Uint8Array | undefined => readBlob(dir, d, MOST_MANIFEST),
     [first] = f.enrolments.values(),
@@ -183,15 +186,7 @@ function check(dir: string, o: FedOptions): Result {
     k = o.run === undefined && o.base === undefined ? undefined : singleKernels();
   let report: ChainReport;
   try {
-    report = checkChain({
-      federation,
-      rounds: roundNumbers(dir),
-      round: (r) => readRound(dir, federation, r),
-      blob: (d, most) => readBlob(dir, d, most),
-      evidence: readEvidence(dir),
-      seed: readSeed(dir),
-      ...(k ? checksOf(k, dir, federation, o) : {}),
-    });
+    report = checkFolder(dir, k ? checksOf(k, dir, federation, o) : {});
   } finally {
     k?.close();
   }
@@ -273,6 +268,7 @@ const TARGETS: Readonly<Record<(typeof FED_ACTIONS)[number], string>> = {
   plan: 'a run folder',
   check: 'a folder of a federation',
   judge: 'a file',
+  bundle: 'a folder of a federation',
   simulate: 'a file',
   init: 'a folder for the server',
   enrol: 'a folder for the client',
@@ -293,6 +289,8 @@ export async function fed(action: string, target: string | undefined, o: FedOpti
       return check(target, o);
     case 'judge':
       return judgeFile(target, o);
+    case 'bundle':
+      return fedBundle(target, o, c);
     case 'simulate':
       return simulateFile(target);
     case 'init':

@@ -385,12 +385,13 @@ function federatedCommand({ command, prover }: Maker, c: Context, done: Done): v
   const fedCommand = prover(
     command(
       'fed <action> [target]',
-      'federated rounds with audits drawn by a beacon: init HOME and serve HOME (server), enrol HOME and client HOME, step HOME (either, once), check DIR, judge EVIDENCE, plan RUN, simulate SPEC',
+      'federated rounds with audits drawn by a beacon: init HOME and serve HOME (server), enrol HOME and client HOME, step HOME (either, once), check DIR, bundle DIR, judge EVIDENCE, plan RUN, simulate SPEC',
       'certune fed enrol ann --run ann-run --client ann\ncertune fed init server --run a-run --allow sha256:... --coverage 25 --rounds 2\ncertune fed enrol ann --server server/public\ncertune fed serve server\ncertune fed client ann --rounds 2\ncertune fed check server/public --base ./SmolLM2-135M',
     ),
   )
     .option('--run <dir>', 'committed run: of the client (enrol), or with the settings of the federation (init, check, judge)')
-    .option('--base <dir>', 'check, judge: Hugging Face folder of the base, with which proofs of units are verified')
+    .option('--base <dir>', 'check, judge, bundle: Hugging Face folder of the base, with which proofs of units are verified')
+    .option('--round <n>', 'bundle: the round whose proved units become a certificate')
     .option('--dir <dir>', 'judge: folder of the federation');
   planOptions(fedCommand);
   roleOptions(fedCommand);

@@ -82,6 +82,9 @@ function proofProblem(units: UnitChecks, c: RoundContext, r: Signed<'response'>,
  */
 function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: RoundFiles): number {
   let verified = 0;
+  const certified = new Set(
+    (s.units && files.certificates ? files.certificates : []).flatMap((x) => s.units!.certificate(c, files.responses, x)),
+  );
   for (const { body: v } of files.verdicts) {
     const r = files.responses.get(`${v.client}-${v.unit}`),
       commit = files.commits.get(v.client);
@@ -96,6 +99,13 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
     if (v.holds && v.how !== 'proved' && c.plan.body.audit.show === 'proofs')
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to hold without a proof`, 'server');
     if (v.how !== 'proved' || !s.units) continue;
+    // The records that a certificate is about were opened above.
+    if (certified.has(`${v.client}-${v.unit}`)) {
+      if (!v.holds)
+        throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to fail, and a certificate shows it`, 'server');
+      verified++;
+      continue;
+    }
     const problem = proofProblem(s.units, c, r, s.blob);
     if (v.holds && problem !== undefined)
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to be proved: ${problem}`, 'server');

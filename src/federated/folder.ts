@@ -5,6 +5,7 @@ import { writeAtomic } from '../io/atomic.js';
 import { MOST_BYTES, listFolder, readBytes } from '../io/read-file.js';
 import { canonicalBytes, parseJson } from '../provenance/json.js';
 import type { Beacon } from './beacon.js';
+import { MOST_CERTIFICATE, certificateName } from './certificate.js';
 import { type Federation, clientKey, enrol, serverKey } from './checks.js';
 import { type Evidence, evidenceFile, parseBeacon, parseEvidence } from './judge.js';
 import { type Kind, type Signed, MOST_CLIENTS, MOST_MESSAGE, digestOf, messageFile, openMessage, openOwn } from './messages.js';
@@ -16,7 +17,11 @@ import { type Kind, type Signed, MOST_CLIENTS, MOST_MESSAGE, digestOf, messageFi
  *   charter.json   seed.json   enrolments/CLIENT.json   blobs/HEX   evidence/HEX.json
  *   rounds/R/plan.json  commits/CLIENT.json  withdrawals/CLIENT.json  receipts/CLIENT.json  seal.json  beacon.json
  *   rounds/R/responses/CLIENT-UNIT.json  verdicts/CLIENT-UNIT.json  record.json  settlement.json
+ *   rounds/R/certificates/HEX.bin
  */
+
+/** Most certificates of a round: one for each kind of circuits. */
+const MOST_CERTIFICATES = 64;
 
 const read = (file: string, most: number): Uint8Array => {
   const b = readBytes(file, 'envelope');
@@ -96,6 +101,32 @@ export interface RoundFiles {
   readonly verdicts: readonly Signed<'verdict'>[];
   readonly record?: Signed<'record'>;
   readonly settlement?: Signed<'settlement'>;
+  /** Certificates of units, which nobody signs: bytes whose digest is that of their name. */
+  readonly certificates?: readonly Uint8Array[];
+}
+
+/** Certificates of a round. Throws InputError. */
+function readCertificates(at: string): Uint8Array[] {
+  const dir = join(at, 'certificates');
+  if (!existsSync(dir)) return [];
+  const list = listFolder(dir);
+  if (list.length > MOST_CERTIFICATES) throw new InputError(dir, [`holds more than ${MOST_CERTIFICATES} files`]);
+  return list.map((n) => {
+    const file = join(dir, n),
+      hex = /^([0-9a-f]{64})\.bin$/.exec(n)?.[1];
+    if (hex === undefined) throw new InputError(file, ['has a name that no file of a federation has']);
+    const b = readBytes(file, 'proof');
+    if (b.length > MOST_CERTIFICATE) throw new InputError(file, [`has ${b.length} bytes, at most ${MOST_CERTIFICATE} are read`]);
+    if (certificateName(b) !== hex) throw new InputError(file, ['has other bytes than its name says']);
+    return b;
+  });
+}
+
+/** Writes a certificate of a round; its file. */
+export function writeCertificate(dir: string, round: number, bytes: Uint8Array): string {
+  const file = join(roundDir(dir, round), 'certificates', `${certificateName(bytes)}.bin`);
+  writeAtomic(file, bytes);
+  return file;
 }
 
 /**
@@ -138,6 +169,7 @@ export function readRound(dir: string, f: Federation, round: number): RoundFiles
     verdicts: [...many('verdict', 'verdicts', UNIT, true).values()],
     ...(record ? { record } : {}),
     ...(settlement ? { settlement } : {}),
+    certificates: readCertificates(at),
   };
 }
 

@@ -8,6 +8,7 @@ import { listFolder, readBytes } from '../io/read-file.js';
 import { toUtf8 } from '../provenance/bytes.js';
 import { parseJson } from '../provenance/json.js';
 import { VerificationError } from '../transcript/arith.js';
+import { decodeCertificate } from './certificate.js';
 import { readFederation, readRound, roundNumbers, writeBlob } from './folder.js';
 import { MOST_SENT, type SentMessage, asked, blobsOf, hand, openSent } from './inbox.js';
 import type { Federation } from './checks.js';
@@ -257,7 +258,11 @@ export async function mirror(a: ServerAddress, dir: string, proofs = false): Pro
     const r = readRound(dir, f, n);
     await blob(r.plan.body.global.adapter, most);
     for (const c of r.commits.values()) await blob(c.body.update.blob, most);
-    if (proofs) for (const x of r.responses.values()) if (x.body.proof !== null) await blob(x.body.proof, MOST_UNIT);
+    // What a certificate lists is not brought one by one: where it lists what it does not show, it is refused.
+    const certified = new Set(
+      (r.certificates ?? []).flatMap((x) => decodeCertificate(dir, x).units.map(({ client, unit }) => `${client}-${unit}`)),
+    );
+    if (proofs) for (const [name, x] of r.responses) if (x.body.proof !== null && !certified.has(name)) await blob(x.body.proof, MOST_UNIT);
   }
 }
 

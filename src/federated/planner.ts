@@ -7,7 +7,7 @@ import { FederationError } from './errors.js';
  * since the draw and not the plan says who is hit.
  */
 
-/** Forms in which drawn units are shown. Bundles and certificates of a round do not exist yet. */
+/** Forms in which drawn units are shown. A certificate is made of nodes later. */
 export const FORMS = ['steps', 'nodes'] as const;
 export type Form = (typeof FORMS)[number];
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listFolder } from '../io/read-file.js';
+import { MOST_CERTIFICATE } from './certificate.js';
 import { type Kind, MOST_MESSAGE } from './messages.js';
 
 /*
@@ -24,6 +25,7 @@ const PUBLISHED: readonly (readonly [RegExp, number])[] = [
   ...(['plan', 'seal', 'record', 'settlement'] as const).map((k) => [new RegExp(`^${ROUND}/${k}\\.json$`), file(k)] as const),
   ...(['commit', 'withdrawal', 'receipt'] as const).map((k) => [new RegExp(`^${ROUND}/${k}s/${NAME}\\.json$`), file(k)] as const),
   ...(['response', 'verdict'] as const).map((k) => [new RegExp(`^${ROUND}/${k}s/${NAME}-\\d{1,7}\\.json$`), file(k)] as const),
+  [new RegExp(`^${ROUND}/certificates/${HEX}\\.bin$`), MOST_CERTIFICATE],
 ];
 const BLOB = new RegExp(`^blobs/${HEX}$`);
 

@@ -5,11 +5,10 @@ import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { scalarFormats } from '../model/step.js';
 import { HyperparameterError, adamConstants, scheduleScalars } from '../optim/constants.js';
-import { countersDigest, zeroCounters } from '../policy/classes/quotas.js';
 import { keyCommitment, publicKey } from '../policy/order/keys.js';
 import { canonicalBytes, parseJson } from '../provenance/json.js';
 import { fromUtf8, toHex, toUtf8 } from '../provenance/bytes.js';
-import { type Circuits, circuitsOf } from '../recursion/circuits.js';
+import { type BundledCircuits, bundledCircuits } from '../recursion/circuits.js';
 import { nodeOf } from '../recursion/node-words.js';
 import type { NodeStatement } from '../recursion/statement.js';
 import { type Run, checkedRun, epochBatches, epochExamples } from '../run/facts.js';
@@ -19,6 +18,7 @@ import { policyShapeOf } from '../run/policy.js';
 import { VerificationError } from '../transcript/arith.js';
 import { verifyNodeFile } from '../verify/folded.js';
 import { type Boundary, boundaryOf } from './boundary.js';
+import { certifiedUnits, noCounters } from './certificate.js';
 import type { Federation, RoundContext } from './checks.js';
 import { FederationError } from './errors.js';
 import { type Message, type Signed, digestOf } from './messages.js';
@@ -154,9 +154,6 @@ export function scheduleRows(run: Run): number[][] {
   });
 }
 
-/** Digest of counters of an epoch of which nothing was drawn: in a record zeros stand for it. */
-export const noCounters = (run: Run): bigint[] => countersDigest(zeroCounters(run.manifest.config.policy.bins.length));
-
 /** Compares where a proof begins, or where it ends, with a record. Throws FederationError. */
 function checkEnd(
   begins: boolean,
@@ -185,6 +182,13 @@ function checkEnd(
 export interface UnitChecks {
   /** Throws FederationError where the proof does not show the unit of a response, which opens what was committed to. */
   readonly unit: (c: RoundContext, r: Signed<'response'>, blob: Uint8Array | undefined) => void;
+  /**
+   * Units that a certificate shows, as "client-unit", by their answers. Throws FederationError where it shows other
+   * ones, one that is not among the answers, or one twice.
+   */
+  readonly certificate: (c: RoundContext, responses: ReadonlyMap<string, Signed<'response'>>, bytes: Uint8Array) => string[];
+  /** The run of a client in a round and its circuits. Throws FederationError. */
+  readonly runFor: (c: RoundContext, client: string) => { readonly run: Run; readonly circuits: BundledCircuits };
 }
 
 /** What makes proofs verifiable. */
@@ -212,15 +216,15 @@ const circuitsName = (run: Run): string => {
 
 /** Circuits of runs, made once for every shape. */
 export class CircuitCache {
-  readonly #made = new Map<string, Circuits>();
+  readonly #made = new Map<string, BundledCircuits>();
   constructor(readonly kernels: Kernels) {}
 
   /** Throws UnsupportedError where the runs' proofs are hashed with BLAKE3. */
-  of(run: Run): Circuits {
+  of(run: Run): BundledCircuits {
     const name = circuitsName(run);
     let c = this.#made.get(name);
     if (!c) {
-      c = this.kernels.scope(() => circuitsOf(this.kernels, run));
+      c = this.kernels.scope(() => bundledCircuits(this.kernels, run));
       this.#made.set(name, c);
     }
     return c;
@@ -270,7 +274,13 @@ export function unitChecks(source: UnitSource): UnitChecks {
     }
     return run;
   };
+  const proverOf = (c: RoundContext, client: string) => {
+    const run = runFor(c, client);
+    return { run, circuits: circuits.of(run) };
+  };
   return {
+    runFor: proverOf,
+    certificate: (c, responses, bytes) => certifiedUnits(k, base, c, responses, (client) => proverOf(c, client), bytes),
     unit: (c, { body: r }, blob) => {
       const { client, unit } = r,
         { unit: u, steps } = c.plan.body.train,

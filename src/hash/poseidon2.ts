@@ -63,6 +63,8 @@ export const DOMAIN = {
   beacon: 18n,
   schedule: 19n,
   strata: 20n,
+  unit: 21n,
+  bundle: 22n,
 } as const;
 
 /**

@@ -18,7 +18,8 @@ import type { Plan } from '../tensor/plan.js';
 /**
  * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack
  * and to the columns take 4 to 16 words per word of the stack while they are made. `plan`: another one of the end's
- * program, whose proof hides its witness. Throws Error naming the first check that fails.
+ * program, whose proof hides its witness;
+ * `circuit`: that of bundles, for their class. Throws Error naming the first check that fails.
  */
 export function proveEnd(
   k: Kernels,
@@ -26,7 +27,7 @@ export function proveEnd(
   keys: RecursionKeys,
   base: Stack,
   of: NodeProof,
-  o: NodeOptions & { readonly plan?: Plan } = {},
+  o: NodeOptions & { readonly plan?: Plan; readonly circuit?: typeof endCircuit } = {},
 ): EndProof {
   o.onPhase?.('merge');
   const { keyVars } = c.child,
@@ -54,7 +55,7 @@ export function proveEnd(
     c.end.circuit,
     keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
     o,
-    (x) => endCircuit(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
+    (x) => (o.circuit ?? endCircuit)(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
     keys.end.tree,
   );
   return { statement: decode(words, endLayout(c.child.baseVars)), proof };

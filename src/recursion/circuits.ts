@@ -1,5 +1,6 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { policyShapeOf } from '../run/policy.js';
+import { bundleClass } from './bundle.js';
 import { type RecursionClass, recursionClass } from './class.js';
 import { type RecursionKeys, recursionKeys } from './keys.js';
 import { keyDigest } from './key.js';
@@ -26,6 +27,40 @@ export function circuitsOf(k: Kernels, run: Run): Circuits {
     cls = runClass(run, zeroAcc),
     keys = recursionKeys(k, cls);
   return { cls, keys, zeroAcc, digest: keyDigest(keys.published), seconds: (performance.now() - t0) / 1000 };
+}
+
+/** Circuits of runs whose nodes can be bundled: `cls` proves ranges, `bundle` what bundles them, under one key. */
+export interface BundledCircuits extends Circuits {
+  /** Why the nodes of the run cannot be bundled, where they cannot: the keys are those of the run alone. */
+  readonly problem?: string;
+  readonly bundle?: RecursionClass;
+}
+
+/**
+ * Circuits under whose key ranges are proved that a bundle may take. Throws UnsupportedError where the run cannot be
+ * folded.
+ */
+export function bundledCircuits(k: Kernels, run: Run): BundledCircuits {
+  const t0 = performance.now(),
+    zeroAcc = zeroAccumulators(run.programs),
+    cls = runClass(run, zeroAcc);
+  let bundle: RecursionClass | undefined, problem: string | undefined;
+  try {
+    bundle = bundleClass(cls);
+  } catch (e) {
+    if (!(e instanceof UnsupportedError)) throw e;
+    problem = e.message;
+  }
+  const keys = recursionKeys(k, bundle ?? cls);
+  return {
+    cls,
+    keys,
+    zeroAcc,
+    digest: keyDigest(keys.published),
+    seconds: (performance.now() - t0) / 1000,
+    ...(bundle ? { bundle } : {}),
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 /** Parameters of the nodes: the bits of the run, Poseidon2, rate 1/4. */

@@ -2,10 +2,10 @@ import type { CircuitChannel } from '../circuit/channel.js';
 import type { WhirShape } from '../pcs/params.js';
 import { TrustedRoot } from '../pcs/trusted.js';
 import type { ProofOptions } from '../tensor/plan.js';
-import { asDigest } from '../transcript/arith.js';
+import { type Elem, asDigest } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
 import { verifySettled } from './settle.js';
-import { type ChildShape, type NodeWires, verifyChild } from './fold.js';
+import { type ChildShape, type KindBits, type NodeWires, verifyChild } from './fold.js';
 import { type NodeStatement, endLayout, layout, recordOf } from './statement.js';
 import { hints, publish, unflat } from './wires.js';
 
@@ -53,10 +53,19 @@ export interface EndInput {
   readonly openBase: BigUint64Array;
 }
 
-export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): void {
+/**
+ * A node of the class whose claims are settled: its words, and the root of the base's stack. `kinds` says which nodes
+ * pass; without it, those of a run.
+ */
+export function settledChild(
+  ch: CircuitChannel,
+  s: EndShape,
+  given?: EndInput,
+  kinds?: (ch: CircuitChannel, s: ChildShape, kind: Elem, w: NodeWires) => ReturnType<KindBits>,
+): { readonly w: NodeWires; readonly root: readonly Elem[] } {
   const sizes = layout(s.baseVars, s.keyVars),
     w: NodeWires = recordOf(sizes.keys(), (f) => hints(ch, sizes.get(f)!, given?.node.statement[f]));
-  const own = verifyChild(ch, s, w, given?.node.proof),
+  const own = verifyChild(ch, s, w, given?.node.proof, kinds && ((x, shape, kind) => kinds(x, shape, kind, w))),
     root = hints(ch, 4, given?.root);
   ch.open(given?.merge);
   const columns = mergeClaims(ch, s.keyVars, w.key, [own, unflat(ch, w.columns)]);
@@ -67,5 +76,10 @@ export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): v
   ch.open(given?.openBase);
   verifySettled(ch, s.baseShape, TrustedRoot.ofBase(asDigest(root)), unflat(ch, w.base));
   ch.finish();
+  return { w, root };
+}
+
+export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): void {
+  const { w, root } = settledChild(ch, s, given);
   publish(ch, { ...w, root }, endLayout(s.baseVars));
 }

@@ -30,14 +30,26 @@ export type NodeWires = Record<Field, readonly Elem[]>;
 /** Variables that a kind takes in front of a point of the fixed columns. */
 export const KIND_BITS = 2;
 
-/** Verifies a child's proof under the circuit that its kind names; the claim on the fixed columns that this leaves. */
-export function verifyChild(ch: CircuitChannel, s: ChildShape, w: NodeWires, proof?: BigUint64Array): Claim {
+/** Bits of a child's kind, of which only those pass that `s` has circuits for. */
+export type KindBits = (ch: CircuitChannel, s: ChildShape, kind: Elem) => readonly [b0: Elem, b1: Elem];
+
+/** A fold or a leaf: the only children that a fold has, and an end of a run. */
+const rangeKind: KindBits = (ch, s, kind) => {
+  const zero = ch.constant(0n),
+    [b0, b1] = ch.split(kind, s.circuits > 2 ? KIND_BITS : 1),
+    high = b1 ?? zero;
+  if (s.circuits === 3) ch.assertEqual(ch.mul(b0, high), zero, 'kind');
+  return [b0, high];
+};
+
+/**
+ * Verifies a child's proof under the circuit that its kind names; the claim on the fixed columns that this leaves.
+ */
+export function verifyChild(ch: CircuitChannel, s: ChildShape, w: NodeWires, proof?: BigUint64Array, kinds: KindBits = rangeKind): Claim {
   const zero = ch.constant(0n),
     words = [...layout(s.baseVars, s.keyVars).keys()].flatMap((f) => [...w[f]]),
     total = s.plan.program.axes['rowU'];
-  const [b0, b1] = ch.split(w.kind[0], s.circuits > 2 ? KIND_BITS : 1),
-    high = b1 ?? zero;
-  if (s.circuits === 3) ch.assertEqual(ch.mul(b0, high), zero, 'kind');
+  const [b0, high] = kinds(ch, s, w.kind[0]);
   while (words.length < total) words.push(zero);
   ch.open(proof);
   const { point, value } = verifyStatement(ch, s.plan, {

@@ -147,7 +147,8 @@ export interface Size {
   readonly learningRate: number;
   readonly r: number;
   readonly targets: readonly string[];
-  /** Formats that hold these clients' gradients and attention scores. */ readonly numbers: Readonly<Record<string, number | string>>;
+  /** Formats that hold these clients' gradients and attention scores. */
+  readonly numbers: Readonly<Record<string, number | string>>;
 }
 /** The smallest base, whose units are proved. */
 export const TINY_SIZE: Size = {

@@ -92,7 +92,10 @@ function costsOf(k: Parameters<typeof circuitsOf>[0], s: Setup, u: Units, o: Pro
  * Plans rounds of a run's shape: units, coverage and form from kilobytes and seconds. Predictions, nothing is promised.
  */
 async function plan(run: string, o: FedOptions): Promise<Result> {
-  const s = setup(readRun(run), [0n, 0n, 0n, 0n]),
+  const none = [0n, 0n, 0n, 0n],
+    config = readRun(run),
+    // Costs do not depend on which salt and key it is.
+    s = setup(config, none, config.sampler.mode === 'private' ? { key: none, blind: none } : undefined),
     L = whole('steps', o.steps, s.config.train.steps, 4096),
     clients = whole('clients', o.clients, 10, 10_000),
     rounds = whole('rounds', o.rounds, 2, 1000);

@@ -1,7 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../errors.js';
 import { toNumber } from './catch.js';
-import { type PlanRequest, choosePlan, planRow, planRows, predictedUpdate } from './planner.js';
+import { COMMIT_BYTES, type PlanRequest, choosePlan, planRow, planRows, predictedUpdate, responseBytes } from './planner.js';
 import { parseSimulation, simulate } from './simulate.js';
 import { ratio } from './catch.js';
 
@@ -23,7 +24,7 @@ describe('planner', () => {
     expect([row.units, row.pool, row.drawn]).toEqual([32, 1600, 80]);
     expect(row.proveSeconds).toBeCloseTo(1.6 * 27.6, 6);
     expect(row.localSeconds).toBeCloseTo(32 * 0.42 + 33 * 0.63, 6);
-    expect(row.kilobytes).toBeCloseTo(83 + 4 + 1.6 * (6 + 213), 6);
+    expect(row.kilobytes).toBeCloseTo(83 + 1.77 + 1.6 * (3.27 + 213), 6);
     expect(planRow(request, 2, ratio(1n, 20n), 'nodes').proveSeconds).toBeCloseTo(0.8 * (2 * 27.6 + 3.8), 6);
     expect(planRow(request, 2, ratio(1n, 20n), 'steps').proveSeconds).toBeCloseTo(0.8 * 48, 6);
   });
@@ -55,6 +56,24 @@ describe('planner', () => {
       [147_825, 98],
     ])
       expect(Math.abs(predictedUpdate(46_240, Z) / 1000 / kB - 1)).toBeLessThan(0.15);
+  });
+  it('predicts the files of the experiment end to end, within 15% of those measured', () => {
+    const read = (n: string) => JSON.parse(readFileSync(new URL(`../../docs/federated/${n}.json`, import.meta.url), 'utf8')) as unknown,
+      predicted = read('planner') as { readonly updateBytes: number; readonly nodeBytes: number };
+    for (const name of ['endtoend-folder', 'endtoend-https']) {
+      if (name === 'endtoend-https' && !existsSync(new URL(`../../docs/federated/${name}.json`, import.meta.url))) continue;
+      const { steps, bytes: m } = read(name) as {
+        readonly steps: number;
+        readonly bytes: Readonly<Record<'update' | 'commit' | 'response' | 'proof', number>>;
+      };
+      for (const [said, is] of [
+        [predicted.updateBytes, m.update],
+        [predicted.nodeBytes, m.proof],
+        [COMMIT_BYTES, m.commit],
+        [responseBytes(steps), m.response],
+      ])
+        expect(Math.abs(said / is - 1), `${name}: ${said} for ${is}`).toBeLessThan(0.15);
+    }
   });
 });
 

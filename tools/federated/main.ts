@@ -37,7 +37,7 @@ const MEASURED: Readonly<Record<string, Make>> = {
       `bytes-${name}-${steps}-${learningRate}`,
       (k, dir) =>
         name === 'stories260k'
-          ? bytesRow(k, dir, name, 2, { ...STORIES_SIZE, steps, learningRate })
+          ? bytesRow(k, dir, name, 3, { ...STORIES_SIZE, steps, learningRate })
           : bytesRow(k, dir, name, 6, { ...(name === 'demo' ? DEMO_SIZE : TINY_SIZE), steps, learningRate }),
     ]),
   ),

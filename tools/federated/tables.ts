@@ -1,4 +1,5 @@
 /** Tables of what was measured, as docs/federated/README.md: every table says what was proved, replayed and sampled. */
+import { COMMIT_BYTES, responseBytes } from 'certune/federated';
 import type { BytesRow } from './bytes.js';
 import type { EndToEnd } from './endtoend.js';
 import type { Scale } from './scale.js';
@@ -43,7 +44,7 @@ function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
       ['round', 'drawn', 'of', 'proved', 'failed', 'unanswered', 'left out'],
       x.rounds.map((r) => [r.round, r.drawn, r.pool, r.proved, r.failed, r.unanswered, r.excluded.join('; ') || 'nobody']),
     ),
-    `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}, of which ${x.replayed.bad} bad ones.`,
+    `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}; ${x.replayed.bad} are bad. Where they do not, the unit itself holds and its client answered with the proof of another run.`,
     `A copy of the records was checked from the charter on in ${x.check.seconds.toFixed(1)} s, ${x.check.units} proofs among them. One proof took ${(x.seconds.prove / Math.max(1, x.seconds.proofs)).toFixed(1)} s with what it needs; all together ${x.seconds.all.toFixed(0)} s, on a machine that others used as well.`,
     `Certificates: ${x.certificates.rounds.map((r) => `${r.units} units in ${r.bytes} bytes, ${r.seconds.toFixed(0)} s`).join('; ')}. A copy without the proofs that they stand for was checked in ${x.certificates.check.seconds.toFixed(1)} s: ${x.certificates.check.units} units.`,
     `Bytes of the files, on average: update ${x.bytes.update.toFixed(0)}, commit ${x.bytes.commit.toFixed(0)}, answer ${x.bytes.response.toFixed(0)}, proof ${x.bytes.proof.toFixed(0)}, record ${x.bytes.record}.`,
@@ -128,6 +129,35 @@ function bytesPart(rows: readonly BytesRow[]): string[] {
   ];
 }
 
+/** Predictions of `fed plan` for the run of the experiments end to end. */
+interface Planned {
+  readonly updateBytes: number;
+  readonly nodeBytes: number;
+}
+
+function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] {
+  if (!p || !x) return ['Not run.', ''];
+  const line = (what: string, said: number, is: number): (string | number)[] => [
+    what,
+    Math.round(said),
+    Math.round(is),
+    `${(100 * (said / is - 1)).toFixed(1)}%`,
+  ];
+  return [
+    'What `certune fed plan` says of the run that is proved end to end, beside the files of that experiment (over a folder). **Bytes alone: seconds were predicted and measured on a machine that many others used at the time, and are not compared; they are not known to be within 15%.** Form of the proof: nodes, the only one that answers a draw.',
+    '',
+    ...table(
+      ['bytes of', 'predicted', 'measured', 'off by'],
+      [
+        line('an update', p.updateBytes, x.bytes.update),
+        line('a commit', COMMIT_BYTES, x.bytes.commit),
+        line('an answer', responseBytes(x.steps), x.bytes.response),
+        line('the proof of a unit', p.nodeBytes, x.bytes.proof),
+      ],
+    ),
+  ];
+}
+
 /** The page; `read` gives what was measured under a name, `drawn` the plots that go with it. */
 export function tables(read: (name: string) => unknown, drawn: readonly string[]): string {
   const plot = (name: string): string[] => (drawn.includes(name) ? [`![${name}](${name})`, ''] : []),
@@ -153,6 +183,9 @@ export function tables(read: (name: string) => unknown, drawn: readonly string[]
     '',
     ...utilityPart(read('utility') as Utility | undefined),
     ...plot('utility.svg'),
+    '## Planner',
+    '',
+    ...plannerPart(read('planner') as Planned | undefined, read('endtoend-folder') as EndToEnd | undefined),
     '## Bytes',
     '',
     ...bytesPart(bytes),

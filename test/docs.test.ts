@@ -26,7 +26,7 @@ const ELSEWHERE: [RegExp, string][] = [
   [/^npm ci\b/, 'the clean clone of the release check'],
   [/^npm (run|install|test|i)\b/, 'scripts of package.json: their names are checked below'],
   [
-    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export|card)\b/,
+    /^(npx |node bin\/)?certune(\.js)? (init|commit|train|prove|fold|run|verify|vk|inspect|estimate|sign|export|card|certify|report)\b/,
     'test/cli.test.ts, test/tamper.test.ts, test/release.test.ts; their options are checked below',
   ],
   [/^(npx )?certune (manifest|audit) \w+/, 'test/manifest.test.ts; their options are checked below'],

@@ -31,6 +31,7 @@ describe('the package', () => {
       'dist/index.js',
       'dist/index.d.ts',
       'dist/cli/worker.js',
+      'dist/page/verify.html',
       'README.md',
       'LICENSE',
       'CHANGELOG.md',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type Manifest, difference } from '../run/manifest.js';
 import { whyDiffers } from '../setup/line-ends.js';
@@ -13,6 +14,7 @@ import { findManifest, manifestFile } from './kept.js';
 import type { Progress } from './progress.js';
 
 export { plain } from '../io/escape.js';
+export { bitsText, bytesText, secondsText } from '../verify/figures.js';
 export { manifestFile, out } from './kept.js';
 
 /** What a command gives back: `data` for --json, `text` for people. */
@@ -42,6 +44,10 @@ export interface ProverOptions {
   readonly workers?: string;
   readonly memory?: string;
 }
+
+/** Version of the package. */
+export const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 /** Bytes from "8GiB", "512MiB" or a plain number of GiB. */
 export function parseMemory(text: string): number {
@@ -86,10 +92,3 @@ export function committed(run: string): { s: Setup; digest: string } {
   }
   return { s, digest: s.run.facts.digest };
 }
-
-/** Bits of soundness, rounded down: 127.96 are not 128. */
-export const bitsText = (bits: number): string => (Math.floor(10 * bits) / 10).toFixed(1);
-export const bytesText = (n: number): string =>
-  n < 1e6 ? `${(n / 1e3).toFixed(1)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 2 ** 30).toFixed(2)} GiB`;
-export const secondsText = (s: number): string =>
-  s < 90 ? `${s.toFixed(s < 10 ? 1 : 0)} s` : s < 5400 ? `${(s / 60).toFixed(1)} min` : `${(s / 3600).toFixed(1)} h`;

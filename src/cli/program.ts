@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { readFileSync } from 'node:fs';
 import { auditCheck, auditOpen } from './audit.js';
 import { auditCount } from './audit-count.js';
 import { attachCards, inspectCard, verifyCardFile } from './card.js';
@@ -8,7 +7,7 @@ import { createCard } from './card-create.js';
 import { certify } from './certify.js';
 import { commit } from './commit.js';
 import { estimate } from './estimate.js';
-import type { Context, Result } from './common.js';
+import { type Context, type Result, version } from './common.js';
 import { evaluate, generate } from './evaluate.js';
 import { exportRun } from './export.js';
 import { fed } from './fed.js';
@@ -20,6 +19,7 @@ import { init } from './init.js';
 import { inspect } from './inspect.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from './manifest.js';
 import { prove } from './prove.js';
+import { report } from './report.js';
 import { runAll } from './run.js';
 import { signRelease } from './sign.js';
 import { train } from './train.js';
@@ -27,8 +27,6 @@ import { verifyRelease } from './verify-release.js';
 import { vk } from './vk.js';
 
 const list = (v: string, all: string[] = []): string[] => [...all, v];
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 const EXITS = `
 Exit codes: 0 verified or done, 1 verification failed, 2 usage, 3 unreadable or malformed, 4 valid but denied by policy,
@@ -69,6 +67,7 @@ export function commands(c: Context, done: Done): Command {
   const make = { command, group, prover };
   runCommands(make, c, done);
   verifyCommand(make, c, done);
+  reportCommand(make, c, done);
   releaseCommands(make, done);
   cardCommands(make, done);
   lookCommands(make, c, done);
@@ -165,6 +164,24 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     .option('--verifier-id <uri>', 'what the verifier is called, for --emit-svr')
     .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
     .action(async (target, o) => done(await verifyRelease(target, o, c)));
+}
+
+/** The document of a verification. */
+function reportCommand({ command }: Maker, c: Context, done: Done): void {
+  command(
+    'report <target>',
+    'verify a certificate or a folded proof and write what was found as a static HTML document; the page that does it in a browser is dist/page/verify.html',
+    'certune report certificate.certune --base-root 64hex -o report.html\ncertune report my-run -o report.html',
+  )
+    .requiredOption('-o, --output <file>', 'where the document goes')
+    .option('--base <dir>', 'Hugging Face folder of the base')
+    .option('--data <file>', 'data, in the order of the manifest; repeatable', list)
+    .option('--adapter <dir>', 'released adapter')
+    .option('--from <dir>', 'adapter that the run started from, if it did')
+    .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
+    .option('--base-root <hex>', 'commitment to the base from a source that you trust, where the base is not at hand')
+    .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
+    .action((target, o) => done(report(target, o, c)));
 }
 
 /** Commands about a release; none verifies anything. */

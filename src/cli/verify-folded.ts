@@ -115,13 +115,26 @@ const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against,
   ...(commitBase ? { commitBase } : {}),
 });
 
-/** Verifies a folded run, or a range of one, against whatever is at hand. */
-export function verifyFolded(
+/** What a folded proof was found to be, and what it was compared with. */
+export interface FoldedFound {
+  readonly verdict: Accepted;
+  readonly claims: readonly ClaimRecord[];
+  /** Files beside adapter and base that were compared with nothing. */
+  readonly beside: readonly string[];
+  readonly besideOfBase: readonly string[];
+  /** Folder of the adapter that was compared. */ readonly adapter?: string;
+}
+
+/**
+ * Verifies a folded run, or a range of one, against whatever is at hand. Throws VerificationError, InputError,
+ * UsageError.
+ */
+export function findFolded(
   t: Target,
   x: FoldedRun | NodeFile,
-  o: VerifyOptions & { readonly policy: Policy; readonly given: GivenKey | undefined },
+  o: VerifyOptions & { readonly given: GivenKey | undefined },
   c: Context,
-): Result {
+): FoldedFound {
   const { manifest: m } = x,
     node = 'from' in x ? x : undefined,
     base = o.base ?? t.local?.base.path,
@@ -139,12 +152,7 @@ export function verifyFolded(
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     beside = besideOf(dir),
     besideOfBase = base === undefined ? [] : besideBase(base, m.config.train.template === null),
-    {
-      kind,
-      check: r,
-      key: origin,
-      ledger,
-    } = verifyRead(run, x, {
+    verdict = verifyRead(run, x, {
       ...commitmentAsked(o),
       ...(o.given ? { key: o.given } : {}),
       recompute: o.recompute !== false,
@@ -165,7 +173,8 @@ export function verifyFolded(
         return { ...inputs, ...(released ? { released } : {}) };
       },
     });
-  const begins = node !== undefined && r.from > 0,
+  const { check: r } = verdict,
+    begins = node !== undefined && r.from > 0,
     claims = claimsOfCheck(r, m, {
       base: { at: base, by: o.base === undefined ? "the run's own run.yaml" : '--base', root: o.baseRoot, rootBy: '--base-root' },
       data: { at: data?.join(', '), by: o.data === undefined ? "the run's own run.yaml" : '--data' },
@@ -176,6 +185,19 @@ export function verifyFolded(
       begins,
       ends: node !== undefined && r.to < m.config.train.steps,
     });
+  return { verdict, claims, beside, besideOfBase, ...(r.adapter === 'checked' && dir !== undefined ? { adapter: dir } : {}) };
+}
+
+/** The same for people and for --json, under a policy. Throws PolicyError too. */
+export function verifyFolded(
+  t: Target,
+  x: FoldedRun | NodeFile,
+  o: VerifyOptions & { readonly policy: Policy; readonly given: GivenKey | undefined },
+  c: Context,
+): Result {
+  const { verdict, claims, beside, besideOfBase } = findFolded(t, x, o, c),
+    { kind, check: r, key: origin, ledger } = verdict,
+    { manifest: m } = x;
   checkPolicy(o.policy, m, ledger, claims);
   return {
     data: {

@@ -1,6 +1,7 @@
 import { type Place, placeText } from '../artifact/folded.js';
 import { BIAS_FRAC, PROJECTION_FRAC, WEIGHT_FRAC } from '../model/shape.js';
 import type { Manifest } from '../run/manifest.js';
+import type { ClaimName } from './claims.js';
 import { shownText } from './shown.js';
 
 /** What is known of something that a run claims. */
@@ -9,6 +10,7 @@ export type ClaimStatus = 'proved' | 'hidden' | 'recomputed by the verifier' | '
 export interface Claim {
   readonly what: string;
   readonly status: ClaimStatus;
+  /** Of what is recomputed: the record that says whether it was. */ readonly by?: ClaimName;
 }
 
 /** A proof as far as what it claims depends on it: its kind, and where a range begins and ends. */
@@ -70,9 +72,9 @@ function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boole
 
 /**
  * What a run says of itself where its proof is verified, in plain words; without a proof, what it would say. A range
- * says it of its steps.
+ * says it of its steps. `compared`: what a verification had, where it is told after one.
  */
-export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
+export function claimsOf(m: Manifest, proof?: ProofKind, compared?: { readonly adapter: boolean }): Claim[] {
   const { sampler, lora, base, show } = m.config,
     // No circuit verifies BLAKE3: the proofs of such a run will be packed.
     kind = proof?.kind ?? (m.config.proof.hash === 'blake3' ? 'pack' : 'folded'),
@@ -84,6 +86,9 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
       sampler.beacon === ''
         ? 'the order of the data: chosen by the prover, for there is no beacon (salt and row order let a prover try many)'
         : `the beacon "${sampler.beacon}": that it was unknown when the data were committed`;
+  const last =
+      compared?.adapter === false ? 'whether a released adapter is the last one was not compared' : 'the last one is the released adapter',
+    chained = range ? `, in the range from ${placeText(range.from)} to ${placeText(range.to)}` : `; ${last}`;
   return [
     {
       what: 'every step (forward pass, cross-entropy, all gradients, clipping, AdamW) is the exact integer function of docs/numbers.md',
@@ -93,7 +98,7 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
       ? [{ what: `the losses of every ${kind === 'pack' || show.losses === 'steps' ? 'step' : 'epoch'}`, status: 'proved' } as const]
       : []),
     {
-      what: `each step starts from the state that the step before left${range ? `, in the range from ${placeText(range.from)} to ${placeText(range.to)}` : '; the last one is the released adapter'}`,
+      what: `each step starts from the state that the step before left${chained}`,
       status: 'proved',
     },
     ...(inside
@@ -107,6 +112,7 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
     {
       what: `base weights of ${m.base.digest}, rounded to ${PROJECTION_FRAC} fraction bits (projections), ${BIAS_FRAC} (biases), ${WEIGHT_FRAC} (the others)`,
       status: 'recomputed by the verifier',
+      by: 'base',
     },
     ...(called.length
       ? [
@@ -120,12 +126,13 @@ export function claimsOf(m: Manifest, proof?: ProofKind): Claim[] {
       what:
         lora.from === null ? `initial adapter: A seeded with ${lora.seed}, B = 0, m = v = 0` : `initial adapter: ${lora.from}, m = v = 0`,
       status: 'recomputed by the verifier',
+      by: 'initial',
     },
     {
       what: "schedule: the row of every step, and the clip scalar of its targets; the step counter; the rows' loss masks",
       status: kind === 'pack' ? 'recomputed by the verifier' : 'proved',
     },
-    { what: 'truncation and chat template', status: 'recomputed by the verifier' },
+    { what: 'truncation and chat template', status: 'recomputed by the verifier', by: 'data' },
     ...dataClaims(m, kind === 'pack', hides),
     { what: order, status: 'declared' },
     ...(hides ? [] : [{ what: 'intermediate adapters: their commitments are not blinded', status: 'not hidden' } as const]),

@@ -46,7 +46,7 @@ export interface VerifyOptions extends Against {
   readonly circuits?: (run: Run) => Circuits;
   /** Digest that the circuits of this run gave when they were made before: not asked for again where a proof has it. */
   readonly kept?: (run: Run) => string | undefined;
-  /** What else there is to compare with: asked for once the key is trusted. */ readonly atHand?: () => Against;
+  /** What else there is to compare with: asked for once the key is trusted. */ readonly atHand?: (run: Run) => Against;
   /** False: a key is not recomputed, so that one that is neither given nor shipped is refused. */
   readonly recompute?: boolean;
   /** Kernels to use again; by default new ones. */ readonly kernels?: Kernels;
@@ -99,7 +99,7 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   if (node && circuits().digest !== origin.digest)
     throw new VerificationError('verification key', `the programs of the manifest give ${circuits().digest}, not ${origin.digest}`);
   // Base, data, adapter and state are read and made for a proof under a key that somebody vouches for.
-  const more: Against = { ...o, ...o.atHand?.() },
+  const more: Against = { ...o, ...o.atHand?.(run) },
     // A seeded start follows from the manifest.
     initial = more.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
     against: Against = { ...more, ...(initial ? { initial } : {}) },

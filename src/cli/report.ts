@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { writeAtomic } from '../io/atomic.js';
+import { CLAIM_FACTS, CLAIMS, comparedOf } from '../verify/claims.js';
+import { reportHtml } from '../web/report.js';
+import type { GivenFile } from '../web/view.js';
+import { type Context, type Result, version } from './common.js';
+import { UsageError } from './errors.js';
+import { type VerifyOptions, openTarget, parseKey } from './target.js';
+import { findFolded } from './verify-folded.js';
+
+export interface ReportOptions extends Omit<VerifyOptions, 'commitBase'> {
+  /** Where the document goes. */ readonly output: string;
+}
+
+/** A file as a report names it: by its name, not by the folder that it lay in. */
+const given = (role: string, file: string): GivenFile => {
+  const bytes = readFileSync(file);
+  return { role, name: basename(file), bytes: bytes.length, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
+};
+
+/**
+ * Verifies a certificate, a folded run, or a range of one, and writes what was found as a static document. Nothing is
+ * written where the proof is not accepted. Throws what verify throws.
+ */
+export function report(target: string, o: ReportOptions, c: Context): Result {
+  const key = parseKey(o.key),
+    t = openTarget(target),
+    { proof } = t;
+  if (proof.kind === 'pack')
+    throw new UsageError(`${t.file} is a pack of step proofs: a report is made of a certificate, a folded run or a range`);
+  const x = proof.kind === 'node' ? proof.node : proof.folded,
+    { verdict, claims, adapter } = findFolded(t, x, { ...o, given: key }, c),
+    html = reportHtml(
+      {
+        verdict,
+        claims,
+        files: [
+          given('Proof', t.file),
+          ...(adapter === undefined
+            ? []
+            : [
+                given('Adapter, values', join(adapter, 'adapter_model.safetensors')),
+                given('Adapter, configuration', join(adapter, 'adapter_config.json')),
+              ]),
+        ],
+        how: Object.fromEntries(CLAIMS.map((k) => [k, `certune verify compares it with ${CLAIM_FACTS[k].option}.`])),
+        open: true,
+      },
+      version(),
+    );
+  writeAtomic(o.output, html);
+  return {
+    data: { file: o.output, kind: verdict.kind, verified: { proof: 'checked', ...comparedOf(claims) }, bits: verdict.ledger.roundByRound },
+    text: `wrote ${o.output}`,
+  };
+}

@@ -69,8 +69,12 @@ export class Tab {
   }
   /** What the page says once it has read and verified. */
   async answer(): Promise<string> {
-    await this.page.waitForFunction("!['', 'Reading\\u2026', 'Verifying\\u2026'].includes(document.getElementById('status').textContent)");
-    return (await this.page.textContent('#status')) ?? '';
+    // Asked again and again from outside: in the page nothing may be evaluated.
+    for (;;) {
+      const says = await this.text('#status');
+      if (!['', 'Reading\u2026', 'Verifying\u2026'].includes(says)) return says;
+      await this.page.waitForTimeout(20);
+    }
   }
   /** Text of an element, hidden or not. */
   async text(selector: string): Promise<string> {

@@ -20,6 +20,7 @@ import { checkFirst } from '../src/verify/first.js';
 import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { bundled, page } from './browser.js';
+import { Tab, chromiumPath, launch, pageFile, withoutChromium } from './chromium.js';
 import { resealed } from './seal.js';
 import { setSmall } from './run-settings.js';
 
@@ -428,6 +429,86 @@ describe('a folded run', () => {
     // Messages on public columns stay: they are functions of challenges, which are others.
     expect(common).toBeLessThan(x.proof.length / 100);
   });
+
+  it('is reported as a document of what verify says, and as nothing where it does not hold', () => {
+    const { root: about } = verify(file, { base, commitBase: true }, quiet).data as { root: string },
+      to = join(home, 'report.html'),
+      d = ok('report', file, '--key', key, '--base', base, '--adapter', join(run, 'out/adapter'), '-o', to),
+      html = readFileSync(to, 'utf8');
+    expect(d).toMatchObject({
+      kind: 'run',
+      verified: { base: { status: 'checked' }, data: { status: 'proved' }, adapter: { status: 'checked' } },
+    });
+    expect(html).toMatch(/<h2 id="verdict" tabindex="-1">Verified</);
+    expect(html).not.toMatch(/<script|commitment only/);
+    ok('report', file, '--key', key, '--base-root', about, '-o', to);
+    expect(readFileSync(to, 'utf8')).toMatch(/Verified, with gaps<.*commitment only/s);
+    const never = join(home, 'never.html');
+    fails(1, ['report', file, '--key', key, '--base-root', '0'.repeat(64), '-o', never], /the root given is 0000/);
+    fails(2, ['report', file, '--key', key, '-o', never], /nothing is proved about any step/);
+    expect(existsSync(never)).toBe(false);
+  });
+
+  it.skipIf(chromiumPath === undefined)(
+    `is verified by the page in Chromium, from the disk, with what is beside it; altered and foreign files are refused${withoutChromium}`,
+    async () => {
+      const { root: about } = verify(file, { base, commitBase: true }, quiet).data as { root: string },
+        certificate = join(home, 'a.certune'),
+        adapter = ['adapter_model.safetensors', 'adapter_config.json'].map((f) => join(run, 'out/adapter', f)),
+        manifest = join(run, 'out/manifest.json'),
+        browser = await launch();
+      try {
+        const tab = await Tab.open(browser, pageFile),
+          typed = async (root: string, k: string): Promise<string> => {
+            await tab.page.fill('#root', root);
+            await tab.page.fill('#key', k);
+            await tab.page.press('#key', 'Enter');
+            return tab.answer();
+          };
+        expect(await tab.give(certificate)).toBe('Not verified yet.');
+        expect(await tab.text('#result')).toMatch(/key came with the file alone/);
+        expect(await typed('', key)).toBe('Not verified yet.');
+        expect(await tab.text('#result')).toMatch(/nothing is proved about any step/);
+        expect(await typed(about, key)).toBe('Verified, with gaps.');
+        expect(await tab.give(...adapter, manifest)).toBe('Verified.');
+        expect(await tab.text('#result')).toMatch(/Compared: initial adapter, adapter\.Compared by its commitment alone: base/);
+        expect(await tab.axe()).toEqual([]);
+        expect(await tab.give(file)).toBe('Verified.');
+        const write = (name: string, bytes: Uint8Array | string): string => {
+            writeFileSync(join(home, name), bytes);
+            return join(home, name);
+          },
+          weights = Buffer.from(readFileSync(adapter[0])),
+          { config, ...m } = JSON.parse(readFileSync(manifest, 'utf8')) as Json,
+          proof = readFileSync(file),
+          nl = proof.indexOf(10),
+          body = Buffer.from(proof.subarray(nl + 1));
+        mkdirSync(join(home, 'altered'), { recursive: true });
+        weights.writeFloatLE(weights.readFloatLE(weights.length - 4) + 2 ** -20, weights.length - 4);
+        expect(await tab.give(write('altered/adapter_model.safetensors', weights))).toBe('Refused.');
+        await tab.give(adapter[0]);
+        expect(
+          await tab.give(
+            write('altered/manifest.json', JSON.stringify({ ...m, config: { ...config, lora: { ...config.lora, seed: 9 } } })),
+          ),
+        ).toBe('Refused.');
+        expect(await tab.text('#result')).toMatch(/differs from the proof's: config\.lora\.seed/);
+        await tab.give(manifest);
+        body[body.length >> 1] ^= 1;
+        expect(await tab.give(write('altered.certune', resealed(proof.subarray(0, nl).toString(), body)))).toBe('Refused.');
+        await tab.give(certificate);
+        expect(await typed('0'.repeat(64), key)).toBe('Refused.');
+        expect(await typed(about, `sha256:${'0'.repeat(64)}`)).toBe('Refused.');
+        // Ranges take the circuits themselves, which are not in the page.
+        await typed(about, key);
+        expect(await tab.give(join(run, 'out/proof/epochs/epoch-0000.certune'))).toBe('Not verified here.');
+        expect(await tab.page.locator('#result script, #result img').count()).toBe(0);
+        expect(tab.did).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
 
   it('verifies with the example of the README, which refuses another key and another base', () => {
     const { root: about } = verify(file, { base, commitBase: true }, quiet).data as { root: string },

@@ -104,8 +104,8 @@ function view(c: FoldedCheck, open: boolean, kind: Accepted['kind'] = 'certifica
       adapter: { at: EVIL, by: you },
       card: { claim: 'card', status: 'not checked', says: 'there is none' },
       other: 'x',
-      begins: false,
-      ends: false,
+      begins: c.from > 0,
+      ends: c.to < manifest.config.train.steps,
     }),
     files: [{ role: 'Proof', name: EVIL, bytes: 153_000, digest: `sha256:${'2'.repeat(64)}` }],
     how: {},
@@ -133,7 +133,9 @@ describe('what page and report show', () => {
         .replace(/\s+/g, ' ');
     const bare = textOf(check());
     expect(bare).toMatch(/Verified, with gaps/);
-    expect(bare).toMatch(/Not checked: adapter, model card\. Compared by its commitment alone: base\. Compared: initial adapter\./);
+    expect(bare).toMatch(
+      /Compared: initial adapter\. Compared by its commitment alone: base\. Proved against.*: data\. Not checked: adapter, model card\./,
+    );
     expect(bare).toContain('whether a released adapter is the last one was not compared');
     expect(bare).not.toMatch(/the last one is the released adapter|everything that it can/);
     expect(bare).toMatch(
@@ -144,7 +146,7 @@ describe('what page and report show', () => {
     expect(more).toContain('the last one is the released adapter');
     expect(more).not.toMatch(/the commitment to it was compared/);
     // Of an epoch alone: nothing of what lies outside.
-    expect(textOf(check({ from: 2, to: 4, epoch: 1, initial: 'not checked' }), 'epoch')).not.toMatch(/, all |hides everything/);
+    expect(textOf(check({ from: 2, to: 4, epoch: 1, initial: 'not checked' }), 'epoch')).not.toMatch(/Steps \d+, all|hides everything/);
     expect(textOf(check({ losses: [], epochs: [], loss: undefined } as Partial<FoldedCheck>))).toMatch(/The run does not show its losses/);
   });
   it('reads files by their kind, within bounds that are asked before a byte is read', () => {

@@ -12,7 +12,7 @@ import type { GivenKey } from '../verify/trust.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Bytes, ROLE_FACTS, type Role, adapterOf } from './files.js';
 import { type Element, el } from './tree.js';
-import { type GivenFile, type VerifiedView, verdict, verifiedTree } from './view.js';
+import { type GivenFile, type VerifiedView, titleOf, verdict, verifiedTree } from './view.js';
 import { foreign } from './words.js';
 
 /*
@@ -110,7 +110,7 @@ const OPEN = {
   ],
 } as const;
 
-const titleOf = (reason: Error): string =>
+const refusalTitle = (reason: Error): string =>
   reason instanceof VerificationError
     ? 'Refused'
     : reason instanceof VersionError
@@ -136,14 +136,15 @@ function refusalOf(reason: Error): Element[] {
 }
 
 /** A problem as the first and only thing that is shown. */
-export const refusedTree = (reason: Error): Element => el('div', { class: 'result' }, verdict('bad', titleOf(reason), refusalOf(reason)));
+export const refusedTree = (reason: Error): Element =>
+  el('div', { class: 'result' }, verdict('bad', refusalTitle(reason), refusalOf(reason)));
 
 /** The tree of an outcome, and its verdict in a few words. */
 export function told(o: Outcome): { readonly tree: Element; readonly title: string } {
-  if (o.kind === 'verified') return { tree: verifiedTree(o.view), title: 'Verified' };
+  if (o.kind === 'verified') return { tree: verifiedTree(o.view), title: titleOf(o.view) };
   if (o.kind === 'open') {
     const title = 'Not verified yet';
     return { title, tree: el('div', { class: 'result' }, verdict('open', title, OPEN[o.lacks])) };
   }
-  return { tree: refusedTree(o.reason), title: titleOf(o.reason) };
+  return { tree: refusedTree(o.reason), title: refusalTitle(o.reason) };
 }

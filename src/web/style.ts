@@ -31,15 +31,15 @@ section,.given{background:var(--card);border:1px solid var(--edge);border-radius
 .verdict h2{font-size:1.5rem;letter-spacing:-.015em}
 .verdict .sign{flex:none;width:2.75rem;height:2.75rem;fill:none;stroke:currentColor;stroke-width:1.75;stroke-linecap:round;stroke-linejoin:round}
 .verdict p{color:var(--ink)}
-.verdict .but{font-weight:550}
+.verdict .group+.group{margin-top:.1rem}
 .verdict.good{background:var(--good-bg);color:var(--good)}
 .verdict.part{background:var(--part-bg);color:var(--part)}
 .verdict.open{background:var(--none-bg);color:var(--none)}
 .verdict.bad{background:var(--bad-bg);color:var(--bad)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:1px;background:var(--edge);border:1px solid var(--edge);border-radius:14px;overflow:hidden;margin-top:1rem}
-.facts div{background:var(--card);padding:.8rem 1rem}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:1px;background:var(--edge);border:1px solid var(--edge);border-radius:14px;overflow:hidden;margin-top:1rem}
+.facts div{background:var(--card);padding:.75rem .9rem}
 .facts dt{color:var(--quiet);font-size:.8125rem}
-.facts dd{font-weight:600;font-variant-numeric:tabular-nums}
+.facts dd{font-weight:600;font-size:.9375rem;font-variant-numeric:tabular-nums}
 .claims li{padding:1rem 0;border-top:1px solid var(--edge)}
 .claims li:first-child{border-top:0;padding-top:.75rem}
 .claims li:last-child{padding-bottom:0}
@@ -52,8 +52,8 @@ section,.given{background:var(--card);border:1px solid var(--edge);border-radius
 .chip.none{color:var(--none);background:var(--none-bg)}
 .list ul{margin-top:.5rem}
 .list li{position:relative;padding:.2rem 0 .2rem 1.5rem}
-.list li::before{content:"";position:absolute;left:.2rem;top:.78rem;width:.5rem;height:.5rem;border-radius:50%;border:2px solid var(--quiet)}
-.list.good li::before{border:0;border-radius:0;left:.3rem;top:.62rem;width:.42rem;height:.72rem;border-right:2px solid var(--good);border-bottom:2px solid var(--good);transform:rotate(42deg)}
+.list li::before{content:"";position:absolute;left:.2rem;top:.66rem;width:.5rem;height:.5rem;border-radius:50%;border:2px solid var(--quiet)}
+.list.good li::before{border:0;border-radius:0;left:.3rem;top:.46rem;width:.42rem;height:.72rem;border-right:2px solid var(--good);border-bottom:2px solid var(--good);transform:rotate(42deg)}
 .bars{margin-top:1rem}
 .bars li+li{margin-top:1rem}
 .bars svg{display:block;overflow:visible}

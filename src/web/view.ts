@@ -77,25 +77,29 @@ function lossesOf({
   return told.length ? { values: told.map((e) => e.loss!), unit: 'epoch', first: told[0].epoch } : undefined;
 }
 
-/** By what each claim holds, in the words of the first paragraph. */
+/** By what each claim holds, in the words of the first lines. */
 const GROUPS: readonly (readonly [ClaimRecord['status'], string])[] = [
-  ['not checked', 'Not checked'],
-  ['differs', 'Differs'],
-  ['given', 'Compared by its commitment alone'],
   ['checked', 'Compared'],
+  ['given', 'Compared by its commitment alone'],
   ['proved', 'Proved against a committed root'],
+  ['differs', 'Differs'],
+  ['not checked', 'Not checked'],
 ];
 
-/** What was compared and what was not, in one paragraph: every claim is named. */
-const told = (claims: readonly ClaimRecord[]): string =>
+/** What was compared and what was not: every claim is named. */
+const groups = (claims: readonly ClaimRecord[]): Element[] =>
   GROUPS.flatMap(([status, says]) => {
     const of = claims.filter((c) => c.status === status).map((c) => CLAIM_FACTS[c.claim].title);
-    return of.length ? [`${says}: ${of.join(', ')}.`] : [];
-  }).join(' ');
+    return of.length ? [el('p', { class: 'group' }, el('strong', {}, `${says}: `), `${of.join(', ')}.`)] : [];
+  });
+
+/** The verdict in a few words: a claim that nobody compared is a gap. */
+export const titleOf = ({ claims, verdict: v }: Pick<VerifiedView, 'claims' | 'verdict'>): string =>
+  reservations(claims, v.check.initial === 'checked') === '' ? 'Verified' : 'Verified, with gaps';
 
 function summary({ verdict: v, claims }: VerifiedView): Element {
   const { check, run, ledger } = v,
-    lacks = reservations(claims, check.initial === 'checked') !== '',
+    title = titleOf({ claims, verdict: v }),
     losses = lossesOf(v),
     steps = `steps ${figure(check.from)} to ${figure(check.to - 1)} of ${figure(run.manifest.config.train.steps)}`,
     facts: [string, string][] = [
@@ -115,9 +119,9 @@ function summary({ verdict: v, claims }: VerifiedView): Element {
   return el(
     'div',
     {},
-    verdict(lacks ? 'part' : 'good', lacks ? 'Verified, with gaps' : 'Verified', [
-      el('p', { class: 'but' }, told(claims)),
+    verdict(title === 'Verified' ? 'good' : 'part', title, [
       `Every step is the declared integer arithmetic, from the state that it enters to the one that it leaves: ${WHAT[v.kind].toLowerCase()}, in one proof${v.kind === 'certificate' ? ', which hides everything that it does not say' : ''}.`,
+      ...groups(claims),
     ]),
     el(
       'dl',

@@ -16,6 +16,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url)),
   started = performance.now(),
   run = mkdtempSync(join(tmpdir(), 'certune-demo-'));
 
+/** The page, as it lies in the package. */
+const PAGE = 'dist/page/verify.html';
+
 const LANGUAGES = [
   ['english', 'en'],
   ['french', 'fr'],
@@ -134,6 +137,14 @@ function main(): void {
   title('one file, as somebody gets it who has the base and the adapter, but not the data');
   certune(0, 'verify', join(run, 'out/proof/run.certune'), '--base', example('base'), '--adapter', join(run, 'out/adapter'));
 
+  title('the certificate: what is to be published, for its proof adds nothing to what it says');
+  const certificate = join(run, 'certificate.certune'),
+    given = ['--base', example('base'), '--adapter', join(run, 'out/adapter')];
+  certune(0, 'certify', run, '-o', certificate);
+  certune(0, 'verify', certificate, ...given);
+  certune(0, 'report', certificate, ...given, '-o', join(run, 'report.html'));
+  console.log(`the page that verifies it in a browser, from the disk: ${PAGE}`);
+
   title('one row of the data, shown to an auditor who has the manifest alone');
   certune(0, 'audit', 'open', run, '--rows', '3', '--text', '-o', join(run, 'rows.json'));
   certune(0, 'audit', 'check', join(run, 'rows.json'), '--manifest', join(run, 'out/manifest.json'));
@@ -156,7 +167,8 @@ function main(): void {
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   console.log(`
 demo: 8 steps proven, folded into one proof and verified; held-out loss ${before.loss.toFixed(3)} -> ${after.loss.toFixed(3)}, right answers ${before.right} -> ${after.right} of ${after.rows};
-the signed release was verified under one policy and denied by another; the forged adapter was refused; ${seconds} s in all`);
+the signed release was verified under one policy and denied by another; the forged adapter was refused; ${seconds} s in all.
+Verify a certificate without installing anything: open ${PAGE} in a browser and drop the file`);
 }
 
 try {

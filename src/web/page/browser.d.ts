@@ -57,7 +57,11 @@ declare const document: Target & {
   createTextNode(text: string): Node;
   getElementById(id: string): HTMLElement | null;
 };
-declare const performance: { now(): number; mark(name: string): void; measure(name: string, from: string): void };
+declare const performance: {
+  now(): number;
+  mark(name: string): void;
+  measure(name: string, of: { readonly start: string | number; readonly duration?: number }): void;
+};
 declare function requestAnimationFrame(f: () => void): void;
 declare function setTimeout(f: () => void, milliseconds: number): void;
 declare class TextEncoder {

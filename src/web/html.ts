@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256 } from '../hash/sha256.js';
 import { plain } from '../io/escape.js';
 import { type Tree, isSvg } from './tree.js';
 

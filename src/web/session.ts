@@ -1,6 +1,5 @@
 import { InputError, UnsupportedError, VersionError } from '../errors.js';
-import { hex } from '../hash/sha256.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { hex, sha256 } from '../hash/sha256.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Manifest, difference } from '../run/manifest.js';
 import { verify } from '../verify/index.js';

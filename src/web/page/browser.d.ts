@@ -72,3 +72,9 @@ declare class TextDecoder {
   decode(bytes?: Uint8Array): string;
 }
 declare function atob(text: string): string;
+/** There is none in a page: what asks whether there is compiles all the same. */
+interface SystemHash {
+  update(bytes: Uint8Array): SystemHash;
+  digest(): Uint8Array;
+}
+declare const process: { getBuiltinModule?(name: 'node:crypto'): { createHash(name: 'sha256'): SystemHash } } | undefined;

@@ -4,10 +4,12 @@ import * as E from '../field/ext3.js';
 import { P, mod } from '../field/goldilocks.js';
 import type { Ext } from '../transcript/arith.js';
 import { singleKernels } from './single.js';
+import { verifierKernels } from './verify.js';
 
 // Round polynomials, folds and weighted sums of the provers against their formulas in bigint, on words at the edges of
 // the carries.
-const k = singleKernels();
+const k = singleKernels(),
+  verifier = verifierKernels();
 const word = fc.oneof(
   fc.bigInt({ min: 0n, max: P - 1n }),
   fc.constantFrom(0n, 1n, P - 1n, P - 2n, 0xffffffffn, 1n << 32n, (1n << 63n) - 1n, 0xfffffffe00000001n),
@@ -24,7 +26,7 @@ const run = (f: () => void): void => {
   k.release(m);
 };
 /** Rows x len elements; shape small, len odd or even. */
-const box = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 7 }));
+const box = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 11 }));
 
 describe('rounds and folds against bigint', () => {
   it('sumRound, sumFold and termFold: words and elements, one to four factors, held ones, parts of a row', () => {
@@ -195,7 +197,7 @@ describe('rounds and folds against bigint', () => {
   it('scHalves, foldHalves: base and extension, short upper half', () => {
     fc.assert(
       fc.property(
-        fc.integer({ min: 1, max: 6 }).chain((half) =>
+        fc.integer({ min: 1, max: 9 }).chain((half) =>
           fc.integer({ min: 0, max: half }).chain((nhi) =>
             fc.record({
               half: fc.constant(half),
@@ -204,11 +206,17 @@ describe('rounds and folds against bigint', () => {
               x: fc.array(signed, { minLength: half + nhi, maxLength: half + nhi }),
               w: many(half + nhi),
               r: ext,
+              cut: fc.integer({ min: 0, max: 100 }),
             }),
           ),
         ),
-        ({ half, nhi, f, x, w, r }) =>
+        ({ half, nhi, f, x, w, r, cut }) =>
           run(() => {
+            const copy = (p: number, words: number): number => {
+              const to = verifier.alloc(8 * words);
+              verifier.u64.set(k.u64.subarray(p / 8, p / 8 + words), to / 8);
+              return to;
+            };
             for (const base of [1, 0]) {
               const v: readonly Ext[] = base ? x.map((y): Ext => [mod(y), 0n, 0n]) : f,
                 fp = base ? k.alloc(8 * x.length) : k.exts(f),
@@ -218,11 +226,25 @@ describe('rounds and folds against bigint', () => {
               if (base) k.i64.set(x, fp / 8);
               const hi = (u: readonly Ext[], i: number): Ext => (i < nhi ? u[half + i] : E.ZERO),
                 i0 = Array.from({ length: half }, (_, i) => i);
-              k.exports['scHalves'](out, fp, base, wp, half, nhi, 0, half);
-              same(k.readExts(out, 2), [
+              const want = [
                 add3(i0.map((i) => E.mul(v[i], w[i]))),
                 add3(i0.map((i) => E.mul(E.sub(hi(v, i), v[i]), E.sub(hi(w, i), w[i])))),
-              ]);
+              ];
+              k.exports['scHalves'](out, fp, base, wp, half, nhi, 0, half);
+              same(k.readExts(out, 2), want);
+              // In two parts, as threads take them, and by the kernel of a verifier, entry by entry.
+              for (const [f, at] of [
+                [k, k.alloc(64)],
+                [verifier, verifier.alloc(64)],
+              ] as const) {
+                const [a, b] = f === k ? [fp, wp] : [copy(fp, base ? x.length : 3 * x.length), copy(wp, 3 * w.length)],
+                  parts = [0, cut % (half + 1), half];
+                const got = [0, 1].map((i) => {
+                  f.exports['scHalves'](at, a, base, b, half, nhi, parts[i], parts[i + 1]);
+                  return f.readExts(at, 2);
+                });
+                same([E.add(got[0][0], got[1][0]), E.add(got[0][1], got[1][1])], want);
+              }
               k.exports['foldHalves'](dst, fp, base, half, nhi, k.exts([r]), 0, half);
               same(
                 k.readExts(dst, half),

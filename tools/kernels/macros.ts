@@ -1,7 +1,8 @@
 // Statements of the kernels that AssemblyScript has no means for: an inlined function cannot return three words, and
 // globals cost a fifth of an extension product. An element of E named x is the locals x0 x1 x2 (canonical). Its
 // Karatsuba sums are x01 x02 x12. A product, or a sum of products, is lanes named zl0 zl1 zl2 zh0 zh1 zh2: coefficient
-// k is zlk + 2^32 zhk, signed, not reduced (see carry() in as/field.ts).
+// k is zlk + 2^32 zhk, signed, not reduced (see carry() in as/field.ts). For two elements at a time see
+// vector-macros.ts.
 //
 //   LOAD(x, address)   STORE(address, x)   ZERO(x)    x = element in memory; back; x = 0 (assignable)
 //   ADD(z, x, y)  SUB(z, x, y)                        z = x + y, x - y
@@ -10,6 +11,9 @@
 //   SCALE(z, x, b)                                    lanes z = x b, b one word of any representative
 //   VALUE(z, p, q, ...)                               z = sum of the lanes p, q, ... (at most 32 products)
 //   LANES(s)  ACC(s, p)  TOTAL(z, s)  RESET(s, x)     running lanes, at most 2^24 products; their value; x as lanes
+//   TAKE(s, address)                                  running lanes from memory, low ones first
+import { vectorMacros } from './vector-macros.js';
+
 const K = [0, 1, 2],
   PAIRS = ['01', '02', '12'];
 type Half = 'l' | 'h';
@@ -46,8 +50,10 @@ const macros: Readonly<Record<string, (...args: string[]) => string>> = {
     }).join(' '),
   VALUE: (z, ...p) => `const ${K.map((k) => `${z}${k} = carry(${sum('h', k, p)}, ${sum('l', k, p)})`).join(', ')};`,
   LANES: (s) => `let ${HALVES.flatMap((of) => K.map((k) => `${s}${of}${k}: i64 = 0`)).join(', ')};`,
+  TAKE: (s, at) => HALVES.flatMap((of, i) => K.map((k) => `${s}${of}${k} = load<i64>(${at}, ${24 * i + 8 * k});`)).join(' '),
   ACC: (s, p) => HALVES.flatMap((of) => K.map((k) => `${s}${of}${k} += ${p}${of}${k};`)).join(' '),
   RESET: (s, x) => K.map((k) => `${s}l${k} = <i64>${x}${k} & <i64>LOW; ${s}h${k} = <i64>(${x}${k} >> 32);`).join(' '),
+  ...vectorMacros,
   TOTAL: (z, s) => `const ${K.map((k) => `${z}${k} = carryWide(${s}h${k}, ${s}l${k})`).join(', ')};`,
 };
 const CALL = new RegExp(`\\b(${Object.keys(macros).join('|')})\\(((?:[^()]|\\([^()]*\\))*)\\);`, 'g');

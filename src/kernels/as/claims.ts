@@ -1,5 +1,6 @@
 // Weights of linear claims, blocks of the stack.
 import { LOW, fadd, faddLazy, carry, carryWide, eadd, ecopy } from './field';
+import { addScaledPairs, scalePairs, vaddLazy } from './pairs';
 
 /** dense[row len + j] += roww[row] vec[j], rows [lo, hi); rows of zero weight are passed over. */
 export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
@@ -11,6 +12,10 @@ export function addOuter(dense: usize, roww: usize, vec: usize, len: usize, lo: 
 }
 // d[j] += c v[j]
 function addScaled(d: usize, c: usize, v: usize, n: usize): void {
+  const even = n & ~1;
+  addScaledPairs(d, v, c, even);
+  if (even == n) return;
+  d += even * 24; v += even * 24; n &= 1;
   LOAD(x, c); SUMS(x);
   for (const end = d + n * 24; d < end; d += 24) {
     LOAD(y, v); LOAD(s, d); SUMS(y);
@@ -51,8 +56,10 @@ export function blockAdd(dst: usize, src: usize, one: usize, desc: usize, lo: us
 }
 /** dst[i] = by src[i]. */
 export function scaleExt(dst: usize, src: usize, by: usize, lo: usize, hi: usize): void {
+  const even = (hi - lo) & ~1;
+  scalePairs(dst + lo * 24, src + lo * 24, by, even);
   LOAD(x, by); SUMS(x);
-  for (let i = lo; i < hi; i++) {
+  for (let i = lo + even; i < hi; i++) {
     LOAD(y, src + i * 24); SUMS(y);
     PROD(p, x, y); VALUE(z, p); STORE(dst + i * 24, z);
   }
@@ -63,8 +70,15 @@ export function addOuterCells(dense: usize, c: usize, vec: usize, lo: usize, hi:
 /** dst[row] += sum_j src[row len + j] vec[j]. */
 export function dotRows(dst: usize, src: usize, vec: usize, len: usize, lo: usize, hi: usize): void {
   for (let row = lo; row < hi; row++) {
-    LANES(a);
-    for (let j: usize = 0; j < len; j++) {
+    LANES(a); VLANES(b);
+    let j: usize = 0;
+    for (; j + 1 < len; j += 2) {
+      const p = src + (row * len + j) * 24, q = vec + j * 24;
+      VLOAD(x, p, 24); VLOAD(y, q, 24); VSUMS(x); VSUMS(y); VSWAP(y);
+      VPROD(p, x, y); VACC(b, p);
+    }
+    VHALVES(a, b);
+    for (; j < len; j++) {
       LOAD(x, src + (row * len + j) * 24); LOAD(y, vec + j * 24); SUMS(x); SUMS(y);
       PROD(p, x, y); ACC(a, p);
     }

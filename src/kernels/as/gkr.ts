@@ -1,6 +1,11 @@
 // LogUp-GKR over dense boxes. A fraction is (n, d); missing cells are 0/1. Element (row, c) of an array lies at base +
 // (row rs + c cs) 24.
 import { P, LOW, fadd, faddLazy, fsub, fmul, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
+import { own } from './own';
+import {
+  BLOCK, SUMS, addPairs, crossBlock, crossBlockDifferences, crossPairs, foldPairs, productBlock, productBlockDifferences, productPairs,
+  scaleAddBlock, scaleAddBlockDifferences, scalePairs, sumBlock,
+} from './pairs';
 
 /** eq(point, i) for i < n, point of v variables, most significant first; dst has n + 1 places. */
 export function eqTrunc(dst: usize, pts: usize, v: u32, n: usize, scratch: usize): void {
@@ -19,13 +24,9 @@ export function eqTrunc(dst: usize, pts: usize, v: u32, n: usize, scratch: usize
 /** dst[i m + j] = a[i] b[j] for i in [lo, hi). */
 export function outer(dst: usize, a: usize, b: usize, m: usize, lo: usize, hi: usize): void {
   for (let i = lo; i < hi; i++) {
-    LOAD(x, a + i * 24); SUMS(x);
-    let o = dst + i * m * 24;
-    for (let q = b, end = b + m * 24; q < end; q += 24) {
-      LOAD(y, q); SUMS(y);
-      PROD(p, x, y); VALUE(z, p); STORE(o, z);
-      o += 24;
-    }
+    const o = dst + i * m * 24, even = m & ~1;
+    scalePairs(o, b, a + i * 24, even);
+    if (even < m) emul(o + even * 24, a + i * 24, b + even * 24);
   }
 }
 
@@ -65,7 +66,14 @@ export function tableNum(dst: usize, mult: usize, lo: usize, hi: usize): void {
 export function gkrLayer(dn: usize, dd: usize, n: usize, d: usize, len: usize, scratch: usize, lo: usize, hi: usize): void {
   const half = (len + 1) / 2;
   for (let row = lo; row < hi; row++) {
-    for (let c: usize = 0; c < half; c++) {
+    let c: usize = 0;
+    for (const full = (len / 2) & ~1; c < full; ) {
+      const at = (row * len + 2 * c) * 24, o = (row * half + c) * 24, p = d + at, u = n + at, k = min(full - c, BLOCK);
+      if (n) crossPairs(dn + o, u, u + 24, p, p + 24, 48, k); else addPairs(dn + o, p, p + 24, 48, k);
+      productPairs(dd + o, p, p + 24, 48, k);
+      c += k;
+    }
+    for (; c < half; c++) {
       const at = (row * len + 2 * c) * 24, o = (row * half + c) * 24, d0 = d + at;
       if (c + c + 1 < len) {
         LOAD(x, d0); LOAD(y, d0 + 24); SUMS(x); SUMS(y);
@@ -101,18 +109,38 @@ export function gkrSplit(n0: usize, n1: usize, d0: usize, d1: usize, n: usize, d
   }
 }
 
+// Running lanes of a row's two sums.
+const SUMS_LOW: usize = SUMS, SUMS_HIGH: usize = SUMS + 48;
+function clearSums(): void { memory.fill(own + SUMS_LOW, 0, 96); }
+
 /**
  * Adds to out (two elements) sum over rows [lo, hi), pairs c of w (F(0) - lambda) and of w F's leading coefficient,
  * where F = n0 d1 + d0 (n1 + lambda d1) is taken along the pair's variable and w = roww[row] eqcol[c].
  */
 export function gkrRound(out: usize, n0: usize, n1: usize, d0: usize, d1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2, step = cs * 24;
+  const half = (len + 1) / 2, full = (len / 2) & ~1, step = cs * 24;
   // What a missing upper cell holds: 0/1.
   ezero(s); ezero(s + 24); store<u64>(s, 1, 24);
   LOAD(l, lambda); SUMS(l);
   for (let row = lo; row < hi; row++) {
     LANES(a); LANES(b);
-    for (let c: usize = 0; c < half; c++) {
+    let c: usize = 0;
+    if (full) {
+      clearSums();
+      while (c < full) {
+        const at = (row * rs + 2 * c * cs) * 24, k = min(full - c, BLOCK), w = eqcol + c * 24;
+        const N0 = n0 + at, N1 = n1 + at, D0 = d0 + at, D1 = d1 + at;
+        scaleAddBlock(own, N1, D1, 2 * step, k, lambda);
+        crossBlock(own, D0, N0, D1, 2 * step, k, lambda);
+        sumBlock(own + SUMS_LOW, own, w, k);
+        scaleAddBlockDifferences(own, N1, D1, step, 2 * step, k, lambda);
+        crossBlockDifferences(own, D0, N0, D1, step, 2 * step, k);
+        sumBlock(own + SUMS_HIGH, own, w, k);
+        c += k;
+      }
+      TAKE(a, own + SUMS_LOW); TAKE(b, own + SUMS_HIGH);
+    }
+    for (; c < half; c++) {
       const at = (row * rs + 2 * c * cs) * 24, w = eqcol + c * 24, last = c + c + 1 >= len;
       const N0 = n0 + at, N1 = n1 + at, D0 = d0 + at, D1 = d1 + at;
       LOAD(w, w); SUMS(w);
@@ -188,10 +216,23 @@ export function onePlus(dst: usize, src: usize, lambda: usize, lo: usize, hi: us
 }
 /** Adds to out the sums of w e0 e1 at 0 and of w times its leading coefficient; missing upper cells are lambda. */
 export function gkrProduct(out: usize, e0: usize, e1: usize, len: usize, cs: usize, rs: usize, eqcol: usize, roww: usize, lambda: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2, step = cs * 24;
+  const half = (len + 1) / 2, full = (len / 2) & ~1, step = cs * 24;
   for (let row = lo; row < hi; row++) {
     LANES(a); LANES(b);
-    for (let c: usize = 0; c < half; c++) {
+    let c: usize = 0;
+    if (full) {
+      clearSums();
+      while (c < full) {
+        const at = (row * rs + 2 * c * cs) * 24, k = min(full - c, BLOCK), w = eqcol + c * 24;
+        productBlock(own, e0 + at, e1 + at, 2 * step, k);
+        sumBlock(own + SUMS_LOW, own, w, k);
+        productBlockDifferences(own, e0 + at, e1 + at, step, 2 * step, k);
+        sumBlock(own + SUMS_HIGH, own, w, k);
+        c += k;
+      }
+      TAKE(a, own + SUMS_LOW); TAKE(b, own + SUMS_HIGH);
+    }
+    for (; c < half; c++) {
       const at = (row * rs + 2 * c * cs) * 24, p = e0 + at, q = e1 + at;
       const last = c + c + 1 >= len, u = last ? lambda : p + step, v = last ? lambda : q + step;
       LOAD(x, p); LOAD(y, q); LOAD(w, eqcol + c * 24); SUMS(x); SUMS(y); SUMS(w);
@@ -228,7 +269,10 @@ function fold(a: usize, pad: usize, len: usize, cs: usize, rs: usize, r: usize, 
   LOAD(c, r); SUMS(c);
   for (let row = lo; row < hi; row++) {
     let p = a + row * rs * 24, o = p;
-    for (let k: usize = 0; k < half; k++) {
+    const even = half & ~1;
+    if (even) foldPairs(o, step, p, p + step, 2 * step, even, r);
+    p += 2 * even * step; o += even * step;
+    for (let k = even; k < half; k++) {
       const q = p + step;
       LOAD(x, p); LOAD(y, q); SUB(d, y, x); SUMS(d);
       PROD(t, d, c); VALUE(t, t); ADD(z, x, t); STORE(o, z);

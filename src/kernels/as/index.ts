@@ -1,4 +1,5 @@
 export * from './field';
+export { setScratch } from './own';
 export * from '../generated/as/poseidon2';
 export * from './poseidon2-rows';
 export * from '../generated/as/blake3';
@@ -7,6 +8,7 @@ export * from './dif';
 export * from './circuit';
 export * from './transcript';
 export * from './whir';
+export { scHalves } from './halves-pairs';
 export * from './gkr';
 export * from './sumcheck';
 export * from './claims';

@@ -1,11 +1,8 @@
 // Many permutations: rows of a matrix, levels of a tree, nonces; two at a time.
 import { fsigned } from './field';
+import { own } from './own';
 import { poseidon2 } from '../generated/as/poseidon2';
 import { permutePair } from '../generated/as/poseidon2-pair';
-
-/** 1 KiB of the calling thread's own: set once by the runtime. */
-let own: usize = 0;
-export function setScratch(p: usize): void { own = p; }
 
 /** Two permutations, in place on twelve words each; as poseidon2. */
 export function poseidon2Pair(a: usize, b: usize): void { permutePair(a, b, own); }

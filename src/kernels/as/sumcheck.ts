@@ -1,6 +1,7 @@
 // Batched sumcheck: sums over a box of products of arrays, each dense over axes of its own; projections of integer
 // arrays.
 import { LOW, fadd, faddLazy, fsub, fsigned, fmulLazy, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
+import { foldPairs } from './pairs';
 
 // Descriptors of u32, all distances in bytes. Box: outer dimensions, length of the current axis, inner factors, held
 // factors, 1 if the value at 1 is wanted; sizes of the outer dimensions; per factor address, 0 for signed words or 1
@@ -183,7 +184,7 @@ function quad(d: usize, s: usize, len: usize, one: bool, from: usize, to: usize)
  * outer dimensions; distances along them.
  */
 export function sumFold(dst: usize, src: usize, d: usize, r: usize, s: usize, lo: usize, hi: usize): void {
-  const nd = <usize>load<u32>(d), len = <usize>load<u32>(d, 4), ext = load<u32>(d, 8) != 0, st = <usize>load<u32>(d, 12), half = (len + 1) / 2;
+  const nd = <usize>load<u32>(d), len = <usize>load<u32>(d, 4), ext = load<u32>(d, 8) != 0, st = <usize>load<u32>(d, 12), half = (len + 1) / 2, address = r;
   LOAD(r, r); SUMS(r);
   ezero(s + NIL);
   let at = lo;
@@ -195,8 +196,14 @@ export function sumFold(dst: usize, src: usize, d: usize, r: usize, s: usize, lo
       a += (rest - q * size) * <usize>load<u32>(e + 4 * nd);
       rest = q;
     }
-    let o = dst + at * 24;
-    for (let c = from; c < to; c++) {
+    let o = dst + at * 24, c = from;
+    if (ext) {
+      // All but a last cell that is missing its neighbour, and one more where their number is odd.
+      const even = (min(to, len / 2) - from) & ~1, p = a + 2 * from * st;
+      foldPairs(o, 24, p, p + st, 2 * st, even, address);
+      o += even * 24; c += even;
+    }
+    for (; c < to; c++) {
       const p = a + 2 * c * st, up = upper(p, st, c + c + 1 >= len, s);
       if (ext) {
         LOAD(x, p); LOAD(y, up); SUB(d, y, x); SUMS(d);
@@ -216,11 +223,13 @@ export function sumFold(dst: usize, src: usize, d: usize, r: usize, s: usize, lo
  * upper cell is zero.
  */
 export function termFold(a: usize, len: usize, cs: usize, rs: usize, r: usize, s: usize, lo: usize, hi: usize): void {
-  const half = (len + 1) / 2, st = cs * 24;
+  const half = (len + 1) / 2, st = cs * 24, even = (len / 2) & ~1, address = r;
   ezero(s + NIL);
   LOAD(r, r); SUMS(r);
   for (let row = lo; row < hi; row++) {
-    for (let c: usize = 0; c < half; c++) {
+    const first = a + row * rs * 24;
+    foldPairs(first, st, first, first + st, 2 * st, even, address);
+    for (let c = even; c < half; c++) {
       const p = a + (row * rs + 2 * c * cs) * 24, o = a + (row * rs + c * cs) * 24;
       const up = upper(p, st, c + c + 1 >= len, s);
       LOAD(x, p); LOAD(y, up); SUB(d, y, x); SUMS(d);

@@ -1,17 +1,20 @@
 /**
  * Kernels on one thread, in ns per unit: median (and least) of many short runs, so that other work on the machine is
- * seen but does not rule. Options: --runs N.
+ * seen but does not rule; bytes moved, and the ratio of the least to the best native figure known (limits.ts). Options:
+ * --runs N.
  */
 import { goldilocks } from 'certune/field';
 import { blake3Rows, poseidon2Rows } from 'certune/hash';
 import { type Kernels, singleKernels } from 'certune/kernels';
 import { median, option, say } from './common.js';
+import { LIMITS, type Limit } from './limits.js';
 
-export interface KernelRow {
+export interface KernelRow extends Limit {
   readonly name: string;
   /** What the time is per. */ readonly unit: string;
   /** Nanoseconds. */ readonly median: number;
   readonly least: number;
+  /** Least to native. */ readonly ratio?: number;
 }
 
 /** Kernels under the clock. */
@@ -44,7 +47,13 @@ class Bench {
       run();
       if (i >= 3) ns.push(((performance.now() - t) * 1e6) / units);
     }
-    const row = { name, unit, median: Number(median(ns).toPrecision(3)), least: Number(Math.min(...ns).toPrecision(3)) };
+    const limit = LIMITS[name];
+    if (!limit) throw new Error(`limits.ts does not know ${name}`);
+    const least = Number(Math.min(...ns).toPrecision(3)),
+      ratio = limit.native === undefined ? {} : { ratio: Number((least / limit.native).toPrecision(2)) },
+      row = { name, unit, median: Number(median(ns).toPrecision(3)), least, ...ratio, ...limit };
+    if (ratio.ratio !== undefined && ratio.ratio > 3 && !limit.why)
+      say(`${name}: ${ratio.ratio} times the native figure, and limits.ts does not say why`);
     this.rows.push(row);
     say(`${name.padEnd(46)} ${String(row.median).padStart(8)} ns per ${unit} (least ${row.least})`);
   };

@@ -32,8 +32,17 @@ type Part<K extends keyof Results> = NonNullable<Results[K]>;
 
 const kernelTable = (rows: Part<'kernels'>): string =>
   table(
-    ['kernel', 'ns, median', 'least', 'per'],
-    rows.map((r) => [r.name, r.median, r.least, r.unit]),
+    ['kernel', 'ns, median', 'least', 'per', 'bytes', 'native, ns', 'ratio', 'why above 3'],
+    rows.map((r) => [
+      r.name,
+      r.median,
+      r.least,
+      r.unit,
+      r.bytes,
+      r.native === undefined ? '' : Number(r.native.toPrecision(3)),
+      r.ratio ?? '',
+      r.ratio !== undefined && r.ratio > 3 ? (r.why ?? 'not known') : '',
+    ]),
   );
 
 const stepTable = (s: StepRow): string =>

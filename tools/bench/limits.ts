@@ -1,0 +1,51 @@
+/** What the kernels of kernels.ts are measured against: bytes that they move, and the best native figure known. */
+
+export interface Limit {
+  /** Bytes read and written per unit, from the arrays alone. */ readonly bytes: number;
+  /** Nanoseconds per unit of one thread, natively; undefined where none is known. */ readonly native?: number;
+  /** Why the ratio is above three. */ readonly why?: string;
+}
+
+/**
+ * Native figures: C with gcc -march=native on one Zen 5 core (product 1.0 ns, product of E 8.6, transform of 2^20 words 21
+ * a word, Poseidon2 of width 12 1,290, BLAKE3 10 per 64 bytes, 32-bit integer product 33 operations a ns, two a
+ * multiply-add). Rounds and folds have none of their own: theirs is the number of products of E (or words) times 8.6 (1.0).
+ */
+const E = 8.6,
+  WORD = 1,
+  POSEIDON2 = 1290,
+  BLAKE3 = 10,
+  NARROW = 'WebAssembly has four 32-bit lanes where the native hash has sixteen; a step that is folded hashes by Poseidon2';
+export const LIMITS: Readonly<Record<string, Limit>> = {
+  'field multiply': {
+    bytes: 24,
+    native: WORD,
+    why: 'WebAssembly has no product of 64 x 64 to 128 bits: four of 32 bits and their carries in its place',
+  },
+  'E multiply, by one element': { bytes: 48, native: E },
+  'E multiply and add, sums of 64 products': { bytes: 48, native: E },
+  'NTT 2^10 -> 2^12': { bytes: 100 },
+  'NTT 2^18 -> 2^20': { bytes: 100, native: 21 },
+  'Poseidon2, one at a time': { bytes: 192, native: POSEIDON2 },
+  'Poseidon2, two at a time': { bytes: 192, native: POSEIDON2 },
+  'poseidon2 rows of 64 words': { bytes: 256, native: POSEIDON2 },
+  'poseidon2 Merkle tree above 1024 leaves': { bytes: 96, native: POSEIDON2 },
+  'blake3 rows of 64 words': { bytes: 68, native: BLAKE3, why: NARROW },
+  'blake3 Merkle tree above 1024 leaves': { bytes: 96, native: BLAKE3, why: `${NARROW}; nodes are gathered lane by lane` },
+  'sumcheck round f w, f in F': { bytes: 32, native: 3 * WORD },
+  'sumcheck round f w, f in E': { bytes: 48, native: E },
+  'fold of one array': { bytes: 36, native: E / 2 },
+  'LogUp-GKR, one layer up': { bytes: 72, native: 1.5 * E },
+  'LogUp-GKR, round of a layer': { bytes: 108, native: 4 * E },
+  'LogUp-GKR, fold of a layer': { bytes: 144, native: 2 * E },
+  'integer matrix product 128^3': {
+    bytes: 24,
+    native: 0.06,
+    why: 'operands and sums have 64 bits, strides are free, and one word is taken at a time; 2% of a step',
+  },
+  'integer matrix product 512^3': {
+    bytes: 24,
+    native: 0.06,
+    why: 'as above',
+  },
+};

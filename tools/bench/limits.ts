@@ -7,9 +7,10 @@ export interface Limit {
 }
 
 /**
- * Native figures: C with gcc -march=native on one Zen 5 core (product 1.0 ns, product of E 8.6, transform of 2^20 words 21
- * a word, Poseidon2 of width 12 1,290, BLAKE3 10 per 64 bytes, 32-bit integer product 33 operations a ns, two a
- * multiply-add). Rounds and folds have none of their own: theirs is the number of products of E (or words) times 8.6 (1.0).
+ * Native figures: C with gcc -march=native on one Zen 5 core. Product 1.0 ns, product of E 8.6, transform of 2^20 words
+ * 21 a word, Poseidon2 of width 12 1,290, BLAKE3 10 per 64 bytes, 32-bit integer product 33 operations a ns, two a
+ * multiply-add. Rounds and folds have none of their own: theirs is the number of products of E (or words) times 8.6
+ * (1.0).
  */
 const E = 8.6,
   WORD = 1,

@@ -1,7 +1,7 @@
 // The statements of macros.ts for two elements at a time, one in each 64-bit lane of vectors. An element named x is the
-// vectors x0 x1 x2 (canonical words). VSUMS gives its Karatsuba sums x01 x02 x12, and all six packed as xp0 .. xp12: the
-// low halves of both words, then their high halves. VSWAP gives xs0 .. xs12, the same with halves exchanged. A product is
-// vectors of lanes zl0 .. zh2, the numbers of PROD.
+// vectors x0 x1 x2 (canonical words). VSUMS gives its Karatsuba sums x01 x02 x12, and all six packed as xp0 .. xp12:
+// the low halves of both words, then their high halves. VSWAP gives xs0 .. xs12, the same with halves exchanged. A
+// product is vectors of lanes zl0 .. zh2, the numbers of PROD.
 //
 //   VLOAD(x, address, step)   VSTORE(address, step, x)   elements at an address and `step` bytes behind it; back
 //   VTAKE(x, address)   VKEEP(address, x)                the same of 48 bytes, vector by vector
@@ -9,11 +9,11 @@
 //   VADD(z, x, y)  VSUB(z, x, y)                         z = x + y, x - y
 //   VSUMS(x)   VSWAP(x)                                  needed by VPROD on both operands; after VSUMS, on the second
 //   VPROD(z, x, y)                                       lanes z = x y
-//   VPACK(x)   VWORD(b)                                  for VSCALE: packs an element; packs a vector of words (bp and bs)
+//   VPACK(x)   VWORD(b)                                  for VSCALE: packs an element; packs words b (bp and bs)
 //   VSCALE(z, x, b)                                      lanes z = x b, one word for each element
 //   VVALUE(z, p, q, ...)                                 z = sum of the lanes p, q, ... (at most 32 products)
-//   VHOLD(address, p)   VHELD(p, address)                lanes to 96 bytes of memory and back: what comes between is computed
-//                                                        after them, where V8 would interleave both and spill
+//   VHOLD(address, p)   VHELD(p, address)                lanes to 96 bytes of memory and back: what comes between is
+//                                                        computed after them, where V8 would interleave and spill
 //   VLANES(s)  VACC(s, p)  VHALVES(a, s)                 running lanes; both of their halves added to those of LANES(a)
 const K = ['0', '1', '2'],
   PAIRS = ['01', '02', '12'],

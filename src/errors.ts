@@ -60,7 +60,9 @@ export class VersionError extends Error {
     readonly supported: number,
     readonly remedy = 'use the release of Certune that wrote it',
   ) {
-    super(`${file}: version ${clip(String(version), 40)} is not supported, this release reads version ${supported} (${remedy})`);
+    super(
+      `${file}: version ${clip(typeof version === 'object' ? 'of no number' : String(version), 40)} is not supported, this release reads version ${supported} (${remedy})`,
+    );
     this.name = 'VersionError';
   }
 }

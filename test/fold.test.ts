@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeCertificate } from '../src/artifact/certificate.js';
 import { committed } from '../src/cli/common.js';
 import { verify } from '../src/cli/verify.js';
 import { singleKernels } from '../src/kernels/index.js';
@@ -393,13 +392,13 @@ describe('a folded run', () => {
     refused(proof, { key: options.key }, /nothing is proved about any step/);
   });
 
-  it('is certified from the node that it keeps, and says the same; a second certificate has no byte of proof in common', async () => {
+  it('is certified from the node that it keeps, and says the same, on the command line and in a page', async () => {
     const a = join(home, 'a.certune'),
       made = ok('certify', run, '-o', a);
     expect(made).toMatchObject({ steps: 2, file: a, key, mode: 'public' });
     const said = (f: string): Json => ok('verify', f, '--base', base, '--data', data, '--adapter', join(run, 'out/adapter')),
       [c, r] = [said(a), said(file)];
-    expect([c['kind'], r['kind'], c['key'].digest]).toEqual(['certificate', 'run', key]);
+    expect([c['kind'], r['kind'], c['hides'], r['hides'], c['key'].digest]).toEqual(['certificate', 'run', true, false, key]);
     for (const f of ['losses', 'targets', 'examples', 'epochs', 'base', 'data', 'initial', 'adapter', 'manifest'])
       expect(c[f], f).toEqual(r[f]);
     expect(ok('inspect', a)).toMatchObject({ kind: 'certificate', key });
@@ -420,14 +419,8 @@ describe('a folded run', () => {
     const half = Buffer.from(bytes);
     half[half.length >> 1] ^= 1;
     expect(p.verify(half, options)).toMatchObject({ accepted: false, message: expect.stringMatching(/does not match its digest/) });
-    // Pads are drawn for each: the words of another certificate of the same run are others.
-    const b = join(home, 'b.certune');
-    ok('certify', node, '--base', base, '-o', b);
-    const [x, y] = [bytes, readFileSync(b)].map((f) => decodeCertificate('x', f)),
-      common = x.proof.filter((w, i) => w === y.proof[i]).length;
-    expect(x.statement).toEqual(y.statement);
-    // Messages on public columns stay: they are functions of challenges, which are others.
-    expect(common).toBeLessThan(x.proof.length / 100);
+    // Nothing half-written lies beside it.
+    expect(readdirSync(home).filter((f) => f.includes('.tmp-'))).toEqual([]);
   });
 
   it('is reported as a document of what verify says, and as nothing where it does not hold', () => {

@@ -36,8 +36,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:2bc7591d05d994103ebef359dac510b78f58e1fa3b293848775b48569151a8c4',
   },
   'proof 8, recursion 6': {
-    demo: 'sha256:059e3ec8438cdc223c8df275a7911f6dd2dc55ec640d1a970f0a7f23faddad14',
-    stories260k: 'sha256:276d00ddeff291db568ec9880827aca9b6f4c639c576d91058099d33981df5af',
+    demo: 'sha256:9a623253bfd9b578bad7432a8100ee974e014aed571e3b819da715c88d29a8fc',
+    stories260k: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f',
   },
 };
 
@@ -54,9 +54,9 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'program proofs at rate 1/8': 'sha256:5440d91a55e1c8d9a29035a1e4653fefaabc2c68abd990b43fdf3fc85d39df6c',
   },
   'proof 8, recursion 6': {
-    'accumulation over two micro-batches': 'sha256:e381a1b6caf3e16ddec3d759f93ba4dcfb75150826699f23cdcecc780e4c1628',
-    '100 bits': 'sha256:92eb06408b3940c475a72d5dc4e0d77daa8ff30d74b6a2501caa371b46e460de',
-    'program proofs at rate 1/8': 'sha256:eb84dd971f154b5c68a96641a4c91d2d8bc8b48e6ca8ad8884d0aa08a64930b2',
+    'accumulation over two micro-batches': 'sha256:beec65b7116cd9244fa639bc15c5ba6420657e4410a2755cea789c21e1688b9b',
+    '100 bits': 'sha256:b06f811d390df93110182fe0f8cc19dc256318e73bfa42f92b0d526e338a7e9b',
+    'program proofs at rate 1/8': 'sha256:c983bf7c7bdb3202e0f6273ee1d3c00110231f059c79e3292ab26b204aeee201',
   },
 };
 

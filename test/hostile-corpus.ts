@@ -1,3 +1,4 @@
+import canonicalize from 'canonicalize';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { runSchema } from '../src/run/schema.js';
 import { KIND_BITS } from '../src/recursion/fold.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { PROOF_VERSION } from '../src/tensor/statement.js';
+import { type Pieces, assembled } from './certificate-bytes.js';
 import { tinyRun } from './tiny-run.js';
 
 /*
@@ -324,6 +326,7 @@ function statement(manifest: Manifest, sizes: ReadonlyMap<string, number>, [from
       dataset: manifest.dataset.root.map(BigInt),
       posIn: [BigInt(from), ...words(6)],
       posOut: [BigInt(to), ...words(6)],
+      shows: [1n, 1n],
     },
     sizes,
   );
@@ -362,6 +365,18 @@ function forged(
       ...o.head,
     };
   return Buffer.concat([Buffer.from(sealedHeader(head, body)), body]);
+}
+/** A certificate of any manifest and key under the flags of one, with a proof of zeros. */
+function certified(manifest: Manifest, o: { key?: unknown } & Partial<Pick<Pieces, 'steps' | 'manifest'>> = {}): Buffer {
+  const st = statement(manifest, endLayout(16), [0, manifest.config.train.steps]);
+  return assembled({
+    manifest: o.manifest ?? Buffer.from(canonicalize(manifest)!),
+    key: Buffer.from(canonicalize(o.key ?? key())!),
+    steps: o.steps ?? Buffer.alloc(12 * Math.min(3, manifest.config.train.steps)),
+    epochs: Buffer.alloc(0),
+    statement: bytes([1n, 0n, ...st.slice(2)]),
+    proof: bytes(words(15_000)),
+  });
 }
 const having = (train: object, more: { lora?: object; shape?: object; dataset?: object; numbers?: object } = {}): Manifest => {
   const dataset = { ...m.dataset, ...more.dataset };
@@ -430,6 +445,13 @@ const proofs: [string, () => Buffer][] = [
   ['a key of circuits of 2^20 rows', () => forged(m, { key: key(2 ** 20), node: true })],
   ['a key of circuits of one row', () => forged(m, { key: key(1), node: true })],
   ['a key nested 12 deep in everything', () => forged(m, { key: JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`) })],
+  ['a certificate of nothing', () => certified(m)],
+  ['a certificate of circuits of 2^24 rows', () => certified(m, { key: key(2 ** 24) })],
+  ['a certificate of circuits of one row', () => certified(m, { key: key(1) })],
+  ['a certificate of 2^20 steps with all losses', () => certified(having({ steps: 2 ** 20 }), { steps: Buffer.alloc(12 * 2 ** 20) })],
+  ['a certificate of 2^20 steps with none', () => certified(having({ steps: 2 ** 20 }))],
+  ['a certificate with a list of 32 MiB', () => certified(m, { steps: Buffer.alloc(2 ** 25) })],
+  ['a certificate whose manifest is 4 MiB of lists', () => certified(m, { manifest: Buffer.from(`[${'[],'.repeat(1_300_000)}[]]`) })],
   ['a header nested 200,000 deep', () => Buffer.from(`{"type":"certune-node","x":${DEEP}}\n`)],
   ['a header of 40 MB without an end', () => Buffer.alloc(40_000_000, 32)],
   ['a proof of 2^27 words', () => forged(m, { head: { proof: 2 ** 27 } })],

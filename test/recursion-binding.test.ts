@@ -183,10 +183,13 @@ describe('wires of the circuits of recursion', () => {
       );
     expect(zeroAcc.map((_, i) => ch.value(pairs.get(wire('U', at + i))!)[0])).toEqual(zeroAcc);
   });
-  it('fold and end: every free word is absorbed, hashed or composed', () => {
-    for (const w of [loose((ch) => foldCircuit(ch, cls.child)), loose((ch) => endCircuit(ch, cls.end.shape))]) {
+  it("fold and end: every free word is absorbed, hashed or composed, but for the flags of the view, which are the verifier's", () => {
+    for (const [w, free] of [
+      [loose((ch) => foldCircuit(ch, cls.child)), {}],
+      [loose((ch) => endCircuit(ch, cls.end.shape)), { shows: 2 }],
+    ] as const) {
       expect(w.unused).toBe(0);
-      expect(w.fields.filter((f) => f !== 'inverse')).toEqual([]);
+      expect(count(w.fields.filter((f) => f !== 'inverse'))).toEqual(free);
       expect(w.compared).toBe(w.statement);
     }
   });

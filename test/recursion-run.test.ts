@@ -32,6 +32,7 @@ import { runSchema } from '../src/run/schema.js';
 import { settleFrozen } from '../src/tensor/deferred.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { VerificationError } from '../src/transcript/index.js';
+import { checkView, viewOf } from '../src/verify/view.js';
 import { QUICK } from './kit.js';
 
 const path = (p: string): string => fileURLToPath(new URL(`./data/${p}`, import.meta.url));
@@ -134,9 +135,53 @@ describe('a run with accumulated micro-batches as one proof', () => {
       end = proveEnd(k, cls, keys, base, node);
     // The same statement with the witness of its proof hidden.
     const t0 = performance.now(),
-      hidden = proveHiddenEnd(k, cls, keys, base, node),
+      hidden = proveHiddenEnd(k, cls, keys, base, node, viewOf(s.run.manifest, true)),
       t1 = performance.now();
-    expect(hidden.statement).toEqual(end.statement);
+    // A view of the same: the adapter that is left and nothing else of what is.
+    const adapterAlone = end.statement.sOut.map((w, i) => (i >= 4 && i < 14 ? w : 0n));
+    expect(hidden.statement).toEqual({
+      ...end.statement,
+      shows: [1n, 0n],
+      sOut: adapterAlone,
+      aOut: end.statement.aOut.map(() => 0n),
+      countersOut: [0n, 0n, 0n, 0n],
+    });
+    expect([end.statement.shows, end.statement.sOut.length]).toEqual([[1n, 1n], 17]);
+    // The adapter is compared without the root; another one, another point and another value are refused.
+    checkAdapter(vk, s.run, hidden.statement, state.C);
+    expect(() =>
+      checkAdapter(
+        vk,
+        s.run,
+        hidden.statement,
+        state.C.map((x, i) => (i ? x : x + 1n)),
+      ),
+    ).toThrow(/its digest/);
+    for (const [at, why] of [
+      [4, /its digest/],
+      [8, /its (point|value)/],
+      [11, /its value/],
+    ] as const) {
+      const sOut = adapterAlone.map((w, i) => (i === at ? w + 1n : w));
+      expect(() => checkAdapter(vk, s.run, { ...hidden.statement, sOut }, state.C), String(at)).toThrow(why);
+    }
+    // Words under a flag of zero are zero, whatever is claimed; flags that the manifest does not give are refused
+    // before the proof: a certificate under the flags of an end, an end under those of one, and flags that are none.
+    const shown = { ...hidden.statement, sOut: end.statement.sOut },
+      certificate = { manifest: s.run.manifest, hides: true as const };
+    expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, statement: shown })).toThrow(VerificationError);
+    expect(() => verifyHiddenEnd(vk, keys.published, { ...hidden, statement: { ...hidden.statement, shows: [1n, 1n] } })).toThrow(
+      VerificationError,
+    );
+    checkView(certificate, hidden.statement.shows);
+    checkView({ manifest: s.run.manifest }, end.statement.shows);
+    for (const shows of [[1n, 1n], [0n, 0n], [2n, 0n], [1n], [1n, 0n, 0n]]) expect(() => checkView(certificate, shows)).toThrow(/^view/);
+    for (const shows of [
+      [1n, 0n],
+      [0n, 1n],
+      [2n, 1n],
+    ])
+      expect(() => checkView({ manifest: s.run.manifest }, shows)).toThrow(/^view/);
     verifyHiddenEnd(vk, keys.published, hidden);
     const t2 = performance.now();
     for (let n = 0; n < 5; n++) verifyHiddenEnd(vk, keys.published, hidden);
@@ -230,6 +275,8 @@ describe('a run with accumulated micro-batches as one proof', () => {
       loss: /^sum of losses/,
       base: /^frozen weights/,
       root: /^commitment to the base/,
+      // By verifyEndOf, before the proof.
+      shows: undefined,
     };
     const st = end.statement,
       change = (f: EndField, i: number): EndStatement => ({ ...st, [f]: st[f].map((w, j) => (j === i ? w + 1n : w)) });

@@ -24,6 +24,11 @@ export const STAYS: readonly Kept[] = [
   { files: 'out/proof/steps-*.certune', tells: 'the same, of ranges' },
   { files: 'out/proof/farm/', tells: 'the same, of jobs that are not finished; states among what they begin from' },
   {
+    files: 'out/proof/run.certune',
+    tells:
+      'what show publishes, and its proof hides nothing: whoever has candidates for all rows may test them against its words. What may be published is made by certune certify',
+  },
+  {
     files: 'files of certune audit open and audit count',
     tells: 'what they open; a count also tells of single rows: for the auditor alone',
   },
@@ -33,9 +38,9 @@ export const STAYS: readonly Kept[] = [
 export const LEAVES: readonly Kept[] = [
   { files: 'out/manifest.json', tells: 'all that is declared, the root of the rows, a commitment to the key' },
   {
-    files: 'out/proof/run.certune',
+    files: 'out/certificate.certune',
     tells:
-      'what show publishes, unless it says otherwise sums of losses and targets of epochs; not zero-knowledge: whoever has candidates for all rows may test them against its words',
+      'of certune certify, where it is made: what show publishes, unless it says otherwise sums of losses and targets of epochs, and the commitment to the adapter; its proof adds nothing to that',
   },
   { files: 'out/adapter/', tells: 'what the rows have taught' },
 ];
@@ -51,7 +56,7 @@ const list = (kept: readonly Kept[]): string => kept.map((k) => `  ${k.files}\n 
  */
 export function markPrivate(run: string): void {
   const file = join(out(run), PRIVATE_NAME),
-    text = `PRIVATE: this run is in the private mode (sampler.mode: private).\n\nStays with the prover:\n\n${list(STAYS)}\nMay be handed on, and tells:\n\n${list(LEAVES)}\nNo proof of this release is zero-knowledge. See docs/leakage.md.\n`;
+    text = `PRIVATE: this run is in the private mode (sampler.mode: private).\n\nStays with the prover:\n\n${list(STAYS)}\nMay be handed on, and tells:\n\n${list(LEAVES)}\nNo proof but a certificate is zero-knowledge. See docs/leakage.md.\n`;
   keepToOwner(out(run));
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeAtomic(file, text);
 }

@@ -31,7 +31,7 @@ export const rangeFile = (run: string, from: number, to: number): string => join
 
 /** What a prover in the private mode is told. */
 const PRIVATE =
-  'private mode: secret/, out/journal and out/proof/{step-*,nodes,epochs,steps-*} stay with you (out/PRIVATE.txt says why); run.certune quotes no row, key or index, but it is not zero-knowledge, and it holds the exact loss of every micro-batch: whoever has candidates for the rows can test them one micro-batch after another';
+  'private mode: secret/, out/journal and out/proof stay with you (out/PRIVATE.txt says why): run.certune hides nothing of its witness, and whoever has candidates for the rows can test them against its words. certune certify makes the certificate, whose proof adds nothing to what it says: publish that';
 
 /** Range of --steps a..b, b excluded. Throws UsageError. */
 export function parseSteps(text: string, steps: number): { from: number; to: number } {

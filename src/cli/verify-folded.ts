@@ -77,6 +77,9 @@ function linesOf(
     ...claimLines(claims),
     ...epochLines(r),
     `  shown: ${shownText(r.shown)}`,
+    ...(m.config.sampler.mode === 'private' && kind !== 'certificate'
+      ? ['  a private run, and this proof hides nothing of its witness: what may be published is made by certune certify']
+      : []),
     ...more,
   ];
 }
@@ -203,6 +206,7 @@ export function verifyFolded(
     data: {
       verified: { proof: 'checked', ...comparedOf(claims) },
       kind,
+      hides: kind === 'certificate',
       manifest: manifestDigest(m),
       ...r,
       steps: r.to - r.from,

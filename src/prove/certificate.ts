@@ -7,12 +7,14 @@ import { encode, endLayout } from '../recursion/statement.js';
 import type { RecursionClass } from '../recursion/class.js';
 import type { RecursionKeys } from '../recursion/keys.js';
 import { hiddenEndPlan } from '../verify/certificate.js';
+import { viewOf } from '../verify/view.js';
 import { proveEnd } from './end.js';
 import type { NodeOptions, Stack } from './node.js';
 
 /**
- * Proves the end of a node as proveEnd does, hiding its witness: src/verify/certificate.ts. No two proofs of one node
- * are alike, and none is made again from what is kept. Throws as proveEnd.
+ * Proves the end of a node as proveEnd does, hiding its witness and what `shows` does not:
+ * src/verify/certificate.ts. No two proofs of one node are alike, and none is made again from what is kept. Throws as
+ * proveEnd.
  */
 export const proveHiddenEnd = (
   k: Kernels,
@@ -20,8 +22,9 @@ export const proveHiddenEnd = (
   keys: RecursionKeys,
   base: Stack,
   of: NodeProof,
+  shows: readonly bigint[],
   o: NodeOptions = {},
-): EndProof => proveEnd(k, c, keys, base, of, { ...o, plan: hiddenEndPlan(keys.published) });
+): EndProof => proveEnd(k, c, keys, base, of, { ...o, shows, plan: hiddenEndPlan(keys.published) });
 
 /**
  * The certificate of a run from the node over all of its steps. `base` is the stack of the run's base. Throws Error
@@ -34,7 +37,7 @@ export function proveCertificate(
   n: NodeFile,
   o: NodeOptions = {},
 ): Certificate {
-  const { statement, proof } = k.scope(() => proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), o));
+  const { statement, proof } = k.scope(() => proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), viewOf(n.manifest, true), o));
   return {
     manifest: n.manifest,
     key: { ...keys.published },

@@ -10,7 +10,7 @@ import { endCircuit } from '../recursion/end.js';
 import { keyWords } from '../recursion/fold.js';
 import { RECURSION_VERSION } from '../recursion/key.js';
 import type { RecursionKeys } from '../recursion/keys.js';
-import { decode, endLayout } from '../recursion/statement.js';
+import { VIEW_ALL, decode, endLayout } from '../recursion/statement.js';
 import { END_KIND, claimOf, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
 import type { Plan } from '../tensor/plan.js';
@@ -18,7 +18,7 @@ import type { Plan } from '../tensor/plan.js';
 /**
  * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack
  * and to the columns take 4 to 16 words per word of the stack while they are made. `plan`: another one of the end's
- * program, whose proof hides its witness;
+ * program, whose proof hides its witness; `shows`: the flags of its view, by default all;
  * `circuit`: that of bundles, for their class. Throws Error naming the first check that fails.
  */
 export function proveEnd(
@@ -27,7 +27,7 @@ export function proveEnd(
   keys: RecursionKeys,
   base: Stack,
   of: NodeProof,
-  o: NodeOptions & { readonly plan?: Plan; readonly circuit?: typeof endCircuit } = {},
+  o: NodeOptions & { readonly plan?: Plan; readonly shows?: readonly bigint[]; readonly circuit?: typeof endCircuit } = {},
 ): EndProof {
   o.onPhase?.('merge');
   const { keyVars } = c.child,
@@ -55,7 +55,7 @@ export function proveEnd(
     c.end.circuit,
     keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
     o,
-    (x) => (o.circuit ?? endCircuit)(x, c.end.shape, { node: of, root, merge: merged, openColumns, openBase }),
+    (x) => (o.circuit ?? endCircuit)(x, c.end.shape, { node: of, root, shows: o.shows ?? VIEW_ALL, merge: merged, openColumns, openBase }),
     keys.end.tree,
   );
   return { statement: decode(words, endLayout(c.child.baseVars)), proof };

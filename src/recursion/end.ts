@@ -6,7 +6,7 @@ import { type Elem, asDigest } from '../transcript/arith.js';
 import { mergeClaims } from './merge.js';
 import { verifySettled } from './settle.js';
 import { type ChildShape, type KindBits, type NodeWires, verifyChild } from './fold.js';
-import { type NodeStatement, endLayout, layout, recordOf } from './statement.js';
+import { type EndField, type NodeStatement, VIEW, endLayout, flagOf, layout, recordOf } from './statement.js';
 import { hints, publish, unflat } from './wires.js';
 
 /*
@@ -16,7 +16,7 @@ import { hints, publish, unflat } from './wires.js';
  * those that it trusts: so they are opened as trusted ones. The claim on the frozen stack is published too, for whoever
  * holds the base and evaluates it in the place of trusting a root. The end has a height class of its own and is
  * verified by no other circuit: its own fixed columns are opened with its witness, against the root of these that is
- * published (verify.ts).
+ * published (verify.ts). What it publishes is a view of the node: words under a flag.
  */
 
 /** log2 of the inverse rates of the end's proof: its witness travels, its columns are committed once. */
@@ -48,6 +48,7 @@ export interface EndShape extends ChildShape {
 export interface EndInput {
   readonly node: { readonly proof: BigUint64Array; readonly statement: NodeStatement };
   readonly root: readonly bigint[];
+  /** Flags of the view. */ readonly shows: readonly bigint[];
   readonly merge: BigUint64Array;
   readonly openColumns: BigUint64Array;
   readonly openBase: BigUint64Array;
@@ -81,5 +82,15 @@ export function settledChild(
 
 export function endCircuit(ch: CircuitChannel, s: EndShape, given?: EndInput): void {
   const { w, root } = settledChild(ch, s, given);
-  publish(ch, { ...w, root }, endLayout(s.baseVars));
+  // A word is the wire times its flag. Flags are public, and whoever verifies has its own of them (verify/view.ts).
+  const shows = hints(ch, VIEW.length, given?.shows),
+    said = endLayout(s.baseVars),
+    wires: Readonly<Record<EndField, readonly Elem[]>> = { ...w, shows, root },
+    view = recordOf(said.keys(), (f) =>
+      wires[f].map((e, i) => {
+        const flag = flagOf(f, i);
+        return flag === undefined ? e : ch.mul(shows[VIEW.indexOf(flag)], e);
+      }),
+    );
+  publish(ch, view, said);
 }

@@ -2,7 +2,7 @@ import { P } from '../field/goldilocks.js';
 import { DOMAIN, hashWords } from '../hash/poseidon2.js';
 import { type Shown, SHOW_ALL } from '../policy/vector.js';
 import { type Publics, packPublic, programDigest } from '../tensor/statement.js';
-import { ACC_WORDS, STATE_WORDS } from '../tensor/state-layout.js';
+import { ACC_WORDS, STATE_WORDS, commitmentLayout } from '../tensor/state-layout.js';
 import type { Program } from '../tensor/types.js';
 import { VerificationError } from '../transcript/arith.js';
 import type { PartKind } from '../run/parts.js';
@@ -63,10 +63,32 @@ export type Field = keyof NodeStatement;
 
 /**
  * The end node's statement: the claims are settled, that on the base against `root`. It is published all the same, for
- * whoever has the base.
+ * whoever has the base. `shows` are the flags of its view: words under a flag of zero are zero.
  */
-export type EndStatement = Omit<NodeStatement, 'kind' | 'columns'> & { readonly root: readonly bigint[] };
+export type EndStatement = Omit<NodeStatement, 'kind' | 'columns'> & {
+  readonly shows: readonly bigint[];
+  readonly root: readonly bigint[];
+};
 export type EndField = keyof EndStatement;
+
+/**
+ * Flags of an end's view, in order. `adapter`: digest, point and value of the adapter that is left; `rest`: what else
+ * is left and is for nobody but who goes on from here, the root of the state and the value of the optimiser's,
+ * accumulators and counters.
+ */
+export const VIEW = ['adapter', 'rest'] as const;
+/** All of an end's words: of one that hides nothing. */
+export const VIEW_ALL: readonly bigint[] = VIEW.map(() => 1n);
+
+const LEFT_STATE = commitmentLayout({ name: 'sOut', classes: ['cOut', 'oOut'] });
+
+/** The flag under which a word of an end stands; undefined for those that are always there. */
+export function flagOf(f: EndField, word: number): (typeof VIEW)[number] | undefined {
+  if (f === 'aOut' || f === 'countersOut') return 'rest';
+  if (f !== 'sOut') return undefined;
+  // Root, digest, point, value of the adapter, value of the optimiser.
+  return word >= 4 && word < LEFT_STATE.value(1) ? 'adapter' : 'rest';
+}
 
 /** The same in every node of a run. */
 export const SHARED = ['key', 'program', 'context', 'dataset', 'frozen', 'epoch', 'policy'] as const;
@@ -106,7 +128,7 @@ export function layout(baseVars: number, keyVars: number): ReadonlyMap<Field, nu
 
 /** The same of the end node. */
 export const endLayout = (baseVars: number): ReadonlyMap<EndField, number> =>
-  new Map<EndField, number>([...COMMON, ['base', 3 * (baseVars + 1)], ['root', 4]]);
+  new Map<EndField, number>([['shows', VIEW.length], ...COMMON, ['base', 3 * (baseVars + 1)], ['root', 4]]);
 
 /** A record with these keys, made in their order. */
 export function recordOf<F extends string, T>(keys: Iterable<F>, of: (key: F) => T): Record<F, T> {

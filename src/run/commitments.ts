@@ -12,7 +12,7 @@ import { ProgramError } from '../tensor/bounds.js';
 import { generateTable } from '../tensor/table-algorithms.js';
 import { tableColumns } from '../tensor/tables.js';
 import type { TableSpec } from '../tensor/types.js';
-import { VerificationError } from '../transcript/arith.js';
+import { VerificationError, asExt } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { Programs } from './programs.js';
 import type { Base } from './inputs.js';
@@ -128,9 +128,10 @@ export function checkEnteredState(k: Kernels, s: Programs, entered: readonly big
 /**
  * Checks that an adapter is the one of a state commitment that a proof left: digest, point and value are the adapter's
  * own. The point is a hash of root and digest, so that it was drawn after the state and the adapter that is named here
- * were both fixed: another adapter has the state's value there with probability cells/|E|.
+ * were both fixed: another adapter has the state's value there with probability cells/|E|. Without the root, which a
+ * certificate does not show, the point is what the statement says: its proof holds only where that is this hash.
  */
-export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array): void {
+export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], released: BigInt64Array, rootShown = true): void {
   const cells = s.program.axes['P'];
   if (released.length !== cells) throw new VerificationError('released adapter', `${released.length} values instead of ${cells}`);
   const { plan } = s,
@@ -142,7 +143,7 @@ export function checkReleased(k: Kernels, s: Programs, left: readonly bigint[], 
       const { stack } = stackFrom(k, plan, 'sIn', unflattenGroup(s.program, 'cIn', 'C', released)),
         part = g.trees[tree].parts[at],
         its = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
-        z = statePoint([...left.slice(0, 4), ...its], hashOf(plan));
+        z = rootShown ? statePoint([...left.slice(0, 4), ...its], hashOf(plan)) : asExt(left, point);
       return { digest: its, z, own: partValue(k, g, stack, part, z) };
     });
   const agree = (what: string, from: number, words: readonly bigint[]): void => {

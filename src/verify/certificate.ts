@@ -13,6 +13,7 @@ import { hidingPlan, hidingWords, verifyHiding } from '../tensor/verify-hiding.j
 import { VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { endPublics, verifyEnd } from './nodes.js';
+import { checkView } from './view.js';
 
 interface HiddenEnd {
   readonly plan: Plan;
@@ -57,9 +58,13 @@ export function verifyHiddenEnd(k: Kernels, key: VerificationKey, end: EndProof)
     throw new VerificationError('verification key', 'the proof was made under another key than the published one');
 }
 
-/** Verifies the end of a run, a certificate or not, under a trusted key; returns what it says. */
+/**
+ * Verifies the end of a run, a certificate or not, under a trusted key, and that it was made under the flags of its
+ * run; returns what it says. Throws VerificationError.
+ */
 export function verifyEndOf(k: Kernels, key: VerificationKey, x: FoldedRun): EndProof {
   const end = endProofOf(key, x);
+  checkView(x, end.statement.shows);
   (x.hides ? verifyHiddenEnd : verifyEnd)(k, key, end);
   return end;
 }

@@ -52,7 +52,7 @@ function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boole
         }
       : sampler.mode === 'private'
         ? {
-            what: `${pack ? 'losses of every step, which a pack has' : shownText(show)}. Rows, salt, sampler key and order do not travel with the proof, but no proof is zero-knowledge${
+            what: `${pack ? 'losses of every step, which a pack has' : shownText(show)}. Rows, salt, sampler key and order do not travel with the proof, but this proof hides nothing of its witness (certune certify makes one that does)${
               pack || show.losses === 'steps'
                 ? ', and losses are exact: whoever has candidates for the rows can test them one micro-batch after another, row by row where a micro-batch is one row'
                 : ''

@@ -12,7 +12,7 @@ import type { Manifest } from '../run/manifest.js';
 import { policyOf } from '../run/policy.js';
 import { checkEnteredState, checkReleased, zeroAccumulators } from '../run/commitments.js';
 import { type Run, epochBatches, epochExamples, microsOf } from '../run/facts.js';
-import { type EndStatement, type NodeStatement, NO_EPOCHS, START, programsDigest } from '../recursion/statement.js';
+import { type EndStatement, type NodeStatement, NO_EPOCHS, VIEW, START, programsDigest } from '../recursion/statement.js';
 import { programList } from '../run/programs.js';
 import type { Data } from '../run/inputs.js';
 
@@ -184,7 +184,12 @@ export function checkData(run: Run, data: Data, st: Common, list: readonly Omit<
   if (show.targets !== 'none') same('number of targets', [st.posIn[6], st.posOut[6]], [total(from), total(to)]);
 }
 
-/** Checks that the adapter released is the one that the last step left. */
-export function checkAdapter(k: Kernels, { programs }: Run, st: Common, released: BigInt64Array): void {
-  checkReleased(k, programs, st.sOut, released);
+/** Checks that the adapter released is the one that the last step left; `shows` are the flags of an end. */
+export function checkAdapter(
+  k: Kernels,
+  { programs }: Run,
+  st: Common & { readonly shows?: readonly bigint[] },
+  released: BigInt64Array,
+): void {
+  checkReleased(k, programs, st.sOut, released, st.shows?.[VIEW.indexOf('rest')] !== 0n);
 }

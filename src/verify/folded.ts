@@ -129,7 +129,7 @@ function compare(
   k: Kernels,
   run: Run,
   { base, data, initial, released, root, commitBase }: Against,
-  st: Common & { readonly root?: readonly bigint[] },
+  st: Common & { readonly root?: readonly bigint[]; readonly shows?: readonly bigint[] },
   { losses: list, epochs }: Pick<FoldedRun, 'losses' | 'epochs'>,
   from: number,
   to: number,

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:059e3ec8438cdc223c8df275a7911f6dd2dc55ec640d1a970f0a7f23faddad14' },
-  { name: 'stories260k', digest: 'sha256:276d00ddeff291db568ec9880827aca9b6f4c639c576d91058099d33981df5af' },
+  { name: 'demo', digest: 'sha256:9a623253bfd9b578bad7432a8100ee974e014aed571e3b819da715c88d29a8fc' },
+  { name: 'stories260k', digest: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f' },
 ];

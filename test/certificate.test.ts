@@ -1,0 +1,334 @@
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src/artifact/certificate.js';
+import { decodeFolded, decodeNode, encodeFolded } from '../src/artifact/folded.js';
+import { decodePack } from '../src/artifact/pack.js';
+import { InputError, VersionError } from '../src/errors.js';
+import { P } from '../src/field/goldilocks.js';
+import { singleKernels } from '../src/kernels/index.js';
+import type { VerificationKey } from '../src/recursion/key.js';
+import { endLayout } from '../src/recursion/statement.js';
+import { parseManifest } from '../src/run/manifest.js';
+import { parsePublished } from '../src/verify/key.js';
+import { type Accepted, type Refused, verify } from '../src/verify/index.js';
+import { PIECES, type Piece, type Pieces, assembled, piecesOf, sealedAgain, withWord } from './certificate-bytes.js';
+import { mutateScalar, mutateStructure } from './mutate.js';
+
+/*
+ * Golden certificates: made once by `certune certify` of the runs below, of two steps each, and verified for ever by
+ * the release that has their versions. One is of the public mode with exact losses, the other of the private mode,
+ * which shows sums of epochs.
+ */
+const GOLDEN = {
+  public: {
+    key: 'sha256:3d59a85ec7e3a96572c85ae6fb2974a4cc72b9c790905e6b361fde42837443c1',
+    root: '39e82fa4313b4c3728ba886695403c5cbdf4f6ade7e45d725c2f3aebd2df567b',
+  },
+  private: {
+    key: 'sha256:3d59a85ec7e3a96572c85ae6fb2974a4cc72b9c790905e6b361fde42837443c1',
+    root: '39e82fa4313b4c3728ba886695403c5cbdf4f6ade7e45d725c2f3aebd2df567b',
+  },
+} as const;
+type Name = keyof typeof GOLDEN;
+
+const file = (name: Name): Uint8Array => readFileSync(fileURLToPath(new URL(`./data/certificates/${name}.certune`, import.meta.url))),
+  golden: Record<Name, Uint8Array> = { public: file('public'), private: file('private') },
+  pieces: Record<Name, Pieces> = { public: piecesOf(golden.public), private: piecesOf(golden.private) },
+  kernels = singleKernels(),
+  judge = (bytes: Uint8Array, name: Name = 'public'): Accepted | Refused =>
+    verify(bytes, { key: { digest: GOLDEN[name].key }, root: GOLDEN[name].root, kernels, file: 'mutant' });
+
+/** Refused, for a reason that matches. */
+function refused(bytes: Uint8Array, why: RegExp, name: Name = 'public'): void {
+  const v = judge(bytes, name);
+  expect(v.accepted ? 'accepted' : v.reason.message).toMatch(why);
+}
+
+/** Numbers below n, the same in every run. */
+function random(seed: number): (n: number) => number {
+  let s = seed;
+  return (n) => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return Math.floor((s / 2 ** 32) * n);
+  };
+}
+
+describe('golden certificates', () => {
+  it('are accepted, say what they say, and have one spelling', () => {
+    for (const name of ['public', 'private'] as const) {
+      const v = judge(golden[name], name);
+      if (!v.accepted) throw v.reason;
+      expect([v.kind, v.key.from, v.check.base, v.check.initial, v.check.data]).toEqual([
+        'certificate',
+        'given',
+        'given',
+        'checked',
+        'proved',
+      ]);
+      expect(v.ledger.roundByRound).toBeGreaterThan(100);
+      expect(v.ledger.terms.some((t) => /blend with the mask/.test(t.name))).toBe(true);
+      expect(Buffer.compare(encodeCertificate(decodeCertificate(name, golden[name])), golden[name])).toBe(0);
+      expect(golden[name].length).toBeLessThan(200_000);
+      expect(assembled(pieces[name]).equals(golden[name])).toBe(true);
+    }
+    const [a, b] = [judge(golden.public), judge(golden.private, 'private')] as [Accepted, Accepted];
+    expect(a.check.losses).toHaveLength(2);
+    expect([b.check.losses, b.run.manifest.config.sampler.mode, b.run.manifest.dataset.salt]).toEqual([[], 'private', null]);
+  });
+  it('hide what their view does not show: root, optimiser, accumulators and counters are zero, the adapter is there', () => {
+    for (const name of ['public', 'private'] as const) {
+      const x = decodeCertificate(name, golden[name]),
+        key = parsePublished(name, x.key);
+      let at = 0;
+      const said = new Map([...endLayout(key.baseVars)].map(([f, n]) => [f, x.statement.slice(at, (at += n))]));
+      expect(said.get('shows')).toEqual([1n, 0n]);
+      for (const f of ['aOut', 'countersOut'] as const)
+        expect(
+          said.get(f)!.every((w) => w === 0n),
+          f,
+        ).toBe(true);
+      const sOut = said.get('sOut')!;
+      expect([...sOut.slice(0, 4), ...sOut.slice(14)].every((w) => w === 0n)).toBe(true);
+      expect(sOut.slice(4, 14).every((w) => w !== 0n)).toBe(true);
+    }
+  });
+});
+
+describe('attacks through the file', () => {
+  const key = (): VerificationKey => parsePublished('key', decodeCertificate('public', golden.public).key);
+  /** Where a field of the statement begins. */
+  const place = (field: string): number => {
+    let at = 0;
+    for (const [f, n] of endLayout(key().baseVars)) {
+      if (f === field) return at;
+      at += n;
+    }
+    throw new Error(field);
+  };
+
+  it('every field of the statement altered', () => {
+    for (const [f, n] of endLayout(key().baseVars))
+      for (const i of new Set([0, n - 1])) refused(assembled(withWord(pieces.public, 'statement', place(f) + i, (w) => (w + 1n) % P)), /./);
+  });
+  it('other flags of the view, and what they would show', () => {
+    const { public: own } = pieces;
+    for (const [i, w] of [
+      [0, 0n],
+      [1, 1n],
+      [1, 2n],
+    ] as const)
+      refused(assembled(withWord(own, 'statement', place('shows') + i, () => w)), /^view: /);
+    refused(assembled(withWord(own, 'statement', place('sOut'), () => 1n)), /./);
+  });
+  it('a certificate that says it is the end of a run in clear, and the other way about', () => {
+    const x = decodeCertificate('public', golden.public),
+      { hides: _, ...clear } = x;
+    refused(encodeFolded(clear), /^view: /);
+    const opened = { ...clear, statement: clear.statement.map((w, i) => (i === place('shows') + 1 ? 1n : w)) };
+    refused(encodeFolded(opened), /^proof length: /);
+    expect(() => encodeFolded(x)).toThrow(/written as one/);
+  });
+  it('lists, manifest and key of another run, and a key with its roots exchanged', () => {
+    const { public: a, private: b } = pieces;
+    for (const p of PIECES) refused(assembled({ ...a, [p]: b[p] }), /./);
+    for (const p of PIECES) refused(assembled({ ...b, [p]: a[p] }), /./, 'private');
+    const steps = Buffer.from(a.steps);
+    steps.writeBigInt64LE(steps.readBigInt64LE(4) + 1n, 4);
+    refused(assembled({ ...a, steps }), /^losses: /);
+    steps.writeUInt32LE(steps.readUInt32LE(0) + 1, 0);
+    refused(assembled({ ...a, steps }), /^(losses|targets): /);
+    const epochs = Buffer.from(b.epochs);
+    if (epochs.length) {
+      epochs.writeUInt32LE(epochs.readUInt32LE(0) + 1, 0);
+      refused(assembled({ ...b, epochs }), /^totals of epochs: /, 'private');
+    }
+    const swapped = { ...key(), root: key().endRoot, endRoot: key().root },
+      bytes = assembled({ ...a, key: Buffer.from(canonicalize(swapped)!) });
+    refused(bytes, /./);
+    // Even where its user gives that key.
+    const v = verify(bytes, { key: { key: swapped }, root: GOLDEN.public.root, kernels });
+    expect(v.accepted).toBe(false);
+  });
+  it('every message of the proof altered in one word, spread over all of it', () => {
+    const words = pieces.public.proof.length / 8;
+    for (let i = 0; i < 120; i++)
+      refused(assembled(withWord(pieces.public, 'proof', Math.floor((i * words) / 120), (w) => (w + 1n) % P)), /./);
+    refused(assembled(withWord(pieces.public, 'proof', 7, () => P)), /./);
+  });
+  it('lengths at their limits, and beyond', () => {
+    for (const p of PIECES)
+      for (const n of [0, 1, CERTIFICATE_LIMITS[p], CERTIFICATE_LIMITS[p] + 1, 2 ** 32 - 1])
+        refused(assembled(pieces.public, { [p]: n }), /^mutant: /);
+    for (const v of [0, 2, 2 ** 32 - 1]) refused(assembled(pieces.public, {}, v), /version \d+ is not supported/);
+  });
+});
+
+/** A mutant of a golden certificate. */
+function mutant(rnd: (n: number) => number, name: Name): { bytes: Uint8Array; what: string } {
+  const own = pieces[name],
+    other = pieces[name === 'public' ? 'private' : 'public'],
+    raw = Buffer.from(golden[name]);
+  const any = (): Piece => PIECES[rnd(PIECES.length)],
+    light = (): Piece => PIECES[rnd(5)];
+  const changed = (b: Uint8Array): Uint8Array => {
+    const out = Buffer.from(b.length ? b : [0]),
+      at = rnd(out.length);
+    if (rnd(3) === 0) return Buffer.concat([out.subarray(0, at), Buffer.from([rnd(256)]), out.subarray(at)]);
+    if (rnd(2) === 0) return out.subarray(0, at);
+    out[at] ^= 1 << rnd(8);
+    return out;
+  };
+  const kinds: [string, number, () => Uint8Array][] = [
+    ['bit', 3, () => ((raw[rnd(raw.length)] ^= 1 << rnd(8)), raw)],
+    ['bit of the header', 2, () => ((raw[rnd(36)] ^= 1 << rnd(8)), sealedAgain(raw))],
+    ['cut', 2, () => raw.subarray(0, rnd(raw.length))],
+    ['cut and sealed', 1, () => sealedAgain(raw.subarray(0, rnd(raw.length)))],
+    ['grown', 1, () => sealedAgain(Buffer.concat([raw, Buffer.alloc(1 + rnd(64), rnd(256))]))],
+    [
+      'spliced',
+      2,
+      () => Buffer.concat([raw.subarray(0, rnd(raw.length)), golden[name === 'public' ? 'private' : 'public'].subarray(rnd(raw.length))]),
+    ],
+    ['piece of another', 1, () => assembled({ ...own, [light()]: other[light()] })],
+    ['length', 2, () => assembled(own, { [any()]: [0, 1, rnd(2 ** 12), rnd(2 ** 31), 2 ** 32 - 1][rnd(5)] })],
+    [
+      'changed',
+      5,
+      () => {
+        const p = light();
+        return assembled({ ...own, [p]: changed(own[p]) });
+      },
+    ],
+  ];
+  let at = rnd(kinds.reduce((n, [, w]) => n + w, 0));
+  const [what, , make] = kinds.find(([, w]) => (at -= w) < 0)!;
+  return { bytes: make(), what };
+}
+
+const wordsOf = (b: Uint8Array): BigUint64Array => new BigUint64Array(new Uint8Array(b).buffer);
+
+describe('mutants', () => {
+  it('of 10,000 none is accepted, and all are refused by a typed error', () => {
+    const rnd = random(16),
+      met = new Map<string, number>();
+    let slowest = 0;
+    const meet = (bytes: Uint8Array, what: string, name: Name): void => {
+      // A mutant that is the certificate after all.
+      if (Buffer.compare(bytes, golden[name]) === 0) return;
+      const before = process.cpuUsage(),
+        v = judge(bytes, name),
+        { user, system } = process.cpuUsage(before);
+      slowest = Math.max(slowest, user + system);
+      if (v.accepted) throw new Error(`accepted: ${what}`);
+      met.set(v.reason.name, (met.get(v.reason.name) ?? 0) + 1);
+    };
+    for (let i = 0; i < 9400; i++) {
+      const name = i % 2 ? 'public' : 'private',
+        { bytes, what } = mutant(rnd, name);
+      meet(bytes, what, name);
+    }
+    // Of the proof itself, each verified to where it fails.
+    for (let i = 0; i < 600; i++) {
+      const name = i % 2 ? 'public' : 'private',
+        proof = wordsOf(pieces[name].proof),
+        m =
+          i % 3
+            ? mutateScalar(
+                proof,
+                Array.from({ length: Math.floor(proof.length / 3) }, (_, k) => ({ at: 3 * k, words: 3 })),
+                rnd,
+              )
+            : mutateStructure(proof, rnd);
+      meet(assembled({ ...pieces[name], proof: Buffer.from(m.proof.buffer, m.proof.byteOffset, m.proof.byteLength) }), m.what, name);
+    }
+    console.log(
+      `mutants: ${[...met].map(([n, x]) => `${n} ${x}`).join(', ')}; the slowest ${(slowest / 1000).toFixed(0)} ms of processor time`,
+    );
+    expect([...met.keys()].sort()).toEqual(['InputError', 'VerificationError', 'VersionError']);
+    expect(slowest).toBeLessThan(5e6);
+  });
+});
+
+describe('decoders under random bytes', () => {
+  const typed = (f: () => unknown): unknown => {
+    try {
+      return f();
+    } catch (e) {
+      if (e instanceof InputError || e instanceof VersionError) return e;
+      throw e;
+    }
+  };
+  const some = fc.uint8Array({ maxLength: 200 }),
+    json = fc.json({ maxDepth: 4 }).map((x) => new TextEncoder().encode(x));
+
+  it('a certificate of any pieces is refused, or has the spelling that was read', () => {
+    const piece = (p: Piece): fc.Arbitrary<Uint8Array> =>
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constantFrom(pieces.public[p], pieces.private[p]) },
+        { weight: 1, arbitrary: some },
+        { weight: 1, arbitrary: json },
+      );
+    fc.assert(
+      fc.property(
+        fc.record({
+          manifest: piece('manifest'),
+          key: piece('key'),
+          steps: piece('steps'),
+          epochs: piece('epochs'),
+          statement: piece('statement'),
+          proof: some,
+        }),
+        (x) => {
+          const bytes = assembled(x),
+            read = typed(() => decodeCertificate('x', bytes));
+          if (!(read instanceof Error))
+            expect(Buffer.compare(encodeCertificate(read as ReturnType<typeof decodeCertificate>), bytes)).toBe(0);
+        },
+      ),
+      { numRuns: 1500, seed: 16 },
+    );
+  });
+  it('bytes of no kind are refused by every decoder with a typed error', () => {
+    const begin = (...heads: string[]): fc.Arbitrary<Uint8Array> =>
+      fc.tuple(fc.constantFrom(...heads), some).map(([h, b]) => Buffer.concat([Buffer.from(h, 'latin1'), b]));
+    const near = fc.oneof(
+      some,
+      json,
+      begin(
+        'certune\0',
+        'certune\0\x01\0\0\0',
+        '{}\n',
+        '{"type":"certune-folded-run","version":6}\n',
+        '{"type":"certune-node"}\n',
+        '{"type":"certune-run-proof","losses":[',
+      ),
+    );
+    fc.assert(
+      fc.property(near, (b) => {
+        for (const decode of [decodeCertificate, decodeFolded, decodeNode, decodePack])
+          expect(typed(() => decode('x', b))).toBeInstanceOf(Error);
+      }),
+      { numRuns: 4000, seed: 16 },
+    );
+  });
+  it('values of no kind are refused as manifests and keys', () => {
+    const key = { ...decodeCertificate('x', golden.public).key },
+      { manifest } = decodeCertificate('x', golden.public);
+    const path = fc.constantFrom(...Object.keys(manifest.config)),
+      top = fc.constantFrom(...Object.keys(manifest)),
+      field = fc.constantFrom(...Object.keys(key));
+    fc.assert(
+      fc.property(top, path, field, fc.jsonValue({ maxDepth: 3 }), (t, p, f, v) => {
+        typed(() => parseManifest('x', { ...manifest, [t]: v }));
+        typed(() => parseManifest('x', { ...manifest, config: { ...manifest.config, [p]: v } }));
+        typed(() => parseManifest('x', v));
+        typed(() => parsePublished('x', { ...key, [f]: v }));
+        typed(() => parsePublished('x', v));
+      }),
+      { numRuns: 1500, seed: 16 },
+    );
+  });
+});

@@ -1,5 +1,6 @@
 import canonicalize from 'canonicalize';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,11 @@ import { circuitProgram } from '../src/circuit/program.js';
 import { KINDS } from '../src/circuit/rows.js';
 import { RECURSION_VERSION } from '../src/recursion/key.js';
 import { encode, endLayout, layout } from '../src/recursion/statement.js';
-import { MANIFEST_VERSION, type Manifest, manifestDigest } from '../src/run/manifest.js';
+import { MANIFEST_VERSION, type Manifest, manifestDigest, manifestJson } from '../src/run/manifest.js';
+import { countChallenge, expectedSums } from '../src/audit/count.js';
+import { COUNT_TYPE, COUNT_VERSION } from '../src/audit/file.js';
+import { rowsDepth } from '../src/policy/rows/depth.js';
+import { emptyNode } from '../src/policy/table.js';
 import { setup } from '../src/setup/run.js';
 import { runSchema } from '../src/run/schema.js';
 import { KIND_BITS } from '../src/recursion/fold.js';
@@ -487,6 +492,58 @@ const made: Hostile[] = proofs.flatMap(([name, f]): Hostile[] => [
     exits: [0, 3, 5],
   },
 ]);
+/**
+ * A count of so many rows, and the manifest that it is of: all that can be told without a proof is true, and the proofs
+ * are zeros.
+ */
+function counted(dir: string, rows: number, o: { words?: number; totals?: number; head?: object } = {}): string[] {
+  const height = Math.min(12, Math.max(1, Math.ceil(Math.log2(rows)))),
+    parts = Math.ceil(rows / 2 ** height),
+    node = emptyNode(height).map(String),
+    manifest = having({}, { dataset: { examples: rows, root: emptyNode(rowsDepth(rows)).map(String) } }),
+    totals = Array.from({ length: o.totals ?? manifest.dataset.classes.length }, (_, i) => [i ? 0 : rows, 0]),
+    digest = manifestDigest(manifest),
+    want = expectedSums(
+      countChallenge(
+        digest,
+        totals.map(([r, t]) => ({ rows: r, targets: t })),
+      ),
+      totals.map(([r, t]) => ({ rows: r, targets: t })),
+    ),
+    zero = ['0', '0', '0'],
+    n = o.words ?? 1000,
+    body = bytes(words(n * parts)),
+    sha256 = createHash('sha256')
+      .update(body.subarray(0, 8 * n))
+      .digest('hex'),
+    head = {
+      type: COUNT_TYPE,
+      version: COUNT_VERSION,
+      manifest: digest,
+      totals,
+      parts: Array.from({ length: parts }, (_, i) => ({
+        sha256,
+        root: node,
+        rows: i ? zero : want.rows.map(String),
+        targets: i ? zero : want.targets.map(String),
+        words: n,
+      })),
+      ...o.head,
+    };
+  writeFileSync(join(dir, 'm.json'), manifestJson(manifest));
+  writeFileSync(join(dir, 'c.certune'), Buffer.concat([Buffer.from(sealedHeader(head)), body]));
+  return ['audit', 'check', join(dir, 'c.certune'), '--manifest', join(dir, 'm.json')];
+}
+const counts: Hostile[] = (
+  [
+    ['of 4,096 rows whose proof is zeros', (dir) => counted(dir, 4096)],
+    ['of 2^26 rows in 16,384 parts, all true but the proofs', (dir) => counted(dir, 2 ** 26, { words: 1 })],
+    ['of 2^28 rows whose parts are not there', (dir) => counted(dir, 2 ** 28, { words: 0 })],
+    ['of a million classes', (dir) => counted(dir, 4096, { totals: 2 ** 20 })],
+    ['whose proofs are beyond its end', (dir) => counted(dir, 8192, { words: 1, head: { parts: [] } })],
+  ] as [string, Hostile['make']][]
+).map(([name, make]) => ({ name: `count: ${name}`, make, exits: [1, 2, 3] }));
+
 const more: Hostile[] = [
   { name: 'proof: 3 GiB of nothing', make: (dir) => (sparse(join(dir, 'x'), 3 * 2 ** 30), ['inspect', join(dir, 'x')]) },
   { name: 'proof: a device', make: () => ['verify', '/dev/zero'] },
@@ -572,4 +629,4 @@ const more: Hostile[] = [
   },
 ];
 
-export const CORPUS: readonly Hostile[] = [...linked, ...others, ...folders, ...tokens, ...made, ...more];
+export const CORPUS: readonly Hostile[] = [...linked, ...others, ...folders, ...tokens, ...made, ...counts, ...more];

@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { auditCheck, auditOpen } from '../src/cli/audit.js';
+import { auditCount } from '../src/cli/audit-count.js';
 import { quotasOf } from '../src/cli/judge.js';
 import { commit } from '../src/cli/commit.js';
 import { UsageError } from '../src/cli/errors.js';
 import { lines } from '../src/io/escape.js';
 import { Progress } from '../src/cli/progress.js';
 import { manifestCheck, manifestDiff, manifestExport, manifestShow } from '../src/cli/manifest.js';
+import { sealedHeader } from '../src/artifact/header.js';
 import { InputError, VersionError } from '../src/errors.js';
 import { singleKernels } from '../src/kernels/single.js';
 import { type Row, rowShape } from '../src/policy/rows/digest.js';
@@ -216,6 +218,71 @@ describe('certune audit', () => {
     expect(none).toThrow(/row 0 is of class \d+, the manifest has/);
     expect(() => auditCheck(at('text.json'), { manifest: file })).toThrow(/was opened under manifest/);
     expect(() => auditOpen(run, { rows: '9999', output: at('none.json') }, c)).toThrow(/the first is 0/);
+  });
+  it('counts all rows, and anybody checks the totals with the manifest alone', async () => {
+    const run = join(home, 'counted'),
+      c = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} },
+      at = (name: string): string => join(home, name),
+      file = at('counts.certune');
+    mkdirSync(run);
+    writeFileSync(
+      join(run, 'run.yaml'),
+      `version: 1\nbase: { path: ${path('tiny')} }\ndata: [{ path: ${path('pairs.jsonl')} }]\nlora: { r: 1, targets: [v_proj] }\ntrain: { steps: 1, batch: 2, sequence: 8 }\nproof: { bits: 100 }\nnumbers: { preset: small }\n`,
+    );
+    commit(run, c);
+    const manifest = join(run, 'out/manifest.json'),
+      said = parseManifest(manifest, JSON.parse(readFileSync(manifest, 'utf8'))),
+      r = await auditCount(run, { output: file, workers: '1' }, c),
+      { data, text } = auditCheck(file, { manifest }),
+      classes = (data as { classes: { rows: number }[] }).classes;
+    expect(data).toMatchObject({ verified: true, manifest: manifestDigest(said), rows: said.dataset.examples });
+    expect((r.data as { classes: unknown }).classes).toEqual(classes);
+    expect(classes.reduce((n, x) => n + x.rows, 0)).toBe(said.dataset.examples);
+    expect((data as { bits: number }).bits).toBeGreaterThan(99);
+    expect(text).toMatch(new RegExp(`^verified: totals of all ${said.dataset.examples} rows of the dataset`));
+    expect(text).toMatch(/class 0: \d+ rows, \d+ targets; declared: source certune examples, licence CC0-1\.0/);
+    // Another total, one byte of the proof, another manifest, a file that is neither kind.
+    const bytes = readFileSync(file),
+      end = bytes.indexOf(10),
+      head = JSON.parse(bytes.subarray(0, end).toString()) as { totals: number[][]; sha256?: string },
+      body = bytes.subarray(end + 1),
+      lie = (change: (h: typeof head) => void, rest = body): string => {
+        const { sha256: _, ...h } = structuredClone(head);
+        change(h);
+        writeFileSync(at('lie.certune'), Buffer.concat([Buffer.from(sealedHeader(h)), rest]));
+        return at('lie.certune');
+      };
+    expect(
+      auditCheck(
+        lie(() => {}),
+        { manifest },
+      ).data,
+    ).toEqual(data);
+    expect(() =>
+      auditCheck(
+        lie((h) => h.totals[0][1]++),
+        { manifest },
+      ),
+    ).toThrow(/class totals/);
+    expect(() =>
+      auditCheck(
+        lie((h) => h.totals[0][0]++),
+        { manifest },
+      ),
+    ).toThrow(/number of rows/);
+    const bad = Buffer.from(body);
+    bad[800] ^= 1;
+    expect(() =>
+      auditCheck(
+        lie(() => {}, bad),
+        { manifest },
+      ),
+    ).toThrow(/does not match its digest/);
+    writeFileSync(at('another.json'), manifestJson({ ...said, config: { ...said.config, train: { ...said.config.train, steps: 2 } } }));
+    expect(() => auditCheck(file, { manifest: at('another.json') })).toThrow(/manifest of the count/);
+    writeFileSync(at('neither.json'), '{"type":"certune-note"}');
+    expect(() => auditCheck(at('neither.json'), { manifest })).toThrow(/is no file of certune audit count, nor of audit open/);
+    await expect(auditCount(join(home, 'nowhere'), { output: file }, c)).rejects.toThrow(InputError);
   });
 });
 

@@ -1,8 +1,7 @@
 import * as E from '../field/ext3.js';
-import { compress } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { rowsDepth } from '../policy/rows/depth.js';
-import { emptyNode } from '../policy/table.js';
+import { emptyNode, levelAbove } from '../policy/table.js';
 import { digestWords, type Manifest, manifestDigest } from '../run/manifest.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import type { Plan } from '../tensor/plan.js';
@@ -12,17 +11,14 @@ import { type ClassTotal, type Count, countChallenge, expectedSums } from './cou
 import { type PartShape, partCount, partShape, partWords, partsOf } from './part.js';
 
 /** Root of the dataset's tree above the roots of its first parts; the others are empty. */
-function rootAbove(roots: readonly (readonly bigint[])[], height: number, depth: number): readonly bigint[] {
-  let level = roots;
-  for (let d = height; d < depth; d++) {
-    const below = level;
-    level = Array.from({ length: Math.ceil(below.length / 2) }, (_, k) => compress(below[2 * k], below[2 * k + 1] ?? emptyNode(d)));
-  }
-  return level[0];
+function rootAbove(k: Kernels, roots: readonly (readonly bigint[])[], height: number, depth: number): BigUint64Array {
+  let level: BigUint64Array = BigUint64Array.from(roots.flat());
+  for (let d = height; d < depth; d++) level = levelAbove(k, level, emptyNode(d));
+  return level;
 }
 
 /** What can be told without a proof: sizes, number of rows, root, sums. Returns the challenge. */
-function checkTotals(m: Manifest, c: Count, part: PartShape): Ext {
+function checkTotals(k: Kernels, m: Manifest, c: Count, part: PartShape): Ext {
   const { examples, classes, root } = m.dataset,
     manifest = manifestDigest(m),
     parts = partCount(examples, part);
@@ -36,6 +32,7 @@ function checkTotals(m: Manifest, c: Count, part: PartShape): Ext {
   const rows = c.totals.reduce((n, t) => n + t.rows, 0);
   if (rows !== examples) throw new VerificationError('number of rows', `the totals have ${rows} rows, the dataset ${examples}`);
   const above = rootAbove(
+    k,
     c.parts.map((p) => p.root),
     part.height,
     rowsDepth(examples),
@@ -60,7 +57,7 @@ export function verifyCount(
   c: Count,
   part = partShape(m),
 ): { readonly totals: readonly ClassTotal[]; readonly plan: Plan } {
-  const x = checkTotals(m, c, part),
+  const x = checkTotals(k, m, c, part),
     { plan, key } = partsOf(k, part, m.config.proof.bits),
     context = digestWords(c.manifest),
     claims = c.parts.map((p): DetachedClaim => verified(k, plan, { ...publics(plan, partWords(x, p), key.digest), context }, p.proof));

@@ -229,8 +229,8 @@ export function todays(folder: string): Artifact[] {
       predict: (seed, key, seen) => [...seen.publics.map(() => undefined), ...files(cut, seed, key).proof],
     },
     whole.artifact('step', 'proof of a step: stays with the prover', 12),
-    whole.artifact('leaf', 'proof of a leaf: stays with the prover', 5),
-    whole.artifact('statement', 'statement of the last proof, in run.certune', 5),
-    whole.artifact('end', 'last proof, in run.certune', 5),
+    whole.artifact('leaf', 'proof of a leaf: stays with the prover', 6),
+    whole.artifact('statement', 'statement of the last proof, in run.certune', 6),
+    whole.artifact('end', 'last proof, in run.certune', 6),
   ];
 }

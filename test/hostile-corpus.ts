@@ -539,7 +539,7 @@ const counts: Hostile[] = (
     ['of 4,096 rows whose proof is zeros', (dir) => counted(dir, 4096)],
     ['of 2^26 rows in 16,384 parts, all true but the proofs', (dir) => counted(dir, 2 ** 26, { words: 1 })],
     ['of 2^28 rows whose parts are not there', (dir) => counted(dir, 2 ** 28, { words: 0 })],
-    ['of a million classes', (dir) => counted(dir, 4096, { totals: 2 ** 20 })],
+    ['of 32,768 classes', (dir) => counted(dir, 4096, { totals: 2 ** 15 })],
     ['whose proofs are beyond its end', (dir) => counted(dir, 8192, { words: 1, head: { parts: [] } })],
   ] as [string, Hostile['make']][]
 ).map(([name, make]) => ({ name: `count: ${name}`, make, exits: [1, 2, 3] }));

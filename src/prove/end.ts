@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { NativeChannel } from '../transcript/native.js';
-import { type NodeOptions, type Stack, mergeOn, proveLaidOut } from './node.js';
+import { type Chosen, type NodeOptions, type Stack, mergeOn, proveLaidOut } from './node.js';
 import { verifyMerge } from '../recursion/merge.js';
 import { type Settled, commitStack } from '../recursion/commit.js';
 import { proveSettled } from './settle.js';
@@ -27,7 +27,7 @@ export function proveEnd(
   keys: RecursionKeys,
   base: Stack,
   of: NodeProof,
-  o: NodeOptions & { readonly plan?: Plan; readonly shows?: readonly bigint[]; readonly circuit?: typeof endCircuit } = {},
+  o: NodeOptions & Chosen & { readonly plan?: Plan; readonly shows?: readonly bigint[]; readonly circuit?: typeof endCircuit } = {},
 ): EndProof {
   o.onPhase?.('merge');
   const { keyVars } = c.child,

@@ -25,7 +25,9 @@ export interface Stack {
 export interface NodeOptions {
   readonly onPhase?: (name: string) => void;
   /** Context of the statement; zeros where a circuit has its own. */ readonly context?: readonly bigint[];
-  /** Of a proof that hides its witness, in a test that chooses masks or challenges. */
+}
+/** Masks and challenges of a proof that hides its witness: for tests alone, a certificate draws its own. */
+export interface Chosen {
   readonly chosen?: Pick<HidingOptions, 'random' | 'sponge'>;
 }
 
@@ -37,7 +39,7 @@ export function proveLaidOut(
   plan: Plan,
   circuit: Circuit,
   frozen: readonly bigint[],
-  o: NodeOptions,
+  o: NodeOptions & Chosen,
   run: (ch: CircuitChannel) => void,
   keyTree?: Uint8Array,
 ): { proof: BigUint64Array; words: bigint[] } {
@@ -78,7 +80,7 @@ export function proveNode(
   c: RecursionClass,
   keys: RecursionKeys,
   kind: number,
-  o: NodeOptions,
+  o: NodeOptions & Chosen,
   run: (ch: CircuitChannel) => void,
 ): NodeProof {
   const { proof, words } = proveLaidOut(

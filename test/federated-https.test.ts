@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type RequestOptions, type Server, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { connect } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -139,6 +140,75 @@ describe('a federation over HTTPS', () => {
     expect([said.status, JSON.parse(said.text)]).toEqual([202, { blobs: [named] }]);
     expect(await put(named, blob)).toBe(400);
     expect(await put(named, new Uint8Array(6))).toBe(413);
+  });
+  it('takes so many messages of a client and so many requests of an address at once, and everybody else goes on', async () => {
+    const strict = serveFolder(
+      at,
+      { cert: pem('cert'), key: pem('key') },
+      { address: { burst: 9, perSecond: 0 }, client: { burst: 2, perSecond: 0 } },
+    );
+    await new Promise<void>((done) => strict.listen(0, '127.0.0.1', done));
+    const { port } = strict.address() as AddressInfo,
+      f = readFederation(at),
+      file = (name: string): Uint8Array => messageFile(readRound(at, f, 0).commits.get(name)!.envelope),
+      post = async (body: Uint8Array | string): Promise<number> => (await ask('/v1/messages', { method: 'POST', port }, body)).status;
+    try {
+      // A signature of nobody's takes nothing of anybody's share.
+      const forged = messageFile(signMessage('commit', readRound(at, f, 0).commits.get('ann')!.body, participantKey(clients[1])).envelope);
+      expect(await post(forged)).toBe(403);
+      expect([await post(file('ann')), await post(file('ann')), await post(file('ann'))]).toEqual([202, 202, 429]);
+      expect(await post(file('bob'))).toBe(202);
+      const url = `https://localhost:${port}`;
+      await expect(
+        httpsTransport({ ...address, url, patience: 1 }, join(dir, 'm')).send(readRound(at, f, 0).commits.get('ann')!, []),
+      ).rejects.toThrow(/429/);
+      expect([await post('{}'), await post('{}'), await post(file('cat'))]).toEqual([400, 400, 429]);
+      expect((await ask('/v1/files', { port })).status).toBe(200);
+    } finally {
+      strict.close();
+      strict.closeAllConnections();
+    }
+  });
+  it('is not moved by bodies without an end, without a length, cut short or deeper than any message', async () => {
+    const list = (): string => JSON.stringify(existsSync(join(at, 'inbox')) ? readdirSync(join(at, 'inbox')).sort() : []),
+      before = list(),
+      post = async (body: Uint8Array | string, headers = {}): Promise<number> =>
+        (await ask('/v1/messages', { method: 'POST', headers }, body)).status;
+    // Chunks without a length: counted as they come.
+    await expect(post(new Uint8Array(MOST_SENT + 1), { 'transfer-encoding': 'chunked' })).resolves.toBe(413);
+    for (const body of ['['.repeat(100_000), '{"payload":'.repeat(1000), `{"a":${'9'.repeat(5000)}}`, '\ud800', '{"a":1,"a":2}', ''])
+      expect(await post(body), body.slice(0, 20)).toBe(400);
+    for (const length of ['-1', '1e3', '99999999999999']) expect([400, 413]).toContain(await said(length));
+    // Half a message, then the line is gone.
+    await new Promise<void>((done) => {
+      const req = request(new URL(address.url).origin, {
+        path: '/v1/messages',
+        method: 'POST',
+        ca: address.ca,
+        agent: false,
+        headers: { 'content-length': 1000 },
+      });
+      req.on('error', () => done());
+      req.write('{');
+      setTimeout(() => req.destroy(), 50);
+    });
+    expect(list()).toBe(before);
+    expect((await ask('/v1/files')).status).toBe(200);
+
+    /** A request whose head is written by hand. */
+    async function said(length: string): Promise<number> {
+      const { port } = new URL(address.url);
+      return new Promise((resolve, reject) => {
+        const s = connect({ host: 'localhost', port: Number(port), ca: address.ca }, () =>
+          s.write(`POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n{}`),
+        );
+        s.on('data', (b: Buffer) => {
+          resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(b.toString())?.[1]));
+          s.destroy();
+        });
+        s.on('error', reject);
+      });
+    }
   });
   it('is believed by a client under the authority that was given, and for names that a federation has', async () => {
     await expect(mirror({ ...address, ca: '' }, join(dir, 'x'))).rejects.toThrow(TransportError);

@@ -9,6 +9,7 @@ import { toUtf8 } from '../provenance/bytes.js';
 import { parseJson } from '../provenance/json.js';
 import { VerificationError } from '../transcript/arith.js';
 import { decodeCertificate } from './certificate.js';
+import { Buckets, type Rate } from './buckets.js';
 import { readFederation, readRound, roundNumbers, writeBlob } from './folder.js';
 import { MOST_SENT, type SentMessage, asked, blobsOf, hand, openSent } from './inbox.js';
 import type { Federation } from './checks.js';
@@ -32,6 +33,18 @@ import { updateLimit } from './update.js';
 
 /** Limits of the server's connections. */
 export const HTTPS_LIMITS = { connections: 256, headersMs: 10_000, requestMs: 60_000, idleMs: 10_000, headers: 50 } as const;
+
+/**
+ * How often messages and blobs are handed in: by one address, before anything is read, and by one client, once its
+ * signature was checked, so that nobody uses up what is another's. A client has one message and one blob for each of
+ * its units in a round.
+ */
+export interface PostingRates {
+  readonly address: Rate;
+  readonly client: Rate;
+}
+export const POSTING_RATES: PostingRates = { address: { burst: 2048, perSecond: 64 }, client: { burst: 512, perSecond: 8 } };
+const TOO_MANY = 429;
 
 /** Answer of the server that is no success: its status and what it says. */
 export class TransportError extends Error {
@@ -77,7 +90,15 @@ class Desk {
   #names = '';
   #federation: Federation | undefined;
   #asked: Map<string, number> | undefined;
-  constructor(readonly dir: string) {}
+  readonly addresses: Buckets;
+  readonly #clients: Buckets;
+  constructor(
+    readonly dir: string,
+    rates: PostingRates,
+  ) {
+    this.addresses = new Buckets(rates.address);
+    this.#clients = new Buckets(rates.client);
+  }
 
   /** Signatures of enrolments are checked once. */
   get federation(): Federation {
@@ -102,8 +123,10 @@ class Desk {
     return readBytes(at, 'proof');
   }
   message(bytes: Uint8Array): string[] {
-    const m = openSent(this.federation, bytes, 'message'),
-      lacks = hand(this.dir, this.federation, m);
+    const m = openSent(this.federation, bytes, 'message');
+    // By the key: a name is enrolled once, and before that it is anybody's.
+    if (!this.#clients.take(m.signer)) throw new TransportError(TOO_MANY, `${m.body.client} hands in too much: wait`);
+    const lacks = hand(this.dir, this.federation, m);
     for (const b of blobsOf(this.federation, m)) if (lacks.includes(b.digest)) this.asked.set(b.digest, b.most);
     return lacks;
   }
@@ -126,6 +149,8 @@ async function answer(desk: Desk, req: IncomingMessage): Promise<{ status: numbe
   if (url.length > 300) throw new TransportError(414, 'the name is too long');
   if (method === 'GET' && url === '/v1/files') return { status: 200, body: json({ files: publishedFiles(desk.dir) }) };
   if (method === 'GET' && url.startsWith('/v1/files/')) return { status: 200, body: desk.file(url.slice('/v1/files/'.length)) };
+  if (method !== 'GET' && !desk.addresses.take(req.socket.remoteAddress ?? ''))
+    throw new TransportError(TOO_MANY, 'this address hands in too much: wait');
   if (method === 'POST' && url === '/v1/messages')
     return { status: 202, body: json({ blobs: desk.message(await bodyOf(req, MOST_SENT)) }) };
   if (method === 'PUT' && /^\/v1\/blobs\/[0-9a-f]{64}$/.test(url)) {
@@ -163,8 +188,8 @@ export interface Tls {
 }
 
 /** Serves a folder. The caller listens and closes. */
-export function serveFolder(dir: string, tls: Tls): Server {
-  const desk = new Desk(dir),
+export function serveFolder(dir: string, tls: Tls, rates: PostingRates = POSTING_RATES): Server {
+  const desk = new Desk(dir, rates),
     s = createServer(
       {
         cert: tls.cert,
@@ -187,6 +212,7 @@ export interface ServerAddress {
   readonly url: string;
   /** PEM; without it the system's authorities. */ readonly ca?: string;
   readonly timeoutMs?: number;
+  /** How often something is handed in again where the server asks to wait. */ readonly patience?: number;
 }
 
 /** One request. Rejects with TransportError for any answer but success. */
@@ -266,6 +292,17 @@ export async function mirror(a: ServerAddress, dir: string, proofs = false): Pro
   }
 }
 
+/** The same, waiting a while where the server says that it is handed too much. Rejects as ask. */
+async function handIn(a: ServerAddress, method: 'POST' | 'PUT', path: string, most: number, body: Uint8Array): Promise<Uint8Array> {
+  for (let turn = 0; ; turn++)
+    try {
+      return await ask(a, method, path, most, body);
+    } catch (e) {
+      if (!(e instanceof TransportError) || e.status !== TOO_MANY || turn >= (a.patience ?? 60)) throw e;
+      await new Promise((done) => setTimeout(done, 500 + 50 * turn));
+    }
+}
+
 /** Messages over HTTPS; what the server has published is kept in a folder of the client's. */
 export const httpsTransport = (a: ServerAddress, dir: string): Transport => ({
   folder: async () => {
@@ -273,14 +310,14 @@ export const httpsTransport = (a: ServerAddress, dir: string): Transport => ({
     return dir;
   },
   send: async (m: SentMessage, blobs) => {
-    const said = parseJson(await ask(a, 'POST', '/v1/messages', 1 << 20, messageFile(m.envelope)), a.url, {
+    const said = parseJson(await handIn(a, 'POST', '/v1/messages', 1 << 20, messageFile(m.envelope)), a.url, {
         bytes: 1 << 20,
         numbers: 'integers',
       }),
       lacks = typeof said === 'object' && said !== null && !Array.isArray(said) ? said['blobs'] : undefined;
     for (const b of blobs) {
       const digest = digestOf(b);
-      if (Array.isArray(lacks) && lacks.includes(digest)) await ask(a, 'PUT', `/v1/blobs/${digest.slice(7)}`, 1 << 16, b);
+      if (Array.isArray(lacks) && lacks.includes(digest)) await handIn(a, 'PUT', `/v1/blobs/${digest.slice(7)}`, 1 << 16, b);
     }
   },
 });

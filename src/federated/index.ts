@@ -6,6 +6,7 @@ export * from './aggregate.js';
 export * from './beacon.js';
 export * from './boundary.js';
 export * from './bound.js';
+export * from './buckets.js';
 export * from './bundler.js';
 export * from './catch.js';
 export * from './certificate.js';

@@ -73,7 +73,7 @@ export interface EndToEnd {
     readonly record: number;
   };
   /** Certificates made of the proved units of every round, and the check of a copy that has no other proof of them. */
-  readonly certificates: {
+  readonly certificates?: {
     readonly rounds: readonly { readonly units: number; readonly bytes: number; readonly seconds: number }[];
     readonly check: { readonly units: number; readonly seconds: number };
   };
@@ -275,7 +275,7 @@ export async function endToEnd(k: Kernels, dir: string, transport: 'folder' | 'h
 }
 
 /** Folds the proved units of every round, takes their proofs away, and checks again. */
-function certified(x: Experiment, copy: string, list: readonly Person[], co: Coordinator): EndToEnd['certificates'] {
+function certified(x: Experiment, copy: string, list: readonly Person[], co: Coordinator): NonNullable<EndToEnd['certificates']> {
   const { base } = list[0].setup.inputs,
     federation = readFederation(copy),
     units = unitChecks({ kernels: x.k, base, manifest: (d) => readBlob(copy, d, MOST_MANIFEST), circuits: x.circuits });

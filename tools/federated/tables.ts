@@ -32,6 +32,13 @@ export const BYTES = [
   ['stories260k', 32, 0.002],
 ] as const;
 
+const certificateLine = (x: EndToEnd['certificates']): string[] =>
+  x
+    ? [
+        `Certificates: ${x.rounds.map((r) => `${r.units} units in ${r.bytes} bytes, ${r.seconds.toFixed(0)} s`).join('; ')}. A copy without the proofs that they stand for was checked in ${x.check.seconds.toFixed(1)} s: ${x.check.units} units.`,
+      ]
+    : ['No certificate was made of these units.'];
+
 function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
   if (!x) return [`### Over ${name}`, '', 'Not run.', ''];
   return [
@@ -46,7 +53,7 @@ function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
     ),
     `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}; ${x.replayed.bad} are bad. Where they do not, the unit itself holds and its client answered with the proof of another run.`,
     `A copy of the records was checked from the charter on in ${x.check.seconds.toFixed(1)} s, ${x.check.units} proofs among them. One proof took ${(x.seconds.prove / Math.max(1, x.seconds.proofs)).toFixed(1)} s with what it needs; all together ${x.seconds.all.toFixed(0)} s, on a machine that others used as well.`,
-    `Certificates: ${x.certificates.rounds.map((r) => `${r.units} units in ${r.bytes} bytes, ${r.seconds.toFixed(0)} s`).join('; ')}. A copy without the proofs that they stand for was checked in ${x.certificates.check.seconds.toFixed(1)} s: ${x.certificates.check.units} units.`,
+    ...certificateLine(x.certificates),
     `Bytes of the files, on average: update ${x.bytes.update.toFixed(0)}, commit ${x.bytes.commit.toFixed(0)}, answer ${x.bytes.response.toFixed(0)}, proof ${x.bytes.proof.toFixed(0)}, record ${x.bytes.record}.`,
     '',
   ];

@@ -6,7 +6,7 @@ import type { Before } from '../src/recursion/leaf.js';
 import { proveEnd } from '../src/prove/end.js';
 import { proveFold } from '../src/prove/fold.js';
 import { proveLeaf } from '../src/prove/leaf.js';
-import { START, advance, programsDigest } from '../src/recursion/statement.js';
+import { START, VIEW_ALL, advance, programsDigest } from '../src/recursion/statement.js';
 import type { EndProof, NodeProof } from '../src/recursion/node-words.js';
 import { settleNode, verifyEnd } from '../src/verify/nodes.js';
 import { singleKernels, threadedKernels } from '../src/kernels/index.js';
@@ -87,8 +87,9 @@ describe('recursion', () => {
   });
   it('the end settles both claims: its proof needs neither base nor columns', () => {
     verify(end);
-    const { root, ...rest } = end.statement;
+    const { root, shows, ...rest } = end.statement;
     expect(root).toHaveLength(4);
+    expect(shows).toEqual(VIEW_ALL);
     for (const [f, w] of Object.entries(rest)) expect(w, f).toEqual(all.statement[f as keyof typeof all.statement]);
     const one = proveEnd(k, cls, keys, base, leaves[0]);
     verify(one);

@@ -1,9 +1,9 @@
 /**
- * Commits to a million rows of 64 tokens, streamed: seconds and memory of the tree of rows. Kernels of one thread.
+ * Commits to a million rows of 64 tokens, streamed: seconds and memory of the tree of rows.
  *
- *     node dist-tools/bench/rows.js [rows] [tokens]
+ *     node dist-tools/bench/rows.js [rows] [tokens] [threads, default 1]
  */
-import { singleKernels } from 'certune/kernels';
+import { threadedKernels } from 'certune/kernels';
 import { RowTree, rowShape } from 'certune/policy';
 
 export interface RowsResult {
@@ -14,8 +14,9 @@ export interface RowsResult {
   readonly peakMiB: number;
 }
 
-const [rows, tokens] = [1_000_000, 64].map((d, i) => Number(process.argv[2 + i] ?? d)),
-  tree = new RowTree(rowShape(tokens, 512), [1n, 2n, 3n, 4n], singleKernels()),
+const [rows, tokens, threads] = [1_000_000, 64, 1].map((d, i) => Number(process.argv[2 + i] ?? d)),
+  kernels = await threadedKernels({ threads }),
+  tree = new RowTree(rowShape(tokens, 512), [1n, 2n, 3n, 4n], kernels),
   mask = new Uint8Array(tokens).fill(1),
   start = performance.now(),
   cpu = process.cpuUsage();
@@ -32,3 +33,4 @@ const root = tree.root(),
   };
 if (root.length !== 4) throw new Error('no root');
 console.log(JSON.stringify(result));
+kernels.close();

@@ -199,7 +199,7 @@ export const CHECKS: Readonly<Record<string, Attack>> = {
   'dataset root': attack('other data', RUN, 'dataset: /^dataset root/'),
   'digest of the base': attack('another base', RUN, 'frozen: /^digest of the base/'),
   'claim on the base': attack('a claim on a stack of another size', RUN, 'claim on the base: is on a stack of another size'),
-  view: attack('words shown or hidden that the manifest does not say', RUN, 'a certificate under the flags of an end'),
+  view: attack('words shown or hidden that the kind of the proof does not say', RUN, 'a certificate under the flags of an end'),
   'commitment to the base': attack('another base, settled', RUN, 'root: /^commitment to the base/'),
   'batches in an epoch': attack('another number of batches', RUN, 'epoch: /^batches in an epoch/'),
   policy: attack('rows, order, classes or quotas of another manifest', RUN, 'policy: /^policy/'),
@@ -621,7 +621,7 @@ export const FIELDS: Readonly<Record<string, FieldAttack>> = {
   loss: compared('sum of losses', 'another sum of losses', 'loss'),
   base: field('frozen weights', 'a claim on the base dropped', RECURSION, 'A dropped claim: the trivial one in its place.'),
   columns: field('verification key', 'a false claim on the fixed columns', RECURSION, 'a claim on the fixed columns does not hold'),
-  shows: field('view', 'words shown or hidden that the manifest does not say', RUN, 'a certificate under the flags of an end'),
+  shows: field('view', 'words shown or hidden that the kind of the proof does not say', RUN, 'a certificate under the flags of an end'),
   root: compared('commitment to the base', 'another base settled', 'root'),
 };
 

@@ -13,7 +13,8 @@ import { type HidingOptions, proveHiding } from '../src/tensor/prove-hiding.js';
 import type { Statement } from '../src/tensor/statement.js';
 import { hidingPlan, verifyHiding } from '../src/tensor/verify-hiding.js';
 import { NativeChannel } from '../src/transcript/native.js';
-import { type Sponge, type SpongeOf, newSponge } from '../src/transcript/sponge.js';
+import type { SpongeOf } from '../src/transcript/sponge.js';
+import { GivenSponge } from '../tools/leakage/sponges.js';
 
 /** Quick, and strong enough that no forgery of a test passes by luck. */
 export const QUICK_HIDING: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 2, hash: 'blake3' };
@@ -94,45 +95,9 @@ export class Words implements Pick<MaskStream, 'word' | 'ext'> {
   }
 }
 
-/** A transcript that notes what is squeezed. */
-export class NotingSponge implements Sponge {
-  readonly #of: Sponge;
-  readonly squeezed: bigint[] = [];
-  constructor(readonly k: Kernels) {
-    this.#of = newSponge(k, 'blake3');
-  }
-  absorb(src: number, n: number): void {
-    this.#of.absorb(src, n);
-  }
-  squeeze(dst: number, n: number): void {
-    this.#of.squeeze(dst, n);
-    this.squeezed.push(...this.k.u64.subarray(dst / 8, dst / 8 + n));
-  }
-  work(nonce: number): bigint {
-    return this.#of.work(nonce);
-  }
-  search(g: Kernels, bits: number): bigint {
-    return this.#of.search(g, bits);
-  }
-}
-
-/** A transcript whose challenges are chosen beforehand: what is absorbed does not matter, and no work is asked for. */
-export class FixedSponge implements Sponge {
-  readonly #words: { word(): bigint };
-  constructor(
-    readonly k: Kernels,
-    seed: number | { word(): bigint },
-  ) {
-    this.#words = typeof seed === 'number' ? new Words(seed) : seed;
-  }
-  absorb(): void {}
-  squeeze(dst: number, n: number): void {
-    for (let i = 0; i < n; i++) this.k.u64[dst / 8 + i] = this.#words.word();
-  }
-  work(): bigint {
-    return 0n;
-  }
-  search(): bigint {
-    return 0n;
+/** A transcript whose challenges are chosen beforehand, by a seed or a source of words. */
+export class FixedSponge extends GivenSponge {
+  constructor(k: Kernels, seed: number | { word(): bigint }) {
+    super(k, typeof seed === 'number' ? new Words(seed) : seed);
   }
 }

@@ -4,7 +4,9 @@ import { P } from '../src/field/goldilocks.js';
 import { hiddenMessages, recordHiding } from '../src/tensor/verify-hiding.js';
 import { HIDDEN_INVERSE } from '../src/transcript/affine.js';
 import { type Ext, messageWords } from '../src/transcript/index.js';
-import { FixedSponge, NotingSponge, QUICK_HIDING, type ToyCase, Words, proveToy, toyCase, verifyToy } from './hiding-case.js';
+import { FixedSponge, QUICK_HIDING, type ToyCase, Words, proveToy, toyCase, verifyToy } from './hiding-case.js';
+import { newSponge } from '../src/transcript/sponge.js';
+import { NotingSponge } from '../tools/leakage/sponges.js';
 
 /*
  * A distinguisher that knows both witnesses of a statement, and everything of the prover but its masks: under the
@@ -31,7 +33,7 @@ function seen(c: ToyCase, random: Random): Seen {
   const p = proveToy(c, { random: () => random }),
     notes: NotingSponge[] = [];
   verifyToy(c, p, (kk) => {
-    notes.push(new NotingSponge(kk));
+    notes.push(new NotingSponge(kk, newSponge(kk, 'blake3')));
     return notes[0];
   });
   return { proof: p.proof, challenges: notes[0].squeezed };

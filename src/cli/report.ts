@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { digestText } from '../hash/sha256.js';
 import { writeAtomic } from '../io/atomic.js';
 import { CLAIM_FACTS, CLAIMS, comparedOf } from '../verify/claims.js';
 import { reportHtml } from '../web/report.js';
@@ -17,7 +17,7 @@ export interface ReportOptions extends Omit<VerifyOptions, 'commitBase'> {
 /** A file as a report names it: by its name, not by the folder that it lay in. */
 const given = (role: string, file: string): GivenFile => {
   const bytes = readFileSync(file);
-  return { role, name: basename(file), bytes: bytes.length, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
+  return { role, name: basename(file), bytes: bytes.length, digest: digestText(bytes) };
 };
 
 /**

@@ -19,16 +19,14 @@ import {
 } from '../../test/federated-case.js';
 import { VerificationError } from '../transcript/arith.js';
 import { beaconValue } from './beacon.js';
-import { type ChainSource, checkChain } from './check.js';
+import { checkChain } from './check.js';
+import { folderSource } from './check-folder.js';
 import { type Before, type RoundContext, adapterBlob } from './checks.js';
 import {
   messagePath,
   readBlob,
-  readEvidence,
   readFederation,
   readRound,
-  readSeed,
-  roundNumbers,
   writeBeacon,
   writeBlob,
   writeEvidence,
@@ -276,24 +274,13 @@ describe('a folder', () => {
     writeBlob(dir, adapterBlob(c.start));
     return dir;
   };
-  const source = (dir: string): ChainSource => {
-    const federation = readFederation(dir);
-    return {
-      federation,
-      rounds: roundNumbers(dir),
-      round: (n) => readRound(dir, federation, n),
-      blob: (x, most) => readBlob(dir, x, most),
-      evidence: readEvidence(dir),
-      seed: readSeed(dir),
-    };
-  };
 
   it('of three rounds is checked from the charter on, and says what is not', () => {
     const dir = beginFolder(),
       a = playRound(dir, c.before, c.start),
       b = playRound(dir, a.before, a.adapter);
     playRound(dir, b.before, b.adapter, 'before', 5);
-    const report = checkChain(source(dir));
+    const report = checkChain(folderSource(dir));
     expect(report.rounds.map((x) => [x.round, x.state, x.included])).toEqual([
       [0, 'final', 3],
       [1, 'final', 3],
@@ -302,7 +289,7 @@ describe('a folder', () => {
     expect(report.rounds[0].audit!.verified).toBe(0);
     expect(report.notChecked.join('\n')).toMatch(/last state.*between opened records was not verified.*charter's own.*word/s);
     // The chain cut, or its middle exchanged.
-    const cut = source(dir);
+    const cut = folderSource(dir);
     expect(() => checkChain({ ...cut, rounds: [0, 5] })).toThrow(/^record chain/);
     expect(() => checkChain({ ...cut, rounds: [1, 5] })).toThrow(/^record chain/);
     expect(() => checkChain({ ...cut, blob: () => undefined })).toThrow(/^blob: server/);
@@ -311,18 +298,18 @@ describe('a folder', () => {
   it('with a provisional record says so, and lets no later one pass for final', () => {
     const dir = beginFolder(),
       a = playRound(dir, c.before, c.start, 'after');
-    expect(checkChain(source(dir)).rounds[0].state).toBe('provisional');
+    expect(checkChain(folderSource(dir)).rounds[0].state).toBe('provisional');
     playRound(dir, a.before, a.adapter);
-    expect(() => checkChain(source(dir))).toThrow(/^record provisional: server: round 1 passes for final/);
+    expect(() => checkChain(folderSource(dir))).toThrow(/^record provisional: server: round 1 passes for final/);
     writeMessage(dir, a.settle());
-    expect(checkChain(source(dir)).rounds.map((x) => x.state)).toEqual(['final', 'final']);
+    expect(checkChain(folderSource(dir)).rounds.map((x) => x.state)).toEqual(['final', 'final']);
   });
   it('makes what stands on a void record void with it, and goes on from the record before', () => {
     const dir = beginFolder(),
       a = playRound(dir, c.before, c.start, 'after');
     playRound(dir, a.before, a.adapter, 'after');
     playRound(dir, c.before, c.start, 'before', 2);
-    const s = source(dir),
+    const s = folderSource(dir),
       files = s.round(0),
       [v, ...rest] = files.verdicts,
       failed = signMessage('verdict', { ...v.body, how: 'replayed', holds: false, refusal: 'another state' }, c.server),
@@ -360,9 +347,9 @@ describe('a folder', () => {
     }
     const state = { ...d.state, context, commits, excluded: new Map([['ann', 'equivocation']]) };
     writeMessage(dir, signMessage('seal', sealBody(state, 1), c.server));
-    expect(() => checkChain(source(dir))).toThrow(/^seal omission: server: ann is excluded for two commits that nobody shows/);
+    expect(() => checkChain(folderSource(dir))).toThrow(/^seal omission: server: ann is excluded for two commits that nobody shows/);
     writeEvidence(dir, { charge: 'two-messages', party: 'ann', items: { first: hs[0].commit.envelope, second: twice.commit.envelope } });
-    expect(checkChain(source(dir)).rounds[0].state).toBe('open');
+    expect(checkChain(folderSource(dir)).rounds[0].state).toBe('open');
   });
   it('asks for the word of whom it says withdrew', () => {
     const dir = beginFolder(),
@@ -389,14 +376,14 @@ describe('a folder', () => {
       commits = new Map(hs.map((h) => [h.commit.body.client, h.commit])),
       state = { ...d.state, context, commits, excluded: new Map([['ann', WITHDREW]]) };
     writeMessage(dir, signMessage('seal', sealBody(state, 1), c.server));
-    expect(() => checkChain(source(dir))).toThrow(/^seal omission: server: ann is said to have withdrawn/);
+    expect(() => checkChain(folderSource(dir))).toThrow(/^seal omission: server: ann is said to have withdrawn/);
     writeMessage(dir, gone);
-    expect(checkChain(source(dir)).rounds[0].state).toBe('open');
+    expect(checkChain(folderSource(dir)).rounds[0].state).toBe('open');
   });
   it('with a verdict that its messages contradict is refused', () => {
     const dir = beginFolder();
     playRound(dir, c.before, c.start);
-    const s = source(dir),
+    const s = folderSource(dir),
       files = s.round(0),
       [v] = files.verdicts,
       as = (more: Partial<Message<'verdict'>>) => () =>

@@ -18,5 +18,8 @@ export const sha256 = (bytes: Uint8Array): Uint8Array => sha256Stream().update(b
 /** Bytes as lower-case hexadecimal digits. */
 export const hex = (b: Uint8Array): string => [...b].map((x) => x.toString(16).padStart(2, '0')).join('');
 
+/** SHA-256 of bytes as manifests and messages write it. */
+export const digestText = (bytes: Uint8Array): string => `sha256:${hex(sha256(bytes))}`;
+
 /** SHA-256 of bytes, or of a text's UTF-8, in hex. */
 export const sha256Hex = (b: Uint8Array | string): string => hex(sha256(typeof b === 'string' ? new TextEncoder().encode(b) : b));

@@ -37,7 +37,7 @@ export function proveCertificate(
   n: NodeFile,
   o: NodeOptions = {},
 ): Certificate {
-  const { statement, proof } = k.scope(() => proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), viewOf(n.manifest, true), o));
+  const { statement, proof } = k.scope(() => proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), viewOf(true), o));
   return {
     manifest: n.manifest,
     key: { ...keys.published },

@@ -1,5 +1,5 @@
 import { InputError, UnsupportedError, VersionError } from '../errors.js';
-import { hex, sha256 } from '../hash/sha256.js';
+import { digestText } from '../hash/sha256.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type Manifest, difference } from '../run/manifest.js';
 import { verify } from '../verify/index.js';
@@ -46,7 +46,7 @@ const fileOf = (role: Role, { name, bytes }: Bytes): GivenFile => ({
   role: ROLE_FACTS[role].called,
   name,
   bytes: bytes.length,
-  digest: `sha256:${hex(sha256(bytes))}`,
+  digest: digestText(bytes),
 });
 
 /** Verifies what is at hand. Whatever the bytes are, the answer is an outcome; only a fault of the page is thrown. */

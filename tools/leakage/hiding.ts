@@ -5,11 +5,11 @@
  * triples), and with those of a second proof where two are seen. What is left of leaks that are no word and no
  * difference, the left kernels of the masks' matrix find (src/pcs/hiding.test.ts).
  */
-import type { Kernels } from 'certune/kernels';
 import { type HidingOptions, type HidingRun, type Plan, hiddenMessages, recordHiding } from 'certune/tensor';
-import { type Ext, HIDDEN_INVERSE, type Sponge, type SpongeOf, messageWords, newSponge } from 'certune/transcript';
+import { type Ext, HIDDEN_INVERSE, type SpongeOf, messageWords, newSponge } from 'certune/transcript';
 import type { Artifact, Key, Prediction, Sample } from './artifact.js';
 import { Random } from './random.js';
+import { GivenSponge, NotingSponge } from './sponges.js';
 
 const P = 0xffff_ffff_0000_0001n,
   ZERO: Ext = [0n, 0n, 0n];
@@ -25,41 +25,12 @@ export interface Hider {
   readonly prove: (seed: number, key: Key, o: Chosen) => BigUint64Array;
 }
 
-/** A transcript that notes what is squeezed. */
-class Noting implements Sponge {
-  readonly #of: Sponge;
-  readonly squeezed: bigint[] = [];
-  constructor(readonly k: Kernels) {
-    this.#of = newSponge(k, 'blake3');
-  }
-  absorb(src: number, n: number): void {
-    this.#of.absorb(src, n);
-  }
-  squeeze(dst: number, n: number): void {
-    this.#of.squeeze(dst, n);
-    this.squeezed.push(...this.k.u64.subarray(dst / 8, dst / 8 + n));
-  }
-  work(nonce: number): bigint {
-    return this.#of.work(nonce);
-  }
-  search(g: Kernels, bits: number): bigint {
-    return this.#of.search(g, bits);
-  }
-}
-
-/** A transcript that squeezes given challenges, whatever it absorbs; it asks for no work. */
+/** A transcript that squeezes given challenges. */
 const programmed =
   (challenges: readonly bigint[]): SpongeOf =>
   (k) => {
     let at = 0;
-    return {
-      absorb: () => {},
-      squeeze: (dst, n) => {
-        for (let i = 0; i < n; i++) k.u64[dst / 8 + i] = challenges[at++];
-      },
-      work: () => 0n,
-      search: () => 0n,
-    };
+    return new GivenSponge(k, { word: () => challenges[at++] });
   };
 
 /** Fresh masks from a seed, some changed: the n-th element that is drawn, with the one before; the n-th word. */
@@ -143,11 +114,11 @@ class Hidden {
   seen(seed: number, key: Key, fault: Fault | undefined, secret = seed): Seen {
     const maskSeed = 1000 * seed + (fault?.twice ? 7 : key + 1),
       random = fault?.masks?.(maskSeed, this.run, this.#tailWords) ?? masks(maskSeed),
-      notes: Noting[] = [],
+      notes: NotingSponge[] = [],
       proof = this.of.prove(secret, key, {
         random: () => random,
         sponge: (k) => {
-          const n = new Noting(k);
+          const n = new NotingSponge(k, newSponge(k, 'blake3'));
           notes.push(n);
           return n;
         },

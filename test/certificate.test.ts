@@ -1,6 +1,7 @@
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src/artifact/certificate.js';
@@ -18,23 +19,16 @@ import { PIECES, type Piece, type Pieces, assembled, piecesOf, sealedAgain, with
 import { mutateScalar, mutateStructure } from './mutate.js';
 
 /*
- * Golden certificates: made once by `certune certify` of the runs below, of two steps each, and verified for ever by
- * the release that has their versions. One is of the public mode with exact losses, the other of the private mode,
- * which shows sums of epochs.
+ * Golden certificates: made once by `npm run golden`, of runs of two steps each, and verified for ever by the releases
+ * that have their versions. One is of the public mode with exact losses, the other of the private mode, which shows sums
+ * of epochs.
  */
-const GOLDEN = {
-  public: {
-    key: 'sha256:3d59a85ec7e3a96572c85ae6fb2974a4cc72b9c790905e6b361fde42837443c1',
-    root: '39e82fa4313b4c3728ba886695403c5cbdf4f6ade7e45d725c2f3aebd2df567b',
-  },
-  private: {
-    key: 'sha256:3d59a85ec7e3a96572c85ae6fb2974a4cc72b9c790905e6b361fde42837443c1',
-    root: '39e82fa4313b4c3728ba886695403c5cbdf4f6ade7e45d725c2f3aebd2df567b',
-  },
-} as const;
-type Name = keyof typeof GOLDEN;
+type Name = 'public' | 'private';
+const folder = fileURLToPath(new URL('./data/certificates/', import.meta.url)),
+  /** Key and base as a verifier has them from elsewhere. */
+  GOLDEN = JSON.parse(readFileSync(join(folder, 'given.json'), 'utf8')) as Record<Name, { readonly key: string; readonly root: string }>;
 
-const file = (name: Name): Uint8Array => readFileSync(fileURLToPath(new URL(`./data/certificates/${name}.certune`, import.meta.url))),
+const file = (name: Name): Uint8Array => readFileSync(join(folder, `${name}.certune`)),
   golden: Record<Name, Uint8Array> = { public: file('public'), private: file('private') },
   pieces: Record<Name, Pieces> = { public: piecesOf(golden.public), private: piecesOf(golden.private) },
   kernels = singleKernels(),
@@ -77,6 +71,16 @@ describe('golden certificates', () => {
     const [a, b] = [judge(golden.public), judge(golden.private, 'private')] as [Accepted, Accepted];
     expect(a.check.losses).toHaveLength(2);
     expect([b.check.losses, b.run.manifest.config.sampler.mode, b.run.manifest.dataset.salt]).toEqual([[], 'private', null]);
+  });
+  it('of older versions are refused by version, with the way out', () => {
+    const older = join(folder, 'older');
+    for (const name of existsSync(older) ? readdirSync(older) : []) {
+      const v = verify(readFileSync(join(older, name)), { file: name, kernels });
+      expect(v.accepted ? 'accepted' : v.reason.message, name).toMatch(
+        /version \d+ is not supported, this release reads version \d+ \(use the release of Certune that wrote it\)/,
+      );
+      expect((v as Refused).reason, name).toBeInstanceOf(VersionError);
+    }
   });
   it('hide what their view does not show: root, optimiser, accumulators and counters are zero, the adapter is there', () => {
     for (const name of ['public', 'private'] as const) {

@@ -7,6 +7,7 @@ import { DOMAIN } from '../src/hash/poseidon2.js';
 import { merkleHash } from '../src/transcript/sponge.js';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { Oracle } from '../src/pcs/commit.js';
+import { placed } from './placed.js';
 import type { WhirGroup } from '../src/pcs/params.js';
 import { openFolded } from '../src/pcs/prove.js';
 import { columnWeights, domainPoint } from '../src/pcs/prove-queries.js';
@@ -75,22 +76,30 @@ function simulatedTree(g: WhirGroup, rows: ReadonlyMap<number, readonly bigint[]
   const hash = merkleHash('blake3'),
     m = 2 ** g.domain,
     words = [...rows.values()][0].length,
-    codeword = k.zeroed(8 * m * words),
-    levels = Array.from({ length: g.domain + 1 }, (_, d) => k.zeroed((32 * m) / 2 ** d));
+    codeword = new BigUint64Array(m * words),
+    nodes = new BigUint64Array(8 * m - 4);
   for (let p = 0; p < m; p++) {
     const row = rows.get(p);
-    k.u64.set(row ? hash.hashWords(DOMAIN.leaf, row) : [1, 2, 3, 4].map(() => random.word()), levels[0] / 8 + 4 * p);
+    nodes.set(row ? hash.hashWords(DOMAIN.leaf, row) : [1, 2, 3, 4].map(() => random.word()), 4 * p);
     row?.forEach((w, i) => {
-      k.u64[codeword / 8 + i * m + p] = w;
+      codeword[i * m + p] = w;
     });
   }
-  for (let d = 1; d <= g.domain; d++) hash.merkleLevel(k, levels[d], levels[d - 1], m / 2 ** d);
-  const top = levels[g.domain] / 8;
+  const tree = placed(k, nodes),
+    d = tree.device;
+  let from = d.slice(tree, 0, 4 * m);
+  for (let n = m / 2, at = 4 * m; n >= 1; n /= 2) {
+    const to = d.slice(tree, at, 4 * n);
+    d.run('level', n, { to, from, hash });
+    at += 4 * n;
+    from = to;
+  }
   return {
     columns: { ptr: 0, used: words, logHeight: g.logHeight, logDomain: g.domain, ext: false },
-    root: [...k.u64.subarray(top, top + 4)],
-    levels,
-    codeword,
+    root: [...d.get(from)],
+    tree,
+    // Eight columns at a time, as they are committed.
+    codeword: Array.from({ length: Math.ceil(words / 8) }, (_, i) => placed(k, codeword.slice(8 * m * i, 8 * m * (i + 1)))),
   };
 }
 

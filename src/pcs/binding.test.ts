@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { placed } from '../../test/placed.js';
+import type { Vec } from '../device/device.js';
 import * as E from '../field/ext3.js';
 import { compress } from '../hash/poseidon2.js';
 import { singleKernels } from '../kernels/index.js';
@@ -43,20 +45,18 @@ const one = commit(u1),
 /** Rows of u1 at even positions, of u2 at odd ones, under one root. */
 const mixed: Oracle = (() => {
   const M = 2 ** (H + 2),
-    codeword = k.alloc(8 * M * COLUMNS),
-    levels = one.oracle.levels.map((_, d) => k.alloc((32 * M) / 2 ** d));
-  for (let j = 0; j < M; j++) {
-    const from = j % 2 ? two.oracle : one.oracle;
-    for (let c = 0; c < COLUMNS; c++) k.u64[codeword / 8 + c * M + j] = k.u64[from.codeword! / 8 + c * M + j];
-    for (let i = 0; i < 4; i++) k.u64[levels[0] / 8 + 4 * j + i] = k.u64[from.levels[0] / 8 + 4 * j + i];
+    of = (v: Vec): BigUint64Array => v.device.get(v),
+    tree = of(one.oracle.tree),
+    codeword = of(one.oracle.codeword![0]),
+    second = { tree: of(two.oracle.tree), codeword: of(two.oracle.codeword![0]) };
+  for (let j = 1; j < M; j += 2) {
+    for (let c = 0; c < COLUMNS; c++) codeword[c * M + j] = second.codeword[c * M + j];
+    tree.set(second.tree.subarray(4 * j, 4 * j + 4), 4 * j);
   }
-  for (let d = 1; d < levels.length; d++)
-    for (let j = 0; j < M / 2 ** d; j++) {
-      const child = (n: number): bigint[] => [...k.u64.subarray(levels[d - 1] / 8 + 4 * n, levels[d - 1] / 8 + 4 * n + 4)];
-      k.u64.set(compress(child(2 * j), child(2 * j + 1)), levels[d] / 8 + 4 * j);
-    }
-  const top = levels[levels.length - 1] / 8;
-  return { columns: one.columns, root: [...k.u64.subarray(top, top + 4)], levels, codeword };
+  const node = (n: number): bigint[] => [...tree.subarray(4 * n, 4 * n + 4)];
+  // Every node behind the leaves has the next two that have none above them yet.
+  for (let n = M; n < 2 * M - 1; n++) tree.set(compress(node(2 * (n - M)), node(2 * (n - M) + 1)), 4 * n);
+  return { columns: one.columns, root: node(2 * M - 2), tree: placed(k, tree), codeword: [placed(k, codeword)] };
 })();
 
 /** Claim sum_i x^i f(i) = y, verified against a root. */

@@ -1,6 +1,7 @@
+import { deviceOf } from '../device/current.js';
+import type { Device, Picked, Vec } from '../device/device.js';
 import { type HashName, type MerkleHash, poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { nttTwiddles } from '../kernels/ntt.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { WhirShape } from './params.js';
 
@@ -16,40 +17,53 @@ export interface Columns {
   readonly ext: boolean;
 }
 
-/** A committed oracle: Merkle levels from leaves to root (addresses of 32-byte digests). */
+/** A committed oracle. Its vectors lie on the device that committed it. */
 export interface Oracle {
   readonly columns: Columns;
   readonly root: bigint[];
-  readonly levels: readonly number[] /** The encoded words, column-major, if they were kept. */;
-  readonly codeword?: number;
+  /** Nodes of the Merkle tree, four words each, level by level from the leaves to the root. */
+  readonly tree: Vec;
+  /** The encoded words, if they were kept: eight of every row at a time, column-major. */
+  readonly codeword?: readonly Vec[];
 }
 
+/** Words of a row that are encoded and hashed at a time. */
+const AT_ONCE = 8;
+
+const leafSize = (c: Columns): number => c.used * (c.ext ? 3 : 1);
+/** Words of a tree over 2^log leaves, and where the nodes of a level begin in it. */
+const treeWords = (log: number): number => 8 * 2 ** log - 4;
+const levelAt = (log: number, level: number): number => 8 * (2 ** log - 2 ** (log - level));
+
 /**
- * Encodes and hashes eight words of every row at a time into running sponge states; then builds the tree. Row j belongs
- * to the domain point g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole,
- * and encoded again for the openings.
+ * Encodes and hashes eight words of every row at a time into running hashes; then builds the tree. Row j belongs to the
+ * domain point g^rev(j). The codeword is kept only if `keep` bytes allow it: otherwise it is never held whole, and
+ * encoded again for the openings.
  */
 export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash = poseidon2Rows): Oracle {
-  const m = 2 ** c.logDomain,
-    words = c.used * (c.ext ? 3 : 1),
-    codeword = 8 * m * words <= keep ? k.alloc(8 * m * words) : undefined;
-  const levels: number[] = [];
-  for (let d = c.logDomain; d >= 0; d--) levels.push(k.alloc(32 * 2 ** d));
-  k.scope(() => {
-    const tw = nttTwiddles(k, c.logDomain),
-      rows = hash.rows(k, m, words),
-      buffer = codeword === undefined ? k.alloc(8 * m * Math.min(8, words)) : 0;
-    for (let w = 0; w < words; w += 8) {
-      const n = Math.min(8, words - w),
-        chunk = codeword === undefined ? buffer : codeword + 8 * m * w;
-      encodeWords(k, c, tw, chunk, w, n);
-      rows.absorb(chunk, n, 8 * m);
+  const d = deviceOf(k),
+    log = c.logDomain,
+    m = 2 ** log,
+    words = leafSize(c),
+    kept = 8 * m * words <= d.codewordBytes(keep),
+    part = (w: number): Vec => d.vector(m * Math.min(AT_ONCE, words - w)),
+    codeword = kept ? Array.from({ length: Math.ceil(words / AT_ONCE) }, (_, i) => part(AT_ONCE * i)) : undefined,
+    tree = d.vector(treeWords(log)),
+    level = (at: number): Vec => d.slice(tree, levelAt(log, at), (4 * m) / 2 ** at);
+  d.scope(() => {
+    const twiddles = twiddlesOf(d, log),
+      rows = d.rows(hash, m, words),
+      buffer = codeword ? undefined : part(0);
+    for (let w = 0; w < words; w += AT_ONCE) {
+      const n = Math.min(AT_ONCE, words - w),
+        to = buffer ?? codeword![w / AT_ONCE];
+      encodeWords(k, d, c, twiddles, to, w, n);
+      rows.absorb(to, n);
     }
-    rows.finish(levels[0]);
+    rows.finish(level(0));
   });
-  for (let d = 1; d < levels.length; d++) hash.merkleLevel(k, levels[d], levels[d - 1], m / 2 ** d);
-  const top = levels[levels.length - 1] / 8;
-  return { columns: c, root: [...k.u64.subarray(top, top + 4)], levels, ...(codeword === undefined ? {} : { codeword }) };
+  for (let at = 1; at <= log; at++) d.run('level', m / 2 ** at, { to: level(at), from: level(at - 1), hash });
+  return { columns: c, root: [...d.get(level(log))], tree, ...(codeword ? { codeword } : {}) };
 }
 
 /**
@@ -71,7 +85,10 @@ export function commitBase(
   return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
 }
 
-/** Near bytes of commitColumns: those that stay (levels, the codeword if `keep` allows it) and those of the work. */
+/**
+ * Near bytes of commitColumns on the CPU: those that stay (levels, the codeword if `keep` allows it) and those of the
+ * work.
+ */
 export function commitBytes(
   c: { readonly words: number; readonly logDomain: number; readonly logHeight: number; readonly tiled: boolean },
   keep: number,
@@ -101,90 +118,95 @@ export function openBytes(s: WhirShape): number {
 /** Most bytes of a later oracle's codeword that are kept. */
 export const SECOND_CODEWORD = 2 ** 27;
 
-/** Encodes words [from, from + n) of every leaf to dst, column-major. */
-function encodeWords(k: Kernels, c: Columns, tw: number, dst: number, from: number, n: number): void {
-  const height = c.height ?? 2 ** c.logHeight;
-  k.scope(() => {
-    let src = c.ptr,
-      first = from;
-    if (c.fill) {
-      src = k.alloc(8 * height * n);
-      first = 0;
-      c.fill(src, from, n);
-    }
-    k.parallel('nttWords', n, 1, (lo, hi) => [dst, src, first, c.ext ? 3 : 1, height, c.ext ? 0 : 1, c.logHeight, c.logDomain, tw, lo, hi]);
-  });
+const twiddlesOf = (d: Device, log: number): Vec => {
+  const to = d.vector(2 ** log);
+  d.run('twiddles', 2 ** log, { to });
+  return to;
+};
+
+/** Encodes words [from, from + n) of every leaf, column-major. */
+function encodeWords(k: Kernels, d: Device, c: Columns, twiddles: Vec, to: Vec, from: number, n: number): void {
+  const height = c.height ?? 2 ** c.logHeight,
+    group = c.ext ? 3 : 1,
+    // Columns that these words are of: those alone go to a device with a memory of its own.
+    first = Math.floor(from / group),
+    used = Math.ceil((from + n) / group) - first;
+  k.scope(() =>
+    d.scope(() => {
+      let address = c.ptr + 8 * group * height * first;
+      if (c.fill) {
+        address = k.alloc(8 * height * n);
+        c.fill(address, from, n);
+      }
+      const source = d.bring(address, group * height * used);
+      d.run('encode', n, { to, source, twiddles, from: from - group * first, group, height, signed: !c.ext, logDomain: c.logDomain });
+    }),
+  );
 }
 
 /** The 2^levels nodes that lie `levels` below the root. */
-export function capOf(k: Kernels, o: Oracle, levels: number): bigint[] {
-  const at = o.levels[o.levels.length - 1 - levels] / 8;
-  return [...k.u64.subarray(at, at + 4 * 2 ** levels)];
+export function capOf({ tree, columns }: Oracle, levels: number): bigint[] {
+  const d = tree.device;
+  return [...d.get(d.slice(tree, levelAt(columns.logDomain, columns.logDomain - levels), 4 * 2 ** levels))];
 }
 
 /** Leaf words and path (up to the cap) of each position. */
 export function openRows(k: Kernels, o: Oracle, positions: readonly number[], cap: number): bigint[][] {
-  const c = o.columns,
-    rows = leafWords(k, o, positions),
-    u = k.u64;
+  const log = o.columns.logDomain,
+    path = 4 * (log - cap),
+    siblings = new Uint32Array(path * positions.length);
   positions.forEach((p, q) => {
-    for (let d = 0; d < c.logDomain - cap; d++) {
-      const at = o.levels[d] / 8 + 4 * ((p >> d) ^ 1);
-      for (let i = 0; i < 4; i++) rows[q].push(u[at + i]);
-    }
+    for (let i = 0; i < path; i++) siblings[path * q + i] = levelAt(log, i >> 2) + 4 * ((p >> (i >> 2)) ^ 1) + (i & 3);
   });
-  return rows;
+  const [above, ...leaves] = leafWords(k, o, positions, { from: o.tree, at: siblings });
+  return positions.map((_, q) => {
+    const row: bigint[] = [];
+    for (const words of leaves) {
+      const n = words.length / positions.length;
+      for (let i = 0; i < n; i++) row.push(words[n * q + i]);
+    }
+    for (let i = 0; i < path; i++) row.push(above[path * q + i]);
+    return row;
+  });
 }
 
-/** Rows of the codeword; if that was not kept it is encoded again, eight words at a time. */
-function leafWords(k: Kernels, o: Oracle, positions: readonly number[]): bigint[][] {
+/**
+ * What is picked of the tree; then up to eight words of the codeword at a time, for each position in turn. If the
+ * codeword was not kept it is encoded again.
+ */
+function leafWords(k: Kernels, o: Oracle, positions: readonly number[], ofTree: Picked): BigUint64Array[] {
   const c = o.columns,
+    d = o.tree.device,
     m = 2 ** c.logDomain,
-    words = c.used * (c.ext ? 3 : 1),
-    rows: bigint[][] = positions.map(() => []);
-  const take = (chunk: number, n: number): void => {
-    const u = k.u64;
-    positions.forEach((p, q) => {
-      for (let i = 0; i < n; i++) rows[q].push(u[chunk / 8 + i * m + p]);
-    });
-  };
-  if (o.codeword !== undefined) take(o.codeword, words);
-  else
-    k.scope(() => {
-      const tw = nttTwiddles(k, c.logDomain),
-        chunk = k.alloc(8 * m * Math.min(8, words));
-      for (let w = 0; w < words; w += 8) {
-        const n = Math.min(8, words - w);
-        encodeWords(k, c, tw, chunk, w, n);
-        take(chunk, n);
-      }
-    });
-  return rows;
-}
-
-/** The levels of an oracle's tree, outside the kernel's memory. */
-export function saveTree(k: Kernels, o: Oracle): Uint8Array {
-  const sizes = o.levels.map((_, d) => (32 * 2 ** o.columns.logDomain) / 2 ** d),
-    out = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
-  let at = 0;
-  o.levels.forEach((p, d) => {
-    out.set(k.u8.subarray(p, p + sizes[d]), at);
-    at += sizes[d];
+    words = leafSize(c),
+    rows = (from: Vec, n: number): Picked => {
+      const at = new Uint32Array(n * positions.length);
+      for (let i = 0; i < at.length; i++) at[i] = (i % n) * m + positions[Math.floor(i / n)];
+      return { from, at };
+    };
+  if (o.codeword) return d.pick([ofTree, ...o.codeword.map((part) => rows(part, part.words / m))]);
+  const out = d.pick([ofTree]);
+  d.scope(() => {
+    const twiddles = twiddlesOf(d, c.logDomain),
+      buffer = d.vector(m * Math.min(AT_ONCE, words));
+    for (let w = 0; w < words; w += AT_ONCE) {
+      const n = Math.min(AT_ONCE, words - w);
+      encodeWords(k, d, c, twiddles, buffer, w, n);
+      out.push(...d.pick([rows(buffer, n)]));
+    }
   });
   return out;
 }
 
+/** The levels of an oracle's tree, outside the memory of kernels and devices. */
+export const saveTree = ({ tree }: Oracle): Uint8Array => new Uint8Array(tree.device.get(tree).buffer);
+
 /** An oracle whose tree has been made before, for the same columns. */
 export function restoreTree(k: Kernels, columns: Columns, saved: Uint8Array): Oracle {
-  const levels: number[] = [];
-  let at = 0;
-  for (let size = 32 * 2 ** columns.logDomain; size >= 32; size /= 2) {
-    const p = k.alloc(size);
-    k.u8.set(saved.subarray(at, at + size), p);
-    levels.push(p);
-    at += size;
-  }
-  if (at !== saved.length) throw new RangeError(`a tree of ${saved.length} bytes, the columns have one of ${at}`);
-  const top = levels[levels.length - 1] / 8;
-  return { columns, root: [...k.u64.subarray(top, top + 4)], levels };
+  const d = deviceOf(k),
+    words = treeWords(columns.logDomain);
+  if (saved.length !== 8 * words) throw new RangeError(`a tree of ${saved.length} bytes, the columns have one of ${8 * words}`);
+  const tree = d.vector(words);
+  d.put(tree, saved);
+  return { columns, root: [...new BigUint64Array(saved.slice(-32).buffer)], tree };
 }

@@ -29,7 +29,7 @@ export function queryRows(k: Kernels, ch: ProverChannel, label: string, o: Opene
   const positions = Array.from({ length: o.queries }, () => ch.sampleIndex(`${label} query`, o.domain)),
     rows = o.oracles.map((t) => openRows(k, t, positions, o.cap)),
     eq = columnWeights(o.challenges);
-  for (const t of o.oracles) ch.cap(`${label} cap`, capOf(k, t, o.cap));
+  for (const t of o.oracles) ch.cap(`${label} cap`, capOf(t, o.cap));
   return positions.map((p, q) => {
     let value: Ext = E.ZERO;
     o.oracles.forEach((t, i) => {

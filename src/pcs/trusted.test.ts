@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { placed } from '../../test/placed.js';
+import type { Vec } from '../device/device.js';
 import * as E from '../field/ext3.js';
 import { P, pow, root as rootOfUnity, toSigned } from '../field/goldilocks.js';
 import { compress } from '../hash/poseidon2.js';
@@ -99,18 +101,16 @@ function passes(oracle: Oracle, v: readonly bigint[], tries = TRIES): number {
 
 /** Rows of one oracle at even positions, of another at odd ones, under one root. */
 function mixed(a: Oracle, b: Oracle): Oracle {
-  const codeword = k.alloc(8 * POINTS * COLUMNS),
-    levels = a.levels.map((_, d) => k.alloc((32 * POINTS) / 2 ** d)),
-    node = (level: number, n: number): bigint[] => [...k.u64.subarray(level / 8 + 4 * n, level / 8 + 4 * n + 4)];
-  for (let j = 0; j < POINTS; j++) {
-    const from = j % 2 ? b : a;
-    for (let c = 0; c < COLUMNS; c++) k.u64[codeword / 8 + c * POINTS + j] = k.u64[from.codeword! / 8 + c * POINTS + j];
-    k.u64.set(node(from.levels[0], j), levels[0] / 8 + 4 * j);
+  const of = (v: Vec): BigUint64Array => v.device.get(v),
+    [tree, codeword] = [of(a.tree), of(a.codeword![0])],
+    second = { tree: of(b.tree), codeword: of(b.codeword![0]) },
+    node = (n: number): bigint[] => [...tree.subarray(4 * n, 4 * n + 4)];
+  for (let j = 1; j < POINTS; j += 2) {
+    for (let c = 0; c < COLUMNS; c++) codeword[c * POINTS + j] = second.codeword[c * POINTS + j];
+    tree.set(second.tree.subarray(4 * j, 4 * j + 4), 4 * j);
   }
-  for (let d = 1; d < levels.length; d++)
-    for (let j = 0; j < POINTS / 2 ** d; j++)
-      k.u64.set(compress(node(levels[d - 1], 2 * j), node(levels[d - 1], 2 * j + 1)), levels[d] / 8 + 4 * j);
-  return { columns: a.columns, root: node(levels[levels.length - 1], 0), levels, codeword };
+  for (let n = POINTS; n < 2 * POINTS - 1; n++) tree.set(compress(node(2 * (n - POINTS)), node(2 * (n - POINTS) + 1)), 4 * n);
+  return { columns: a.columns, root: node(2 * POINTS - 2), tree: placed(k, tree), codeword: [placed(k, codeword)] };
 }
 
 describe('a trusted root', () => {

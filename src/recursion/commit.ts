@@ -40,7 +40,7 @@ export const commitStack = (k: Kernels, shape: WhirShape, words: BigInt64Array, 
 export const stackTree = (k: Kernels, g: WhirGroup, words: BigInt64Array, hash?: HashName): StackTree =>
   k.scope(() => {
     const { oracle } = commitGroup(k, g, words, { hash });
-    return { root: oracle.root, tree: saveTree(k, oracle) };
+    return { root: oracle.root, tree: saveTree(oracle) };
   });
 
 /** Root of a stack, without keeping anything. */

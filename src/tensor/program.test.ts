@@ -141,9 +141,9 @@ describe('program proofs', () => {
       kept: string[] = [],
       used: string[] = [],
       [keep, get] = [trees.keep.bind(trees), trees.get.bind(trees)];
-    trees.keep = (kk, key, o) => {
+    trees.keep = (key, o) => {
       kept.push(key);
-      keep(kk, key, o);
+      keep(key, o);
     };
     trees.get = (key) => {
       const t = get(key);

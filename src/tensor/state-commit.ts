@@ -121,7 +121,7 @@ export function commitState(k: Kernels, plan: Plan, reading: IntegerReading, tre
   const oracles = g.trees.map((_, n) => {
     const key = trees && treeKey(k, plan, n, reading),
       o = commitTree(k, plan, g, n, stack, 0, key ? trees?.get(key) : undefined);
-    if (key) trees?.keep(k, key, o);
+    if (key) trees?.keep(key, o);
     return o;
   });
   const roots = Object.fromEntries(plan.states.map((_, t) => [plan.states[t].name, commitment(k, plan, t, stack, oracles[t].root)]));

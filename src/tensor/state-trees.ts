@@ -22,8 +22,8 @@ export class StateTrees {
     if (tree) this.#touch(key, tree);
     return tree;
   }
-  keep(k: Kernels, key: string, o: Oracle): void {
-    if (!this.#trees.has(key)) this.#touch(key, saveTree(k, o));
+  keep(key: string, o: Oracle): void {
+    if (!this.#trees.has(key)) this.#touch(key, saveTree(o));
     for (const old of this.#trees.keys()) if (this.#trees.size > KEPT) this.#trees.delete(old);
   }
   #touch(key: string, tree: Uint8Array): void {

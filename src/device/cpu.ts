@@ -1,0 +1,95 @@
+import { root } from '../field/goldilocks.js';
+import type { MerkleHash } from '../hash/rows.js';
+import type { Kernels } from '../kernels/runtime.js';
+import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
+
+/** Words at an address of the kernels' memory. */
+class CpuVec implements Vec {
+  constructor(
+    readonly device: CpuDevice,
+    readonly address: number,
+    readonly words: number,
+  ) {}
+}
+
+/** The kernels of WebAssembly, on their own memory: nothing is copied, and every call is done when it returns. */
+export class CpuDevice implements Device {
+  readonly name = 'cpu';
+  #launches = 0;
+
+  constructor(readonly kernels: Kernels) {}
+
+  vector(words: number): Vec {
+    return new CpuVec(this, this.kernels.alloc(8 * words), words);
+  }
+  slice(v: Vec, from: number, words: number): Vec {
+    if (from < 0 || words < 0 || from + words > v.words) throw new RangeError(`words ${from} to ${from + words} of ${v.words}`);
+    return new CpuVec(this, this.#address(v) + 8 * from, words);
+  }
+  scope<T>(f: () => T): T {
+    return this.kernels.scope(f);
+  }
+  bring(address: number, words: number): Vec {
+    return new CpuVec(this, address, words);
+  }
+  put(v: Vec, data: Uint8Array): void {
+    if (data.length !== 8 * v.words) throw new RangeError(`${data.length} bytes for a vector of ${8 * v.words}`);
+    this.kernels.u8.set(data, this.#address(v));
+  }
+  get(v: Vec): BigUint64Array {
+    const at = this.#address(v) / 8;
+    return this.kernels.u64.slice(at, at + v.words);
+  }
+  pick(parts: readonly Picked[]): BigUint64Array[] {
+    const { u64 } = this.kernels;
+    return parts.map(({ from, at }) => {
+      const base = this.#address(from) / 8,
+        out = new BigUint64Array(at.length);
+      for (let i = 0; i < at.length; i++) out[i] = u64[base + at[i]];
+      return out;
+    });
+  }
+  run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
+    this.#launches++;
+    KERNELS[kernel](this.kernels, n, args, (v) => this.#address(v));
+  }
+  rows(hash: MerkleHash, rows: number, words: number): Rows {
+    const hasher = hash.rows(this.kernels, rows, words);
+    return {
+      absorb: (columns, count) => {
+        this.#launches++;
+        hasher.absorb(this.#address(columns), count, 8 * rows);
+      },
+      finish: (to) => hasher.finish(this.#address(to)),
+    };
+  }
+  codewordBytes(room: number): number {
+    return room;
+  }
+  stats(): DeviceStats {
+    return { launches: this.#launches, trips: 0, uploadedBytes: 0, readBackBytes: 0, peakBytes: this.kernels.peakBytes };
+  }
+
+  #address(v: Vec): number {
+    if (!(v instanceof CpuVec) || v.device !== this) throw new TypeError('a vector of another device');
+    return v.address;
+  }
+}
+
+type Kernel<A> = (k: Kernels, n: number, args: A, address: (v: Vec) => number) => void;
+
+/** Each kernel as the kernels of WebAssembly have it. */
+const KERNELS: { readonly [K in keyof Calls]: Kernel<Calls[K]> } = {
+  twiddles(k, n, { to }, address) {
+    const log = Math.log2(n);
+    k.exports['nttTwiddles'](address(to), log, BigInt.asIntN(64, root(log)));
+  },
+  encode(k, n, c, address) {
+    const [to, source, twiddles] = [c.to, c.source, c.twiddles].map(address);
+    // The logarithm of the height is not read: heights need not be powers of two.
+    k.parallel('nttWords', n, 1, (lo, hi) => [to, source, c.from, c.group, c.height, c.signed ? 1 : 0, 0, c.logDomain, twiddles, lo, hi]);
+  },
+  level(k, n, { to, from, hash }, address) {
+    hash.merkleLevel(k, address(to), address(from), n);
+  },
+};

@@ -1,0 +1,81 @@
+import type { MerkleHash } from '../hash/rows.js';
+
+/** Words of 64 bits in the memory of a device. What numbers they stand for is a matter of the kernels. */
+export interface Vec {
+  readonly device: Device;
+  readonly words: number;
+}
+
+/** Words of a vector at some places. */
+export interface Picked {
+  readonly from: Vec;
+  readonly at: Uint32Array;
+}
+
+/** Arguments of the kernels that `run` calls, beside a count n. Vectors belong to the device; none overlaps another. */
+export interface Calls {
+  /** Twiddles of all stages of transforms of up to n words, n a power of two: n words, as kernels/ntt.ts. */
+  readonly twiddles: { readonly to: Vec };
+  /**
+   * Reed-Solomon codewords of n words of a leaf, from word `from` on. Word w is of column w / group, whose values are
+   * records of `group` words, signed or canonical: value j lies at word ((w / group) height + j) group + w % group of
+   * `source`. Its 2^logDomain values go, in bit-reversed order, to word (w - from) 2^logDomain of `to`.
+   */
+  readonly encode: {
+    readonly to: Vec;
+    readonly source: Vec;
+    readonly twiddles: Vec;
+    readonly from: number;
+    readonly group: number;
+    readonly height: number;
+    readonly signed: boolean;
+    readonly logDomain: number;
+  };
+  /** A level of a Merkle tree: n nodes of four words from the 2 n below them. */
+  readonly level: { readonly to: Vec; readonly from: Vec; readonly hash: MerkleHash };
+}
+
+/** Running hashes of all rows of a matrix of canonical words; its columns arrive in order, eight at a time. */
+export interface Rows {
+  /** Words of every row, column-major; eight but for the last ones. */
+  absorb(columns: Vec, count: number): void;
+  /** Four words of each row's digest. All columns must have been absorbed. */
+  finish(to: Vec): void;
+}
+
+/** What a device has done since it was made. */
+export interface DeviceStats {
+  /** Kernels that were started. */ readonly launches: number;
+  /** Times that somebody waited for it. */ readonly trips: number;
+  readonly uploadedBytes: number;
+  readonly readBackBytes: number;
+  readonly peakBytes: number;
+}
+
+/**
+ * Where a prover's vectors lie and its kernels run. Calls take effect in the order in which they are made; only `get`
+ * and `pick` wait for them. Results are the same words on every device, so that a proof does not say where it was made.
+ */
+export interface Device {
+  readonly name: string;
+  /** A fresh vector, contents undefined. It lives until the scope that it was made in ends. */
+  vector(words: number): Vec;
+  /** Some words of a vector, as a vector of their own over the same memory. */
+  slice(v: Vec, from: number, words: number): Vec;
+  /** Runs f, then gives back all vectors that were made in it, also where it throws. f is synchronous. */
+  scope<T>(f: () => T): T;
+  /** Words at an address of the kernels' memory, as they are now; they stay as they are while the vector lives. */
+  bring(address: number, words: number): Vec;
+  /** Writes a whole vector. */
+  put(v: Vec, data: Uint8Array): void;
+  /** A copy of a whole vector. */
+  get(v: Vec): BigUint64Array;
+  /** Copies of single words, of each vector in turn. */
+  pick(parts: readonly Picked[]): BigUint64Array[];
+  run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void;
+  /** Begins the hashes of so many rows of so many words (at least one). */
+  rows(hash: MerkleHash, rows: number, words: number): Rows;
+  /** Bytes that it lets a codeword take, where the prover's memory would leave it so many. */
+  codewordBytes(room: number): number;
+  stats(): DeviceStats;
+}

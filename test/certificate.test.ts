@@ -13,6 +13,8 @@ import { singleKernels } from '../src/kernels/index.js';
 import type { VerificationKey } from '../src/recursion/key.js';
 import { endLayout } from '../src/recursion/statement.js';
 import { parseManifest } from '../src/run/manifest.js';
+import { VerificationError } from '../src/transcript/arith.js';
+import { verifyEndOf, verifyEndOnce } from '../src/verify/certificate.js';
 import { parsePublished } from '../src/verify/key.js';
 import { type Accepted, type Refused, verify } from '../src/verify/index.js';
 import { PIECES, type Piece, type Pieces, assembled, piecesOf, sealedAgain, withWord } from './certificate-bytes.js';
@@ -98,6 +100,21 @@ describe('golden certificates', () => {
       expect([...sOut.slice(0, 4), ...sOut.slice(14)].every((w) => w === 0n)).toBe(true);
       expect(sOut.slice(4, 14).every((w) => w !== 0n)).toBe(true);
     }
+  });
+});
+
+describe('an end that held', () => {
+  it("is not verified again, but as this file under this key alone, and on nobody else's word", () => {
+    const x = decodeCertificate('public', golden.public),
+      key = parsePublished('public', x.key),
+      held = verifyEndOf(kernels, key, x),
+      bad = { ...x, proof: x.proof.map((w, i) => (i === 9 ? (w + 1n) % P : w)) };
+    expect(verifyEndOnce(kernels, key, x, held)).toBe(held);
+    const said = { ...held };
+    expect(verifyEndOnce(kernels, key, x, said)).not.toBe(said);
+    expect(() => verifyEndOnce(kernels, key, bad, held)).toThrow(VerificationError);
+    expect(() => verifyEndOnce(kernels, key, bad, { ...held, of: bad })).toThrow(VerificationError);
+    expect(() => verifyEndOnce(kernels, { ...key, root: key.endRoot }, x, held)).toThrow(VerificationError);
   });
 });
 

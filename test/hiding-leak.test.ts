@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
-import { hiddenMessages, recordHiding } from '../src/tensor/verify-hiding.js';
+import { hiddenMessages } from '../src/tensor/hiding-counts.js';
+import { recordHiding } from '../src/tensor/verify-hiding.js';
 import { HIDDEN_INVERSE } from '../src/transcript/affine.js';
 import { type Ext, messageWords } from '../src/transcript/index.js';
 import { FixedSponge, QUICK_HIDING, type ToyCase, Words, proveToy, toyCase, verifyToy } from './hiding-case.js';

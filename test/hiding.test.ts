@@ -5,7 +5,8 @@ import { singleKernels } from '../src/kernels/index.js';
 import { circuitProgram } from '../src/circuit/program.js';
 import { programLedger } from '../src/run/ledger.js';
 import { makePlan } from '../src/tensor/plan.js';
-import { hiddenMessages, hidingPlan, hidingWords, recordHiding } from '../src/tensor/verify-hiding.js';
+import { hiddenMessages } from '../src/tensor/hiding-counts.js';
+import { hidingPlan, hidingWords, recordHiding } from '../src/tensor/verify-hiding.js';
 import { verifyProgram } from '../src/tensor/verify.js';
 import { type Cell, slotOf } from '../src/transcript/pad-cells.js';
 import {
@@ -106,9 +107,13 @@ describe('a proof that hides its witness', () => {
     // Besides the toy: a plan with later oracles.
     const plan = hidingPlan(circuitProgram({ ...toy.heights, P: 64, E: 256, F: 512 }), { ...QUICK_HIDING, bits: 60 }),
       large = recordHiding(plan);
-    // Counted without a second dry run, they are as many; and for a plan with the columns of a key beside the witness.
+    // Counted from the plan alone they are the same; and for a plan with the columns of a key beside the witness.
     const withKey = hidingPlan(toy.program, { ...QUICK_HIDING, keyRate: 3 });
-    for (const x of [plan, c.plan, withKey]) expect(hidingWords(x)).toBe(scheduleWords(recordHiding(x).schedule));
+    for (const x of [plan, c.plan, withKey]) {
+      const met = recordHiding(x);
+      expect(hidingWords(x)).toBe(scheduleWords(met.schedule));
+      expect(x.pads).toEqual(met.counts);
+    }
     for (const m of [...schedule, ...large.schedule])
       if (m.kind !== 'sample' && m.kind !== 'bits') expect(classOf(m), m.label).toBeDefined();
     expect(classOf({ label: 'a new message' })).toBeUndefined();

@@ -147,7 +147,7 @@ export function findFolded(
     from = o.from ?? t.local?.lora.from ?? undefined;
   refuseMisuse(misuse(m, { base, data, from }, node !== undefined, o));
   // Whatever else the manifest makes one compute comes after it.
-  checkFirst(singleKernels(), t.file, x);
+  const before = checkFirst(singleKernels(), t.file, x);
   let card: string | undefined,
     other = '';
   const run = checkedRun(t.file, m),
@@ -155,27 +155,32 @@ export function findFolded(
     dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     beside = besideOf(dir),
     besideOfBase = base === undefined ? [] : besideBase(base, m.config.train.template === null),
-    verdict = verifyRead(run, x, {
-      ...commitmentAsked(o),
-      ...(o.given ? { key: o.given } : {}),
-      recompute: o.recompute !== false,
-      kept: keptKey,
-      circuits: () => {
-        c.progress.line('circuits of the verifier and their keys, from the programs');
-        return circuitsKept(singleKernels(), run);
+    verdict = verifyRead(
+      run,
+      x,
+      {
+        ...commitmentAsked(o),
+        ...(o.given ? { key: o.given } : {}),
+        recompute: o.recompute !== false,
+        kept: keptKey,
+        circuits: () => {
+          c.progress.line('circuits of the verifier and their keys, from the programs');
+          return circuitsKept(singleKernels(), run);
+        },
+        atHand: () => {
+          const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from, t.secret) : undefined,
+            inputs: Inputs = whole?.inputs ?? inputsOf(run, { base, from }),
+            released =
+              dir === undefined
+                ? undefined
+                : withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(run.programs, m, dir));
+          card = whole && cardOf(whole);
+          if (released && dir !== undefined) other = otherBytes(run.programs, m, dir, released);
+          return { ...inputs, ...(released ? { released } : {}) };
+        },
       },
-      atHand: () => {
-        const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from, t.secret) : undefined,
-          inputs: Inputs = whole?.inputs ?? inputsOf(run, { base, from }),
-          released =
-            dir === undefined
-              ? undefined
-              : withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(run.programs, m, dir));
-        card = whole && cardOf(whole);
-        if (released && dir !== undefined) other = otherBytes(run.programs, m, dir, released);
-        return { ...inputs, ...(released ? { released } : {}) };
-      },
-    });
+      before,
+    );
   const { check: r } = verdict,
     begins = node !== undefined && r.from > 0,
     claims = claimsOfCheck(r, m, {

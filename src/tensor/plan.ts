@@ -87,7 +87,7 @@ const tableName = (t: LookupTable): string => (t.kind === 'range' ? `range:${t.b
  * Claims that the leaf layer leaves on table i: its multiplicities (column -1) and its committed columns at the point
  * of its box.
  */
-export function tableFactors(plan: Plan, i: number): { factor: Factor; column: number }[] {
+export function tableFactors(plan: PlanParts, i: number): { factor: Factor; column: number }[] {
   const t = plan.tables[i],
     b = plan.logup.boxes[plan.tableBox + i],
     spec = (name: string): TensorSpec => plan.extended.tensors.find((x) => x.name === name)!;
@@ -161,6 +161,9 @@ export interface Plan {
   /** Of a proof that hides its witness: the cells of its pads (PADS). */ readonly pads?: PadCounts;
 }
 
+/** A plan but for what is committed and opened. */
+export type PlanParts = Omit<Plan, 'layouts' | 'whir' | 'states' | 'frozenVars' | 'pads'>;
+
 /**
  * Tensor of the pads of a proof that hides its witness: coordinate, then slot. It is in no constraint and no lookup.
  */
@@ -168,7 +171,7 @@ export const PADS = 'pads';
 
 /** What a plan is told of proofs that hide their witness. */
 export interface HidingParts {
-  readonly pads: PadCounts;
+  /** Its pads, counted. */ readonly pads: (plan: PlanParts) => PadCounts;
   /** The witness's group with its tails. */
   readonly group: (p: WhirParams, g: GroupSpec) => GroupSpec;
 }
@@ -387,22 +390,13 @@ function planOpenings(
 export function makePlan(program: Program, options: ProofOptions, hiding?: HidingParts): Plan {
   const lookup = planLookups(program),
     counted = withMultiplicities(program, lookup.tables),
-    { multNames } = counted,
-    extended = withPads(counted.extended, hiding?.pads),
+    parts: PlanParts = { program, options, ...lookup, ...counted, ...planTerms(program, lookup, counted.extended) },
+    pads = hiding?.pads(parts),
+    extended = withPads(counted.extended, pads),
     layouts = new Map<TensorClass, StackLayout>();
   for (const cls of COMMIT_CLASSES) {
     const l = layoutClass(extended, cls);
     if (l.cells) layouts.set(cls, l);
   }
-  return {
-    program,
-    options,
-    ...lookup,
-    multNames,
-    extended,
-    layouts,
-    ...planTerms(program, lookup, extended),
-    ...planOpenings(program, options, layouts, hiding),
-    ...(hiding ? { pads: hiding.pads } : {}),
-  };
+  return { ...parts, extended, layouts, ...planOpenings(program, options, layouts, hiding), ...(pads ? { pads } : {}) };
 }

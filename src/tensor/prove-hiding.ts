@@ -17,7 +17,8 @@ import { COORDINATES, PADS, type Plan, hashOf, padSlots } from './plan.js';
 import { type Hiding, type ProveOptions, proveWith } from './prove.js';
 import { columnsOf } from './state-commit.js';
 import { type Statement, statementElems } from './statement.js';
-import { coordinateWeight, hiddenMessages, recordHiding, reduceHiding } from './verify-hiding.js';
+import { hiddenMessages } from './hiding-counts.js';
+import { coordinateWeight, recordHiding, reduceHiding } from './verify-hiding.js';
 
 /** How often masks are drawn again; that once is not enough happens with probability below 2^-50. */
 const ATTEMPTS = 4;

@@ -6,32 +6,19 @@
 import { hidingGroup } from '../pcs/hiding-group.js';
 import type { GroupClaim } from '../pcs/verify.js';
 import { foldHiding } from '../pcs/verify-hiding.js';
+import { whirWords } from '../pcs/words.js';
 import { eqAt, eqTable } from '../poly/eq.js';
 import { AffineChannel, type LinearForm } from '../transcript/affine.js';
 import type { Channel, Elem, Ext } from '../transcript/arith.js';
 import type { PadCounts } from '../transcript/pad-cells.js';
-import { RecordingChannel, type Schedule, scheduleWords } from '../transcript/schedule.js';
+import { RecordingChannel, type Schedule } from '../transcript/schedule.js';
 import type { DeferredClaim } from './deferred.js';
-import { COORDINATES, PADS, type Plan, type ProofOptions, hashOf, makePlan, tableFactors } from './plan.js';
+import { hiddenMessages, reductionCounts } from './hiding-counts.js';
+import { COORDINATES, PADS, type Plan, type ProofOptions, hashOf, makePlan } from './plan.js';
 import { PublicValues } from './public-values.js';
 import { type Statement, type StatementElems, packing, publicTensors, statementElems } from './statement.js';
 import type { Program } from './types.js';
 import { type Reduced, openings, reduceStatement } from './verify.js';
-
-/**
- * Which elements of a message say something of the witness: all of the lookup argument and of the sumchecks, and the
- * values of its own tensors. Values of frozen tensors are functions of public columns and of challenges.
- */
-export function hiddenMessages(plan: Plan): (label: string, index: number) => boolean {
-  const witness = plan.factors.filter((f) => f.tensor.cls !== 'public').map((f) => f.tensor.cls === 'witness'),
-    tables = plan.tables.map((_, i) => tableFactors(plan, i).map(({ factor }) => factor.tensor.cls === 'witness'));
-  return (label, index) => {
-    if (label.startsWith('logup ') || label === 'sumcheck round') return true;
-    if (label === 'operand values') return witness[index];
-    const table = /^table (\d+) claims$/.exec(label);
-    return table !== null && tables[Number(table[1])][index];
-  };
-}
 
 /** The messages of one run, all counts of its pads, and what assertions hidden values are in. */
 export interface HidingRun {
@@ -51,47 +38,28 @@ function blankElems(ch: Channel, p: Program): StatementElems {
   };
 }
 
-/** What a dry run of all but the openings leaves. */
-interface Recorded {
-  readonly counts: PadCounts;
-  /** Words of its messages. */ readonly words: number;
-  readonly reduced: Reduced;
-}
-
-/** By plan that hides, so that its messages are counted without a second dry run. */
-const recordings = new WeakMap<Plan, Recorded>();
-
-/** Counts of a program's pads and products: the verifier is run over a channel that records. */
-function recorded(plan: Plan): Recorded {
-  const rec = new RecordingChannel(),
-    ch = new AffineChannel(rec, hiddenMessages(plan)),
-    reduced = reduceStatement(ch, plan, blankElems(ch, plan.program));
-  return { counts: ch.counts, words: scheduleWords(rec.schedule), reduced };
-}
-
 /**
  * Plan of the proofs of a program that hide its witness. Throws RangeError for a program with state, whose commitments
  * leave the proof, and for another hash than BLAKE3.
  */
 export function hidingPlan(program: Program, options: ProofOptions): Plan {
-  const clear = makePlan(program, options);
-  if (clear.states.length) throw new RangeError('proofs of programs with state do not hide their witness');
-  if (hashOf(clear) !== 'blake3') throw new RangeError('proofs that hide their witness are hashed with BLAKE3');
-  const before = recorded(clear),
-    plan = makePlan(program, options, { pads: before.counts, group: hidingGroup });
-  recordings.set(plan, before);
+  if (hashOf({ options }) !== 'blake3') throw new RangeError('proofs that hide their witness are hashed with BLAKE3');
+  const plan = makePlan(program, options, {
+    pads: (parts) => {
+      const { pads, products } = reductionCounts(parts);
+      return { pads, products };
+    },
+    group: hidingGroup,
+  });
+  if (plan.states.length) throw new RangeError('proofs of programs with state do not hide their witness');
   return plan;
 }
 
-/** Words of a proof that hides its witness, from its plan: as many as recordHiding has, counted in half the time. */
+/** Words of a proof that hides its witness, from its plan: as many as recordHiding has. */
 export function hidingWords(plan: Plan): number {
-  const before = recordings.get(plan);
-  if (!before) return scheduleWords(recordHiding(plan).schedule);
-  const rec = new RecordingChannel(),
-    zero = rec.constant(0n);
-  openings(rec, plan, before.reduced, ({ roots }) => ({ roots, value: zero, weights: () => zero, fold: foldHiding }));
+  const { words, products } = reductionCounts(plan);
   // The values of the products' polynomials come between.
-  return before.words + (before.counts.products.length ? 6 : 0) + scheduleWords(rec.schedule);
+  return words + (products.length ? 6 : 0) + whirWords(plan.whir);
 }
 
 /** All messages of a proof that hides its witness, from its plan. */

@@ -12,7 +12,7 @@ import { type Plan, makePlan } from '../tensor/plan.js';
 import { VerificationError } from '../transcript/arith.js';
 import { same } from './compare.js';
 import { parsePublished } from './key.js';
-import { verifyEndOf } from './certificate.js';
+import { type Held, verifyEndOf } from './certificate.js';
 import { verifyNode } from './nodes.js';
 
 /*
@@ -59,17 +59,18 @@ function namesManifest(
 /**
  * Verifies the proof of a folded run or a node under the key that lies beside it, and that its statement names the
  * manifest beside it, its data set and the steps of the list of losses. Milliseconds, whatever the manifest says.
+ * Returns what was found of a run's end, so that it is not verified again where the key turns out to be one to trust.
  * Throws InputError, VersionError, VerificationError.
  */
-export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): void {
+export function checkFirst(k: Kernels, file: string, x: FoldedRun | NodeFile): Held | undefined {
   const key = parsePublished(file, x.key);
   if (!('from' in x)) {
     namesManifest(x, endProofOf(key, x).statement, { step: 0, part: 0 }, { step: x.manifest.config.train.steps, part: 0 });
-    under(file, () => verifyEndOf(k, key, x));
-    return;
+    return under(file, () => verifyEndOf(k, key, x));
   }
   const nodes = under(file, () => nodesOf(key)),
     statement = decode(x.statement, layout(nodes.child.baseVars, nodes.child.keyVars));
   namesManifest(x, statement, x.from, x.to);
   under(file, () => verifyNode(k, nodes, { statement, proof: x.proof }));
+  return undefined;
 }

@@ -16,6 +16,7 @@ import { verifierKernels } from '../kernels/verify.js';
 import type { Circuits } from '../recursion/circuits.js';
 import { type Run, checkedRun, initialOf } from '../run/facts.js';
 import { VerificationError } from '../transcript/arith.js';
+import type { Held } from './certificate.js';
 import { checkFirst } from './first.js';
 import { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './folded.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
@@ -77,10 +78,10 @@ const keptBefore = (kept: string | undefined): { kept?: string } => (kept === un
 
 /**
  * Verifies a proof that was read: its key is one that is trusted, its statement holds, and the statement is about this
- * run, whose manifest is the proof's own. Throws VerificationError naming what differs, UnsupportedError where the run
- * has no circuits.
+ * run, whose manifest is the proof's own. `before`: what checkFirst found of it. Throws VerificationError naming what
+ * differs, UnsupportedError where the run has no circuits.
  */
-export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions = {}): Accepted {
+export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions = {}, before?: Held): Accepted {
   const k = o.kernels ?? verifierKernels(),
     node = 'from' in x ? x : undefined;
   let made: Circuits | undefined;
@@ -103,7 +104,7 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
     // A seeded start follows from the manifest.
     initial = more.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
     against: Against = { ...more, ...(initial ? { initial } : {}) },
-    check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against),
+    check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against, before),
     { hides } = 'from' in x ? {} : x,
     kind = node ? (check.epoch === undefined ? 'range' : 'epoch') : hides ? 'certificate' : 'run',
     ledger = foldedLedger(run, node ? circuits().keys.published : key, hides);
@@ -134,8 +135,8 @@ export function verify(proof: Uint8Array, o: VerifyOptions = {}): Accepted | Ref
     const x = decoded(file, proof),
       kernels = o.kernels ?? verifierKernels();
     // Whatever else the manifest makes one compute comes after it.
-    checkFirst(kernels, file, x);
-    return verifyRead(checkedRun(file, x.manifest), x, { ...o, kernels });
+    const before = checkFirst(kernels, file, x);
+    return verifyRead(checkedRun(file, x.manifest), x, { ...o, kernels }, before);
   } catch (reason) {
     if (
       reason instanceof InputError ||

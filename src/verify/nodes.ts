@@ -1,5 +1,6 @@
 import { toSigned } from '../field/goldilocks.js';
 import { circuitProgram } from '../circuit/program.js';
+import { KINDS } from '../circuit/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { DetachedClaim, settleFrozen } from '../tensor/deferred.js';
 import { type Plan, hashOf, makePlan } from '../tensor/plan.js';
@@ -16,6 +17,7 @@ import type { RecursionKeys } from '../recursion/keys.js';
 import { RECURSION_VERSION, type VerificationKey } from '../recursion/key.js';
 import { type EndStatement, type NodeStatement, encode, endLayout, layout } from '../recursion/statement.js';
 import type { NodeProof, EndProof } from '../recursion/node-words.js';
+import { Recent } from './recent.js';
 
 /** Number that stands for the end where a circuit's is absorbed. */
 export const END_KIND = 4n;
@@ -102,19 +104,18 @@ export function settleNode(k: Kernels, c: RecursionClass, keys: RecursionKeys, n
   return claimOf(c.plan, base);
 }
 
-/** Made once for each key, and gone with it. */
-const endPlans = new WeakMap<VerificationKey, Plan>();
+/** All of a key that the plan of its end follows from. */
+export const endName = ({ proof, endHeights }: VerificationKey): string =>
+  JSON.stringify([proof.bits, proof.grinding, proof.endRate, proof.settleRates, KINDS.map((k) => endHeights[k])]);
+
+const endPlans = new Recent<Plan>();
 
 /** The plan of the end circuit, from a key that is trusted: shipped, given or recomputed. */
-export function endPlan(key: VerificationKey): Plan {
-  let plan = endPlans.get(key);
-  if (!plan) {
+export const endPlan = (key: VerificationKey): Plan =>
+  endPlans.get(endName(key), () => {
     const { endRate, settleRates } = key.proof;
-    plan = makePlan(circuitProgram(key.endHeights), endOptions(key.proof, endRate, settleRates[2]));
-    endPlans.set(key, plan);
-  }
-  return plan;
-}
+    return makePlan(circuitProgram(key.endHeights), endOptions(key.proof, endRate, settleRates[2]));
+  });
 
 /**
  * Verifies an end proof under a trusted key. Its statement then holds for the base whose stack has the commitment

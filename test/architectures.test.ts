@@ -7,7 +7,7 @@ import { commit } from '../src/cli/commit.js';
 import { Progress } from '../src/cli/progress.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
-import { verify } from '../src/cli/verify.js';
+import { verifyNow as verify } from '../src/cli/verify-now.js';
 import { parseConfig } from '../src/io/config.js';
 import { committedPrograms } from '../src/run/programs.js';
 import { runSchema } from '../src/run/schema.js';

@@ -14,7 +14,7 @@ import { claimsOf } from '../src/verify/claimed.js';
 import { checkPolicy, parsePolicy } from '../src/cli/policy.js';
 import { Progress } from '../src/cli/progress.js';
 import { orderOf, readReleased } from '../src/cli/target.js';
-import { verify } from '../src/cli/verify.js';
+import { verifyNow as verify } from '../src/cli/verify-now.js';
 import { InputError } from '../src/errors.js';
 import { besideAdapter, writeAdapter } from '../src/io/peft.js';
 import { readSafetensors, writeSafetensors } from '../src/io/safetensors.js';

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeNode } from '../src/artifact/folded.js';
 import { sealedHeader } from '../src/artifact/header.js';
-import { committed } from '../src/cli/common.js';
+import { committed } from '../src/cli/committed.js';
 import { type FarmRun, farmOf } from '../src/cli/farm-run.js';
 import { Progress } from '../src/cli/progress.js';
 import { RunAcceptor } from '../src/engine/acceptance.js';

@@ -11,7 +11,7 @@ import { inspect } from '../src/cli/inspect.js';
 import { Progress } from '../src/cli/progress.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
-import { verify } from '../src/cli/verify.js';
+import { verifyNow as verify } from '../src/cli/verify-now.js';
 import { fold } from '../src/cli/fold.js';
 import { findManifest } from '../src/cli/kept.js';
 import { vk } from '../src/cli/vk.js';

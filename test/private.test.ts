@@ -10,7 +10,7 @@ import { inspect } from '../src/cli/inspect.js';
 import { LEAVES, PRIVATE_NAME, STAYS } from '../src/cli/private.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
-import { verify } from '../src/cli/verify.js';
+import { verifyNow as verify } from '../src/cli/verify-now.js';
 import { rowSalt } from '../src/policy/rows/opening.js';
 import { contradictions } from '../src/run/facts.js';
 import { parseManifest } from '../src/run/manifest.js';

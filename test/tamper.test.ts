@@ -12,7 +12,7 @@ import { describe as describeError } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
-import { verify } from '../src/cli/verify.js';
+import { verifyNow as verify } from '../src/cli/verify-now.js';
 import { P } from '../src/field/goldilocks.js';
 import { lcg } from './kit.js';
 import { resealed } from './seal.js';

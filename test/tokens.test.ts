@@ -7,7 +7,7 @@ import { commit } from '../src/cli/commit.js';
 import { describe as describeError } from '../src/cli/errors.js';
 import { evaluate, generate } from '../src/cli/evaluate.js';
 import { Progress } from '../src/cli/progress.js';
-import { setupOf } from '../src/cli/target.js';
+import { setupOf } from '../src/cli/setup-of.js';
 import { TextCodec } from '../src/io/codec.js';
 import { loadData } from '../src/io/data.js';
 import { loadBase } from '../src/io/hf.js';

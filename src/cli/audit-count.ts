@@ -8,7 +8,8 @@ import { singleKernels } from '../kernels/single.js';
 import { rowShape } from '../policy/rows/digest.js';
 import { gather, programLedger, tagged } from '../run/ledger.js';
 import type { Manifest } from '../run/manifest.js';
-import { type Context, type ProverOptions, type Result, bitsText, bytesText, committed, kernels, plain, secondsText } from './common.js';
+import { type Context, type ProverOptions, type Result, bitsText, bytesText, kernels, plain, secondsText } from './common.js';
+import { committed } from './committed.js';
 
 export interface CountOptions extends ProverOptions {
   readonly output: string;

@@ -9,7 +9,8 @@ import { rowsDepth } from '../policy/rows/depth.js';
 import { type Manifest, manifestDigest, parseManifest } from '../run/manifest.js';
 import { VerificationError } from '../transcript/arith.js';
 import { checkCount } from './audit-count.js';
-import { type Context, type Result, committed, plain } from './common.js';
+import { type Context, type Result, plain } from './common.js';
+import { committed } from './committed.js';
 import { UsageError } from './errors.js';
 
 /** Version of the files that audit open writes. */

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import canonicalize from 'canonicalize';
 import { CIRCUIT_VERSION } from '../circuit/program.js';
-import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
 import { type Circuits, circuitsOf } from '../recursion/circuits.js';
 import { RECURSION_VERSION } from '../recursion/key.js';
@@ -33,8 +32,8 @@ function keyName(run: Run): string {
 }
 
 /** Circuits of a run; the digest of their key is kept. */
-export function circuitsKept(k: Kernels, run: Run, cache = Cache.open()): Circuits {
-  const made = circuitsOf(k, run);
+export function circuitsKept(run: Run, cache = Cache.open()): Circuits {
+  const made = circuitsOf(singleKernels(), run);
   cache?.put(KIND, keyName(run), Buffer.from(made.digest));
   return made;
 }

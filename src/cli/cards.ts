@@ -11,6 +11,7 @@ import { programDigests } from '../provenance/predicate.js';
 import type { Subject } from '../provenance/statement.js';
 import { PACK_NAME } from '../artifact/pack.js';
 import { InputError, VersionError } from '../errors.js';
+import { cardsFolder } from './cards-folder.js';
 import { listFolder, readBytes } from '../io/read-file.js';
 import { keyDigest } from '../recursion/key.js';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
@@ -18,9 +19,6 @@ import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
 
 /** Most cards of one proof. */
 const MOST_CARDS = 256;
-
-/** Folder of the cards of a proof file: beside it, so that its bytes never change. */
-export const cardsFolder = (proof: string): string => `${proof}.cards`;
 
 /** The cards among the files of a release, by their names. */
 export const releasedCards = (files: readonly Subject[]): Subject[] => files.filter((f) => f.name.startsWith(`${cardsFolder(PACK_NAME)}/`));

@@ -22,7 +22,7 @@ import { type Context, type ProverOptions, type Result, bytesText, kernels, out,
 import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
 import { locked } from './kept.js';
-import { rangeFile, wholeRun } from './prove.js';
+import { rangeFile, wholeRun } from './kept.js';
 import { plain } from '../io/escape.js';
 import { shownText } from '../verify/shown.js';
 

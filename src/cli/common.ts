@@ -1,16 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Manifest, difference } from '../run/manifest.js';
-import { whyDiffers } from '../setup/line-ends.js';
-import { type Setup, setup } from '../setup/run.js';
-import { InputError } from '../errors.js';
+import type { Manifest } from '../run/manifest.js';
 import type { CardContext } from '../provenance/cards/evaluate.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { threadedKernels } from '../kernels/threads.js';
-import { readRun } from '../setup/runfile.js';
-import { secretOf } from '../store/secret.js';
 import { UsageError } from './errors.js';
-import { findManifest, manifestFile } from './kept.js';
+import { findManifest } from './kept.js';
 import type { Progress } from './progress.js';
 
 export { plain } from '../io/escape.js';
@@ -64,31 +58,12 @@ export function parseWorkers(text?: string): number {
   return Number(text);
 }
 
-export const kernels = (o: ProverOptions): Promise<Kernels> =>
-  threadedKernels({ threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) });
+export async function kernels(o: ProverOptions): Promise<Kernels> {
+  const options = { threads: parseWorkers(o.workers), ...(o.memory ? { maxBytes: parseMemory(o.memory) } : {}) },
+    // Loaded by those commands that prove.
+    { threadedKernels } = await import('../kernels/threads.js');
+  return threadedKernels(options);
+}
 
 /** The manifest of a run, wherever it is found. Throws InputError, VersionError. */
 export const readManifest = (run: string): Manifest => findManifest(run).manifest;
-
-/** The setup of a committed run: refuses when run.yaml, base or data no longer match the manifest. */
-export function committed(run: string): { s: Setup; digest: string } {
-  const m = readManifest(run),
-    config = readRun(run),
-    secret = secretOf(run, m),
-    s = setup(config, secret.salt, secret.key),
-    differs = difference(s.run.manifest, m);
-  if (differs.length) {
-    const why = whyDiffers(
-      m,
-      s.run.manifest,
-      config.base.path,
-      config.data.map((d) => d.path),
-    );
-    throw new InputError(
-      manifestFile(run),
-      [`does not match run.yaml, base or data: ${differs.join(', ')}`, ...(why === '' ? [] : [why])],
-      'restore them, or delete the out folder and run certune commit again',
-    );
-  }
-  return { s, digest: s.run.facts.digest };
-}

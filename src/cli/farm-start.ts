@@ -19,13 +19,14 @@ import { makeFolder, writeAtomic } from '../io/atomic.js';
 import { singleKernels } from '../kernels/single.js';
 import { readRun } from '../setup/runfile.js';
 import { InUseError } from '../store/lock.js';
-import { type Context, type Result, bytesText, committed, out, secondsText } from './common.js';
+import { type Context, type Result, bytesText, out, secondsText } from './common.js';
+import { committed } from './committed.js';
 import type { Work } from './course.js';
 import { UsageError } from './errors.js';
 import { plain } from '../io/escape.js';
 import { FarmProgress, type FarmRun, judged, farmOf, finishRun } from './farm-run.js';
 import { findManifest, locked, restoreManifest } from './kept.js';
-import { packFile } from './prove.js';
+import { packFile } from './kept.js';
 
 export interface FarmStartOptions {
   readonly engine?: string;

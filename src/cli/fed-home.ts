@@ -28,7 +28,8 @@ import * as z from '../schema.js';
 import { inputsOf } from '../setup/base.js';
 import { readRun } from '../setup/runfile.js';
 import { secretOf } from '../store/secret.js';
-import { type Context, type ProverOptions, type Result, committed, kernels } from './common.js';
+import { type Context, type ProverOptions, type Result, kernels } from './common.js';
+import { committed } from './committed.js';
 import { UsageError } from './errors.js';
 import { findManifest } from './kept.js';
 

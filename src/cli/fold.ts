@@ -15,7 +15,7 @@ import { VerificationError } from '../transcript/arith.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
-import { wholeRun } from './prove.js';
+import { wholeRun } from './kept.js';
 import { plain } from '../io/escape.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';

@@ -13,7 +13,7 @@ import { CLAIMS, CLAIM_FACTS } from '../verify/claims.js';
 import { claimsOf } from '../verify/claimed.js';
 import { type Result, bitsText, bytesText, manifestFile, readManifest } from './common.js';
 import { plain } from '../io/escape.js';
-import { packFile } from './prove.js';
+import { packFile } from './kept.js';
 
 /** What a folded run is made of. */
 const treeText = (f: FoldedLedger, key: VerificationKey): string =>

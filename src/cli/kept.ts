@@ -1,5 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PACK_NAME } from '../artifact/pack.js';
+import { type NodeFile, samePlace } from '../artifact/folded.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import { readJson } from '../io/json.js';
@@ -16,6 +18,13 @@ import type { Context } from './common.js';
 
 export const out = (run: string): string => join(run, 'out');
 export const manifestFile = (run: string): string => join(out(run), 'manifest.json');
+/** Where the proof of a run goes. */
+export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
+/** Where the proof of a range goes. */
+export const rangeFile = (run: string, from: number, to: number): string => join(out(run), 'proof', `steps-${from}-${to}.certune`);
+/** Whether a node covers a whole run. */
+export const wholeRun = (n: NodeFile): boolean =>
+  samePlace(n.from, { step: 0, part: 0 }) && samePlace(n.to, { step: n.manifest.config.train.steps, part: 0 });
 /**
  * The manifest again, beside the states that belong to it: its salt is in no other file of a run that is not proved
  * yet.

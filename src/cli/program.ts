@@ -1,30 +1,5 @@
 import { Command } from 'commander';
-import { auditCheck, auditOpen } from './audit.js';
-import { auditCount } from './audit-count.js';
-import { attachCards, inspectCard, verifyCardFile } from './card.js';
-import { assembleCard } from './card-assemble.js';
-import { createCard } from './card-create.js';
-import { certify } from './certify.js';
-import { commit } from './commit.js';
-import { estimate } from './estimate.js';
 import { type Context, type Result, version } from './common.js';
-import { evaluate, generate } from './evaluate.js';
-import { exportRun } from './export.js';
-import { fed } from './fed.js';
-import { farmDrain, farmGc, farmModel, farmRetry, farmStatus } from './farm.js';
-import { farmStart } from './farm-start.js';
-import { farmWork } from './farm-work.js';
-import { fold } from './fold.js';
-import { init } from './init.js';
-import { inspect } from './inspect.js';
-import { manifestCheck, manifestDiff, manifestExport, manifestShow } from './manifest.js';
-import { prove } from './prove.js';
-import { report } from './report.js';
-import { runAll } from './run.js';
-import { signRelease } from './sign.js';
-import { train } from './train.js';
-import { verifyRelease } from './verify-release.js';
-import { vk } from './vk.js';
 
 const list = (v: string, all: string[] = []): string[] => [...all, v];
 
@@ -88,13 +63,13 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
   )
     .requiredOption('--model <dir>', 'Hugging Face folder: config.json, safetensors, tokenizer.json')
     .requiredOption('--data <file>', 'JSON lines; repeatable', list)
-    .action((run, o) => done(init(run, o)));
-  command('commit <run>', 'commit to base, data and settings: RUN/out/manifest.json', 'certune commit my-run').action((run) =>
-    done(commit(run, c)),
+    .action(async (run, o) => done((await import('./init.js')).init(run, o)));
+  command('commit <run>', 'commit to base, data and settings: RUN/out/manifest.json', 'certune commit my-run').action(async (run) =>
+    done((await import('./commit.js')).commit(run, c)),
   );
   prover(command('train <run>', 'train in exact integers; goes on where it was interrupted', 'certune train my-run'))
     .option('--keep-every <n>', 'keep the state of every n-th step only: the steps between are trained again where they are proved')
-    .action(async (run, o) => done(await train(run, o, c)));
+    .action(async (run, o) => done(await (await import('./train.js')).train(run, o, c)));
   prover(
     command(
       'prove <run>',
@@ -105,7 +80,7 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
     .option('--steps <a..b>', 'only the steps a to b - 1, from the journal: RUN/out/proof/steps-a-b.certune, for certune fold')
     .option('--processes <n>', 'prove in so many processes, which share threads and memory: the same file')
     .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
-    .action(async (run, o) => done(await prove(run, o, c)));
+    .action(async (run, o) => done(await (await import('./prove.js')).prove(run, o, c)));
   prover(
     command(
       'fold <files...>',
@@ -116,7 +91,7 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
     .allowExcessArguments(true)
     .option('--base <dir>', 'Hugging Face folder of the base: claims on it are merged')
     .option('-o, --output <file>', 'where the result goes (default: beside the first file)')
-    .action(async (files, o) => done(await fold(files, o, c)));
+    .action(async (files, o) => done(await (await import('./fold.js')).fold(files, o, c)));
   prover(
     command(
       'certify <target>',
@@ -126,10 +101,10 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
   )
     .option('--base <dir>', 'Hugging Face folder of the base, where a file is certified')
     .option('-o, --output <file>', 'where the certificate goes (default: RUN/out/certificate.certune, or beside the file)')
-    .action(async (target, o) => done(await certify(target, o, c)));
+    .action(async (target, o) => done(await (await import('./certify.js')).certify(target, o, c)));
   prover(command('run <run>', 'commit, train, prove and verify', 'certune run my-run'))
     .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
-    .action(async (run, o) => done(await runAll(run, o, c)));
+    .action(async (run, o) => done(await (await import('./run.js')).runAll(run, o, c)));
 }
 
 function verifyCommand({ command }: Maker, c: Context, done: Done): void {
@@ -163,7 +138,7 @@ function verifyCommand({ command }: Maker, c: Context, done: Done): void {
     .option('--svr-key <file>', "the verifier's private key, for --emit-svr")
     .option('--verifier-id <uri>', 'what the verifier is called, for --emit-svr')
     .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
-    .action(async (target, o) => done(await verifyRelease(target, o, c)));
+    .action(async (target, o) => done(await (await import('./verify-release.js')).verifyRelease(target, o, c)));
 }
 
 /** The document of a verification. */
@@ -181,7 +156,7 @@ function reportCommand({ command }: Maker, c: Context, done: Done): void {
     .option('--key <key>', 'verification key that you trust: sha256:... or a file that certune vk -o wrote')
     .option('--base-root <hex>', 'commitment to the base from a source that you trust, where the base is not at hand')
     .option('--no-recompute', 'do not recompute a key that is neither shipped nor given: refuse')
-    .action((target, o) => done(report(target, o, c)));
+    .action(async (target, o) => done(await (await import('./report.js')).report(target, o, c)));
 }
 
 /** Commands about a release; none verifies anything. */
@@ -193,7 +168,7 @@ function releaseCommands({ command }: Maker, done: Done): void {
   )
     .requiredOption('--key <file>', 'private key: PEM, ECDSA on P-256; its passphrase in CERTUNE_KEY_PASSPHRASE')
     .option('--pae <dir>', 'write pae.bin, sig.der and key.pub, for openssl dgst -verify')
-    .action((release, o) => done(signRelease(release, o)));
+    .action(async (release, o) => done((await import('./sign.js')).signRelease(release, o)));
   command(
     'export <target>',
     'write a document about a run: CycloneDX 1.7, Croissant 1.1, a model card, a draft of the training-content summary; verifies nothing',
@@ -207,7 +182,7 @@ function releaseCommands({ command }: Maker, done: Done): void {
     .option('--date <date>', 'croissant: when it was published, such as 2026-01-31')
     .option('--content <url>', 'croissant: where a file is, in the order of the manifest; repeatable', list)
     .option('-o, --output <file>', 'where it goes (default: standard output)')
-    .action((target, o) => done(exportRun(target, o)));
+    .action(async (target, o) => done((await import('./export.js')).exportRun(target, o)));
 }
 
 /** Commands about property cards: evidence of trusted hardware beside a proof, which needs none. */
@@ -230,7 +205,7 @@ function cardCommands({ command, group }: Maker, done: Done): void {
     .option('--helper <program>', 'program that asks /dev/nsm, given the bytes in hexadecimal digits')
     .option('--parent <card>', 'card of the CPU, for a GPU')
     .option('--seed-source <name>', 'declared, beacon, drawn-inside (default: declared)')
-    .action((o) => done(createCard(o)));
+    .action(async (o) => done((await import('./card-create.js')).createCard(o)));
   command(
     'assemble <card>',
     'add certificates, revocation lists and a time stamp to a card: beside farm the only command that opens a socket',
@@ -243,7 +218,7 @@ function cardCommands({ command, group }: Maker, done: Done): void {
     .option('--kds <url>', "address of AMD's key distribution service, or of a copy of it")
     .option('--product <name>', 'product family of AMD, where a report does not say it')
     .option('--tsa <url>', 'address of a time-stamping authority (RFC 3161)')
-    .action(async (file, o) => done(await assembleCard(file, o)));
+    .action(async (file, o) => done(await (await import('./card-assemble.js')).assembleCard(file, o)));
   command(
     'verify <card>',
     'verify a card against a run and what a policy expects of its role',
@@ -255,7 +230,7 @@ function cardCommands({ command, group }: Maker, done: Done): void {
     .option('--at <time>', 'time of this verification, such as 2026-11-28T12:00:00Z (default: now)')
     .option('--collateral <file>', 'newer collateral, {"name": "base64"}: the same evidence is judged by it too')
     .option('--parent <card>', 'card of the CPU, for a GPU')
-    .action((file, o) => done(verifyCardFile(file, o)));
+    .action(async (file, o) => done((await import('./card.js')).verifyCardFile(file, o)));
   command(
     'attach <target> <cards...>',
     'put cards beside a proof, whose bytes do not change; verifies no evidence',
@@ -263,9 +238,9 @@ function cardCommands({ command, group }: Maker, done: Done): void {
     card,
   )
     .allowExcessArguments(true)
-    .action((target, files) => done(attachCards(target, files)));
-  command('inspect <card>', 'say what a card says of itself; verifies nothing', 'certune card inspect card.json', card).action((file) =>
-    done(inspectCard(file)),
+    .action(async (target, files) => done((await import('./card.js')).attachCards(target, files)));
+  command('inspect <card>', 'say what a card says of itself; verifies nothing', 'certune card inspect card.json', card).action(
+    async (file) => done((await import('./card.js')).inspectCard(file)),
   );
 }
 
@@ -278,19 +253,19 @@ function lookCommands({ command, prover }: Maker, c: Context, done: Done): void 
   )
     .option('--key <key>', 'compare with this one too: sha256:... or a file')
     .option('-o, --output <file>', 'write the key')
-    .action((target, o) => done(vk(target, o, c)));
+    .action(async (target, o) => done((await import('./vk.js')).vk(target, o, c)));
   command(
     'inspect <target>',
     'say what a run proves, what it declares, and its soundness term by term',
     'certune inspect my-run/out/proof/run.certune',
-  ).action((target) => done(inspect(target)));
+  ).action(async (target) => done((await import('./inspect.js')).inspect(target)));
   prover(
     command(
       'estimate <run>',
       'predict seconds, memory, disk and proof size, from counts and a second of measuring this machine',
       'certune estimate my-run',
     ),
-  ).action(async (run, o) => done(await estimate(run, o)));
+  ).action(async (run, o) => done(await (await import('./estimate.js')).estimate(run, o)));
 }
 
 /** Commands for whoever has to look into the data of a run. */
@@ -305,7 +280,7 @@ function auditCommands({ command, group, prover }: Maker, c: Context, done: Done
     .requiredOption('--rows <list>', 'numbers of rows, from 0')
     .requiredOption('-o, --output <file>', 'where the openings go')
     .option('--text', 'show the tokens of these rows')
-    .action((run, o) => done(auditOpen(run, o, c)));
+    .action(async (run, o) => done((await import('./audit.js')).auditOpen(run, o, c)));
   prover(
     command(
       'count <run>',
@@ -315,7 +290,7 @@ function auditCommands({ command, group, prover }: Maker, c: Context, done: Done
     ),
   )
     .requiredOption('-o, --output <file>', 'where the count goes')
-    .action(async (run, o) => done(await auditCount(run, o, c)));
+    .action(async (run, o) => done(await (await import('./audit-count.js')).auditCount(run, o, c)));
   command(
     'check <file>',
     'check opened rows, or a count, against a manifest, without base or data',
@@ -323,7 +298,7 @@ function auditCommands({ command, group, prover }: Maker, c: Context, done: Done
     audit,
   )
     .requiredOption('--manifest <file>', 'manifest of the run')
-    .action((file, o) => done(auditCheck(file, o)));
+    .action(async (file, o) => done((await import('./audit.js')).auditCheck(file, o)));
 }
 
 /** Commands for whoever reads manifests. A target is a run folder, a proof file or a manifest.json. */
@@ -334,7 +309,7 @@ function manifestCommands({ command, group }: Maker, done: Done): void {
     'check a manifest without base and data: schema, canonical form, contradictions, programs, policy',
     'certune manifest check my-run/out/manifest.json',
     manifest,
-  ).action((target) => done(manifestCheck(target)));
+  ).action(async (target) => done((await import('./manifest.js')).manifestCheck(target)));
   command(
     'show <target>',
     'every field, and whether it is proved, checkable from files (and with which option), or declared',
@@ -342,13 +317,13 @@ function manifestCommands({ command, group }: Maker, done: Done): void {
     manifest,
   )
     .option('--only <path>', 'the fields of one path, such as config.train')
-    .action((target, o) => done(manifestShow(target, o)));
+    .action(async (target, o) => done((await import('./manifest.js')).manifestShow(target, o)));
   command(
     'diff <left> <right>',
     'fields in which two manifests differ',
     'certune manifest diff first/out/manifest.json second.certune',
     manifest,
-  ).action((left, right) => done(manifestDiff(left, right)));
+  ).action(async (left, right) => done((await import('./manifest.js')).manifestDiff(left, right)));
   command(
     'export <target>',
     'describe the data as Croissant 1.1 (MLCommons); the options are declared, and nothing is read from a clock or a network',
@@ -362,7 +337,7 @@ function manifestCommands({ command, group }: Maker, done: Done): void {
     .option('--date <date>', 'when it was published, such as 2026-01-31')
     .option('--content <url>', 'where a file is, in the order of the manifest; repeatable', list)
     .option('-o, --output <file>', 'where it goes (default: printed)')
-    .action((target, o) => done(manifestExport(target, o)));
+    .action(async (target, o) => done((await import('./manifest.js')).manifestExport(target, o)));
 }
 
 /** Commands that run a model in float64. */
@@ -384,7 +359,7 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
     .requiredOption('--data <file>', 'JSON lines; repeatable', list)
     .option('--format <name>', 'format of the rows (default: that of the run, else told from each row)')
     .option('--show <n>', 'print so many answers')
-    .action((o) => done(evaluate(o, c)));
+    .action(async (o) => done((await import('./evaluate.js')).evaluate(o, c)));
   model(
     command(
       'generate <prompt>',
@@ -394,7 +369,7 @@ function modelCommands({ command }: Maker, c: Context, done: Done): void {
   )
     .option('--tokens <n>', 'most tokens to add (default: 64)')
     .option('--chat', "put the prompt into the base's chat template as a user's message")
-    .action((prompt, o) => done(generate(prompt, o, c)));
+    .action(async (prompt, o) => done((await import('./evaluate.js')).generate(prompt, o, c)));
 }
 
 /** Federated rounds: planning, roles, checks. */
@@ -412,7 +387,7 @@ function federatedCommand({ command, prover }: Maker, c: Context, done: Done): v
     .option('--dir <dir>', 'judge: folder of the federation');
   planOptions(fedCommand);
   roleOptions(fedCommand);
-  fedCommand.action(async (action, target, o) => done(await fed(action, target, o, c)));
+  fedCommand.action(async (action, target, o) => done(await (await import('./fed.js')).fed(action, target, o, c)));
 }
 
 function planOptions(x: Command): void {
@@ -467,7 +442,7 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
     .option('--segment <n>', 'steps of a segment, a power of two (default: by the length of the run, 1 to 8)')
     .option('--metrics <port>', 'serve metrics for Prometheus at PORT of this machine, or at HOST:PORT')
     .option('--certify', 'make the certificate too, RUN/out/certificate.certune')
-    .action(async (run, o) => done(await farmStart(run, o, c)));
+    .action(async (run, o) => done(await (await import('./farm-start.js')).farmStart(run, o, c)));
   prover(
     store(
       command(
@@ -484,13 +459,13 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
     .option('--cache <dir>', 'where files of the run are kept (default: ~/.cache/certune-farm)')
     .option('--kinds <list>', 'kinds of jobs to take: segment,fold,end (default: all)')
     .option('--name <name>', 'what this worker is called (default: host and process)')
-    .action(async (o) => done(await farmWork(o, c)));
+    .action(async (o) => done(await (await import('./farm-work.js')).farmWork(o, c)));
   store(
     command('status', 'say how far a farm is: jobs, workers, lag, what was given up', 'certune farm status --store /shared/farm', farm),
-  ).action(async (o) => done(await farmStatus(o)));
+  ).action(async (o) => done(await (await import('./farm.js')).farmStatus(o)));
   store(
     command('drain', 'have coordinator and workers end when what they have begun is done', 'certune farm drain --store /shared/farm', farm),
-  ).action(async (o) => done(await farmDrain(o)));
+  ).action(async (o) => done(await (await import('./farm.js')).farmDrain(o)));
   store(
     command(
       'retry <job>',
@@ -498,9 +473,9 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
       'certune farm retry 3fa9c2 --store /shared/farm',
       farm,
     ),
-  ).action(async (job, o) => done(await farmRetry(job, o)));
+  ).action(async (job, o) => done(await (await import('./farm.js')).farmRetry(job, o)));
   store(command('gc', 'remove objects that nothing names any more', 'certune farm gc --store /shared/farm', farm)).action(async (o) =>
-    done(await farmGc(o)),
+    done(await (await import('./farm.js')).farmGc(o)),
   );
   prover(
     command(
@@ -511,5 +486,5 @@ function farmCommands({ command, group, prover }: Maker, c: Context, done: Done)
     ),
   )
     .option('--farm <list>', 'numbers of workers (default: 1,2,4,10,50,75,100,200,1000)')
-    .action(async (run, o) => done(await farmModel(run, o)));
+    .action(async (run, o) => done(await (await import('./farm.js')).farmModel(run, o)));
 }

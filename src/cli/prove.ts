@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import { makeFolder } from '../io/atomic.js';
 import { dropProofs, sweep } from '../store/journal.js';
 import { difference } from '../run/manifest.js';
-import { PACK_NAME } from '../artifact/pack.js';
 import type { StepProof } from '../run/parts.js';
 import { type AnyProof, manifestOf, readProofFile } from '../store/proof.js';
-import { type NodeFile, samePlace } from '../artifact/folded.js';
 import { dropNodes } from '../store/nodes.js';
 import { InputError, VersionError } from '../errors.js';
-import { type Context, type ProverOptions, type Result, committed, out } from './common.js';
+import { type Context, type ProverOptions, type Result, out } from './common.js';
+import { committed } from './committed.js';
 import { UsageError } from './errors.js';
 import { type Work, requireTrained } from './course.js';
 import { proveFolded } from './prove-folded.js';
@@ -17,17 +16,13 @@ import { parseProcesses, proveProcesses } from './prove-processes.js';
 import { provePack } from './prove-pack.js';
 import { plain } from '../io/escape.js';
 import { LEAVES, STAYS, markPrivate } from './private.js';
-import { findManifest, locked, restoreManifest } from './kept.js';
+import { findManifest, locked, packFile, rangeFile, restoreManifest } from './kept.js';
 
 export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
   /** "a..b": only the steps a to b - 1. */ readonly steps?: string;
   /** Processes that prove beside each other. */ readonly processes?: string;
 }
-
-export const packFile = (run: string): string => join(out(run), 'proof', PACK_NAME);
-/** Where the proof of a range goes. */
-export const rangeFile = (run: string, from: number, to: number): string => join(out(run), 'proof', `steps-${from}-${to}.certune`);
 
 /** What a prover in the private mode is told. */
 const PRIVATE =
@@ -125,7 +120,3 @@ async function proveNow(run: string, o: ProveOptions, c: Context): Promise<Resul
   }
   return proveFolded(w, range, packed, o, c);
 }
-
-/** Whether a node covers a whole run. */
-export const wholeRun = (n: NodeFile): boolean =>
-  samePlace(n.from, { step: 0, part: 0 }) && samePlace(n.to, { step: n.manifest.config.train.steps, part: 0 });

@@ -8,7 +8,8 @@ import type { GivenFile } from '../web/view.js';
 import { type Context, type Result, version } from './common.js';
 import { UsageError } from './errors.js';
 import { type VerifyOptions, openTarget, parseKey } from './target.js';
-import { findFolded } from './verify-folded.js';
+import { needsHand } from './verify.js';
+import { findFolded, proofOf } from './verify-folded.js';
 
 export interface ReportOptions extends Omit<VerifyOptions, 'commitBase'> {
   /** Where the document goes. */ readonly output: string;
@@ -24,14 +25,14 @@ const given = (role: string, file: string): GivenFile => {
  * Verifies a certificate, a folded run, or a range of one, and writes what was found as a static document. Nothing is
  * written where the proof is not accepted. Throws what verify throws.
  */
-export function report(target: string, o: ReportOptions, c: Context): Result {
+export async function report(target: string, o: ReportOptions, c: Context): Promise<Result> {
   const key = parseKey(o.key),
     t = openTarget(target),
     { proof } = t;
   if (proof.kind === 'pack')
     throw new UsageError(`${t.file} is a pack of step proofs: a report is made of a certificate, a folded run or a range`);
-  const x = proof.kind === 'node' ? proof.node : proof.folded,
-    { verdict, claims, adapter } = findFolded(t, x, { ...o, given: key }, c),
+  const hand = needsHand({ target: t, given: key }, o) ? await import('./at-hand.js') : undefined,
+    { verdict, claims, adapter } = findFolded(t, proofOf(proof), { ...o, given: key }, c, hand),
     html = reportHtml(
       {
         verdict,

@@ -4,7 +4,7 @@ import { locked } from './kept.js';
 import type { Context, Result } from './common.js';
 import { type ProveOptions, prove } from './prove.js';
 import { train } from './train.js';
-import { verify } from './verify.js';
+import { verifyNow } from './verify-now.js';
 
 /** Commit, train, prove, verify: each goes on where it stood. */
 export async function runAll(run: string, o: ProveOptions, c: Context): Promise<Result> {
@@ -22,6 +22,6 @@ async function allParts(run: string, o: ProveOptions, c: Context): Promise<Resul
   add('commit', commit(run, c));
   add('train', await train(run, o, c));
   add('prove', await prove(run, o, c));
-  const v = verify(run, {}, c);
+  const v = verifyNow(run, {}, c);
   return { data: { ...Object.fromEntries(parts.map(([n, r]) => [n, r.data])), verify: v.data }, text: v.text };
 }

@@ -4,13 +4,12 @@ import type { RunConfig } from '../run/schema.js';
 import { existsSync, statSync } from 'node:fs';
 import { InputError } from '../errors.js';
 import { readManifest, out } from './common.js';
-import { packFile } from './prove.js';
+import { packFile } from './kept.js';
 import { type Manifest, difference } from '../run/manifest.js';
-import { whyDiffers } from '../setup/line-ends.js';
 import { VerificationError } from '../transcript/arith.js';
 import { join } from 'node:path';
 import { readRun } from '../setup/runfile.js';
-import { type RunSecret, type Setup, setup } from '../setup/run.js';
+import type { RunSecret } from '../setup/run.js';
 import { readSecret, secretOf } from '../store/secret.js';
 import type { Programs } from '../run/programs.js';
 import { type Ledger, runLedger } from '../run/ledger.js';
@@ -64,34 +63,6 @@ export function openTarget(target: string): Target {
 /** Whether rows can be compared: salts of the private mode are with the prover alone. */
 export const rowsComparable = (m: Manifest, secret: RunSecret | undefined): boolean =>
   m.config.sampler.mode === 'public' || secret !== undefined;
-
-/**
- * Setup of what base and data give, compared with the manifest. A run in the private mode needs its secret too. Throws
- * VerificationError, InputError, UsageError.
- */
-export function setupOf(m: Manifest, base: string, data: readonly string[], from: string | null | undefined, secret?: RunSecret): Setup {
-  if (!rowsComparable(m, secret))
-    throw new UsageError(
-      '--data: the run is in the private mode, whose rows are compared by whoever has its secret alone: give the run folder, or leave --data away',
-    );
-  const { salt, key } = secret ?? { salt: m.dataset.salt!.map(BigInt) };
-  const s = setup(
-      {
-        ...m.config,
-        base: { ...m.config.base, path: base },
-        data: m.config.data.map((d, i) => ({ ...d, path: data[i] })),
-        lora: { ...m.config.lora, from: m.config.lora.from === null ? null : from! },
-      },
-      salt,
-      key,
-    ),
-    differs = difference(s.run.manifest, m);
-  if (differs.length) {
-    const why = whyDiffers(m, s.run.manifest, base, data);
-    throw new VerificationError('manifest', `differs from what base and data give: ${differs.join(', ')}${why === '' ? '' : ` (${why})`}`);
-  }
-  return s;
-}
 
 /** Whose choice the order of the data is: batches are those that the sampler gives, by proof or by comparison. */
 export function orderOf(m: Manifest): string {

@@ -7,7 +7,8 @@ import { type Checkpoint, checkpoints, readCheckpoint, writeCheckpoint } from '.
 import { type Entry, orTorn, readState, sweep, writeState } from '../store/journal.js';
 import { writeAdapter } from '../io/peft.js';
 import { OverflowError } from '../tensor/integer.js';
-import { type Context, type ProverOptions, type Result, committed, kernels, out } from './common.js';
+import { type Context, type ProverOptions, type Result, kernels, out } from './common.js';
+import { committed } from './committed.js';
 import { requireDisk } from './estimate.js';
 import { TrainingStoppedError, UsageError } from './errors.js';
 import { plain } from '../io/escape.js';

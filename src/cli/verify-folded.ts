@@ -3,22 +3,21 @@ import { existsSync } from 'node:fs';
 import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { type Accepted, verifyRead } from '../verify/index.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
-import { circuitsKept, keptKey } from './cached.js';
+import type { AnyProof } from '../store/proof.js';
 import { type GivenKey, type KeyOrigin, originText } from '../verify/trust.js';
 import { shownText } from '../verify/shown.js';
 import { type ClaimRecord, claimLines, comparedOf, reservations } from '../verify/claims.js';
 import { claimsOfCheck } from '../verify/records.js';
 import { checkFirst } from '../verify/first.js';
-import { singleKernels } from '../kernels/single.js';
+import { verifierKernels } from '../kernels/verify.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from '../io/escape.js';
 import { UsageError } from './errors.js';
 import { besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
 import { ADAPTER_REMEDY, withRemedy } from './kept.js';
 import { type Policy, checkPolicy } from './policy.js';
-import { type Target, type VerifyOptions, orderOf, readReleased, rowsComparable, setupOf } from './target.js';
+import { type Target, type VerifyOptions, orderOf, readReleased, rowsComparable } from './target.js';
 import { checkedRun } from '../run/facts.js';
-import { inputsOf } from '../setup/base.js';
 import type { Against, FoldedCheck } from '../verify/folded.js';
 import type { Ledger } from '../run/ledger.js';
 
@@ -118,6 +117,12 @@ const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against,
   ...(commitBase ? { commitBase } : {}),
 });
 
+/** What reads bases and data, and makes circuits: none where none of it is asked for (needsHand of verify.ts). */
+export type Hand = typeof import('./at-hand.js');
+
+/** A folded run or a range, of a proof that is no pack. */
+export const proofOf = (p: Exclude<AnyProof, { readonly kind: 'pack' }>): FoldedRun | NodeFile => (p.kind === 'node' ? p.node : p.folded);
+
 /** What a folded proof was found to be, and what it was compared with. */
 export interface FoldedFound {
   readonly verdict: Accepted;
@@ -137,6 +142,7 @@ export function findFolded(
   x: FoldedRun | NodeFile,
   o: VerifyOptions & { readonly given: GivenKey | undefined },
   c: Context,
+  hand: Hand | undefined,
 ): FoldedFound {
   const { manifest: m } = x,
     node = 'from' in x ? x : undefined,
@@ -147,7 +153,8 @@ export function findFolded(
     from = o.from ?? t.local?.lora.from ?? undefined;
   refuseMisuse(misuse(m, { base, data, from }, node !== undefined, o));
   // Whatever else the manifest makes one compute comes after it.
-  const before = checkFirst(singleKernels(), t.file, x);
+  const kernels = verifierKernels(),
+    before = checkFirst(kernels, t.file, x);
   let card: string | undefined,
     other = '';
   const run = checkedRun(t.file, m),
@@ -159,17 +166,22 @@ export function findFolded(
       run,
       x,
       {
+        kernels,
         ...commitmentAsked(o),
         ...(o.given ? { key: o.given } : {}),
         recompute: o.recompute !== false,
-        kept: keptKey,
-        circuits: () => {
-          c.progress.line('circuits of the verifier and their keys, from the programs');
-          return circuitsKept(singleKernels(), run);
-        },
+        ...(hand
+          ? {
+              kept: hand.keptKey,
+              circuits: () => {
+                c.progress.line('circuits of the verifier and their keys, from the programs');
+                return hand.circuitsKept(run);
+              },
+            }
+          : {}),
         atHand: () => {
-          const whole = data !== undefined && base !== undefined ? setupOf(m, base, data, from, t.secret) : undefined,
-            inputs: Inputs = whole?.inputs ?? inputsOf(run, { base, from }),
+          const whole = data !== undefined && base !== undefined ? hand!.setupOf(m, base, data, from, t.secret) : undefined,
+            inputs: Inputs = whole?.inputs ?? hand?.inputsOf(run, { base, from }) ?? {},
             released =
               dir === undefined
                 ? undefined
@@ -202,8 +214,9 @@ export function verifyFolded(
   x: FoldedRun | NodeFile,
   o: VerifyOptions & { readonly policy: Policy; readonly given: GivenKey | undefined },
   c: Context,
+  hand: Hand | undefined,
 ): Result {
-  const { verdict, claims, beside, besideOfBase } = findFolded(t, x, o, c),
+  const { verdict, claims, beside, besideOfBase } = findFolded(t, x, o, c, hand),
     { kind, check: r, key: origin, ledger } = verdict,
     { manifest: m } = x;
   checkPolicy(o.policy, m, ledger, claims);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
@@ -6,24 +5,19 @@ import { writeAtomic } from '../io/atomic.js';
 import type { Result, Context } from './common.js';
 import { plain } from '../io/escape.js';
 import { PolicyError, UsageError } from './errors.js';
-import { type Judged, judgePolicy } from './judge.js';
-import { type Signed, verifySigned } from './signed.js';
+import type { Judged } from './judge.js';
+import type { Signed } from './signed.js';
 import { type RuleVerdict, type VerifierPolicy, admitted, parsePolicyFile } from '../provenance/policy.js';
-import { bundleJson } from '../provenance/bundle.js';
-import { keyDigest } from '../provenance/ecdsa.js';
 import { hashFile } from '../provenance/folder.js';
-import { type SigningKey, cosignHint, readSigningKey, signStatement } from '../provenance/sign.js';
 import type { Subject } from '../provenance/statement.js';
-import { svrStatement } from '../provenance/svr.js';
 import { type DeployedClaims, deployedClaims } from '../provenance/deployed.js';
 import { manifestOf, readProofFile } from '../store/proof.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
-import { ROLES, parseTime } from '../provenance/cards/card.js';
-import { byRole } from '../provenance/cards/evaluate.js';
-import { cardLines, judgeCards } from './cards.js';
+import { parseTime } from '../provenance/cards/card.js';
+import { cardsFolder } from './cards-folder.js';
 import type { VerifyOptions } from './target.js';
-import { verify } from './verify.js';
+import { verifiedWhole, verify } from './verify.js';
 
 export interface ReleaseOptions extends VerifyOptions {
   /** Public keys of whom the release may be signed by. */ readonly signer?: string[];
@@ -81,7 +75,8 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
   const now = timeOf(o.at),
     policy = o.policy === undefined ? undefined : { file: o.policy, bytes: readBytes(o.policy, 'policy') },
     rules: VerifierPolicy | undefined = policy && parsePolicyFile(policy.bytes, policy.file),
-    svrKey = o.svrKey === undefined ? undefined : readSigningKey(o.svrKey),
+    // Signatures, cards and rules are read where there are any: who verifies a file alone waits for none of it.
+    own = o.svrKey === undefined ? undefined : (await import('./verify-summary.js')).ownKey(o.svrKey),
     release: Release | undefined = isRelease(target) ? openRelease(target) : undefined,
     asked = Boolean(o.signer?.length) || o.identity !== undefined;
   if (asked && !release)
@@ -90,25 +85,27 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
   if (asked && release) {
     if (o.adapter !== undefined && (release.adapter === undefined || resolve(o.adapter) !== resolve(release.adapter)))
       throw new UsageError('--adapter: a signed release is verified with its own adapter');
-    signed = await verifySigned(release, {
+    signed = await (await import('./signed.js')).verifySigned(release, {
       signer: o.signer ?? [],
       ...(o.trustedRoot === undefined ? {} : { root: o.trustedRoot }),
       ...(o.identity === undefined ? {} : { identity: { identity: o.identity, issuer: o.issuer! } }),
     });
-    if (svrKey && signed.keys.includes(keyDigest(svrKey.public)))
+    if (own && signed.keys.includes(own.digest))
       throw new UsageError('--svr-key is the key that signed the release: a verifier signs with its own');
     c.progress.line(`signed: ${signed.text}`);
   }
-  const result = verify(
+  const proof = release?.proof ?? proofOf(target),
+    result = await verify(
       release?.proof ?? target,
       { ...o, ...(o.adapter === undefined && release?.adapter !== undefined ? { adapter: release.adapter } : {}) },
       c,
     ),
     { signer: _s, policy: _p, ...rest } = o,
     // After the proof, which no card repairs.
-    cards = judgeCards(release?.proof ?? proofOf(target), rules?.cards, 1000 * now, c.cards),
+    cardsRead = existsSync(cardsFolder(proof)) ? await import('./cards.js') : undefined,
+    cards = cardsRead?.judgeCards(proof, rules?.cards, 1000 * now, c.cards) ?? [],
     judged: Judged = { target, release, result, signed, cards, now, options: rest },
-    verdicts = rules && judgePolicy(rules, judged),
+    verdicts = rules && (await import('./judge.js')).judgePolicy(rules, judged),
     lines = (verdicts ?? []).map((v) => `  ${MARK[v.verdict]}  ${v.rule}: ${v.reason}`);
   if (verdicts && !admitted(verdicts)) {
     for (const l of lines) c.progress.line(plain(l), true);
@@ -124,13 +121,14 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       : release && existsSync(join(release.dir, SIGNED))
         ? ['  signed: not checked (give --signer key.pub)']
         : []),
-    ...cardLines(cards),
+    ...(cardsRead?.cardLines(cards) ?? []),
     ...(verdicts ? [`policy ${o.policy}: ${verdicts.length} rules, all passed`, ...lines] : []),
   ];
   const svr = o.emitSvr;
-  if (svr !== undefined && svrKey) {
-    writeAtomic(svr, summary({ target, release, result, signed, cards, now, options: o }, svrKey, policy, verdicts, rules));
-    said.push(`wrote ${svr}, signed by the verifier's key ${keyDigest(svrKey.public)}`);
+  if (svr !== undefined && own) {
+    const { summary } = await import('./verify-summary.js');
+    writeAtomic(svr, summary(judged, { verifier: o.verifierId!, key: own.key, subjects: verifiedFiles(judged), policy, verdicts, rules }));
+    said.push(`wrote ${svr}, signed by the verifier's key ${own.digest}`);
   }
   return {
     data: {
@@ -138,16 +136,12 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       ...(signed ? { signed: { by: signed.keys, ...(signed.identity ? signed.identity : {}), files: signed.subjects.length } } : {}),
       ...(cards.length ? { cards } : {}),
       ...(verdicts ? { rules: verdicts } : {}),
-      ...(wholeRun(result) ? { claims: weightsOf(judged) } : {}),
+      ...(verifiedWhole(result) ? { claims: weightsOf(judged) } : {}),
       ...(svr === undefined ? {} : { svr }),
     },
     text: [result.text, ...said.map(plain)].join('\n'),
   };
 }
-
-/** Whether what was verified is a whole run. */
-const wholeRun = ({ data: d }: Result): boolean =>
-  d['verified'] !== undefined && ['run', 'certificate', 'pack'].includes(String(d['kind']));
 
 /** Where the weights of a whole run come from, for whoever deploys them. */
 function weightsOf(j: Judged): DeployedClaims {
@@ -159,37 +153,6 @@ function weightsOf(j: Judged): DeployedClaims {
     ...(j.result.data['base'] === 'checked' ? { base: manifestOf(readProofFile(j.release?.proof ?? proofOf(j.target))).base.digest } : {}),
     ...(adapter ? { adapter: adapter.sha256 } : {}),
   });
-}
-
-/** Text of the verifier's own summary: a bundle over what was evaluated and held. */
-function summary(
-  j: Judged & { readonly options: ReleaseOptions },
-  key: SigningKey,
-  policy: { readonly file: string; readonly bytes: Uint8Array } | undefined,
-  verdicts: readonly RuleVerdict[] | undefined,
-  rules: VerifierPolicy | undefined,
-): string {
-  const d = j.result.data,
-    payload = svrStatement({
-      // Whatever else a signer released was compared with the signature, and with nothing of the run.
-      subjects: verifiedFiles(j),
-      verifier: j.options.verifierId!,
-      ...(policy ? { policy: { name: basename(policy.file), sha256: createHash('sha256').update(policy.bytes).digest('hex') } } : {}),
-      time: 1000 * j.now,
-      verified: {
-        training: wholeRun(j.result),
-        soundness: d['bits'] as number,
-        base: d['base'] === 'checked',
-        rows: (d['kind'] === 'run' || d['kind'] === 'certificate') && (d['data'] === 'checked' || d['data'] === 'proved'),
-        data: d['data'] === 'checked',
-        initial: d['initial'] === 'checked',
-        adapter: d['adapter'] === 'checked',
-        signed: j.signed !== undefined,
-        attested: ROLES.filter((r) => byRole(j.cards, rules?.cards ?? {})[r]?.counted),
-        ...(verdicts ? { policy: verdicts } : {}),
-      },
-    });
-  return bundleJson(signStatement(payload, key), cosignHint(key.public));
 }
 
 /** What a summary is about: the proof, and the files of the adapter where it was compared with the proof. */

@@ -1,114 +1,54 @@
-import { VerificationError } from '../transcript/arith.js';
-import { brokenQuota } from '../setup/quotas.js';
 import { manifestDigest } from '../run/manifest.js';
-import type { Pack } from '../artifact/pack.js';
 import { manifestOf } from '../store/proof.js';
-import { verifyRun } from '../verify/steps.js';
-import { singleKernels } from '../kernels/single.js';
-import { type Context, type Result, bitsText, secondsText } from './common.js';
-import { plain } from '../io/escape.js';
+import { SHIPPED } from '../verify/shipped.js';
+import { type GivenKey, vouched } from '../verify/trust.js';
+import type { Context, Result } from './common.js';
 import { UsageError } from './errors.js';
-import { type Policy, checkPolicy, parsePolicy } from './policy.js';
-import { type VerifyOptions, type Target, parseKey, openTarget, setupOf, orderOf, ledgerOf, readReleased } from './target.js';
-import { verifyFolded } from './verify-folded.js';
-import { adapterSays, baseSays } from '../verify/records.js';
-import { type ClaimRecord, claimLines, comparedOf } from '../verify/claims.js';
-import { besideBase, besideLines, besideOf, cardClaim, cardOf, otherBytes } from './files.js';
-import { ADAPTER_REMEDY, withRemedy } from './kept.js';
+import { type Policy, parsePolicy } from './policy.js';
+import { type Target, type VerifyOptions, openTarget, parseKey } from './target.js';
+import { type Hand, proofOf, verifyFolded } from './verify-folded.js';
+
+/** A proof that was read, and what its options say. */
+interface Opened {
+  readonly target: Target;
+  readonly policy: Policy;
+  readonly given: GivenKey | undefined;
+}
+
+/** Reads a run's folder, or a proof file, and the options. Throws InputError, UsageError, VerificationError. */
+export function opened(target: string, o: VerifyOptions, c: Context): Opened {
+  const policy = parsePolicy(o),
+    given = parseKey(o.key),
+    t = openTarget(target);
+  c.progress.line(`statement: manifest ${manifestDigest(manifestOf(t.proof))}`);
+  return { target: t, policy, given };
+}
+
+/**
+ * Whether a verification reads a base or data, or makes circuits. Neither is done for a whole run under a key that is
+ * given or shipped, whatever else is said of it.
+ */
+export function needsHand({ target: { proof, local }, given }: Pick<Opened, 'target' | 'given'>, o: VerifyOptions): boolean {
+  if (proof.kind !== 'folded' || local) return true;
+  return o.base !== undefined || o.data !== undefined || o.from !== undefined || !vouched(proof.folded.key, given, SHIPPED);
+}
 
 /**
  * Verifies a run: a folder, or a proof file with --base, --data and --adapter. Throws VerificationError, InputError,
  * PolicyError.
  */
-export function verify(target: string, o: VerifyOptions, c: Context): Result {
-  const policy = parsePolicy(o),
-    given = parseKey(o.key),
-    t = openTarget(target);
-  c.progress.line(`statement: manifest ${manifestDigest(manifestOf(t.proof))}`);
-  if (t.proof.kind !== 'pack') return verifyFolded(t, t.proof.kind === 'node' ? t.proof.node : t.proof.folded, { ...o, policy, given }, c);
-  if (given || o.recompute === false || o.baseRoot !== undefined)
-    throw new UsageError('a pack of step proofs has no verification key: --key and --no-recompute are for folded proofs');
-  return verifyPack(t, t.proof.pack, policy, o, c);
+export async function verify(target: string, o: VerifyOptions, c: Context): Promise<Result> {
+  const x = opened(target, o, c);
+  return verifyOpened(x, o, c, needsHand(x, o) ? await import('./at-hand.js') : undefined);
 }
 
-/** Verifies a pack of step proofs: base, data and adapter are needed. */
-function verifyPack(t: Target, { manifest: m, run }: Pack, policy: Policy, o: VerifyOptions, c: Context): Result {
-  const base = o.base ?? t.local?.base.path,
-    data = o.data ?? t.local?.data.map((d) => d.path),
-    adapterDir = o.adapter ?? t.adapter,
-    from = o.from ?? t.local?.lora.from;
-  const lacking = [
-    ...(base === undefined ? ['--base DIR'] : []),
-    ...(data === undefined ? ['--data FILE'] : []),
-    ...(adapterDir === undefined ? ['--adapter DIR'] : []),
-    ...(m.config.lora.from !== null && !from ? ['--from DIR (the adapter that the run started from)'] : []),
-  ];
-  if (base === undefined || data === undefined || adapterDir === undefined || lacking.length)
-    throw new UsageError(`a pack of step proofs is verified with base, data and adapter: give ${lacking.join(', ')}`);
-  if (data.length !== m.config.data.length)
-    throw new UsageError(`--data: ${data.length} files given, the manifest has ${m.config.data.length}: give them in its order`);
-  const s = setupOf(m, base, data, from, t.secret),
-    broken = brokenQuota(s),
-    released = withRemedy(o.adapter === undefined ? ADAPTER_REMEDY : '', () => readReleased(s.run.programs, m, adapterDir)),
-    beside = besideOf(adapterDir),
-    besideOfBase = besideBase(base, m.config.train.template === null),
-    steps = s.config.train.steps;
-  if (broken !== undefined) throw new VerificationError('quotas', broken);
-  c.progress.start(0);
-  const r = verifyRun(singleKernels(), s.run, { ...s.inputs, released }, run, (i) => c.progress.update('verify', i + 1, steps)),
-    ledger = ledgerOf(s.run.programs, m);
-  const by = (option: string, given: unknown): string => (given === undefined ? "the run's own folder" : option),
-    seeded = m.config.lora.from === null,
-    claims: ClaimRecord[] = [
-      { claim: 'base', status: 'checked', against: base, by: by('--base', o.base), says: baseSays(m) },
-      {
-        claim: 'data',
-        status: 'checked',
-        against: data.join(', '),
-        by: by('--data', o.data),
-        says: 'every batch is the one that the sampler prescribes',
-      },
-      {
-        claim: 'initial',
-        status: 'checked',
-        against: seeded ? `seed ${m.config.lora.seed}` : (from ?? undefined),
-        by: seeded ? 'the manifest' : by('--from', o.from),
-        says: 'as the manifest says',
-      },
-      {
-        claim: 'adapter',
-        status: 'checked',
-        against: adapterDir,
-        by: by('--adapter', o.adapter),
-        says: adapterSays('it is the last state of the run', otherBytes(s.run.programs, m, adapterDir, released)),
-      },
-      cardClaim(adapterDir, by('--adapter', o.adapter), cardOf(s)),
-    ];
-  checkPolicy(policy, m, ledger, claims);
-  return {
-    data: {
-      verified: { proof: 'checked', ...comparedOf(claims) },
-      kind: 'pack',
-      manifest: manifestDigest(m),
-      ...r,
-      base: 'checked',
-      data: 'checked',
-      initial: 'checked',
-      adapter: 'checked',
-      bits: ledger.roundByRound,
-      order: orderOf(m),
-      ...(beside.length ? { beside } : {}),
-      ...(besideOfBase.length ? { besideBase: besideOfBase } : {}),
-      policy,
-    },
-    text: [
-      `verified: ${r.steps} steps, loss ${r.losses[0].toFixed(4)} -> ${r.losses[r.losses.length - 1].toFixed(4)}, ${bitsText(ledger.roundByRound)} bits`,
-      `  ${(r.proofMs / r.steps).toFixed(0)} ms a step for the proofs; base, tables and adapter recomputed in ${secondsText(r.linearMs / 1000)}`,
-      ...claimLines(claims),
-      ...besideLines(beside, besideOfBase),
-      `  order of data: ${orderOf(m)}`,
-    ]
-      .map(plain)
-      .join('\n'),
-  };
+export function verifyOpened({ target: t, policy, given }: Opened, o: VerifyOptions, c: Context, hand: Hand | undefined): Result {
+  if (t.proof.kind !== 'pack') return verifyFolded(t, proofOf(t.proof), { ...o, policy, given }, c, hand);
+  if (given || o.recompute === false || o.baseRoot !== undefined)
+    throw new UsageError('a pack of step proofs has no verification key: --key and --no-recompute are for folded proofs');
+  return hand!.verifyPack(t, t.proof.pack, policy, o, c);
 }
+
+/** Whether what was verified is a whole run. */
+export const verifiedWhole = ({ data: d }: Result): boolean =>
+  d['verified'] !== undefined && ['run', 'certificate', 'pack'].includes(String(d['kind']));

@@ -13,7 +13,7 @@ import { singleKernels } from '../kernels/single.js';
 import { checkFirst } from '../verify/first.js';
 import { VerificationError } from '../transcript/arith.js';
 import { type Context, type Result, manifestFile, readManifest, secondsText } from './common.js';
-import { packFile } from './prove.js';
+import { packFile } from './kept.js';
 import { parseKey } from './target.js';
 import { plain } from '../io/escape.js';
 import { checkedRun } from '../run/facts.js';

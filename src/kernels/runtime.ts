@@ -58,23 +58,28 @@ export function compile(base64: string): WebAssembly.Module {
   return new WebAssembly.Module(Uint8Array.from(raw, (c) => c.charCodeAt(0)));
 }
 
-/** Characters of a module's text: all that is printable but quotes, backslash and dollar sign. */
-const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((c) => !'\'"`\\$'.includes(c));
+/** Codes of a module's characters: all that is printable but quotes, backslash and dollar sign. */
+const CODES = Array.from({ length: 95 }, (_, i) => 32 + i).filter((c) => !'\'"`\\$'.includes(String.fromCharCode(c)));
 
 /**
  * A module from its bytes as tools/kernels/build.ts writes them: 87 values in hexadecimal digits, then one of the first
  * 87 characters for each of them in their order, and the characters of 87 + q and r for a value 90 q + r.
  */
 export function compileText(text: string): WebAssembly.Module {
-  const n = CHARACTERS.length,
+  const n = CODES.length,
     often = n - 3,
-    place = (at: number): number => CHARACTERS.indexOf(text[at]),
-    bytes: number[] = [];
+    place = new Uint8Array(128),
+    bytes = new Uint8Array(text.length);
+  CODES.forEach((c, i) => {
+    place[c] = i;
+  });
+  const values = Array.from({ length: often }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  let length = 0;
   for (let at = 2 * often; at < text.length; at++) {
-    const c = place(at);
-    bytes.push(c < often ? Number.parseInt(text.slice(2 * c, 2 * c + 2), 16) : n * (c - often) + place(++at));
+    const c = place[text.charCodeAt(at)];
+    bytes[length++] = c < often ? values[c] : n * (c - often) + place[text.charCodeAt(++at)];
   }
-  return new WebAssembly.Module(Uint8Array.from(bytes));
+  return new WebAssembly.Module(bytes.subarray(0, length));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { InputError, reason } from '../errors.js';
 import { JSON_DEPTH } from '../io/json-bounds.js';
 import { FORMATS } from '../io/format-names.js';
@@ -9,6 +9,9 @@ import { TARGETS } from '../model/shape.js';
 import { type RunConfig, runSchema, describeIssues } from '../run/schema.js';
 import { closest } from '../run/suggest.js';
 import type { Path } from '../schema.js';
+
+/** Loaded where a run.yaml is read: who verifies a file reads none. */
+const yaml = (): typeof import('yaml') => createRequire(import.meta.url)('yaml') as typeof import('yaml');
 
 /** Throws RangeError where a value is nested deeper than a JSON file may be. */
 function checkDepth(x: unknown, left = JSON_DEPTH): void {
@@ -72,7 +75,12 @@ export function parseRun(file: string, text: string): RunConfig {
   let raw: unknown;
   try {
     checkNesting(text);
-    const doc = parseDocument(text.replace(/^\ufeff/, ''), { prettyErrors: true, uniqueKeys: true, logLevel: 'error', stringKeys: true }),
+    const doc = yaml().parseDocument(text.replace(/^\ufeff/, ''), {
+        prettyErrors: true,
+        uniqueKeys: true,
+        logLevel: 'error',
+        stringKeys: true,
+      }),
       errors = [...doc.errors, ...doc.warnings];
     if (errors.length)
       throw new InputError(

@@ -58,8 +58,8 @@ export function hidingPlan(program: Program, options: ProofOptions): Plan {
 /** Words of a proof that hides its witness, from its plan: as many as recordHiding has. */
 export function hidingWords(plan: Plan): number {
   const { words, products } = reductionCounts(plan);
-  // The values of the products' polynomials come between.
-  return words + (products.length ? 6 : 0) + whirWords(plan.whir);
+  // The values of the products' polynomials come between, and where the frozen stack is not opened the claim on it.
+  return words + (products.length ? 6 : 0) + (plan.frozenVars ? 6 * plan.frozenVars + 3 : 0) + whirWords(plan.whir);
 }
 
 /** All messages of a proof that hides its witness, from its plan. */

@@ -68,6 +68,10 @@ function fits(key: VerificationKey, run: Run): void {
     refuse(`is one of program proofs at rate 2^-${key.proof.programRate}, the manifest says 2^-${proof.rate}`);
 }
 
+/** Whether a key is given, or the one beside the proof shipped: then none is recomputed. */
+export const vouched = (published: PublishedKey, given: GivenKey | undefined, shipped: readonly Shipped[]): boolean =>
+  given !== undefined || shipped.some((x) => x.digest === digestOfHostile(published));
+
 /**
  * The key under which a proof is verified, and whose word it is: given by the user, shipped with the release, or
  * recomputed from the manifest's programs. `published` is the one that lies beside the proof: it is used only where one

@@ -1,0 +1,8 @@
+/**
+ * What reads bases and data and makes circuits, in one piece: it is most of the package. Who verifies a file under a key
+ * that somebody vouches for, and gives neither, does without it (verify.ts).
+ */
+export { inputsOf } from '../setup/base.js';
+export { circuitsKept, keptKey } from './cached.js';
+export { setupOf } from './setup-of.js';
+export { verifyPack } from './verify-pack.js';

@@ -1,0 +1,38 @@
+/**
+ * npm run build:cli: joins the modules of the commands to few files, dist/joined, which bin/certune.js starts from. A
+ * command's own modules are read when it is called. What is read by its name stays outside: packages that a user may
+ * install or not, and those that are large and seldom needed.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../..', import.meta.url)),
+  { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'peerDependencies',
+    Record<string, string>
+  >,
+  /** Small, and in the way of every command. */
+  joined = new Set(['@noble/hashes', 'canonicalize']),
+  outdir = join(root, 'dist/joined');
+
+rmSync(outdir, { recursive: true, force: true });
+const { metafile } = await build({
+  absWorkingDir: root,
+  // The two files that are started by their names: a command's thread, and a process that proves.
+  entryPoints: { worker: 'src/cli/worker.ts', 'child-main': 'src/engine/child-main.ts' },
+  bundle: true,
+  splitting: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: false,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  outdir,
+  external: [...Object.keys(dependencies), ...Object.keys(peerDependencies)].filter((name) => !joined.has(name)),
+  logLevel: 'warning',
+  metafile: true,
+});
+console.log(`dist/joined: ${Object.keys(metafile.outputs).length} files`);

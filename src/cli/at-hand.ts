@@ -1,6 +1,6 @@
 /**
- * What reads bases and data and makes circuits, in one piece: it is most of the package. Who verifies a file under a key
- * that somebody vouches for, and gives neither, does without it (verify.ts).
+ * What reads bases and data and makes circuits, in one piece: it is most of the package. Who verifies a file under a
+ * key that somebody vouches for, and gives neither, does without it (verify.ts).
  */
 export { inputsOf } from '../setup/base.js';
 export { circuitsKept, keptKey } from './cached.js';

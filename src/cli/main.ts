@@ -9,9 +9,9 @@ const argv = process.argv.slice(2),
   json = argv.includes('--json'),
   dirs: string[] = [];
 /**
- * Where the command runs: the same modules as this one's, which the whole build has joined to few files, for hundreds of
- * small ones are read ten times as slowly. In a working copy, where modules are compiled by themselves, files that are
- * older than these are passed over.
+ * Where the command runs: the same modules as this one's, which the whole build has joined to few files, for hundreds
+ * of small ones are read ten times as slowly. In a working copy, where modules are compiled by themselves, files that
+ * are older than these are passed over.
  */
 function workerFile(): URL {
   const joined = new URL('../joined/worker.js', import.meta.url),

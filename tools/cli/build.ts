@@ -32,6 +32,17 @@ const { metafile } = await build({
   target: 'node20',
   outdir,
   external: [...Object.keys(dependencies), ...Object.keys(peerDependencies)].filter((name) => !joined.has(name)),
+  plugins: [
+    {
+      // A prover's kernels are large texts, and the same ones as those of the modules.
+      name: 'kernels',
+      setup: (b) =>
+        b.onResolve({ filter: /\/generated\/(single|shared)\.js$/ }, ({ path }) => ({
+          path: path.replace(/^.*\//, '../kernels/generated/'),
+          external: true,
+        })),
+    },
+  ],
   logLevel: 'warning',
   metafile: true,
 });

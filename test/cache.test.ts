@@ -1,8 +1,20 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { decodeCertificate } from '../src/artifact/certificate.js';
+import { verifierKernels } from '../src/kernels/verify.js';
+import { keyDigest } from '../src/recursion/key.js';
+import { checkedRun } from '../src/run/facts.js';
+import type { Base } from '../src/run/inputs.js';
+import { type BaseFacts, inputsOf } from '../src/setup/base.js';
 import { Cache, cacheName } from '../src/store/cache.js';
+import type { Known } from '../src/verify/folded.js';
+import { type VerifyOptions, verifyRead } from '../src/verify/index.js';
+import { baseFact, startFact } from '../src/verify/known.js';
 
 describe('the cache', () => {
   const home = mkdtempSync(join(tmpdir(), 'certune-cache-')),
@@ -54,6 +66,131 @@ describe('the cache', () => {
       writeFileSync(key, Buffer.alloc(32), { mode: 0o644 });
       expect(Cache.open({ ...env, CERTUNE_CONFIG: config })).toBeUndefined();
     }
+  });
+  it('that cannot be written to is no cache, and says nothing', () => {
+    const file = join(home, 'a-file');
+    writeFileSync(file, '');
+    const blocked = open({ CERTUNE_CACHE: file });
+    blocked.put('key', name, content);
+    expect(blocked.get('key', name)).toBeUndefined();
+    expect(readFileSync(file, 'utf8')).toBe('');
+    expect(Cache.open({ ...env, CERTUNE_CONFIG: file })).toBeUndefined();
+  });
+  it('gives whole entries while several processes write the same one', async () => {
+    const at = pathToFileURL(fileURLToPath(new URL('../dist/store/cache.js', import.meta.url))).href,
+      script = `const { Cache } = await import(${JSON.stringify(at)}), c = Cache.open();
+        let got = 0;
+        for (let i = 0; i < 300; i++) {
+          c.put('held', ${JSON.stringify(name)}, Buffer.alloc(5000, 7));
+          const x = c.get('held', ${JSON.stringify(name)});
+          if (x && (x.length !== 5000 || x.some((b) => b !== 7))) process.exit(1);
+          if (x) got++;
+        }
+        process.exit(got > 0 ? 0 : 2);`,
+      run = promisify(execFile);
+    await Promise.all(
+      [0, 1, 2].map(() => run(process.execPath, ['--input-type=module', '-e', script], { env: { ...process.env, ...env } })),
+    );
+    expect(open().get('held', name)).toEqual(Buffer.alloc(5000, 7));
+    expect(readdirSync(join(home, 'cache')).filter((f) => f.includes('.tmp-'))).toEqual([]);
     rmSync(home, { recursive: true });
+  });
+});
+
+describe('what a verifier remembers', () => {
+  const bytes = readFileSync(new URL('./data/certificates/public.certune', import.meta.url)),
+    x = decodeCertificate('golden', bytes),
+    run = checkedRun('golden', x.manifest),
+    dir = fileURLToPath(new URL('./data/tiny', import.meta.url)),
+    kernels = verifierKernels(),
+    key = { digest: keyDigest(x.key) },
+    remembered = (): Known & { readonly facts: Set<string> } => {
+      const facts = new Set<string>();
+      return { facts, has: (f) => facts.has(f), add: (f) => facts.add(f) };
+    },
+    verdict = (o: VerifyOptions): string => {
+      try {
+        const v = verifyRead(run, x, { key, kernels, ...o });
+        return `${v.check.base} ${v.check.initial}`;
+      } catch (e) {
+        return (e as Error).message;
+      }
+    };
+
+  it('is not computed again, and is about this base and this statement alone', () => {
+    const known = remembered(),
+      { base } = inputsOf(run, { base: dir, seeded: false }),
+      // Integers that nobody may ask for.
+      unread = (digest?: string): Base => ({
+        ...(digest === undefined ? {} : { digest }),
+        get frozen(): never {
+          throw new Error('read');
+        },
+      });
+    expect(verdict({ base: base!, known })).toBe('checked checked');
+    expect(known.facts.size).toBe(2);
+    expect(verdict({ base: unread(base!.digest), known })).toBe('checked checked');
+    // A base of which nobody says whose it is, or of another digest, and a commitment, are read; so is all without facts.
+    expect(verdict({ base: unread(), known })).toBe('read');
+    expect(verdict({ base: unread(`sha256:${'0'.repeat(64)}`), known })).toBe('read');
+    expect(verdict({ base: unread(base!.digest), known, commitBase: true })).toBe('read');
+    expect(verdict({ base: unread(base!.digest), known: remembered() })).toBe('read');
+    // Facts of another statement, of another base and of another seed are other facts.
+    const st = { frozen: x.statement.slice(0, 8), base: x.statement.slice(0, 9) },
+      other = { ...run, manifest: { ...run.manifest, base: { ...run.manifest.base, digest: 'sha256:00' } } };
+    expect(baseFact(other, st)).not.toBe(baseFact(run, st));
+    expect(baseFact(run, { ...st, base: [...st.base.slice(1), 0n] })).not.toBe(baseFact(run, st));
+    const { config } = run.manifest,
+      seed = { ...run, manifest: { ...run.manifest, config: { ...config, lora: { ...config.lora, seed: config.lora.seed + 1 } } } };
+    expect(startFact(seed, { sIn: st.frozen, aIn: [] })).not.toBe(startFact(run, { sIn: st.frozen, aIn: [] }));
+  });
+  it('is nothing where what it was found of did not hold', () => {
+    const known = remembered(),
+      { base } = inputsOf(run, { base: dir, seeded: false }),
+      frozen = new Map(base!.frozen);
+    const [name, ints] = [...frozen][0];
+    frozen.set(
+      name,
+      ints.map((w, i) => (i === 3 ? w + 1n : w)),
+    );
+    expect(verdict({ base: { frozen, digest: base!.digest! }, known })).toMatch(/digest of the base/);
+    // The start was found first.
+    expect([...known.facts].map((f) => (JSON.parse(f) as { what: string }).what)).toEqual(['start']);
+  });
+  it('of the files of a base is asked for by their digests, and made where one of them differs', () => {
+    const copy = mkdtempSync(join(tmpdir(), 'certune-base-'));
+    cpSync(dir, copy, { recursive: true });
+    let made = 0;
+    const kept = new Map<string, BaseFacts>(),
+      facts = (files: readonly string[], make: () => BaseFacts): BaseFacts => {
+        const name = files.join();
+        let f = kept.get(name);
+        if (!f) {
+          made++;
+          f = make();
+          kept.set(name, f);
+        }
+        return f;
+      },
+      again = (): Base | undefined => inputsOf(run, { base: copy, seeded: false, facts }).base;
+    try {
+      again();
+      again();
+      expect(made).toBe(1);
+      // Integers are read when they are asked for, and of the files that were looked at.
+      const late = again()!,
+        weights = join(copy, 'model.safetensors'),
+        good = readFileSync(weights);
+      const bad = Uint8Array.from(good);
+      bad[bad.length - 1] ^= 1;
+      writeFileSync(weights, bad);
+      expect(() => late.frozen).toThrow(/changed while it was read/);
+      expect(() => again()).toThrow(/base.digest/);
+      writeFileSync(weights, good);
+      expect([...again()!.frozen.keys()]).toEqual([...inputsOf(run, { base: dir }).base!.frozen.keys()]);
+      expect(made).toBe(2);
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
+    }
   });
 });

@@ -22,8 +22,8 @@ import { mutateScalar, mutateStructure } from './mutate.js';
 
 /*
  * Golden certificates: made once by `npm run golden`, of runs of two steps each, and verified for ever by the releases
- * that have their versions. One is of the public mode with exact losses, the other of the private mode, which shows sums
- * of epochs.
+ * that have their versions. One is of the public mode with exact losses, the other of the private mode, which shows
+ * sums of epochs.
  */
 type Name = 'public' | 'private';
 const folder = fileURLToPath(new URL('./data/certificates/', import.meta.url)),

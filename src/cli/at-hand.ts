@@ -3,6 +3,6 @@
  * key that somebody vouches for, and gives neither, does without it (verify.ts).
  */
 export { inputsOf } from '../setup/base.js';
-export { circuitsKept, keptKey } from './cached.js';
+export { circuitsKept, keptFacts, keptKey, keptKnown } from './cached.js';
 export { setupOf } from './setup-of.js';
 export { verifyPack } from './verify-pack.js';

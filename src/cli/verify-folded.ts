@@ -172,7 +172,8 @@ export function findFolded(
         recompute: o.recompute !== false,
         ...(hand
           ? {
-              kept: hand.keptKey,
+              kept: (r) => hand.keptKey(kernels, r),
+              known: hand.keptKnown(),
               circuits: () => {
                 c.progress.line('circuits of the verifier and their keys, from the programs');
                 return hand.circuitsKept(run);
@@ -181,7 +182,8 @@ export function findFolded(
           : {}),
         atHand: () => {
           const whole = data !== undefined && base !== undefined ? hand!.setupOf(m, base, data, from, t.secret) : undefined,
-            inputs: Inputs = whole?.inputs ?? hand?.inputsOf(run, { base, from }) ?? {},
+            inputs: Inputs =
+              whole?.inputs ?? hand?.inputsOf(run, { base, from, seeded: false, facts: hand.keptFacts(m.config.train.template) }) ?? {},
             released =
               dir === undefined
                 ? undefined

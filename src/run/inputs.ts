@@ -5,7 +5,9 @@ import type { AdapterState, Batch } from '../model/step.js';
 
 /** Integers of a base, as the programs' frozen tensors have them: weights and rotation tables, by name. */
 export interface Base {
-  readonly frozen: ReadonlyMap<string, BigInt64Array>;
+  /** May be made when it is asked for. */ readonly frozen: ReadonlyMap<string, BigInt64Array>;
+  /** Digest of the base, as a manifest has it, where whoever gives the integers knows that they are that base's. */
+  readonly digest?: string;
 }
 
 /** The rows that a step takes, in the order of the sampler. */

@@ -122,7 +122,11 @@ export class Cache {
       renameSync(tmp, file);
       this.#sweep();
     } catch {
-      rmSync(tmp, { force: true });
+      try {
+        rmSync(tmp, { force: true });
+      } catch {
+        // Nothing was written there.
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import type { AdapterState } from '../model/step.js';
 import type { Inputs } from '../run/inputs.js';
 import { sha256Hex } from '../hash/sha256.js';
 import canonicalize from 'canonicalize';
@@ -17,6 +18,7 @@ import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { type Held, verifyEndOnce } from './certificate.js';
 import { settleNode } from './nodes.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
+import { Seeded, baseFact, startFact } from './known.js';
 import type { PublishedTotals } from '../policy/epochs.js';
 import type { Shown } from '../policy/vector.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
@@ -89,8 +91,20 @@ export function wholeEpochs(m: Manifest, from: number, to: number): number {
   return Math.max(0, Math.floor(to / per) - Math.ceil(from / per));
 }
 
+/**
+ * What this verifier found to hold before, in words that name all that it depends on (known.ts): it is not computed
+ * again. Whoever gives one answers for what it says.
+ */
+export interface Known {
+  readonly has: (fact: string) => boolean;
+  readonly add: (fact: string) => void;
+}
+
 /** What a proof is compared with, as far as the verifier has it. */
-export interface Against extends Inputs {
+export interface Against extends Omit<Inputs, 'initial'> {
+  /** State that the run starts from; one that follows from the manifest's seed is made when it is asked for. */
+  readonly initial?: AdapterState | Seeded;
+  readonly known?: Known;
   /** Commitment to the base from a source that is trusted, in place of the base. */ readonly root?: string;
   /** Makes the commitment to the base again and compares it: for who is asked for it. Seconds. */
   readonly commitBase?: boolean;
@@ -105,6 +119,13 @@ export interface Against extends Inputs {
 export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
   const all = { base, program: program.map(String), root: root.map(String) };
   return sha256Hex(canonicalize(all)!);
+}
+
+/** Does what finds a fact, but for one that was found before. It is one once that is done without a complaint. */
+function once(known: Known | undefined, fact: string, find: () => void): void {
+  if (known?.has(fact)) return;
+  find();
+  known?.add(fact);
 }
 
 type Common = Pick<EndStatement & NodeStatement, keyof EndStatement & keyof NodeStatement>;
@@ -128,7 +149,7 @@ export function checkEntered(p: Programs, st: Pick<Common, 'sIn' | 'aIn'>): void
 function compare(
   k: Kernels,
   run: Run,
-  { base, data, initial, released, root, commitBase }: Against,
+  { base, data, initial, released, root, commitBase, known }: Against,
   st: Common & { readonly root?: readonly bigint[]; readonly shows?: readonly bigint[] },
   { losses: list, epochs }: Pick<FoldedRun, 'losses' | 'epochs'>,
   from: number,
@@ -145,16 +166,22 @@ function compare(
   const starts = from === 0 && initial !== undefined;
   const quotas = checkCounters(run, st);
   if (from === 0) checkOrigin(st);
-  if (starts) checkStart(k, run, st, initial);
-  else checkEntered(programs, st);
+  if (!starts) checkEntered(programs, st);
+  else if (!(initial instanceof Seeded)) checkStart(k, run, st, initial);
+  else once(known, startFact(run, st), () => checkStart(k, run, st, initial.state()));
   const ends = to === steps && released !== undefined;
   if (ends) checkAdapter(k, run, st, released);
-  if (base)
-    k.scope(() => {
-      const fz = frozenOf(k, programs, base);
-      checkBase(k, programs, st, fz);
-      if (st.root && commitBase) checkRoot(k, programs, st.root, fz);
-    });
+  if (base) {
+    const against = (): void =>
+      k.scope(() => {
+        const fz = frozenOf(k, programs, base);
+        checkBase(k, programs, st, fz);
+        if (st.root && commitBase) checkRoot(k, programs, st.root, fz);
+      });
+    // Integers of which nobody knows whose they are, and a commitment, are looked at.
+    if (base.digest !== manifest.base.digest || commitBase) against();
+    else once(known, baseFact(run, st), against);
+  }
   const about = st.root && baseCommitment(manifest.base, st.program, st.root);
   if (about !== undefined && root !== undefined && about !== root)
     throw new VerificationError('commitment to the base', `the proof is about ${about}, the root given is ${root}`);

@@ -14,11 +14,12 @@ import { InputError, UnsupportedError, VersionError } from '../errors.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { verifierKernels } from '../kernels/verify.js';
 import type { Circuits } from '../recursion/circuits.js';
-import { type Run, checkedRun, initialOf } from '../run/facts.js';
+import { type Run, checkedRun } from '../run/facts.js';
 import { VerificationError } from '../transcript/arith.js';
 import type { Held } from './certificate.js';
 import { checkFirst } from './first.js';
 import { type Against, type FoldedCheck, verifyFoldedRun, verifyNodeFile } from './folded.js';
+import { Seeded } from './known.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
 import { SHIPPED } from './shipped.js';
 import { type GivenKey, type KeyOrigin, type Shipped, trustedKey } from './trust.js';
@@ -30,7 +31,7 @@ export type { Base, Data, Inputs } from '../run/inputs.js';
 export { type Run, checkedRun } from '../run/facts.js';
 export type { Manifest } from '../run/manifest.js';
 export { VerificationError } from '../transcript/arith.js';
-export type { Against, Compared, FoldedCheck } from './folded.js';
+export type { Against, Compared, FoldedCheck, Known } from './folded.js';
 export type { FoldedLedger } from './ledger.js';
 export { SHIPPED } from './shipped.js';
 export { type GivenKey, type KeyOrigin, type Shipped, originText } from './trust.js';
@@ -102,7 +103,7 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   // Base, data, adapter and state are read and made for a proof under a key that somebody vouches for.
   const more: Against = { ...o, ...o.atHand?.(run) },
     // A seeded start follows from the manifest.
-    initial = more.initial ?? (run.manifest.config.lora.from === null ? initialOf(run) : undefined),
+    initial = more.initial ?? (run.manifest.config.lora.from === null ? new Seeded(run) : undefined),
     against: Against = { ...more, ...(initial ? { initial } : {}) },
     check = 'from' in x ? verifyNodeFile(k, run, x, circuits(), against) : verifyFoldedRun(k, run, x, key, against, before),
     { hides } = 'from' in x ? {} : x,

@@ -130,7 +130,8 @@ describe('what a verifier remembers', () => {
     expect(verdict({ base: base!, known })).toBe('checked checked');
     expect(known.facts.size).toBe(2);
     expect(verdict({ base: unread(base!.digest), known })).toBe('checked checked');
-    // A base of which nobody says whose it is, or of another digest, and a commitment, are read; so is all without facts.
+    // A base of which nobody says whose it is, or of another digest, and a commitment, are read; so is all without
+    // facts.
     expect(verdict({ base: unread(), known })).toBe('read');
     expect(verdict({ base: unread(`sha256:${'0'.repeat(64)}`), known })).toBe('read');
     expect(verdict({ base: unread(base!.digest), known, commitBase: true })).toBe('read');

@@ -69,7 +69,9 @@ export function interpret(p: Program, inputs: Values): Values {
     if (t.publicKind === 'causal')
       values.set(
         t.name,
-        BigInt64Array.from({ length: n }, (_, k) => (k % p.axes[t.axes[1]] <= Math.floor(k / p.axes[t.axes[1]]) ? 1n : 0n)),
+        BigInt64Array.from({ length: n }, (_, k) =>
+          k % p.axes[t.axes[1]] <= (t.first ?? 0) + Math.floor(k / p.axes[t.axes[1]]) ? 1n : 0n,
+        ),
       );
     else values.set(t.name, given ? given.slice() : new BigInt64Array(n));
   }
@@ -125,7 +127,7 @@ export function interpret(p: Program, inputs: Values): Values {
           scores: bigint[] = [];
         for (const o of cellsOf(p, s.over)) {
           const all = { ...c, ...o };
-          if (!s.causal || all[s.causal[1]] <= all[s.causal[0]]) scores.push(read(p, values, s.scores, all));
+          if (!s.causal || all[s.causal[1]] <= (s.first ?? 0) + all[s.causal[0]]) scores.push(read(p, values, s.scores, all));
         }
         const sum = (M: bigint): bigint => scores.reduce((n, x) => (M < x ? s.target + 1n : n + (T[Number(M - x)] ?? 0n)), 0n);
         let M = scores.reduce((a, b) => (a > b ? a : b)) - 1n;

@@ -52,7 +52,9 @@ export function randomWeights(shape: LlamaShape, uniform: () => number, scale = 
 }
 
 /** A whole training step of a tiny model, its adapter and moments anything but zero. */
-export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: AdapterState) => AdapterState; clip?: number } = {}): {
+export function stepCase(
+  o: { batch?: Batch; row?: typeof ROW; state?: (s: AdapterState) => AdapterState; clip?: number; sequence?: number; bands?: boolean } = {},
+): {
   program: Program;
   inputs: Inputs;
 } {
@@ -60,6 +62,7 @@ export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: Adapt
     rnd = lcg(77),
     uniform = (): number => rnd(2 ** 30) / 2 ** 29 - 1,
     clip = o.clip ?? 0.5,
+    sequence = o.sequence ?? 4,
     r = 2;
   const weights = randomWeights(shape, uniform);
   const { ints, bits } = quantizeBase(weights);
@@ -68,10 +71,11 @@ export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: Adapt
     numbers: COARSE,
     weightBits: bits,
     batch: 2,
-    sequence: 4,
+    sequence,
     lora: { r, targets: [...TARGETS], scaling: 2 },
     adam: adamConstants([0.9, 0.95], clip),
     kind: 'step',
+    ...(o.bands === undefined ? {} : { bands: o.bands }),
   };
   const program = llamaProgram(options),
     master = initialMaster(shape, r, options.lora.targets, 3);
@@ -89,11 +93,11 @@ export function stepCase(o: { batch?: Batch; row?: typeof ROW; state?: (s: Adapt
   const batch = o.batch ?? BATCH;
   const inputs = stepInputs(
     program,
-    frozenIntegers(shape, ints, { theta: 10000, scaling: { type: 'none' } }, 4),
+    frozenIntegers(shape, ints, { theta: 10000, scaling: { type: 'none' } }, sequence),
     o.state ? o.state(state) : state,
-    batchInputs(batch, 2, 4),
+    batchInputs(batch, 2, sequence),
     o.row ?? ROW,
-    targetCount(batch, 4),
+    targetCount(batch, sequence),
     clip,
     1,
   );

@@ -330,7 +330,7 @@ describe('kernels against bigint', () => {
           };
         const out = k.zeroed(64),
           want = [least(s.slice(0, 3)), least(s.slice(3))];
-        call('ewLse', out, put(s), 3, 0, put(T), 64n, target, 0, 2);
+        call('ewLse', out, put(s), 3, 0, 0, put(T), 64n, target, 0, 2);
         expect(get(out, 2)).toEqual(want);
       },
     ));

@@ -7,7 +7,7 @@ import type { FarBlock } from '../kernels/far.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
 import { threadedKernels } from '../kernels/threads.js';
-import { causal, eqLess, eqTable, lessThan } from '../poly/eq.js';
+import { causal, causalBand, eqLess, eqTable, lessThan } from '../poly/eq.js';
 import { type Channel, type Elem, type Ext, NativeChannel, RecordingChannel, VerificationError } from '../transcript/index.js';
 import { ProverChannel } from '../transcript/prover.js';
 import { boxIndicator, boxPoint, boxWeight, logUpShape, verifyLogUp } from './index.js';
@@ -203,6 +203,19 @@ describe('closed forms', () => {
         }),
       );
       ch.assertEqual(causal(ch, a, b, n), c, 'causal');
+      // A band of n queries behind 1, 2 and 3 of its own power of two.
+      for (const first of [1, 2, 3].map((x) => x * 2 ** v)) {
+        const keys = Math.ceil(Math.log2(first + n)),
+          key = pt(keys),
+          K = eqTable(ch, key, first + n);
+        let band = zero;
+        A.forEach((x, i) =>
+          K.forEach((y, j) => {
+            if (j <= first + i) band = ch.mulAdd(x, y, band);
+          }),
+        );
+        ch.assertEqual(causalBand(ch, a, key, n, first), band, 'causal band');
+      }
     }
     ch.close();
   });

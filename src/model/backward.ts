@@ -3,6 +3,7 @@
  * means.
  */
 import { ADAMW } from '../optim/adamw.js';
+import { type Band, at, bandCell, bandRows, bandsOf } from './bands.js';
 import type { Fixed, Format } from '../tensor/fixed.js';
 import type { ProgramBuilder } from '../tensor/builder.js';
 import { headOf } from './forward.js';
@@ -83,24 +84,54 @@ function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
     // Sums over the queries that look at one key: a first token can gather those of the whole sequence.
     wide: Format = { bits: grad.bits + 4, frac: grad.frac },
     finer = (bits: number): Format => ({ bits, frac: grad.frac + 3 }),
-    heads = ['l', 'kv', 'g', ...TOK],
-    pairs = [...heads, 'j'],
-    queries = ['l', 'kv', 'g', 'hf', 'cc', ...TOK],
-    [p, dctx] = [b.value(idx('p1', pairs)), 'dctx[l,kv,g,c,b,i]'];
+    bands = bandsOf(o),
+    heads = ['l', 'kv', 'g'],
+    queries = [...heads, 'hf', 'cc', ...TOK],
+    pairs = (x: Band): string[] => [...heads, ...bandRows(x), x.keys];
   down(b, o, 'o_proj');
-  b.rounded('dctx', ['l', 'kv', 'g', 'c', ...TOK], grad, inputGradient(b, o, ['o_proj']));
-  b.rounded('dP', pairs, grad, b.value(dctx).times(b.value('v[l,kv,c,b,j]')));
-  b.rounded('delta', heads, finer(24), b.value(dctx).times(b.value('ctx[l,kv,g,c,b,i]')));
-  b.rounded('dS', pairs, finer(grad.bits), p.times(b.value(idx('dP', pairs))).minus(p.times(b.value(idx('delta', heads)))));
-  const dS = b.value(idx('dS', pairs));
-  b.rounded('dqr', queries, grad, dS.times(b.value('kr[l,kv,hf,cc,b,j]')));
-  b.rounded('dkr', ['l', 'kv', 'hf', 'cc', 'b', 'j'], wide, dS.times(b.value('qr[l,kv,g,hf,cc,b,i]')));
-  b.rounded('dvj', ['l', 'kv', 'c', 'b', 'j'], wide, p.times(b.value(dctx)));
+  b.rounded('dctx', [...heads, 'c', ...TOK], grad, inputGradient(b, o, ['o_proj']));
+  const cell = (t: string, x: Band): Fixed => b.value(idx(`${t}${x.suffix}`, pairs(x))),
+    row = (t: string, x: Band, ...axes: string[]): Fixed => b.value(bandCell(t, [...heads, ...axes], x));
+  for (const x of bands) b.rounded(`dP${x.suffix}`, pairs(x), grad, row('dctx', x, 'c').times(b.value(`v[l,kv,c,b,${x.keys}]`)));
+  b.rounded('delta', [...heads, ...TOK], finer(24), b.value('dctx[l,kv,g,c,b,i]').times(b.value('ctx[l,kv,g,c,b,i]')));
+  for (const x of bands) {
+    const p = cell('p1', x);
+    b.rounded(`dS${x.suffix}`, pairs(x), finer(grad.bits), p.times(cell('dP', x)).minus(p.times(row('delta', x))));
+  }
+  b.witness('dqr', queries, grad);
+  for (const x of bands)
+    b.round(`dqr${x.suffix}`, [...heads, 'hf', 'cc', ...bandRows(x)], cell('dS', x).times(b.value(`kr[l,kv,hf,cc,b,${x.keys}]`)), {
+      out: bandCell('dqr', [...heads, 'hf', 'cc'], x),
+    });
+  b.inFormat('dqr', grad);
+  keyGradients(b, bands, wide);
   b.rounded('dq', queries, grad, b.value('ropeQ[hg,hf,cc,i]').times(b.value('dqr[l,kv,g,hg,cc,b,i]')));
   b.rounded('dk', ['l', 'kv', 'hf', 'cc', ...TOK], wide, b.value('ropeK[hg,hf,cc,i]').times(b.value('dkr[l,kv,hg,cc,b,i]')));
   const inputs: Target[] = ['q_proj', 'k_proj', 'v_proj'];
   for (const t of inputs) down(b, o, t);
   b.round('dN.even', ['l', 'd', ...TOK], inputGradient(b, o, inputs), { out: 'dN[2*l,d,b,i]' });
+}
+
+/** Gradients of keys and values: for the keys of a band, sums over that band and all later ones. */
+function keyGradients(b: ProgramBuilder, bands: readonly Band[], wide: Format): void {
+  const sum = (key: string, first: number, f: (x: Band, pairs: string) => Fixed): Fixed => {
+    const [one, ...rest] = bands.filter((x) => x.first >= first).map((x) => f(x, `[l,kv,g,b,${x.queries},${key}]`));
+    return one.plus(...rest);
+  };
+  const gradient = (name: string, axes: readonly string[], f: (x: Band, pairs: string) => Fixed): void => {
+    b.witness(name, [...axes, 'j'], wide);
+    for (const { suffix, first, own } of bands) {
+      const key = at(own, first);
+      b.round(`${name}${suffix}`, [...axes, own], sum(key, first, f), { out: idx(name, [...axes, key]) });
+    }
+    b.inFormat(name, wide);
+  };
+  gradient('dkr', ['l', 'kv', 'hf', 'cc', 'b'], (x, pairs) =>
+    b.value(`dS${x.suffix}${pairs}`).times(b.value(bandCell('qr', ['l', 'kv', 'g', 'hf', 'cc'], x))),
+  );
+  gradient('dvj', ['l', 'kv', 'c', 'b'], (x, pairs) =>
+    b.value(`p1${x.suffix}${pairs}`).times(b.value(bandCell('dctx', ['l', 'kv', 'g', 'c'], x))),
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The forward pass: embedding, attention, MLP, head and loss, composed of the relations of tensor/relations. */
 import { ADAMW } from '../optim/adamw.js';
+import { type Band, bandCell, bandRows, bandsOf } from './bands.js';
 import type { Fixed, Format } from '../tensor/fixed.js';
 import type { ProgramBuilder } from '../tensor/builder.js';
 import { rmsNorm, slicesOf } from './norm.js';
@@ -28,7 +29,8 @@ export function forward(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.tensor('tokens', ['vocab', ...TOK], 'public', bit, { publicKind: 'onehot' });
   b.tensor('targets', ['vocab', ...TOK], 'public', bit, { publicKind: 'onehot', next: { ids: 'tokens', mask: 'mask' } });
   b.tensor('mask', TOK, 'public', bit, { publicKind: 'dense' });
-  b.tensor('causal', ['i', 'j'], 'public', bit, { publicKind: 'causal' });
+  for (const { mask, queries, keys, first } of bandsOf(o))
+    b.tensor(mask, [queries, keys], 'public', bit, { publicKind: 'causal', ...(first ? { first } : {}) });
   b.witness('X', ['s', 'd', ...TOK], X);
   b.phase = 'pre';
   b.round('X.embed', ['d', ...TOK], b.value('E[vocab,d]').times(b.value('tokens[vocab,b,i]')), { out: 'X[0,d,b,i]' });
@@ -84,8 +86,7 @@ function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
   const n = o.numbers,
     act = activations(n),
     fine: Format = { bits: act.bits, frac: act.frac + 2 },
-    heads = ['l', 'kv', 'g', ...TOK],
-    pairs = [...heads, 'j'];
+    heads = ['l', 'kv', 'g'];
   for (const t of ['q_proj', 'k_proj', 'v_proj'] as const) {
     const y = project(b, o, t);
     b.rounded(t[0], ['l', ...PROJECTIONS[t].out, ...TOK], act, y);
@@ -93,19 +94,39 @@ function attention(b: ProgramBuilder, o: LlamaProgramOptions): void {
   b.rounded('qr', ['l', 'kv', 'g', 'hf', 'cc', ...TOK], fine, b.value('ropeQ[hf,hg,cc,i]').times(b.value('q[l,kv,g,hg,cc,b,i]')));
   b.rounded('kr', ['l', 'kv', 'hf', 'cc', ...TOK], act, b.value('ropeK[hf,hg,cc,i]').times(b.value('k[l,kv,hg,cc,b,i]')));
 
-  // A masked score is in no lookup but its remainder's and enters nothing.
-  b.tensor('s', pairs, 'witness', scores(o, n.scoreFrac));
-  b.round('s', pairs, b.value('qr[l,kv,g,hf,cc,b,i]').times(b.value('kr[l,kv,hf,cc,b,j]')));
-  b.logSumExp('M', heads, {
-    format: lse(n.scoreFrac),
-    scores: 's',
-    over: 'j',
-    weights: 'p',
-    table: scoreTable(n),
-    causal: { mask: 'causal', axes: ['i', 'j'] },
-  });
+  const bands = bandsOf(o),
+    M = lse(n.scoreFrac),
+    pairs = (x: Band): string[] => [...heads, ...bandRows(x), x.keys];
+  for (const x of bands) {
+    // A masked score is in no lookup but its remainder's and enters nothing.
+    b.tensor(`s${x.suffix}`, pairs(x), 'witness', scores(o, n.scoreFrac));
+    const key = b.value(`kr[l,kv,hf,cc,b,${x.keys}]`);
+    b.round(`s${x.suffix}`, pairs(x), b.value(bandCell('qr', [...heads, 'hf', 'cc'], x)).times(key));
+  }
+  // A single band declares M itself; several write into one.
+  const several = bands.length > 1;
+  if (several) b.witness('M', [...heads, ...TOK], M);
+  for (const x of bands)
+    b.logSumExp(`M${x.suffix}`, [...heads, ...bandRows(x)], {
+      format: M,
+      scores: `s${x.suffix}`,
+      over: x.keys,
+      weights: 'p',
+      suffix: x.suffix,
+      table: scoreTable(n),
+      causal: { mask: x.mask, axes: [x.queries, x.keys] },
+      ...(several ? { out: bandCell('M', heads, x) } : {}),
+    });
+  if (several) b.inFormat('M', M);
   // Averages of v: finer than v itself, as their sum with the residual stream is.
-  b.rounded('ctx', ['l', 'kv', 'g', 'c', ...TOK], fine, b.value('p1[l,kv,g,b,i,j]').times(b.value('v[l,kv,c,b,j]')));
+  b.witness('ctx', [...heads, 'c', ...TOK], fine);
+  for (const x of bands) {
+    const p = b.value(idx(`p1${x.suffix}`, pairs(x)));
+    b.round(`ctx${x.suffix}`, [...heads, 'c', ...bandRows(x)], p.times(b.value(`v[l,kv,c,b,${x.keys}]`)), {
+      out: bandCell('ctx', [...heads, 'c'], x),
+    });
+  }
+  b.inFormat('ctx', fine);
   b.round('X.attn', ['l', 'd', ...TOK], project(b, o, 'o_proj'), { out: 'X[2*l+1,d,b,i]', base: 'X[2*l,d,b,i]' });
 }
 

@@ -8,6 +8,7 @@ import { type Format, bounds } from '../tensor/fixed.js';
 import { ProgramBuilder } from '../tensor/builder.js';
 import type { Program } from '../tensor/types.js';
 import { backward } from './backward.js';
+import { bandAxes } from './bands.js';
 import { forward } from './forward.js';
 import {
   type LlamaProgramOptions,
@@ -84,6 +85,7 @@ function declareAxes(b: ProgramBuilder, o: LlamaProgramOptions): void {
     j: o.sequence,
   };
   for (const [k, v] of Object.entries(sizes)) b.axis(k, v);
+  if (o.kind !== 'update') bandAxes(b, o);
   b.axis('P', parameterCount(o));
 }
 

@@ -56,7 +56,12 @@ function doublings(value: bigint, [lo, hi]: readonly [bigint, bigint]): number {
 /** Remedy for a tensor or the constraint of one ("N.range", "M.upper", "h.rem.limb1"). */
 export function remedyOf(subject: string): string {
   const tensor = subject.replace(/\.(range|rem|gap|lower|upper|eq)(\.limb\d+)?$/, ''),
-    names = [subject, tensor, tensor.replace(/\.(even|odd|final|attn|mlp|embed|overNorm|overClip|split)$/, '')];
+    names = [
+      subject,
+      tensor,
+      tensor.replace(/\.\d+$/, ''),
+      tensor.replace(/\.(even|odd|final|attn|mlp|embed|overNorm|overClip|split)$/, ''),
+    ];
   for (const n of names) for (const [r, text] of REMEDIES) if (r.test(n)) return text;
   return 'lower train.learningRate, or widen the format under numbers (docs/numbers.md)';
 }

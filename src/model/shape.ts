@@ -114,6 +114,8 @@ export interface LlamaProgramOptions {
    * accumulator; eval: forward only.
    */
   readonly kind: 'step' | 'micro' | 'update' | 'eval';
+  /** Whether attention is cut into bands (bands.ts); where nothing is said, its size decides. */
+  readonly bands?: boolean;
 }
 
 /** Fraction bits of the rounded part of a scaling; what it is off by is at most 2^-20 of itself. */

@@ -76,6 +76,19 @@ export function eqLess(ch: Arith, a: readonly Elem[], b: readonly Elem[], n: num
 }
 
 /**
+ * The same for a band of queries: sum over i < n and j <= first + i of eq(a, i) eq(b, j), for `first` a multiple of a
+ * power of two at least n. Keys below `first` are seen by every query of the band, those from there on as in a mask of
+ * its own.
+ */
+export function causalBand(ch: Arith, a: readonly Elem[], b: readonly Elem[], n: number, first: number): Elem {
+  if (!first) return causal(ch, a, b, n);
+  const high = b.slice(0, b.length - a.length),
+    below = ch.mul(lessThan(ch, a, n), lessThan(ch, b, first)),
+    own = ch.mul(eqAt(ch, high, first / 2 ** a.length), causal(ch, a, b.slice(high.length), n));
+  return ch.add(below, own);
+}
+
+/**
  * sum over j <= i < n of eq(a, i) eq(b, j): indices compared from the most significant bit; states "equal so far" and
  * "j below i", each with "i equal to n's prefix" or "i below n".
  */

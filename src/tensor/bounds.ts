@@ -1,4 +1,4 @@
-import { log2Floor } from '../field/log2.js';
+import { log2Ceil, log2Floor } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
 import type { Expr, MemorySpec, Program, TableSpec, TensorSpec } from './types.js';
 
@@ -132,9 +132,18 @@ function checkTensor(program: Program, t: TensorSpec): void {
   if (t.publicKind === undefined) throw new ProgramError(t.name, 'public tensor of no kind');
   if (t.publicKind !== 'dense' && (t.lo > 0n || t.hi < 1n)) throw new ProgramError(t.name, 'holds zeros and ones');
   if (t.publicKind === 'onehot' && t.axes.length < 1) throw new ProgramError(t.name, 'a one-hot tensor needs an axis of values');
-  if (t.publicKind === 'causal' && (t.axes.length !== 2 || program.axes[t.axes[0]] !== program.axes[t.axes[1]]))
-    throw new ProgramError(t.name, 'a causal mask has two axes of one size');
+  if (t.publicKind === 'causal') checkCausal(program, t);
   checkNext(program, t);
+}
+
+/** Queries and keys of a causal mask: as many keys as its last query sees, and bands that start at multiples of 2^k. */
+function checkCausal(program: Program, t: TensorSpec): void {
+  const { first = 0 } = t,
+    [queries, keys] = t.axes.map((a) => program.axes[a]);
+  if (t.axes.length !== 2 || keys !== first + queries)
+    throw new ProgramError(t.name, first ? 'a band of a causal mask ends with its last query' : 'a causal mask has two axes of one size');
+  if (!Number.isSafeInteger(first) || first < 0 || first % 2 ** log2Ceil(queries))
+    throw new ProgramError(t.name, `a band of ${queries} queries cannot begin at ${first}`);
 }
 
 /** A tensor of next ids follows from a one-hot tensor over the same axes and a dense one of bits over its positions. */

@@ -72,7 +72,7 @@ export class ProgramBuilder implements Lowering {
     axes: readonly string[],
     cls: TensorClass,
     bounds: { lo: bigint; hi: bigint; frac: number },
-    extra: { publicKind?: PublicKind; next?: TensorSpec['next']; group?: string; aliasOf?: string } = {},
+    extra: { publicKind?: PublicKind; first?: number; next?: TensorSpec['next']; group?: string; aliasOf?: string } = {},
   ): void {
     if (this.#names.has(name)) throw new ProgramError(name, 'tensor exists');
     for (const a of axes) if (this.axes[a] === undefined) throw new ProgramError(name, `unknown axis ${a}`);

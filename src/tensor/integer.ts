@@ -71,8 +71,9 @@ export class IntegerReading {
         k.i64.set(v, p / 8);
       } else k.parallel('fillI64', n, 65536, (lo, hi) => [p, 0n, lo, hi]);
       if (t.publicKind === 'causal') {
-        const m = this.size(t.axes[1]);
-        for (let i = 0; i < this.size(t.axes[0]); i++) for (let j = 0; j <= i && j < m; j++) k.i64[p / 8 + i * m + j] = 1n;
+        const m = this.size(t.axes[1]),
+          { first = 0 } = t;
+        for (let i = 0; i < this.size(t.axes[0]); i++) for (let j = 0; j <= first + i; j++) k.i64[p / 8 + i * m + j] = 1n;
       }
     }
   }
@@ -383,7 +384,7 @@ export class IntegerReading {
           d = this.k.alloc(8 * rows),
           mod = s.causal ? this.size(s.causal[0]) : 0;
         if (s.causal && s.axes[s.axes.length - 1] !== s.causal[0]) throw new Error('the causal axis must be last');
-        this.k.parallel('ewLse', rows, 16, (lo, hi) => [d, v.ptr, n, mod, t.ptr[0], BigInt(t.size), s.target, lo, hi]);
+        this.k.parallel('ewLse', rows, 16, (lo, hi) => [d, v.ptr, n, mod, s.first ?? 0, t.ptr[0], BigInt(t.size), s.target, lo, hi]);
         this.#store(s, s.out, { ptr: d, n: rows, axes: v.axes.slice(0, v.axes.length - s.over.length) }, l);
         break;
       }

@@ -1,5 +1,5 @@
 /** Public tensors in the verifier: their packed words split once, their extensions at a point. */
-import { causal, eqTable } from '../poly/eq.js';
+import { causalBand, eqTable } from '../poly/eq.js';
 import type { Channel, Elem } from '../transcript/arith.js';
 import type { Points } from './claims.js';
 import type { Factor, Plan } from './plan.js';
@@ -112,7 +112,7 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: PublicVa
     if (s.kind === 'index' || s.stride !== 1 || s.offset !== 0) throw new Error(`public tensor ${t.name} must be accessed whole`);
     return s.kind === 'rho' ? points.rho.slice(s.from, s.to) : points.axes.get(s.axis)!;
   });
-  if (t.publicKind === 'causal') return causal(ch, point[0], point[1], sizes[0]);
+  if (t.publicKind === 'causal') return causalBand(ch, point[0], point[1], sizes[0], t.first ?? 0);
   const first = t.publicKind === 'onehot' ? 1 : 0,
     zero = ch.constant(0n);
   let eq: Elem[] = [ch.constant(1n)];

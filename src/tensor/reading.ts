@@ -221,8 +221,9 @@ export abstract class Reading {
 
   #causal(t: TensorSpec): void {
     const [m, n] = this.sizesOf(t.name),
+      { first = 0 } = t,
       p = this.at(t.name) / 8;
-    for (let i = 0; i < m; i++) for (let j = 0; j <= i && j < n; j++) this.kernels.f64[p + i * n + j] = 1;
+    for (let i = 0; i < m; i++) for (let j = 0; j <= first + i; j++) this.kernels.f64[p + i * n + j] = 1;
   }
 
   /** Whether an input may be left out: none, where the values are committed. */
@@ -305,7 +306,12 @@ export abstract class Reading {
     const sizes = this.program.axes,
       v = viewOf(this.sizesOf(s.scores.tensor), s.scores.access, 8, box.scan),
       k = this.kernels;
-    const walk = (axes: readonly string[], mark: string | undefined, otherwise: number): { n: number; offsets: number; index: number } => {
+    const walk = (
+      axes: readonly string[],
+      mark: string | undefined,
+      otherwise: number,
+      first: number,
+    ): { n: number; offsets: number; index: number } => {
       const n = product(axes.map((a) => sizes[a])),
         offsets = k.alloc(4 * n),
         index = k.alloc(4 * n),
@@ -318,15 +324,15 @@ export abstract class Reading {
           const x = rest % sizes[axes[a]];
           rest = Math.floor(rest / sizes[axes[a]]);
           off += x * (v.strides.get(axes[a]) ?? 0);
-          if (axes[a] === mark) i = x;
+          if (axes[a] === mark) i = first + x;
         }
         u[offsets / 4 + r] = off;
         u[index / 4 + r] = i;
       }
       return { n, offsets, index };
     };
-    const rows = walk(this.einsum.axesOf(box), s.causal?.[0], 0xffffffff),
-      cols = walk(s.over, s.causal?.[1], 0);
+    const rows = walk(this.einsum.axesOf(box), s.causal?.[0], 0xffffffff, s.first ?? 0),
+      cols = walk(s.over, s.causal?.[1], 0, 0);
     return {
       base: this.at(s.scores.tensor) + v.base + v.scan * at,
       rows: rows.n,

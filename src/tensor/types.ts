@@ -13,7 +13,7 @@ export const COMMIT_CLASSES = ['witness', 'cIn', 'oIn', 'aIn', 'cOut', 'oOut', '
 
 /**
  * How a public tensor is known to the verifier: 'onehot' axes [v, ...positions] from one integer per position; 'causal'
- * axes [i, j], 1 where j <= i; 'dense' values listed in the statement.
+ * axes [i, j], 1 where j <= first + i; 'dense' values listed in the statement.
  */
 export type PublicKind = 'onehot' | 'causal' | 'dense';
 
@@ -27,6 +27,8 @@ export interface TensorSpec {
   /** Fraction bits: a cell c stands for the real number c * 2^-frac. */
   readonly frac: number;
   readonly publicKind?: PublicKind;
+  /** Of a causal mask: the query that its first row is about, 0 where nothing is said. Keys end with its last query. */
+  readonly first?: number;
   /**
    * A one-hot tensor that the statement does not list: at every position but the last of a row the next position's id
    * of `ids`, where `mask` is 1, and none elsewhere. `mask` must be 0 at the last position of every row.
@@ -162,6 +164,8 @@ export type StepOp =
       readonly scores: Operand;
       readonly over: readonly string[];
       readonly causal?: readonly [string, string];
+      /** Query that the first row of the causal axes is about, as in the mask's tensor. */
+      readonly first?: number;
       readonly table: string;
       readonly target: bigint;
     }

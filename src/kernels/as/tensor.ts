@@ -91,9 +91,9 @@ export function ewTable(dst: usize, p: usize, col: usize, key0: i64, size: i64, 
  * Least M of each row of n scores with sum T[M - s] <= target; mod > 0: only the first (row % mod) + 1 scores take
  * part.
  */
-export function ewLse(dst: usize, scores: usize, n: usize, mod: usize, col: usize, size: i64, target: i64, lo: usize, hi: usize): void {
+export function ewLse(dst: usize, scores: usize, n: usize, mod: usize, first: usize, col: usize, size: i64, target: i64, lo: usize, hi: usize): void {
   for (let row = lo; row < hi; row++) {
-    const s = scores + row * n * 8, m = mod ? row % mod + 1 : n;
+    const s = scores + row * n * 8, m = mod ? row % mod + 1 + first : n;
     let top = i64.MIN_VALUE;
     for (let j: usize = 0; j < m; j++) { const x = load<i64>(s + j * 8); if (x > top) top = x; }
     let a = top - 1, b = top + size; // sum at a > target >= sum at b

@@ -27,12 +27,15 @@ export interface LogSumExp {
   /** Tensor of the scores, over the axes of M and `over`. */
   readonly scores: string;
   readonly over: string;
-  /** Prefix of the weights: e1 is `${weights}1`, e2 `${weights}2`. */
+  /** Prefix of the weights: e1 is `${weights}1`, e2 `${weights}2`, with the suffix behind. */
   readonly weights: string;
+  readonly suffix?: string;
   /** The table of the exponential, `exp:F:f`. */
   readonly table: string;
   /** Axes of query and key whose scores a causal mask of this name admits. */
   readonly causal?: { readonly mask: string; readonly axes: readonly [string, string] };
+  /** M as an operand of a tensor declared elsewhere, whose format is proved there. */
+  readonly out?: string;
 }
 
 export function logSumExp(b: Lowering, name: string, axes: readonly string[], r: LogSumExp): void {
@@ -40,24 +43,25 @@ export function logSumExp(b: Lowering, name: string, axes: readonly string[], r:
     { columns, size } = b.tableSpec(r.table),
     f = b.spec(columns[0]).frac,
     most = lseTarget(f, r.format.frac),
-    [m, s, e1, e2] = [text(name, axes), text(r.scores, box), text(`${r.weights}1`, box), text(`${r.weights}2`, box)];
-  b.witness(name, axes, r.format);
+    first = r.causal && b.spec(r.causal.mask).first,
+    weights = ['1', '2'].map((k) => `${r.weights}${k}${r.suffix ?? ''}`),
+    [m, s, e1, e2] = [r.out ?? text(name, axes), text(r.scores, box), text(weights[0], box), text(weights[1], box)];
+  if (r.out === undefined) b.witness(name, axes, r.format);
   b.step(name, axes, {
     op: 'lse',
     out: operand(m),
     scores: operand(s),
     over: [r.over],
-    ...(r.causal ? { causal: r.causal.axes } : {}),
+    ...(r.causal ? { causal: r.causal.axes, ...(first ? { first } : {}) } : {}),
     table: r.table,
     target: most,
   });
-  b.inFormat(name, r.format);
-  b.like(`${r.weights}1`, box, columns[0]);
-  b.like(`${r.weights}2`, box, columns[1]);
+  if (r.out === undefined) b.inFormat(name, r.format);
+  weights.forEach((w, k) => b.like(w, box, columns[k]));
   const last = BigInt(size) - 1n,
     mask = r.causal && text(r.causal.mask, r.causal.axes),
     key = mask ? expr([term(1, mask, m), term(-1, mask, s), term(-last, mask)], last) : expr([term(1, m), term(-1, s)]);
-  lookup(b, `${r.weights}.exp`, box, r.table, key, [e1, e2]);
+  lookup(b, `${r.weights}.exp${r.suffix ?? ''}`, box, r.table, key, [e1, e2]);
   b.range(`${name}.lower`, axes, expr([term(-1, e1)], most), f);
   b.range(`${name}.upper`, axes, expr([term(1, e2)], -most - 1n), f);
 }

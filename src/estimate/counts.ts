@@ -96,7 +96,7 @@ export function countPlan(plan: Plan): Counts {
   verifyProgram(rec, plan, st);
   const exprs = (s: Program['steps'][number]): Expr[] =>
     Object.values(s).flatMap((v) => (v && typeof v === 'object' && 'terms' in v && 'constant' in v ? [v as Expr] : []));
-  const lookups = plan.lookups.map((j) => p.constraints[j]);
+  const lookups = [...plan.boxOf.keys()].map((j) => p.constraints[j]);
   const own = plan.factors.filter((f) => f.tensor.cls !== 'public');
   const perTensor = new Map<string, number>();
   for (const f of own) perTensor.set(f.tensor.name, (perTensor.get(f.tensor.name) ?? 1.5) + 1);
@@ -126,7 +126,7 @@ export function countPlan(plan: Plan): Counts {
     keyCells: lookups.reduce((n, c) => n + size(p, c.axes), 0),
     hashes,
     entered: { s: tree('sIn'), a: tree('aIn') },
-    lookupLeaves: lookups.reduce((n, c) => n + size(p, c.axes), 0),
+    lookupLeaves: plan.lookups.reduce((n, j) => n + size(p, p.constraints[j].axes), 0),
     tableLeaves: plan.tables.reduce((n, t) => n + t.size, 0),
     layers: plan.logup.vars,
     projected: plan.factors.reduce((n, f) => n + factorCells(f), 0),

@@ -72,7 +72,8 @@ export function exprInterval(
 /**
  * Refuses a program in which an identity could hold mod p without holding over the integers: for a range 0 <= e < 2^b
  * every integer value e within its interval that is congruent to one in the range must be in the range, so lo > 2^b - 1
- * - p and hi < p; for a zero identity |e| < p. The interval counts on the declared bounds, so checkEstablished refuses
+ * - p and hi < p, and with 2^w for the widest table in the place of 2^b, which may hold it, lo > 2^w - 1 - p and hi < p
+ * - 2^w; for a zero identity |e| < p. The interval counts on the declared bounds, so checkEstablished refuses
  * a tensor whose bounds nothing establishes.
  */
 export function checkProgram(program: Program): void {
@@ -106,9 +107,10 @@ export function checkProgram(program: Program): void {
       for (const t of e.terms) checkTerm(program, tensors, c.name, t, c.axes);
       if (program.field) return;
       const iv = exprInterval(program.axes, tensors, c.axes, e);
-      // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude.
-      const top = c.kind === 'range' ? 1n << BigInt(c.bits) : c.kind === 'lookup' ? 1n << 32n : 1n;
-      if (iv.lo <= top - 1n - P || iv.hi >= P - (c.kind === 'lookup' ? top : 0n)) {
+      // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude; a range
+      // with rows of the widest table, moved by less than it has.
+      const top = c.kind === 'range' ? 1n << BigInt(program.rangeBits) : c.kind === 'lookup' ? 1n << 32n : 1n;
+      if (iv.lo <= top - 1n - P || iv.hi >= P - (c.kind === 'zero' ? 0n : top)) {
         throw new ProgramError(
           c.name,
           `component ${k} may reach [${iv.lo}, ${iv.hi}], which wraps around the field: use narrower formats or limbs`,

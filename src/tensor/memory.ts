@@ -94,7 +94,7 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
     };
   const streamed = (name: string, h: PhaseMemory, kept = 0): void => phase(name, kept + h.near, h.far);
   // Keys and multiplicities.
-  const lookups = plan.lookups.map((j) => product(plan, p.constraints[j].axes)),
+  const lookups = [...plan.boxOf.keys()].map((j) => product(plan, p.constraints[j].axes)),
     cells = sum(lookups),
     rows = sum(plan.tables.map((t) => t.size)),
     keysFar = 4 * cells > STACK_SHARE * room();

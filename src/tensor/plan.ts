@@ -139,9 +139,16 @@ export interface Plan {
   readonly program: Program;
   readonly options: ProofOptions;
   readonly tables: readonly LookupTable[];
-  /** Box of constraint j is boxes[boxOf[j]]; table t's box is boxes[tableBox + t]. */
+  /**
+   * Constraint of every box of lookups. Box of constraint j is boxes[boxOf[j]]; table t's box is boxes[tableBox + t].
+   */
   readonly lookups: readonly number[];
   readonly boxOf: ReadonlyMap<number, number>;
+  /**
+   * Of a range that is proved in a wider table: its second box, and what is added to its expression there
+   * (planLookups).
+   */
+  readonly topOf: ReadonlyMap<number, { readonly box: number; readonly shift: bigint }>;
   readonly tableBox: number;
   readonly logup: LogUpShape;
   /** Table index of a range or lookup constraint. */
@@ -225,8 +232,11 @@ export const keyGroup = (p: Pick<Plan, 'whir'>): WhirGroup | undefined => p.whir
  * All tables of a program: its ranges by width, its public tables, the segments of its memories; and the table of a
  * lookup.
  */
-function lookupTables(program: Program): { tables: LookupTable[]; tableOf: (c: Exclude<Constraint, { kind: 'zero' }>) => number } {
-  const bits = [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b),
+function lookupTables(
+  program: Program,
+  wide: ReadonlySet<number>,
+): { tables: LookupTable[]; tableOf: (c: Exclude<Constraint, { kind: 'zero' }>) => number } {
+  const bits = rangesOf(program).filter((b) => !wide.has(b)),
     tables: LookupTable[] = [
       ...bits.map((b) => ({ kind: 'range' as const, bits: b, size: 2 ** b })),
       ...program.tables.map((spec) => ({ kind: 'table' as const, spec, size: spec.size })),
@@ -244,16 +254,48 @@ function lookupTables(program: Program): { tables: LookupTable[]; tableOf: (c: E
       lo += size(sizes[k]);
     });
   }
-  return { tables, tableOf: (c) => (c.kind === 'range' ? bits.indexOf(c.bits) : byName.get(c.table)!) };
+  return {
+    tables,
+    tableOf: (c) => (c.kind === 'range' ? bits.indexOf(wide.has(c.bits) ? bits[bits.length - 1] : c.bits) : byName.get(c.table)!),
+  };
 }
 
-/** The lookup argument: a box for every range and lookup constraint, then one for every table. */
-type LookupPlan = Pick<Plan, 'tables' | 'lookups' | 'boxOf' | 'tableOf' | 'tableBox' | 'logup'>;
+/** Widths of the ranges of a program, ascending. */
+const rangesOf = (program: Program): number[] =>
+  [...new Set(program.constraints.flatMap((c) => (c.kind === 'range' ? [c.bits] : [])))].sort((a, b) => a - b);
 
+/** log2 of the least table that is worth leaving out. */
+const LEAST_TABLE = 12;
+
+/**
+ * Widths whose tables are left out: those that are looked up less than twice a row. Each of their lookups is two in the
+ * widest table instead (planLookups), and a row of a table costs about four times what a lookup costs, for its
+ * multiplicity is committed.
+ */
+function withoutTable(program: Program): ReadonlySet<number> {
+  const cells = new Map<number, number>();
+  for (const c of program.constraints)
+    if (c.kind === 'range') cells.set(c.bits, (cells.get(c.bits) ?? 0) + c.axes.reduce((n, a) => n * program.axes[a], 1));
+  return new Set(
+    rangesOf(program)
+      .slice(0, -1)
+      .filter((b) => b >= LEAST_TABLE && cells.get(b)! <= 2 ** (b + 1)),
+  );
+}
+
+/** The lookup argument: boxes for every range and lookup constraint, then one for every table. */
+type LookupPlan = Pick<Plan, 'tables' | 'lookups' | 'boxOf' | 'topOf' | 'tableOf' | 'tableBox' | 'logup'>;
+
+/**
+ * A range of b bits without a table of its own is two lookups in the widest one, of w bits: 0 <= e < 2^w, and 0 <= e +
+ * 2^w - 2^b < 2^w, that is e < 2^b.
+ */
 function planLookups(program: Program): LookupPlan {
-  const { tables, tableOf: of } = lookupTables(program),
+  const wide = withoutTable(program),
+    { tables, tableOf: of } = lookupTables(program, wide),
     lookups: number[] = [],
     boxOf = new Map<number, number>(),
+    topOf = new Map<number, { box: number; shift: bigint }>(),
     tableOf = new Map<number, number>();
   let zeros = 0;
   program.constraints.forEach((c, j) => {
@@ -264,19 +306,27 @@ function planLookups(program: Program): LookupPlan {
       );
       return;
     }
+    const table = of(c);
     boxOf.set(j, lookups.length);
     lookups.push(j);
-    tableOf.set(j, of(c));
+    tableOf.set(j, table);
+    if (c.kind !== 'range' || !wide.has(c.bits)) return;
+    topOf.set(j, { box: lookups.length, shift: BigInt(tables[table].size) - (1n << BigInt(c.bits)) });
+    lookups.push(j);
   });
-  const boxes = lookups.map((j) => {
+  const boxes = lookups.map((j, box) => {
     const { name, axes } = program.constraints[j];
-    return { name, dims: axes.map((a) => program.axes[a]), kind: 'lookup' as const };
+    return {
+      name: topOf.get(j)?.box === box ? `${name}.top` : name,
+      dims: axes.map((a) => program.axes[a]),
+      kind: 'lookup' as const,
+    };
   });
   const logup = logUpShape(
     [...boxes, ...tables.map((t) => ({ name: tableName(t), dims: [t.size], kind: 'table' as const }))],
     program.field ? zeros : 0,
   );
-  return { tables, lookups, boxOf, tableOf, tableBox: lookups.length, logup };
+  return { tables, lookups, boxOf, topOf, tableOf, tableBox: lookups.length, logup };
 }
 
 /** The program with the multiplicities of its tables, which are committed with the witness. */

@@ -46,19 +46,20 @@ export function constraints(
   return { points, operands };
 }
 
-/** Weight of every constraint: that of its box for lookups, powers of lambda for zero constraints. */
+/** Weight of every constraint: that of its box, or boxes, for lookups, powers of lambda for zero constraints. */
 function constraintWeights(ch: ProverChannel, plan: Plan, rho: readonly Ext[]): Ext[] {
-  const lambda = ch.sample('lambda');
+  const lambda = ch.sample('lambda'),
+    place = (box: number): Ext => {
+      const { vars, position } = plan.logup.boxes[box],
+        pre = rho.slice(0, plan.logup.vars - vars);
+      return pre.reduce<Ext>((acc, x, t) => E.mul(acc, Math.floor(position / 2 ** (pre.length - 1 - t)) % 2 ? x : E.sub(E.ONE, x)), E.ONE);
+    };
   let power = lambda;
   return plan.program.constraints.map((_, j): Ext => {
     const box = plan.boxOf.get(j);
     if (box !== undefined) {
-      const b = plan.logup.boxes[box],
-        pre = rho.slice(0, plan.logup.vars - b.vars);
-      return pre.reduce<Ext>(
-        (acc, x, t) => E.mul(acc, Math.floor(b.position / 2 ** (pre.length - 1 - t)) % 2 ? x : E.sub(E.ONE, x)),
-        E.ONE,
-      );
+      const top = plan.topOf.get(j);
+      return top ? E.add(place(box), place(top.box)) : place(box);
     }
     const w = power;
     power = E.mul(power, lambda);

@@ -23,18 +23,21 @@ export interface LookupKeys {
 /** Keys of all lookups. Throws OverflowError where one has no row. */
 export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): LookupKeys {
   const p = plan.program,
-    cells = plan.lookups.reduce((s, j) => s + p.constraints[j].axes.reduce((n, a) => n * p.axes[a], 1), 0),
+    cells = [...plan.boxOf.keys()].reduce((s, j) => s + p.constraints[j].axes.reduce((n, a) => n * p.axes[a], 1), 0),
     far = 4 * cells > STACK_SHARE * k.room,
     keys = new Map<number, Keys>(),
     rows = new TableRows(k, plan, reading),
     mult = rows.alloc(4, true),
     mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
-  for (const j of plan.lookups) {
+  for (const j of plan.boxOf.keys()) {
     const c = p.constraints[j];
     if (c.kind === 'zero') continue;
     const count = (): { ptr: number; n: number } => {
-      const { ptr, n } = reading.keys(c);
-      k.exports['countKeys'](mult[plan.tableOf.get(j)!], ptr, n);
+      const { ptr, n } = reading.keys(c),
+        rows = mult[plan.tableOf.get(j)!],
+        top = plan.topOf.get(j);
+      k.exports['countKeys'](rows, ptr, n);
+      if (top) k.exports['countKeys'](rows + 4 * Number(top.shift), ptr, n);
       return { ptr, n };
     };
     if (!far) keys.set(j, count().ptr);
@@ -113,12 +116,14 @@ function leafInputs(k: Kernels, plan: Plan, l: LookupKeys, gamma: Ext, betas: re
     );
     k.parallel('tableDen', t.size, 4096, (lo, hi) => [dens[i], gp, first, cols, columns.length, bp, scratch, lo, hi]);
   });
-  const inputs: LeafInput[] = plan.lookups.map((j) => {
+  const inputs: LeafInput[] = plan.lookups.map((j, box) => {
     const t = plan.tableOf.get(j)!,
       table = plan.tables[t],
-      keys = l.keys.get(j)!;
+      keys = l.keys.get(j)!,
+      top = plan.topOf.get(j);
+    // The same keys once more, all moved up by one distance.
     return table.kind === 'range'
-      ? { kind: 'range', keys, g: g(t) }
+      ? { kind: 'range', keys, g: top?.box === box ? E.sub(g(t), E.embed(top.shift)) : g(t) }
       : { kind: 'rows', keys, table: dens[t], rows: table.kind === 'segment' ? table.rows : table.size };
   });
   plan.tables.forEach((t, i) => {

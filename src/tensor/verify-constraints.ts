@@ -33,13 +33,14 @@ export function constraints(ch: Channel, plan: Plan, l: LookupClaims, publics: P
   };
 }
 
-/** Weight of every constraint: that of its box for lookups, powers of lambda for zero constraints. */
+/** Weight of every constraint: that of its box, or boxes, for lookups, powers of lambda for zero constraints. */
 function constraintWeights(ch: Channel, plan: Plan, l: LookupClaims): Elem[] {
   const lambda = ch.sample('lambda');
   let power = lambda;
   return plan.program.constraints.map((_, j) => {
     const box = plan.boxOf.get(j);
-    if (box !== undefined) return l.weight[box];
+    const top = plan.topOf.get(j);
+    if (box !== undefined) return top ? ch.add(l.weight[box], l.weight[top.box]) : l.weight[box];
     const w = power;
     power = ch.mul(power, lambda);
     return w;

@@ -44,7 +44,9 @@ export function lookups(ch: Channel, plan: Plan): LookupClaims {
     v = one;
   plan.lookups.forEach((j, i) => {
     n = ch.mulAdd(weight[i], indicator[i], n);
-    const inside = ch.sub(ch.sub(gamma, ch.mul(beta, ch.constant(BigInt(plan.tableOf.get(j)!)))), one);
+    const top = plan.topOf.get(j),
+      known = ch.add(one, ch.mul(beta, ch.constant(BigInt(plan.tableOf.get(j)!)))),
+      inside = ch.sub(gamma, top?.box === i ? ch.add(known, ch.constant(top.shift)) : known);
     v = ch.mulAdd(ch.mul(weight[i], indicator[i]), inside, v);
   });
   const tables: ValueClaim[] = [];

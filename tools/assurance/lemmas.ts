@@ -29,6 +29,16 @@ const round = (top: string): string =>
     }),
   );
 
+/** e passes both lookups in a table of W rows, the second moved by W - B (less a slack), and is not in [0, B). */
+const moved = (slack: number): string =>
+  question(
+    ['e', 'B', 'W'],
+    '(<= 1 B W)',
+    '(and (<= 0 e) (< e W))',
+    `(and (<= 0 (- (+ e (- W B)) ${slack})) (< (- (+ e (- W B)) ${slack}) W))`,
+    '(not (and (<= 0 e) (< e B)))',
+  );
+
 /** Two splits (a, b), (c, d) of e into a low limb below W and the rest; more limbs by repetition. */
 const limb = (top: string): string =>
   question(
@@ -205,6 +215,7 @@ export const LEMMAS: readonly Lemma[] = [
     text: question(['e', 'base', 'y', 'z'], '(= (+ e (- base y)) 0)', '(= (+ e (- base z)) 0)', '(not (= y z))'),
     twin: question(['e', 'base', 'y', 'z'], '(<= 0 (+ e (- base y)) 1)', '(<= 0 (+ e (- base z)) 1)', '(not (= y z))'),
   },
+  { name: 'range in a wider table', text: moved(0), twin: moved(1) },
   { name: 'limbs', text: limb('<'), twin: limb('<=') },
   { name: 'limbs, left out', text: dropped(0), twin: dropped(1) },
   { name: 'split', text: split('<'), twin: split('<=') },

@@ -3,7 +3,7 @@
  *
  * Lowering: up to w bits, w the largest range table, one lookup ("NAME"). Otherwise the digits h_1, h_2, ... of e in
  * base 2^w above the lowest are committed ("NAME.limbK"), each is looked up, and so is e - sum h_k 2^(k w), the lowest
- * digit.
+ * digit. A width whose table few would look up has none: the plan looks each of its ranges up twice in the widest one.
  *
  * Unique: the digits of an integer are, and no sum can wrap, because checkProgram bounds the expression of every lookup
  * below p.

@@ -39,6 +39,10 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:9a623253bfd9b578bad7432a8100ee974e014aed571e3b819da715c88d29a8fc',
     stories260k: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f',
   },
+  'proof 9, recursion 7': {
+    demo: 'sha256:bf4d19a92697f546a9de3c6363301801c84d93913c86c5602d177c0c26762ff9',
+    stories260k: 'sha256:9c2af2c18e1aeb28e83cebecee6fe6cccfce804c96dc0d694f7639e0caa0ea3a',
+  },
 };
 
 /** Keys that are not shipped: the same rule holds for them. Recorded from proof 7, recursion 4 on. */
@@ -57,6 +61,11 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'accumulation over two micro-batches': 'sha256:beec65b7116cd9244fa639bc15c5ba6420657e4410a2755cea789c21e1688b9b',
     '100 bits': 'sha256:b06f811d390df93110182fe0f8cc19dc256318e73bfa42f92b0d526e338a7e9b',
     'program proofs at rate 1/8': 'sha256:c983bf7c7bdb3202e0f6273ee1d3c00110231f059c79e3292ab26b204aeee201',
+  },
+  'proof 9, recursion 7': {
+    'accumulation over two micro-batches': 'sha256:61e6fc29a86c006c4e291d44edf0793cb7fcbaf93d23526947482e938d4b44ed',
+    '100 bits': 'sha256:a7140fdff0b4595e52bbdc2e9dfe2c7281dba009d4e48d3410cdd682e17d09c7',
+    'program proofs at rate 1/8': 'sha256:8d242553f3cb83edcb9904ab72f14a52964cd71109749a79ed8b72addec46ea6',
   },
 };
 

@@ -9,7 +9,7 @@ import { type StateTree, commitmentLayout } from './state-layout.js';
 import type { Program, TensorSpec } from './types.js';
 
 /** Version of program proofs. */
-export const PROOF_VERSION = 8;
+export const PROOF_VERSION = 9;
 
 /**
  * Point of the state commitment with this root (and digest of the adapter): their hash, so that it is drawn after the

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:9a623253bfd9b578bad7432a8100ee974e014aed571e3b819da715c88d29a8fc' },
-  { name: 'stories260k', digest: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f' },
+  { name: 'demo', digest: 'sha256:bf4d19a92697f546a9de3c6363301801c84d93913c86c5602d177c0c26762ff9' },
+  { name: 'stories260k', digest: 'sha256:9c2af2c18e1aeb28e83cebecee6fe6cccfce804c96dc0d694f7639e0caa0ea3a' },
 ];

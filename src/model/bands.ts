@@ -1,7 +1,7 @@
 /**
  * Causal attention in bands. A query sees the keys up to its own, so that of a square of scores nearly half is masked.
- * Queries are cut into bands of equal height; a band has its own tensors, over the keys up to its last query alone. What
- * lies behind is no cell of any tensor: it would be zero in every sum (docs/soundness.md, section 2).
+ * Queries are cut into bands of equal height; a band has its own tensors, over the keys up to its last query alone.
+ * What lies behind is no cell of any tensor: it would be zero in every sum (docs/soundness.md, section 2).
  */
 import { log2Ceil } from '../field/log2.js';
 import type { ProgramBuilder } from '../tensor/builder.js';

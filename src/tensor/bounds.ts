@@ -107,8 +107,8 @@ export function checkProgram(program: Program): void {
       for (const t of e.terms) checkTerm(program, tensors, c.name, t, c.axes);
       if (program.field) return;
       const iv = exprInterval(program.axes, tensors, c.axes, e);
-      // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude; a range
-      // with rows of the widest table, moved by less than it has.
+      // A lookup's first component is compared with keys, the others with table entries below 2^32 in magnitude. A
+      // range is compared with rows of the widest table, moved by less than it has.
       const top = c.kind === 'range' ? 1n << BigInt(program.rangeBits) : c.kind === 'lookup' ? 1n << 32n : 1n;
       if (iv.lo <= top - 1n - P || iv.hi >= P - (c.kind === 'zero' ? 0n : top)) {
         throw new ProgramError(

@@ -3,11 +3,13 @@ import { type WhirShape, groupCells, usedColumns } from '../pcs/params.js';
 import { contractedAxes } from '../tensor/bounds.js';
 import type { Factor, Plan } from '../tensor/plan.js';
 import { scheduleOf } from '../tensor/schedule.js';
-import { type Statement, packing, publicTensors } from '../tensor/statement.js';
-import { type StateName, commitmentLayout } from '../tensor/state-layout.js';
+import { blankStatement } from '../tensor/dry-run.js';
+import type { StateName } from '../tensor/state-layout.js';
 import type { Expr, Program } from '../tensor/types.js';
 import { verifyProgram } from '../tensor/verify.js';
 import { RecordingChannel, scheduleWords } from '../transcript/schedule.js';
+
+export { blankStatement };
 
 /** Work of one program proof, in units whose times calibrate.ts measures. Everything follows from the plan. */
 export interface Counts {
@@ -72,22 +74,6 @@ export function treeHashes(words: number, log: number): number {
 }
 /** Trees of an opening beyond those of the commitment. */
 export const openingHashes = (s: WhirShape): number => s.rounds.reduce((n, r) => n + treeHashes(3 * r.used, r.domain), 0);
-
-/** A statement with the plan's shapes and no values, for dry runs. */
-export function blankStatement(plan: Plan): Statement {
-  const p = plan.program,
-    zeros = (n: number): bigint[] => Array<bigint>(n).fill(0n);
-  return {
-    roots: Object.fromEntries(plan.states.map((t) => [t.name, zeros(commitmentLayout(t).words)])),
-    frozen: zeros(8),
-    publics: new Map(
-      publicTensors(p).map((t) => {
-        const { cells } = packing(p, t);
-        return [t.name, t.publicKind === 'onehot' ? new Int32Array(cells) : new BigInt64Array(cells).fill(t.lo > 0n ? t.lo : 0n)];
-      }),
-    ),
-  };
-}
 
 export function countPlan(plan: Plan): Counts {
   const p = plan.program,

@@ -12,7 +12,7 @@ import { normalLanguage } from '../run/language.js';
 import { normalLicense } from '../run/license.js';
 import { MANIFEST_VERSION, type Manifest, difference, manifestDigest, manifestJson, parseManifest } from '../run/manifest.js';
 import { parseRun, runTemplate } from '../setup/runfile.js';
-import { runSchema } from '../run/schema.js';
+import { configSchema, runSchema } from '../run/schema.js';
 
 const problemsOf = (f: () => unknown): string[] => {
   try {
@@ -180,7 +180,7 @@ describe('manifest', () => {
   const good: Manifest = {
     type: 'certune-manifest',
     version: MANIFEST_VERSION,
-    config: runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] }),
+    config: configSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }] }),
     base: {
       digest: sha,
       shape: { layers: 1, hidden: 2, intermediate: 2, kvHeads: 1, groups: 1, headDim: 2, vocab: 3, tied: true, bias: false, rmsEps: 1e-5 },

@@ -7,13 +7,13 @@ import { DEFAULT_NUMBERS } from '../model/shape.js';
 import { budgetsOf } from './budgets.js';
 import { type CroissantDeclared, exportCroissant, importCroissant, licenseNode } from './croissant.js';
 import type { Manifest } from './manifest.js';
-import { runSchema } from './schema.js';
+import { configSchema } from './schema.js';
 
 const sha = `sha256:${'0'.repeat(64)}`,
   manifest: Manifest = {
     type: 'certune-manifest',
     version: 7,
-    config: runSchema.parse({
+    config: configSchema.parse({
       version: 1,
       base: { path: '' },
       data: [{ path: '', source: 'a', license: 'MIT', language: 'en' }],

@@ -44,6 +44,9 @@ export interface Programs extends RunProgram {
 /** The programs of a run in the order in which its manifest names them. */
 export const programList = (p: Programs): readonly RunProgram[] => (p.update ? [p, p.update] : [p]);
 
+/** log2 of the inverse rate of witnesses where run.yaml says none and nothing else is chosen. */
+const USUAL_RATE = 2;
+
 /** Bits of work that every query round asks for. */
 export const GRINDING = 16;
 
@@ -142,7 +145,7 @@ export function programsOf(config: RunConfig, base: BaseShape): Programs {
       bits: config.proof.bits,
       grinding: GRINDING,
       hash: config.proof.hash,
-      rate: config.proof.rate,
+      rate: config.proof.rate ?? USUAL_RATE,
       stateRate: stateRate(program.axes['P']),
     },
     plan = makePlan(program, parameters);

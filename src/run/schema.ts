@@ -156,13 +156,6 @@ const REST = {
       totals: z.oneOf(SHOW_TOTALS).nullable().default(null),
     })
     .prefault({}),
-  proof: z
-    .object({
-      bits: z.number().int().min(100).max(128).default(128),
-      hash: z.oneOf(['poseidon2', 'blake3']).default('poseidon2'),
-      rate: z.number().int().min(1).max(4).default(2),
-    })
-    .prefault({}),
   numbers: z
     .object({
       preset: z.oneOf(['default', 'small']).default('default'),
@@ -180,8 +173,11 @@ const REST = {
     .prefault({}),
 };
 
-/** Schema of a run's settings, under one for the licences of its data. */
-const schemaOf = (license: z.Schema<string>) =>
+/** log2 of the inverse rate of the witness commitment. */
+const witnessRate = z.number().int().min(1).max(4);
+
+/** Schema of a run's settings, under one for the licences of its data and one for the rate of its witnesses. */
+const schemaOf = <R extends number | null>(license: z.Schema<string>, rate: z.Schema<R>) =>
   z
     .object({
       version: z.literal(1),
@@ -198,6 +194,13 @@ const schemaOf = (license: z.Schema<string>) =>
         )
         .min(1),
       ...REST,
+      proof: z
+        .object({
+          bits: z.number().int().min(100).max(128).default(128),
+          hash: z.oneOf(['poseidon2', 'blake3']).default('poseidon2'),
+          rate,
+        })
+        .prefault({}),
     })
     .transform(({ show, ...c }) => {
       const usual = SHOWN[c.sampler.mode];
@@ -211,11 +214,15 @@ const schemaOf = (license: z.Schema<string>) =>
  * Schema of run.yaml: unknown keys are refused, every key has the default that `init` writes. Marked as pure so that
  * the page, which reads manifests alone, goes without the tags of the hub.
  */
-export const runSchema = /* @__PURE__ */ schemaOf(/* @__PURE__ */ z.string().transform(normalLicense));
+export const runSchema = /* @__PURE__ */ schemaOf(
+  /* @__PURE__ */ z.string().transform(normalLicense),
+  /* @__PURE__ */ witnessRate.nullable().default(null),
+);
 
 /** Schema of the same in a manifest, where a licence stands as SPDX writes it. */
 export const configSchema = schemaOf(
   z.string().refine((x) => x === x.trim() && isExpression(x), 'is no SPDX expression in its normal form'),
+  witnessRate.default(2),
 );
 
 export type RunConfig = z.Infer<typeof runSchema>;

@@ -125,7 +125,7 @@ describe('a run that is counted and not listed', () => {
         for (const shortBatch of ['keep', 'drop'] as const)
           for (const steps of [1, 2, 3, 5, 8, 13, 40]) {
             if (shortBatch === 'drop' && examples < batch) continue;
-            const config = { ...s.config, train: { ...s.config.train, steps }, sampler: { ...s.config.sampler, shortBatch } },
+            const config = { ...m.config, train: { ...m.config.train, steps }, sampler: { ...m.config.sampler, shortBatch } },
               manifest: Manifest = { ...m, config, dataset: { ...m.dataset, examples } },
               run = { manifest, programs },
               list = leafProofs({ leaves }, run, 0, steps),

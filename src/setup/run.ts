@@ -28,6 +28,7 @@ import { type Run, runOf } from '../run/facts.js';
 import type { Complete, StepBatch } from '../run/inputs.js';
 import { eachRow } from '../run/schedule.js';
 import { preprocessingOf } from './preprocessing.js';
+import { witnessRate } from './rate.js';
 
 /** A run whose files are all at hand. */
 export interface Setup {
@@ -174,8 +175,9 @@ function manifestFrom(
 ): Manifest {
   const { classes, strata, tree } = o.committed,
     all = (k: 'source' | 'license' | 'language'): string[] => [...new Set(classes.map((c) => c[k]))];
-  const stored: RunConfig = {
+  const stored: Manifest['config'] = {
     ...config,
+    proof: { ...config.proof, rate: o.programs.plan.options.rate },
     base: { ...config.base, path: '' },
     data: config.data.map((d) => ({ ...d, path: '' })),
     lora: { ...config.lora, from: config.lora.from === null ? null : hex(`${config.lora.from}/adapter_model.safetensors`, 'weights') },
@@ -249,11 +251,13 @@ export function setup(config: RunConfig, salt: readonly bigint[], key?: PrivateK
     notes = [...codec.ids.notes, ...(imported ? startNotes(config, base, imported.meta) : [])];
   const { ints, bits } = quantizeBase(base.weights);
   const rowsPer = Math.min(config.train.batch, config.train.microBatch);
-  const programs = committedPrograms(config, { shape: base.shape, weightBits: bits }),
+  const of = { shape: base.shape, weightBits: bits },
+    proof = { ...config.proof, rate: config.proof.rate ?? witnessRate(config, of) },
+    programs = committedPrograms({ ...config, proof }, of),
     { program, plan, update } = programs;
   const frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
   const manifest = manifestFrom(config, key ? { salt, key } : { salt }, {
-    base: { digest: base.digest, shape: base.shape, weightBits: bits },
+    base: { digest: base.digest, ...of },
     data,
     committed,
     codec,
@@ -272,7 +276,7 @@ export function setup(config: RunConfig, salt: readonly bigint[], key?: PrivateK
       data: { batches: list, rows: committed.rows, tree: committed.tree, ...(key ? { key } : {}) },
       initial: initialState(program, imported?.master ?? initialMaster(base.shape, r, targets, config.lora.seed)),
     },
-    config,
+    config: { ...config, proof },
     model: base,
     rows: data,
     codec,

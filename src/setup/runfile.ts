@@ -171,7 +171,7 @@ show:                  # what a folded proof says; null: all of it in the public
 proof:
   bits: 128
   hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit verifies such a proof
-  rate: 2              # log2 of the inverse rate of the witness commitment
+  rate: null           # log2 of the inverse rate of the witness commitment; null: 1 or 2, by what proving and folding cost
 numbers:
   preset: default      # default (2^20 tables) or small (2^16 tables, for tiny models)
   xBits: null          # each null: the preset's. Bits of the residual stream

@@ -41,7 +41,7 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'proof 9, recursion 7': {
     demo: 'sha256:bf4d19a92697f546a9de3c6363301801c84d93913c86c5602d177c0c26762ff9',
-    stories260k: 'sha256:9c2af2c18e1aeb28e83cebecee6fe6cccfce804c96dc0d694f7639e0caa0ea3a',
+    stories260k: 'sha256:10e30f20b2c36c9321e6c5247de59f1e33a33cfc843b45e867791600b2a90588',
   },
 };
 

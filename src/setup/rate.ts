@@ -4,7 +4,7 @@ import type { RunConfig } from '../run/schema.js';
 import { verifierPermutations } from '../tensor/dry-run.js';
 import type { Plan } from '../tensor/plan.js';
 
-/** Hashes of a step's prover that a permutation of its verifier is worth: what it takes to prove it, four times over. */
+/** Hashes of the prover that a permutation of its verifier is worth: four times as many as it takes to prove one. */
 const HASHES_PER_PERMUTATION = 1000;
 
 /** Permutations that verifying a program proof may take at 128 and at 100 bits, and between the two in proportion. */

@@ -341,8 +341,9 @@ export class CircuitChannel implements Channel {
     const zero = this.constant(0n);
     return this.#permute([...left, ...right, this.constant(DOMAIN.node), zero, zero, zero]).slice(0, 4);
   }
-  merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
-    const words = this.#take(4 * 2 ** levels, label).map((x) => this.word(x));
+  merkleCap(label: string, root: Digest, levels: number, salted = false): readonly Digest[] {
+    const words = this.#take(4 * 2 ** levels, label).map((x) => this.word(x)),
+      salt = salted ? this.#take(4, label).map((x) => this.word(x)) : undefined;
     const nodes = Array.from({ length: 2 ** levels }, (_, k) => asDigest(words, 4 * k));
     let level: readonly (readonly Elem[])[] = nodes;
     while (level.length > 1) {
@@ -350,7 +351,8 @@ export class CircuitChannel implements Channel {
       for (let k = 0; k < level.length; k += 2) up.push(this.compress(level[k], level[k + 1]));
       level = up;
     }
-    for (let k = 0; k < 4; k++) this.assertEqual(level[0][k], root[k], 'Merkle cap');
+    const top = salt ? this.compress(level[0], salt) : level[0];
+    for (let k = 0; k < 4; k++) this.assertEqual(top[k], root[k], 'Merkle cap');
     return nodes;
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {

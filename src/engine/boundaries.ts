@@ -7,7 +7,7 @@ import { type Entered, enteredAt } from '../prove/entered.js';
 import type { JobInputs, LeafStart } from '../prove/leaf.js';
 import { runStep } from '../prove/step.js';
 import type { NodeStatement } from '../recursion/statement.js';
-import { accumulatorsCommitment, stateCommitment } from '../run/commitments.js';
+import { accumulatorsCommitment, stateCommitment, stateSalt } from '../run/commitments.js';
 import type { Complete } from '../run/inputs.js';
 import { VerificationError } from '../transcript/arith.js';
 
@@ -74,7 +74,7 @@ export class Boundaries {
       { run, policy, circuits } = inputs,
       // The state is read before losses of later steps are.
       { state } = course.states.before(place.step),
-      s = k.scope(() => stateCommitment(k, run.programs, 'sIn', state)),
+      s = k.scope(() => stateCommitment(k, run.programs, 'sIn', state, stateSalt(run, inputs.data, place.step))),
       inside = place.part ? this.#inside(place) : undefined,
       entered: Entered = inside?.entered ?? course.entered(place.step),
       { standing } = entered,

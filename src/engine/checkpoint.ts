@@ -20,7 +20,7 @@ export interface Checkpoint {
 }
 
 const TYPE = 'certune-farm-checkpoint',
-  VERSION = 2;
+  VERSION = 3;
 
 export function encodeCheckpoint(manifest: string, { start, state }: Checkpoint): Uint8Array {
   const { step, standing, policy, s } = start,

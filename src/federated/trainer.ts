@@ -10,7 +10,7 @@ import { proveStep, runStep } from '../prove/step.js';
 import type { Keeper } from '../prove/tree.js';
 import { toHex } from '../provenance/bytes.js';
 import type { Circuits } from '../recursion/circuits.js';
-import { stateCommitment } from '../run/commitments.js';
+import { stateCommitment, stateSalt } from '../run/commitments.js';
 import { type Run, epochBatches } from '../run/facts.js';
 import type { Complete } from '../run/inputs.js';
 import { difference as differs } from '../run/manifest.js';
@@ -82,7 +82,7 @@ export function recordAt(k: Kernels, o: OwnRound, passage: Passage, at: Entered,
     { counters, epochs } = at.policy;
   return {
     pos: pos.map((w, i) => (i === 3 ? w + BigInt(round) : w)),
-    s: stateCommitment(k, o.run.programs, 'sIn', state),
+    s: stateCommitment(k, o.run.programs, 'sIn', state, stateSalt(o.run, o.inputs.data, at.step)),
     losses,
     counters: pos[4] === 0n ? [0n, 0n, 0n, 0n] : countersDigest(counters, passage.policy.blind(at.step)),
     epochs,

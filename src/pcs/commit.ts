@@ -25,6 +25,8 @@ export interface Oracle {
   readonly tree: Vec;
   /** The encoded words, if they were kept: eight of every row at a time, column-major. */
   readonly codeword?: readonly Vec[];
+  /** Of a salted tree: `root` is the parent of the tree's own root and of these four words. */
+  readonly salt?: readonly bigint[];
 }
 
 /** Words of a row that are encoded and hashed at a time. */
@@ -84,6 +86,13 @@ export function commitBase(
     columns: Columns = { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false };
   return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
 }
+
+/** The same oracle under a root that hides it, as long as the salt is nobody else's. */
+export const saltOracle = (o: Oracle, salt: readonly bigint[], hash: HashName = 'poseidon2'): Oracle => ({
+  ...o,
+  root: merkleHash(hash).compress(o.root, salt),
+  salt,
+});
 
 /**
  * Near bytes of commitColumns on the CPU: those that stay (levels, the codeword if `keep` allows it) and those of the

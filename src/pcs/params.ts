@@ -18,6 +18,11 @@ export interface WhirParams {
  */
 export interface WhirTree {
   readonly parts: readonly { readonly used: number; readonly offset: number }[];
+  /**
+   * Where the root that is committed to hides what is under it: parent of the tree's own root and of four words that
+   * only the prover has. An opening shows them.
+   */
+  readonly salted?: true;
 }
 
 /** Columns of a tree. */

@@ -5,13 +5,14 @@ import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import { type Oracle, capOf, openRows } from './commit.js';
+import type { WhirTree } from './params.js';
 
 /** An oracle that is queried: its shape, its trees, and the challenges that its columns are folded at. */
 export interface Opened {
   readonly queries: number;
   readonly domain: number;
   readonly cap: number;
-  readonly trees: readonly (readonly { readonly used: number; readonly offset: number }[])[];
+  readonly trees: readonly WhirTree[];
   readonly oracles: readonly Oracle[];
   readonly challenges: readonly Ext[];
   /** Where leaves end with an element g of E: a row folds to g plus this much of its columns' sum. */
@@ -29,14 +30,14 @@ export function queryRows(k: Kernels, ch: ProverChannel, label: string, o: Opene
   const positions = Array.from({ length: o.queries }, () => ch.sampleIndex(`${label} query`, o.domain)),
     rows = o.oracles.map((t) => openRows(k, t, positions, o.cap)),
     eq = columnWeights(o.challenges);
-  for (const t of o.oracles) ch.cap(`${label} cap`, capOf(t, o.cap));
+  for (const t of o.oracles) ch.cap(`${label} cap`, [...capOf(t, o.cap), ...(t.salt ?? [])], o.cap);
   return positions.map((p, q) => {
     let value: Ext = E.ZERO;
     o.oracles.forEach((t, i) => {
       const row = rows[i][q];
       ch.opening(`${label} row`, row, t.columns.logDomain - o.cap);
       let at = 0;
-      for (const { used, offset } of o.trees[i])
+      for (const { used, offset } of o.trees[i].parts)
         for (let j = 0; j < used; j++) {
           const leaf: Ext = t.columns.ext ? [row[at], row[at + 1], row[at + 2]] : [row[at], 0n, 0n];
           value = E.add(value, E.mul(eq[offset + j], leaf));

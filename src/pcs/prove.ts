@@ -158,7 +158,7 @@ function commitNext(k: Kernels, ch: ProverChannel, label: string, next: WhirRoun
 
 const later = (r: WhirRound, { oracle }: NextOracle, challenges: readonly Ext[]): Opened => ({
   ...r,
-  trees: [[{ used: r.used, offset: 0 }]],
+  trees: [{ parts: [{ used: r.used, offset: 0 }] }],
   oracles: [oracle],
   challenges,
 });
@@ -173,7 +173,7 @@ function queryGroups(
 ): Answers[] {
   return groups.map((g, n) => {
     const { challenges, blend, parts } = folded[n],
-      rows = { trees: g.trees.map((t) => t.parts), oracles: oracles[n], challenges },
+      rows = { trees: g.trees, oracles: oracles[n], challenges },
       opened: Opened = { ...g, ...rows, ...(blend === undefined ? {} : { blend }) },
       pieces = piecesOf(g).map(({ at, first }, p) => ({ at, n: parts[p].n, first }));
     return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), pieces };

@@ -2,6 +2,7 @@
 import { pow, root as rootOfUnity } from '../field/goldilocks.js';
 import { eqTable } from '../poly/eq.js';
 import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import { type WhirTree, usedColumns } from './params.js';
 
 /**
  * An oracle that is queried: its shape, its trees with their roots, and the challenges that its columns are folded at.
@@ -10,7 +11,7 @@ export interface Opened {
   readonly queries: number;
   readonly domain: number;
   readonly cap: number;
-  readonly trees: readonly (readonly { readonly used: number; readonly offset: number }[])[];
+  readonly trees: readonly WhirTree[];
   readonly roots: readonly Digest[];
   readonly challenges: readonly Elem[];
   /** Words of an entry: base elements or elements of E. */
@@ -31,15 +32,15 @@ export interface Answer {
 export function queryRows(ch: Channel, label: string, o: Opened): Answer[] {
   const positions = Array.from({ length: o.queries }, () => ch.sampleBits(`${label} query`, o.domain)),
     eq = eqTable(ch, o.challenges),
-    caps = o.roots.map((root) => ch.merkleCap(`${label} cap`, root, o.cap)),
+    caps = o.roots.map((root, t) => ch.merkleCap(`${label} cap`, root, o.cap, o.trees[t].salted)),
     zero = ch.constant(0n);
   return positions.map((bits) => {
     let value = zero;
     caps.forEach((cap, t) => {
-      const words = o.words * o.trees[t].reduce((n, p) => n + p.used, 0),
+      const words = o.words * usedColumns(o.trees[t]),
         leaf = ch.merkleOpen(`${label} row`, cap, bits, words + (o.blend === undefined ? 0 : 3));
       let at = 0;
-      for (const { used, offset } of o.trees[t])
+      for (const { used, offset } of o.trees[t].parts)
         for (let j = 0; j < used; j++) {
           value = ch.mulAdd(eq[offset + j], o.words === 3 ? compose(ch, leaf, at) : leaf[at], value);
           at += o.words;

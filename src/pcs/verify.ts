@@ -179,7 +179,7 @@ function readOracle(ch: Channel, label: string): NextOracle {
 
 const later = (r: WhirRound, { root }: NextOracle, challenges: readonly Elem[]): Opened => ({
   ...r,
-  trees: [[{ used: r.used, offset: 0 }]],
+  trees: [{ parts: [{ used: r.used, offset: 0 }] }],
   roots: [root],
   challenges,
   words: 3,
@@ -189,7 +189,7 @@ const later = (r: WhirRound, { root }: NextOracle, challenges: readonly Elem[]):
 function queryGroups(ch: Channel, { groups }: WhirShape, roots: readonly (readonly Digest[])[], folded: readonly FoldedGroup[]): Answers[] {
   return groups.map((g, n) => {
     const { challenges, blend } = folded[n],
-      rows = { trees: g.trees.map((t) => t.parts), roots: roots[n], challenges, words: 1 as const },
+      rows = { trees: g.trees, roots: roots[n], challenges, words: 1 as const },
       opened: Opened = { ...g, ...rows, ...(blend === undefined ? {} : { blend }) };
     return { list: queryRows(ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), group: n };
   });

@@ -1,6 +1,6 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
-import { stateCommitment } from '../run/commitments.js';
+import { stateCommitment, stateSalt } from '../run/commitments.js';
 import type { Run } from '../run/facts.js';
 import type { Complete } from '../run/inputs.js';
 import { type Entered, type Passage, enteredAt, firstEntered } from './entered.js';
@@ -115,7 +115,8 @@ export class Course {
   /** What a leaf enters that begins with a step. */
   start(step: number): LeafStart {
     const entered = this.entered(step),
-      { k, run } = this.states;
-    return { ...entered, s: stateCommitment(k, run.programs, 'sIn', this.states.before(step).state) };
+      { k, run, inputs } = this.states,
+      salt = stateSalt(run, inputs.data, step);
+    return { ...entered, s: stateCommitment(k, run.programs, 'sIn', this.states.before(step).state, salt) };
   }
 }

@@ -8,7 +8,7 @@ import type { StateTrees } from '../tensor/state-trees.js';
 import type { Program } from '../tensor/types.js';
 import { proveMerge } from './merge.js';
 import { type Frozen, type ProofPart, type StepProof, LEFT } from '../run/parts.js';
-import { noFrozen } from '../run/commitments.js';
+import { noFrozen, stateSalt } from '../run/commitments.js';
 import { checkSteps } from '../verify/steps.js';
 import type { Run } from '../run/facts.js';
 import type { Complete } from '../run/inputs.js';
@@ -75,7 +75,8 @@ export function proveStep(
   wanted: (part: number) => boolean = () => true,
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
-    { context } = run.facts;
+    { context } = run.facts,
+    salts = { sIn: stateSalt(run, inputs.data, step), sOut: stateSalt(run, inputs.data, step + 1) };
   const { after } = runStep(k, run, inputs, step, state, (kind, plan, r) => {
     const loss = kind === 'update' ? 0n : r.read('loss')[0];
     if (!wanted(parts.length)) {
@@ -85,6 +86,7 @@ export function proveStep(
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
+      salts,
       ...(trees ? { trees } : {}),
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });

@@ -4,10 +4,10 @@ import { DOMAIN } from '../hash/poseidon2.js';
 import { groupCells, usedColumns } from '../pcs/params.js';
 import type { Tiled } from '../sumcheck/product.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
-import { adapterDigest, columnsOf, commitTree, commitment, partValue } from '../tensor/state-commit.js';
+import { adapterDigest, columnsOf, commitStateTree, commitment, partValue } from '../tensor/state-commit.js';
 import { fillStack } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
-import { ACC_WORDS, commitmentLayout } from '../tensor/state-layout.js';
+import { ACC_WORDS, NO_SALT, type StateSalt, commitmentLayout } from '../tensor/state-layout.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { generateTable } from '../tensor/table-algorithms.js';
 import { tableColumns } from '../tensor/tables.js';
@@ -15,7 +15,9 @@ import type { TableSpec } from '../tensor/types.js';
 import { VerificationError, asExt } from '../transcript/arith.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { Programs } from './programs.js';
-import type { Base } from './inputs.js';
+import type { Base, Data } from './inputs.js';
+import type { Run } from './facts.js';
+import { stateSaltAt } from '../policy/order/keys.js';
 
 /** Mean loss per target of a step: `sum` is that over all its targets, as the loss tensor has it. */
 export const meanLoss = (p: Programs, targets: number, sum: bigint): number =>
@@ -88,13 +90,21 @@ function stackFrom(
 const tensorsOf = (s: Programs, { C, master, mm, vv }: AdapterState): ReadonlyMap<string, BigInt64Array> =>
   new Map([...unflattenGroup(s.program, 'cIn', 'C', C), ['master', master], ['mm', mm], ['vv', vv]]);
 
-/** Commitment to a state computed from its tensors. */
-export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState): bigint[] {
+/**
+ * Salt of the state before a step. That of the first is zero, for whoever verifies makes its commitment; the others
+ * follow from the run's secret, so that every machine leaves and enters the same words. In the public mode the secret
+ * is in the manifest, and they hide nothing.
+ */
+export const stateSalt = ({ facts }: Pick<Run, 'facts'>, { tree }: Pick<Data, 'tree'>, step: number): StateSalt =>
+  step === 0 ? NO_SALT : stateSaltAt(tree.secret, facts.context, step);
+
+/** Commitment to a state computed from its tensors; `salt` is that of its place in a run (stateSalt). */
+export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState, salt?: StateSalt): bigint[] {
   const { plan } = s,
     values = name === 'aIn' ? new Map([['acc', new BigInt64Array(state.C.length)]]) : tensorsOf(s, state);
   return k.scope(() => {
     const { tree, stack } = stackFrom(k, plan, name, values);
-    return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
+    return commitment(k, plan, tree, stack, commitStateTree(k, plan, tree, stack, salt).root);
   });
 }
 
@@ -102,7 +112,7 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
 export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigInt64Array): bigint[] =>
   k.scope(() => {
     const { tree, stack } = stackFrom(k, plan, 'aIn', new Map([['acc', acc]]));
-    return commitment(k, plan, tree, stack, commitTree(k, plan, stateGroup(plan)!, tree, stack).root);
+    return commitment(k, plan, tree, stack, commitStateTree(k, plan, tree, stack).root);
   });
 
 /**

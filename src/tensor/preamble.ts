@@ -19,7 +19,7 @@ export function header(plan: Plan): { label: string; words: bigint[] }[] {
       g.logColumns,
       g.logHeight,
       g.trees.length,
-      ...g.trees.flatMap((t) => [t.parts.length, ...t.parts.flatMap((x) => [x.used, x.offset])]),
+      ...g.trees.flatMap((t) => [t.parts.length, ...t.parts.flatMap((x) => [x.used, x.offset]), ...(t.salted ? [1] : [])]),
       ...(g.trusted ? [1] : []),
     ]),
     rounds.length,

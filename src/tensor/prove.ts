@@ -19,7 +19,7 @@ import { type OperandClaims, constraints } from './prove-constraints.js';
 import { type LookupClaims, lookupKeys, lookups } from './prove-lookups.js';
 import { scheduleOf } from './schedule.js';
 import { type StateOracles, commitState, commitTree, stackOf, stateParts } from './state-commit.js';
-import { commitmentLayout } from './state-layout.js';
+import { type StateSalts, commitmentLayout } from './state-layout.js';
 import type { StateTrees } from './state-trees.js';
 import { type Statement, publicTensors } from './statement.js';
 import { type Claim, type Powers, type StackPart, stackTiles, weightTiles } from './tiles.js';
@@ -32,6 +32,8 @@ export interface ProveOptions {
   readonly frozenDigest: readonly bigint[];
   /** Context of the statement: digest of a manifest. */
   readonly context?: readonly bigint[];
+  /** Salts of the states' roots; zero where none is given. */
+  readonly salts?: StateSalts;
   /** Trees that earlier proofs have made and later ones may use. */
   readonly trees?: StateTrees;
   /** The tree of the frozen stack (saveTree), where that is opened here. */
@@ -110,7 +112,7 @@ function absorb(
   o: ProveOptions,
   hide: Hiding | undefined,
 ): Absorbed {
-  const state = commitState(k, plan, reading, o.trees),
+  const state = commitState(k, plan, reading, o.trees, o.salts),
     publics = new Map<string, BigInt64Array | Int32Array>();
   for (const t of publicTensors(plan.program)) publics.set(t.name, reading.ids.get(t.name) ?? reading.read(t.name));
   const statement: Statement = {

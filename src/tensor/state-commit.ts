@@ -1,6 +1,6 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/params.js';
-import { type Oracle, commitBase } from '../pcs/commit.js';
+import { type Oracle, commitBase, saltOracle } from '../pcs/commit.js';
 import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { IntegerReading } from './integer.js';
@@ -8,12 +8,25 @@ import { STACK_SHARE } from './memory.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
 import { fillStack, powerSum } from './stack.js';
 import { statePoint } from './statement.js';
-import { isAdapter } from './state-layout.js';
+import { NO_SALT, type StateSalt, type StateSalts, isAdapter } from './state-layout.js';
 import { type StateTrees, treeKey } from './state-trees.js';
 import { type StackPart, stackTiles } from './tiles.js';
 
 /** Commits tree n of a group whose stack is given: its parts, in turn. `keep` and `tree` as of commitBase. */
 export function commitTree(k: Kernels, plan: Plan, g: WhirGroup, n: number, stack: Tiled, keep = 0, tree?: Uint8Array): Oracle {
+  const t = g.trees[n];
+  if (t.salted) throw new Error('a salted tree is committed by commitStateTree');
+  return unsalted(k, plan, g, n, stack, keep, tree);
+}
+
+/** The same of a state's tree, under the salt where it has one. */
+export function commitStateTree(k: Kernels, plan: Plan, n: number, stack: Tiled, salt: StateSalt = NO_SALT, tree?: Uint8Array): Oracle {
+  const g = stateGroup(plan)!,
+    o = unsalted(k, plan, g, n, stack, 0, tree);
+  return g.trees[n].salted ? saltOracle(o, salt, hashOf(plan)) : o;
+}
+
+function unsalted(k: Kernels, plan: Plan, g: WhirGroup, n: number, stack: Tiled, keep: number, tree?: Uint8Array): Oracle {
   const t = g.trees[n];
   return commitBase(
     k,
@@ -113,14 +126,21 @@ export const stateParts = (plan: Plan): StackPart[] =>
     return classes.map((cls, i) => ({ cls, at: g.trees[t].parts[i].offset * 2 ** g.logHeight }));
   });
 
-/** Commits the state tensors of a reading. */
-export function commitState(k: Kernels, plan: Plan, reading: IntegerReading, trees?: StateTrees): StateOracles | undefined {
+/** Commits the state tensors of a reading; where a state's salt is not given it is zero. */
+export function commitState(
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  trees?: StateTrees,
+  salts: StateSalts = {},
+): StateOracles | undefined {
   const g = stateGroup(plan);
   if (!g) return undefined;
   const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!);
-  const oracles = g.trees.map((_, n) => {
+  const oracles = plan.states.map(({ name }, n) => {
     const key = trees && treeKey(k, plan, n, reading),
-      o = commitTree(k, plan, g, n, stack, 0, key ? trees?.get(key) : undefined);
+      o = commitStateTree(k, plan, n, stack, salts[name], key ? trees?.get(key) : undefined);
+    // Trees are kept without their salts, which are of a state's place in its run.
     if (key) trees?.keep(key, o);
     return o;
   });

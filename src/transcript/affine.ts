@@ -250,9 +250,9 @@ export class AffineChannel implements Channel {
   grind(label: string, bits: number): void {
     this.base.grind(label, bits);
   }
-  merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
+  merkleCap(label: string, root: Digest, levels: number, salted = false): readonly Digest[] {
     root.forEach((w) => this.#clear(w, 'a root'));
-    return this.base.merkleCap(label, root, levels);
+    return this.base.merkleCap(label, root, levels, salted);
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {
     return this.base.merkleOpen(label, cap, bits, words);

@@ -69,8 +69,9 @@ export interface Channel extends Arith {
   grind(label: string, bits: number): void;
   /**
    * Read the 2^levels nodes of a tree that lie `levels` below its root, unabsorbed, and check that they hash to `root`.
+   * Behind those of a salted tree come the four words of its salt: `root` is the parent of the tree's own and of them.
    */
-  merkleCap(label: string, root: Digest, levels: number): readonly Digest[];
+  merkleCap(label: string, root: Digest, levels: number, salted?: boolean): readonly Digest[];
   /**
    * Read an unabsorbed Merkle opening (leaf of `words` base elements, then the path), check it against the node of
    * `cap` at the position given by `bits` (least significant first, length = tree depth; the last ones select the

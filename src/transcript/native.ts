@@ -208,13 +208,21 @@ export class NativeChannel implements Channel {
     if ((this.#sponge.work(this.#take(1, label)) & ((1n << BigInt(bits)) - 1n)) !== 0n)
       throw new VerificationError('grinding', `${label} lacks ${bits} bits of work`);
   }
-  merkleCap(label: string, root: Digest, levels: number): readonly Digest[] {
+  merkleCap(label: string, root: Digest, levels: number, salted = false): readonly Digest[] {
     const n = 2 ** levels,
       words = this.#take(4 * n, label),
-      tree = this.#k.alloc(32 * n);
+      salt = salted ? this.#take(4, label) : 0,
+      tree = this.#k.alloc(32 * Math.max(2, n));
     let src = words;
     for (let m = n / 2; m >= 1; m /= 2) {
       this.#hash.merkleLevel(this.#k, tree, src, m);
+      src = tree;
+    }
+    if (salted) {
+      // The tree's own root is the left of the two nodes.
+      if (src !== tree) this.#k.u8.copyWithin(tree, src, src + 32);
+      this.#k.u8.copyWithin(tree + 32, salt, salt + 32);
+      this.#hash.merkleLevel(this.#k, tree, tree, 1);
       src = tree;
     }
     // Taken last: a view from before memory grew reads nothing.

@@ -1,4 +1,3 @@
-import { log2Exact } from '../field/log2.js';
 import type { HashName } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
@@ -110,9 +109,9 @@ export class ProverChannel {
     const work = this.#sponge.work(this.#buf);
     if ((work & ((1n << BigInt(bits)) - 1n)) !== 0n && !this.options.hook) throw new Error('grinding failed');
   }
-  /** Nodes of a tree some levels below its root; not absorbed. */
-  cap(label: string, words: readonly bigint[]): void {
-    this.#expect({ label, kind: 'cap', count: words.length / 4, depth: log2Exact(words.length / 4) });
+  /** Nodes of a tree so many levels below its root, and its salt where it has one; not absorbed. */
+  cap(label: string, words: readonly bigint[], levels: number): void {
+    this.#expect({ label, kind: 'cap', count: words.length / 4, depth: levels });
     this.#unabsorbed(label, words);
   }
   #unabsorbed(label: string, words: readonly bigint[]): void {

@@ -129,9 +129,10 @@ export class RecordingChannel implements Channel {
     this.permutations++;
     this.schedule.push({ label, kind: 'grind', count: 1, depth: bits });
   }
-  merkleCap(label: string, _root: Digest, levels: number): readonly Digest[] {
-    this.permutations += 2 ** levels - 1;
-    this.schedule.push({ label, kind: 'cap', count: 2 ** levels, depth: levels });
+  merkleCap(label: string, _root: Digest, levels: number, salted = false): readonly Digest[] {
+    const salts = salted ? 1 : 0;
+    this.permutations += 2 ** levels - 1 + salts;
+    this.schedule.push({ label, kind: 'cap', count: 2 ** levels + salts, depth: levels });
     return Array<Digest>(2 ** levels).fill(asDigest(this.#many(4)));
   }
   merkleOpen(label: string, cap: readonly Digest[], bits: readonly Elem[], words: number): Elem[] {

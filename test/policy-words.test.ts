@@ -219,7 +219,7 @@ describe('the policy vector', () => {
       zero = (w: readonly bigint[]): boolean => w.every((x) => x === 0n);
     for (const losses of SHOW)
       for (const targets of SHOW) {
-        const show = { losses, targets, totals: 'none' } as const,
+        const show = { losses, targets, totals: 'none', adapter: 'commitment' } as const,
           vector = honest.vector.map((w, i) => (i === at ? showWord(show) : w)),
           { failed, statement: st } = recorded(range, start, { ...honest, vector }),
           of = { ...run.manifest, config: { ...run.manifest.config, show } },

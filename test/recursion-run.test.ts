@@ -135,7 +135,7 @@ describe('a run with accumulated micro-batches as one proof', () => {
       end = proveEnd(k, cls, keys, base, node);
     // The same statement with the witness of its proof hidden.
     const t0 = performance.now(),
-      hidden = proveHiddenEnd(k, cls, keys, base, node, viewOf(true)),
+      hidden = proveHiddenEnd(k, cls, keys, base, node, viewOf({ hides: true, manifest: s.run.manifest })),
       t1 = performance.now();
     // A view of the same: the adapter that is left and nothing else of what is.
     const adapterAlone = end.statement.sOut.map((w, i) => (i >= 4 && i < 14 ? w : 0n));
@@ -174,14 +174,14 @@ describe('a run with accumulated micro-batches as one proof', () => {
       VerificationError,
     );
     checkView(certificate, hidden.statement.shows);
-    checkView({}, end.statement.shows);
+    checkView({ manifest: s.run.manifest }, end.statement.shows);
     for (const shows of [[1n, 1n], [0n, 0n], [2n, 0n], [1n], [1n, 0n, 0n]]) expect(() => checkView(certificate, shows)).toThrow(/^view/);
     for (const shows of [
       [1n, 0n],
       [0n, 1n],
       [2n, 1n],
     ])
-      expect(() => checkView({}, shows)).toThrow(/^view/);
+      expect(() => checkView({ manifest: s.run.manifest }, shows)).toThrow(/^view/);
     verifyHiddenEnd(vk, keys.published, hidden);
     const t2 = performance.now();
     for (let n = 0; n < 5; n++) verifyHiddenEnd(vk, keys.published, hidden);

@@ -5,7 +5,7 @@ import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/ind
 import type { AdapterState } from '../src/model/step.js';
 import { stateSaltAt } from '../src/policy/order/keys.js';
 import { runStep } from '../src/prove/step.js';
-import { frozenOf, stateCommitment, stateSalt } from '../src/run/commitments.js';
+import { accumulatorsSalt, frozenOf, stateCommitment, stateSalt } from '../src/run/commitments.js';
 import { type Setup, setup } from '../src/setup/run.js';
 import type { Plan } from '../src/tensor/plan.js';
 import { proveProgram } from '../src/tensor/prove.js';
@@ -56,7 +56,9 @@ describe('salts of states', () => {
       all = Array.from({ length: 40 }, (_, t) => stateSalt(s.run, s.inputs.data, t));
     expect(all[0]).toEqual(NO_SALT);
     all.slice(1).forEach((w, t) => expect(w).toEqual(stateSaltAt([1n, 2n, 3n, 4n], facts.context, t + 1)));
+    expect(accumulatorsSalt(s.run, s.inputs.data, 3, 0)).toEqual(NO_SALT);
     const more = [1, 2, 3].flatMap((t) => [
+      ...[1, 2].map((part) => accumulatorsSalt(s.run, s.inputs.data, t, part)),
       stateSaltAt([1n, 2n, 3n, 5n], facts.context, t),
       stateSaltAt(
         [1n, 2n, 3n, 4n],

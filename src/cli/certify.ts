@@ -124,7 +124,7 @@ async function make(s: Source, o: CertifyOptions, c: Context): Promise<Result> {
       },
       text: [
         `certificate of ${steps} steps: ${file}, ${bytesText(bytes.length)}, made in ${secondsText(seconds)}, verified in ${proofMs.toFixed(0)} ms`,
-        `  says: the manifest, which is in it; digest, point and value of the adapter that is left; ${shownText(manifest.config.show)}`,
+        `  says: the manifest, which is in it; ${manifest.config.show.adapter === 'none' ? '' : 'digest, point and value of the adapter that is left; '}${shownText(manifest.config.show)}`,
         '  its proof adds nothing to that; the adapter, where it is released, tells of the data by itself',
       ]
         .map(plain)

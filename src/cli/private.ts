@@ -40,7 +40,7 @@ export const LEAVES: readonly Kept[] = [
   {
     files: 'out/certificate.certune',
     tells:
-      'of certune certify, where it is made: what show publishes, unless it says otherwise sums of losses and targets of epochs, and the commitment to the adapter; its proof adds nothing to that',
+      'of certune certify, where it is made: what show publishes, unless it says otherwise sums of losses and targets of epochs and the commitment to the adapter; its proof adds nothing to that',
   },
   { files: 'out/adapter/', tells: 'what the rows have taught' },
 ];

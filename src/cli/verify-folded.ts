@@ -10,6 +10,7 @@ import { type ClaimRecord, claimLines, comparedOf, reservations } from '../verif
 import { claimsOfCheck } from '../verify/records.js';
 import { checkFirst } from '../verify/first.js';
 import { verifierKernels } from '../kernels/verify.js';
+import { showsAdapter } from '../verify/view.js';
 import { type Context, type Result, bitsText, secondsText } from './common.js';
 import { plain } from '../io/escape.js';
 import { UsageError } from './errors.js';
@@ -29,7 +30,7 @@ function misuse(
     data,
     from,
   }: { readonly base?: string | undefined; readonly data?: readonly string[] | undefined; readonly from?: string | undefined },
-  range: boolean,
+  { range, told }: { readonly range: boolean; readonly told: boolean },
   o: VerifyOptions,
 ): string[] {
   return [
@@ -47,6 +48,11 @@ function misuse(
       ? ['a range has no commitment to the base, and is settled against the base itself: --base-root is for whole runs']
       : []),
     ...(range && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
+    ...(o.adapter !== undefined && !told
+      ? [
+          '--adapter: this certificate says nothing of the adapter that its run has left (show.adapter: none), so that none can be compared with it: leave it out',
+        ]
+      : []),
     ...(m.config.lora.from !== null && !from && data !== undefined
       ? ['--data: the batches follow with the adapter that the run started from: give --from DIR']
       : []),
@@ -150,8 +156,9 @@ export function findFolded(
     // Rows of a private run are compared where its secret is at hand; what was named is never passed over.
     data = o.data ?? (rowsComparable(m, t.secret) ? t.local?.data.map((d) => d.path) : undefined),
     adapter = o.adapter ?? t.adapter,
-    from = o.from ?? t.local?.lora.from ?? undefined;
-  refuseMisuse(misuse(m, { base, data, from }, node !== undefined, o));
+    from = o.from ?? t.local?.lora.from ?? undefined,
+    told = showsAdapter(x);
+  refuseMisuse(misuse(m, { base, data, from }, { range: node !== undefined, told }, o));
   // Whatever else the manifest makes one compute comes after it.
   const kernels = verifierKernels(),
     before = checkFirst(kernels, t.file, x);
@@ -159,7 +166,7 @@ export function findFolded(
     other = '';
   const run = checkedRun(t.file, m),
     // A folder's own adapter may be absent: then it is not checked; one that was named must be there.
-    dir = adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
+    dir = told && adapter !== undefined && (o.adapter !== undefined || existsSync(adapter)) ? adapter : undefined,
     beside = besideOf(dir),
     besideOfBase = base === undefined ? [] : besideBase(base, m.config.train.template === null),
     verdict = verifyRead(

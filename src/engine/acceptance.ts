@@ -13,6 +13,7 @@ import type { Complete } from '../run/inputs.js';
 import { manifestDigest } from '../run/manifest.js';
 import { VerificationError } from '../transcript/arith.js';
 import { checkManifest, same } from '../verify/compare.js';
+import { showsAdapter } from '../verify/view.js';
 import { verifyFoldedRun } from '../verify/folded.js';
 import type { Boundaries } from './boundaries.js';
 import type { Acceptor } from './coordinator.js';
@@ -116,6 +117,12 @@ export class RunAcceptor implements Acceptor {
       { state } = boundaries.course.states.before(steps);
     // The commitment to the base is made again too: a statement with another root would hold as well, and be another
     // file.
-    verifyFoldedRun(k, run, x, circuits.keys.published, { base, data, initial, released: state.C, commitBase: true });
+    verifyFoldedRun(k, run, x, circuits.keys.published, {
+      base,
+      data,
+      initial,
+      ...(showsAdapter(x) ? { released: state.C } : {}),
+      commitBase: true,
+    });
   }
 }

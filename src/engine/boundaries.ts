@@ -7,7 +7,7 @@ import { type Entered, enteredAt } from '../prove/entered.js';
 import type { JobInputs, LeafStart } from '../prove/leaf.js';
 import { runStep } from '../prove/step.js';
 import type { NodeStatement } from '../recursion/statement.js';
-import { accumulatorsCommitment, stateCommitment, stateSalt } from '../run/commitments.js';
+import { accumulatorsCommitment, accumulatorsSalt, stateCommitment, stateSalt } from '../run/commitments.js';
 import type { Complete } from '../run/inputs.js';
 import { VerificationError } from '../transcript/arith.js';
 
@@ -101,7 +101,7 @@ export class Boundaries {
       });
     return {
       entered: enteredAt({ run, data, policy }, () => losses, { step, part }, course.entered(step)),
-      a: accumulatorsCommitment(k, run.programs, sums[part - 1]),
+      a: accumulatorsCommitment(k, run.programs, sums[part - 1], accumulatorsSalt(run, inputs.data, step, part)),
     };
   }
 

@@ -37,7 +37,9 @@ export function proveCertificate(
   n: NodeFile,
   o: NodeOptions = {},
 ): Certificate {
-  const { statement, proof } = k.scope(() => proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), viewOf(true), o));
+  const { statement, proof } = k.scope(() =>
+    proveHiddenEnd(k, cls, keys, base, nodeOf(cls, n), viewOf({ hides: true, manifest: n.manifest }), o),
+  );
   return {
     manifest: n.manifest,
     key: { ...keys.published },

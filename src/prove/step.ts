@@ -4,11 +4,12 @@ import { type AdapterState, batchInputs, stepInputs } from '../model/step.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Plan } from '../tensor/plan.js';
 import { proveProgram } from '../tensor/prove.js';
+import type { StateSalts } from '../tensor/state-layout.js';
 import type { StateTrees } from '../tensor/state-trees.js';
 import type { Program } from '../tensor/types.js';
 import { proveMerge } from './merge.js';
 import { type Frozen, type ProofPart, type StepProof, LEFT } from '../run/parts.js';
-import { noFrozen, stateSalt } from '../run/commitments.js';
+import { accumulatorsSalt, noFrozen, stateSalt } from '../run/commitments.js';
 import { checkSteps } from '../verify/steps.js';
 import type { Run } from '../run/facts.js';
 import type { Complete } from '../run/inputs.js';
@@ -76,7 +77,12 @@ export function proveStep(
 ): { proof: StepProof; after: AdapterState } {
   const parts: ProofPart[] = [],
     { context } = run.facts,
-    salts = { sIn: stateSalt(run, inputs.data, step), sOut: stateSalt(run, inputs.data, step + 1) };
+    saltsOf = (part: number): StateSalts => ({
+      sIn: stateSalt(run, inputs.data, step),
+      sOut: stateSalt(run, inputs.data, step + 1),
+      aIn: accumulatorsSalt(run, inputs.data, step, part),
+      aOut: accumulatorsSalt(run, inputs.data, step, part + 1),
+    });
   const { after } = runStep(k, run, inputs, step, state, (kind, plan, r) => {
     const loss = kind === 'update' ? 0n : r.read('loss')[0];
     if (!wanted(parts.length)) {
@@ -86,7 +92,7 @@ export function proveStep(
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
-      salts,
+      salts: saltsOf(parts.length),
       ...(trees ? { trees } : {}),
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });

@@ -98,6 +98,10 @@ const tensorsOf = (s: Programs, { C, master, mm, vv }: AdapterState): ReadonlyMa
 export const stateSalt = ({ facts }: Pick<Run, 'facts'>, { tree }: Pick<Data, 'tree'>, step: number): StateSalt =>
   step === 0 ? NO_SALT : stateSaltAt(tree.secret, facts.context, step);
 
+/** The same of the accumulators before a part of a step: zero before the first, which begins with zeros. */
+export const accumulatorsSalt = ({ facts }: Pick<Run, 'facts'>, { tree }: Pick<Data, 'tree'>, step: number, part: number): StateSalt =>
+  part === 0 ? NO_SALT : stateSaltAt(tree.secret, facts.context, step, part);
+
 /** Commitment to a state computed from its tensors; `salt` is that of its place in a run (stateSalt). */
 export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', state: AdapterState, salt?: StateSalt): bigint[] {
   const { plan } = s,
@@ -108,11 +112,14 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
   });
 }
 
-/** Commitment to accumulators: what a micro-batch leaves. Only for programs that accumulate. */
-export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigInt64Array): bigint[] =>
+/**
+ * Commitment to accumulators, what a micro-batch leaves, under the salt of their place. Only for programs that
+ * accumulate.
+ */
+export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigInt64Array, salt: StateSalt): bigint[] =>
   k.scope(() => {
     const { tree, stack } = stackFrom(k, plan, 'aIn', new Map([['acc', acc]]));
-    return commitment(k, plan, tree, stack, commitStateTree(k, plan, tree, stack).root);
+    return commitment(k, plan, tree, stack, commitStateTree(k, plan, tree, stack, salt).root);
   });
 
 /**
@@ -177,6 +184,7 @@ export function zeroAccumulators(s: Programs): bigint[] {
     hash = merkleHash(hashOf(s.plan));
   let root = hash.hashWords(DOMAIN.leaf, Array<bigint>(usedColumns(g.trees[tree])).fill(0n));
   for (let level = 0; level < g.logHeight + g.logInvRate; level++) root = hash.compress(root, root);
+  root = hash.compress(root, NO_SALT);
   const z = statePoint(root, hashOf(s.plan));
   return [...root, ...z, ...g.trees[tree].parts.flatMap(() => [0n, 0n, 0n])];
 }

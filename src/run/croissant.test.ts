@@ -12,7 +12,7 @@ import { configSchema } from './schema.js';
 const sha = `sha256:${'0'.repeat(64)}`,
   manifest: Manifest = {
     type: 'certune-manifest',
-    version: 7,
+    version: 8,
     config: configSchema.parse({
       version: 1,
       base: { path: '' },

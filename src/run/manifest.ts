@@ -12,7 +12,7 @@ import { MOST_STRATA } from '../policy/order/strata.js';
 import { ROW_VERSION } from '../policy/rows/digest.js';
 import { configSchema, describeIssues } from './schema.js';
 
-export const MANIFEST_VERSION = 7;
+export const MANIFEST_VERSION = 8;
 
 const upTo = (max: number): z.NumberSchema => z.number().int().min(1).max(max),
   count = z

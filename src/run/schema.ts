@@ -30,6 +30,9 @@ export const FORMAT_LIMITS = {
   momentFrac: [56, 66],
 } as const;
 
+/** What a certificate says of the adapter that is left: digest, point and value of its commitment, or nothing. */
+export const SHOW_ADAPTER = ['commitment', 'none'] as const;
+
 /** A format of docs/numbers.md in place of the preset's. */
 const override = (key: keyof typeof FORMAT_LIMITS) =>
   z.number().int().min(FORMAT_LIMITS[key][0]).max(FORMAT_LIMITS[key][1]).nullable().default(null);
@@ -148,12 +151,16 @@ const REST = {
     .transform((x) => ({ ...x, key: x.key ?? (x.mode === 'public' ? 'certune' : null) }))
     .prefault({}),
   policy: policySchema,
-  /** What a proof says of losses and targets, and of the bins' totals; null: by the sampler's mode. */
+  /**
+   * What a proof says of losses and targets, and of the bins' totals; null: by the sampler's mode. Whether a certificate
+   * says which adapter is left.
+   */
   show: z
     .object({
       losses: z.oneOf(SHOW).nullable().default(null),
       targets: z.oneOf(SHOW).nullable().default(null),
       totals: z.oneOf(SHOW_TOTALS).nullable().default(null),
+      adapter: z.oneOf(SHOW_ADAPTER).default('commitment'),
     })
     .prefault({}),
   numbers: z
@@ -202,11 +209,16 @@ const schemaOf = <R extends number | null>(license: z.Schema<string>, rate: z.Sc
         })
         .prefault({}),
     })
-    .transform(({ show, ...c }) => {
+    .refine(
+      (c) => c.sampler.mode === 'private' || c.show.adapter !== 'none',
+      'none is for the private mode: in the public one whoever has the data makes the adapter again',
+      ['show', 'adapter'],
+    )
+    .transform(({ show: { losses, targets, totals, adapter }, ...c }) => {
       const usual = SHOWN[c.sampler.mode];
       return {
         ...c,
-        show: { losses: show.losses ?? usual.losses, targets: show.targets ?? usual.targets, totals: show.totals ?? usual.totals },
+        show: { losses: losses ?? usual.losses, targets: targets ?? usual.targets, totals: totals ?? usual.totals, adapter },
       };
     });
 

@@ -20,7 +20,7 @@ export interface StateTree {
 /** Salt of a state's root: four words. Who leaves a state has one for it, and who enters it the same. */
 export type StateSalt = readonly bigint[];
 
-/** Of a state that whoever verifies commits to himself: that a run begins from. */
+/** Of a state that whoever verifies commits to himself: that a run begins from, accumulators of zero. */
 export const NO_SALT: StateSalt = [0n, 0n, 0n, 0n];
 
 /** Salts of the states of a program, by name. */
@@ -86,8 +86,7 @@ export function stateStack(
   for (let h = Math.max(2, stateShape(all).logHeight); ; h++) {
     let offset = 0;
     const trees = states.map(({ classes }) => ({
-      // Only of a state with an adapter does anybody see more than the proofs that open it: its point.
-      ...(classes.some(isAdapter) ? { salted: true as const } : {}),
+      salted: true as const,
       parts: classes.map((c) => {
         // A block larger than a column must start at a multiple of its size; columns in between are zero and in no
         // tree.

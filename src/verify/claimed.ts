@@ -47,7 +47,7 @@ function dataClaims({ config: { policy, sampler, show } }: Manifest, pack: boole
       : []),
     hides
       ? {
-          what: `all that the manifest and the lists do not say (${shownText(show)}): the proof adds nothing to them, but the adapter, where it is released, is a function of the data, and whoever guesses all of them can train again and compare`,
+          what: `all that the manifest and the lists do not say (${shownText(show)}): the proof adds nothing to them, but the adapter, where it is released${show.adapter === 'none' ? ' by another way' : ''}, is a function of the data, and whoever guesses all of them can train again and compare`,
           status: 'hidden',
         }
       : sampler.mode === 'private'
@@ -87,7 +87,11 @@ export function claimsOf(m: Manifest, proof?: ProofKind, compared?: { readonly a
         ? 'the order of the data: chosen by the prover, for there is no beacon (salt and row order let a prover try many)'
         : `the beacon "${sampler.beacon}": that it was unknown when the data were committed`;
   const last =
-      compared?.adapter === false ? 'whether a released adapter is the last one was not compared' : 'the last one is the released adapter',
+      hides && show.adapter === 'none'
+        ? 'which adapter the last one is, is not shown'
+        : compared?.adapter === false
+          ? 'whether a released adapter is the last one was not compared'
+          : 'the last one is the released adapter',
     chained = range ? `, in the range from ${placeText(range.from)} to ${placeText(range.to)}` : `; ${last}`;
   return [
     {

@@ -12,9 +12,9 @@ export interface ClaimRecord {
   /**
    * 'given': not the thing itself, but a commitment to it from a source that is trusted. 'proved': by the proof itself,
    * against a commitment in the manifest; what lies behind the commitment was not at hand. 'differs': compared, and
-   * another one.
+   * another one. 'not shown': the run keeps it to itself, and nothing can be compared with it.
    */
-  readonly status: 'checked' | 'proved' | 'given' | 'not checked' | 'differs';
+  readonly status: 'checked' | 'proved' | 'given' | 'not checked' | 'not shown' | 'differs';
   /** File, folder or commitment that it was compared with. */ readonly against?: string | undefined;
   /** Whose word that file is: an option, the run's own run.yaml or folder, or the manifest. */
   readonly by?: string | undefined;
@@ -83,6 +83,7 @@ export const claimLines = (claims: readonly ClaimRecord[]): string[] =>
     if (status === 'proved')
       return `  ${CLAIM_FACTS[claim].title}: proved ${says}${option === undefined ? '' : ` (give ${option} to compare what lies behind it)`}`;
     const where = against === undefined ? '' : ` (against ${against}${by === undefined ? '' : `, given by ${by}`})`;
+    if (status === 'not shown') return `  ${CLAIM_FACTS[claim].title}: not shown (${says})`;
     if (status === 'differs') return `  ${CLAIM_FACTS[claim].title}: DIFFERS, ${says}${where}`;
     return status === 'not checked'
       ? `  ${CLAIM_FACTS[claim].title}: not checked (${says}${option === undefined ? '' : `: give ${option}`})`
@@ -95,9 +96,13 @@ export const claimLines = (claims: readonly ClaimRecord[]): string[] =>
  */
 export function reservations(claims: readonly ClaimRecord[], entered: boolean): string {
   // A card is no part of what was trained.
-  const not = claims.filter((x) => x.status === 'not checked' && x.claim !== 'card').map((x) => CLAIM_FACTS[x.claim].title);
+  const of = (status: ClaimRecord['status']): string[] => {
+      const titles = claims.filter((x) => x.status === status && x.claim !== 'card').map((x) => CLAIM_FACTS[x.claim].title);
+      return titles.length ? [`${titles.join(', ')}, ${status}`] : [];
+    },
+    not = [...of('not checked'), ...of('not shown')];
   if (!not.length) return '';
-  return ` BUT FOR ${not.join(', ')}, not checked${entered ? '' : ': the state that the first of these steps begins from may be any'}`;
+  return ` BUT FOR ${not.join('; ')}${entered ? '' : ': the state that the first of these steps begins from may be any'}`;
 }
 
 /** Reasons for which a policy that requires some claims does not admit what was compared. */
@@ -107,6 +112,6 @@ export const unmet = (required: readonly ClaimName[], claims: readonly Pick<Clai
     return c?.status === 'checked'
       ? []
       : [
-          `${name} is required and ${c?.status === 'differs' ? 'differs' : 'was not checked'}${c?.option === undefined ? '' : `: give ${c.option}`}`,
+          `${name} is required and ${c?.status === 'differs' ? 'differs' : c?.status === 'not shown' ? 'is not shown by this run' : 'was not checked'}${c?.option === undefined ? '' : `: give ${c.option}`}`,
         ];
   });

@@ -16,11 +16,11 @@ import { checkBase, checkRoot } from './base.js';
 import type { VerificationKey } from '../recursion/key.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { type Held, verifyEndOnce } from './certificate.js';
+import { showsAdapter } from './view.js';
 import { settleNode } from './nodes.js';
 import { frozenOf, zeroAccumulators } from '../run/commitments.js';
 import { Seeded, baseFact, startFact } from './known.js';
 import type { PublishedTotals } from '../policy/epochs.js';
-import type { Shown } from '../policy/vector.js';
 import type { FoldedRun, NodeFile } from '../artifact/folded.js';
 import type { Circuits } from '../recursion/circuits.js';
 import { nodeOf } from '../recursion/node-words.js';
@@ -46,13 +46,13 @@ export interface FoldedCheck {
   readonly data: 'checked' | 'proved';
   /** Quotas are checked, maxima after every step: it begins with an epoch. */ readonly quotas: boolean;
   /** Epochs that lie within it: minima hold in these alone. */ readonly wholeEpochs: number;
-  readonly adapter: Compared;
+  /** 'not shown': by a certificate that says nothing of it. */ readonly adapter: Compared | 'not shown';
   /** The state that the run, or the range, begins from. */ readonly initial: Compared;
   /** Steps from .. to - 1 that the proof covers. */ readonly from: number;
   readonly to: number;
   /** The epoch that it covers exactly. */ readonly epoch?: number;
   readonly examples: number;
-  /** What the manifest shows of losses, targets and totals. */ readonly shown: Shown;
+  /** What the manifest shows of losses, targets, totals and adapter. */ readonly shown: Manifest['config']['show'];
   /** Targets of what it covers, where they are shown. */ readonly targets?: number;
   /** Mean loss per target of every step: none where losses or targets of steps are not shown. */
   readonly losses: number[];
@@ -151,7 +151,7 @@ function compare(
   run: Run,
   { base, data, initial, released, root, commitBase, known }: Against,
   st: Common & { readonly root?: readonly bigint[]; readonly shows?: readonly bigint[] },
-  { losses: list, epochs }: Pick<FoldedRun, 'losses' | 'epochs'>,
+  { losses: list, epochs, hides }: Pick<FoldedRun, 'losses' | 'epochs' | 'hides'>,
   from: number,
   to: number,
 ): Omit<FoldedCheck, 'proofMs'> {
@@ -169,7 +169,13 @@ function compare(
   if (!starts) checkEntered(programs, st);
   else if (!(initial instanceof Seeded)) checkStart(k, run, st, initial);
   else once(known, startFact(run, st), () => checkStart(k, run, st, initial.state()));
-  const ends = to === steps && released !== undefined;
+  const told = showsAdapter({ manifest, ...(hides === undefined ? {} : { hides }) }),
+    ends = to === steps && released !== undefined;
+  if (released !== undefined && !told)
+    throw new VerificationError(
+      'released adapter',
+      'the certificate says nothing of the adapter that its run has left (show.adapter: none): none can be compared with it',
+    );
   if (ends) checkAdapter(k, run, st, released);
   if (base) {
     const against = (): void =>
@@ -203,7 +209,7 @@ function compare(
     data: data ? 'checked' : 'proved',
     quotas,
     wholeEpochs: wholeEpochs(manifest, from, to),
-    adapter: yes(ends),
+    adapter: told ? yes(ends) : 'not shown',
     initial: yes(starts),
     from,
     to,

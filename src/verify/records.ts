@@ -112,12 +112,18 @@ export function claimsOfCheck(
           ...of(o.adapter),
           says: adapterSays(o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run', o.other),
         }
-      : {
-          claim: 'adapter',
-          status: 'not checked',
-          ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
-          says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
-        },
+      : r.adapter === 'not shown'
+        ? {
+            claim: 'adapter',
+            status: 'not shown',
+            says: 'the run publishes no commitment to the adapter that it leaves (show.adapter: none)',
+          }
+        : {
+            claim: 'adapter',
+            status: 'not checked',
+            ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
+            says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
+          },
     o.card,
   ];
 }

@@ -84,6 +84,7 @@ const GROUPS: readonly (readonly [ClaimRecord['status'], string])[] = [
   ['proved', 'Proved against a committed root'],
   ['differs', 'Differs'],
   ['not checked', 'Not checked'],
+  ['not shown', 'Not shown'],
 ];
 
 /** What was compared and what was not: every claim is named. */
@@ -136,6 +137,7 @@ const STATUS: Readonly<Record<ClaimRecord['status'], readonly [string, string]>>
   proved: ['good', 'proved'],
   given: ['part', 'commitment only'],
   'not checked': ['none', 'not checked'],
+  'not shown': ['none', 'not shown'],
   differs: ['bad', 'differs'],
 };
 const chip = (status: ClaimRecord['status']): Element => el('span', { class: `chip ${STATUS[status][0]}` }, STATUS[status][1]);

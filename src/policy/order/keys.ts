@@ -67,12 +67,13 @@ export const isPublic = (m: Modes, epoch: number): boolean => ((m.mask >> BigInt
 export const BLINDS = { counters: 1n } as const;
 
 /**
- * Salt of the root of the state before a step (src/tensor/state-layout.ts): a function of the secret, of the run (eight
- * words of 32 bits: its manifest's digest) and of the step; thirteen words in the domain `salt`, where a row's salt has
- * five and a blind six. Two runs under one secret have no salt in common.
+ * Salt of the root of a state (src/tensor/state-layout.ts), that before a step, or the accumulators before a part of
+ * it: a function of the secret, of the run (eight words of 32 bits: its manifest's digest) and of the place; 13 or 14
+ * words in the domain `salt`, where a row's salt has five and a blind six. Two runs under one secret have none in
+ * common.
  */
-export const stateSaltAt = (secret: Key, context: readonly bigint[], step: number): bigint[] =>
-  hashWords(DOMAIN.salt, [...secret, ...context, BigInt(step)]);
+export const stateSaltAt = (secret: Key, context: readonly bigint[], ...place: readonly number[]): bigint[] =>
+  hashWords(DOMAIN.salt, [...secret, ...context, ...place.map(BigInt)]);
 
 /** Blind of a kind at a step: six words in the domain `salt`, where a row's salt has five. */
 export const blindAt = (secret: Key, kind: keyof typeof BLINDS, step: number): bigint[] =>

@@ -16,23 +16,36 @@ import { parseManifest } from '../src/run/manifest.js';
 import { VerificationError } from '../src/transcript/arith.js';
 import { verifyEndOf, verifyEndOnce } from '../src/verify/certificate.js';
 import { parsePublished } from '../src/verify/key.js';
+import { claimsOf } from '../src/verify/claimed.js';
+import { shownText } from '../src/verify/shown.js';
+import { viewOf } from '../src/verify/view.js';
 import { type Accepted, type Refused, verify } from '../src/verify/index.js';
 import { PIECES, type Piece, type Pieces, assembled, piecesOf, sealedAgain, withWord } from './certificate-bytes.js';
 import { mutateScalar, mutateStructure } from './mutate.js';
 
 /*
  * Golden certificates: made once by `npm run golden`, of runs of two steps each, and verified for ever by the releases
+<<<<<<< HEAD
  * that have their versions. One is of the public mode with exact losses, the other of the private mode, which shows
  * sums of epochs.
+=======
+ * that have their versions. One is of the public mode with exact losses, the others of the private mode, which shows
+ * sums of epochs; the last one does not say which adapter its run has left.
+>>>>>>> 415785c (Salts of states and show.adapter in documents and tests)
  */
-type Name = 'public' | 'private';
+const NAMES = ['public', 'private', 'unshown'] as const;
+type Name = (typeof NAMES)[number];
 const folder = fileURLToPath(new URL('./data/certificates/', import.meta.url)),
   /** Key and base as a verifier has them from elsewhere. */
   GOLDEN = JSON.parse(readFileSync(join(folder, 'given.json'), 'utf8')) as Record<Name, { readonly key: string; readonly root: string }>;
 
 const file = (name: Name): Uint8Array => readFileSync(join(folder, `${name}.certune`)),
-  golden: Record<Name, Uint8Array> = { public: file('public'), private: file('private') },
-  pieces: Record<Name, Pieces> = { public: piecesOf(golden.public), private: piecesOf(golden.private) },
+  golden: Record<Name, Uint8Array> = { public: file('public'), private: file('private'), unshown: file('unshown') },
+  pieces: Record<Name, Pieces> = {
+    public: piecesOf(golden.public),
+    private: piecesOf(golden.private),
+    unshown: piecesOf(golden.unshown),
+  },
   kernels = singleKernels(),
   judge = (bytes: Uint8Array, name: Name = 'public'): Accepted | Refused =>
     verify(bytes, { key: { digest: GOLDEN[name].key }, root: GOLDEN[name].root, kernels, file: 'mutant' });
@@ -54,7 +67,7 @@ function random(seed: number): (n: number) => number {
 
 describe('golden certificates', () => {
   it('are accepted, say what they say, and have one spelling', () => {
-    for (const name of ['public', 'private'] as const) {
+    for (const name of NAMES) {
       const v = judge(golden[name], name);
       if (!v.accepted) throw v.reason;
       expect([v.kind, v.key.from, v.check.base, v.check.initial, v.check.data]).toEqual([
@@ -73,6 +86,35 @@ describe('golden certificates', () => {
     const [a, b] = [judge(golden.public), judge(golden.private, 'private')] as [Accepted, Accepted];
     expect(a.check.losses).toHaveLength(2);
     expect([b.check.losses, b.run.manifest.config.sampler.mode, b.run.manifest.dataset.salt]).toEqual([[], 'private', null]);
+    expect([a, b, judge(golden.unshown, 'unshown') as Accepted].map((v) => v.check.adapter)).toEqual([
+      'not checked',
+      'not checked',
+      'not shown',
+    ]);
+  });
+  it('that do not say which adapter is left are compared with none, and say so', () => {
+    const v = judge(golden.unshown, 'unshown') as Accepted,
+      released = new BigInt64Array(v.run.programs.program.axes['P']),
+      { key, root } = GOLDEN.unshown,
+      named = verify(golden.unshown, { key: { digest: key }, root, kernels, released });
+    expect(named.accepted ? 'accepted' : named.reason.message).toMatch(
+      /^released adapter: the certificate says nothing of the adapter .*show\.adapter: none/,
+    );
+    expect(shownText(v.check.shown)).toContain('of the adapter nothing in a certificate');
+    expect(
+      claimsOf(v.run.manifest, { kind: 'certificate' })
+        .map((c) => c.what)
+        .join('\n'),
+    ).toContain('which adapter the last one is, is not shown');
+    // Under the flags of the other, in both directions, by the manifest alone.
+    const other = { ...v.run.manifest, config: { ...v.run.manifest.config, show: { ...v.check.shown, adapter: 'commitment' as const } } };
+    expect([viewOf({ hides: true, manifest: v.run.manifest }), viewOf({ hides: true, manifest: other })]).toEqual([
+      [0n, 0n],
+      [1n, 0n],
+    ]);
+    refused(assembled({ ...pieces.unshown, manifest: Buffer.from(canonicalize(other)!) }), /./, 'unshown');
+    refused(assembled({ ...pieces.unshown, statement: pieces.private.statement, proof: pieces.private.proof }), /./, 'unshown');
+    refused(assembled({ ...pieces.private, statement: pieces.unshown.statement, proof: pieces.unshown.proof }), /./, 'private');
   });
   it('of older versions are refused by version, with the way out', () => {
     const older = join(folder, 'older');
@@ -85,12 +127,13 @@ describe('golden certificates', () => {
     }
   });
   it('hide what their view does not show: root, optimiser, accumulators and counters are zero, the adapter is there', () => {
-    for (const name of ['public', 'private'] as const) {
+    for (const name of NAMES) {
       const x = decodeCertificate(name, golden[name]),
+        told = name !== 'unshown',
         key = parsePublished(name, x.key);
       let at = 0;
       const said = new Map([...endLayout(key.baseVars)].map(([f, n]) => [f, x.statement.slice(at, (at += n))]));
-      expect(said.get('shows')).toEqual([1n, 0n]);
+      expect(said.get('shows')).toEqual([told ? 1n : 0n, 0n]);
       for (const f of ['aOut', 'countersOut'] as const)
         expect(
           said.get(f)!.every((w) => w === 0n),
@@ -98,7 +141,7 @@ describe('golden certificates', () => {
         ).toBe(true);
       const sOut = said.get('sOut')!;
       expect([...sOut.slice(0, 4), ...sOut.slice(14)].every((w) => w === 0n)).toBe(true);
-      expect(sOut.slice(4, 14).every((w) => w !== 0n)).toBe(true);
+      expect(sOut.slice(4, 14).every((w) => (w !== 0n) === told)).toBe(true);
     }
   });
 });

@@ -16,7 +16,7 @@ import type { TreeNode } from '../src/prove/tree-shape.js';
 import { type Circuits, runClass } from '../src/recursion/circuits.js';
 import { keyDigest } from '../src/recursion/key.js';
 import { recursionKeys } from '../src/recursion/keys.js';
-import { frozenOf, stateCommitment, zeroAccumulators } from '../src/run/commitments.js';
+import { frozenOf, stateCommitment, stateSalt, zeroAccumulators } from '../src/run/commitments.js';
 import { type Run, epochBatches } from '../src/run/facts.js';
 import type { StepProof } from '../src/run/parts.js';
 import { runSchema } from '../src/run/schema.js';
@@ -90,7 +90,7 @@ describe('the jobs of a run', () => {
       started: number[] = [],
       start = (step: number, part = 0): LeafStart => ({
         ...enteredAt(passage, losses, { step, part }),
-        s: singleKernels().scope(() => stateCommitment(k, programs, 'sIn', states[step])),
+        s: singleKernels().scope(() => stateCommitment(k, programs, 'sIn', states[step], stateSalt(run, inputs.data, step))),
       }),
       r = recursionOf(k, jobInputs(k, run, inputs, circuits));
     const whole = proveRange({

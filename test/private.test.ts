@@ -8,12 +8,14 @@ import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { inspect } from '../src/cli/inspect.js';
 import { LEAVES, PRIVATE_NAME, STAYS } from '../src/cli/private.js';
+import { readManifest } from '../src/cli/common.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
 import { verifyNow as verify } from '../src/cli/verify-now.js';
+import { stateSaltAt } from '../src/policy/order/keys.js';
 import { rowSalt } from '../src/policy/rows/opening.js';
 import { contradictions } from '../src/run/facts.js';
-import { parseManifest } from '../src/run/manifest.js';
+import { manifestWords, parseManifest } from '../src/run/manifest.js';
 import { policyOf } from '../src/run/policy.js';
 import { runSchema } from '../src/run/schema.js';
 import { readSecret, secretFile } from '../src/store/secret.js';
@@ -153,12 +155,22 @@ describe('a run in the private mode', () => {
     expect(parsed({ mode: 'private' })).toMatchObject({ mode: 'private', key: null });
     expect(() => parsed({ mode: 'private', key: 'mine' })).toThrow(/drawn by certune commit/);
   });
+  it('may keep to itself which adapter it leaves, which no public run does', () => {
+    const parsed = (mode: string, show: object) =>
+      runSchema.parse({ version: 1, base: { path: '' }, data: [{ path: '' }], sampler: { mode }, show }).show;
+    expect([parsed('private', {}).adapter, parsed('public', {}).adapter]).toEqual(['commitment', 'commitment']);
+    expect(parsed('private', { adapter: 'none' }).adapter).toBe('none');
+    expect(() => parsed('public', { adapter: 'none' })).toThrow(/^show\.adapter: none is for the private mode/);
+    expect(() => parsed('private', { adapter: 'released' })).toThrow(/show\.adapter/);
+  });
 });
 
-/** Salt, key and blind of a run, and the salts of its rows. */
+/** Salt, key and blind of a run, and the salts of its rows and states. */
 function secretWords(dir: string): bigint[] {
   const { salt, key } = readSecret(dir)!;
-  return [...salt, ...key.key, ...key.blind, ...Array.from({ length: 40 }, (_, i) => rowSalt(salt, i)).flat()];
+  const context = manifestWords(readManifest(dir)),
+    states = Array.from({ length: 9 }, (_, t) => stateSaltAt(salt, context, t + 1));
+  return [...salt, ...key.key, ...key.blind, ...Array.from({ length: 40 }, (_, i) => rowSalt(salt, i)).flat(), ...states.flat()];
 }
 const filesOf = (dir: string): string[] =>
   readdirSync(join(dir, 'out'), { recursive: true, encoding: 'utf8' })

@@ -17,6 +17,9 @@ describe('claims', () => {
     expect(claimLines([{ claim: 'data', status: 'proved', option: '--data FILE', says: 'against the committed root' }])).toEqual([
       '  data: proved against the committed root (give --data FILE to compare what lies behind it)',
     ]);
+    expect(claimLines([{ claim: 'adapter', status: 'not shown', says: 'the run keeps it' }])).toEqual([
+      '  adapter: not shown (the run keeps it)',
+    ]);
     expect(comparedOf(claims)).toEqual({
       base: { status: 'given', against: 'ab', by: '--base-root' },
       data: { status: 'checked', against: 'd.jsonl', by: 'RUN/run.yaml' },
@@ -28,6 +31,9 @@ describe('claims', () => {
     expect(reservations(claims, false)).toBe(
       ' BUT FOR initial adapter, not checked: the state that the first of these steps begins from may be any',
     );
+    const kept: ClaimRecord = { claim: 'adapter', status: 'not shown', says: 'the run keeps it' };
+    expect(reservations([...claims.slice(0, 2), kept], true)).toBe(' BUT FOR adapter, not shown');
+    expect(reservations([...claims, kept], true)).toBe(' BUT FOR initial adapter, not checked; adapter, not shown');
   });
   it('that are required and were not compared are named; a commitment is not the thing', () => {
     expect(unmet(['data'], claims)).toEqual([]);
@@ -39,5 +45,6 @@ describe('claims', () => {
       'initial is required and was not checked: give --from DIR',
       'adapter is required and was not checked',
     ]);
+    expect(unmet(['adapter'], [{ claim: 'adapter', status: 'not shown' }])).toEqual(['adapter is required and is not shown by this run']);
   });
 });

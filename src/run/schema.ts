@@ -152,8 +152,8 @@ const REST = {
     .prefault({}),
   policy: policySchema,
   /**
-   * What a proof says of losses and targets, and of the bins' totals; null: by the sampler's mode. Whether a certificate
-   * says which adapter is left.
+   * What a proof says of losses and targets, and of the bins' totals; null: by the sampler's mode. Whether a
+   * certificate says which adapter is left.
    */
   show: z
     .object({

@@ -168,6 +168,7 @@ show:                  # what a folded proof says; null: all of it in the public
   losses: null         # steps (of every micro-batch), epochs (sums of epochs and of the whole) or none
   targets: null        # steps, epochs or none: numbers of target tokens
   totals: null         # epochs or none: examples and targets of every bin
+  adapter: commitment  # what a certificate says of the adapter that is left: its commitment, or none (private mode alone)
 proof:
   bits: 128
   hash: poseidon2      # of trees and transcripts; blake3 is faster, but no circuit verifies such a proof

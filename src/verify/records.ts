@@ -38,6 +38,32 @@ export interface AtHand {
   readonly by: string;
 }
 
+/** What of the adapter was compared. */
+const adapterRecord = (
+  r: FoldedCheck,
+  o: { readonly adapter: AtHand; readonly other: string; readonly begins: boolean; readonly ends: boolean },
+): ClaimRecord =>
+  r.adapter === 'checked'
+    ? {
+        claim: 'adapter',
+        status: 'checked',
+        against: o.adapter.at,
+        by: o.adapter.by,
+        says: adapterSays(o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run', o.other),
+      }
+    : r.adapter === 'not shown'
+      ? {
+          claim: 'adapter',
+          status: 'not shown',
+          says: 'the run publishes no commitment to the adapter that it leaves (show.adapter: none)',
+        }
+      : {
+          claim: 'adapter',
+          status: 'not checked',
+          ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
+          says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
+        };
+
 /**
  * Records of what a folded proof was compared with. `begins`: it is of a range that begins later; `ends`: that ends
  * earlier than the run.
@@ -105,25 +131,7 @@ export function claimsOfCheck(
             ? 'the range begins later: until it is folded with those before, the state that it begins from may be any'
             : 'the run began from an adapter: the state that its first step begins from may be any',
         },
-    r.adapter === 'checked'
-      ? {
-          claim: 'adapter',
-          status: 'checked',
-          ...of(o.adapter),
-          says: adapterSays(o.begins ? 'it is the state that the range leaves' : 'it is the last state of the run', o.other),
-        }
-      : r.adapter === 'not shown'
-        ? {
-            claim: 'adapter',
-            status: 'not shown',
-            says: 'the run publishes no commitment to the adapter that it leaves (show.adapter: none)',
-          }
-        : {
-            claim: 'adapter',
-            status: 'not checked',
-            ...(o.ends ? {} : { option: CLAIM_FACTS.adapter.option }),
-            says: o.ends ? 'the range ends earlier' : CLAIM_FACTS.adapter.without,
-          },
+    adapterRecord(r, o),
     o.card,
   ];
 }

@@ -72,7 +72,7 @@ describe('circuit of the verifier', () => {
       '6.1': 'c0d26b8b9430dbb67f21df347c4142f0a5e9394c399edb81a6fb8b7e665ed8da',
       '7.1': '3ac2c8cafd3d2c6048f6a2b579d55c3fd8900fe5f669606d55b5c3f2f3dc5844',
       '8.1': '311de02c3e7a54f262eceb960f8c421bf1741139336cfe79f0d381006b4e505d',
-      '9.1': 'd2235e4a00e749aa2d05c354e6b8b1f7c5c60b4b878157a2f59dd10981a21804',
+      '9.1': '92ac5f12825e0c8112ffa103670a3673d2281ee567f2c238eff72f55cef60d2d',
     };
     const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
     expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);

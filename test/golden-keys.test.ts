@@ -40,8 +40,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f',
   },
   'proof 9, recursion 7': {
-    demo: 'sha256:bf4d19a92697f546a9de3c6363301801c84d93913c86c5602d177c0c26762ff9',
-    stories260k: 'sha256:10e30f20b2c36c9321e6c5247de59f1e33a33cfc843b45e867791600b2a90588',
+    demo: 'sha256:93f32d2db90e6504e8af676426700dc2ea8b61422fd6d23921f1682e6fcf4462',
+    stories260k: 'sha256:03d651223bdc45acea64fdd952c8716d5210307a74bc3474ab1f1fe07d9244e5',
   },
 };
 
@@ -63,9 +63,9 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'program proofs at rate 1/8': 'sha256:c983bf7c7bdb3202e0f6273ee1d3c00110231f059c79e3292ab26b204aeee201',
   },
   'proof 9, recursion 7': {
-    'accumulation over two micro-batches': 'sha256:61e6fc29a86c006c4e291d44edf0793cb7fcbaf93d23526947482e938d4b44ed',
-    '100 bits': 'sha256:a7140fdff0b4595e52bbdc2e9dfe2c7281dba009d4e48d3410cdd682e17d09c7',
-    'program proofs at rate 1/8': 'sha256:8d242553f3cb83edcb9904ab72f14a52964cd71109749a79ed8b72addec46ea6',
+    'accumulation over two micro-batches': 'sha256:fa3ea03c487c723cef9c08eceb67e7ae0276823b7078c7b1d11b3f896c37562d',
+    '100 bits': 'sha256:2d4174ef8df03c6fa2cfa6d54d82291867219e237320f6d54cea9fc1ca7bbc86',
+    'program proofs at rate 1/8': 'sha256:c1ef5877b662d092cde7a901dafcfd1859a074b1d49f254c80d69f7c294e40d5',
   },
 };
 

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:bf4d19a92697f546a9de3c6363301801c84d93913c86c5602d177c0c26762ff9' },
-  { name: 'stories260k', digest: 'sha256:10e30f20b2c36c9321e6c5247de59f1e33a33cfc843b45e867791600b2a90588' },
+  { name: 'demo', digest: 'sha256:93f32d2db90e6504e8af676426700dc2ea8b61422fd6d23921f1682e6fcf4462' },
+  { name: 'stories260k', digest: 'sha256:03d651223bdc45acea64fdd952c8716d5210307a74bc3474ab1f1fe07d9244e5' },
 ];

@@ -30,8 +30,8 @@ describe('the package', () => {
       { statement } = endProofOf(parsePublished('golden', x.key), x),
       given = ['--key', keyDigest(x.key), '--base-root', baseCommitment(x.manifest.base, statement.program, statement.root), '--json'],
       dir = mkdtempSync(join(tmpdir(), 'certune-joined-')),
-      verify = (file: string): { status: number | null; said: Record<string, unknown> } => {
-        const { status, stdout } = spawnSync(process.execPath, [join(dir, 'bin/certune.js'), 'verify', file, ...given], {
+      verify = (file: string, more: readonly string[] = []): { status: number | null; said: Record<string, unknown> } => {
+        const { status, stdout } = spawnSync(process.execPath, [join(dir, 'bin/certune.js'), 'verify', file, ...given, ...more], {
             encoding: 'utf8',
           }),
           { proofMs: _p, linearMs: _l, ...said } = JSON.parse(stdout) as Record<string, unknown>;
@@ -39,8 +39,7 @@ describe('the package', () => {
       };
     try {
       // An installed package has no src: the joined files are what runs, and all that they need lies here.
-      for (const f of ['bin', 'package.json', 'dist/joined', 'dist/cli/main.js', 'dist/io/escape.js'])
-        cpSync(join(root, f), join(dir, f), { recursive: true });
+      for (const f of ['bin', 'package.json', 'dist/joined', 'dist/cli/main.js']) cpSync(join(root, f), join(dir, f), { recursive: true });
       symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'), 'junction');
       const held = verify(certificate);
       expect(held.status).toBe(0);
@@ -49,6 +48,9 @@ describe('the package', () => {
       bad[bad.length - 200] ^= 1;
       writeFileSync(join(dir, 'bad.certune'), bad);
       const refused = verify(join(dir, 'bad.certune'));
+      // In a thread, as all other commands: the same, word for word.
+      expect(verify(certificate, ['--require', 'base'])).toMatchObject({ status: 4 });
+      expect(verify(certificate, ['--at', '2026-11-28T12:00:00Z']).said).toMatchObject({ verified: held.said['verified'] });
       expect([refused.status, refused.said]).toEqual([expect.any(Number), { error: expect.objectContaining({ exit: refused.status }) }]);
       expect([1, 3]).toContain(refused.status);
     } finally {

@@ -1,97 +1,55 @@
 import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { jsonLine, lines } from '../io/escape.js';
 
-/* The main thread answers signals and writes; the command itself runs in worker.ts. */
+/* Where a command runs: in a thread of its own (thread.ts), or here where it is over before a thread has begun. */
 
-const argv = process.argv.slice(2),
-  json = argv.includes('--json'),
-  dirs: string[] = [];
 /**
- * Where the command runs: the same modules as this one's, which the whole build has joined to few files, for hundreds
- * of small ones are read ten times as slowly. In a working copy, where modules are compiled by themselves, files that
- * are older than these are passed over.
+ * Folder of what runs: the same modules as those beside this one, which the whole build has joined to few files, for
+ * hundreds of small ones are read ten times as slowly. In a working copy, where modules are compiled by themselves,
+ * files that are older than these are passed over.
  */
-function workerFile(): URL {
-  const joined = new URL('../joined/worker.js', import.meta.url),
-    own = new URL('./worker.js', import.meta.url),
-    written = (u: URL): number => statSync(fileURLToPath(u)).mtimeMs;
-  if (!existsSync(fileURLToPath(joined))) return own;
+function folder(): URL {
+  const joined = new URL('../joined/', import.meta.url),
+    own = new URL('./', import.meta.url),
+    written = (u: URL): number => statSync(fileURLToPath(new URL('worker.js', u))).mtimeMs;
+  if (!existsSync(fileURLToPath(new URL('worker.js', joined)))) return own;
   return existsSync(fileURLToPath(new URL('../../src', import.meta.url))) && written(joined) < written(own) ? own : joined;
 }
 
-let ended = false;
-const end = (code: number, text: string): void => {
-  if (ended) return;
-  ended = true;
-  process.exitCode = code;
-  if (text) process.stdout.write(text);
-};
-const worker = new Worker(workerFile(), { workerData: { argv, tty: process.stderr.isTTY === true } });
-/** Signals that the command answers itself, and the last of them once it came. */
-let drains = 0,
-  last = false;
-worker.on('message', (m: { out?: string; err?: string; end?: number; text?: string; drains?: number }) => {
-  if (m.drains) drains = m.drains;
-  if (m.out !== undefined) dirs.push(m.out);
-  if (m.err !== undefined) process.stderr.write(m.err);
-  if (m.end !== undefined) end(m.end, m.text ?? '');
-});
-worker.on('error', (e: Error & { code?: string }) => {
-  const memory = e.code === 'ERR_WORKER_OUT_OF_MEMORY',
-    message = memory ? 'not enough memory for JavaScript objects: set NODE_OPTIONS=--max-old-space-size (MiB)' : (e.stack ?? e.message);
-  process.stderr.write(`certune: ${lines(message)}\n`);
-  end(
-    memory ? 6 : 3,
-    json ? `${jsonLine({ error: { code: memory ? 'out-of-memory' : 'internal', message, exit: memory ? 6 : 3 } })}\n` : '',
-  );
-});
+/** Options of a verification that reads the proof alone, and those of them that have a value. */
+const ALONE = ['--key', '--base-root', '--no-recompute', '--min-bits', '--require-beacon', '--require-base', '--json', '--quiet'],
+  WITH_VALUE = ['--key', '--base-root', '--min-bits', '--require-base'];
+/** Bytes of a file up to which a verification of it takes a fraction of a second. */
+const SMALL = 2 ** 22;
 
-// A thread that ends without a word has done nothing that could be called done.
-worker.on('exit', () => {
-  if (ended || stopping) return;
-  const message = 'ended without a result';
-  process.stderr.write(`certune: ${message}\n`);
-  end(3, json ? `${JSON.stringify({ error: { code: 'internal', message, exit: 3 } })}\n` : '');
-});
-
-let stopping = false;
-/** Milliseconds in which a command that gives up what it does has to end. */
-const PATIENCE = 10_000;
-const stop = (signal: string): void => {
-  if (ended || stopping) process.exit(130);
-  if (drains > 0) {
-    const giveUp = last;
-    // Of two signals the second gives up what is begun; a single one lets it be finished.
-    last = --drains > 0;
-    process.stderr.write(
-      `\ncertune: ${signal}: ${giveUp ? 'what is begun is given up' : 'what is begun is finished; once more to give it up'}\n`,
-    );
-    worker.postMessage({ drain: true });
-    // What does not answer in time is ended.
-    if (giveUp) setTimeout(() => stop(signal), PATIENCE).unref();
-    return;
+/**
+ * Whether a command line is the verification of one small file under a key that is given, or not at all. It writes
+ * nothing, and a signal ends it as it ends any program. A thread takes as long to begin as the proof takes to verify.
+ */
+function alone(argv: readonly string[]): boolean {
+  if (argv[0] !== 'verify' || !(argv.includes('--key') || argv.includes('--no-recompute'))) return false;
+  const files: string[] = [];
+  for (let i = 1; i < argv.length; i++) {
+    if (!argv[i].startsWith('-')) files.push(argv[i]);
+    else if (!ALONE.includes(argv[i])) return false;
+    else if (WITH_VALUE.includes(argv[i])) i++;
   }
-  stopping = true;
-  const message = `interrupted (${signal}); finished steps are kept and nothing is half written: run the same command again to go on`;
-  const leave = async (): Promise<void> => {
-    if (dirs.length) {
-      const [{ sweep }, { dropLock }] = await Promise.all([import('../store/journal.js'), import('../store/lock.js')]);
-      for (const d of new Set(dirs)) {
-        sweep(d, process.pid);
-        dropLock(d, process.pid);
-      }
-    }
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'interrupted', message, exit: 130 } })}\n`);
-    process.stderr.write(`\ncertune: ${message}\n`, () => process.exit(130));
-  };
-  // A thread deep in a kernel ends at its next loop; it is not waited for longer than this.
-  const patience = setTimeout(() => void leave(), 3000);
-  void worker.terminate().then(() => {
-    clearTimeout(patience);
-    void leave();
-  });
-};
-process.on('SIGINT', () => stop('SIGINT'));
-process.on('SIGTERM', () => stop('SIGTERM'));
+  const [file] = files,
+    found = files.length === 1 ? statSync(file, { throwIfNoEntry: false }) : undefined;
+  return found?.isFile() === true && found.size <= SMALL;
+}
+
+const argv = process.argv.slice(2);
+if (alone(argv)) {
+  const { runCommand } = (await import(new URL('command.js', folder()).href)) as typeof import('./command.js');
+  await runCommand(
+    argv,
+    process.stderr.isTTY === true,
+    ({ err, end, text }) => {
+      if (err !== undefined) process.stderr.write(err);
+      if (end !== undefined) process.exitCode = end;
+      if (text) process.stdout.write(text);
+    },
+    () => {},
+  );
+} else await import(new URL('thread.js', folder()).href);

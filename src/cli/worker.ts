@@ -1,24 +1,11 @@
-import { CommanderError } from 'commander';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Result } from './common.js';
-import { describe } from './errors.js';
-import { jsonLine, lines, plain } from '../io/escape.js';
-import { commands } from './program.js';
-import { Progress } from './progress.js';
+import { type Told, runCommand } from './command.js';
 
-/*
- * Runs one command in a thread of its own, so that the main thread stays free to answer signals while kernels compute.
- * Messages to it: {out}: folder in which unfinished files may lie; {err}: text for stderr; {end}: exit code and text
- * for stdout.
- */
+/* Runs one command in a thread of its own: the main thread stays free to answer signals while kernels compute. */
 
 const { argv, tty } = workerData as { argv: string[]; tty: boolean },
-  json = argv.includes('--json'),
-  post = (m: Record<string, unknown>): void => parentPort!.postMessage(m),
-  progress = new Progress({ tty, quiet: argv.includes('--quiet'), write: (err) => post({ err }) });
-let result: Result | undefined,
-  printed = '';
-const drains = (f: () => void, stop?: () => void): void => {
+  post = (m: Told): void => parentPort!.postMessage(m);
+await runCommand(argv, tty, post, (f, stop) => {
   const said = [f, ...(stop ? [stop] : [])];
   parentPort!.on('message', (m: { drain?: true }) => {
     if (m.drain) said.shift()?.();
@@ -26,34 +13,4 @@ const drains = (f: () => void, stop?: () => void): void => {
   // What waits for a signal keeps no command from its end.
   parentPort!.unref();
   post({ drains: said.length });
-};
-const program = commands({ progress, writes: (out) => post({ out }), drains }, (r) => {
-  result = r;
 });
-for (const x of [program, ...program.commands.flatMap((y) => [y, ...y.commands])])
-  x.configureOutput({
-    writeOut: (t) => {
-      printed += t;
-    },
-    writeErr: (err) => {
-      if (!json) post({ err: lines(err) });
-    },
-  });
-try {
-  await program.parseAsync(argv, { from: 'user' });
-  post({ end: 0, text: result ? `${json ? jsonLine(result.data) : lines(result.text)}\n` : lines(printed) });
-} catch (e) {
-  if (e instanceof CommanderError && e.exitCode === 0) post({ end: 0, text: lines(printed) });
-  else {
-    const d = describe(e);
-    const message = d.message.replace(/^error: /, '');
-    if (json) post({ end: d.exit, text: `${jsonLine({ error: { code: d.code, message, exit: d.exit, ...d.details } })}\n` });
-    else {
-      if (!(e instanceof CommanderError))
-        progress.line(`certune: ${d.exit === 1 ? 'NOT VERIFIED: ' : d.exit === 4 ? 'verified, but denied: ' : ''}${plain(message)}`, true);
-      if (d.exit === 2) post({ err: 'certune --help and certune COMMAND --help list commands and options\n' });
-      post({ end: d.exit, text: '' });
-    }
-    if (process.env['CERTUNE_DEBUG'] || d.code === 'internal') post({ err: lines(`${(e as Error).stack}\n`) });
-  }
-}

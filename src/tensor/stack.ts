@@ -55,9 +55,8 @@ function sumPowers(k: Kernels, f: Parameters<typeof powerSum>[1], cells: number,
     w = zeroExts(k, block),
     out = k.alloc(64 * k.threads);
   k.exports['addPowersExt'](w, k.exts([z]), k.exts([E.ONE]), block);
-  let jump = E.ONE,
-    sum: Ext = E.ZERO;
-  for (let i = 0; i < block; i++) jump = E.mul(jump, z);
+  const jump = E.pow(z, BigInt(block));
+  let sum: Ext = E.ZERO;
   for (let at = Math.ceil(cells / block) * block - block; at >= 0; at -= block) {
     const n = Math.min(block, cells - at);
     const src = typeof f === 'number' ? f + 8 * at : tile;

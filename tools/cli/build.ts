@@ -20,8 +20,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url)),
 rmSync(outdir, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  // The two files that are started by their names: a command's thread, and a process that proves.
-  entryPoints: { worker: 'src/cli/worker.ts', 'child-main': 'src/engine/child-main.ts' },
+  // The files that are started by their names: a command, its thread and who watches it, and a process that proves.
+  entryPoints: {
+    command: 'src/cli/command.ts',
+    thread: 'src/cli/thread.ts',
+    worker: 'src/cli/worker.ts',
+    'child-main': 'src/engine/child-main.ts',
+  },
   bundle: true,
   splitting: true,
   minifySyntax: true,

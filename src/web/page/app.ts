@@ -1,5 +1,7 @@
 import { InputError, reason } from '../../errors.js';
 import { keyDigest } from '../../recursion/key.js';
+import type { Kernels } from '../../kernels/runtime.js';
+import { verifierKernels } from '../../kernels/verify.js';
 import { bytesText } from '../../verify/figures.js';
 import { type Bytes, ROLE_FACTS, type Role, besideOf, checkSize, digestOf, roleOf, rootOf } from '../files.js';
 import { type Given, type Outcome, outcomeOf, refusedTree, told } from '../session.js';
@@ -28,6 +30,9 @@ const slots = new Map<Role, Slot>(),
   fields = { root: at<HTMLInputElement>('root'), key: at<HTMLInputElement>('key') },
   result = at('result'),
   status = at('status');
+/** Kernels of all verifications of the page, compiled while it waits for files. */
+let kernels: Kernels | undefined;
+const ready = (): Kernels => (kernels ??= verifierKernels());
 /** Counts what was asked for, so that what comes late is not shown. */
 let turn = 0;
 
@@ -168,7 +173,7 @@ async function update(focus = false): Promise<void> {
   let o: Outcome;
   performance.mark('verify');
   try {
-    o = outcomeOf(g);
+    o = outcomeOf(g, ready());
   } catch (e) {
     status.textContent = 'The page failed.';
     show(refusedTree(new Error(`the page itself failed, which says nothing about the file: ${reason(e)}`)));
@@ -229,3 +234,6 @@ document.addEventListener('drop', (e) => {
   area.classList.remove('over');
   receive(e.dataTransfer?.files ?? null);
 });
+
+// Once the page is there.
+setTimeout(ready, 0);

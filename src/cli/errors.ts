@@ -3,6 +3,7 @@ import { VersionError, UnsupportedError, DiskFullError, InputError } from '../er
 import { DISK, DrainedError, FarmSetupError, LeaseError, MissingPackageError, PoisonError, WorkerSetupError } from '../engine/errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
 import { NotWritableError } from '../io/atomic.js';
+import { DeviceError } from '../device/errors.js';
 import { OutOfMemoryError } from '../kernels/runtime.js';
 import { InUseError } from '../store/lock.js';
 import { QuantizationError } from '../model/base.js';
@@ -57,8 +58,8 @@ export class MemoryError extends Error {
 
 export interface Described {
   /**
-   * 0 verified or done, 1 verification failed, 2 usage, 3 unreadable, 4 policy denied, 5 version, 6 memory or disk, 7
-   * training stopped, 130 interrupted.
+   * 0 verified or done, 1 verification failed, 2 usage, 3 unreadable, 4 policy denied, 5 version, 6 memory, disk or device,
+   * 7 training stopped, 130 interrupted.
    */
   readonly exit: number;
   readonly code: string;
@@ -92,6 +93,7 @@ export function describe(e: unknown): Described {
   if (e instanceof PolicyError)
     return as(4, 'policy-denied', { verified: true, reasons: e.reasons, ...(e.rules ? { rules: e.rules } : {}) });
   if (e instanceof VersionError) return as(5, 'unsupported-version', { file: e.file, version: e.version, supported: e.supported });
+  if (e instanceof DeviceError) return as(6, 'device', { device: e.device });
   if (e instanceof OutOfMemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.cap });
   if (e instanceof MemoryError) return as(6, 'out-of-memory', { needed: e.needed, available: e.available });
   if (e instanceof DiskFullError) return as(6, 'disk-full', { file: e.file, needed: e.needed, free: e.free });

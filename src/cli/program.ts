@@ -79,6 +79,7 @@ function runCommands({ command, prover }: Maker, c: Context, done: Done): void {
   )
     .option('--steps <a..b>', 'only the steps a to b - 1, from the journal: RUN/out/proof/steps-a-b.certune, for certune fold')
     .option('--processes <n>', 'prove in so many processes, which share threads and memory: the same file')
+    .option('--device <where>', 'cpu, gpu, or auto: on a GPU where there is one (default: CERTUNE_DEVICE, else cpu)')
     .option('--no-fold', 'pack the step proofs, which grow with the run, instead of folding them')
     .action(async (run, o) => done(await (await import('./prove.js')).prove(run, o, c)));
   prover(

@@ -17,6 +17,7 @@ import { writeFolded, writeNode } from '../store/proof.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { type Work, lossesOf, statesOf } from './course.js';
+import { parseDevice, useDevice } from './device.js';
 import { plain } from '../io/escape.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
 import { fractions, frozenDigestOf } from './prove-pack.js';
@@ -87,14 +88,15 @@ export async function proveFolded(
   w: Work,
   range: Steps | undefined,
   packed: readonly StepProof[] | undefined,
-  o: ProverOptions,
+  o: ProverOptions & { readonly device?: string },
   c: Context,
 ): Promise<Result> {
   const t0 = performance.now(),
     { s } = w,
     steps = range ?? { from: 0, to: s.config.train.steps };
   requireMemory(s, o, parseWorkers(o.workers));
-  const k = await kernels(o);
+  const k = await kernels(o),
+    used = await useDevice(k, parseDevice(o.device), s.config.proof.hash, c);
   try {
     c.progress.line('circuits of the verifier and their keys');
     const circuits = k.scope(() => circuitsOf(k, s.run));
@@ -130,6 +132,7 @@ export async function proveFolded(
         key: r.keyDigest,
         circuitSeconds: circuits.seconds,
         seconds,
+        ...used.data(),
         peakBytes,
         residentBytes: 1024 * process.resourceUsage().maxRSS,
       },
@@ -138,6 +141,7 @@ export async function proveFolded(
       ),
     };
   } finally {
+    await used.close();
     k.close();
   }
 }

@@ -9,6 +9,7 @@ import { type Work, lossesOf, statesOf } from './course.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
+import { parseDevice, useDevice } from './device.js';
 import { plain } from '../io/escape.js';
 import type { Setup } from '../setup/run.js';
 
@@ -21,7 +22,7 @@ export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
  * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished
  * steps are found again after an interruption; the result does not depend on where that was.
  */
-export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<Result> {
+export async function provePack(w: Work, o: ProverOptions & { readonly device?: string }, c: Context): Promise<Result> {
   const { s, digest, dir, file } = w,
     { steps } = s.config.train,
     t0 = performance.now();
@@ -30,7 +31,8 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
   let made = 0,
     prediction: Estimate | undefined;
   requireMemory(s, o, parseWorkers(o.workers));
-  const k = await kernels(o);
+  const k = await kernels(o),
+    used = await useDevice(k, parseDevice(o.device), s.config.proof.hash, c);
   try {
     const frozen = frozenDigestOf(k, s),
       trees = new StateTrees(),
@@ -70,6 +72,7 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
         file,
         bytes: size,
         seconds,
+        ...used.data(),
         peakBytes: k.peakBytes + k.far.peakBytes,
         residentBytes: 1024 * process.resourceUsage().maxRSS,
       },
@@ -78,6 +81,7 @@ export async function provePack(w: Work, o: ProverOptions, c: Context): Promise<
       ),
     };
   } finally {
+    await used.close();
     k.close();
   }
 }

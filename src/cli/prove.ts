@@ -9,6 +9,7 @@ import { dropNodes } from '../store/nodes.js';
 import { InputError, VersionError } from '../errors.js';
 import { type Context, type ProverOptions, type Result, out } from './common.js';
 import { committed } from './committed.js';
+import { parseDevice } from './device.js';
 import { UsageError } from './errors.js';
 import { type Work, requireTrained } from './course.js';
 import { proveFolded } from './prove-folded.js';
@@ -22,6 +23,7 @@ export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
   /** "a..b": only the steps a to b - 1. */ readonly steps?: string;
   /** Processes that prove beside each other. */ readonly processes?: string;
+  /** cpu, gpu or auto: where commitments are made. */ readonly device?: string;
 }
 
 /** What a prover in the private mode is told. */
@@ -47,6 +49,9 @@ export async function prove(run: string, o: ProveOptions, c: Context): Promise<R
     throw new UsageError('--steps makes a range that can be folded: it does not go with --no-fold');
   if (o.processes !== undefined && (o.fold === false || o.steps !== undefined))
     throw new UsageError('--processes proves whole runs and folds them: it goes with neither --steps nor --no-fold');
+  const device = parseDevice(o.device);
+  if (o.processes !== undefined && device !== 'cpu')
+    throw new UsageError('--processes proves on the CPU: it goes with --device cpu only (CERTUNE_DEVICE too)');
   const found = findManifest(run);
   return locked(run, 'prove', c, async () => {
     restoreManifest(run, found, c);

@@ -1,5 +1,5 @@
 import { root } from '../field/goldilocks.js';
-import type { MerkleHash } from '../hash/rows.js';
+import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 
@@ -14,7 +14,8 @@ class CpuVec implements Vec {
 
 /** The kernels of WebAssembly, on their own memory: nothing is copied, and every call is done when it returns. */
 export class CpuDevice implements Device {
-  readonly name = 'cpu';
+  readonly name: string = 'cpu';
+  readonly hashes: readonly HashName[] = ['poseidon2', 'blake3'];
   #launches = 0;
 
   constructor(readonly kernels: Kernels) {}

@@ -1,4 +1,4 @@
-import type { MerkleHash } from '../hash/rows.js';
+import type { HashName, MerkleHash } from '../hash/rows.js';
 
 /** Words of 64 bits in the memory of a device. What numbers they stand for is a matter of the kernels. */
 export interface Vec {
@@ -58,6 +58,7 @@ export interface DeviceStats {
  */
 export interface Device {
   readonly name: string;
+  /** Hashes that it has kernels of. */ readonly hashes: readonly HashName[];
   /** A fresh vector, contents undefined. It lives until the scope that it was made in ends. */
   vector(words: number): Vec;
   /** Some words of a vector, as a vector of their own over the same memory. */

@@ -43,7 +43,7 @@ const levelAt = (log: number, level: number): number => 8 * (2 ** log - 2 ** (lo
  * encoded again for the openings.
  */
 export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash = poseidon2Rows): Oracle {
-  const d = deviceOf(k),
+  const d = deviceOf(k, hash.name),
     log = c.logDomain,
     m = 2 ** log,
     words = leafSize(c),

@@ -2,13 +2,17 @@
  * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a
  * phase allocates ends with it, but for stacks and trees.
  */
+import { accelerated } from '../device/current.js';
+import type { Device } from '../device/device.js';
+import { WrongDeviceError } from '../device/errors.js';
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type WhirGroup, groupCells } from '../pcs/params.js';
 import { type GroupOpening, openWhir } from '../pcs/prove.js';
 import { type Oracle, openBytes } from '../pcs/commit.js';
 import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
-import type { Ext } from '../transcript/arith.js';
+import { type Ext, VerificationError } from '../transcript/arith.js';
+import { NativeChannel } from '../transcript/native.js';
 import { type MessageHook, type MessagePads, ProverChannel } from '../transcript/prover.js';
 import type { Schedule } from '../transcript/schedule.js';
 import type { SpongeOf } from '../transcript/sponge.js';
@@ -24,6 +28,7 @@ import type { StateTrees } from './state-trees.js';
 import { type Statement, publicTensors } from './statement.js';
 import { type Claim, type Powers, type StackPart, stackTiles, weightTiles } from './tiles.js';
 import type { TensorClass } from './types.js';
+import { verifyProgram } from './verify.js';
 
 export interface ProveOptions {
   readonly hook?: MessageHook;
@@ -64,7 +69,35 @@ export function proveProgram(
   o: ProveOptions,
 ): { proof: BigUint64Array; statement: Statement } {
   if (plan.pads) throw new Error('a plan that hides the witness is proved by proveHiding');
-  return proveWith(k, plan, reading, o);
+  return accelerated(k, {
+    make: () => proveWith(k, plan, reading, o),
+    check: (made, device) => verifyMade(k, plan, made, device, o.sponge),
+    undo: () => o.trees?.clear(),
+  });
+}
+
+/**
+ * Verifies what a device beside the CPU has made. The claim on frozen tensors is settled where it always is: no device
+ * has a part in it.
+ */
+function verifyMade(
+  k: Kernels,
+  plan: Plan,
+  { proof, statement }: { readonly proof: BigUint64Array; readonly statement: Statement },
+  device: Device,
+  sponge: SpongeOf | undefined,
+): void {
+  try {
+    k.scope(() => {
+      const ch = new NativeChannel(k, proof, hashOf(plan), sponge);
+      verifyProgram(ch, plan, statement);
+      ch.finish();
+    });
+  } catch (e) {
+    if (e instanceof VerificationError)
+      throw new WrongDeviceError(device.name, `a proof that it had a part in does not hold: ${e.message}`);
+    throw e;
+  }
 }
 
 /** The same, hiding the witness or not. */

@@ -26,6 +26,10 @@ export class StateTrees {
     if (!this.#trees.has(key)) this.#touch(key, saveTree(o));
     for (const old of this.#trees.keys()) if (this.#trees.size > KEPT) this.#trees.delete(old);
   }
+  /** Keeps none: those that are there may be wrong. */
+  clear(): void {
+    this.#trees.clear();
+  }
   #touch(key: string, tree: Uint8Array): void {
     this.#trees.delete(key);
     this.#trees.set(key, tree);

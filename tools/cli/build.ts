@@ -20,12 +20,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url)),
 rmSync(outdir, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  // The files that are started by their names: a command, its thread and who watches it, and a process that proves.
+  // The files that are started by their names: a command, its thread and who watches it, a process that proves, and
+  // the thread of a device.
   entryPoints: {
     command: 'src/cli/command.ts',
     thread: 'src/cli/thread.ts',
     worker: 'src/cli/worker.ts',
     'child-main': 'src/engine/child-main.ts',
+    'thread-node': 'src/device/thread-node.ts',
   },
   bundle: true,
   splitting: true,

@@ -1,0 +1,65 @@
+import { P } from '../field/goldilocks.js';
+import { poseidon2Rows } from '../hash/rows.js';
+import type { Kernels } from '../kernels/runtime.js';
+import { CpuDevice } from './cpu.js';
+import type { Device, Vec } from './device.js';
+import { WrongDeviceError } from './errors.js';
+
+/** Words at which carries and reductions turn. */
+const EDGES: readonly bigint[] = [0n, 1n, 2n, P - 1n, P - 2n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 2n ** 32n, P >> 1n];
+
+/** Canonical words: edges, and between them what a generator of numbers makes. */
+export function testWords(n: number, seed: bigint): BigUint64Array {
+  const out = new BigUint64Array(n);
+  let x = seed;
+  for (let i = 0; i < n; i++) {
+    x = BigInt.asUintN(64, x * 6364136223846793005n + 1442695040888963407n);
+    out[i] = i % 3 === 0 ? EDGES[(i / 3) % EDGES.length] : x % P;
+  }
+  return out;
+}
+
+/** Columns of 2^7 values, 2^10 points, of which the first 2^6 rows are hashed and made into a tree's leaves. */
+const COLUMNS = 11;
+const LOG = 10;
+const HEIGHT = 128;
+const ROWS = 64;
+
+const placed = (d: Device, words: BigUint64Array): Vec => {
+  const v = d.vector(words.length);
+  d.put(v, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+  return v;
+};
+
+/** What a device makes of the test's words, kernel by kernel. */
+function results(d: Device): Record<string, BigUint64Array> {
+  return d.scope(() => {
+    const m = 2 ** LOG,
+      twiddles = d.vector(m),
+      source = placed(d, testWords(COLUMNS * HEIGHT, 7n)),
+      encode = d.vector(m * COLUMNS),
+      columns = placed(d, testWords(COLUMNS * ROWS, 11n)),
+      leaves = d.vector(4 * ROWS),
+      level = d.vector(2 * ROWS);
+    d.run('twiddles', m, { to: twiddles });
+    d.run('encode', COLUMNS, { to: encode, source, twiddles, from: 0, group: 1, height: HEIGHT, signed: true, logDomain: LOG });
+    const rows = d.rows(poseidon2Rows, ROWS, COLUMNS);
+    rows.absorb(d.slice(columns, 0, 8 * ROWS), 8);
+    rows.absorb(d.slice(columns, 8 * ROWS, (COLUMNS - 8) * ROWS), COLUMNS - 8);
+    rows.finish(leaves);
+    d.run('level', ROWS / 2, { to: level, from: leaves, hash: poseidon2Rows });
+    const places = Uint32Array.from({ length: 100 }, (_, i) => (i * 131) % (m * COLUMNS)),
+      [pick] = d.pick([{ from: encode, at: places }]);
+    return { encode: d.get(encode), rows: d.get(leaves), level: d.get(level), pick };
+  });
+}
+
+/** Compares a device with the CPU's kernels, word for word. Throws WrongDeviceError, and DeviceError as the device. */
+export function selfTest(k: Kernels, d: Device): void {
+  const mine = results(d),
+    right = results(new CpuDevice(k));
+  for (const [name, words] of Object.entries(right)) {
+    const at = words.findIndex((w, i) => w !== mine[name][i]);
+    if (at >= 0) throw new WrongDeviceError(d.name, `the self-test of ${name} differs in word ${at}`);
+  }
+}

@@ -1,0 +1,126 @@
+/** Runs in a worker of a page: a prover, the thread of a device beside it, and what they are compared with. */
+import { accelerate } from '../src/device/current.js';
+import { DeviceMemoryError } from '../src/device/errors.js';
+import type { Gpu } from '../src/device/gpu.js';
+import { type Thread, lineTo } from '../src/device/line.js';
+import { selfTest } from '../src/device/self-test.js';
+import { GpuDevice, type Line } from '../src/device/webgpu.js';
+import { singleKernels } from '../src/kernels/single.js';
+import { arithmeticThatDiffers, kernelsThatDiffer } from './device-checks.js';
+import { proveCase } from './kit.js';
+import { randomCase } from './random-case.js';
+
+/** What the page found. Where all is well the lists are empty. */
+export interface Found {
+  readonly name: string;
+  readonly refused: string;
+  readonly kernels: readonly string[];
+  readonly arithmetic: readonly string[];
+  readonly proof: { readonly same: boolean; readonly words: number; readonly failures: readonly string[]; readonly stats: object };
+  readonly lost: readonly { readonly same: boolean; readonly failures: readonly string[] }[];
+  readonly memory: string;
+  readonly milliseconds: Readonly<Record<string, number>>;
+}
+
+/** What a worker of a page has. */
+interface Scope {
+  postMessage(m: object): void;
+  readonly navigator: { readonly gpu: Gpu };
+  readonly Worker: new (
+    url: string,
+  ) => {
+    postMessage(m: object): void;
+    terminate(): void;
+    addEventListener(kind: string, f: (e: { data: never; message: string }) => void): void;
+  };
+}
+const scope = globalThis as unknown as Scope;
+
+function thread(): Thread {
+  const w = new scope.Worker('/thread.js');
+  return {
+    post: (m) => w.postMessage(m),
+    listen(f, failed) {
+      w.addEventListener('message', (e) => f(e.data));
+      w.addEventListener('error', (e) => failed(e.message));
+    },
+    hold: () => {},
+    end: () => w.terminate(),
+  };
+}
+
+/** A case small enough for an adapter that computes on the CPU. */
+const small = () => randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 });
+
+async function found(): Promise<Found> {
+  const k = singleKernels(),
+    milliseconds: Record<string, number> = {};
+  let t = performance.now();
+  const lap = (name: string): void => {
+    const now = performance.now();
+    milliseconds[name] = Math.round(now - t);
+    t = now;
+  };
+  const refused = await lineTo(thread(), { software: false }).then(
+    () => '',
+    (e: unknown) => String(e),
+  );
+  const arithmetic = [
+    ...(await arithmeticThatDiffers(scope.navigator.gpu, 'compact')),
+    ...(await arithmeticThatDiffers(scope.navigator.gpu, 'unrolled')),
+  ];
+  lap('arithmetic');
+  const line = await lineTo(thread(), { software: true }),
+    device = new GpuDevice(k, line);
+  selfTest(k, device);
+  lap('self-test');
+  const kernels = [
+    ...kernelsThatDiffer(k, device),
+    // A software adapter takes minutes to compile the permutation in straight code: cards alone have that.
+    ...kernelsThatDiffer(k, new GpuDevice(k, await lineTo(thread(), { software: true, form: 'unrolled' })), false).map(
+      (x) => `unrolled ${x}`,
+    ),
+  ];
+  lap('kernels');
+  const right = proveCase(k, small()).proof;
+  lap('proof on the CPU');
+  /** The same proof on a device: whether it has the same words, and why the device was given up. */
+  const on = (d: GpuDevice): { same: boolean; words: number; failures: string[] } => {
+    const failures: string[] = [];
+    accelerate(k, { device: d, failed: (e) => failures.push(String(e)) });
+    const { proof } = proveCase(k, small());
+    accelerate(k, undefined);
+    return { same: proof.length === right.length && proof.every((w, i) => w === right[i]), words: proof.length, failures };
+  };
+  const proof = { ...on(device), stats: device.stats() };
+  lap('proof on the device');
+  // Destroyed before the device is asked for the first time, and in the middle of a proof.
+  const lost = [];
+  for (const [i, at] of [0, 2].entries()) {
+    const l = i === 0 ? await lineTo(thread(), { software: true }) : line;
+    let trips = 0;
+    const dying: Line = {
+      ...l,
+      read: (spans) => {
+        if (trips++ === at) l.destroy();
+        return l.read(spans);
+      },
+    };
+    lost.push(on(new GpuDevice(k, dying)));
+  }
+  lap('lost');
+  const big = new GpuDevice(k, await lineTo(thread(), { software: true }));
+  let memory = 'enough';
+  try {
+    for (let i = 0; i < 4; i++) big.get(big.slice(big.vector(2 ** 27), 0, 1));
+  } catch (e) {
+    memory = e instanceof DeviceMemoryError ? 'DeviceMemoryError' : String(e);
+  }
+  lap('memory');
+  return { name: line.name, refused, kernels, arithmetic, proof, lost, memory, milliseconds };
+}
+
+found().then(
+  (f) => scope.postMessage({ found: f }),
+  (e: unknown) => scope.postMessage({ failed: e instanceof Error ? `${e.message}\n${e.stack}` : String(e) }),
+);

@@ -1,0 +1,185 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { describe as described } from '../src/cli/errors.js';
+import { parseDevice } from '../src/cli/device.js';
+import { CpuDevice } from '../src/device/cpu.js';
+import { accelerate, deviceOf } from '../src/device/current.js';
+import type { Calls, Picked, Vec } from '../src/device/device.js';
+import { type DeviceError, DeviceLostError, DeviceMemoryError, WrongDeviceError } from '../src/device/errors.js';
+import { openGpu } from '../src/device/open.js';
+import { selfTest } from '../src/device/self-test.js';
+import { SHADERS } from '../src/device/commands.js';
+import { isSoftware } from '../src/device/gpu.js';
+import { shaderSource } from '../src/device/wgsl/shader.js';
+import { singleKernels } from '../src/kernels/index.js';
+import { proveCase } from './kit.js';
+import { randomCase } from './random-case.js';
+
+/*
+ * A device beside the CPU that fails or lies. Devices here are the CPU's kernels with a fault; a real one is in
+ * test/device-browser.test.ts.
+ */
+const k = singleKernels(),
+  c = (): Parameters<typeof proveCase>[1] =>
+    randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 }),
+  right = proveCase(k, c()).proof;
+
+/** Does what the kernels do, and something else at its n-th call. */
+class Faulty extends CpuDevice {
+  override readonly name: string = 'faulty';
+  calls = 0;
+  constructor(readonly fault: (call: number, made: () => void) => void) {
+    super(k);
+  }
+  #at<T>(f: () => T): T {
+    let out: T;
+    this.fault(this.calls++, () => {
+      out = f();
+    });
+    return out!;
+  }
+  override run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
+    this.#at(() => super.run(kernel, n, args));
+  }
+  override get(v: Vec): BigUint64Array {
+    return this.#at(() => super.get(v));
+  }
+  override pick(parts: readonly Picked[]): BigUint64Array[] {
+    return this.#at(() => super.pick(parts));
+  }
+}
+
+/** A proof with that device, and why it was given up. */
+function on(d: CpuDevice, only = false): { proof: BigUint64Array; failures: DeviceError[] } {
+  const failures: DeviceError[] = [];
+  accelerate(k, {
+    device: d,
+    failed: (e) => {
+      if (only) throw e;
+      failures.push(e);
+    },
+  });
+  try {
+    return { proof: proveCase(k, c()).proof, failures };
+  } finally {
+    accelerate(k, undefined);
+  }
+}
+const dies = (at: number): Faulty =>
+  new Faulty((call, made) => {
+    if (call === at) throw new DeviceLostError('faulty', 'in a test');
+    made();
+  });
+
+describe('a prover with a device beside the CPU', () => {
+  const calls = (() => {
+    const d = dies(-1),
+      { proof, failures } = on(d);
+    expect(failures).toEqual([]);
+    expect(proof).toEqual(right);
+    return d.calls;
+  })();
+  it('makes its proof on it, verifies it, and works on the CPU again', () => {
+    expect(calls).toBeGreaterThan(40);
+    expect(deviceOf(k).name).toBe('cpu');
+  });
+  it('makes the CPU’s proof from the start wherever the device is lost, and tells it once', () => {
+    for (let at = 0; at < calls; at += Math.ceil(calls / 12)) {
+      const top = k.mark(),
+        { proof, failures } = on(dies(at));
+      expect(failures.map((e) => e.name)).toEqual(['DeviceLostError']);
+      expect(proof).toEqual(right);
+      expect(k.mark()).toBe(top);
+    }
+  });
+  it('fails with exit code 6 where nothing but the device will do', () => {
+    for (const at of [0, calls - 1]) {
+      let thrown: unknown;
+      try {
+        on(dies(at), true);
+      } catch (e) {
+        thrown = e;
+      }
+      expect(thrown).toBeInstanceOf(DeviceLostError);
+      expect(described(thrown)).toMatchObject({ exit: 6, code: 'device' });
+      expect(deviceOf(k).name).toBe('cpu');
+    }
+    expect(described(new DeviceMemoryError('card', 'a vector'))).toMatchObject({ exit: 6 });
+  });
+  it('refuses a proof of a device that computes wrongly, and makes the CPU’s: one bit of a column, one node of a tree', () => {
+    for (const kernel of ['encode', 'level'] as const) {
+      const d = new (class extends CpuDevice {
+        override readonly name: string = 'liar';
+        override run<K extends keyof Calls>(name: K, n: number, args: Calls[K]): void {
+          super.run(name, n, args);
+          if (name !== kernel) return;
+          const { to } = args,
+            words = super.get(to);
+          // A kernel with a flipped bit is wrong everywhere.
+          for (let i = 0; i < words.length; i++) words[i] ^= 1n;
+          super.put(to, new Uint8Array(words.buffer));
+        }
+      })(k);
+      const { proof, failures } = on(d);
+      expect(failures.map((e) => e.name)).toEqual(['WrongDeviceError']);
+      expect(failures[0].message).toMatch(/liar computes wrongly: a proof that it had a part in does not hold/);
+      expect(proof).toEqual(right);
+      expect(() => on(d, true)).toThrow(WrongDeviceError);
+      expect(() => selfTest(k, d)).toThrow(/the self-test of (encode|level) differs/);
+    }
+  });
+  it('passes its self-test on the CPU', () => {
+    selfTest(k, new CpuDevice(k));
+  });
+});
+
+describe('the device of a command', () => {
+  it('is the CPU unless told otherwise, by the option before the environment', () => {
+    expect(parseDevice(undefined, {})).toBe('cpu');
+    expect(parseDevice(undefined, { CERTUNE_DEVICE: '' })).toBe('cpu');
+    expect(parseDevice(undefined, { CERTUNE_DEVICE: 'auto' })).toBe('auto');
+    expect(parseDevice('gpu', { CERTUNE_DEVICE: 'cpu' })).toBe('gpu');
+    expect(() => parseDevice('cuda', {})).toThrow('--device: "cuda" is none of cpu, gpu, auto');
+    expect(() => parseDevice(undefined, { CERTUNE_DEVICE: 'x' })).toThrow('CERTUNE_DEVICE: "x"');
+  });
+  it('is checked before the run is looked for, and goes with one process', () => {
+    const run = (...args: string[]): { status: number | null; out: string } => {
+      const r = spawnSync(process.execPath, ['bin/certune.js', 'prove', 'nowhere', '--json', ...args], { encoding: 'utf8' });
+      return { status: r.status, out: r.stdout };
+    };
+    expect(run('--device', 'cuda')).toMatchObject({ status: 2, out: expect.stringContaining('is none of cpu, gpu, auto') as string });
+    expect(run('--device', 'gpu', '--processes', '2').status).toBe(2);
+  });
+  it('is none where the package is missing or has no adapter, and says so', async () => {
+    // Where there is the package and a card, this opens it: either is right.
+    const opened = await openGpu(k, { thread: new URL('../dist/device/thread-node.js', import.meta.url) }).catch(
+      (e: unknown) => e as DeviceError,
+    );
+    if (opened instanceof Error) {
+      expect(opened.message).toMatch(/^no GPU: (the package webgpu is not installed: npm install webgpu|WebGPU|the adapter)/);
+      expect(described(opened)).toMatchObject({ exit: 6, code: 'device' });
+    } else await opened.close();
+  });
+  it('is no software adapter, by its own word or by its name', () => {
+    const adapter = (description: string, isFallbackAdapter?: boolean) =>
+      ({
+        info: { vendor: 'x', architecture: '', description, ...(isFallbackAdapter === undefined ? {} : { isFallbackAdapter }) },
+      }) as Parameters<typeof isSoftware>[0];
+    expect(['SwiftShader Device', 'llvmpipe (LLVM 19)', 'Microsoft Basic Render Driver'].map((n) => isSoftware(adapter(n, false)))).toEqual(
+      [true, true, true],
+    );
+    expect([isSoftware(adapter('NVIDIA H100', true)), isSoftware(adapter('NVIDIA H100', false))]).toEqual([true, false]);
+  });
+});
+
+describe('the source of a shader', () => {
+  it('binds every slab once, wherever its operands lie', () => {
+    for (const s of Object.values(SHADERS))
+      for (const form of ['unrolled', 'compact'] as const)
+        for (const places of [s.operands.map(() => 0), s.operands.map((_, i) => i)]) {
+          const code = shaderSource(s, places, form);
+          expect(code.match(/var<storage, read_write>/g)).toHaveLength(Math.max(...places) + 1);
+          expect(code).not.toMatch(/undefined|NaN/);
+        }
+  });
+});

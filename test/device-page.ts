@@ -29,7 +29,7 @@ interface Scope {
   readonly Worker: new (
     url: string,
   ) => {
-    postMessage(m: object): void;
+    postMessage(m: object, moved?: ArrayBuffer[]): void;
     terminate(): void;
     addEventListener(kind: string, f: (e: { data: never; message: string }) => void): void;
   };
@@ -39,7 +39,7 @@ const scope = globalThis as unknown as Scope;
 function thread(): Thread {
   const w = new scope.Worker('/thread.js');
   return {
-    post: (m) => w.postMessage(m),
+    post: (m, moved) => w.postMessage(m, moved),
     listen(f, failed) {
       w.addEventListener('message', (e) => f(e.data));
       w.addEventListener('error', (e) => failed(e.message));

@@ -58,8 +58,8 @@ export class MemoryError extends Error {
 
 export interface Described {
   /**
-   * 0 verified or done, 1 verification failed, 2 usage, 3 unreadable, 4 policy denied, 5 version, 6 memory, disk or device,
-   * 7 training stopped, 130 interrupted.
+   * 0 verified or done, 1 verification failed, 2 usage, 3 unreadable, 4 policy denied, 5 version, 6 memory, disk or
+   * device, 7 training stopped, 130 interrupted.
    */
   readonly exit: number;
   readonly code: string;

@@ -5,7 +5,7 @@ const list = (v: string, all: string[] = []): string[] => [...all, v];
 
 const EXITS = `
 Exit codes: 0 verified or done, 1 verification failed, 2 usage, 3 unreadable or malformed, 4 valid but denied by policy,
-5 unsupported version, 6 not enough memory or disk, 7 training stopped, 130 interrupted.`;
+5 unsupported version, 6 not enough memory or disk, or no device, 7 training stopped, 130 interrupted.`;
 
 type Done = (r: Result) => void;
 

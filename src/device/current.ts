@@ -42,16 +42,17 @@ export function accelerate(k: Kernels, a: Accelerator | undefined): void {
 
 /** A proof as a function of its inputs, and how it is looked at before anybody else sees it. */
 export interface Attempt<T> {
-  /** Makes it; made twice it is the same. */ readonly make: () => T;
+  /** Makes it; made twice it is the same. */
+  readonly make: () => T;
   /** Verifies it, on the CPU. Throws DeviceError where it does not hold. */
   readonly check: (made: T, device: Device) => void;
   /** Forgets what a failed attempt has left. */ readonly undo: () => void;
 }
 
 /**
- * Makes a proof on the accelerator of these kernels, if they have one. It is verified before it leaves. Where the device
- * fails or the proof does not hold, all of it is thrown away and made again on the CPU alone, and the accelerator is not
- * used any more: no proof is made on two devices.
+ * Makes a proof on the accelerator of these kernels, if they have one. It is verified before it leaves. Where the
+ * device fails or the proof does not hold, all of it is thrown away and made again on the CPU alone, and the
+ * accelerator is not used any more: no proof is made on two devices.
  */
 export function accelerated<T>(k: Kernels, { make, check, undo }: Attempt<T>): T {
   const place = placeOf(k),

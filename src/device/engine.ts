@@ -11,6 +11,7 @@ import {
   USAGE,
   type Gpu,
 } from './gpu.js';
+import { LOCAL_LOG } from './wgsl/commit.js';
 import type { Form } from './wgsl/field.js';
 import { poseidon2Constants } from './wgsl/poseidon2.js';
 import { ROW_OF_GROUPS, type Shader, shaderSource } from './wgsl/shader.js';
@@ -19,6 +20,14 @@ import { ROW_OF_GROUPS, type Shader, shaderSource } from './wgsl/shader.js';
 const PARAMS = 256;
 /** Launches that are submitted at a time. */
 const BATCH = 256;
+/**
+ * Work that is submitted at a time, in products: drivers and browsers take a device for hung that is busy for seconds.
+ * This much is a hundredth of a second on a large card and some tenths on a small one.
+ */
+const WORK = 2 ** 29;
+/** Products of a unit of a kernel, roughly. */
+const PERMUTATION = 400;
+const OTHERS = 16;
 
 /** A pipeline for operands that lie in so many slabs. */
 interface Pipeline {
@@ -43,6 +52,7 @@ export class Engine {
   /** Launches that are not submitted yet. */
   #waiting: { readonly pipeline: Pipeline; readonly group: GpuBindGroup; readonly groups: number; readonly params: readonly number[] }[] =
     [];
+  #work = 0;
   #failure?: Failure;
   /** Error scopes that have been closed and not yet answered. */
   #scopes: Promise<void>[] = [];
@@ -180,7 +190,8 @@ export class Engine {
       groups: s.together ? n : Math.ceil(n / s.threads),
       params: [n, ...operands.map((o) => o.at), ...scalars],
     });
-    if (this.#waiting.length === BATCH) this.#submit();
+    this.#work += n * (s.uses === 'poseidon2' ? PERMUTATION : s.together ? 2 ** LOCAL_LOG * OTHERS : OTHERS);
+    if (this.#waiting.length === BATCH || this.#work > WORK) this.#submit();
   }
 
   async #pipeline(shader: string, places: readonly number[], slabs: number): Promise<Pipeline> {
@@ -237,6 +248,7 @@ export class Engine {
     const list = this.#waiting;
     if (list.length === 0 || this.#failure) return;
     this.#waiting = [];
+    this.#work = 0;
     const params = new Uint32Array((PARAMS / 4) * list.length);
     list.forEach((l, i) => {
       params.set(l.params, (PARAMS / 4) * i);

@@ -5,7 +5,8 @@ import type { Line } from './webgpu.js';
 
 /** A worker of Node or of a browser, as far as it is needed. */
 export interface Thread {
-  post(m: ToThread): void;
+  /** Buffers of `moved` go over and are the sender's no more. */
+  post(m: ToThread, moved?: ArrayBuffer[]): void;
   listen(f: (m: FromThread) => void, failed: (why: string) => void): void;
   /** Keeps the process alive until the thread has ended. */ hold(): void;
   end(): unknown;
@@ -57,7 +58,12 @@ export async function lineTo(
     name,
     largest,
     software,
-    send: (commands: readonly Command[]) => thread.post({ commands }),
+    send(commands: readonly Command[]) {
+      thread.post(
+        { commands },
+        commands.flatMap((c) => (c.do === 'write' ? [c.data.buffer] : [])),
+      );
+    },
     read(spans: readonly Span[]) {
       const reply = new SharedArrayBuffer(8 * spans.reduce((n, s) => n + s.words, 0));
       Atomics.store(i32, 0, BUSY);

@@ -58,7 +58,7 @@ export class GpuDevice implements Device {
   }
 
   vector(words: number): Vec {
-    const most = Math.min(this.line.largest, LARGEST_SLAB) / 8;
+    const most = Math.floor(Math.min(this.line.largest, LARGEST_SLAB) / 8);
     if (words > most) throw new DeviceMemoryError(this.name, `a vector of ${8 * words} bytes, where a buffer has ${8 * most}`);
     let slab = this.#slabs.findIndex((s) => s.top + words <= s.words);
     if (slab < 0) {

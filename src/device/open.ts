@@ -14,7 +14,8 @@ export interface OpenOptions {
 
 /**
  * A GPU for the prover with these kernels, by the package `webgpu`, in a thread that owns it. It has been tested
- * against them. Throws NoDeviceError where there is none, WrongDeviceError where it computes something else than they do.
+ * against them. Throws NoDeviceError where there is none, WrongDeviceError where it computes something else than they
+ * do.
  */
 export async function openGpu(k: Kernels, o: OpenOptions = {}): Promise<GpuDevice> {
   const worker = new Worker(o.thread ?? new URL('./thread-node.js', import.meta.url)),

@@ -64,7 +64,7 @@ export class Engine {
     readonly form: Form,
     readonly shaders: Readonly<Record<string, Shader>>,
   ) {
-    void device.lost.then((l) => this.#fail('lost', `${l.reason ?? 'lost'}: ${l.message}`));
+    void device.lost.then((l) => this.#gaveUp('lost', `${l.reason ?? 'lost'}: ${l.message}`));
     this.#params = device.createBuffer({ size: PARAMS * BATCH, usage: USAGE.uniform | USAGE.copyTo });
     this.#constants = device.createBuffer({ size: poseidon2Constants.byteLength, usage: USAGE.uniform | USAGE.copyTo });
     device.queue.writeBuffer(this.#constants, 0, poseidon2Constants as Uint32Array<ArrayBuffer>);
@@ -127,12 +127,12 @@ export class Engine {
     } catch (e) {
       // A device that is lost rejects what is pending, and says so only afterwards.
       await Promise.race([this.device.lost, new Promise((r) => setTimeout(r, 100))]);
-      this.#fail('failed', e instanceof Error ? e.message : String(e));
+      this.#gaveUp('failed', e instanceof Error ? e.message : String(e));
       return this.#failure!;
     }
   }
 
-  #fail(kind: Failure['kind'], message: string): void {
+  #gaveUp(kind: Failure['kind'], message: string): void {
     this.#failure ??= { kind, message };
   }
   /** Runs f, and takes note of its errors when they come. */
@@ -143,15 +143,15 @@ export class Engine {
     try {
       f();
     } catch (e) {
-      this.#fail('failed', e instanceof Error ? e.message : String(e));
+      this.#gaveUp('failed', e instanceof Error ? e.message : String(e));
     }
     for (const kind of [...kinds].reverse())
       this.#scopes.push(
         device.popErrorScope().then(
           (e) => {
-            if (e) this.#fail(kind === 'out-of-memory' ? 'memory' : 'failed', e.message);
+            if (e) this.#gaveUp(kind === 'out-of-memory' ? 'memory' : 'failed', e.message);
           },
-          (e: unknown) => this.#fail('lost', e instanceof Error ? e.message : String(e)),
+          (e: unknown) => this.#gaveUp('lost', e instanceof Error ? e.message : String(e)),
         ),
       );
   }
@@ -181,7 +181,7 @@ export class Engine {
     try {
       pipeline = await made;
     } catch (e) {
-      this.#fail('failed', `kernel ${shader}: ${e instanceof Error ? e.message : String(e)}`);
+      this.#gaveUp('failed', `kernel ${shader}: ${e instanceof Error ? e.message : String(e)}`);
       return;
     }
     this.#waiting.push({

@@ -306,6 +306,12 @@ describe('kernels against bigint', () => {
         expect(getE(eq, 6)).toEqual(
           [0, 1, 2, 3, 4, 5].map((i) => z.reduce<Ext>((acc, t, b) => E.mul(acc, (i >> (2 - b)) & 1 ? t : E.sub(E.ONE, t)), E.ONE)),
         );
+        // Words of three columns of 16, in the order in which a transform leaves them.
+        const columns = Array.from({ length: 48 }, (_, i) => (BigInt(i) * x + 7n) % P),
+          rev = (i: number): number => [0, 1, 2, 3].reduce((r, b) => r + (((i >> b) & 1) << (3 - b)), 0),
+          wt = k.exts(table);
+        call('addTransformed', wt, put(columns), 4, 0, 12);
+        expect(getE(wt, 12)).toEqual(table.map((t, i) => E.add(t, [columns[rev(i)], columns[16 + rev(i)], columns[32 + rev(i)]])));
         const w = k.exts(table);
         call('addPowers', w, put([x]), gp, 1, k.zeroed(64), 0, 12);
         let power = 1n;

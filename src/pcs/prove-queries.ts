@@ -19,9 +19,10 @@ export interface Opened {
   readonly blend?: Ext;
 }
 
-/** A queried position as a point of the domain, and the value to which its row folds. */
+/** A queried position as a point x = g^log of the domain of g, and the value to which its row folds. */
 export interface Answer {
   readonly x: bigint;
+  readonly log: number;
   readonly value: Ext;
 }
 
@@ -45,16 +46,20 @@ export function queryRows(k: Kernels, ch: ProverChannel, label: string, o: Opene
         }
       if (o.blend) value = E.add([row[at], row[at + 1], row[at + 2]], E.mul(o.blend, value));
     });
-    return { x: domainPoint(o.domain, p), value };
+    const log = reversed(o.domain, p);
+    return { x: pow(rootOfUnity(o.domain), BigInt(log)), log, value };
   });
 }
 
-/** Domain point of position j: g^rev(j). */
-export function domainPoint(log: number, j: number): bigint {
+/** j of so many bits, read from the other end. */
+function reversed(bits: number, j: number): number {
   let rev = 0;
-  for (let k = 0; k < log; k++) if ((j >>> k) & 1) rev += 2 ** (log - 1 - k);
-  return pow(rootOfUnity(log), BigInt(rev));
+  for (let k = 0; k < bits; k++) if ((j >>> k) & 1) rev += 2 ** (bits - 1 - k);
+  return rev;
 }
+
+/** Domain point of position j: g^rev(j). */
+export const domainPoint = (log: number, j: number): bigint => pow(rootOfUnity(log), BigInt(reversed(log, j)));
 
 /** eq(r, c) for all columns c, first variable most significant. */
 export function columnWeights(r: readonly Ext[]): Ext[] {

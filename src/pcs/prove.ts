@@ -1,5 +1,6 @@
 import * as E from '../field/ext3.js';
-import { pow } from '../field/goldilocks.js';
+import { add as addWords, pow } from '../field/goldilocks.js';
+import { nttRows } from '../kernels/ntt.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
 import { proveRound } from '../sumcheck/prove-round.js';
@@ -53,6 +54,7 @@ export interface FoldedGroup extends Folded {
  */
 interface Answers {
   readonly list: readonly Answer[];
+  /** log2 of the domain that was queried. */ readonly domain: number;
   readonly pieces: readonly { readonly at: number; readonly n: number; readonly first: number }[];
 }
 
@@ -107,7 +109,13 @@ export function openFolded(
     ch.grind(`${label} work`, shape.params.grinding);
     const answers =
       last && oracle
-        ? [{ list: queryRows(k, ch, label, later(last, oracle, challenges)), pieces: [{ at: 0, n: cur.n, first: 0 }] }]
+        ? [
+            {
+              list: queryRows(k, ch, label, later(last, oracle, challenges)),
+              domain: last.domain,
+              pieces: [{ at: 0, n: cur.n, first: 0 }],
+            },
+          ]
         : queryGroups(k, ch, shape, oracles, folded);
     if (next || (!last && groups.length > 1)) joined.join(ch.sample(`${label} gamma`), !last, next, answers);
     oracle = next;
@@ -176,7 +184,7 @@ function queryGroups(
       rows = { trees: g.trees, oracles: oracles[n], challenges },
       opened: Opened = { ...g, ...rows, ...(blend === undefined ? {} : { blend }) },
       pieces = piecesOf(g).map(({ at, first }, p) => ({ at, n: parts[p].n, first }));
-    return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), pieces };
+    return { list: queryRows(k, ch, groups.length > 1 ? `whir 0 ${n}` : 'whir 0', opened), domain: g.domain, pieces };
   });
 }
 
@@ -240,21 +248,27 @@ class JoinedClaims {
     }
     if (!next) return;
     k.scope(() => k.exports['addPowersExt'](w, k.exts([next.z]), k.exts([add(next.y)]), n));
-    for (const { list, pieces } of answers) {
+    for (const { list, domain, pieces } of answers) {
       const coefficients = list.map(({ value }) => add(value));
       for (const p of pieces)
         this.#addPowers(
           w + 24 * p.at,
           p.n,
           list,
+          domain,
           p.first ? coefficients.map((c, q) => E.mulBase(c, pow(list[q].x, BigInt(p.first)))) : coefficients,
         );
     }
   }
   /** Adds the weights x^i of claims, each times its coefficient. */
-  #addPowers(to: number, n: number, list: readonly Answer[], coefficients: readonly Ext[]): void {
+  #addPowers(to: number, n: number, list: readonly Answer[], domain: number, coefficients: readonly Ext[]): void {
     const { k } = this,
       q = list.length;
+    // 10 ns a weight and claim by powers, 5 a word and stage by the transform of the whole domain.
+    if (2 * q * n > domain * 2 ** domain && transformBytes(domain) < k.room) {
+      addTransformed(k, to, n, list, domain, coefficients);
+      return;
+    }
     k.scope(() => {
       const px = k.alloc(8 * q),
         pg = k.exts(coefficients),
@@ -266,4 +280,28 @@ class JoinedClaims {
       k.parallel('addPowers', n, 64, (lo, hi, t) => [to, px, pg, q, scratch + 24 * q * t, lo, hi]);
     });
   }
+}
+
+/** Bytes of a transform of three columns over a domain, with its twiddles. */
+const transformBytes = (domain: number): number => 32 * 2 ** domain + 4096;
+
+/**
+ * The same by one transform: sum_q c_q x_q^i with x_q = g^(e_q) is the value at g^i of the polynomial that has
+ * coefficient c_q at e_q.
+ */
+function addTransformed(k: Kernels, to: number, n: number, list: readonly Answer[], domain: number, coefficients: readonly Ext[]): void {
+  const size = 2 ** domain;
+  k.scope(() => {
+    const columns = k.alloc(24 * size);
+    k.parallel('fillI64', 3 * size, 65536, (lo, hi) => [columns, 0n, lo, hi]);
+    // Positions may repeat.
+    list.forEach(({ log }, q) =>
+      coefficients[q].forEach((c, word) => {
+        const at = columns / 8 + word * size + log;
+        k.u64[at] = addWords(k.u64[at], c);
+      }),
+    );
+    nttRows(k, columns, { src: columns, words: 3, height: size }, domain, 'reversed');
+    k.parallel('addTransformed', n, 4096, (lo, hi) => [to, columns, domain, lo, hi]);
+  });
 }

@@ -55,6 +55,26 @@ export function addPowers(w: usize, xs: usize, gs: usize, count: u32, scratch: u
   }
 }
 
+/**
+ * w[i] += the element whose coordinates are words rev(i) of three columns of 2^log words at cols, for i in [lo, hi):
+ * columns as the transform leaves them.
+ */
+export function addTransformed(w: usize, cols: usize, log: u32, lo: usize, hi: usize): void {
+  const n = (<usize>1) << log, c1 = cols + n * 8, c2 = c1 + n * 8;
+  let r: usize = 0;
+  for (let k: u32 = 0; k < log; k++) if ((lo >> k) & 1) r |= n >> (k + 1);
+  for (let i = lo; i < hi; i++) {
+    const o = w + i * 24, p = r * 8;
+    store<u64>(o, fadd(load<u64>(o), load<u64>(cols + p)));
+    store<u64>(o, fadd(load<u64>(o, 8), load<u64>(c1 + p)), 8);
+    store<u64>(o, fadd(load<u64>(o, 16), load<u64>(c2 + p)), 16);
+    // Adds one to r read from its top bit down.
+    let bit = n >> 1;
+    while (r & bit) { r ^= bit; bit >>= 1; }
+    r |= bit;
+  }
+}
+
 /** w[i] += g z^i, z in E. */
 export function addPowersExt(w: usize, z: usize, g: usize, n: usize): void {
   let g0 = load<u64>(g), g1 = load<u64>(g, 8), g2 = load<u64>(g, 16);

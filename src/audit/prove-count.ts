@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type RowShape, contentDigest, rowTargets, rowWords } from '../policy/rows/digest.js';
 import { rowSalt } from '../policy/rows/opening.js';
-import { proveLaidOut } from '../prove/node.js';
+import { layOut, proveLaidOut } from '../prove/node.js';
 import { digestWords, manifestDigest, type Manifest } from '../run/manifest.js';
 import type { Data } from '../run/inputs.js';
 import { type ClassTotal, type Count, type CountPart, countChallenge } from './count.js';
@@ -30,9 +30,9 @@ export function countedRow(shape: RowShape, data: Pick<Data, 'rows' | 'tree'>, r
 
 /** Proves one part. Throws Error naming the first check that fails. */
 export function provePart(k: Kernels, parts: Parts, context: readonly bigint[], input: PartInput): CountPart {
-  const { proof, words } = proveLaidOut(k, parts.plan, parts.circuit, parts.key.digest, { context }, (ch) =>
-    partCircuit(ch, parts.shape, input),
-  );
+  const laid = layOut(parts.circuit, (ch) => partCircuit(ch, parts.shape, input)),
+    proof = proveLaidOut(k, parts.plan, laid, parts.key.digest, { context }),
+    { words } = laid;
   return {
     root: words.slice(3, 7),
     rows: [words[7], words[8], words[9]],

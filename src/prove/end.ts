@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/runtime.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { NativeChannel } from '../transcript/native.js';
-import { type Chosen, type NodeOptions, type Stack, mergeOn, proveLaidOut } from './node.js';
+import { type Chosen, type LaidOut, type NodeOptions, type Stack, layOut, mergeOn, proveLaidOut } from './node.js';
 import { verifyMerge } from '../recursion/merge.js';
 import { type Settled, commitStack } from '../recursion/commit.js';
 import { proveSettled } from './settle.js';
@@ -15,20 +15,14 @@ import { END_KIND, claimOf, verifyNode } from '../verify/nodes.js';
 import type { EndProof, NodeProof } from '../recursion/node-words.js';
 import type { Plan } from '../tensor/plan.js';
 
+type EndOptions = NodeOptions & { readonly shows?: readonly bigint[]; readonly circuit?: typeof endCircuit };
+
 /**
- * Proves the end of a node: its claims are settled, the proof is of constant size. The commitments to the base's stack
- * and to the columns take 4 to 16 words per word of the stack while they are made. `plan`: another one of the end's
- * program, whose proof hides its witness; `shows`: the flags of its view, by default all;
+ * The end of a node with its witness: its claims are settled. The commitments to the base's stack and to the columns
+ * take 4 to 16 words per word of the stack while they are made. `shows`: the flags of its view, by default all;
  * `circuit`: that of bundles, for their class. Throws Error naming the first check that fails.
  */
-export function proveEnd(
-  k: Kernels,
-  c: RecursionClass,
-  keys: RecursionKeys,
-  base: Stack,
-  of: NodeProof,
-  o: NodeOptions & Chosen & { readonly plan?: Plan; readonly shows?: readonly bigint[]; readonly circuit?: typeof endCircuit } = {},
-): EndProof {
+export function layOutEnd(k: Kernels, c: RecursionClass, keys: RecursionKeys, base: Stack, of: NodeProof, o: EndOptions = {}): LaidOut {
   o.onPhase?.('merge');
   const { keyVars } = c.child,
     { keyShape, baseShape } = c.end.shape,
@@ -49,14 +43,33 @@ export function proveEnd(
       root: s.oracle.root,
       openBase: proveSettled(k, s, claimOf(c.plan, of.statement.base)),
     }));
-  const { proof, words } = proveLaidOut(
-    k,
-    o.plan ?? c.end.plan,
-    c.end.circuit,
-    keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n),
-    o,
-    (x) => (o.circuit ?? endCircuit)(x, c.end.shape, { node: of, root, shows: o.shows ?? VIEW_ALL, merge: merged, openColumns, openBase }),
-    keys.end.tree,
+  o.onPhase?.('witness');
+  return layOut(c.end.circuit, (x) =>
+    (o.circuit ?? endCircuit)(x, c.end.shape, { node: of, root, shows: o.shows ?? VIEW_ALL, merge: merged, openColumns, openBase }),
   );
-  return { statement: decode(words, endLayout(c.child.baseVars)), proof };
 }
+
+/** Proves an end that is laid out. `plan`: another one of the end's program, whose proof hides its witness. */
+export const proveLaidOutEnd = (
+  k: Kernels,
+  c: RecursionClass,
+  keys: RecursionKeys,
+  laid: LaidOut,
+  o: NodeOptions & Chosen & { readonly plan?: Plan } = {},
+): EndProof => ({
+  statement: decode(laid.words, endLayout(c.child.baseVars)),
+  proof: proveLaidOut(k, o.plan ?? c.end.plan, laid, keyWords(keys.end.root, END_KIND, BigInt(RECURSION_VERSION), 0n), o, keys.end.tree),
+});
+
+/**
+ * Proves the end of a node: its claims are settled, the proof is of constant size. Options and errors as of layOutEnd
+ * and proveLaidOutEnd.
+ */
+export const proveEnd = (
+  k: Kernels,
+  c: RecursionClass,
+  keys: RecursionKeys,
+  base: Stack,
+  of: NodeProof,
+  o: EndOptions & Chosen & { readonly plan?: Plan } = {},
+): EndProof => proveLaidOutEnd(k, c, keys, layOutEnd(k, c, keys, base, of, o), o);

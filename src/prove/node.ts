@@ -31,31 +31,38 @@ export interface Chosen {
   readonly chosen?: Pick<HidingOptions, 'random' | 'sponge'>;
 }
 
-/**
- * Proves a circuit that `run` lays out with its witness. `keyTree`: the tree of its fixed columns, where these are
- * opened with the witness. Throws Error naming the first check that fails. */
-export function proveLaidOut(
-  k: Kernels,
-  plan: Plan,
-  circuit: Circuit,
-  frozen: readonly bigint[],
-  o: NodeOptions & Chosen,
-  run: (ch: CircuitChannel) => void,
-  keyTree?: Uint8Array,
-): { proof: BigUint64Array; words: bigint[] } {
-  o.onPhase?.('witness');
+/** Cells of a circuit with its witness, and the words that it publishes. */
+export interface LaidOut {
+  readonly cells: ReadonlyMap<string, BigInt64Array>;
+  readonly words: bigint[];
+}
+
+/** Runs a verifier over its proofs. Throws Error naming the first check that fails. */
+export function layOut(circuit: Circuit, run: (ch: CircuitChannel) => void): LaidOut {
   const ch = new CircuitChannel(new BigUint64Array(0));
   run(ch);
   if (ch.failed.length) throw new Error(`the children do not verify: ${ch.failed[0]}`);
-  const { proof } = proveCircuit(k, plan, circuitCells(ch, circuit), {
+  return { cells: circuitCells(ch, circuit), words: ch.rows.U.value.map(mod) };
+}
+
+/**
+ * Proves what is laid out. `keyTree`: the tree of the circuit's fixed columns, where these are opened with the witness.
+ */
+export const proveLaidOut = (
+  k: Kernels,
+  plan: Plan,
+  { cells }: LaidOut,
+  frozen: readonly bigint[],
+  o: NodeOptions & Chosen,
+  keyTree?: Uint8Array,
+): BigUint64Array =>
+  proveCircuit(k, plan, cells, {
     frozenDigest: frozen,
     ...(o.context ? { context: o.context } : {}),
     ...(o.onPhase ? { onPhase: o.onPhase } : {}),
     ...(keyTree ? { keyTree } : {}),
     ...o.chosen,
-  });
-  return { proof, words: ch.rows.U.value.map(mod) };
-}
+  }).proof;
 
 function withStack<T>(k: Kernels, words: BigInt64Array, f: (ptr: number) => T): T {
   return k.scope(() => {
@@ -83,13 +90,8 @@ export function proveNode(
   o: NodeOptions & Chosen,
   run: (ch: CircuitChannel) => void,
 ): NodeProof {
-  const { proof, words } = proveLaidOut(
-    k,
-    c.plan,
-    c.circuits[kind],
-    keyWords(keys.root, BigInt(kind), BigInt(RECURSION_VERSION), 0n),
-    o,
-    run,
-  );
-  return { proof, statement: decode(words, layout(c.child.baseVars, c.child.keyVars)) };
+  o.onPhase?.('witness');
+  const laid = layOut(c.circuits[kind], run),
+    proof = proveLaidOut(k, c.plan, laid, keyWords(keys.root, BigInt(kind), BigInt(RECURSION_VERSION), 0n), o);
+  return { proof, statement: decode(laid.words, layout(c.child.baseVars, c.child.keyVars)) };
 }

@@ -35,6 +35,7 @@ export type { Against, Compared, FoldedCheck, Known } from './folded.js';
 export type { FoldedLedger } from './ledger.js';
 export { SHIPPED } from './shipped.js';
 export { type GivenKey, type KeyOrigin, type Shipped, originText } from './trust.js';
+export { viewOf } from './view.js';
 
 /** Whose word the verification key is, and what the proof is compared with beyond its manifest. */
 export interface VerifyOptions extends Against {

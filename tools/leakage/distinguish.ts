@@ -15,12 +15,12 @@ export interface Verdict {
   /** Some interval lies above a half. */ readonly found: boolean;
 }
 
-/** An artifact of a key, with what either witness says of it. */
+/** An artifact of a key, with its score for the second key where somebody knows both witnesses. */
 export interface Labelled {
   readonly seed: number;
   readonly key: Key;
   readonly sample: Sample;
-  readonly predicted?: readonly [Prediction, Prediction];
+  readonly score?: number;
 }
 
 /**
@@ -49,7 +49,7 @@ export function collect(a: Artifact, samples: number, kept: (seed: number, key: 
             seed,
             key,
             sample,
-            ...(a.predict ? { predicted: [a.predict(seed, 0, sample), a.predict(seed, 1, sample)] as const } : {}),
+            ...(a.predict ? { score: awareScore(wordsOf(sample), [a.predict(seed, 0, sample), a.predict(seed, 1, sample)]) } : {}),
           };
         }),
       );
@@ -58,10 +58,10 @@ export function collect(a: Artifact, samples: number, kept: (seed: number, key: 
 
 /** Judges the samples of an artifact. */
 export function judge(a: Artifact, list: readonly Labelled[]): Verdict {
-  const scores = (key: Key): number[] => list.filter((s) => s.key === key).map((s) => awareScore(wordsOf(s.sample), s.predicted!)),
+  const scores = (key: Key): number[] => list.filter((s) => s.key === key).map((s) => s.score!),
     publics = generic(list, (s) => s.publics, false),
     all = generic(list, wordsOf, true),
-    aware = list.every((s) => s.predicted) ? auroc(scores(0), scores(1)) : undefined;
+    aware = list.every((s) => s.score !== undefined) ? auroc(scores(0), scores(1)) : undefined;
   return {
     name: a.name,
     what: a.what,

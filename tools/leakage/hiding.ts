@@ -19,10 +19,16 @@ const minus = (a: bigint, b: bigint): bigint => (a - b + P) % P;
 type Masks = ReturnType<NonNullable<HidingOptions['random']>>;
 type Chosen = Required<Pick<HidingOptions, 'random' | 'sponge'>>;
 
-/** What proves: a plan, and for a seed and a key a prover of that witness. */
+/** Which witness: that of a key, and of a seed where the artifact has several; `second` has another statement. */
+interface Secret {
+  readonly seed: number;
+  readonly key: Key;
+  readonly second: boolean;
+}
+/** What proves: a plan, and a prover of any of its witnesses. */
 export interface Hider {
   readonly plan: Plan;
-  readonly prove: (seed: number, key: Key, o: Chosen) => BigUint64Array;
+  readonly prove: (of: Secret, o: Chosen) => BigUint64Array;
 }
 
 /** A transcript that squeezes given challenges. */
@@ -111,25 +117,28 @@ class Hidden {
   }
 
   /** A proof as the fault has it. Proofs of one seed have masks of their own, but where one seed is for two. */
-  seen(seed: number, key: Key, fault: Fault | undefined, secret = seed): Seen {
+  seen(seed: number, key: Key, fault: Fault | undefined, second = false): Seen {
     const maskSeed = 1000 * seed + (fault?.twice ? 7 : key + 1),
       random = fault?.masks?.(maskSeed, this.run, this.#tailWords) ?? masks(maskSeed),
       notes: NotingSponge[] = [],
-      proof = this.of.prove(secret, key, {
-        random: () => random,
-        sponge: (k) => {
-          const n = new NotingSponge(k, newSponge(k, 'blake3'));
-          notes.push(n);
-          return n;
+      proof = this.of.prove(
+        { seed, key, second },
+        {
+          random: () => random,
+          sponge: (k) => {
+            const n = new NotingSponge(k, newSponge(k, 'blake3'));
+            notes.push(n);
+            return n;
+          },
         },
-      });
+      );
     return { proof, challenges: notes[0].squeezed };
   }
   /** What a witness says of a proof with these challenges: masks are zero but for pads that are given. */
-  explained(seed: number, key: Key, challenges: readonly bigint[], pads: readonly Ext[] = []): BigUint64Array {
+  explained(of: Secret, challenges: readonly bigint[], pads: readonly Ext[] = []): BigUint64Array {
     let next = 0;
     const random: Masks = { word: () => 0n, ext: () => pads[next++] ?? ZERO };
-    return this.of.prove(seed, key, { random: () => random, sponge: programmed(challenges) });
+    return this.of.prove(of, { random: () => random, sponge: programmed(challenges) });
   }
   /** Pads that a witness's messages leave: what is sent and these add up to the messages. */
   padsOf(messages: BigUint64Array, sent: BigUint64Array): Ext[] {
@@ -164,14 +173,11 @@ class Hidden {
 const nearly = (witness: readonly bigint[], seen: readonly bigint[]): bigint[] =>
   witness.map((w, i) => (minus(w, seen[i]) < 2n ** 32n ? seen[i] : w));
 
-/** Secret of a second proof under the seed of a first one. */
-const second = (seed: number): number => seed + 50_000;
-
 /**
  * A hiding prover, as it is or with a fault. What is looked at stands twice: masks of zero explain one copy, with the
  * pads that are left the other.
  */
-function artifact(h: Hidden, name: string, what: string, samples: number, fault?: Fault): Artifact {
+function artifact(hidden: () => Hidden, name: string, what: string, samples: number, fault?: Fault): Artifact {
   const made = new WeakMap<Sample, { readonly first: Seen; readonly second?: Seen }>();
   return {
     name: fault ? `${name}, ${fault.name}` : name,
@@ -179,10 +185,11 @@ function artifact(h: Hidden, name: string, what: string, samples: number, fault?
     leaks: fault !== undefined,
     samples,
     make: (seed, key): Sample => {
-      const t = performance.now(),
+      const h = hidden(),
+        t = performance.now(),
         first = h.seen(seed, key, fault),
         seconds = (performance.now() - t) / 1000,
-        other = fault?.twice ? h.seen(seed, key, fault, second(seed)) : undefined,
+        other = fault?.twice ? h.seen(seed, key, fault, true) : undefined,
         words = h.words(first.proof),
         sample = {
           publics: [],
@@ -194,20 +201,23 @@ function artifact(h: Hidden, name: string, what: string, samples: number, fault?
       return sample;
     },
     predict: (seed, key, seen): Prediction => {
-      const { first, second: other } = made.get(seen)!,
-        clear = h.explained(seed, key, first.challenges),
-        padded = h.explained(seed, key, first.challenges, h.padsOf(clear, first.proof)),
+      const h = hidden(),
+        { first, second: other } = made.get(seen)!,
+        own = { seed, key, second: false },
+        clear = h.explained(own, first.challenges),
+        padded = h.explained(own, first.challenges, h.padsOf(clear, first.proof)),
         words = nearly(
           [clear, padded].flatMap((x) => h.words(x)),
           seen.proof,
         );
-      return other ? [...words, ...h.difference(clear, h.explained(second(seed), key, other.challenges))] : words;
+      return other ? [...words, ...h.difference(clear, h.explained({ ...own, second: true }, other.challenges))] : words;
     },
   };
 }
 
-/** Artifacts of a hiding prover: as it is, and with every fault. */
-export function hidingArtifacts(of: Hider, name: string, what: string, samples: number, faulty: number): Artifact[] {
-  const h = new Hidden(of);
+/** Artifacts of a hiding prover: as it is, and with every fault. It is made when the first of them is. */
+export function hidingArtifacts(of: () => Hider, name: string, what: string, samples: number, faulty: number): Artifact[] {
+  let made: Hidden | undefined;
+  const h = (): Hidden => (made ??= new Hidden(of()));
   return [artifact(h, name, what, samples), ...FAULTS.map((f) => artifact(h, name, what, faulty, f))];
 }

@@ -1,7 +1,7 @@
 /**
  * Looks for what artifacts of a run in the private mode tell of the sampler's key.
  *
- *     npm run leakage [-- planted toys files step leaf end certificate] [--samples N] [--keep DIR] [--json]
+ *     npm run leakage [-- planted toys files step leaf end certificates] [--samples N] [--keep DIR] [--json]
  *
  * Without names all of them. Samples lie in the folder that --keep names (default: certune-leakage in the system's
  * folder for temporary files): an interrupted run goes on where it was. Exit code 1 where a leak that is expected is
@@ -11,10 +11,10 @@ import { mkdirSync, readFileSync, writeFileSync, existsSync, renameSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Artifact, Key } from './artifact.js';
-import { toyArtifacts } from './certificate.js';
+import { certificates, toyArtifacts } from './certificate.js';
 import { collect, judge, type Labelled, type Verdict } from './distinguish.js';
 import { PLANTED } from './planted.js';
-import { certificates, todays } from './proofs.js';
+import { todays } from './proofs.js';
 import { CONFIDENCE, type Auroc } from './statistics.js';
 
 const args = process.argv.slice(2),
@@ -32,13 +32,11 @@ const kept =
   (seed: number, key: Key, make: () => Labelled): Labelled => {
     const file = join(folder, `${a.name}-${seed}-${key}.json`);
     if (existsSync(file))
-      return JSON.parse(readFileSync(file, 'utf8'), (_, x: unknown) =>
-        typeof x === 'string' ? BigInt(x) : x === null ? undefined : x,
-      ) as Labelled;
+      return JSON.parse(readFileSync(file, 'utf8'), (_, x: unknown) => (typeof x === 'string' ? BigInt(x) : x)) as Labelled;
     const made = make();
     writeFileSync(
       `${file}.tmp`,
-      JSON.stringify(made, (_, x: unknown) => (typeof x === 'bigint' ? String(x) : x === undefined ? null : x)),
+      JSON.stringify(made, (_, x: unknown) => (typeof x === 'bigint' ? String(x) : x)),
     );
     renameSync(`${file}.tmp`, file);
     say(`${a.name}: seed ${seed}, key ${key}, ${made.sample.seconds?.toFixed(1) ?? '-'} s`);
@@ -58,25 +56,23 @@ function table(list: readonly Verdict[]): string {
 }
 
 mkdirSync(folder, { recursive: true });
-const toys = toyArtifacts(60, 12),
-  all = [...PLANTED, ...todays(folder), ...toys, ...certificates(folder)],
-  names = all.map((a) => a.name),
-  unknown = asked.filter((n) => !['planted', 'toys'].includes(n) && !names.includes(n));
+const groups: Readonly<Record<string, readonly Artifact[]>> = {
+    planted: PLANTED,
+    toys: toyArtifacts(60, 12),
+    certificates: certificates(folder, 100, 12),
+  },
+  all = [...Object.values(groups).flat(), ...todays(folder)],
+  names = [...Object.keys(groups), ...all.map((a) => a.name)],
+  unknown = asked.filter((n) => !names.includes(n));
 if (unknown.length) {
-  say(`no artifact ${unknown.join(', ')}: planted, toys, ${names.join(', ')}`);
+  say(`no artifact ${unknown.join(', ')}: ${names.join(', ')}`);
   process.exit(2);
 }
-const chosen = all.filter(
-    (a) =>
-      !asked.length ||
-      asked.includes(a.name) ||
-      (asked.includes('planted') && PLANTED.includes(a)) ||
-      (asked.includes('toys') && toys.includes(a)),
-  ),
+const chosen = all.filter((a) => !asked.length || asked.some((n) => n === a.name || groups[n]?.includes(a))),
   verdicts = chosen.map((a) => {
     const samples = Number(option('samples') ?? a.samples),
       // What is planted, and toys, are made in no time: nothing is kept of them.
-      list = collect(a, samples, PLANTED.includes(a) || toys.includes(a) ? (_, __, make) => make() : kept(a)),
+      list = collect(a, samples, [...groups['planted'], ...groups['toys']].includes(a) ? (_, __, make) => make() : kept(a)),
       v = judge(a, list);
     say(`${v.name}: ${v.found ? 'a leak' : 'no leak'}, generic ${shown(v.generic)}, witness-aware ${shown(v.aware)}`);
     return v;

@@ -6,28 +6,27 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { frozenOf, proveStep, recursionOf, runSchema, runStep, setup, type Kernels, type Setup, singleKernels } from 'certune';
-import { firstEntered, type JobInputs, jobInputs, proveEnd } from 'certune/prove';
-import { type Circuits, endOptions, nodeOf, recursionKeys, runClass } from 'certune/recursion';
+import { firstEntered, type JobInputs, jobInputs } from 'certune/prove';
+import { type Circuits, recursionKeys, runClass } from 'certune/recursion';
 import { runOf, stateCommitment, zeroAccumulators } from 'certune/run';
-import { hidingPlan, makePlan, type ProofOptions } from 'certune/tensor';
+import { makePlan, type ProofOptions } from 'certune/tensor';
 import { root } from '../fixtures.js';
 import type { Artifact, Key, Sample } from './artifact.js';
-import { hidingArtifacts } from './hiding.js';
 import { Random } from './random.js';
 
 /** Weak parameters: how many queries a proof has does not matter to what a query shows. */
-const WEAK: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
+export const WEAK: ProofOptions = { bits: 30, grinding: 3, rate: 2, stateRate: 3 };
 const KEY_WORDS = [
   [11n, 12n, 13n, 14n],
   [21n, 22n, 23n, 24n],
 ] as const;
 /** Rows of the dataset, and of a batch where a batch has them all. */
-const ROWS = 4;
+export const ROWS = 4;
 
 const decimal = (words: readonly (string | number | bigint)[]): bigint[] => words.map((w) => BigInt.asUintN(64, BigInt(w)));
 
 /** Setups of a run in the private mode, by seed and key. */
-class Runs {
+export class Runs {
   readonly k: Kernels = singleKernels();
   #circuits?: Circuits;
   readonly #data: string;
@@ -36,6 +35,7 @@ class Runs {
     readonly rows: number,
     readonly steps: number,
     readonly batch: number,
+    readonly options = WEAK,
   ) {
     mkdirSync(folder, { recursive: true });
     this.#data = join(folder, `rows-${rows}.jsonl`);
@@ -56,7 +56,7 @@ class Runs {
         numbers: { preset: 'small' },
       }),
       s = setup(config, random.elements(4), { key: [...KEY_WORDS[key]], blind: random.elements(4) }),
-      plan = makePlan(s.run.programs.program, WEAK),
+      plan = makePlan(s.run.programs.program, this.options),
       run = runOf(s.run.manifest, { ...s.run.programs, plan });
     return { ...s, run };
   }
@@ -66,7 +66,7 @@ class Runs {
     if (!this.#circuits) {
       const t = performance.now(),
         zeroAcc = zeroAccumulators(s.run.programs),
-        cls = runClass(s.run, zeroAcc, WEAK);
+        cls = runClass(s.run, zeroAcc, this.options);
       this.#circuits = { cls, keys: recursionKeys(this.k, cls), zeroAcc, digest: '', seconds: (performance.now() - t) / 1000 };
     }
     return this.#circuits;
@@ -95,64 +95,13 @@ function files(runs: Runs, seed: number, key: Key): Sample {
 }
 
 type Recursion = ReturnType<typeof recursionOf>;
-type Node = Parameters<Recursion['end']>[0];
+export type Node = Parameters<Recursion['end']>[0];
 
 /** The leaf of the first step, from a proof of it. */
-function firstLeaf(s: Setup, inputs: JobInputs, r: Recursion, k: Kernels, proof: Parameters<Recursion['leaf']>[2][number]): Node {
+export function firstLeaf(s: Setup, inputs: JobInputs, r: Recursion, k: Kernels, proof: Parameters<Recursion['leaf']>[2][number]): Node {
   const start = { ...firstEntered(inputs.policy), s: k.scope(() => stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial)) },
     [range] = r.leaves(0, 1);
   return r.leaf(start, range, [proof]).node;
-}
-
-/**
- * The end of a run of one step that hides its witness, as the library proves it. Words of its statement are looked at
- * by `statement`, and by nothing here.
- */
-export function certificates(folder: string): Artifact[] {
-  const runs = new Runs(folder, ROWS, 1, ROWS),
-    nodes = new Map<string, { readonly node: Node; readonly base: JobInputs['base'] }>(),
-    { k } = runs,
-    at = (seed: number, key: Key): { readonly node: Node; readonly base: JobInputs['base'] } => {
-      const name = `${seed} ${key}`,
-        s = runs.setup(seed, key),
-        known = nodes.get(name);
-      if (known) return known;
-      const inputs = runs.inputs(s),
-        { digest } = k.scope(() => frozenOf(k, s.run.programs, s.inputs.base)),
-        { proof } = k.scope(() => proveStep(k, s.run, s.inputs, 0, s.inputs.initial, digest)),
-        made = { node: firstLeaf(s, inputs, recursionOf(k, inputs), k, proof), base: inputs.base };
-      nodes.set(name, made);
-      return made;
-    },
-    lazy = (): Artifact => {
-      const { cls, keys } = runs.circuits(runs.setup(0, 0)),
-        plan = hidingPlan(cls.end.circuit.program, endOptions(WEAK));
-      return hidingArtifacts(
-        {
-          plan,
-          prove: (seed, key, chosen) => {
-            const { node, base } = at(seed, key);
-            return k.scope(() => proveEnd(k, cls, keys, base, nodeOf(cls, node), { plan, chosen })).proof;
-          },
-        },
-        'certificate',
-        'the end of a run that hides its witness, in a certificate',
-        6,
-        0,
-      )[0];
-    };
-  let made: Artifact | undefined;
-  const of = (): Artifact => (made ??= lazy());
-  return [
-    {
-      name: 'certificate',
-      what: 'the end of a run that hides its witness, in a certificate',
-      leaks: false,
-      samples: 6,
-      make: (seed, key) => of().make(seed, key),
-      predict: (seed, key, seen) => of().predict!(seed, key, seen),
-    },
-  ];
 }
 
 /** Artifacts of the first step of a run: the step's proof, its leaf's, the end's, and what the end states. */

@@ -1,18 +1,15 @@
 import canonicalize from 'canonicalize';
-import fc from 'fast-check';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src/artifact/certificate.js';
-import { decodeFolded, decodeNode, encodeFolded } from '../src/artifact/folded.js';
-import { decodePack } from '../src/artifact/pack.js';
-import { InputError, VersionError } from '../src/errors.js';
+import { encodeFolded } from '../src/artifact/folded.js';
+import { VersionError } from '../src/errors.js';
 import { P } from '../src/field/goldilocks.js';
 import { singleKernels } from '../src/kernels/index.js';
 import type { VerificationKey } from '../src/recursion/key.js';
 import { endLayout } from '../src/recursion/statement.js';
-import { parseManifest } from '../src/run/manifest.js';
 import { VerificationError } from '../src/transcript/arith.js';
 import { verifyEndOf, verifyEndOnce } from '../src/verify/certificate.js';
 import { parsePublished } from '../src/verify/key.js';
@@ -313,86 +310,5 @@ describe('mutants', () => {
     );
     expect([...met.keys()].sort()).toEqual(['InputError', 'VerificationError', 'VersionError']);
     expect(slowest).toBeLessThan(5e6);
-  });
-});
-
-describe('decoders under random bytes', () => {
-  const typed = (f: () => unknown): unknown => {
-    try {
-      return f();
-    } catch (e) {
-      if (e instanceof InputError || e instanceof VersionError) return e;
-      throw e;
-    }
-  };
-  const some = fc.uint8Array({ maxLength: 200 }),
-    json = fc.json({ maxDepth: 4 }).map((x) => new TextEncoder().encode(x));
-
-  it('a certificate of any pieces is refused, or has the spelling that was read', () => {
-    const piece = (p: Piece): fc.Arbitrary<Uint8Array> =>
-      fc.oneof(
-        { weight: 3, arbitrary: fc.constantFrom(pieces.public[p], pieces.private[p]) },
-        { weight: 1, arbitrary: some },
-        { weight: 1, arbitrary: json },
-      );
-    fc.assert(
-      fc.property(
-        fc.record({
-          manifest: piece('manifest'),
-          key: piece('key'),
-          steps: piece('steps'),
-          epochs: piece('epochs'),
-          statement: piece('statement'),
-          proof: some,
-        }),
-        (x) => {
-          const bytes = assembled(x),
-            read = typed(() => decodeCertificate('x', bytes));
-          if (!(read instanceof Error))
-            expect(Buffer.compare(encodeCertificate(read as ReturnType<typeof decodeCertificate>), bytes)).toBe(0);
-        },
-      ),
-      { numRuns: 1500, seed: 16 },
-    );
-  });
-  it('bytes of no kind are refused by every decoder with a typed error', () => {
-    const begin = (...heads: string[]): fc.Arbitrary<Uint8Array> =>
-      fc.tuple(fc.constantFrom(...heads), some).map(([h, b]) => Buffer.concat([Buffer.from(h, 'latin1'), b]));
-    const near = fc.oneof(
-      some,
-      json,
-      begin(
-        'certune\0',
-        'certune\0\x01\0\0\0',
-        '{}\n',
-        '{"type":"certune-folded-run","version":6}\n',
-        '{"type":"certune-node"}\n',
-        '{"type":"certune-run-proof","losses":[',
-      ),
-    );
-    fc.assert(
-      fc.property(near, (b) => {
-        for (const decode of [decodeCertificate, decodeFolded, decodeNode, decodePack])
-          expect(typed(() => decode('x', b))).toBeInstanceOf(Error);
-      }),
-      { numRuns: 4000, seed: 16 },
-    );
-  });
-  it('values of no kind are refused as manifests and keys', () => {
-    const key = { ...decodeCertificate('x', golden.public).key },
-      { manifest } = decodeCertificate('x', golden.public);
-    const path = fc.constantFrom(...Object.keys(manifest.config)),
-      top = fc.constantFrom(...Object.keys(manifest)),
-      field = fc.constantFrom(...Object.keys(key));
-    fc.assert(
-      fc.property(top, path, field, fc.jsonValue({ maxDepth: 3 }), (t, p, f, v) => {
-        typed(() => parseManifest('x', { ...manifest, [t]: v }));
-        typed(() => parseManifest('x', { ...manifest, config: { ...manifest.config, [p]: v } }));
-        typed(() => parseManifest('x', v));
-        typed(() => parsePublished('x', { ...key, [f]: v }));
-        typed(() => parsePublished('x', v));
-      }),
-      { numRuns: 1500, seed: 16 },
-    );
   });
 });

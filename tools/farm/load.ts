@@ -14,21 +14,16 @@ import { fileURLToPath } from 'node:url';
 import {
   BullDispatcher,
   BullSource,
-  Coordinator,
   CoordinatorLease,
   type Dispatcher,
   Embedded,
   FolderBlobs,
-  JOB_KINDS,
-  type Job,
-  MEMORY_CLASSES,
   MemoryBlobs,
-  type Runner,
   type Source,
   Store,
-  jobsOf,
   work,
 } from 'certune/engine';
+import { FARM_KEY, WORKER, stubCoordinator, stubJobs, stubRunner } from './stub.js';
 
 const args = process.argv.slice(2),
   option = (name: string, otherwise: string): string => {
@@ -40,30 +35,13 @@ const args = process.argv.slice(2),
   url = option('redis', ''),
   /** Set in the process of the workers. */ given = option('store', '');
 
-const farmKey = new Uint8Array(32).fill(1),
-  manifest = option('manifest', `sha256:${createHash('sha256').update(String(process.pid)).digest('hex')}`),
-  jobs = jobsOf({
-    manifest,
-    key: 'sha256:00',
-    leaves: Array.from({ length: segments }, (_, t) => ({ steps: [t], epoch: 0, first: t === 0, last: t === segments - 1 })),
-    places: Array.from({ length: segments + 1 }, (_, step) => ({ step, part: 0 })),
-    perSegment: 1,
-  }),
-  byKey = new Map<string, Job>(jobs.map((j) => [j.key, j])),
+const manifest = option('manifest', `sha256:${createHash('sha256').update(String(process.pid)).digest('hex')}`),
+  jobs = stubJobs(manifest, segments),
   // Memory that is a folder, where there is one: what is measured is not a disk.
   folder = given || (url === '' ? '' : mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'certune-load-'))),
   store = new Store(folder === '' ? new MemoryBlobs() : new FolderBlobs(folder)),
-  /** A result that follows from the key. */
-  resultOf = (key: string): Uint8Array => createHash('sha256').update(key).digest();
-const stub: Runner = {
-  run: async ({ key }) => {
-    const bytes = resultOf(key);
-    return { object: await store.put(bytes), size: bytes.length, seconds: 0.001 };
-  },
-  close: async () => {},
-};
+  runner = stubRunner(store);
 
-const me = { name: 'stub', classes: MEMORY_CLASSES, kinds: JOB_KINDS };
 /** All workers, until they are told to stop. */
 async function workAll(sources: readonly Source[], drain: AbortSignal): Promise<void> {
   setMaxListeners(0, drain);
@@ -71,7 +49,15 @@ async function workAll(sources: readonly Source[], drain: AbortSignal): Promise<
   setMaxListeners(0, stop);
   await Promise.all(
     Array.from({ length: workers }, (_, i) =>
-      work({ source: sources[i % sources.length], store, runner: stub, worker: { ...me, name: `stub-${i}` }, farmKey, drain, stop }),
+      work({
+        source: sources[i % sources.length],
+        store,
+        runner,
+        worker: { ...WORKER, name: `stub-${i}` },
+        farmKey: FARM_KEY,
+        drain,
+        stop,
+      }),
     ),
   );
 }
@@ -81,14 +67,14 @@ async function workersOnly(): Promise<void> {
   const sources: Source[] = [],
     drain = new AbortController();
   process.on('SIGTERM', () => drain.abort());
-  for (let i = 0; i < workers; i += 20) sources.push(await BullSource.open(url, manifest, farmKey, me));
+  for (let i = 0; i < workers; i += 20) sources.push(await BullSource.open(url, manifest, FARM_KEY, WORKER));
   await workAll(sources, drain.signal);
   for (const s of sources) await s.close();
 }
 
 async function main(): Promise<void> {
   const embedded = url === '' ? new Embedded() : undefined,
-    dispatcher: Dispatcher = embedded ?? (await BullDispatcher.open(url, manifest, farmKey)),
+    dispatcher: Dispatcher = embedded ?? (await BullDispatcher.open(url, manifest, FARM_KEY)),
     drain = new AbortController();
   let peak = 0,
     child: ChildProcess | undefined,
@@ -98,23 +84,7 @@ async function main(): Promise<void> {
     }, 200),
     lease = await CoordinatorLease.take(store),
     t0 = performance.now(),
-    coordinator = await Coordinator.begin({
-      store,
-      dispatcher,
-      jobs,
-      farmKey,
-      lease,
-      acceptor: {
-        accept: (j, bytes) => {
-          if (Buffer.compare(bytes, resultOf(byKey.get(j.key)!.key))) throw new Error('another result');
-        },
-      },
-      inputs: { ready: () => true, prepare: async () => {}, release: async () => {} },
-      stepOf: (j) => j.from,
-      nameOf: (j) => j.kind,
-      memoryOf: () => 's',
-      workers: () => workers,
-    });
+    coordinator = await stubCoordinator(store, dispatcher, lease, jobs, workers);
   if (embedded) all = workAll([embedded], drain.signal);
   else {
     const more = ['--redis', url, '--workers', String(workers), '--segments', String(segments), '--store', folder, '--manifest', manifest];

@@ -4,71 +4,32 @@
  * about three minutes, in which next to nothing is computed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  BullDispatcher,
-  BullSource,
-  Coordinator,
-  CoordinatorLease,
-  FolderBlobs,
-  JOB_KINDS,
-  MEMORY_CLASSES,
-  Store,
-  jobsOf,
-  work,
-} from 'certune/engine';
+import { BullDispatcher, BullSource, CoordinatorLease, FolderBlobs, Store, work } from 'certune/engine';
+import { FARM_KEY, WORKER, stubCoordinator, stubJobs, stubRunner } from './stub.js';
 
-const farmKey = new Uint8Array(32).fill(1),
-  manifest = `sha256:${'5'.repeat(64)}`,
-  steps = 40,
-  jobs = jobsOf({
-    manifest,
-    key: 'sha256:00',
-    leaves: Array.from({ length: steps }, (_, t) => ({ steps: [t], epoch: 0, first: t === 0, last: t === steps - 1 })),
-    places: Array.from({ length: steps + 1 }, (_, step) => ({ step, part: 0 })),
-    perSegment: 1,
-  }),
-  resultOf = (key: string): Uint8Array => createHash('sha256').update(key).digest(),
+const manifest = `sha256:${'5'.repeat(64)}`,
+  jobs = stubJobs(manifest, 40),
   wait = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms)),
   self = fileURLToPath(import.meta.url);
 
 /** A process that does jobs, or coordinates, until it is killed. */
 async function party(kind: string, url: string, folder: string, name: string): Promise<void> {
-  const store = new Store(new FolderBlobs(folder), farmKey),
+  const store = new Store(new FolderBlobs(folder), FARM_KEY),
     none = new AbortController().signal;
   if (kind === 'worker') {
-    const me = { name, classes: MEMORY_CLASSES, kinds: JOB_KINDS },
-      source = await BullSource.open(url, manifest, farmKey, me);
-    const run = async ({ key }: { readonly key: string }): Promise<{ object: string; size: number; seconds: number }> => {
-      await wait(100);
-      return { object: await store.put(resultOf(key)), size: 32, seconds: 0.1 };
-    };
-    await work({ source, store, runner: { run, close: async () => {} }, worker: me, farmKey, drain: none, stop: none });
+    const me = { ...WORKER, name },
+      source = await BullSource.open(url, manifest, FARM_KEY, me);
+    await work({ source, store, runner: stubRunner(store, 100), worker: me, farmKey: FARM_KEY, drain: none, stop: none });
     return;
   }
-  const dispatcher = await BullDispatcher.open(url, manifest, farmKey),
-    lease = await CoordinatorLease.take(store);
-  const c = await Coordinator.begin({
-    store,
-    dispatcher,
-    jobs,
-    farmKey,
-    lease,
-    acceptor: { accept: () => {} },
-    inputs: { ready: () => true, prepare: async () => {}, release: async () => {} },
-    stepOf: (j) => j.from,
-    nameOf: (j) => j.kind,
-    memoryOf: () => 's',
-    workers: () => 2,
-    onEvent: (e) => {
-      if (e.what === 'done') console.log(`done ${performance.timeOrigin + performance.now()}`);
-    },
-  });
+  const dispatcher = await BullDispatcher.open(url, manifest, FARM_KEY),
+    lease = await CoordinatorLease.take(store),
+    c = await stubCoordinator(store, dispatcher, lease, jobs, 2, () => console.log(`done ${performance.timeOrigin + performance.now()}`));
   await c.run(none);
   await lease.release();
   await dispatcher.close();
@@ -134,7 +95,7 @@ const HARMS: readonly (readonly [string, Harm])[] = [
     'the coordinator is killed, and started again on another machine',
     async (f, _a, c) => {
       c.kill('SIGKILL');
-      const store = new Store(new FolderBlobs(join(f.folder, 'store')), farmKey),
+      const store = new Store(new FolderBlobs(join(f.folder, 'store')), FARM_KEY),
         l = (await store.record('lease')) as object;
       await store.setRecord('lease', { ...l, host: 'elsewhere' });
       f.start('coordinator', 'again');

@@ -294,7 +294,7 @@ describe.skipIf(chromiumPath === undefined)(`in Chromium${withoutChromium}`, () 
       if (name === 'page') await tab.give(junk);
       await tab.page.emulateMedia({ media: 'print' });
       const [paper, ink, wide] = await tab.page.evaluate<[string, string, number]>(
-        '[getComputedStyle(document.documentElement).backgroundColor, getComputedStyle(document.body).color, document.documentElement.scrollWidth]',
+        '[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, document.documentElement.scrollWidth]',
       );
       expect([paper, ink], name).toEqual(['rgb(255, 255, 255)', 'rgb(0, 0, 0)']);
       expect(wide, name).toBeLessThanOrEqual(sheet);

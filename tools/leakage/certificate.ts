@@ -76,7 +76,9 @@ export function certificates(folder: string, samples: number, faulty: number): A
       { proof } = k.scope(() => proveStep(k, s.run, s.inputs, 0, s.inputs.initial, digest)),
       node = firstLeaf(s, inputs, recursionOf(k, inputs), k, proof),
       { cls, keys } = runs.circuits(s);
-    return k.scope(() => layOutEnd(k, cls, keys, inputs.base, nodeOf(cls, node), { shows: viewOf(true) }));
+    return k.scope(() =>
+      layOutEnd(k, cls, keys, inputs.base, nodeOf(cls, node), { shows: viewOf({ manifest: s.run.manifest, hides: true }) }),
+    );
   };
   const endOf = (key: Key): LaidOut => {
     let end = ends.get(key);

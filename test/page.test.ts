@@ -281,35 +281,4 @@ describe.skipIf(chromiumPath === undefined)(`in Chromium${withoutChromium}`, () 
       await Promise.all([tab.close(), paper.close()]);
     }
   });
-
-  it('page and report are printed in light ink on few sheets, whatever is looked at, and nothing is wider than a sheet', async () => {
-    const report = file('printed.html', reportHtml(view(check(), true), '0.0.0')),
-      junk = file('print.certune', EVIL),
-      /** A4 less Chromium's margins, in pixels of CSS. */ sheet = 718;
-    for (const [name, open] of [
-      ['report', () => Tab.open(browser, report, { scheme: 'dark', width: sheet })],
-      ['page', () => Tab.open(browser, pageFile, { scheme: 'dark', width: sheet })],
-    ] as const) {
-      const tab = await open();
-      if (name === 'page') await tab.give(junk);
-      await tab.page.emulateMedia({ media: 'print' });
-      const [paper, ink, wide] = await tab.page.evaluate<[string, string, number]>(
-        '[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, document.documentElement.scrollWidth]',
-      );
-      expect([paper, ink], name).toEqual(['rgb(255, 255, 255)', 'rgb(0, 0, 0)']);
-      expect(wide, name).toBeLessThanOrEqual(sheet);
-      // What asks for files has no place on paper.
-      expect(await tab.page.locator('.given:visible, .screen:visible').count(), name).toBe(0);
-      const pdf = await tab.page.pdf({ format: 'A4', margin: { top: '10mm', bottom: '10mm', left: '10mm', right: '10mm' } }),
-        sheets = pdf.toString('latin1').match(/\/Type\s*\/Page\b/g) ?? [];
-      expect(sheets.length, name).toBeGreaterThan(0);
-      expect(sheets.length, name).toBeLessThanOrEqual(name === 'page' ? 1 : 5);
-      const shots = process.env['CERTUNE_SHOTS'];
-      if (shots) {
-        writeFileSync(join(shots, `${name}.pdf`), pdf);
-        await tab.page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-      }
-      await tab.close();
-    }
-  });
 });

@@ -198,6 +198,27 @@ export const SHOWN: readonly FederatedAttack[] = [
   ),
   shown(
     10,
+    'an answer by a certificate of other units than those drawn of the client, in another order, of another round, or of other records',
+    'refused: certificate',
+    PROVED,
+    'shows the units that were drawn, in their order, of that client and round, and no other records',
+  ),
+  shown(
+    10,
+    'an answer by a certificate that does not hide its witness, or is damaged',
+    'refused: certificate',
+    PROVED,
+    'that does not hide, is damaged, missing or of hostile size is refused',
+  ),
+  shown(
+    8,
+    'evidence against an answer by a certificate that leaves out another answer of its client',
+    'judged: nothing is shown',
+    PROVED,
+    'is judged with all answers of its client, and says nothing where one is left out',
+  ),
+  shown(
+    10,
     'a unit with a false claim on the base in a bundle',
     'the claim on the base does not hold, before it is bundled',
     PROVED,

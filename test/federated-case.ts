@@ -40,8 +40,8 @@ export const beacon = (round: number): Beacon => ({
 });
 
 export const TENSORS = [
-  { name: 'q_proj.A', cells: 40 },
-  { name: 'q_proj.B', cells: 24 },
+  { name: 'q_proj.A', cells: 40, layer: 20, ranks: 2, stride: 10 },
+  { name: 'q_proj.B', cells: 24, layer: 12, ranks: 2, stride: 1 },
 ];
 const CELLS = 64;
 export const STEPS = 4,
@@ -82,7 +82,7 @@ export function federationCase(names: readonly string[], seed = 0): Case {
         tensors: TENSORS,
         optimizer: { beta1: 943_718, kappa: 53_687_091, sigma: 937_881, momentFrac: 62 },
         sequence: SEQUENCE,
-        start: { adapter: digestOf(adapterBlob(start)), state: Array<string>(17).fill('3') },
+        start: { adapter: digestOf(adapterBlob(start, { tensors: TENSORS })), state: Array<string>(17).fill('3') },
       },
       server,
     );
@@ -134,7 +134,7 @@ export function planBody(c: Case, more: Partial<Message<'plan'>> = {}, before = 
 }
 
 export const open = (c: Case, plan: Signed<'plan'>, global = c.start, before = c.before): RoundContext =>
-  openRound(c.federation, plan, before, adapterBlob(global));
+  openRound(c.federation, plan, before, adapterBlob(global, c.federation.charter.body));
 export const newRound = (c: Case, more: Partial<Message<'plan'>> = {}): RoundContext =>
   open(c, signMessage('plan', planBody(c, more), c.server));
 
@@ -187,7 +187,7 @@ export function handIn(
   } = {},
 ): Handed {
   const records = o.records ?? recordsOf(r, client),
-    blob = o.blob ?? encodeUpdate(o.d ?? updateOf(r, client)),
+    blob = o.blob ?? encodeUpdate(o.d ?? updateOf(r, client), TENSORS),
     m = records.length - 1,
     body: Message<'commit'> = {
       type: 'certune-fed-commit',

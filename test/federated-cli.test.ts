@@ -8,7 +8,7 @@ import { adapterBlob } from '../src/federated/checks.js';
 import { writeBlob, writeEvidence, writeMessage, writeSeed } from '../src/federated/folder.js';
 import { signMessage } from '../src/federated/signing.js';
 import { setSmall } from './run-settings.js';
-import { type Case, beacon, federationCase, handIn, newRound, recordsOf } from './federated-case.js';
+import { TENSORS, type Case, beacon, federationCase, handIn, newRound, recordsOf } from './federated-case.js';
 
 const bin = fileURLToPath(new URL('../bin/certune.js', import.meta.url));
 const certune = (...args: string[]): { code: number | null; data: Record<string, unknown>; out: string } => {
@@ -28,7 +28,7 @@ describe('certune fed', () => {
     writeMessage(dir, c.federation.charter);
     for (const x of c.clients) writeMessage(dir, x.enrolment);
     writeSeed(dir, beacon(1));
-    writeBlob(dir, adapterBlob(c.start));
+    writeBlob(dir, adapterBlob(c.start, { tensors: TENSORS }));
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 

@@ -6,7 +6,7 @@ import { checkFolder } from '../src/federated/check-folder.js';
 import { coordinate, finished } from '../src/federated/coordinator.js';
 import { readEvidence, readFederation, readRound } from '../src/federated/folder.js';
 import { folderTransport } from '../src/federated/https.js';
-import { participate } from '../src/federated/participant.js';
+import { type Transport, participate } from '../src/federated/participant.js';
 import { statesOf } from '../src/federated/states.js';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { type Trainee, coordinatorIn, foundIn, participantOf, trainee } from './federated-run.js';
@@ -24,9 +24,13 @@ vi.mock('../src/io/atomic.js', async (actual) => {
   };
 });
 
-/** A round of two clients by folder, opened and not proved, whose server is killed before one of its writes. */
+/**
+ * A round of two clients by folder, opened and not proved, whose server is killed before one of its writes. Clients
+ * train once: they know nothing of the server's deaths, and hand in at every turn what they handed in at it before.
+ */
 describe('a server that is killed', () => {
   let k: Kernels, dir: string, clients: Trainee[];
+  const handed: { readonly turn: number; readonly sent: Parameters<Transport['send']> }[] = [];
   beforeAll(() => {
     k = singleKernels();
     dir = mkdtempSync(join(tmpdir(), 'certune-fed-crash-'));
@@ -37,19 +41,29 @@ describe('a server that is killed', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  /** Runs the round; the server dies before its write `dies`, and a new one goes on. */
-  async function round(name: string, dies: number): Promise<{ at: string; writes: number; deaths: number }> {
+  /** Runs the round; the server dies before the write of number `before`, and a new one goes on. */
+  async function round(name: string, before: number): Promise<{ at: string; writes: number; deaths: number }> {
     const at = join(dir, name),
       charter = foundIn(at, k, clients),
       clock = { at: 1_000_050 },
       settings = { rounds: 1, clients: 2, select: 2, audit: { coverage: [1, 2], each: 0, mode: 'before', show: 'records' } } as const;
     let writes = 0,
-      deaths = 0;
+      deaths = 0,
+      dies = before;
     // A server keeps nothing: every turn has a new one.
     const co = () => coordinatorIn(at, k, clients[0], clock, { ...settings, audit: { ...settings.audit, coverage: [1, 2] } });
     for (let i = 0; i < 40 && !finished(co()); i++) {
-      for (const t of clients)
-        await participate(participantOf(join(dir, `${name}-${t.name}`), charter.digest, t, k, folderTransport(at), clock));
+      const transport = folderTransport(at),
+        recorded: Transport = {
+          ...transport,
+          send: (...sent) => {
+            handed.push({ turn: i, sent });
+            return transport.send(...sent);
+          },
+        };
+      if (before < 0)
+        for (const t of clients) await participate(participantOf(join(dir, `${name}-${t.name}`), charter.digest, t, k, recorded, clock));
+      else for (const { turn, sent } of handed) if (turn === i) await transport.send(...sent);
       for (let again = true; again; ) {
         again = false;
         disk.writes = 0;

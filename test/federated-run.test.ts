@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeNode, encodeNode } from '../src/artifact/folded.js';
-import { bundleRound, makeCertificates } from '../src/federated/bundler.js';
+import { type BundledUnit, bundleRound, makeAnswer, makeCertificates } from '../src/federated/bundler.js';
 import { MOST_CERTIFICATE, type RoundCertificate, decodeCertificate, encodeCertificate } from '../src/federated/certificate.js';
 import { checkChain } from '../src/federated/check.js';
 import { checkFolder, folderSource } from '../src/federated/check-folder.js';
@@ -13,7 +13,7 @@ import { readBlob, readEvidence, readFederation, readRound, roundNumbers, writeB
 import { beforeIn, readHead } from '../src/federated/head.js';
 import { folderTransport } from '../src/federated/https.js';
 import { hand } from '../src/federated/inbox.js';
-import { type Judgement, judge } from '../src/federated/judge.js';
+import { type Judgement, evidenceFile, judge, parseEvidence } from '../src/federated/judge.js';
 import { type Message, type Signed, digestOf } from '../src/federated/messages.js';
 import { type Participant, participate } from '../src/federated/participant.js';
 import { signMessage } from '../src/federated/signing.js';
@@ -35,7 +35,7 @@ import { proveEnd } from '../src/prove/end.js';
 import { proveBundle, proveFold } from '../src/prove/fold.js';
 import { baseStack } from '../src/prove/recursion.js';
 import { bundleClass, pairDigest, unitDigest } from '../src/recursion/bundle.js';
-import { type NodeProof, nodeOf } from '../src/recursion/node-words.js';
+import { type NodeProof, endProofOf, nodeOf } from '../src/recursion/node-words.js';
 import { settleNode, verifyNode } from '../src/verify/nodes.js';
 import {
   type Clock,
@@ -109,7 +109,7 @@ describe('a federation on one machine', () => {
         k,
         clients[0],
         clock,
-        { rounds: 2, clients: 2, select: 2, audit: { coverage: [1, 2], each: 0, mode: 'before', show: 'records' } },
+        { rounds: 2, clients: 2, select: 2, audit: { coverage: [1, 2], each: 0, mode: 'before', show: 'certificates' } },
         circuits,
       );
     for (let i = 0; i < 40 && !finished(later); i++) {
@@ -119,7 +119,7 @@ describe('a federation on one machine', () => {
         if (n === 1 && enrolled) await cheat(p, clients[n]);
         else log.push(...(await participate(p)).map((x) => `${p.files.client}: ${x}`));
       }
-      // Everything is drawn and proved in the first round, half is drawn and opened in the second.
+      // Everything is drawn and proved in the first round, half is drawn and certified in the second.
       const done = first !== undefined && readRound(at, readFederation(at), 0).record;
       log.push(...coordinate(done ? later : { ...co, settings: { ...co.settings, rounds: 1 } }));
       clock.at++;
@@ -136,12 +136,13 @@ describe('a federation on one machine', () => {
     const r = report(checks());
     expect(r.rounds.map((x) => [x.state, x.included, x.units])).toEqual([
       ['final', 1, 3],
-      ['final', 1, 0],
+      ['final', 1, 1],
     ]);
     expect(r.rounds[0].excluded).toMatchObject([{ client: 'bob', why: expect.stringMatching(/^unit range: bob/) as string }]);
     expect(r.rounds[0].audit!.lines.join('\n')).toMatch(/3 proved.*1 failed/);
-    // The second round asks for records alone, and is worth as much.
-    expect(r.rounds[1].audit).toMatchObject({ drawn: 1, pool: 2, verified: 0, opened: 1 });
+    // In the second round the client that is left shows nothing, and is verified as well.
+    expect(r.rounds[1].audit).toMatchObject({ drawn: 1, pool: 2, verified: 1, opened: 0 });
+    expect(log.join('\n')).toMatch(/ann: round 1: answered unit \d with a certificate of \d+ bytes/);
     expect(r.notChecked.join('\n')).not.toMatch(/word of whoever signed|last state/);
     expect(report().notChecked.join('\n')).toMatch(/units: some verdicts are the word/);
   });
@@ -353,7 +354,7 @@ describe('a federation on one machine', () => {
       const honest = x.units.map((u) => responses().get(`${u.client}-${u.unit}`)!.body.proof!);
       for (const proof of new Set(honest)) if (proof !== responses().get('bob-1')!.body.proof) rmSync(join(copy, 'blobs', proof.slice(7)));
       const r = checkFolder(copy, { units });
-      expect(r.rounds.map((y) => y.units)).toEqual([3, 0]);
+      expect(r.rounds.map((y) => y.units)).toEqual([3, 1]);
       expect(r.notChecked.join('\n')).not.toMatch(/word of whoever signed/);
       expect(() => checkFolder(copy, { units: { ...units, certificate: () => [] } })).toThrow(/^verdict: server: unit/);
       // What it shows to hold cannot be said to fail.
@@ -465,6 +466,120 @@ describe('a federation on one machine', () => {
     });
   });
 
+  describe('an answer that shows nothing', () => {
+    let c: RoundContext, units: UnitChecks, bytes: Uint8Array, x: RoundCertificate;
+    const first = () => readRound(at, readFederation(at), 0).responses,
+      ann = (): Trainee => clients.find((t) => t.name === 'ann')!;
+    /** Answers of the first client to the first round that name these bytes. */
+    const naming = (b: Uint8Array, more: Partial<Message<'response'>> = {}): Map<string, Signed<'response'>> =>
+      new Map(
+        [0, 1].map((unit) => [
+          `ann-${unit}`,
+          signMessage('response', { ...first().get(`ann-${unit}`)!.body, ...more, proof: digestOf(b) }, participantKey(ann())),
+        ]),
+      );
+    const answers = (b: Uint8Array, drawn: readonly number[] = [0, 1], of = naming(b), round = c): void => {
+      for (const u of drawn) units.answer(round, of.get(`ann-${u}`)!, drawn, of, b);
+    };
+    const refused = (more: Partial<RoundCertificate>, why: RegExp, drawn: readonly number[] = [0, 1], round = c): void => {
+      const b = encodeCertificate({ ...x, ...more });
+      expect(() => answers(b, drawn, naming(b), round)).toThrow(why);
+    };
+    beforeAll(() => {
+      c = context(0);
+      units = checks();
+      const { base } = clients[0].setup.inputs,
+        list = [0, 1].map(bundled);
+      bytes = makeAnswer(k, c, base, list);
+      x = decodeCertificate('x', bytes);
+    });
+    it('is one certificate of all drawn units of a client, which hides its witness', () => {
+      expect(x).toMatchObject({ hides: true, units: [0, 1].map((unit) => ({ client: 'ann', unit })) });
+      expect(() => answers(bytes)).not.toThrow();
+      // What it says beside a digest of what the answers open: key, programs, and a claim on the base.
+      const st = endProofOf(units.runFor(c, 'ann').circuits.keys.published, x).statement,
+        said = (Object.entries(st) as [string, readonly bigint[]][]).filter(([, w]) => w.some((v) => v !== 0n)).map(([n]) => n);
+      expect(said.sort()).toEqual(['base', 'dataset', 'frozen', 'key', 'program', 'root']);
+    });
+    it('shows the units that were drawn, in their order, of that client and round, and no other records', () => {
+      refused({ units: [x.units[0]] }, /^certificate: ann: shows other units than those drawn of the client: 0, 1/);
+      refused({ units: [x.units[1], x.units[0]] }, /^certificate: ann: shows other units/);
+      refused({ units: [x.units[0], x.units[0]] }, /^certificate: ann: counts a unit twice/);
+      refused({ units: x.units.map((u) => ({ ...u, client: 'bob' })) }, /^certificate: ann: shows other units/);
+      refused({}, /^certificate: ann: shows other units/, [0]);
+      refused({}, /^certificate: ann: shows other units/, [1, 0]);
+      refused({ round: 1 }, /^certificate: ann: is of another round/);
+      refused({}, /^(certificate: ann: is of another round|unit proof: ann)/, [0, 1], context(1));
+      const own = naming(bytes);
+      own.delete('ann-1');
+      expect(() => units.answer(c, own.get('ann-0')!, [0, 1], own, bytes)).toThrow(/^certificate: ann: shows unit 1 of ann, which nobody/);
+      for (const i of [7, 24, 28, 32]) {
+        const { to } = first().get('ann-0')!.body,
+          words = to.words.with(i, String((BigInt(to.words[i]) + 1n) % 2n ** 63n)),
+          other = naming(bytes);
+        other.set('ann-0', signMessage('response', { ...other.get('ann-0')!.body, to: { ...to, words } }, participantKey(ann())));
+        expect(() => answers(bytes, [0, 1], other), `word ${i}`).toThrow(/^certificate: ann: is about other units/);
+      }
+    });
+    it('that does not hide, is damaged, missing or of hostile size is refused', () => {
+      refused({ hides: false }, /^certificate: ann: does not hide its witness/);
+      // An end that does not hide under the name of one that does, and the other way round.
+      const open = decodeCertificate('open', makeCertificates(k, c, clients[0].setup.inputs.base, [bundled(0)])[0]);
+      refused({ units: [x.units[0]], statement: open.statement, proof: open.proof }, /^certificate: ann: proof length/, [0]);
+      refused({ proof: x.proof.map((w, i) => (i === 500 ? w ^ 1n : w)) }, /^certificate: ann/);
+      for (const n of [0, 20, x.statement.length - 1])
+        refused({ statement: x.statement.map((w, i) => (i === n ? (w + 1n) % 2n ** 63n : w)) }, /^certificate: ann/);
+      for (const b of [bytes.subarray(1), bytes.subarray(0, bytes.length - 8), new Uint8Array(0)])
+        expect(() => answers(b)).toThrow(/^certificate: ann/);
+      const own = naming(bytes);
+      expect(() => units.answer(c, own.get('ann-0')!, [0, 1], own, undefined)).toThrow(/^unit proof: ann.*missing/);
+      expect(() => units.answer(c, own.get('ann-0')!, [0, 1], own, new Uint8Array(MOST_UNIT + 1))).toThrow(/^unit proof: ann.*at most/);
+      expect(() => units.answer(c, own.get('ann-0')!, [0, 1], own, bytes.slice(1))).toThrow(/^unit proof: ann.*names/);
+    });
+    it('is judged with all answers of its client, and says nothing where one is left out', () => {
+      const f = readFederation(at),
+        files = readRound(at, f, 1),
+        [name] = [...files.responses.keys()],
+        r = files.responses.get(name)!,
+        judged = (
+          response: Signed<'response'>,
+          list: readonly Signed<'response'>[],
+          blob: (d: string) => Uint8Array | undefined,
+        ): Judgement =>
+          judge(
+            parseEvidence(
+              evidenceFile({
+                charge: 'bad-proof',
+                party: 'ann',
+                items: {
+                  plan: files.plan.envelope,
+                  seal: files.seal!.envelope,
+                  commit: files.commits.get('ann')!.envelope,
+                  response: response.envelope,
+                },
+                answers: list.map((y) => y.envelope),
+                beacon: files.beacon!,
+              }),
+              'evidence',
+            ),
+            { federation: f, before: beforeIn(at, f), blob, units: checks() },
+          ),
+        there = (d: string): Uint8Array | undefined => readBlob(at, d, MOST_UNIT);
+      expect(judged(r, [r], there)).toMatchObject({ guilty: false, finding: 'everything that is shown holds' });
+      expect(judged(r, [], there)).toMatchObject({ guilty: false, finding: expect.stringMatching(/are not shown/) as string });
+      const lie = signMessage('response', { ...r.body, proof: digestOf(bytes) }, participantKey(ann()));
+      expect(judged(lie, [lie], (d) => (d === digestOf(bytes) ? bytes : there(d)))).toMatchObject({
+        guilty: true,
+        finding: expect.stringMatching(/^certificate: ann: (shows other units|is of another round)/) as string,
+      });
+      // Its nodes are nobody else's, so that nobody else bundles them.
+      expect(() => bundleRound(at, 1, { kernels: k, base: clients[0].setup.inputs.base, units })).toThrow(/answered with certificates/);
+    });
+    function bundled(unit: number): BundledUnit {
+      const proof = readBlob(at, first().get(`ann-${unit}`)!.body.proof!, MOST_UNIT)!;
+      return { client: 'ann', unit, proof, ...units.runFor(c, 'ann') };
+    }
+  });
   it('keeps what was signed: a message again changes nothing, a file lost is made again, garbage is set aside', async () => {
     const co = coordinatorIn(at, k, clients[0], clock, { rounds: 2, clients: 2, select: 2 }, circuits),
       f = readFederation(at),

@@ -17,7 +17,7 @@ import { type PlanChoice, type UnitCosts, choosePlan, predictedUpdate } from '..
 import { type SimulationRow, parseSimulation, simulate } from '../federated/simulate.js';
 import { statesOf } from '../federated/states.js';
 import { MOST_MANIFEST, MOST_UNIT, type UnitChecks, readManifestBlob, settingsDigest, unitChecks } from '../federated/units.js';
-import { updateLimit } from '../federated/update.js';
+import { updateLimit, valuesOf } from '../federated/update.js';
 import { readBytes } from '../io/read-file.js';
 import { parseJson } from '../provenance/json.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -231,7 +231,7 @@ function judgeFile(file: string, o: FedOptions): Result {
   if (o.dir === undefined) throw new UsageError('fed judge needs --dir, the folder of the federation');
   const dir = o.dir,
     federation = readFederation(dir),
-    cells = federation.charter.body.tensors.reduce((n, t) => n + t.cells, 0),
+    cells = valuesOf(federation.charter.body.tensors),
     e = parseEvidence(readBytes(file, 'envelope'), file),
     k = o.run === undefined && o.base === undefined ? undefined : singleKernels(),
     most = Math.max(MOST_UNIT, updateLimit(cells));

@@ -1,6 +1,6 @@
 import { isqrt } from '../field/fixedpoint.js';
 import { FederationError } from './errors.js';
-import { LEAST_C, MOST_C, type TensorSize, tensorAt } from './update.js';
+import { LEAST_C, MOST_C, type Named, tensorAt } from './update.js';
 
 /*
  * Sums of updates in exact integers: whoever holds the updates computes the same adapter, in whatever order they come.
@@ -125,7 +125,7 @@ function ordered(list: readonly Weighted[], n: number, trim: number, median: boo
  * The adapter that comes of a global one and the updates to it. Throws RangeError for weights or lengths that cannot
  * be, FederationError where the rule leaves nothing, or naming the tensor where a value leaves its format.
  */
-export function aggregate(global: Int32Array, updates: readonly Weighted[], r: AggregateRule, tensors: readonly TensorSize[]): Int32Array {
+export function aggregate(global: Int32Array, updates: readonly Weighted[], r: AggregateRule, tensors: readonly Named[]): Int32Array {
   const problem = ruleProblem(r, updates.length);
   if (problem !== undefined) throw new FederationError('aggregate', problem, 'server');
   const total = updates.reduce((s, u) => s + u.weight, 0);

@@ -1,6 +1,6 @@
 import { ADAMW, momentFormats } from '../optim/adamw.js';
 import { FederationError } from './errors.js';
-import { type TensorSize, tensorAt } from './update.js';
+import { type Named, tensorAt } from './update.js';
 
 /*
  * How far AdamW from zero moments can move a value, whatever the gradients were: a bound on every honest update, in the
@@ -192,7 +192,7 @@ export const largest = (C: ArrayLike<number>): bigint => {
 };
 
 /** Refuses an update with a value beyond the bound. Throws FederationError naming tensor, value and bound. */
-export function checkMovement(d: Int32Array, bound: bigint, tensors: readonly TensorSize[], party?: string): void {
+export function checkMovement(d: Int32Array, bound: bigint, tensors: readonly Named[], party?: string): void {
   const Z = Number(bound);
   for (let i = 0; i < d.length; i++)
     if (Math.abs(d[i]) > Z)

@@ -10,13 +10,14 @@ import { type NodeProof, nodeOf } from '../recursion/node-words.js';
 import { encode, endLayout } from '../recursion/statement.js';
 import type { Run } from '../run/facts.js';
 import type { Base } from '../run/inputs.js';
+import { hiddenEndPlan } from '../verify/certificate.js';
 import { settleNative, settleNode } from '../verify/nodes.js';
 import { type RoundCertificate, encodeCertificate } from './certificate.js';
 import { type RoundContext, drawOf, openRound } from './checks.js';
 import { readBlob, readFederation, roundDir, writeCertificate } from './folder.js';
 import { readHead } from './head.js';
 import { MOST_UNIT, type UnitChecks } from './units.js';
-import { updateLimit } from './update.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /** A unit to bundle: whose run in the round, and the proof that its answer names. */
 export interface BundledUnit {
@@ -41,15 +42,27 @@ export function makeCertificates(
 ): Uint8Array[] {
   const groups = new Map<string, BundledUnit[]>();
   for (const u of units) groups.set(u.circuits.digest, [...(groups.get(u.circuits.digest) ?? []), u]);
-  return [...groups.values()].map((list) => encodeCertificate(certificateOf(k, c, base, list, said)));
+  return [...groups.values()].map((list) => encodeCertificate(certificateOf(k, c, base, list, { hides: false, said })));
 }
+
+/**
+ * What a client answers a draw with where the plan asks for certificates: one of all its drawn units, in their order,
+ * that hides its witness. No two are alike. Throws as makeCertificates.
+ */
+export const makeAnswer = (
+  k: Kernels,
+  c: RoundContext,
+  base: Base,
+  units: readonly BundledUnit[],
+  said: (text: string) => void = () => {},
+): Uint8Array => encodeCertificate(certificateOf(k, c, base, units, { hides: true, said }));
 
 function certificateOf(
   k: Kernels,
   c: RoundContext,
   base: Base,
   list: readonly BundledUnit[],
-  said: (text: string) => void,
+  { hides, said }: { readonly hides: boolean; readonly said: (text: string) => void },
 ): RoundCertificate {
   const [{ circuits, run }] = list,
     { cls, keys, bundle } = circuits;
@@ -69,12 +82,15 @@ function certificateOf(
     said(`${++done} of ${nodes.length - 1} bundles proved`);
     return node;
   });
-  const { statement, proof } = k.scope(() => proveEnd(k, bundle, keys, stack, all, { circuit: bundleEndCircuit }));
+  const { statement, proof } = k.scope(() =>
+    proveEnd(k, bundle, keys, stack, all, { circuit: bundleEndCircuit, ...(hides ? { plan: hiddenEndPlan(keys.published) } : {}) }),
+  );
   return {
     federation: c.charter.digest,
     round: c.plan.body.round,
     plan: c.plan.digest,
     units: list.map(({ client, unit }) => ({ client, unit })),
+    hides,
     statement: encode(statement, endLayout(bundle.child.baseVars)),
     proof,
   };
@@ -99,7 +115,8 @@ export function bundleRound(
   const { files, before } = placed,
     { seal, beacon } = files;
   if (!seal || !beacon) return bad('has no draw yet');
-  const most = updateLimit(f.charter.body.tensors.reduce((n, t) => n + t.cells, 0)),
+  if (files.plan.body.audit.show === 'certificates') return bad('was answered with certificates, whose nodes nobody else has');
+  const most = updateLimit(valuesOf(f.charter.body.tensors)),
     global = readBlob(dir, files.plan.body.global.adapter, most) ?? bad('has no global adapter'),
     c = openRound(f, files.plan, before, global),
     proved = new Set(

@@ -16,6 +16,7 @@ import { policyOf } from '../run/policy.js';
 import { programList } from '../run/programs.js';
 import { VerificationError } from '../transcript/arith.js';
 import { checkBase } from '../verify/base.js';
+import { verifyHiddenEnd } from '../verify/certificate.js';
 import { placeOf } from '../verify/compare.js';
 import { checkEntered } from '../verify/folded.js';
 import { verifyEnd } from '../verify/nodes.js';
@@ -29,18 +30,22 @@ import { type Message, type Signed, digestOf } from './messages.js';
  * recursion). It lists the units in the order in which they were bundled; everything that the proof says of them is
  * recomputed from the records that their answers open, so that nobody signs it and anybody who has the proofs of the
  * units can make it.
+ *
+ * A client that shows nothing answers with one of its own drawn units: the same, but that its proof hides its witness,
+ * the nodes of the units. Beside what its answers open it says a claim on the base, which is public.
  */
 export interface RoundCertificate {
   readonly federation: string;
   readonly round: number;
   readonly plan: string;
   readonly units: readonly { readonly client: string; readonly unit: number }[];
+  /** Whether its proof hides its witness. */ readonly hides: boolean;
   readonly statement: readonly bigint[];
   readonly proof: BigUint64Array;
 }
 
 const TYPE = 'certune-fed-certificate',
-  VERSION = 1,
+  VERSION = 2,
   /** Most units of a certificate. */ MOST = 100_000,
   MOST_WORDS = 2 ** 17;
 /** Most bytes of a certificate: several times the proof, and the names of its units. */
@@ -56,6 +61,7 @@ export function encodeCertificate(x: RoundCertificate): Uint8Array {
       round,
       plan,
       units: x.units.map((u) => [u.client, u.unit]),
+      hides: x.hides,
       statement: x.statement.length,
       proof: x.proof.length,
     };
@@ -70,19 +76,20 @@ export function decodeCertificate(file: string, bytes: Uint8Array): RoundCertifi
   if (bytes.length > MOST_CERTIFICATE) return bad(`has ${bytes.length} bytes, at most ${MOST_CERTIFICATE} are read`);
   const source = inMemory(bytes),
     line = headerLine(file, source),
-    { federation, round, plan, units, statement, proof } = line.head,
+    { federation, round, plan, units, hides, statement, proof } = line.head,
     size = (x: unknown, most: number): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 && x <= most;
   if (!size(statement, MOST_WORDS) || !size(proof, MOST_WORDS)) return bad('malformed lengths');
   checkHeader(file, line, {
     type: TYPE,
     version: VERSION,
-    keys: ['federation', 'round', 'plan', 'units', 'statement', 'proof'],
+    keys: ['federation', 'round', 'plan', 'units', 'hides', 'statement', 'proof'],
     words: () => {
       if (line.body + 8 * (statement + proof) !== source.size) return bad('is not as long as its header says');
       return source.bytes(line.body, 8 * (statement + proof));
     },
   });
-  if (typeof federation !== 'string' || typeof plan !== 'string' || !size(round, 2 ** 31)) return bad('malformed header');
+  if (typeof federation !== 'string' || typeof plan !== 'string' || !size(round, 2 ** 31) || typeof hides !== 'boolean')
+    return bad('malformed header');
   if (!Array.isArray(units) || units.length < 1 || units.length > MOST) return bad('malformed units');
   const list = (units as unknown[]).map((x) => {
       if (!Array.isArray(x) || x.length !== 2 || typeof x[0] !== 'string' || !size(x[1], 2 ** 24)) return bad('malformed units');
@@ -91,7 +98,7 @@ export function decodeCertificate(file: string, bytes: Uint8Array): RoundCertifi
     body = new Body(file, source, line.body),
     words = [...body.take(statement)];
   if (words.some((w) => w >= P)) return bad('statement holds a word that is not canonical');
-  const out = { federation, round, plan, units: list, statement: words, proof: body.take(proof) };
+  const out = { federation, round, plan, units: list, hides, statement: words, proof: body.take(proof) };
   body.end();
   return out;
 }
@@ -162,11 +169,18 @@ export interface CertifiedUnit {
 
 /**
  * Verifies that a certificate shows these units, in this order: its proof, its claim on the base, its programs, and
- * the digest over what the units' records say. Throws FederationError.
+ * the digest over what the units' records say; `party` is whose it is. Throws FederationError.
  */
-export function verifyCertificate(k: Kernels, base: Base, c: RoundContext, x: RoundCertificate, list: readonly CertifiedUnit[]): void {
+export function verifyCertificate(
+  k: Kernels,
+  base: Base,
+  c: RoundContext,
+  x: RoundCertificate,
+  list: readonly CertifiedUnit[],
+  party = 'server',
+): void {
   const bad = (why: string): never => {
-      throw new FederationError('certificate', why, 'server');
+      throw new FederationError('certificate', why, party);
     },
     [{ run, circuits }] = list;
   if (x.federation !== c.charter.digest || x.plan !== c.plan.digest || x.round !== c.plan.body.round) return bad('is of another round');
@@ -175,7 +189,7 @@ export function verifyCertificate(k: Kernels, base: Base, c: RoundContext, x: Ro
   try {
     const key = circuits.keys.published,
       end = endProofOf(key, x);
-    verifyEnd(k, key, end);
+    (x.hides ? verifyHiddenEnd : verifyEnd)(k, key, end);
     const program = programsDigest(programList(run.programs).map((p) => p.program));
     if (program.some((w, i) => w !== end.statement.program[i])) return bad('is about other programs');
     k.scope(() => checkBase(k, run.programs, end.statement, frozenOf(k, run.programs, base)));
@@ -190,20 +204,22 @@ export function verifyCertificate(k: Kernels, base: Base, c: RoundContext, x: Ro
   }
 }
 
-/**
- * Units that a certificate shows, as "client-unit", by their answers. Throws FederationError where it shows other ones,
- * one that is not among the answers, or one twice.
- */
-export function certifiedUnits(
+/** The run of a client in the round, and its circuits. */
+type RunFor = (client: string) => Omit<CertifiedUnit, 'response'>;
+
+/** Reads a certificate and verifies that it shows the units that it lists, all of them answered. */
+function shown(
   k: Kernels,
   base: Base,
   c: RoundContext,
   responses: ReadonlyMap<string, Signed<'response'>>,
-  runFor: (client: string) => Omit<CertifiedUnit, 'response'>,
+  runFor: RunFor,
   bytes: Uint8Array,
+  party: string,
+  check: (x: RoundCertificate, bad: (why: string) => never) => void,
 ): string[] {
   const bad = (why: string): never => {
-    throw new FederationError('certificate', why, 'server');
+    throw new FederationError('certificate', why, party);
   };
   let x: RoundCertificate;
   try {
@@ -214,13 +230,48 @@ export function certifiedUnits(
   }
   const names = x.units.map((u) => `${u.client}-${u.unit}`);
   if (new Set(names).size !== names.length) return bad('counts a unit twice');
+  check(x, bad);
   const list = names.map((n, i) => {
     const response = responses.get(n)?.body;
     if (!response) return bad(`shows unit ${x.units[i].unit} of ${x.units[i].client}, which nobody answered with`);
     return { response, ...runFor(response.client) };
   });
-  verifyCertificate(k, base, c, x, list);
+  verifyCertificate(k, base, c, x, list, party);
   return names;
+}
+
+/**
+ * Units that a certificate shows, as "client-unit", by their answers. Throws FederationError where it shows other ones,
+ * one that is not among the answers, or one twice.
+ */
+export const certifiedUnits = (
+  k: Kernels,
+  base: Base,
+  c: RoundContext,
+  responses: ReadonlyMap<string, Signed<'response'>>,
+  runFor: RunFor,
+  bytes: Uint8Array,
+): string[] => shown(k, base, c, responses, runFor, bytes, 'server', () => {});
+
+/**
+ * Verifies the certificate that a client answers a draw with: it hides its witness and shows all drawn units of the
+ * client and no other, in the order of the draw. `responses` are the answers that open its records. Throws
+ * FederationError.
+ */
+export function checkAnswer(
+  k: Kernels,
+  base: Base,
+  c: RoundContext,
+  { client, drawn }: { readonly client: string; readonly drawn: readonly number[] },
+  responses: ReadonlyMap<string, Signed<'response'>>,
+  runFor: RunFor,
+  bytes: Uint8Array,
+): void {
+  shown(k, base, c, responses, runFor, bytes, client, (x, bad) => {
+    if (!x.hides) bad('does not hide its witness, as the plan asks for');
+    if (x.units.length !== drawn.length || x.units.some((u, i) => u.client !== client || u.unit !== drawn[i]))
+      bad(`shows other units than those drawn of the client: ${drawn.join(', ')}`);
+  });
 }
 
 /** Name of a certificate's file. */

@@ -18,10 +18,10 @@ import type { RoundFiles } from './folder.js';
 import { beginning } from './head.js';
 import { type Evidence, type JudgeContext, judge } from './judge.js';
 import type { Message, Signed } from './messages.js';
-import { MOST_UNIT, type UnitChecks } from './units.js';
+import { MOST_UNIT, type UnitChecks, checkShown } from './units.js';
 import { type AuditStatement, type Outcome, auditStatement, checkRecord, checkSettlement } from './record.js';
 import { WITHDREW } from './round.js';
-import { updateLimit } from './update.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /*
  * The chain of records, checked from the charter on: everything that can be recomputed is, from the messages alone.
@@ -66,9 +66,16 @@ const need = (b: Uint8Array | undefined, what: string, party: string): Uint8Arra
 };
 
 /** What a proof is found to be: undefined where it shows its unit. */
-function proofProblem(units: UnitChecks, c: RoundContext, r: Signed<'response'>, blob: ChainSource['blob']): string | undefined {
+function proofProblem(
+  units: UnitChecks,
+  c: RoundContext,
+  draw: Draw,
+  r: Signed<'response'>,
+  responses: RoundFiles['responses'],
+  blob: ChainSource['blob'],
+): string | undefined {
   try {
-    units.unit(c, r, r.body.proof === null ? undefined : blob(r.body.proof, MOST_UNIT));
+    checkShown(units, c, draw, r, responses, r.body.proof === null ? undefined : blob(r.body.proof, MOST_UNIT));
   } catch (e) {
     if (e instanceof FederationError && e.party === r.body.client) return e.message;
     throw e;
@@ -96,7 +103,7 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
       throw new FederationError('verdict', `the response that unit ${v.unit} is judged by is missing`, v.client);
     if (v.holds) checkResponse(c, draw, commit, r);
     else if (v.refusal === null) throw new FederationError('verdict', `unit ${v.unit} fails without a reason`, v.client);
-    if (v.holds && v.how !== 'proved' && c.plan.body.audit.show === 'proofs')
+    if (v.holds && v.how !== 'proved' && c.plan.body.audit.show !== 'records')
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to hold without a proof`, 'server');
     if (v.how !== 'proved' || !s.units) continue;
     // The records that a certificate is about were opened above.
@@ -106,7 +113,7 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
       verified++;
       continue;
     }
-    const problem = proofProblem(s.units, c, r, s.blob);
+    const problem = proofProblem(s.units, c, draw, r, files.responses, s.blob);
     if (v.holds && problem !== undefined)
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to be proved: ${problem}`, 'server');
     if (!v.holds && problem === undefined)
@@ -145,7 +152,7 @@ function checkRound(
       report: { round: n, state: 'void', included: 0, excluded: [], bound: 0, lastState: 'not checked', units: 0 },
       ...(files.record ? { record: files.record.digest } : {}),
     };
-  const cells = f.charter.body.tensors.reduce((x, t) => x + t.cells, 0),
+  const cells = valuesOf(f.charter.body.tensors),
     most = updateLimit(cells),
     c = openRound(f, files.plan, before, need(s.blob(files.plan.body.global.adapter, most), 'the global adapter', 'server'), s.states),
     common = { round: n, bound: Number(c.bound), lastState: s.states ? ('checked' as const) : ('not checked' as const), units: 0 };

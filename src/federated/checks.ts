@@ -47,14 +47,13 @@ export interface RoundContext extends Federation {
 }
 
 const big = (list: readonly string[]): bigint[] => list.map(BigInt);
-const cells = (c: Message<'charter'>): number => c.tensors.reduce((n, t) => n + t.cells, 0);
 
 /** Bytes of an adapter as a blob: its difference from zero. */
-export const adapterBlob = (C: Int32Array): Uint8Array => encodeUpdate(C);
+export const adapterBlob = (C: Int32Array, charter: Pick<Message<'charter'>, 'tensors'>): Uint8Array => encodeUpdate(C, charter.tensors);
 
 /** The adapter of a blob. Throws FederationError. */
 export function readAdapter(bytes: Uint8Array, charter: Message<'charter'>): Int32Array {
-  const C = decodeUpdate(bytes, cells(charter), 'server');
+  const C = decodeUpdate(bytes, charter.tensors, 'server');
   return applyUpdate(new Int32Array(C.length), C, charter.tensors, 'server');
 }
 
@@ -238,7 +237,7 @@ export function checkUpdate(c: RoundContext, m: Signed<'commit'>, blob: Uint8Arr
       `the update is ${digestOf(blob)} of ${blob.length} bytes, the commit says ${update.blob} of ${update.bytes}`,
       client,
     );
-  const d = decodeUpdate(blob, c.global.length, client),
+  const d = decodeUpdate(blob, c.charter.body.tensors, client),
     C = applyUpdate(c.global, d, c.charter.body.tensors, client);
   checkMovement(d, c.bound, c.charter.body.tensors, client);
   try {
@@ -329,7 +328,7 @@ export function checkResponse(c: RoundContext, draw: Draw, m: Signed<'commit'>, 
   if (r.body.plan !== c.plan.digest || r.body.round !== c.plan.body.round) return bad('is to another plan');
   if (!draw.units.some((x) => x.client === client && x.index === unit))
     throw new FederationError('response unit', `unit ${unit} was not drawn`, client);
-  if (c.plan.body.audit.show === 'proofs' && r.body.proof === null)
+  if (c.plan.body.audit.show !== 'records' && r.body.proof === null)
     throw new FederationError('response proof', `unit ${unit} comes without the proof that the plan asks for`, client);
   const [from, to] = [r.body.from, r.body.to].map((o) => boundaryOf(big(o.words), client));
   for (const [o, i] of [

@@ -8,6 +8,7 @@ import { InputError, reason } from '../errors.js';
 import type { AggregateRule } from './aggregate.js';
 import { type Beacon, chainHash, roundTime } from './beacon.js';
 import { type Federation, type RoundContext, type StateChecks, adapterBlob, clientKey, enrol, openRound } from './checks.js';
+import { drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
 import { readBlob, readEvidence, readFederation, writeBeacon, writeBlob, writeEvidence, writeMessage } from './folder.js';
 import { type Head, type PlacedRound, isDone, readHead } from './head.js';
@@ -17,8 +18,8 @@ import { type Message, type Signed, digestOf, openEnvelope } from './messages.js
 import { type Outcome, auditCounts, failedClients, makeRecord } from './record.js';
 import { type RoundEvent, type RoundOutput, type RoundState, beginRound, sealBody, stepRound } from './round.js';
 import { signMessage } from './signing.js';
-import { MOST_UNIT, type UnitChecks, checkEnrolled, readManifestBlob, scheduleRows } from './units.js';
-import { updateLimit } from './update.js';
+import { MOST_UNIT, type UnitChecks, checkEnrolled, readManifestBlob, scheduleRows, checkShown } from './units.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /*
  * The server of a federation over its folder. It keeps nothing but what lies there: every call reads where the
@@ -53,7 +54,7 @@ export interface Coordinator {
   readonly beacon: (round: number) => Beacon | undefined;
 }
 
-const CELLS = (f: Federation): number => f.charter.body.tensors.reduce((n, t) => n + t.cells, 0);
+const CELLS = (f: Federation): number => valuesOf(f.charter.body.tensors);
 
 /** A round that goes on: its state as its files give it, and what is done. */
 class OpenRound {
@@ -199,7 +200,7 @@ class OpenRound {
       }
     }
     if (this.state.phase !== 'drawn') return;
-    if (this.plan.audit.show === 'proofs') this.#verify();
+    if (this.plan.audit.show !== 'records') this.#verify(now);
     if (this.plan.audit.mode === 'after' && !this.placed.files.record) this.#record([]);
     if (settle) this.#close(now);
   }
@@ -220,20 +221,31 @@ class OpenRound {
     return this.state.phase === 'collecting' && now >= roundTime(this.f.charter.body.chain, this.plan.beacon);
   }
 
-  /** Verifies the proofs of units that were answered. */
-  #verify(): void {
+  /** Responses of a client to the draw, in its order; whether every unit has one. */
+  #answers(client: string): { readonly list: Signed<'response'>[]; readonly whole: boolean } {
+    const drawn = drawnOf(this.state.draw!, client),
+      list = drawn.flatMap((u) => this.state.responses.get(`${client}-${u}`) ?? []);
+    return { list, whole: list.length === drawn.length };
+  }
+
+  /**
+   * Verifies the proofs of units that were answered. A certificate is of all units of a client: it waits for its last
+   * answer, as long as one may come.
+   */
+  #verify(now: number): void {
     for (const r of this.state.responses.values()) {
       const { client, unit, proof } = r.body,
         v = this.state.verdicts.get(`${client}-${unit}`)!;
       if (v.how !== 'opened') continue;
+      if (this.plan.audit.show === 'certificates' && now <= this.plan.deadlines.response && !this.#answers(client).whole) continue;
       const blob = proof === null ? undefined : this.#proof(proof);
       let refusal: string | null = null;
       try {
-        this.c.units.unit(this.context, r, blob);
+        checkShown(this.c.units, this.context, this.state.draw!, r, this.state.responses, blob);
       } catch (e) {
         if (!(e instanceof FederationError && e.party === client)) throw e;
         refusal = e.message.slice(0, 500);
-        // Bytes that nobody has show nothing.
+        // Bytes that nobody has show nothing, nor does a certificate of units that were never answered.
         if (blob) this.#convict(r);
       }
       this.state = stepRound(this.state, { kind: 'verified', client, unit, how: 'proved', refusal }).state;
@@ -253,17 +265,20 @@ class OpenRound {
   /** Keeps what shows that a proof is false. */
   #convict(r: Signed<'response'>): void {
     const { client } = r.body,
-      e: Evidence = {
-        charge: 'bad-proof',
-        party: client,
-        items: {
-          plan: this.context.plan.envelope,
-          seal: this.state.seal!.envelope,
-          commit: this.state.commits.get(client)!.envelope,
-          response: r.envelope,
-        },
-        beacon: this.state.beacon!,
-      };
+      answers = this.#answers(client);
+    if (this.plan.audit.show === 'certificates' && !answers.whole) return;
+    const e: Evidence = {
+      charge: 'bad-proof',
+      party: client,
+      items: {
+        plan: this.context.plan.envelope,
+        seal: this.state.seal!.envelope,
+        commit: this.state.commits.get(client)!.envelope,
+        response: r.envelope,
+      },
+      ...(this.plan.audit.show === 'certificates' ? { answers: answers.list.map((x) => x.envelope) } : {}),
+      beacon: this.state.beacon!,
+    };
     this.#keep(e);
   }
 
@@ -288,7 +303,7 @@ class OpenRound {
   }
   #record(verdicts: readonly Signed<'verdict'>[]): void {
     const { body, adapter } = makeRecord(this.#outcome(verdicts));
-    writeBlob(this.c.dir, adapterBlob(adapter));
+    writeBlob(this.c.dir, adapterBlob(adapter, this.f.charter.body));
     writeMessage(this.c.dir, signMessage('record', body, this.c.key));
     this.#say(
       `${body.provisional ? 'provisional record' : 'record'} of ${body.included.length} updates${body.excluded.length ? `, without ${body.excluded.map((x) => `${x.client} (${x.why})`).join(', ')}` : ''}`,

@@ -122,6 +122,10 @@ export function drawUnits(d: DrawInput): Draw {
   return { units, pool, drawn };
 }
 
+/** Drawn units of a client, in the order of the draw. */
+export const drawnOf = (draw: Pick<Draw, 'units'>, client: string): number[] =>
+  draw.units.filter((u) => u.client === client).map((u) => u.index);
+
 /**
  * Participants of a round: the first `count` of the enrolled in order of SHA-256 of the last round's beacon and their
  * name. Nobody chooses them; who enrols more names is drawn more often, which an allow-list of keys bounds and nothing

@@ -31,7 +31,8 @@ export function charterOf(
 ): { readonly body: Message<'charter'>; readonly blob: Uint8Array } {
   const { train } = run.manifest.config,
     start = Int32Array.from(initial.C, Number),
-    blob = adapterBlob(start),
+    tensors = tensorsOf(run.programs.program),
+    blob = adapterBlob(start, { tensors }),
     a = adamConstants(train.betas as [number, number], train.clip),
     { momentFrac } = scalarFormats((run.programs.update ?? run.programs).program);
   return {
@@ -46,7 +47,7 @@ export function charterOf(
       base: run.manifest.base.digest,
       program: settingsDigest(run.manifest),
       allow: [...new Set(f.allow)],
-      tensors: tensorsOf(run.programs.program),
+      tensors,
       optimizer: { beta1: Number(a.beta1), kappa: Number(a.kappa), sigma: Number(a.sigma), momentFrac },
       sequence: train.sequence,
       start: { adapter: digestOf(blob), state: statesOf(k, run.programs).first(start).map(String) },

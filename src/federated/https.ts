@@ -17,7 +17,7 @@ import { digestOf, messageFile } from './messages.js';
 import type { Transport } from './participant.js';
 import { publishedFiles, publishedLimit } from './published.js';
 import { MOST_UNIT } from './units.js';
-import { updateLimit } from './update.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /*
  * The folder of a federation over HTTPS. Four things are asked for, all of them of the folder:
@@ -270,7 +270,7 @@ export async function mirror(a: ServerAddress, dir: string, proofs = false): Pro
   };
   for (const path of namesOf(await ask(a, 'GET', '/v1/files', MOST_LIST), a.url)) await get(path, publishedLimit(path)!);
   const f = readFederation(dir),
-    most = updateLimit(f.charter.body.tensors.reduce((n, t) => n + t.cells, 0)),
+    most = updateLimit(valuesOf(f.charter.body.tensors)),
     blob = async (digest: string, limit: number): Promise<void> => {
       const path = `blobs/${digest.slice(7)}`;
       if (existsSync(join(dir, path))) return;

@@ -11,7 +11,7 @@ import { FederationError } from './errors.js';
 import { readBlob } from './folder.js';
 import { MOST_MESSAGE, type Signed, messageFile, openEnvelope, openOwn, payloadType } from './messages.js';
 import { MOST_MANIFEST, MOST_UNIT } from './units.js';
-import { updateLimit } from './update.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /*
  * What clients hand in, before the server has looked at it: DIR/inbox/HEX.json, a message each, named by its digest.
@@ -54,7 +54,7 @@ export function openSent(f: Federation, bytes: Uint8Array, where: string): SentM
 
 /** Blobs that a message names, with the most bytes that each may have. */
 export function blobsOf(f: Federation, m: SentMessage): { readonly digest: string; readonly most: number }[] {
-  const cells = f.charter.body.tensors.reduce((n, t) => n + t.cells, 0);
+  const cells = valuesOf(f.charter.body.tensors);
   switch (m.kind) {
     case 'enrolment':
       return [{ digest: m.body.manifest, most: MOST_MANIFEST }];

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
+  TENSORS,
   CHAIN,
   type Handed,
   STEPS,
@@ -45,7 +46,7 @@ const NAMES = ['ann', 'bob', 'cat'],
   [ann, bob] = c.clients,
   r = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before', show: 'records' } }),
   d = drawnRound(c, r);
-const blobs = new Map<string, Uint8Array>([[r.plan.body.global.adapter, adapterBlob(c.start)]]);
+const blobs = new Map<string, Uint8Array>([[r.plan.body.global.adapter, adapterBlob(c.start, { tensors: TENSORS })]]);
 const keep = (h: Handed): Handed => {
   blobs.set(h.commit.body.update.blob, h.blob);
   return h;
@@ -235,7 +236,7 @@ describe('a folder', () => {
       { body, adapter } = makeRecord(outcome),
       record = signMessage('record', body, c.server);
     writeMessage(dir, record);
-    writeBlob(dir, adapterBlob(adapter));
+    writeBlob(dir, adapterBlob(adapter, { tensors: TENSORS }));
     return {
       before: {
         record: record.digest,
@@ -271,7 +272,7 @@ describe('a folder', () => {
     writeMessage(dir, c.federation.charter);
     for (const x of c.clients) writeMessage(dir, x.enrolment);
     writeSeed(dir, beacon(1));
-    writeBlob(dir, adapterBlob(c.start));
+    writeBlob(dir, adapterBlob(c.start, { tensors: TENSORS }));
     return dir;
   };
 

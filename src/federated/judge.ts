@@ -16,9 +16,10 @@ import {
   openRound,
   serverKey,
 } from './checks.js';
+import { type Draw, drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
 import { type Kind, type Signed, openEnvelope, sameFederation } from './messages.js';
-import type { UnitChecks } from './units.js';
+import { type UnitChecks, checkShown } from './units.js';
 
 /*
  * Evidence: signed messages that cannot both be honest, or one that does not hold. Whoever has the charter and the
@@ -42,6 +43,7 @@ export interface Evidence {
   readonly charge: Charge;
   /** The client, or "server". */ readonly party: string;
   readonly items: Readonly<Partial<Record<Item, Envelope>>>;
+  /** Responses to all drawn units of the client, where one certificate answers them. */ readonly answers?: readonly Envelope[];
   readonly beacon?: Beacon;
 }
 
@@ -55,6 +57,7 @@ export const evidenceFile = (e: Evidence): Uint8Array =>
     charge: e.charge,
     party: e.party,
     items: Object.fromEntries(Object.entries(e.items).map(([n, x]) => [n, envelopeJson(x)])),
+    ...(e.answers ? { answers: e.answers.map(envelopeJson) } : {}),
     beacon: e.beacon ?? null,
   });
 
@@ -79,11 +82,13 @@ export function parseEvidence(bytes: Uint8Array, where: string): Evidence {
     found: Partial<Record<Item, Envelope>> = {};
   for (const n of ITEMS) if (items.has(n)) found[n] = parseEnvelope(items.child(n));
   items.end();
-  const beacon = m.any('beacon'),
+  const answers = m.has('answers') ? m.list('answers').map((x) => parseEnvelope(Members.of(x, where, 'answers'))) : undefined,
+    beacon = m.any('beacon'),
     out: Evidence = {
       charge,
       party: m.string('party'),
       items: found,
+      ...(answers ? { answers } : {}),
       ...(beacon === null || beacon === undefined ? {} : { beacon: parseBeacon(beacon, where) }),
     };
   m.end();
@@ -174,6 +179,23 @@ function refusal(party: string, f: () => void): string | undefined {
   return undefined;
 }
 
+/**
+ * Responses of a client to all of its drawn units, which one certificate answers; each of them opens what was committed
+ * to. Throws FederationError where one is missing: what was left out says nothing against anybody.
+ */
+function allAnswers(e: Evidence, c: RoundContext, draw: Draw, commit: Signed<'commit'>, f: Federation): Map<string, Signed<'response'>> {
+  const { party } = e,
+    out = new Map<string, Signed<'response'>>();
+  for (const x of e.answers ?? []) {
+    const r = openEnvelope('response', x, [clientKey(f.enrolments.get(party)!)], 'evidence: answers');
+    checkResponse(c, draw, commit, r);
+    out.set(`${party}-${r.body.unit}`, r);
+  }
+  const missing = drawnOf(draw, party).filter((u) => !out.has(`${party}-${u}`));
+  if (missing.length) throw new FederationError('evidence', `answers to the units ${missing.join(', ')} are not shown`, party);
+  return out;
+}
+
 function findingOf(e: Evidence, j: JudgeContext): string | undefined {
   const f = j.federation,
     { party } = e;
@@ -215,8 +237,9 @@ function findingOf(e: Evidence, j: JudgeContext): string | undefined {
   // Bytes that nobody has say nothing, nor does a proof that nobody can verify.
   if (!blob) throw new InputError('evidence', [`the proof ${proof ?? 'of the unit'} is not at hand`]);
   if (!j.units) throw new InputError('evidence', ['a proof is judged with the base at hand'], 'give --base');
-  const { units } = j;
-  return refusal(party, () => units.unit(c, response, blob));
+  const { units } = j,
+    responses = c.plan.body.audit.show === 'certificates' ? allAnswers(e, c, draw, commit, f) : new Map<string, Signed<'response'>>();
+  return refusal(party, () => checkShown(units, c, draw, response, responses, blob));
 }
 
 /**

@@ -10,7 +10,7 @@ import { RULES } from './aggregate.js';
 import { BOUNDARY_WORDS } from './boundary.js';
 import { FederationError } from './errors.js';
 import { MOST_LEAVES } from './tree.js';
-import { MOST_VALUES } from './update.js';
+import { MOST_TENSORS, MOST_VALUES } from './update.js';
 
 /*
  * Messages of a federation: canonical JSON (RFC 8785) of integers and texts, in an envelope (DSSE) with one signature,
@@ -66,9 +66,20 @@ export const SCHEMAS = {
     program: digest,
     /** Digests of the keys that may enrol. */ allow: z.array(digest).min(1).max(MOST_CLIENTS),
     tensors: z
-      .array(z.object({ name: z.string().min(1).max(100), cells: count(MOST_VALUES, 1) }))
+      .array(
+        z
+          .object({
+            name: z.string().min(1).max(100),
+            cells: count(MOST_VALUES, 1),
+            /** Values of a layer, ranks of its matrix, how far apart they lie. */
+            layer: count(MOST_VALUES, 1),
+            ranks: count(MOST_VALUES, 1),
+            stride: count(MOST_VALUES, 1),
+          })
+          .refine((t) => t.cells % t.layer === 0 && t.layer % (t.ranks * t.stride) === 0, 'the parts of a tensor do not divide it'),
+      )
       .min(1)
-      .max(4096),
+      .max(MOST_TENSORS),
     optimizer: z.object({
       beta1: count(2 ** ADAMW.betaBits - 1),
       kappa: count(2 ** ADAMW.kappaBits, 1),
@@ -113,8 +124,11 @@ export const SCHEMAS = {
       coverage: z.array(count(1_000_000, 1)).length(2),
       each: count(1),
       mode: z.oneOf(['before', 'after']),
-      /** What answers a draw: the records around a unit, or these and the proof of what lies between. */
-      show: z.oneOf(['records', 'proofs']),
+      /**
+       * What answers a draw: the records around a unit; these and the proof of what lies between; or these and one
+       * certificate of all drawn units of the client, which hides its witness.
+       */
+      show: z.oneOf(['records', 'proofs', 'certificates']),
     }),
     deadlines: z.object({ commit: time, response: time }),
     beacon: count(2 ** 40, 1),

@@ -13,10 +13,12 @@ import { type Manifest, manifestDigest } from '../run/manifest.js';
 import { OverflowError } from '../tensor/integer.js';
 import * as z from '../schema.js';
 import { type Boundary, boundaryOf, boundaryWords } from './boundary.js';
+import { makeAnswer } from './bundler.js';
 import { checkChain } from './check.js';
 import { type Federation, type RoundContext, type StateChecks, checkReceipt, drawOf, openRound } from './checks.js';
+import type { DrawnUnit } from './draw.js';
 import { FederationError } from './errors.js';
-import { readBlob, readEvidence, readFederation, readRound, readSeed } from './folder.js';
+import { type RoundFiles, readBlob, readEvidence, readFederation, readRound, readSeed } from './folder.js';
 import { type PlacedRound, isDone, readHead } from './head.js';
 import { type Evidence, evidenceFile } from './judge.js';
 import type { SentMessage } from './inbox.js';
@@ -33,13 +35,13 @@ import {
   trainRound,
   withdrawalBody,
 } from './trainer.js';
-import { type CircuitCache, manifestBlob } from './units.js';
-import { updateLimit } from './update.js';
+import { type CircuitCache, MOST_UNIT, manifestBlob } from './units.js';
+import { updateLimit, valuesOf } from './update.js';
 
 /*
  * A client of a federation: it reads what the server has published, and hands in what is asked of it. It keeps, in a
  * folder of its own, what it trained and what it proved, so that nothing is done twice; whatever of it is lost is made
- * again, and is the same.
+ * again, and is the same, but for a certificate, whose masks are fresh.
  */
 
 /** How messages travel: by a folder, or over HTTPS. */
@@ -116,7 +118,7 @@ class Client {
   }
 
   #open(r: PlacedRound): RoundContext {
-    const cells = this.f.charter.body.tensors.reduce((n, t) => n + t.cells, 0),
+    const cells = valuesOf(this.f.charter.body.tensors),
       blob = readBlob(this.dir, r.files.plan.body.global.adapter, updateLimit(cells));
     if (!blob) throw new FederationError('blob', 'the global adapter is missing', 'server');
     return openRound(this.f, r.files.plan, r.before, blob, this.p.states);
@@ -235,21 +237,42 @@ class Client {
     if (!due.length) return false;
     const own = ownRound(context, this.p.files),
       kept = this.#kept(files.plan.digest) ?? this.#again(own);
-    const prover = plan.audit.show === 'proofs' ? new UnitProver(this.p.kernels, own, this.p.circuits.of(own.run), kept.losses) : undefined;
+    const { show } = plan.audit,
+      circuits = show === 'records' ? undefined : this.p.circuits.of(own.run),
+      prover = circuits && new UnitProver(this.p.kernels, own, circuits, kept.losses),
+      unit = (n: number): Uint8Array => this.#proof(files.plan.digest, `unit-${n}`, () => prover!.prove(n)),
+      // One certificate of all units: the nodes stay here.
+      all = show === 'certificates' ? this.#certificate(own, mine, files, unit) : undefined;
     for (const { index } of due) {
-      const proof = prover && this.#proof(files.plan.digest, index, () => prover.prove(index)),
+      const proof = all ?? (prover && unit(index)),
         m = signMessage('response', responseBody(own, kept.records, index, proof), this.p.key);
       await this.p.transport.send(m, proof ? [proof] : []);
       writeAtomic(this.#file(files.plan.digest, `sent-${index}.json`), canonicalBytes({ response: m.digest }));
-      this.#say(round, `answered unit ${index}${proof ? ` with a proof of ${proof.length} bytes` : ''}`);
+      this.#say(round, `answered unit ${index}${proof ? ` with a ${all ? 'certificate' : 'proof'} of ${proof.length} bytes` : ''}`);
     }
     return true;
   }
   #again(own: OwnRound): Kept {
     return trainRound(this.p.kernels, own);
   }
-  #proof(plan: string, unit: number, make: () => Uint8Array): Uint8Array {
-    const file = this.#file(plan, `unit-${unit}.certune`);
+  /**
+   * The certificate of a client's drawn units. No two are alike, and an answer that names another one is a second
+   * message for one place: one that was sent is taken from the federation's folder where it is lost here.
+   */
+  #certificate(own: OwnRound, mine: readonly DrawnUnit[], files: RoundFiles, unit: (n: number) => Uint8Array): Uint8Array {
+    const { run } = own,
+      { kernels: k } = this.p,
+      circuits = this.p.circuits.of(run),
+      sent = mine.flatMap((u) => files.responses.get(`${this.name}-${u.index}`)?.body.proof ?? [])[0],
+      there = sent === undefined ? undefined : readBlob(this.dir, sent, MOST_UNIT);
+    return this.#proof(files.plan.digest, 'certificate', () => {
+      if (there) return there;
+      const units = mine.map(({ index }) => ({ client: this.name, unit: index, run, circuits, proof: unit(index) }));
+      return makeAnswer(k, own.context, own.inputs.base, units);
+    });
+  }
+  #proof(plan: string, name: string, make: () => Uint8Array): Uint8Array {
+    const file = this.#file(plan, `${name}.certune`);
     if (existsSync(file)) return readBytes(file, 'proof');
     const bytes = make();
     writeAtomic(file, bytes);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../errors.js';
 import { toNumber } from './catch.js';
@@ -47,15 +47,17 @@ describe('planner', () => {
     );
   });
   it('predicts updates from the bound, within 15% of those measured', () => {
-    for (const [Z, kB] of [
-      [1733, 72],
-      [7131, 83],
-      [14_840, 87],
-      [17_254, 89],
-      [71_019, 95],
-      [147_825, 98],
-    ])
-      expect(Math.abs(predictedUpdate(46_240, Z) / 1000 / kB - 1)).toBeLessThan(0.15);
+    const dir = new URL('../../docs/federated/', import.meta.url),
+      rows = readdirSync(dir)
+        .filter((n) => /^bytes-.*\.json$/.test(n))
+        .map(
+          (n) => JSON.parse(readFileSync(new URL(n, dir), 'utf8')) as Readonly<Record<'values' | 'bound' | 'update' | 'float32', number>>,
+        );
+    expect(rows.length).toBeGreaterThanOrEqual(5);
+    for (const r of rows) {
+      expect(Math.abs(predictedUpdate(r.values, r.bound) / r.update - 1)).toBeLessThan(0.15);
+      expect(r.update).toBeLessThanOrEqual(r.float32 / 2);
+    }
   });
   it('predicts the files of the experiment end to end, within 15% of those measured', () => {
     const read = (n: string) => JSON.parse(readFileSync(new URL(`../../docs/federated/${n}.json`, import.meta.url), 'utf8')) as unknown,

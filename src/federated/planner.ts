@@ -68,10 +68,10 @@ export const COMMIT_BYTES = 1770;
 export const responseBytes = (units: number): number => 2190 + 180 * Math.ceil(Math.log2(units + 1));
 
 /**
- * Bytes of an update of n values after a round whose bound on movement is Z: a Rice code takes 2.3 bits more than the
- * logarithm of the root mean square, which is at most 63% of Z in the runs measured.
+ * Bytes of an update of n values after a round whose bound on movement is Z: as for values with a root mean square of
+ * 0.4 Z at 2 bits more than its logarithm, which is what codes of bells take.
  */
-export const predictedUpdate = (n: number, Z: number): number => Math.ceil((n * (Math.log2(Math.max(1, 0.63 * Z)) + 2.3)) / 8);
+export const predictedUpdate = (n: number, Z: number): number => Math.ceil((n * (Math.log2(Math.max(1, 0.4 * Z)) + 2)) / 8);
 
 const UNITS = [1, 2, 4, 8],
   /** Coverages tried, in percent. */ GRID = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100];

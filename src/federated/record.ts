@@ -92,7 +92,7 @@ export function makeRecord(o: Outcome): { body: Message<'record'>; adapter: Int3
       excluded: excluded.sort((a, b) => (a.client < b.client ? -1 : 1)),
       audit: counts,
       provisional: after && o.verdicts.length < o.draw.units.length,
-      global: { adapter: digestOf(adapterBlob(adapter)), state: o.state(adapter).map(String) },
+      global: { adapter: digestOf(adapterBlob(adapter, c.charter.body)), state: o.state(adapter).map(String) },
     },
   };
 }

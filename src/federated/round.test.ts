@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  TENSORS,
   type Handed,
   STEPS,
   beacon,
@@ -96,11 +97,28 @@ describe('plans', () => {
       { global: { ...p.global, state: Array<string>(17).fill('4') } },
     ])
       refuses(() => open(c, plan(more)), 'plan', 'server');
-    refuses(() => openRound(c.federation, r.plan, c.before, adapterBlob(Int32Array.from(c.start, (x) => x + 1))), 'blob', 'server');
-    refuses(() => openRound(c.federation, r.plan, { ...c.before, record: 'sha256:' }, adapterBlob(c.start)), 'record chain', 'server');
-    refuses(() => openRound(c.federation, r.plan, { ...c.before, round: 0 }, adapterBlob(c.start)), 'plan', 'server');
+    refuses(
+      () =>
+        openRound(
+          c.federation,
+          r.plan,
+          c.before,
+          adapterBlob(
+            Int32Array.from(c.start, (x) => x + 1),
+            { tensors: TENSORS },
+          ),
+        ),
+      'blob',
+      'server',
+    );
+    refuses(
+      () => openRound(c.federation, r.plan, { ...c.before, record: 'sha256:' }, adapterBlob(c.start, { tensors: TENSORS })),
+      'record chain',
+      'server',
+    );
+    refuses(() => openRound(c.federation, r.plan, { ...c.before, round: 0 }, adapterBlob(c.start, { tensors: TENSORS })), 'plan', 'server');
     const states = { first: () => Array<bigint>(17).fill(4n), last: () => {} };
-    refuses(() => openRound(c.federation, r.plan, c.before, adapterBlob(c.start), states), 'first state', 'server');
+    refuses(() => openRound(c.federation, r.plan, c.before, adapterBlob(c.start, { tensors: TENSORS }), states), 'first state', 'server');
   });
 });
 
@@ -175,7 +193,7 @@ describe('updates', () => {
     const h = handIn(r, ann);
     expect(checkUpdate(r, h.commit, h.blob)).toMatchObject({ client: 'ann', weight: 12, lastState: 'not checked' });
     expect(checkUpdate({ ...r, states: { ...states, last: () => {} } }, h.commit, h.blob).lastState).toBe('checked');
-    refuses(() => checkUpdate(r, h.commit, encodeUpdate(updateOf(r, bob))), 'blob', 'ann');
+    refuses(() => checkUpdate(r, h.commit, encodeUpdate(updateOf(r, bob), TENSORS)), 'blob', 'ann');
     refuses(() => checkUpdate({ ...r, states }, h.commit, h.blob), 'last state', 'ann');
     const boosted = updateOf(r, ann).with(50, Number(r.bound) + 1),
       b = handIn(r, ann, { d: boosted });

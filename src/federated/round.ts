@@ -206,7 +206,7 @@ export function stepRound(s: RoundState, e: RoundEvent): Stepped {
       if (s.phase === 'closed') return { state: s, out: [] };
       expectPhase(s, 'drawn', 'the end');
       const bodies = verdictBodies(s),
-        pending = s.context.plan.body.audit.show === 'proofs' ? bodies.filter((v) => v.how === 'opened') : [],
+        pending = s.context.plan.body.audit.show !== 'records' ? bodies.filter((v) => v.how === 'opened') : [],
         due = bodies.some((v) => v.how === 'unanswered');
       if (due && e.now <= s.context.plan.body.deadlines.response)
         throw new FederationError('deadline', 'responses are not due yet', 'server');

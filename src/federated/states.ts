@@ -21,9 +21,21 @@ export const statesOf = (k: Kernels, programs: Programs): StateChecks => ({
 /** Names of an adapter's values in the program's order: a tensor comes as often as it has blocks. */
 export function tensorsOf(program: Program): TensorSize[] {
   const layout = layoutClass(program, 'cIn'),
-    out: { name: string; at: number; cells: number }[] = [];
+    out: (TensorSize & { readonly at: number })[] = [];
   for (const { tensor, blocks } of layout.tensors.values())
     if (tensor.group === 'C' && tensor.aliasOf === undefined)
-      for (const b of blocks) out.push({ name: tensor.name.replace(/^C\./, ''), at: b.position, cells: 2 ** b.log });
-  return out.sort((a, b) => a.at - b.at).map(({ name, cells }) => ({ name, cells }));
+      for (const b of blocks) {
+        const sizes = tensor.axes.map((name, i) => ({ name, size: 2 ** b.logs[i] })),
+          rank = sizes.findIndex((x) => x.name === 'r'),
+          product = (list: typeof sizes): number => list.reduce((n, x) => n * x.size, 1);
+        out.push({
+          name: tensor.name.replace(/^C\./, ''),
+          at: b.position,
+          cells: 2 ** b.log,
+          layer: product(sizes.filter((x) => x.name !== 'l')),
+          ranks: sizes[rank].size,
+          stride: product(sizes.slice(rank + 1)),
+        });
+      }
+  return out.sort((a, b) => a.at - b.at).map(({ at: _, ...t }) => t);
 }

@@ -138,7 +138,7 @@ export function commitBody(
   o: Pick<OwnRound, 'context' | 'client' | 'salts'>,
   t: Pick<TrainedRound, 'records' | 'adapter'>,
 ): { readonly body: Message<'commit'>; readonly blob: Uint8Array } {
-  const blob = encodeUpdate(difference(t.adapter, o.context.global)),
+  const blob = encodeUpdate(difference(t.adapter, o.context.global), o.context.charter.body.tensors),
     units = unitsOf(o.context.plan.body);
   return {
     blob,

@@ -18,10 +18,12 @@ import { policyShapeOf } from '../run/policy.js';
 import { VerificationError } from '../transcript/arith.js';
 import { verifyNodeFile } from '../verify/folded.js';
 import { type Boundary, boundaryOf } from './boundary.js';
-import { certifiedUnits, noCounters } from './certificate.js';
+import { certifiedUnits, checkAnswer, noCounters } from './certificate.js';
 import type { Federation, RoundContext } from './checks.js';
+import { type Draw, drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
 import { type Message, type Signed, digestOf } from './messages.js';
+import { valuesOf } from './update.js';
 
 /*
  * What a drawn unit is the proof of: the run of one client in one round, and the range of its steps between two
@@ -138,7 +140,7 @@ export function checkPlanSettings(c: Pick<RoundContext, 'charter' | 'plan'>, run
   if ([a.beta1, a.kappa, a.sigma].some((x, i) => x !== BigInt([o.beta1, o.kappa, o.sigma][i])) || momentFrac !== o.momentFrac)
     bad('optimizer of the charter');
   if (c.charter.body.sequence !== train.sequence) bad('sequence of the charter');
-  if (c.charter.body.tensors.reduce((n, t) => n + t.cells, 0) !== parameters) bad('tensors of the charter');
+  if (valuesOf(c.charter.body.tensors) !== parameters) bad('tensors of the charter');
   if (p.steps !== train.steps || p.batch !== train.batch) bad('steps or batch of the plan');
   if (JSON.stringify(p.schedule) !== JSON.stringify(scheduleRows(run))) bad('schedule of the plan');
 }
@@ -187,6 +189,17 @@ export interface UnitChecks {
    * ones, one that is not among the answers, or one twice.
    */
   readonly certificate: (c: RoundContext, responses: ReadonlyMap<string, Signed<'response'>>, bytes: Uint8Array) => string[];
+  /**
+   * Throws FederationError where the certificate that a response names does not hide its witness, or does not show all
+   * drawn units of its client, as their responses open what was committed to.
+   */
+  readonly answer: (
+    c: RoundContext,
+    r: Signed<'response'>,
+    drawn: readonly number[],
+    responses: ReadonlyMap<string, Signed<'response'>>,
+    blob: Uint8Array | undefined,
+  ) => void;
   /** The run of a client in a round and its circuits. Throws FederationError. */
   readonly runFor: (c: RoundContext, client: string) => { readonly run: Run; readonly circuits: BundledCircuits };
 }
@@ -231,29 +244,52 @@ export class CircuitCache {
   }
 }
 
-/** Reads the blob of a unit. Throws FederationError. */
-function nodeOfBlob(r: Message<'response'>, blob: Uint8Array | undefined): NodeFile {
-  const { client, unit, proof } = r,
-    bad = (why: string): never => {
-      throw new FederationError('unit proof', `unit ${unit}: ${why}`, client);
-    };
+/** The blob that a response names. Throws FederationError. */
+function namedBlob({ client, unit, proof }: Message<'response'>, blob: Uint8Array | undefined): Uint8Array {
+  const bad = (why: string): never => {
+    throw new FederationError('unit proof', `unit ${unit}: ${why}`, client);
+  };
   if (proof === null) return bad('was answered without one');
   if (!blob) return bad(`${proof} is missing`);
   if (blob.length > MOST_UNIT) return bad(`has ${blob.length} bytes, at most ${MOST_UNIT} are read`);
   if (digestOf(blob) !== proof) return bad(`is ${digestOf(blob)}, the answer names ${proof}`);
+  return blob;
+}
+
+/** Reads the blob of a unit. Throws FederationError. */
+function nodeOfBlob(r: Message<'response'>, blob: Uint8Array | undefined): NodeFile {
+  const { client, unit } = r,
+    bytes = namedBlob(r, blob);
   try {
-    return decodeNode(`unit ${unit} of ${client}`, blob);
+    return decodeNode(`unit ${unit} of ${client}`, bytes);
   } catch (e) {
-    if (e instanceof InputError || e instanceof VersionError) return bad(reason(e));
+    if (e instanceof InputError || e instanceof VersionError) throw new FederationError('unit proof', `unit ${unit}: ${reason(e)}`, client);
     throw e;
   }
+}
+
+/**
+ * Checks what a response shows of its unit, by what the plan asks for: the proof of the unit, or the certificate of all
+ * drawn units of its client. Throws FederationError.
+ */
+export function checkShown(
+  units: UnitChecks,
+  c: RoundContext,
+  draw: Draw,
+  r: Signed<'response'>,
+  responses: ReadonlyMap<string, Signed<'response'>>,
+  blob: Uint8Array | undefined,
+): void {
+  if (c.plan.body.audit.show === 'certificates') units.answer(c, r, drawnOf(draw, r.body.client), responses, blob);
+  else units.unit(c, r, blob);
 }
 
 /** The verifier of units: programs, circuits and keys are made once for every client's round and every shape. */
 export function unitChecks(source: UnitSource): UnitChecks {
   const { kernels: k, base } = source,
     circuits = source.circuits ?? new CircuitCache(k),
-    runs = new Map<string, Run>();
+    runs = new Map<string, Run>(),
+    held = new Set<string>();
   const runFor = (c: RoundContext, client: string): Run => {
     const at = roundDigest(c, client);
     let run = runs.get(at);
@@ -280,6 +316,15 @@ export function unitChecks(source: UnitSource): UnitChecks {
   };
   return {
     runFor: proverOf,
+    answer: (c, { body: r }, drawn, responses, blob) => {
+      const bytes = namedBlob(r, blob),
+        // One certificate answers several units: a pure function of these bytes is not computed twice.
+        name = [roundDigest(c, r.client), r.proof, ...drawn.map((u) => responses.get(`${r.client}-${u}`)?.digest)].join(' ');
+      if (held.has(name)) return;
+      checkAnswer(k, base, c, { client: r.client, drawn }, responses, (client) => proverOf(c, client), bytes);
+      if (held.size > 1000) held.clear();
+      held.add(name);
+    },
     certificate: (c, responses, bytes) => certifiedUnits(k, base, c, responses, (client) => proverOf(c, client), bytes),
     unit: (c, { body: r }, blob) => {
       const { client, unit } = r,

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { beginRound, commitBody, difference, messageFile, signMessage, stepRound } from 'certune/federated';
 import type { Kernels } from 'certune/kernels';
-import { honest } from './cheats.js';
+import { KeptItems } from './kept.js';
 import { type Size, people } from './people.js';
-import { ownOf, roundOf } from './scale.js';
+import { handedIn, ownOf, roundOf } from './scale.js';
 
 export interface BytesRow {
   readonly base: string;
@@ -23,6 +23,7 @@ export interface BytesRow {
   readonly bits25: number;
   readonly brotli: number;
   readonly commit: number;
+  /** The bound on movement. */ readonly bound: number;
   /** Largest movement as a share of the bound, root mean square likewise: greatest of the clients. */
   readonly movement: number;
   readonly rms: number;
@@ -34,13 +35,14 @@ const UNIT = 2 ** 20;
 export function bytesRow(k: Kernels, dir: string, base: string, clients: number, size: Size): BytesRow {
   const list = people(join(dir, 'data'), clients, 0.3, size, 31),
     c = roundOf(k, list),
+    items = new KeptItems(c.plan.digest),
     now = c.plan.body.deadlines.commit - 1,
     values = c.global.length,
     sums = { update: 0, most: 0, brotli: 0, commit: 0, movement: 0, rms: 0, checkMs: Number.POSITIVE_INFINITY };
   let state = beginRound(c);
   for (const p of list) {
     const own = ownOf(c, p),
-      t = honest(k, own),
+      { value: t } = handedIn(k, items, own),
       { body, blob } = commitBody(own, t),
       message = signMessage('commit', body, p.key),
       d = difference(t.adapter, c.global),
@@ -56,5 +58,15 @@ export function bytesRow(k: Kernels, dir: string, base: string, clients: number,
     sums.rms = Math.max(sums.rms, Math.sqrt(d.reduce((a, x) => a + x * x, 0) / values) / Number(c.bound));
   }
   const { steps, learningRate } = size;
-  return { base, values, steps, learningRate, clients, ...sums, float32: 4 * values, bits25: Math.ceil((25 * values) / 8) };
+  return {
+    base,
+    values,
+    steps,
+    learningRate,
+    clients,
+    bound: Number(c.bound),
+    ...sums,
+    float32: 4 * values,
+    bits25: Math.ceil((25 * values) / 8),
+  };
 }

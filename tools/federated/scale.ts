@@ -24,7 +24,8 @@ import {
   wilson,
 } from 'certune/federated';
 import type { Kernels } from 'certune/kernels';
-import { STRATEGIES, type Strategy, cheat, honest, replay } from './cheats.js';
+import { STRATEGIES, type Strategy, type Transcript, cheat, honest, replay } from './cheats.js';
+import { KeptItems } from './kept.js';
 import { type Person, type Size, beacon, found, openedRound, people, serverKey } from './people.js';
 
 export interface ScaleRow {
@@ -64,6 +65,17 @@ export interface Scale {
     readonly replay: number;
     readonly draw: number;
   };
+}
+
+/** What a client hands in, without the states: enough for its commit. */
+export type HandedIn = Pick<Transcript, 'records' | 'adapter'>;
+
+/** The honest transcript of a client, trained or kept from before; with the seconds that training took. */
+export function handedIn(k: Kernels, kept: KeptItems, own: OwnRound): { readonly value: HandedIn; readonly seconds: number } {
+  return kept.once(own.client, () => {
+    const { records, adapter } = honest(k, own);
+    return { records, adapter };
+  });
 }
 
 const COVERAGES = [5, 10, 20];
@@ -107,9 +119,9 @@ function strategyRow(
     readonly M: number;
   },
   strategy: Strategy,
-  time: { readonly replay: { at: number }; readonly draw: { at: number } },
-): ScaleRow {
-  const t = cheat(k, own, strategy, other),
+): { readonly row: ScaleRow; readonly time: { readonly replay: { at: number }; readonly draw: { at: number } } } {
+  const time = { replay: { at: 0 }, draw: { at: 0 } },
+    t = cheat(k, own, strategy, other),
     found = Array.from({ length: size.steps }, (_, u) => seconds(time.replay, () => replay(k, own, t, u))),
     bad = found.flatMap((x, u) => (x === undefined ? [] : [u])),
     { body, blob } = commitBody(own, t);
@@ -120,7 +132,7 @@ function strategyRow(
     native = `refused: ${(e as Error).message.split(':')[0]}`;
   }
   const hit = new Set(bad);
-  return {
+  const row: ScaleRow = {
     strategy,
     bad: bad.length,
     native,
@@ -145,6 +157,7 @@ function strategyRow(
       return { percent, drawn, formula: toNumber(caught(M, drawn, bad.length)), hits, ...wilson(hits, beacons) };
     }),
   };
+  return { row, time };
 }
 
 /** Runs the experiment; `say` is told how far it is. */
@@ -159,6 +172,7 @@ export function scale(
 ): Scale {
   const list = people(dir, clients, alpha, size, 1000 * clients + 10 * alpha),
     c = roundOf(k, list),
+    items = new KeptItems(c.plan.digest),
     time = { train: { at: 0 }, commit: { at: 0 }, check: { at: 0 }, replay: { at: 0 }, draw: { at: 0 } },
     now = c.plan.body.deadlines.commit - 1;
   let state = beginRound(c);
@@ -169,17 +183,24 @@ export function scale(
     hold = 0;
   for (const p of list) {
     const own = ownOf(c, p),
-      t = seconds(time.train, () => honest(k, own)),
+      { value: t, seconds: trained } = handedIn(k, items, own),
       { body, blob } = seconds(time.commit, () => commitBody(own, t)),
       m = signMessage('commit', body, p.key);
     state = seconds(time.check, () => stepRound(state, { kind: 'commit', message: m, blob, now })).state;
+    time.train.at += trained;
     bytes.update += blob.length / clients;
     bytes.commit += messageFile(m.envelope).length / clients;
     movement.push(Math.max(...t.adapter.map((x, i) => Math.abs(x - c.global[i]))) / Number(c.bound));
     // One unit of every tenth honest client.
     if (p.number % 10 === 0) {
       replayed++;
-      if (seconds(time.replay, () => replay(k, own, t, p.number % size.steps)) === undefined) hold++;
+      const r = items.once(`${own.client} replayed`, () => {
+        const at = { at: 0 },
+          whole = honest(k, own);
+        return { why: seconds(at, () => replay(k, own, whole, p.number % size.steps)), seconds: at.at };
+      }).value;
+      time.replay.at += r.seconds;
+      if (r.why === undefined) hold++;
     }
     if (kept.length < 2) kept.push({ own, p });
     if ((p.number + 1) % 10 === 0) say(`${p.number + 1} of ${clients} clients trained`);
@@ -187,7 +208,13 @@ export function scale(
   const seal = signMessage('seal', sealBody(state, now), serverKey),
     M = clients * size.steps;
   const [{ own, p }, { own: other }] = kept;
-  const rows = STRATEGIES.map((x) => strategyRow(k, { c, seal, own, other, p, size, beacons, M }, x, time));
+  const rows = STRATEGIES.map((x) => {
+    const { value } = items.once(x, () => strategyRow(k, { c, seal, own, other, p, size, beacons, M }, x));
+    time.replay.at += value.time.replay.at;
+    time.draw.at += value.time.draw.at;
+    say(`${x}: ${value.row.bad} bad units`);
+    return value.row;
+  });
   const skew = list.map((x) => Math.max(...x.rows) / x.rows.reduce((a, b) => a + b, 0)).sort((a, b) => a - b);
   const { base: _, ...rest } = size;
   return {

@@ -2,6 +2,7 @@
 import { COMMIT_BYTES, responseBytes } from 'certune/federated';
 import type { BytesRow } from './bytes.js';
 import type { EndToEnd } from './endtoend.js';
+import type { Planned } from './planner.js';
 import type { Scale } from './scale.js';
 import type { Utility } from './utility.js';
 
@@ -39,6 +40,11 @@ const certificateLine = (x: EndToEnd['certificates']): string[] =>
       ]
     : ['No certificate was made of these units.'];
 
+const otherRuns = (r: EndToEnd['replayed']): string =>
+  r.others === 0
+    ? ''
+    : ` ${r.others === 1 ? 'In the one left' : `In the ${r.others} left`} the step itself leads from the one committed state to the other, and its client answered with the proof of another run: what was compared, word for word, is that the proof enters the state of the client's honest run and not the one committed to.`;
+
 function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
   if (!x) return [`### Over ${name}`, '', 'Not run.', ''];
   return [
@@ -51,7 +57,7 @@ function endToEndPart(x: EndToEnd | undefined, name: string): string[] {
       ['round', 'drawn', 'of', 'proved', 'failed', 'unanswered', 'left out'],
       x.rounds.map((r) => [r.round, r.drawn, r.pool, r.proved, r.failed, r.unanswered, r.excluded.join('; ') || 'nobody']),
     ),
-    `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}; ${x.replayed.bad} are bad. Where they do not, the unit itself holds and its client answered with the proof of another run.`,
+    `A cheat of whom no bad unit was drawn stays in: that is what coverage means. Beside the proofs, ${x.replayed.units} units were replayed natively: both verdicts agree in ${x.replayed.agree}; ${x.replayed.bad} are bad.${otherRuns(x.replayed)}`,
     `A copy of the records was checked from the charter on in ${x.check.seconds.toFixed(1)} s, ${x.check.units} proofs among them. One proof took ${(x.seconds.prove / Math.max(1, x.seconds.proofs)).toFixed(1)} s with what it needs; all together ${x.seconds.all.toFixed(0)} s, on a machine that others used as well.`,
     ...certificateLine(x.certificates),
     `Bytes of the files, on average: update ${x.bytes.update.toFixed(0)}, commit ${x.bytes.commit.toFixed(0)}, answer ${x.bytes.response.toFixed(0)}, proof ${x.bytes.proof.toFixed(0)}, record ${x.bytes.record}.`,
@@ -136,12 +142,6 @@ function bytesPart(rows: readonly BytesRow[]): string[] {
   ];
 }
 
-/** Predictions of `fed plan` for the run of the experiments end to end. */
-interface Planned {
-  readonly updateBytes: number;
-  readonly nodeBytes: number;
-}
-
 function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] {
   if (!p || !x) return ['Not run.', ''];
   const line = (what: string, said: number, is: number): (string | number)[] => [
@@ -150,8 +150,14 @@ function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] 
     Math.round(is),
     `${(100 * (said / is - 1)).toFixed(1)}%`,
   ];
+  const seconds = (what: string, { said, is }: Planned['local']): (string | number)[] => [
+    what,
+    said.toFixed(2),
+    is.toFixed(2),
+    `${(100 * (said / is - 1)).toFixed(1)}%`,
+  ];
   return [
-    'What `certune fed plan` says of the run that is proved end to end, beside the files of that experiment (over a folder). **Bytes alone: seconds were predicted and measured on a machine that many others used at the time, and are not compared; they are not known to be within 15%.** Form of the proof: nodes, the only one that answers a draw.',
+    'What `certune fed plan` says of the run that is proved end to end, beside the files of that experiment (over a folder), and beside what one client takes that trains a round and proves units right after the prediction, in one run. Form of the proof: nodes.',
     '',
     ...table(
       ['bytes of', 'predicted', 'measured', 'off by'],
@@ -162,6 +168,12 @@ function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] 
         line('the proof of a unit', p.nodeBytes, x.bytes.proof),
       ],
     ),
+    ...table(
+      ['seconds of', 'predicted', 'measured', 'off by'],
+      [seconds('local work in a round: training and commitments', p.local), seconds('proving a unit of one step, with its leaf', p.prove)],
+    ),
+    `Seconds: ${p.machine}; the least of three rounds and of two units.`,
+    '',
   ];
 }
 

@@ -60,7 +60,7 @@ function lossOf(k: Kernels, held: readonly Person[], adapter: Int32Array): numbe
 }
 
 function open(k: Kernels, f: ReturnType<typeof found>, list: readonly Person[], adapter: Int32Array, round: number): RoundContext {
-  const blob = adapterBlob(adapter),
+  const blob = adapterBlob(adapter, f.charter.body),
     start = beginning(f.federation, beacon(1)),
     state = (): string[] => statesOf(k, list[0].setup.run.programs).first(adapter).map(String),
     global = round === 0 ? f.charter.body.start : { adapter: digest(blob), state: state() };

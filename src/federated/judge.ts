@@ -43,7 +43,8 @@ export interface Evidence {
   readonly charge: Charge;
   /** The client, or "server". */ readonly party: string;
   readonly items: Readonly<Partial<Record<Item, Envelope>>>;
-  /** Responses to all drawn units of the client, where one certificate answers them. */ readonly answers?: readonly Envelope[];
+  /** Responses to all drawn units of the client, where one certificate answers them. */
+  readonly answers?: readonly Envelope[];
   readonly beacon?: Beacon;
 }
 

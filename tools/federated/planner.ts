@@ -22,15 +22,13 @@ export interface Planned {
   readonly machine: string;
 }
 
-interface PlanText {
-  readonly data: {
-    readonly unit: number;
-    readonly units: number;
-    readonly drawn: number;
-    readonly localSeconds: number;
-    readonly proveSeconds: number;
-    readonly costs: { readonly updateBytes: number; readonly nodeBytes: number };
-  };
+/** What of the command's answer is read. */
+interface Said {
+  readonly unit: number;
+  readonly drawn: number;
+  readonly localSeconds: number;
+  readonly proveSeconds: number;
+  readonly costs: { readonly updateBytes: number; readonly nodeBytes: number };
 }
 
 const least = (times: number, f: (i: number) => void): number =>
@@ -54,7 +52,7 @@ export function planner(k: Kernels, dir: string): Planned {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     }),
-    { data } = JSON.parse(text) as PlanText;
+    data = JSON.parse(text) as Said;
   if (data.unit !== 1) throw new Error(`units of ${data.unit} steps were planned, those of one are measured`);
   let trained = trainRound(k, own);
   const local = least(3, () => {

@@ -55,7 +55,13 @@ export interface Scale {
     readonly hold: number;
   };
   /** Bytes of the real files, on average: update, float32 of the same, commit. */
-  readonly bytes: { readonly update: number; readonly float32: number; readonly commit: number; readonly seal: number };
+  readonly bytes: {
+    readonly update: number;
+    readonly float32: number;
+    readonly commit: number;
+    readonly seal: number;
+    /** True where it was measured with another code of updates than the present one. */ readonly before?: boolean;
+  };
   /** Largest movement of honest updates as a share of the bound: least and greatest. */
   readonly movement: readonly number[];
   readonly seconds: {

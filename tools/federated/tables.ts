@@ -89,7 +89,7 @@ function scalePart(x: Scale | undefined, clients: number, alpha: number): string
         ...r.coverage.map((c) => `${percent(c.hits / x.beacons)} (${percent(c.least)} to ${percent(c.most)}), ${percent(c.formula)}`),
       ]),
     ),
-    `${x.honest.replayed} units of honest clients were replayed, ${x.honest.hold} hold. Updates have ${x.bytes.update.toFixed(0)} bytes on average (${percent(x.bytes.update / x.bytes.float32, 0)} of float32), commits ${x.bytes.commit.toFixed(0)}, the seal ${x.bytes.seal}. Honest updates move ${percent(x.movement[0], 0)} to ${percent(x.movement[1], 0)} of the bound.`,
+    `${x.honest.replayed} units of honest clients were replayed, ${x.honest.hold} hold. Updates have ${x.bytes.update.toFixed(0)} bytes on average (${percent(x.bytes.update / x.bytes.float32, 0)} of float32${x.bytes.before ? ', by the code of updates before the present one' : ''}), commits ${x.bytes.commit.toFixed(0)}, the seal ${x.bytes.seal}. Honest updates move ${percent(x.movement[0], 0)} to ${percent(x.movement[1], 0)} of the bound.`,
     `Seconds of one core: training with commitments ${x.seconds.train.toFixed(0)}, server's checks ${x.seconds.check.toFixed(1)} (${((1000 * x.seconds.check) / x.clients).toFixed(0)} ms a client), replay ${x.seconds.replay.toFixed(1)}, drawing ${x.seconds.draw.toFixed(1)}.`,
     '',
   ];
@@ -172,7 +172,7 @@ function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] 
       ['seconds of', 'predicted', 'measured', 'off by'],
       [seconds('local work in a round: training and commitments', p.local), seconds('proving a unit of one step, with its leaf', p.prove)],
     ),
-    `Seconds: ${p.machine}; the least of three rounds and of two units.`,
+    `Seconds: ${p.machine}; the least of three rounds and of two units, on a machine that others used as well: what loads it more during the prediction than after it is in the figure. Seconds of local work are not within 15% on this smallest base: an estimate counts cells and hashes, and most of so short a step is neither.`,
     '',
   ];
 }

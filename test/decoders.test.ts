@@ -51,7 +51,7 @@ import { TemplateError } from '../src/template/values.js';
 import { VerificationError } from '../src/transcript/arith.js';
 import { parsePublished } from '../src/verify/key.js';
 import { type Piece, assembled, piecesOf, sealedAgain } from './certificate-bytes.js';
-import { beacon, drawnRound, federationCase, newKey, newRound, respond } from './federated-case.js';
+import { TENSORS, beacon, drawnRound, federationCase, newKey, newRound, respond } from './federated-case.js';
 import { mutants, mutated } from './mutants.js';
 import { resealed } from './seal.js';
 import { NOON, Simulator, certificate, makeCard, pair, rulesJson, signed } from './tee.js';
@@ -240,9 +240,15 @@ function federated(): Decoder[] {
     { name: 'evidence', seeds: [evidenceFile(evidence)], decode: (b) => parseEvidence(b, 'x') },
     {
       name: 'update, entropy-coded',
-      seeds: [blob, encodeUpdate(Int32Array.from({ length: n }, (_, i) => (i % 5 ? i : -(2 ** 20) + i)))],
-      decode: (b) => decodeUpdate(b, n),
-      encode: encodeUpdate,
+      seeds: [
+        blob,
+        encodeUpdate(
+          Int32Array.from({ length: n }, (_, i) => (i % 5 ? i : -(2 ** 20) + i)),
+          TENSORS,
+        ),
+      ],
+      decode: (b) => decodeUpdate(b, TENSORS),
+      encode: (d: Int32Array) => encodeUpdate(d, TENSORS),
       also: [VerificationError],
     },
     {
@@ -253,6 +259,7 @@ function federated(): Decoder[] {
           round: 0,
           plan: r.plan.digest,
           units: [{ client: 'a', unit: 1 }],
+          hides: true,
           statement: [...words(12)],
           proof: words(30),
         }),

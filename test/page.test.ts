@@ -113,6 +113,16 @@ function view(c: FoldedCheck, open: boolean, kind: Accepted['kind'] = 'certifica
   };
 }
 
+/** What a page would show of a certificate that lies in the tests. */
+function goldenView(): VerifiedView {
+  const at = (name: string): URL => new URL(`data/certificates/${name}`, import.meta.url),
+    { root, key } = (JSON.parse(readFileSync(at('given.json'), 'utf8')) as { public: { root: string; key: string } }).public,
+    proof = { name: 'certificate.certune', bytes: new Uint8Array(readFileSync(at('public.certune'))) },
+    o = outcomeOf({ proof, root, key: { digest: key } });
+  if (o.kind !== 'verified') throw new Error(`the certificate is not verified: ${o.kind}`);
+  return o.view;
+}
+
 describe('what page and report show', () => {
   it('is text, whatever it is: nothing of a file is markup, controls are escapes', () => {
     expect(htmlOf(el('p', { 'aria-label': '"<' }, '<b>&', '\u202e'))).toBe('<p aria-label="&quot;&lt;">&lt;b&gt;&amp;\\u{202e}</p>');
@@ -279,6 +289,53 @@ describe.skipIf(chromiumPath === undefined)(`in Chromium${withoutChromium}`, () 
       expect(await paper.page.locator('svg[role=img]').count()).toBeGreaterThan(3);
       expect([tab.did, paper.did], where).toEqual([[], []]);
       await Promise.all([tab.close(), paper.close()]);
+    }
+  });
+
+  /** What of a document does not lie on its sheet, looked at as it is printed. */
+  const CUT = `[
+    ...[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1),
+    ...[...document.querySelectorAll('th, td, dd, li, p')].filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0),
+    ...[...document.querySelectorAll('.scroll')].filter((e) => {
+      const { columnCount, columnGap } = getComputedStyle(e),
+        n = columnCount === 'auto' ? 1 : +columnCount;
+      return e.querySelector('tr').getBoundingClientRect().width > (e.clientWidth - (n - 1) * (parseFloat(columnGap) || 0)) / n + 1;
+    }),
+    ...[...document.querySelectorAll('details *')].filter((e) => !e.checkVisibility({ contentVisibilityAuto: true })),
+  ].map((e) => e.outerHTML.slice(0, 200))`;
+
+  it('page and report are printed in light ink on few sheets, whatever is looked at, and nothing of them is cut', async () => {
+    const golden = goldenView(),
+      many = check({ losses: Array.from({ length: 150 }, (_, i) => 2 + 1 / (i + 1)) }),
+      /** A4 less Chromium's margins, in pixels of CSS. */ sheet = 718,
+      documents: readonly (readonly [name: string, at: string, most: number])[] = [
+        ['certificate', file('golden.html', reportHtml({ ...golden, open: true }, '0.0.0')), 5],
+        // As the page shows it: what is closed there is read on paper nevertheless.
+        ['closed', file('closed.html', reportHtml({ ...golden, open: false }, '0.0.0')), 5],
+        ['report', file('printed.html', reportHtml(view(check(), true), '0.0.0')), 5],
+        ['losses', file('losses.html', reportHtml(view(many, true), '0.0.0')), 5],
+        ['page', pageFile, 1],
+      ];
+    for (const [name, at, most] of documents) {
+      const tab = await Tab.open(browser, at, { scheme: 'dark', width: sheet });
+      if (name === 'page') await tab.give(file('print.certune', EVIL));
+      await tab.page.emulateMedia({ media: 'print' });
+      const [paper, ink, wide, cut] = await tab.page.evaluate<[string, string, number, string[]]>(
+        `[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, document.documentElement.scrollWidth, ${CUT}]`,
+      );
+      expect([paper, ink], name).toEqual(['rgb(255, 255, 255)', 'rgb(0, 0, 0)']);
+      expect(wide, name).toBeLessThanOrEqual(sheet);
+      expect(cut, name).toEqual([]);
+      // What asks for files has no place on paper.
+      expect(await tab.page.locator('.given:visible, .screen:visible').count(), name).toBe(0);
+      const pdf = await tab.page.pdf({ format: 'A4', margin: { top: '10mm', bottom: '10mm', left: '10mm', right: '10mm' } }),
+        sheets = pdf.toString('latin1').match(/\/Type\s*\/Page\b/g) ?? [];
+      expect(sheets.length, name).toBeGreaterThan(0);
+      expect(sheets.length, name).toBeLessThanOrEqual(most);
+      expect(tab.did, name).toEqual([]);
+      const shots = process.env['CERTUNE_SHOTS'];
+      if (shots) writeFileSync(join(shots, `${name}.pdf`), pdf);
+      await tab.close();
     }
   });
 });

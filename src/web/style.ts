@@ -89,7 +89,43 @@ th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-top
 thead th{color:var(--quiet);border-top:0;font-weight:550}
 th.number,td.number{text-align:right}
 @media (max-width:30rem){header,main,footer{padding-left:1rem;padding-right:1rem}header{padding-top:1.5rem}section,.given{padding:1.125rem 1.125rem}.verdict{padding:1.25rem 1.125rem;gap:.85rem}.verdict .sign{width:2.25rem;height:2.25rem}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--edge:#bbb;--accent:#123f7a;--fill:#3d7dca;--band:#b7d3f2;--good:#0b5a33;--good-bg:#fff;--part:#6b4200;--part-bg:#fff;--bad:#8a1216;--bad-bg:#fff;--none:#333;--none-bg:#eee}body{font-size:10pt}header,main,footer{max-width:none;padding-left:0;padding-right:0}section{border-radius:0;border:0;border-top:1px solid var(--edge);padding:.8rem 0}.verdict{border:2px solid currentColor;padding:1rem}.facts{border-radius:0}.scroll{overflow:visible}li,tr,figure,.pairs>div{break-inside:avoid}.fill,.band,.dot,.track,.chip{print-color-adjust:exact;-webkit-print-color-adjust:exact}.given,.screen{display:none}summary{color:inherit;list-style:none}}
+@media print{
+:root{--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--edge:#bbb;--accent:#123f7a;--fill:#3d7dca;--band:#b7d3f2;--good:#0b5a33;--good-bg:#fff;--part:#6b4200;--part-bg:#fff;--bad:#8a1216;--bad-bg:#fff;--none:#333;--none-bg:#eee}
+html{font-size:9pt}
+body{line-height:1.35}
+header,main,footer{max-width:none;padding:0 1px}
+.lead{max-width:none}
+section{border-radius:0;border:0;border-top:1px solid var(--edge);padding:.8rem 0 0}
+.verdict{border:2px solid currentColor;padding:.8rem}
+.facts{border-radius:0}
+.facts div{padding:.3rem .6rem}
+.claims li{padding:.5rem 0}
+.list li{padding-top:0;padding-bottom:0}
+.list li::before{top:.42rem}
+.list.good li::before{top:.26rem}
+.bars li+li,details{margin-top:.5rem}
+.plot{height:6.5rem}
+h3{margin-top:.7rem}
+p+p,h2+p,h3+p,p+h3{margin-top:.25rem}
+.pairs>div{padding:.2rem 0;display:flex;gap:1rem}
+.pairs dt{flex:0 0 10rem}
+footer{margin-top:1rem}
+.scroll{overflow:visible;margin:.25rem 0 .4rem}
+.scroll:has(tr:nth-child(9)){columns:2;column-gap:1.5rem;column-rule:1px solid var(--edge)}
+.scroll:has(tr:nth-child(9)):has(thead th:nth-child(2):last-child){columns:4}
+table{font-size:.7rem;line-height:1.25}
+th,td{padding:.1rem .5rem .1rem 0;min-width:0;overflow-wrap:normal}
+tbody th:nth-last-child(3){width:38%}
+tbody th:nth-last-child(3)~:last-child{width:33%}
+tbody th:nth-last-child(4){width:50%}
+td .foreign,th .foreign{overflow-wrap:anywhere}
+h2,h3,summary,caption,thead,.bar-name,.claim,h3+.quiet{break-after:avoid}
+li,tr,figure,.verdict,.facts,.pairs>div,.quota{break-inside:avoid}
+.fill,.band,.dot,.track,.chip{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.given,.screen{display:none}
+summary{color:inherit;list-style:none}
+details::details-content{content-visibility:visible}
+}
 `;
 
 /** What the page has beside: the place for files and the two fields. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -65,6 +65,13 @@ describe('the cache', () => {
       rmSync(key);
       writeFileSync(key, Buffer.alloc(32), { mode: 0o644 });
       expect(Cache.open({ ...env, CERTUNE_CONFIG: config })).toBeUndefined();
+      chmodSync(key, 0o600);
+      expect(Cache.open({ ...env, CERTUNE_CONFIG: config })).toBeDefined();
+      // That of another user, whose home it may be, is none of root's.
+      if (process.getuid?.() === 0) {
+        chownSync(key, 12345, 12345);
+        expect(Cache.open({ ...env, CERTUNE_CONFIG: config })).toBeUndefined();
+      }
     }
   });
   it('that cannot be written to is no cache, and says nothing', () => {
@@ -185,11 +192,19 @@ describe('what a verifier remembers', () => {
       const bad = Uint8Array.from(good);
       bad[bad.length - 1] ^= 1;
       writeFileSync(weights, bad);
-      expect(() => late.frozen).toThrow(/changed while it was read/);
+      for (let i = 0; i < 2; i++) expect(() => late.frozen).toThrow(/changed while it was read/);
       expect(() => again()).toThrow(/base.digest/);
       writeFileSync(weights, good);
       expect([...again()!.frozen.keys()]).toEqual([...inputsOf(run, { base: dir }).base!.frozen.keys()]);
       expect(made).toBe(2);
+      // What another file says while facts are made is remembered of none.
+      const during = (files: readonly string[], make: () => BaseFacts): BaseFacts => {
+        writeFileSync(join(copy, 'generation_config.json'), '{"eos_token_id":[2,3]}');
+        return facts([...files, 'again'], make);
+      };
+      expect(() => inputsOf(run, { base: copy, seeded: false, facts: during })).toThrow(/changed while it was read/);
+      expect(made).toBe(3);
+      expect(kept.size).toBe(2);
     } finally {
       rmSync(copy, { recursive: true, force: true });
     }

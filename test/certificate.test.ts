@@ -150,6 +150,11 @@ describe('an end that held', () => {
       held = verifyEndOf(kernels, key, x),
       bad = { ...x, proof: x.proof.map((w, i) => (i === 9 ? (w + 1n) % P : w)) };
     expect(verifyEndOnce(kernels, key, x, held)).toBe(held);
+    // What held cannot be made to be something else.
+    expect(() => Object.assign(held, { of: bad })).toThrow(TypeError);
+    expect(() => Object.assign(held.end, { proof: bad.proof })).toThrow(TypeError);
+    expect(() => Object.assign(held.end.statement, { loss: [0n] })).toThrow(TypeError);
+    expect(() => Object.assign(held.end.statement.loss, [0n])).toThrow(TypeError);
     const said = { ...held };
     expect(verifyEndOnce(kernels, key, x, said)).not.toBe(said);
     expect(() => verifyEndOnce(kernels, key, bad, held)).toThrow(VerificationError);

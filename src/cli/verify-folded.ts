@@ -50,7 +50,7 @@ function misuse(
     ...(range && o.recompute === false ? ['a range alone is verified with recomputed keys: --no-recompute is for whole runs'] : []),
     ...(o.adapter !== undefined && !told
       ? [
-          '--adapter: this certificate says nothing of the adapter that its run has left (show.adapter: none), so that none can be compared with it: leave it out',
+          '--adapter, or the adapter of a release: this certificate says nothing of the adapter that its run has left (show.adapter: none), so that none can be compared with it: leave it out, or verify the certificate alone',
         ]
       : []),
     ...(m.config.lora.from !== null && !from && data !== undefined

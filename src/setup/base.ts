@@ -25,7 +25,8 @@ export interface GivenInputs {
 
 /** Digests and names of all files of a base's folder of which anything is read. */
 function digestsOf(dir: string, { files }: BaseFolder): string[] {
-  const texts = listFolder(dir).filter((f) => /\.(json|jinja)$/.test(f));
+  // Where names are found whatever their case is, so is the file of another case.
+  const texts = listFolder(dir).filter((f) => /\.(json|jinja)$/i.test(f));
   return [...new Set([...texts, ...files])].sort().map((f) => `${sha256File(join(dir, f), 'weights')}  ${f}`);
 }
 
@@ -38,22 +39,33 @@ function baseOf(
   dir: string,
   facts: NonNullable<GivenInputs['facts']>,
 ): { readonly base: Base; readonly facts: BaseFacts } {
-  const folder = openBase(dir);
-  let frozen: ReadonlyMap<string, BigInt64Array> | undefined;
-  const read = (): BaseFacts['base'] => {
-    const base = loadBase(dir, folder),
-      { ints, bits } = quantizeBase(base.weights);
-    frozen = frozenIntegers(base.shape, ints, base.rope, config.train.sequence);
-    return { digest: base.digest, shape: base.shape, weightBits: bits };
-  };
-  const files = digestsOf(dir, folder),
+  const folder = openBase(dir),
+    files = digestsOf(dir, folder),
     changed = (): never => {
       throw new VerificationError('base', `${dir} changed while it was read`);
-    },
-    found = facts(files, () => {
-      const made = { base: read(), preprocessing: preprocessingOf(dir, new TextCodec(dir, config.train.template ?? undefined)) };
-      // What is remembered of these files was read of them.
-      return digestsOf(dir, folder).join() === files.join() ? made : changed();
+    };
+  /** What is remembered of these files is read of them: between two looks at their digests, the configuration too. */
+  function between<T>(read: () => T): T {
+    const got = read();
+    return digestsOf(dir, folder).join() === files.join() ? got : changed();
+  }
+  const read = (): { readonly of: BaseFacts['base']; readonly frozen: ReadonlyMap<string, BigInt64Array> } => {
+    const base = loadBase(dir),
+      { ints, bits } = quantizeBase(base.weights);
+    return {
+      of: { digest: base.digest, shape: base.shape, weightBits: bits },
+      frozen: frozenIntegers(base.shape, ints, base.rope, config.train.sequence),
+    };
+  };
+  // Integers of other files than were looked at are nobody's, however often they are asked for.
+  let frozen: ReadonlyMap<string, BigInt64Array> | undefined;
+  const found = facts(files, () => {
+      const { preprocessing, ...got } = between(() => ({
+        ...read(),
+        preprocessing: preprocessingOf(dir, new TextCodec(dir, config.train.template ?? undefined)),
+      }));
+      ({ frozen } = got);
+      return { base: got.of, preprocessing };
     }),
     { digest } = found.base;
   return {
@@ -61,8 +73,10 @@ function baseOf(
     base: {
       digest,
       get frozen() {
-        if (!frozen && read().digest !== digest) changed();
-        return frozen!;
+        if (frozen) return frozen;
+        const got = between(read);
+        if (got.of.digest !== digest) changed();
+        return (frozen = got.frozen);
       },
     },
   };

@@ -1,5 +1,17 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { homedir, platform } from 'node:os';
 import { join } from 'node:path';
 
@@ -58,11 +70,19 @@ function cacheKey(config: string): Buffer {
   return ownKey(file);
 }
 
+/** A key that this user made: who made it makes entries that are read, as a user whose home root was given would. */
 function ownKey(file: string): Buffer {
-  const { mode } = statSync(file),
-    key = readFileSync(file);
-  if (key.length !== MAC_BYTES || (platform() !== 'win32' && (mode & 0o077) !== 0)) throw new Error('no key of this user alone');
-  return key;
+  const fd = openSync(file, 'r');
+  try {
+    const { mode, uid } = fstatSync(fd),
+      key = readFileSync(fd),
+      user = process.getuid?.();
+    if (key.length !== MAC_BYTES || (user !== undefined && ((mode & 0o077) !== 0 || uid !== user)))
+      throw new Error('no key of this user alone');
+    return key;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Digest of all that an entry depends on, as its name. */

@@ -55,7 +55,10 @@ export function verifyHiddenEnd(k: Kernels, key: VerificationKey, end: EndProof)
     throw new VerificationError('verification key', 'the proof was made under another key than the published one');
 }
 
-/** An end of a run that was found to hold under a key, and what that took. Nobody else makes one. */
+/**
+ * An end of a run that was found to hold under a key, and what that took. Nobody else makes one, and none is changed
+ * afterwards: what was verified is what is compared.
+ */
 export interface Held {
   readonly end: EndProof;
   readonly of: FoldedRun;
@@ -73,7 +76,13 @@ export function verifyEndOf(k: Kernels, key: VerificationKey, x: FoldedRun): Hel
     end = endProofOf(key, x);
   checkView(x, end.statement.shows);
   (x.hides ? verifyHiddenEnd : verifyEnd)(k, key, end);
-  const held: Held = { end, of: x, key: keyDigest(key), proofMs: performance.now() - t0 };
+  Object.values(end.statement).forEach(Object.freeze);
+  const held: Held = Object.freeze({
+    end: Object.freeze({ ...end, statement: Object.freeze(end.statement) }),
+    of: x,
+    key: keyDigest(key),
+    proofMs: performance.now() - t0,
+  });
   found.add(held);
   return held;
 }

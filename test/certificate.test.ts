@@ -1,5 +1,6 @@
 import canonicalize from 'canonicalize';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +8,8 @@ import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src
 import { encodeFolded } from '../src/artifact/folded.js';
 import { VersionError } from '../src/errors.js';
 import { P } from '../src/field/goldilocks.js';
+import { Progress } from '../src/cli/progress.js';
+import { verifyRelease } from '../src/cli/verify-release.js';
 import { singleKernels } from '../src/kernels/index.js';
 import type { VerificationKey } from '../src/recursion/key.js';
 import { endLayout } from '../src/recursion/statement.js';
@@ -22,13 +25,8 @@ import { mutateScalar, mutateStructure } from './mutate.js';
 
 /*
  * Golden certificates: made once by `npm run golden`, of runs of two steps each, and verified for ever by the releases
-<<<<<<< HEAD
- * that have their versions. One is of the public mode with exact losses, the other of the private mode, which shows
- * sums of epochs.
-=======
  * that have their versions. One is of the public mode with exact losses, the others of the private mode, which shows
  * sums of epochs; the last one does not say which adapter its run has left.
->>>>>>> 415785c (Salts of states and show.adapter in documents and tests)
  */
 const NAMES = ['public', 'private', 'unshown'] as const;
 type Name = (typeof NAMES)[number];
@@ -89,7 +87,7 @@ describe('golden certificates', () => {
       'not shown',
     ]);
   });
-  it('that do not say which adapter is left are compared with none, and say so', () => {
+  it('that do not say which adapter is left are compared with none, and say so', async () => {
     const v = judge(golden.unshown, 'unshown') as Accepted,
       released = new BigInt64Array(v.run.programs.program.axes['P']),
       { key, root } = GOLDEN.unshown,
@@ -98,6 +96,18 @@ describe('golden certificates', () => {
       /^released adapter: the certificate says nothing of the adapter .*show\.adapter: none/,
     );
     expect(shownText(v.check.shown)).toContain('of the adapter nothing in a certificate');
+    // Nor is an adapter that lies beside one passed over.
+    const release = mkdtempSync(join(tmpdir(), 'certune-unshown-')),
+      context = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} };
+    try {
+      writeFileSync(join(release, 'run.certune'), golden.unshown);
+      writeFileSync(join(release, 'adapter_config.json'), '{}');
+      await expect(verifyRelease(release, { key, baseRoot: root }, context)).rejects.toThrow(
+        /the adapter of a release: this certificate says nothing of the adapter/,
+      );
+    } finally {
+      rmSync(release, { recursive: true });
+    }
     expect(
       claimsOf(v.run.manifest, { kind: 'certificate' })
         .map((c) => c.what)

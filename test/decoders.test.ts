@@ -190,7 +190,7 @@ function machines(): Decoder[] {
   return [
     {
       name: 'checkpoint of a farm',
-      seeds: [encodeCheckpoint(id, { start: { ...entered, s: [...words(17)] }, state })],
+      seeds: [encodeCheckpoint(id, { start: entered, state })],
       decode: (b) => decodeCheckpoint('x', b, id, 1, N),
       seal: headerSealed,
     },

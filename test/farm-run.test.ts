@@ -21,6 +21,7 @@ import { committed } from '../src/cli/committed.js';
 import { type FarmRun, farmOf } from '../src/cli/farm-run.js';
 import { Progress } from '../src/cli/progress.js';
 import { RunAcceptor } from '../src/engine/acceptance.js';
+import { Boundaries } from '../src/engine/boundaries.js';
 import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
 import { Embedded } from '../src/engine/embedded.js';
 import { farmKeyAt } from '../src/engine/farm-key.js';
@@ -29,6 +30,7 @@ import { JobProver } from '../src/engine/prover.js';
 import { Store } from '../src/engine/store.js';
 import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import { nodeOf } from '../src/recursion/node-words.js';
+import { stateCommitment } from '../src/run/commitments.js';
 import { type StandIn, standIn } from './farm-child.js';
 import { StubRunner, coordinate, stubWorker } from './farm-stub.js';
 import { RedisServer, TLS, freePort, noRedis } from './redis.js';
@@ -247,6 +249,23 @@ describe('a farm', () => {
           side === 'In' ? / entered: is not that of the run before/ : / left: is not that of the run before/,
         );
       }
+    // Of a node of an own process the state is compared by digest, point and values, and with its neighbour's root.
+    const own = (): Boundaries => new Boundaries(k, judge.inputs, judge.complete, judge.boundaries.course, true),
+      kept = own();
+    kept.check(st, from, to);
+    kept.check(st, from, to);
+    for (const name of ['sIn', 'sOut'] as const)
+      st[name].forEach((w, i) => {
+        expect(() => own().check({ ...st, [name]: st[name].with(i, w + 1n) }, from, to), `${name} ${i}`).toThrow(
+          /^state (entered|left): is not that of this run$/,
+        );
+      });
+    const { state } = judge.boundaries.course.states.before(to.step),
+      salted = { ...st, sOut: k.scope(() => stateCommitment(k, judge.inputs.run.programs, 'sIn', state, [1n, 2n, 3n, 4n])) };
+    expect(() => kept.check(salted, from, to)).toThrow(
+      /^state left: is the run's before step 1 under another root than its neighbour has$/,
+    );
+    expect(() => judge.boundaries.check(salted, from, to)).toThrow(/^state left: is not that of the run before step 1$/);
     // A node that holds and leaves a claim that does not: the base it speaks of is another one.
     const words = judge.inputs.base.words.slice();
     words[7]++;

@@ -54,7 +54,7 @@ export async function proveProcesses(run: string, w: Work, processes: number, o:
   try {
     c.progress.line('circuits of the verifier and their keys');
     const perSegment = embeddedSegment(steps);
-    farm = farmOf(k, w, c, store, { perSegment, trained: () => steps });
+    farm = farmOf(k, w, c, store, { perSegment, trained: () => steps, ownProcesses: true });
     requireFoldMemory(s.run, farm.circuits.cls, each, share.threads);
     ({ bytes, coordinator } = await together(run, farm, { store, lease, share, perSegment }, c));
     finishRun(w, bytes);

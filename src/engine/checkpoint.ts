@@ -5,7 +5,7 @@ import { concat, fromBytes, toBytes } from '../artifact/words.js';
 import { parseJson } from '../io/json-bounds.js';
 import { utf8 } from '../io/json-text.js';
 import type { AdapterState } from '../model/step.js';
-import type { LeafStart } from '../prove/leaf.js';
+import type { Entered } from '../prove/entered.js';
 
 /*
  * The state before a step with what is entered there, as one object: all that a segment needs of the steps before it.
@@ -13,9 +13,9 @@ import type { LeafStart } from '../prove/leaf.js';
  * makes a node that does not begin where the run stands, which is refused.
  */
 
-/** A state and where the run stands there; `s` is the commitment to the state. */
+/** A state and where the run stands there. Who proves from it commits to the state anyhow. */
 export interface Checkpoint {
-  readonly start: LeafStart;
+  readonly start: Entered;
   readonly state: AdapterState;
 }
 
@@ -23,7 +23,7 @@ const TYPE = 'certune-farm-checkpoint',
   VERSION = 3;
 
 export function encodeCheckpoint(manifest: string, { start, state }: Checkpoint): Uint8Array {
-  const { step, standing, policy, s } = start,
+  const { step, standing, policy } = start,
     texts = (w: readonly bigint[]): string[] => w.map(String),
     { counters, epochs } = policy,
     words = concat([state.C, state.master, state.mm, state.vv].map(toBytes)),
@@ -34,7 +34,6 @@ export function encodeCheckpoint(manifest: string, { start, state }: Checkpoint)
     manifest,
     step,
     parameters: state.C.length,
-    s: texts(s),
     standing: [standing.pos, standing.losses, standing.targets].map(texts),
     policy: { counters: { ...counters, loss: String(counters.loss) }, epochs: texts(epochs) },
   };
@@ -84,7 +83,6 @@ export function decodeCheckpoint(name: string, b: Uint8Array, manifest: string, 
     start: {
       step,
       part: 0,
-      s: words(head['s']),
       standing: {
         pos: words(standing[0], 7),
         losses: words(standing[1], 4),

@@ -1,5 +1,8 @@
+export { RunAcceptor } from './acceptance.js';
 export * from './blobs.js';
+export { type Boundary, Boundaries } from './boundaries.js';
 export { BullDispatcher, BullSource, type BullOptions } from './bullmq.js';
+export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from './checkpoint.js';
 export { type Acceptor, Coordinator, type CoordinatorOptions, type FarmEvent, type Inputs } from './coordinator.js';
 export * from './engine.js';
 export { Embedded } from './embedded.js';
@@ -7,5 +10,7 @@ export * from './errors.js';
 export { Graph } from './graph.js';
 export * from './jobs.js';
 export { CoordinatorLease } from './lease.js';
+export { JobProver } from './prover.js';
+export { type Shape, shapeOf } from './shape.js';
 export { type Result, LostObjectError, Store } from './store.js';
 export { type Runner, type WorkOptions, work } from './work.js';

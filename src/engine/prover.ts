@@ -3,7 +3,8 @@ import { type NodeFile, decodeNode, encodeFolded, encodeNode } from '../artifact
 import type { Kernels } from '../kernels/runtime.js';
 import { proveCertificate } from '../prove/certificate.js';
 import { Course, States } from '../prove/course.js';
-import type { JobInputs, LeafStart } from '../prove/leaf.js';
+import type { Entered } from '../prove/entered.js';
+import type { JobInputs } from '../prove/leaf.js';
 import { type LeafRange, type Recursion, endOf, foldNodes, leafEpochs, leafLosses } from '../prove/range.js';
 import { recursionOf } from '../prove/recursion.js';
 import { proveStep } from '../prove/step.js';
@@ -61,14 +62,16 @@ class Segment {
   readonly #proofs = new Map<number, StepProof>();
   readonly #trees = new StateTrees();
   readonly #course: Course;
-  #start: LeafStart;
+  /** Commitments to the states that steps enter, as their proofs name them. */
+  readonly #entered = new Map<number, readonly bigint[]>();
+  #start: Entered;
 
   constructor(
     readonly p: JobProver,
     readonly r: Recursion,
     readonly states: States,
     readonly of: TreeNode,
-    start: LeafStart,
+    start: Entered,
   ) {
     this.#start = start;
     this.#course = new Course(states, p.inputs);
@@ -85,9 +88,10 @@ class Segment {
       range = ranges[i],
       { data } = this.p.complete;
     // While the state is at hand.
-    if (this.#start.step !== range.from.step) this.#start = this.#course.start(range.from.step);
+    if (this.#start.step !== range.from.step) this.#start = this.#course.entered(range.from.step);
     const proofs = plan.leaves[i].steps.map((t) => this.#proof(t)),
-      { node, after, epochs } = this.r.leaf(this.#start, range, proofs);
+      s = this.#entered.get(range.from.step)!,
+      { node, after, epochs } = this.r.leaf({ ...this.#start, s }, range, proofs);
     this.#start = after;
     for (const t of this.#proofs.keys()) if (t < after.step || (range.to.part === 0 && t < range.to.step)) this.#proofs.delete(t);
     const { manifest, key } = this.r;
@@ -107,7 +111,7 @@ class Segment {
     if (there) return there;
     const { k, inputs, complete, onPhase } = this.p,
       { state } = this.states.before(step),
-      { proof, after } = k.scope(() =>
+      { proof, after, entered } = k.scope(() =>
         proveStep(
           k,
           inputs.run,
@@ -122,6 +126,7 @@ class Segment {
       );
     this.states.reached(step + 1, { state: after, losses: proof.parts.filter((x) => x.kind !== 'update').map((x) => x.loss) });
     this.#proofs.set(step, proof);
+    this.#entered.set(step, entered);
     return proof;
   }
   /** Parts of a step that leaves of this segment verify, and the one before them: it says what they enter. */

@@ -28,7 +28,7 @@ export class RunInputs implements Inputs {
   async prepare(job: Job): Promise<void> {
     if (job.kind !== 'segment') return;
     const { step } = this.shape.ranges[job.from].from,
-      start = this.boundaries.start(step),
+      start = this.boundaries.course.entered(step),
       { state } = this.boundaries.course.states.before(step),
       object = await this.store.put(encodeCheckpoint(this.shape.plan.manifest, { start, state }));
     this.#of.set(job.key, object);

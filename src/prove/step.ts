@@ -63,6 +63,7 @@ const stateAfter = (r: IntegerReading): AdapterState => ({
 /**
  * Proves one step from the state before it. `trees`: those of states that the steps before have left, for a run of
  * steps in order. `wanted`: the parts that somebody reads; the others have their losses and neither roots nor a proof.
+ * `entered`: commitment to the state before the step, as its proofs name it.
  */
 export function proveStep(
   k: Kernels,
@@ -74,7 +75,8 @@ export function proveStep(
   onPhase?: (p: string) => void,
   trees?: StateTrees,
   wanted: (part: number) => boolean = () => true,
-): { proof: StepProof; after: AdapterState } {
+): { proof: StepProof; after: AdapterState; entered: readonly bigint[] } {
+  let entered: readonly bigint[] = [];
   const parts: ProofPart[] = [],
     { context } = run.facts,
     saltsOf = (part: number): StateSalts => ({
@@ -96,6 +98,7 @@ export function proveStep(
       ...(trees ? { trees } : {}),
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });
+    entered = statement.roots['sIn'];
     parts.push({
       kind,
       proof,
@@ -103,7 +106,7 @@ export function proveStep(
       loss,
     });
   });
-  return { proof: { step, parts }, after };
+  return { proof: { step, parts }, after, entered };
 }
 
 /**

@@ -125,9 +125,10 @@ export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigI
 /**
  * Checks that a commitment which a proof enters is to a state that is given: digest of the adapter, point, and the
  * values of adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it,
- * so that another state of the root's list has these values there with probability cells/|E|. One evaluation.
+ * so that another state of the root's list has these values there with probability cells/|E|. One evaluation. `what`: the
+ * state by name, as an error has it.
  */
-export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState): void {
+export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState, what = 'initial state'): void {
   const { plan } = s,
     { digest, z, values } = k.scope(() => {
       const { tree, stack } = stackFrom(k, plan, 'sIn', tensorsOf(s, state)),
@@ -139,7 +140,7 @@ export function checkEnteredState(k: Kernels, s: Programs, entered: readonly big
       return { digest: its, z, values: parts.flatMap((p) => [...partValue(k, g, stack, p, z)]) };
     });
   if (entered.length !== 4 + digest.length + z.length + values.length || [...digest, ...z, ...values].some((w, i) => w !== entered[4 + i]))
-    throw new VerificationError('initial state', 'is not that of this run');
+    throw new VerificationError(what, 'is not that of this run');
 }
 
 /**

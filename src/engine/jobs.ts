@@ -60,7 +60,7 @@ export function defaultSegment(steps: number): number {
 
 /**
  * Steps of a segment on one machine, whose coordinator takes its processor time from the same cores: a boundary between
- * segments takes some three hundredths of a step's proof to commit to, so that long runs have fewer of them.
+ * segments takes some hundredth of a step's proof to judge, so that long runs have fewer of them.
  */
 export const embeddedSegment = (steps: number): number => Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : 1);
 

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src/artifact/certificate.js';
 import { encodeFolded } from '../src/artifact/folded.js';
+import { describe as described } from '../src/cli/errors.js';
+import { Progress } from '../src/cli/progress.js';
+import { verifyNow } from '../src/cli/verify-now.js';
 import { VersionError } from '../src/errors.js';
 import { P } from '../src/field/goldilocks.js';
 import { Progress } from '../src/cli/progress.js';
@@ -42,6 +45,7 @@ const file = (name: Name): Uint8Array => readFileSync(join(folder, `${name}.cert
     unshown: piecesOf(golden.unshown),
   },
   kernels = singleKernels(),
+  quiet = { progress: new Progress({ tty: false, quiet: true, write: () => {} }), writes: () => {} },
   judge = (bytes: Uint8Array, name: Name = 'public'): Accepted | Refused =>
     verify(bytes, { key: { digest: GOLDEN[name].key }, root: GOLDEN[name].root, kernels, file: 'mutant' });
 
@@ -95,6 +99,18 @@ describe('golden certificates', () => {
     expect(named.accepted ? 'accepted' : named.reason.message).toMatch(
       /^released adapter: the certificate says nothing of the adapter .*show\.adapter: none/,
     );
+    // The command refuses before it verifies anything, whether a folder is there or not, and says why.
+    let said: unknown;
+    try {
+      verifyNow(join(folder, 'unshown.certune'), { adapter: join(folder, 'adapter'), baseRoot: root }, quiet);
+    } catch (e) {
+      said = e;
+    }
+    expect(described(said)).toMatchObject({
+      exit: 2,
+      code: 'usage',
+      message: expect.stringMatching(/^--adapter: .*show\.adapter: none.*leave it out/) as string,
+    });
     expect(shownText(v.check.shown)).toContain('of the adapter nothing in a certificate');
     // Nor is an adapter that lies beside one passed over.
     const release = mkdtempSync(join(tmpdir(), 'certune-unshown-')),

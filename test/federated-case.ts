@@ -5,7 +5,7 @@ import { type Beacon, type Chain, QUICKNET, chainHash, roundMessage, roundTime }
 import { type Boundary, boundaryBytes, boundaryWords, firstBoundary } from '../src/federated/boundary.js';
 import { type Before, type Federation, type RoundContext, adapterBlob, enrol, openRound } from '../src/federated/checks.js';
 import { beginning } from '../src/federated/head.js';
-import { type Message, type Signed, digestOf, keyText } from '../src/federated/messages.js';
+import { CHARTER_VERSION, type Message, type Signed, digestOf, keyText } from '../src/federated/messages.js';
 import { type RoundState, beginRound, sealBody, stepRound } from '../src/federated/round.js';
 import { signMessage } from '../src/federated/signing.js';
 import { recordLeaf, recordSalt, treePath, treeRoot } from '../src/federated/tree.js';
@@ -71,7 +71,7 @@ export function federationCase(names: readonly string[], seed = 0): Case {
       'charter',
       {
         type: 'certune-fed-charter',
-        version: 1,
+        version: CHARTER_VERSION,
         name: 'test',
         server: keyText(server.public),
         chain: CHAIN,

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adapterBlob } from '../src/federated/checks.js';
 import { writeBlob, writeEvidence, writeMessage, writeSeed } from '../src/federated/folder.js';
+import { messageFile } from '../src/federated/messages.js';
 import { signMessage } from '../src/federated/signing.js';
 import { setSmall } from './run-settings.js';
 import { TENSORS, type Case, beacon, federationCase, handIn, newRound, recordsOf } from './federated-case.js';
@@ -79,6 +80,38 @@ describe('certune fed', () => {
     expect([bad.code, (bad.data['error'] as { check: string }).check]).toEqual([1, 'signature']);
   });
   it('refuses what it has no action for', () => {
+    const [first] = c.clients,
+      bundle = (at: string, ...args: string[]) => {
+        const r = certune('bundle', at, ...args, '--json');
+        return [r.code, r.data['error']] as const;
+      },
+      tiny = fileURLToPath(new URL('./data/tiny', import.meta.url));
+    // What fed bundle needs, before anything is read; then what the folder must have.
+    expect(bundle(dir)).toEqual([2, expect.objectContaining({ code: 'usage', message: expect.stringMatching(/needs --base/) as string })]);
+    for (const round of [[], ['--round', '-1'], ['--round', 'one']])
+      expect(bundle(dir, '--base', tiny, ...round)).toEqual([
+        2,
+        expect.objectContaining({ code: 'usage', message: expect.stringMatching(/needs --round, the number of a round/) as string }),
+      ]);
+    expect(bundle(join(dir, 'none'), '--base', tiny, '--round', '0')).toEqual([3, expect.objectContaining({ code: 'unreadable' })]);
+    expect(bundle(dir, '--base', tiny, '--round', '0')).toEqual([
+      3,
+      expect.objectContaining({ code: 'unreadable', file: dir, problems: ['holds no manifest of a client'] }),
+    ]);
+    // A federation of another release.
+    const old = join(dir, 'old'),
+      { envelope } = c.federation.charter,
+      payload = new TextEncoder().encode(new TextDecoder().decode(envelope.payload).replace('"version":2', '"version":1'));
+    writeMessage(old, first.enrolment);
+    writeFileSync(join(old, 'charter.json'), messageFile({ ...envelope, payload }));
+    for (const args of [
+      ['check', old],
+      ['bundle', old, '--base', tiny, '--round', '0'],
+    ])
+      expect(certune(...args, '--json')).toMatchObject({
+        code: 5,
+        data: { error: { code: 'unsupported-version', version: 1, supported: 2, message: expect.stringMatching(/fed init/) as string } },
+      });
     for (const args of [
       ['dance', dir],
       ['serve', dir],
@@ -181,5 +214,14 @@ describe('certune fed, the roles', () => {
     expect(found.code, found.out).toBe(0);
     expect(found.out).toMatch(/round 0: final, 1 updates summed, 1 proof of units checked here/);
     expect(found.out).toMatch(/not checked: beacon: a TEST beacon, a chain of the charter's own/);
+
+    // The proved unit becomes a certificate; there is none of a round that is not.
+    const shared = at('server', 'public'),
+      none = certune('bundle', shared, '--base', data('tiny'), '--round', '9', '--json'),
+      bundled = certune('bundle', shared, '--base', data('tiny'), '--round', '0', '--json');
+    expect([none.code, none.data]).toMatchObject([3, { error: { code: 'unreadable', problems: ['is no round of this federation'] } }]);
+    expect([bundled.code, bundled.data]).toMatchObject([0, { round: 0, certificates: [{ units: 1 }] }]);
+    const [{ file, bytes }] = bundled.data['certificates'] as { file: string; bytes: number }[];
+    expect(readFileSync(file)).toHaveLength(bytes);
   });
 });

@@ -1,6 +1,6 @@
 import { bundleRound } from '../federated/bundler.js';
 import { readBlob, readFederation } from '../federated/folder.js';
-import { MOST_MANIFEST, readManifestBlob, unitChecks } from '../federated/units.js';
+import { MOST_MANIFEST, checkEnrolled, readManifestBlob, unitChecks } from '../federated/units.js';
 import { InputError } from '../errors.js';
 import { checkedRun } from '../run/facts.js';
 import { inputsOf } from '../setup/base.js';
@@ -18,12 +18,16 @@ export async function fedBundle(dir: string, o: BundleOptions, c: Context): Prom
     throw new UsageError('fed bundle needs --base, the folder of the base: proofs are verified before they are bundled');
   if (o.round === undefined || !/^\d{1,9}$/.test(o.round)) throw new UsageError('fed bundle needs --round, the number of a round');
   const round = Number(o.round),
-    [first] = readFederation(dir).enrolments.values(),
+    f = readFederation(dir),
+    [first] = f.enrolments.values(),
     manifest = (d: string): Uint8Array | undefined => readBlob(dir, d, MOST_MANIFEST),
     bytes = first && manifest(first.body.manifest);
   if (!bytes) throw new InputError(dir, ['holds no manifest of a client']);
   const where = `${first.body.client}: manifest`,
-    { base } = inputsOf(checkedRun(where, readManifestBlob(bytes, where)), { base: o.base }),
+    m = readManifestBlob(bytes, where);
+  // Nothing is built from what a client wrote before it has the settings that the charter names.
+  checkEnrolled(f, first, m);
+  const { base } = inputsOf(checkedRun(where, m), { base: o.base }),
     k = await kernels(o);
   try {
     const units = unitChecks({ kernels: k, base: base!, manifest }),

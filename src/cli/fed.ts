@@ -163,15 +163,16 @@ export function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions):
     enrolled = first && blob(first.body.manifest),
     manifest = given?.manifest ?? (enrolled && readManifestBlob(enrolled, `${first.body.client}: manifest`));
   if (!manifest) throw new InputError(dir, ['holds no manifest of a client'], 'give --run, a run with the settings of the federation');
-  const run = checkedRun(given?.file ?? `${first.body.client}: manifest`, manifest),
-    own = settingsDigest(manifest);
+  // Nothing is built from what somebody else wrote before it has the settings that the charter names.
+  const own = settingsDigest(manifest);
   if (own !== f.charter.body.program)
     throw new InputError(
       given?.file ?? `${first.body.client}: manifest`,
       [`has the settings ${own}, the charter ${f.charter.body.program}`],
       'give --run, a run with the settings of the federation',
     );
-  const folder = o.base ?? baseOf(o.run!),
+  const run = checkedRun(given?.file ?? `${first.body.client}: manifest`, manifest),
+    folder = o.base ?? baseOf(o.run!),
     base = folder === undefined ? undefined : inputsOf(run, { base: folder }).base;
   return { states: statesOf(k, run.programs), ...(base ? { units: unitChecks({ kernels: k, base, manifest: blob }) } : {}) };
 }

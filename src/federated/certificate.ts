@@ -1,7 +1,7 @@
 import { Body, checkHeader, headerLine, sealedHeader } from '../artifact/header.js';
 import { inMemory } from '../artifact/source.js';
 import { concat, toBytes } from '../artifact/words.js';
-import { InputError, VersionError, reason } from '../errors.js';
+import { InputError, UnsupportedError, VersionError, reason } from '../errors.js';
 import { P } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type UnitStatement, bundleOf, pairDigest, unitDigest } from '../recursion/bundle.js';
@@ -119,13 +119,18 @@ export function unitStatement(c: RoundContext, run: Run, r: Message<'response'>)
     to = Math.min(steps, from + u);
   const side = (o: Message<'commit'>['last'], step: number) => {
     const b = boundaryOf(o.words.map(BigInt), r.client),
+      own = noCounters(run),
       // Epochs count from the round's number in a record, from 0 in a statement.
       pos = b.pos.map((w, i) => (i === 3 ? (w - BigInt(round) + P) % P : w)),
-      none = pos[4] === 0n && b.counters.every((w) => w === 0n),
+      begins = pos[4] === 0n,
+      none = begins && b.counters.every((w) => w === 0n),
       at = placeOf(run, step);
     if ([at.steps, 0n, 0n, at.epoch, at.drawn, at.examples].some((w, i) => w !== pos[i]))
       throw new VerificationError('range', `the record is not of the place before step ${step}`);
-    return { ...b, pos, counters: none ? noCounters(run) : b.counters };
+    // One spelling: a record that has the digest itself is refused where a unit is verified alone, and here too.
+    if (begins && own.every((w, i) => w === b.counters[i]))
+      throw new VerificationError('counters at the start of an epoch', 'the record has their digest in the place of zeros');
+    return { ...b, pos, counters: none ? own : b.counters };
   };
   const a = side(r.from, from),
     b = side(r.to, to),
@@ -234,7 +239,13 @@ function shown(
   const list = names.map((n, i) => {
     const response = responses.get(n)?.body;
     if (!response) return bad(`shows unit ${x.units[i].unit} of ${x.units[i].client}, which nobody answered with`);
-    return { response, ...runFor(response.client) };
+    try {
+      return { response, ...runFor(response.client) };
+    } catch (e) {
+      // Rows and classes are a client's own: a run that no circuit is made for is its problem, not the reader's.
+      if (e instanceof UnsupportedError) return bad(`unit ${response.unit} of ${response.client}: ${reason(e)}`);
+      throw e;
+    }
   });
   verifyCertificate(k, base, c, x, list, party);
   return names;

@@ -106,8 +106,11 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
     if (v.holds && v.how !== 'proved' && c.plan.body.audit.show !== 'records')
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to hold without a proof`, 'server');
     if (v.how !== 'proved' || !s.units) continue;
-    // The records that a certificate is about were opened above.
-    if (certified.has(`${v.client}-${v.unit}`)) {
+    // The records that a certificate is about were opened above. A proof that was refused and is at hand is looked at
+    // itself: a client that answers with a false one may have a true one, and is no witness against the server.
+    const shown = certified.has(`${v.client}-${v.unit}`),
+      own = v.holds || r.body.proof === null ? undefined : s.blob(r.body.proof, MOST_UNIT);
+    if (shown && !own) {
       if (!v.holds)
         throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to fail, and a certificate shows it`, 'server');
       verified++;

@@ -43,7 +43,7 @@ function names(dir: string, pattern: RegExp): string[] {
 const CLIENT = /^[a-z0-9][a-z0-9-]{0,62}$/,
   UNIT = /^[a-z0-9][a-z0-9-]{0,62}-\d{1,7}$/;
 
-/** Charter and enrolments of a folder. Throws InputError, VerificationError. */
+/** Charter and enrolments of a folder. Throws InputError, VerificationError, VersionError. */
 export function readFederation(dir: string): Federation {
   const file = join(dir, 'charter.json'),
     charter = openOwn('charter', read(file, limit('charter')), file);

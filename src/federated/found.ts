@@ -5,7 +5,7 @@ import type { PublicKey } from '../provenance/ecdsa.js';
 import type { Run } from '../run/facts.js';
 import type { Chain } from './beacon.js';
 import { adapterBlob } from './checks.js';
-import { type Message, digestOf, keyText } from './messages.js';
+import { CHARTER_VERSION, type Message, digestOf, keyText } from './messages.js';
 import { statesOf, tensorsOf } from './states.js';
 import { settingsDigest } from './units.js';
 
@@ -39,7 +39,7 @@ export function charterOf(
     blob,
     body: {
       type: 'certune-fed-charter',
-      version: 1,
+      version: CHARTER_VERSION,
       name: f.name,
       server: keyText(f.server),
       chain: f.chain,

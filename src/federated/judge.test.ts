@@ -34,11 +34,13 @@ import {
   writeMessage,
   writeSeed,
 } from './folder.js';
-import { type Evidence, type JudgeContext, evidenceFile, judge, parseEvidence } from './judge.js';
-import type { Message, Signed } from './messages.js';
+import { FederationError } from './errors.js';
+import { type Evidence, type JudgeContext, type Judgement, evidenceFile, judge, parseEvidence } from './judge.js';
+import { type Message, type Signed, digestOf } from './messages.js';
 import { makeRecord } from './record.js';
 import { type RoundState, WITHDREW, sealBody, stepRound } from './round.js';
 import { signMessage } from './signing.js';
+import type { UnitChecks } from './units.js';
 import { updateLimit } from './update.js';
 
 const NAMES = ['ann', 'bob', 'cat'],
@@ -145,6 +147,57 @@ describe('evidence', () => {
     notShown({ ...e(swapped), beacon: beacon(7) }, /^beacon round/);
     notShown(e(respond(r, bob, records, 1, { from: good.body.to }, ann.key)), /^signature/);
     notShown(e(swapped, d.state.seal!, handIn(r, bob, { records: recordsOf(r, bob, 4) }).commit), /not sealed/);
+  });
+  it('of a certificate holds one answer to every drawn unit, that at hand among them: nobody chooses between two', () => {
+    const round = newRound(c, { audit: { coverage: [1, 1], each: 0, mode: 'before', show: 'certificates' } }),
+      drawn = drawnRound(c, round),
+      { commit, records } = drawn.handed.get('bob')!,
+      blob = Uint8Array.of(7),
+      proof = digestOf(blob),
+      answers = records.slice(1).map((_, unit) => respond(round, bob, records, unit, { proof })),
+      other = respond(round, bob, records, 1, { proof: `sha256:${'1'.repeat(64)}` }),
+      // What the certificate is found to be: the judge is told by whoever verifies it.
+      units: UnitChecks = {
+        unit: () => expect.unreachable(),
+        certificate: () => expect.unreachable(),
+        runFor: () => expect.unreachable(),
+        answer: (_, { body }) => {
+          throw new FederationError('certificate', 'shows nothing', body.client);
+        },
+      },
+      e = (list: readonly Signed<'response'>[], response = answers[1]): Judgement =>
+        judge(
+          parseEvidence(
+            evidenceFile({
+              charge: 'bad-proof',
+              party: 'bob',
+              items: {
+                plan: round.plan.envelope,
+                seal: drawn.state.seal!.envelope,
+                commit: commit.envelope,
+                response: response.envelope,
+              },
+              answers: list.map((x) => x.envelope),
+              beacon: beacon(round.plan.body.beacon),
+            }),
+            'e',
+          ),
+          { ...j, blob: (x) => (x === proof ? blob : blobs.get(x)), units },
+        );
+    expect(answers).toHaveLength(STEPS);
+    expect(e(answers)).toMatchObject({ guilty: true, finding: expect.stringMatching(/^certificate: bob: shows nothing/) as string });
+    for (const [list, why] of [
+      [answers.slice(1), /answers to the units 0 are not shown/],
+      [[...answers, other], /5 answers to 4 drawn units/],
+      [[answers[0], answers[0], answers[1], answers[2]], /unit 0 is answered twice/],
+      [[answers[0], other, answers[2], answers[3]], /the answer to unit 1 is another one than the response/],
+      [[answers[0], answers[1], answers[2], respond(round, bob, records, 3, { proof }, ann.key)], /^signature/],
+      [[answers[0], answers[1], answers[2], respond(round, bob, records, 3, { proof, unit: 2 })], /^record root/],
+    ] as const) {
+      const v = e(list);
+      expect(v.guilty, v.finding).toBe(false);
+      expect(v.finding).toMatch(why);
+    }
   });
   it('of a denied receipt convicts the server, unless two commits of the client excuse it', () => {
     const receipt = signMessage('receipt', d.receipts.find((x) => x.client === 'ann')!, c.server),
@@ -397,5 +450,50 @@ describe('a folder', () => {
     expect(as({ holds: false })).toThrow(/^verdict/);
     expect(as({ how: 'proved' })).toThrow(/^record audit/);
     expect(() => checkChain({ ...s, round: () => ({ ...files, verdicts: [] }) })).toThrow(VerificationError);
+  });
+  it('with a proof that was refused is judged by that proof while it is at hand, whatever certificate is made of the unit later', () => {
+    const dir = beginFolder();
+    playRound(dir, c.before, c.start);
+    const s = folderSource(dir),
+      files = s.round(0),
+      [v] = files.verdicts,
+      name = `${v.body.client}-${v.body.unit}`,
+      blob = Uint8Array.of(7),
+      proof = digestOf(blob),
+      response = signMessage(
+        'response',
+        { ...files.responses.get(name)!.body, proof },
+        c.clients.find((x) => x.name === v.body.client)!.key,
+      ),
+      verdict = signMessage(
+        'verdict',
+        { ...v.body, response: response.digest, how: 'proved', holds: false, refusal: 'unit proof' },
+        c.server,
+      ),
+      check = (there: boolean, holds: boolean) => () => {
+        const units: UnitChecks = {
+          unit: () => {
+            if (!holds) throw new FederationError('unit proof', 'does not hold', v.body.client);
+          },
+          certificate: () => [name],
+          runFor: () => expect.unreachable(),
+          answer: () => expect.unreachable(),
+        };
+        checkChain({
+          ...s,
+          units,
+          blob: (d, most) => (d === proof ? (there ? blob : undefined) : s.blob(d, most)),
+          round: () => ({
+            ...files,
+            certificates: [blob],
+            responses: new Map([...files.responses, [name, response]]),
+            verdicts: [verdict, ...files.verdicts.slice(1)],
+          }),
+        });
+      };
+    // The verdict stands: what differs is the record, which was made without it.
+    expect(check(true, false)).toThrow(/^record members/);
+    expect(check(true, true)).toThrow(/^verdict: server: .*its proof holds/);
+    expect(check(false, false)).toThrow(/^verdict: server: .*a certificate shows it/);
   });
 });

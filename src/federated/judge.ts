@@ -180,20 +180,34 @@ function refusal(party: string, f: () => void): string | undefined {
   return undefined;
 }
 
+type AnswerMap = Map<string, Signed<'response'>>;
+
 /**
  * Responses of a client to all of its drawn units, which one certificate answers; each of them opens what was committed
- * to. Throws FederationError where one is missing: what was left out says nothing against anybody.
+ * to, and that of the unit at hand is the response. Throws FederationError where one is missing, comes twice, or is not
+ * needed: what was left out says nothing against anybody.
  */
-function allAnswers(e: Evidence, c: RoundContext, draw: Draw, commit: Signed<'commit'>, f: Federation): Map<string, Signed<'response'>> {
-  const { party } = e,
-    out = new Map<string, Signed<'response'>>();
-  for (const x of e.answers ?? []) {
-    const r = openEnvelope('response', x, [clientKey(f.enrolments.get(party)!)], 'evidence: answers');
+function allAnswers(e: Evidence, c: RoundContext, draw: Draw, commit: Signed<'commit'>, response: Signed<'response'>): AnswerMap {
+  const { party, answers = [] } = e,
+    drawn = drawnOf(draw, party),
+    out = new Map<string, Signed<'response'>>(),
+    bad = (why: string): never => {
+      throw new FederationError('evidence', why, party);
+    };
+  // A signature is paid for where it may be one of those that are needed.
+  if (answers.length > drawn.length) return bad(`${answers.length} answers to ${drawn.length} drawn units`);
+  for (const x of answers) {
+    const r = openEnvelope('response', x, [clientKey(c.enrolments.get(party)!)], 'evidence: answers'),
+      name = `${party}-${r.body.unit}`;
     checkResponse(c, draw, commit, r);
-    out.set(`${party}-${r.body.unit}`, r);
+    // Of two answers to one unit the accuser would choose the one that suits it; they are another charge.
+    if (out.has(name)) return bad(`unit ${r.body.unit} is answered twice`);
+    if (r.body.unit === response.body.unit && r.digest !== response.digest)
+      return bad(`the answer to unit ${r.body.unit} is another one than the response`);
+    out.set(name, r);
   }
-  const missing = drawnOf(draw, party).filter((u) => !out.has(`${party}-${u}`));
-  if (missing.length) throw new FederationError('evidence', `answers to the units ${missing.join(', ')} are not shown`, party);
+  const missing = drawn.filter((u) => !out.has(`${party}-${u}`));
+  if (missing.length) return bad(`answers to the units ${missing.join(', ')} are not shown`);
   return out;
 }
 
@@ -239,7 +253,7 @@ function findingOf(e: Evidence, j: JudgeContext): string | undefined {
   if (!blob) throw new InputError('evidence', [`the proof ${proof ?? 'of the unit'} is not at hand`]);
   if (!j.units) throw new InputError('evidence', ['a proof is judged with the base at hand'], 'give --base');
   const { units } = j,
-    responses = c.plan.body.audit.show === 'certificates' ? allAnswers(e, c, draw, commit, f) : new Map<string, Signed<'response'>>();
+    responses = c.plan.body.audit.show === 'certificates' ? allAnswers(e, c, draw, commit, response) : new Map();
   return refusal(party, () => checkShown(units, c, draw, response, responses, blob));
 }
 

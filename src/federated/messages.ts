@@ -1,10 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { InputError } from '../errors.js';
+import { InputError, VersionError } from '../errors.js';
 import { fromBase64, sameBytes, toBase64, toHex } from '../provenance/bytes.js';
 import { type Envelope, envelopeJson, parseEnvelope, verifyEnvelope } from '../provenance/dsse.js';
 import { type PublicKey, keyDigest, parseSpki } from '../provenance/ecdsa.js';
-import { Members, canonicalBytes, parseJson } from '../provenance/json.js';
+import { type Json, Members, canonicalBytes, parseJson } from '../provenance/json.js';
 import * as z from '../schema.js';
+import { RUN_LIMITS } from '../model/limits.js';
 import { ADAMW } from '../optim/adamw.js';
 import { RULES } from './aggregate.js';
 import { BOUNDARY_WORDS } from './boundary.js';
@@ -31,12 +32,19 @@ const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
 /** Most clients of a federation, steps and units of a round. */
 export const MOST_CLIENTS = 10_000,
   MOST_STEPS = 4096;
+/**
+ * Version of a charter, and with it of everything that is said under it: whatever names a federation follows its
+ * charter's rules. 1 did not say how a tensor's values lie in layers and ranks, by which updates are coded now.
+ */
+export const CHARTER_VERSION = 2;
+/** Most ranks of a tensor: an axis is the next power of two. What a reader of updates keeps grows with them. */
+export const MOST_RANKS = RUN_LIMITS.rank;
 const WORDS = BOUNDARY_WORDS;
 const STATE = 17;
 
-const header = <const K extends string>(kind: K) => ({
+const header = <const K extends string, const V extends number = 1>(kind: K, version: V = 1 as V) => ({
   type: z.literal(`certune-fed-${kind}`),
-  version: z.literal(1),
+  version: z.literal(version),
 });
 /** Every message but the charter names the charter. */
 const within = <const K extends string>(kind: K) => ({ ...header(kind), federation: digest });
@@ -50,7 +58,7 @@ const opening = z.object({
 export const SCHEMAS = {
   /** What the federation is: its server, beacon, base, program, adapter and optimiser. Signed by the server. */
   charter: z.object({
-    ...header('charter'),
+    ...header('charter', CHARTER_VERSION),
     name: z.string().min(1).max(200),
     server: key,
     chain: z.object({
@@ -73,7 +81,7 @@ export const SCHEMAS = {
             cells: count(MOST_VALUES, 1),
             /** Values of a layer, ranks of its matrix, how far apart they lie. */
             layer: count(MOST_VALUES, 1),
-            ranks: count(MOST_VALUES, 1),
+            ranks: count(MOST_RANKS, 1),
             stride: count(MOST_VALUES, 1),
           })
           .refine((t) => t.cells % t.layer === 0 && t.layer % (t.ranks * t.stride) === 0, 'the parts of a tensor do not divide it'),
@@ -247,11 +255,28 @@ export interface Signed<K extends Kind> {
 
 export const digestOf = (bytes: Uint8Array): string => `sha256:${toHex(sha256(bytes))}`;
 
-/** The message of canonical bytes. Throws InputError for other spellings, unknown keys, values out of bounds. */
+/** Throws VersionError for the charter of another release: a federation is founded once, and signed. */
+function checkCharterVersion(value: Json, where: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  const { type, version } = value;
+  if (type !== 'certune-fed-charter' || typeof version !== 'number' || version === CHARTER_VERSION) return;
+  throw new VersionError(
+    where,
+    version,
+    CHARTER_VERSION,
+    'found the federation again with certune fed init, from the adapter that it came to if you like, or use the release of Certune that wrote it',
+  );
+}
+
+/**
+ * The message of canonical bytes. Throws InputError for other spellings, unknown keys, values out of bounds,
+ * VersionError for a charter of another version.
+ */
 export function parseMessage<K extends Kind>(kind: K, payload: Uint8Array, where: string): Message<K> {
   const value = parseJson(payload, where, { bytes: MOST_MESSAGE[kind], numbers: 'integers' });
   if (!sameBytes(canonicalBytes(value), payload))
     throw new InputError(where, ['is not canonical JSON: it has another spelling of the same value']);
+  if (kind === 'charter') checkCharterVersion(value, where);
   const schema: z.Schema<unknown> = SCHEMAS[kind],
     r = schema.safeParse(value);
   if (!r.success)
@@ -290,7 +315,8 @@ export function openEnvelope<K extends Kind>(kind: K, e: Envelope, keys: readonl
 
 /**
  * Opens a message that names its own key: a charter or an enrolment. The key is the one inside, so that the signature
- * says that whoever has the key wrote it, and nothing more.
+ * says that whoever has the key wrote it, and nothing more. Throws as openMessage, and VersionError for a charter of
+ * another version.
  */
 export function openOwn<K extends 'charter' | 'enrolment'>(kind: K, file: Uint8Array, where: string): Signed<K> {
   const limit = Math.ceil((4 * MOST_MESSAGE[kind]) / 3) + 4096,

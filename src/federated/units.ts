@@ -23,6 +23,7 @@ import type { Federation, RoundContext } from './checks.js';
 import { type Draw, drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
 import { type Message, type Signed, digestOf } from './messages.js';
+import { tensorsOf } from './states.js';
 import { valuesOf } from './update.js';
 
 /*
@@ -140,7 +141,12 @@ export function checkPlanSettings(c: Pick<RoundContext, 'charter' | 'plan'>, run
   if ([a.beta1, a.kappa, a.sigma].some((x, i) => x !== BigInt([o.beta1, o.kappa, o.sigma][i])) || momentFrac !== o.momentFrac)
     bad('optimizer of the charter');
   if (c.charter.body.sequence !== train.sequence) bad('sequence of the charter');
-  if (valuesOf(c.charter.body.tensors) !== parameters) bad('tensors of the charter');
+  // By their shapes updates are coded, by their names values are refused.
+  if (
+    valuesOf(c.charter.body.tensors) !== parameters ||
+    canonicalize(c.charter.body.tensors) !== canonicalize(tensorsOf(run.programs.program))
+  )
+    bad('tensors of the charter');
   if (p.steps !== train.steps || p.batch !== train.batch) bad('steps or batch of the plan');
   if (JSON.stringify(p.schedule) !== JSON.stringify(scheduleRows(run))) bad('schedule of the plan');
 }
@@ -317,6 +323,7 @@ export function unitChecks(source: UnitSource): UnitChecks {
   return {
     runFor: proverOf,
     answer: (c, { body: r }, drawn, responses, blob) => {
+      if (!drawn.includes(r.unit)) throw new FederationError('unit proof', `unit ${r.unit}: was not drawn`, r.client);
       const bytes = namedBlob(r, blob),
         // One certificate answers several units: a pure function of these bytes is not computed twice.
         name = [roundDigest(c, r.client), r.proof, ...drawn.map((u) => responses.get(`${r.client}-${u}`)?.digest)].join(' ');

@@ -141,7 +141,7 @@ export class UpdateModel {
     if (this.#at === this.#end) this.#enter();
     const { layer, ranks, stride } = this.tensors[this.#tensor];
     this.#inside = (this.#at - this.#begin) % layer;
-    if (this.#inside === 0 || !this.#sums) this.#sums = emptySums(ranks, layer);
+    if (this.#inside === 0 || !this.#sums) this.#sums = emptySums(ranks, layer, this.#sums);
     this.#rank = Math.floor(this.#inside / stride) % ranks;
     this.#mu = this.#predicted(this.#sums, stride);
     const s = this.#scores[this.#rank > 0 ? 1 : 0];
@@ -276,11 +276,26 @@ export class UpdateModel {
 const bell = (mu: number, slope: number, edge: number): number =>
   BELL[Math.max(0, Math.min(4 * QUARTER, 2 * QUARTER + (((edge - mu) * slope) >> FRACTION)))];
 
-const emptySums = (ranks: number, layer: number): Sums => ({
-  cross: new Float64Array(ranks * REACH),
-  power: new Float64Array(ranks * REACH).fill(RIDGE),
-  error: new Float64Array(ranks).fill(ERROR),
-  plain: new Float64Array(ranks).fill(PLAIN),
-  seen: new Float64Array(ranks).fill(PLACES),
-  errors: new Int32Array(layer),
-});
+/**
+ * Sums of a layer that begins, in the place of those before where they have the same size: there may be as many layers
+ * as values. Errors are written before they are read, and need no zeros.
+ */
+function emptySums(ranks: number, layer: number, before: Sums | undefined): Sums {
+  const s =
+    before?.seen.length === ranks && before.errors.length === layer
+      ? before
+      : {
+          cross: new Float64Array(ranks * REACH),
+          power: new Float64Array(ranks * REACH),
+          error: new Float64Array(ranks),
+          plain: new Float64Array(ranks),
+          seen: new Float64Array(ranks),
+          errors: new Int32Array(layer),
+        };
+  s.cross.fill(0);
+  s.power.fill(RIDGE);
+  s.error.fill(ERROR);
+  s.plain.fill(PLAIN);
+  s.seen.fill(PLACES);
+  return s;
+}

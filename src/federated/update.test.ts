@@ -185,12 +185,42 @@ describe('updates', () => {
     refuses(Uint8Array.of(...b, 0), tensors, /one encoding/);
     refuses(b.slice(0, -1), tensors, /one encoding|span/);
     refuses(b, flat(5), /one encoding|span/);
-    refuses(Uint8Array.of(1, ...b.slice(1)), tensors, /begins/);
+    refuses(Uint8Array.of(1, ...b.slice(1)), tensors, /begins with version 1, this release reads version 2/);
+    refuses(Uint8Array.of(3, ...b.slice(1)), tensors, /begins with something else/);
     refuses(new Uint8Array(0), tensors, /begins/);
     // Nothing moved: the span alone, and no other bytes are that.
     const none = encodeUpdate(new Int32Array(4), tensors);
     expect([...none]).toEqual([2]);
     refuses(Uint8Array.of(2, 0), tensors, /one encoding/);
+  });
+  it('of as many layers as values, and of ranks that hardly come twice, cost what their values cost', () => {
+    // A reader works for as many values as the charter says, however few bytes there are: sums are made once for all
+    // layers.
+    const n = 2 ** 16,
+      d = Int32Array.from({ length: n }, (_, i) => ((i * 7919) % 61) - 30);
+    for (const shape of [
+      { layer: 1, ranks: 1, stride: 1 },
+      { layer: n, ranks: n, stride: 1 },
+      { layer: 2, ranks: 2, stride: 1 },
+    ]) {
+      const tensors = [{ name: 'x', cells: n, ...shape }],
+        b = encodeUpdate(d, tensors);
+      expect(decodeUpdate(b, tensors)).toEqual(d);
+      // Few bytes are the one encoding of some values: those that lie lowest wherever the bytes have ended.
+      const short = b.slice(0, 12);
+      try {
+        expect(encodeUpdate(decodeUpdate(short, tensors), tensors)).toEqual(short);
+      } catch (e) {
+        expect(e).toBeInstanceOf(FederationError);
+      }
+    }
+    // Layers of one size in two tensors begin with the same sums, wherever their ranks lie.
+    const two = [
+        { name: 'x', cells: 24, layer: 12, ranks: 3, stride: 4 },
+        { name: 'y', cells: 24, layer: 12, ranks: 3, stride: 1 },
+      ],
+      list = Int32Array.from({ length: 48 }, (_, i) => ((i * 37) % 19) - 9);
+    expect(decodeUpdate(encodeUpdate(list, two), two)).toEqual(list);
   });
   it('of hostile sizes cost nothing: bytes beyond the limit, too many tensors, endless ones', () => {
     refuses(new Uint8Array(updateLimit(4) + 1), flat(4), /at most/);

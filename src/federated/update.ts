@@ -155,6 +155,8 @@ export function decodeUpdate(bytes: Uint8Array, tensors: readonly TensorSize[], 
     };
   if (n < 1 || n > MOST_VALUES || tensors.length > MOST_TENSORS) return bad(`an adapter of ${n} values in ${tensors.length} tensors`);
   if (bytes.length > updateLimit(n)) return bad(`${bytes.length} bytes, ${n} values have at most ${updateLimit(n)}`);
+  if (bytes.length >= HEAD && bytes[0] > 0 && bytes[0] < VERSION)
+    return bad(`begins with version ${bytes[0]}, this release reads version ${VERSION}: encode the differences again with it`);
   if (bytes.length < HEAD || bytes[0] !== VERSION) return bad('begins with something else');
   const r = new Reader(bytes),
     S = r.uniform(SPAN_HIGH) * SPAN_LOW + r.uniform(SPAN_LOW),

@@ -236,9 +236,14 @@ function shown(
   const names = x.units.map((u) => `${u.client}-${u.unit}`);
   if (new Set(names).size !== names.length) return bad('counts a unit twice');
   check(x, bad);
-  const list = names.map((n, i) => {
-    const response = responses.get(n)?.body;
-    if (!response) return bad(`shows unit ${x.units[i].unit} of ${x.units[i].client}, which nobody answered with`);
+  const answers = x.units.map(({ client, unit }, i) => {
+    const response = responses.get(names[i])?.body;
+    if (!response) return bad(`shows unit ${unit} of ${client}, which nobody answered with`);
+    if (response.client !== client || response.unit !== unit)
+      return bad(`the answer to unit ${response.unit} of ${response.client} stands for unit ${unit} of ${client}`);
+    return response;
+  });
+  const list = answers.map((response) => {
     try {
       return { response, ...runFor(response.client) };
     } catch (e) {

@@ -101,6 +101,13 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
     }
     if (!r || !commit || r.digest !== v.response)
       throw new FederationError('verdict', `the response that unit ${v.unit} is judged by is missing`, v.client);
+    // The answer to one unit says nothing of another.
+    if (r.body.client !== v.client || r.body.unit !== v.unit)
+      throw new FederationError(
+        'verdict',
+        `unit ${v.unit} of ${v.client} is judged by the answer to unit ${r.body.unit} of ${r.body.client}`,
+        'server',
+      );
     if (v.holds) checkResponse(c, draw, commit, r);
     else if (v.refusal === null) throw new FederationError('verdict', `unit ${v.unit} fails without a reason`, v.client);
     if (v.holds && v.how !== 'proved' && c.plan.body.audit.show !== 'records')

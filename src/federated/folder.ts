@@ -8,7 +8,17 @@ import type { Beacon } from './beacon.js';
 import { MOST_CERTIFICATE, certificateName } from './certificate.js';
 import { type Federation, clientKey, enrol, serverKey } from './checks.js';
 import { type Evidence, evidenceFile, parseBeacon, parseEvidence } from './judge.js';
-import { type Kind, type Signed, MOST_CLIENTS, MOST_MESSAGE, digestOf, messageFile, openMessage, openOwn } from './messages.js';
+import {
+  type Kind,
+  type Message,
+  type Signed,
+  MOST_CLIENTS,
+  MOST_MESSAGE,
+  digestOf,
+  messageFile,
+  openMessage,
+  openOwn,
+} from './messages.js';
 
 /*
  * A federation as a folder: what server and clients exchange, and what anybody checks. Names of files are made of names
@@ -129,8 +139,14 @@ export function writeCertificate(dir: string, round: number, bytes: Uint8Array):
   return file;
 }
 
+/** Kinds of which a round has one for each client or unit. */
+type Many = 'commit' | 'withdrawal' | 'receipt' | 'response' | 'verdict';
+/** Name of the client or unit that a message is of. */
+const placeOf = (m: Message<Many>): string => ('unit' in m ? `${m.client}-${m.unit}` : m.client);
+
 /**
- * Reads a round. Messages of clients that are not enrolled are refused by name. Throws InputError, VerificationError.
+ * Reads a round. Messages of clients that are not enrolled are refused by name, and those that lie under another name
+ * than that of what they are of. Throws InputError, VerificationError.
  */
 export function readRound(dir: string, f: Federation, round: number): RoundFiles {
   const at = roundDir(dir, round),
@@ -139,14 +155,17 @@ export function readRound(dir: string, f: Federation, round: number): RoundFiles
       const file = join(at, `${name}.json`);
       return existsSync(file) ? openMessage(kind, read(file, limit(kind)), server, file) : undefined;
     },
-    many = <K extends Kind>(kind: K, folder: string, pattern: RegExp, byServer: boolean): Map<string, Signed<K>> => {
+    many = <K extends Many>(kind: K, folder: string, pattern: RegExp, byServer: boolean): Map<string, Signed<K>> => {
       const out = new Map<string, Signed<K>>();
       for (const n of names(join(at, folder), pattern)) {
         const file = join(at, folder, `${n}.json`),
           client = pattern === UNIT ? n.replace(/-\d+$/, '') : n,
           e = f.enrolments.get(client);
         if (!e) throw new InputError(file, [`${client} is not enrolled`]);
-        out.set(n, openMessage(kind, read(file, limit(kind)), byServer ? server : [clientKey(e)], file));
+        const m = openMessage(kind, read(file, limit(kind)), byServer ? server : [clientKey(e)], file),
+          own = placeOf(m.body);
+        if (own !== n) throw new InputError(file, [`is of ${own}`], 'a message lies under the name of what it is of');
+        out.set(n, m);
         if (out.size > MOST_CLIENTS) throw new InputError(at, [`holds more than ${MOST_CLIENTS} files of a kind`]);
       }
       return out;

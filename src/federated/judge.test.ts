@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -36,7 +36,7 @@ import {
 } from './folder.js';
 import { FederationError } from './errors.js';
 import { type Evidence, type JudgeContext, type Judgement, evidenceFile, judge, parseEvidence } from './judge.js';
-import { type Message, type Signed, digestOf } from './messages.js';
+import { type Message, type Signed, digestOf, messageFile } from './messages.js';
 import { makeRecord } from './record.js';
 import { type RoundState, WITHDREW, sealBody, stepRound } from './round.js';
 import { signMessage } from './signing.js';
@@ -450,6 +450,32 @@ describe('a folder', () => {
     expect(as({ holds: false })).toThrow(/^verdict/);
     expect(as({ how: 'proved' })).toThrow(/^record audit/);
     expect(() => checkChain({ ...s, round: () => ({ ...files, verdicts: [] }) })).toThrow(VerificationError);
+  });
+  it('with the answer to one unit in the place of another is refused: a unit is not opened twice for two', () => {
+    const dir = beginFolder();
+    playRound(dir, c.before, c.start);
+    const s = folderSource(dir),
+      files = s.round(0),
+      of = (n: string) => files.verdicts.filter(({ body }) => body.client === n),
+      [one, two] = NAMES.map(of).find((list) => list.length > 1)!,
+      at = (v: Signed<'verdict'>): string => `${v.body.client}-${v.body.unit}`,
+      response = files.responses.get(at(one))!,
+      verdict = signMessage('verdict', { ...two.body, response: response.digest }, c.server),
+      responses = new Map([...files.responses, [at(two), response]]),
+      verdicts = files.verdicts.map((v) => (v === two ? verdict : v));
+    expect(() => checkChain({ ...s, round: () => ({ ...files, responses, verdicts }) })).toThrow(
+      new RegExp(`^verdict: server: unit ${two.body.unit} of .* is judged by the answer to unit ${one.body.unit} of`),
+    );
+    // A file is what its name says, of every kind.
+    for (const [kind, m] of [
+      ['responses', response],
+      ['verdicts', one],
+    ] as const) {
+      const copy = scratch();
+      cpSync(dir, copy, { recursive: true });
+      writeFileSync(join(copy, 'rounds', '0', kind, `${at(two)}.json`), messageFile(m.envelope));
+      expect(() => readRound(copy, readFederation(copy), 0)).toThrow(new RegExp(`${at(two)}.json: is of ${at(one)}`));
+    }
   });
   it('with a proof that was refused is judged by that proof while it is at hand, whatever certificate is made of the unit later', () => {
     const dir = beginFolder();

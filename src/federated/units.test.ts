@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHAIN, federationCase, handIn, newRound, openingOf, recordsOf, respond } from '../../test/federated-case.js';
 import { tinyRun } from '../../test/tiny-run.js';
+import { UnsupportedError } from '../errors.js';
 import { P } from '../field/goldilocks.js';
 import { type Kernels, singleKernels } from '../kernels/index.js';
 import { type Setup, setup } from '../setup/run.js';
 import { type Boundary, boundaryWords, firstBoundary } from './boundary.js';
-import { noCounters, unitStatement } from './certificate.js';
+import { checkAnswer, encodeCertificate, noCounters, unitStatement } from './certificate.js';
 import type { RoundContext } from './checks.js';
 import { charterOf } from './found.js';
-import type { Message } from './messages.js';
+import { type Message, digestOf } from './messages.js';
 import { statesOf } from './states.js';
 import { checkPlanSettings, scheduleRows, unitChecks } from './units.js';
 
@@ -88,6 +89,36 @@ describe('the statement of a unit from its records', () => {
       r = respond(round, ann, h.records, 0, { proof: `sha256:${'0'.repeat(64)}` });
     expect(openingOf(round, ann, h.records, 0)).toEqual(r.body.from);
     expect(() => units.answer(round, r, [1, 2], new Map(), undefined)).toThrow(/^unit proof: ann: unit 0: was not drawn/);
+    // A certificate that shows a unit twice, by one answer under the names of two.
+    const bytes = encodeCertificate({
+        federation: round.charter.digest,
+        round: ROUND,
+        plan: round.plan.digest,
+        units: [0, 1].map((unit) => ({ client: 'ann', unit })),
+        hides: true,
+        statement: [],
+        proof: new BigUint64Array(0),
+      }),
+      twice = respond(round, ann, h.records, 0, { proof: digestOf(bytes) }),
+      both = new Map([0, 1].map((u) => [`ann-${u}`, twice]));
+    expect(() => checkAnswer(k, s.inputs.base, round, { client: 'ann', drawn: [0, 1] }, both, () => expect.unreachable(), bytes)).toThrow(
+      /^certificate: ann: the answer to unit 0 of ann stands for unit 1 of ann/,
+    );
+    // One whose run has no circuits, which is refused and ends nothing.
+    const fair = new Map([0, 1].map((u) => [`ann-${u}`, respond(round, ann, h.records, u, { proof: digestOf(bytes) })]));
+    expect(() =>
+      checkAnswer(
+        k,
+        s.inputs.base,
+        round,
+        { client: 'ann', drawn: [0, 1] },
+        fair,
+        () => {
+          throw new UnsupportedError(['no class is large enough']);
+        },
+        bytes,
+      ),
+    ).toThrow(/^certificate: ann: unit 0 of ann: no class is large enough/);
     const { steps, batch } = s.run.manifest.config.train,
       { body } = charterOf(k, s.run, s.inputs.initial, {
         name: 'x',

@@ -17,7 +17,7 @@ import { FederationError } from './errors.js';
 import type { RoundFiles } from './folder.js';
 import { beginning } from './head.js';
 import { type Evidence, type JudgeContext, judge } from './judge.js';
-import type { Message, Signed } from './messages.js';
+import { type Message, type Signed, sameFederation } from './messages.js';
 import { MOST_UNIT, type UnitChecks, checkShown } from './units.js';
 import { type AuditStatement, type Outcome, auditStatement, checkRecord, checkSettlement } from './record.js';
 import { WITHDREW } from './round.js';
@@ -95,6 +95,8 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
   for (const { body: v } of files.verdicts) {
     const r = files.responses.get(`${v.client}-${v.unit}`),
       commit = files.commits.get(v.client);
+    sameFederation(c.charter, v, 'server');
+    if (v.plan !== c.plan.digest || v.round !== c.plan.body.round) throw new FederationError('verdict', 'is of another plan', 'server');
     if (v.how === 'unanswered') {
       if (v.holds) throw new FederationError('verdict', `unit ${v.unit} was not answered and is said to hold`, v.client);
       continue;

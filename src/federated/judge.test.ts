@@ -447,6 +447,9 @@ describe('a folder', () => {
         });
     expect(as({ response: v.body.plan })).toThrow(/^verdict/);
     expect(as({ how: 'unanswered' })).toThrow(/^verdict/);
+    expect(as({ plan: files.seal!.digest })).toThrow(/^verdict: server: is of another plan/);
+    expect(as({ round: 1 })).toThrow(/^verdict: server: is of another plan/);
+    expect(as({ federation: v.body.plan })).toThrow(/^federation/);
     expect(as({ holds: false })).toThrow(/^verdict/);
     expect(as({ how: 'proved' })).toThrow(/^record audit/);
     expect(() => checkChain({ ...s, round: () => ({ ...files, verdicts: [] }) })).toThrow(VerificationError);

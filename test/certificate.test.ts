@@ -11,7 +11,6 @@ import { Progress } from '../src/cli/progress.js';
 import { verifyNow } from '../src/cli/verify-now.js';
 import { VersionError } from '../src/errors.js';
 import { P } from '../src/field/goldilocks.js';
-import { Progress } from '../src/cli/progress.js';
 import { verifyRelease } from '../src/cli/verify-release.js';
 import { singleKernels } from '../src/kernels/index.js';
 import type { VerificationKey } from '../src/recursion/key.js';

@@ -153,6 +153,13 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
 /** What is shown by evidence and has no refusal of its own. */
 export const SHOWN: readonly FederatedAttack[] = [
   shown(
+    3,
+    'the answer to one unit in the place of the answer to another',
+    'verdict: server: unit 1 of ... is judged by the answer to unit 0 of',
+    JUDGE,
+    'with the answer to one unit in the place of another is refused',
+  ),
+  shown(
     1,
     'two commits of one client for one round',
     'judged: charge two-messages, guilty',

@@ -108,7 +108,7 @@ describe('golden certificates', () => {
     expect(described(said)).toMatchObject({
       exit: 2,
       code: 'usage',
-      message: expect.stringMatching(/^--adapter: .*show\.adapter: none.*leave it out/) as string,
+      message: expect.stringMatching(/^--adapter, .*show\.adapter: none.*leave it out/) as string,
     });
     expect(shownText(v.check.shown)).toContain('of the adapter nothing in a certificate');
     // Nor is an adapter that lies beside one passed over.

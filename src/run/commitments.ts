@@ -125,8 +125,8 @@ export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigI
 /**
  * Checks that a commitment which a proof enters is to a state that is given: digest of the adapter, point, and the
  * values of adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it,
- * so that another state of the root's list has these values there with probability cells/|E|. One evaluation. `what`: the
- * state by name, as an error has it.
+ * so that another state of the root's list has these values there with probability cells/|E|. One evaluation. `what`:
+ * the state by name, as an error has it.
  */
 export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState, what = 'initial state'): void {
   const { plan } = s,

@@ -257,7 +257,7 @@ describe('a farm', () => {
     for (const name of ['sIn', 'sOut'] as const)
       st[name].forEach((w, i) => {
         expect(() => own().check({ ...st, [name]: st[name].with(i, w + 1n) }, from, to), `${name} ${i}`).toThrow(
-          /^state (entered|left): is not that of this run$/,
+          /^state (entered|left): is not that of the run before step [01]$/,
         );
       });
     const { state } = judge.boundaries.course.states.before(to.step),

@@ -7,7 +7,7 @@ import { type Entered, enteredAt } from '../prove/entered.js';
 import type { JobInputs } from '../prove/leaf.js';
 import { runStep } from '../prove/step.js';
 import type { NodeStatement } from '../recursion/statement.js';
-import { accumulatorsCommitment, accumulatorsSalt, checkEnteredState, stateCommitment, stateSalt } from '../run/commitments.js';
+import { accumulatorsCommitment, accumulatorsSalt, commitsTo, stateCommitment, stateSalt } from '../run/commitments.js';
 import type { Complete } from '../run/inputs.js';
 import { VerificationError } from '../transcript/arith.js';
 
@@ -41,7 +41,7 @@ const KEPT = 512;
  *
  * A state is compared by its commitment, word for word, for which it is committed to. `ownProcesses`: whoever proves is
  * a child process of this one. Then digest, point and values of a commitment that a node names are compared with those
- * of the journal's state (checkEnteredState), and its words with those that the other node at this place named. That
+ * of the journal's state (commitsTo), and its words with those that the other node at this place named. That
  * the root has this run's salt is left to the two nodes, which are equal there or do not fold: no stranger could have
  * written another.
  */
@@ -115,7 +115,8 @@ export class Boundaries {
       what = `${NAMES.s} ${side === 'In' ? 'entered' : 'left'}`,
       named = this.#named.get(place.step);
     if (named?.length === got.length && named.every((w, i) => w === got[i])) return;
-    checkEnteredState(k, inputs.run.programs, got, course.states.before(place.step).state, what);
+    if (!commitsTo(k, inputs.run.programs, got, course.states.before(place.step).state))
+      throw new VerificationError(what, `is not that of the run before step ${place.step}`);
     if (named) throw new VerificationError(what, `is the run's before step ${place.step} under another root than its neighbour has`);
     this.#named.set(place.step, got);
     for (const old of this.#named.keys()) if (this.#named.size > KEPT) this.#named.delete(old);

@@ -41,9 +41,9 @@ const KEPT = 512;
  *
  * A state is compared by its commitment, word for word, for which it is committed to. `ownProcesses`: whoever proves is
  * a child process of this one. Then digest, point and values of a commitment that a node names are compared with those
- * of the journal's state (commitsTo), and its words with those that the other node at this place named. That
- * the root has this run's salt is left to the two nodes, which are equal there or do not fold: no stranger could have
- * written another.
+ * of the journal's state (commitsTo), and its words with those that the other node at this place named. That the root
+ * has this run's salt is left to the two nodes, which are equal there or do not fold; of the last state, which has one
+ * node, nobody compares it. The salt is this program's own: no stranger wrote the node.
  */
 export class Boundaries {
   readonly #known = new Map<string, Boundary>();

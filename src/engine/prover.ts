@@ -57,13 +57,17 @@ export class JobProver {
   }
 }
 
+/** A step's proof, and the commitment to the state that it enters. */
+interface Proved {
+  readonly proof: StepProof;
+  readonly entered: readonly bigint[];
+}
+
 /** One segment: the proof of a step goes when no further leaf reads it. */
 class Segment {
-  readonly #proofs = new Map<number, StepProof>();
+  readonly #proofs = new Map<number, Proved>();
   readonly #trees = new StateTrees();
   readonly #course: Course;
-  /** Commitments to the states that steps enter, as their proofs name them. */
-  readonly #entered = new Map<number, readonly bigint[]>();
   #start: Entered;
 
   constructor(
@@ -89,9 +93,10 @@ class Segment {
       { data } = this.p.complete;
     // While the state is at hand.
     if (this.#start.step !== range.from.step) this.#start = this.#course.entered(range.from.step);
-    const proofs = plan.leaves[i].steps.map((t) => this.#proof(t)),
-      s = this.#entered.get(range.from.step)!,
-      { node, after, epochs } = this.r.leaf({ ...this.#start, s }, range, proofs);
+    // A leaf begins in the first of its steps.
+    const steps = plan.leaves[i].steps.map((t) => this.#proof(t)),
+      proofs = steps.map((x) => x.proof),
+      { node, after, epochs } = this.r.leaf({ ...this.#start, s: steps[0].entered }, range, proofs);
     this.#start = after;
     for (const t of this.#proofs.keys()) if (t < after.step || (range.to.part === 0 && t < range.to.step)) this.#proofs.delete(t);
     const { manifest, key } = this.r;
@@ -106,7 +111,7 @@ class Segment {
     };
   }
 
-  #proof(step: number): StepProof {
+  #proof(step: number): Proved {
     const there = this.#proofs.get(step);
     if (there) return there;
     const { k, inputs, complete, onPhase } = this.p,
@@ -125,9 +130,9 @@ class Segment {
         ),
       );
     this.states.reached(step + 1, { state: after, losses: proof.parts.filter((x) => x.kind !== 'update').map((x) => x.loss) });
-    this.#proofs.set(step, proof);
-    this.#entered.set(step, entered);
-    return proof;
+    const made = { proof, entered };
+    this.#proofs.set(step, made);
+    return made;
   }
   /** Parts of a step that leaves of this segment verify, and the one before them: it says what they enter. */
   #wanted(step: number, part: number): boolean {

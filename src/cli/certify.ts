@@ -21,8 +21,7 @@ import { verifyRead } from '../verify/index.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, out, readManifest, secondsText } from './common.js';
 import { UsageError } from './errors.js';
 import { requireFoldMemory } from './estimate.js';
-import { locked } from './kept.js';
-import { rangeFile, wholeRun } from './kept.js';
+import { locked, rangeFile, wholeRun } from './kept.js';
 import { plain } from '../io/escape.js';
 import { shownText } from '../verify/shown.js';
 

@@ -25,8 +25,7 @@ import type { Work } from './course.js';
 import { UsageError } from './errors.js';
 import { plain } from '../io/escape.js';
 import { FarmProgress, type FarmRun, judged, farmOf, finishRun } from './farm-run.js';
-import { findManifest, locked, restoreManifest } from './kept.js';
-import { packFile } from './kept.js';
+import { findManifest, locked, packFile, restoreManifest } from './kept.js';
 
 export interface FarmStartOptions {
   readonly engine?: string;

@@ -10,23 +10,11 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  type Kernels,
-  type Setup,
-  frozenOf,
-  proveStep,
-  recursionOf,
-  runSchema,
-  runStep,
-  setup,
-  singleKernels,
-  threadedKernels,
-  verifyEnd,
-} from 'certune';
+import { type Kernels, type Setup, frozenOf, proveStep, recursionOf, runStep, singleKernels, threadedKernels, verifyEnd } from 'certune';
 import { type LeafStart, firstEntered, jobInputs } from 'certune/prove';
 import { type Circuits, circuitsOf, endProofOf } from 'certune/recursion';
 import { stateCommitment } from 'certune/run';
-import { root } from '../fixtures.js';
+import { exampleRun } from '../example-run.js';
 
 type Recursion = ReturnType<typeof recursionOf>;
 type Node = ReturnType<Recursion['fold']>;
@@ -93,21 +81,11 @@ class Kept {
 }
 
 /** The run of so many steps. */
-function runOfLength(steps: number): Setup {
-  const example = (p: string): string => join(root, 'examples', p),
-    config = runSchema.parse({
-      version: 1,
-      base: { path: example('base') },
-      data: [
-        { path: example('data/translate.jsonl'), language: 'fr' },
-        { path: example('data/chat.jsonl'), language: 'en' },
-      ],
-      lora: { r: 2, alpha: 4, targets: ['q_proj', 'v_proj'] },
-      train: { steps, batch: 1, microBatch: 1, sequence: 16, learningRate: 0.002, warmup: 0, schedule: 'constant' },
-      numbers: { preset: 'small' },
-    });
-  return setup(config, [1n, 2n, 3n, 4n]);
-}
+const runOfLength = (steps: number): Setup =>
+  exampleRun({
+    lora: { r: 2, alpha: 4, targets: ['q_proj', 'v_proj'] },
+    train: { steps, batch: 1, microBatch: 1, sequence: 16, learningRate: 0.002, warmup: 0, schedule: 'constant' },
+  });
 
 /** Proves the ends of runs of these lengths, the longest last. */
 function proveEnds(k: Kernels, s: Setup, circuits: Circuits, lengths: readonly number[], kept: Kept, timings: Timings): Map<number, Ended> {

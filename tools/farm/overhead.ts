@@ -5,12 +5,11 @@
  *
  *     npm run farm:overhead
  */
-import { join } from 'node:path';
 import { circuitsOf } from 'certune/recursion';
-import { runSchema, runStep, setup, singleKernels } from 'certune';
+import { runStep, singleKernels } from 'certune';
 import { Boundaries, type Job, JobProver, RunAcceptor, decodeCheckpoint, encodeCheckpoint, shapeOf } from 'certune/engine';
 import { Course, type Journal, States, type Trained, jobInputs } from 'certune/prove';
-import { root } from '../fixtures.js';
+import { exampleRun } from '../example-run.js';
 
 const STEPS = 3;
 
@@ -22,18 +21,9 @@ function seconds<T>(f: () => T): [T, number] {
   return [x, (user + system) / 1e6];
 }
 
-const example = (p: string): string => join(root, 'examples', p),
-  config = runSchema.parse({
-    version: 1,
-    base: { path: example('base') },
-    data: [
-      { path: example('data/translate.jsonl'), language: 'fr' },
-      { path: example('data/chat.jsonl'), language: 'en' },
-    ],
+const s = exampleRun({
     train: { steps: STEPS, batch: 4, microBatch: 4, sequence: 32, learningRate: 0.006, warmup: 0, schedule: 'constant' },
-    numbers: { preset: 'small' },
   }),
-  s = setup(config, [1n, 2n, 3n, 4n]),
   k = singleKernels(),
   circuits = k.scope(() => circuitsOf(k, s.run)),
   inputs = jobInputs(k, s.run, s.inputs, circuits),

@@ -26,7 +26,7 @@ export const stubJobs = (manifest: string, steps: number): readonly Job[] =>
     perSegment: 1,
   });
 
-export const resultOf = (key: string): Uint8Array => createHash('sha256').update(key).digest();
+const resultOf = (key: string): Uint8Array => createHash('sha256').update(key).digest();
 
 /** Makes results, each after some milliseconds. */
 export const stubRunner = (store: Store, ms = 0): Runner => ({

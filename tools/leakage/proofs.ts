@@ -95,7 +95,7 @@ function files(runs: Runs, seed: number, key: Key): Sample {
 }
 
 type Recursion = ReturnType<typeof recursionOf>;
-export type Node = Parameters<Recursion['end']>[0];
+type Node = Parameters<Recursion['end']>[0];
 
 /** The leaf of the first step, from a proof of it. */
 export function firstLeaf(s: Setup, inputs: JobInputs, r: Recursion, k: Kernels, proof: Parameters<Recursion['leaf']>[2][number]): Node {

@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { decodeCertificate } from '../src/artifact/certificate.js';
+import { keptFacts } from '../src/cli/cached.js';
 import { verifierKernels } from '../src/kernels/verify.js';
 import { keyDigest } from '../src/recursion/key.js';
 import { checkedRun } from '../src/run/facts.js';
@@ -151,6 +152,17 @@ describe('what a verifier remembers', () => {
     const { config } = run.manifest,
       seed = { ...run, manifest: { ...run.manifest, config: { ...config, lora: { ...config.lora, seed: config.lora.seed + 1 } } } };
     expect(startFact(seed, { sIn: st.frozen, aIn: [] })).not.toBe(startFact(run, { sIn: st.frozen, aIn: [] }));
+    // So are those of other programs, of other parameters of their proofs, of longer rows, of other words.
+    const of = (more: object) => ({ ...run, manifest: { ...run.manifest, config: { ...config, ...more } } }),
+      both = (r: typeof run): string[] => [baseFact(r, st), startFact(r, { sIn: st.frozen, aIn: [] })],
+      { programs } = run,
+      differ = (r: typeof run): boolean[] => both(r).map((f, i) => f !== both(run)[i]);
+    expect(differ({ ...run, programs: { ...programs, digest: programs.digest.map((w) => w + 1n) } })).toEqual([true, true]);
+    expect(differ(of({ proof: { ...config.proof, rate: config.proof.rate + 1 } }))).toEqual([true, true]);
+    expect(differ(of({ train: { ...config.train, sequence: config.train.sequence + 1 } }))).toEqual([true, false]);
+    expect(baseFact(run, { ...st, frozen: [...st.frozen.slice(1), 0n] })).not.toBe(baseFact(run, st));
+    expect(startFact(run, { sIn: st.frozen, aIn: [1n] })).not.toBe(startFact(run, { sIn: st.frozen, aIn: [] }));
+    expect(startFact(run, { sIn: st.frozen.slice(1), aIn: [] })).not.toBe(startFact(run, { sIn: st.frozen, aIn: [] }));
   });
   it('is nothing where what it was found of did not hold', () => {
     const known = remembered(),
@@ -164,6 +176,32 @@ describe('what a verifier remembers', () => {
     expect(verdict({ base: { frozen, digest: base!.digest! }, known })).toMatch(/digest of the base/);
     // The start was found first.
     expect([...known.facts].map((f) => (JSON.parse(f) as { what: string }).what)).toEqual(['start']);
+  });
+  it('of the files of a base is kept under their digests and the template of the run, and under a MAC', () => {
+    const home = mkdtempSync(join(tmpdir(), 'certune-facts-')),
+      cache = Cache.open({ CERTUNE_CACHE: join(home, 'cache'), CERTUNE_CONFIG: join(home, 'config') })!;
+    let made = 0;
+    const found = (template: string | null, files: readonly string[]): BaseFacts =>
+      keptFacts(template, cache)(files, () => {
+        made++;
+        return { base: x.manifest.base, preprocessing: x.manifest.preprocessing };
+      });
+    try {
+      const first = found(null, ['a']);
+      expect([found(null, ['a']), made]).toEqual([first, 1]);
+      found('', ['a']);
+      found(null, ['a', 'b']);
+      expect(made).toBe(3);
+      for (const f of readdirSync(join(home, 'cache'))) {
+        const entry = join(home, 'cache', f),
+          bytes = readFileSync(entry);
+        bytes[bytes.length - 1] ^= 1;
+        writeFileSync(entry, bytes);
+      }
+      expect([found(null, ['a']), made]).toEqual([first, 4]);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
   it('of the files of a base is asked for by their digests, and made where one of them differs', () => {
     const copy = mkdtempSync(join(tmpdir(), 'certune-base-'));

@@ -231,11 +231,19 @@ describe('manifest', () => {
       m.dataset.salt[0] = w;
       expect(problemsOf(() => parseManifest('m', m))[0]).toMatch(/^dataset.salt\[0\]/);
     }
-    for (const version of [1, 2, 3, 4, 5])
+    for (const version of [1, 2, 3, 4, 5, 6, 7])
       expect(() => parseManifest('m', { ...good, version })).toThrow(new VersionError('m', version, MANIFEST_VERSION));
     expect(new VersionError('m', 3, MANIFEST_VERSION).message).toMatch(/use the release of Certune that wrote it/);
     for (const x of [null, 3, 'x', [], {}]) expect(problemsOf(() => parseManifest('m', x))).toEqual(['is not a Certune manifest']);
     expect(() => manifestJson({ ...good, program: ['x'] })).toThrow(InputError);
+  });
+  it('refuses what run.yaml may leave open, and what the public mode may not keep', () => {
+    const { config } = good,
+      problems = (more: object): string[] => problemsOf(() => parseManifest('m', { ...good, config: { ...config, ...more } }));
+    expect(() => problems({})).toThrow('accepted');
+    expect(problems({ proof: { ...config.proof, rate: null } })[0]).toMatch(/^config\.proof\.rate/);
+    expect(problems({ show: { ...config.show, adapter: null } })[0]).toMatch(/^config\.show\.adapter/);
+    expect(problems({ show: { ...config.show, adapter: 'none' } })[0]).toMatch(/^config\.show\.adapter: none is for the private mode/);
   });
   it('names the paths at which two differ', () => {
     const other = structuredClone(good) as { config: { train: { steps: number } }; program: string[] };

@@ -115,11 +115,11 @@ export function unitStatement(c: RoundContext, run: Run, r: Message<'response'>)
     { unit: u, steps } = c.plan.body.train,
     { manifest, programs, facts } = run,
     zero = zeroAccumulators(programs),
+    own = noCounters(run),
     from = r.unit * u,
     to = Math.min(steps, from + u);
   const side = (o: Message<'commit'>['last'], step: number) => {
     const b = boundaryOf(o.words.map(BigInt), r.client),
-      own = noCounters(run),
       // Epochs count from the round's number in a record, from 0 in a statement.
       pos = b.pos.map((w, i) => (i === 3 ? (w - BigInt(round) + P) % P : w)),
       begins = pos[4] === 0n,
@@ -155,7 +155,7 @@ export function unitStatement(c: RoundContext, run: Run, r: Message<'response'>)
   const same = (name: string, x: readonly bigint[], y: readonly bigint[]): void => {
     if (x.some((w, i) => w !== y[i])) throw new VerificationError(name, 'the record is not the one that a round begins with');
   };
-  if (a.pos[4] === 0n) same('counters at the start of an epoch', a.counters, noCounters(run));
+  if (a.pos[4] === 0n) same('counters at the start of an epoch', a.counters, own);
   if (from === 0) {
     same('start', a.pos, START.pos);
     same('start of the losses', a.losses, START.losses);
@@ -166,27 +166,41 @@ export function unitStatement(c: RoundContext, run: Run, r: Message<'response'>)
 }
 
 /** A unit of a certificate: its client's run in the round, and its answer. */
-export interface CertifiedUnit {
+interface CertifiedUnit {
   readonly run: Run;
   readonly response: Message<'response'>;
   readonly circuits: BundledCircuits;
 }
 
+/** What a certificate is verified against. */
+export interface CertificateSource {
+  readonly kernels: Kernels;
+  readonly base: Base;
+  readonly context: RoundContext;
+  /** Answers that open the records of units, by "client-unit". */
+  readonly responses: ReadonlyMap<string, Signed<'response'>>;
+  /** The run of a client in the round, and its circuits. */
+  readonly runFor: (client: string) => Omit<CertifiedUnit, 'response'>;
+}
+
+/** Refuses a certificate of this party. */
+const refuser =
+  (party: string) =>
+  (why: string): never => {
+    throw new FederationError('certificate', why, party);
+  };
+
 /**
  * Verifies that a certificate shows these units, in this order: its proof, its claim on the base, its programs, and
  * the digest over what the units' records say; `party` is whose it is. Throws FederationError.
  */
-export function verifyCertificate(
-  k: Kernels,
-  base: Base,
-  c: RoundContext,
+function verifyCertificate(
+  { kernels: k, base, context: c }: CertificateSource,
   x: RoundCertificate,
   list: readonly CertifiedUnit[],
-  party = 'server',
+  party: string,
 ): void {
-  const bad = (why: string): never => {
-      throw new FederationError('certificate', why, party);
-    },
+  const bad = refuser(party),
     [{ run, circuits }] = list;
   if (x.federation !== c.charter.digest || x.plan !== c.plan.digest || x.round !== c.plan.body.round) return bad('is of another round');
   if (!circuits.bundle) return bad(circuits.problem ?? 'nodes of this run cannot be bundled');
@@ -209,23 +223,14 @@ export function verifyCertificate(
   }
 }
 
-/** The run of a client in the round, and its circuits. */
-type RunFor = (client: string) => Omit<CertifiedUnit, 'response'>;
-
-/** Reads a certificate and verifies that it shows the units that it lists, all of them answered. */
+/** Reads a certificate of a party and verifies that it shows the units that it lists, all of them answered. */
 function shown(
-  k: Kernels,
-  base: Base,
-  c: RoundContext,
-  responses: ReadonlyMap<string, Signed<'response'>>,
-  runFor: RunFor,
+  from: CertificateSource,
   bytes: Uint8Array,
   party: string,
   check: (x: RoundCertificate, bad: (why: string) => never) => void,
 ): string[] {
-  const bad = (why: string): never => {
-    throw new FederationError('certificate', why, party);
-  };
+  const bad = refuser(party);
   let x: RoundCertificate;
   try {
     x = decodeCertificate('certificate', bytes);
@@ -237,7 +242,7 @@ function shown(
   if (new Set(names).size !== names.length) return bad('counts a unit twice');
   check(x, bad);
   const answers = x.units.map(({ client, unit }, i) => {
-    const response = responses.get(names[i])?.body;
+    const response = from.responses.get(names[i])?.body;
     if (!response) return bad(`shows unit ${unit} of ${client}, which nobody answered with`);
     if (response.client !== client || response.unit !== unit)
       return bad(`the answer to unit ${response.unit} of ${response.client} stands for unit ${unit} of ${client}`);
@@ -245,14 +250,14 @@ function shown(
   });
   const list = answers.map((response) => {
     try {
-      return { response, ...runFor(response.client) };
+      return { response, ...from.runFor(response.client) };
     } catch (e) {
       // Rows and classes are a client's own: a run that no circuit is made for is its problem, not the reader's.
       if (e instanceof UnsupportedError) return bad(`unit ${response.unit} of ${response.client}: ${reason(e)}`);
       throw e;
     }
   });
-  verifyCertificate(k, base, c, x, list, party);
+  verifyCertificate(from, x, list, party);
   return names;
 }
 
@@ -260,30 +265,14 @@ function shown(
  * Units that a certificate shows, as "client-unit", by their answers. Throws FederationError where it shows other ones,
  * one that is not among the answers, or one twice.
  */
-export const certifiedUnits = (
-  k: Kernels,
-  base: Base,
-  c: RoundContext,
-  responses: ReadonlyMap<string, Signed<'response'>>,
-  runFor: RunFor,
-  bytes: Uint8Array,
-): string[] => shown(k, base, c, responses, runFor, bytes, 'server', () => {});
+export const certifiedUnits = (from: CertificateSource, bytes: Uint8Array): string[] => shown(from, bytes, 'server', () => {});
 
 /**
  * Verifies the certificate that a client answers a draw with: it hides its witness and shows all drawn units of the
- * client and no other, in the order of the draw. `responses` are the answers that open its records. Throws
- * FederationError.
+ * client and no other, in the order of the draw. Throws FederationError.
  */
-export function checkAnswer(
-  k: Kernels,
-  base: Base,
-  c: RoundContext,
-  { client, drawn }: { readonly client: string; readonly drawn: readonly number[] },
-  responses: ReadonlyMap<string, Signed<'response'>>,
-  runFor: RunFor,
-  bytes: Uint8Array,
-): void {
-  shown(k, base, c, responses, runFor, bytes, client, (x, bad) => {
+export function checkAnswer(from: CertificateSource, client: string, drawn: readonly number[], bytes: Uint8Array): void {
+  shown(from, bytes, client, (x, bad) => {
     if (!x.hides) bad('does not hide its witness, as the plan asks for');
     if (x.units.length !== drawn.length || x.units.some((u, i) => u.client !== client || u.unit !== drawn[i]))
       bad(`shows other units than those drawn of the client: ${drawn.join(', ')}`);

@@ -6,7 +6,7 @@ import { P } from '../field/goldilocks.js';
 import { type Kernels, singleKernels } from '../kernels/index.js';
 import { type Setup, setup } from '../setup/run.js';
 import { type Boundary, boundaryWords, firstBoundary } from './boundary.js';
-import { checkAnswer, encodeCertificate, noCounters, unitStatement } from './certificate.js';
+import { type CertificateSource, checkAnswer, encodeCertificate, noCounters, unitStatement } from './certificate.js';
 import type { RoundContext } from './checks.js';
 import { charterOf } from './found.js';
 import { type Message, digestOf } from './messages.js';
@@ -101,24 +101,21 @@ describe('the statement of a unit from its records', () => {
       }),
       twice = respond(round, ann, h.records, 0, { proof: digestOf(bytes) }),
       both = new Map([0, 1].map((u) => [`ann-${u}`, twice]));
-    expect(() => checkAnswer(k, s.inputs.base, round, { client: 'ann', drawn: [0, 1] }, both, () => expect.unreachable(), bytes)).toThrow(
-      /^certificate: ann: the answer to unit 0 of ann stands for unit 1 of ann/,
-    );
+    const answered =
+      (responses: CertificateSource['responses'], runFor: CertificateSource['runFor'], drawn = [0, 1]) =>
+      () =>
+        checkAnswer({ kernels: k, base: s.inputs.base, context: round, responses, runFor }, 'ann', drawn, bytes);
+    expect(answered(both, () => expect.unreachable())).toThrow(/^certificate: ann: the answer to unit 0 of ann stands for unit 1 of ann/);
     // One whose run has no circuits, which is refused and ends nothing.
     const fair = new Map([0, 1].map((u) => [`ann-${u}`, respond(round, ann, h.records, u, { proof: digestOf(bytes) })]));
-    expect(() =>
-      checkAnswer(
-        k,
-        s.inputs.base,
-        round,
-        { client: 'ann', drawn: [0, 1] },
-        fair,
-        () => {
-          throw new UnsupportedError(['no class is large enough']);
-        },
-        bytes,
-      ),
+    expect(
+      answered(fair, () => {
+        throw new UnsupportedError(['no class is large enough']);
+      }),
     ).toThrow(/^certificate: ann: unit 0 of ann: no class is large enough/);
+    // What was drawn beside what it shows is looked at before any proof.
+    for (const drawn of [[0], [1, 0], [0, 1, 2]])
+      expect(answered(fair, () => expect.unreachable(), drawn)).toThrow(/^certificate: ann: shows other units than those drawn/);
     const { steps, batch } = s.run.manifest.config.train,
       { body } = charterOf(k, s.run, s.inputs.initial, {
         name: 'x',

@@ -18,7 +18,7 @@ import { policyShapeOf } from '../run/policy.js';
 import { VerificationError } from '../transcript/arith.js';
 import { verifyNodeFile } from '../verify/folded.js';
 import { type Boundary, boundaryOf } from './boundary.js';
-import { certifiedUnits, checkAnswer, noCounters } from './certificate.js';
+import { type CertificateSource, certifiedUnits, checkAnswer, noCounters } from './certificate.js';
 import type { Federation, RoundContext } from './checks.js';
 import { type Draw, drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
@@ -320,6 +320,13 @@ export function unitChecks(source: UnitSource): UnitChecks {
     const run = runFor(c, client);
     return { run, circuits: circuits.of(run) };
   };
+  const certificateSource = (c: RoundContext, responses: CertificateSource['responses']): CertificateSource => ({
+    kernels: k,
+    base,
+    context: c,
+    responses,
+    runFor: (client) => proverOf(c, client),
+  });
   return {
     runFor: proverOf,
     answer: (c, { body: r }, drawn, responses, blob) => {
@@ -328,11 +335,11 @@ export function unitChecks(source: UnitSource): UnitChecks {
         // One certificate answers several units: a pure function of these bytes is not computed twice.
         name = [roundDigest(c, r.client), r.proof, ...drawn.map((u) => responses.get(`${r.client}-${u}`)?.digest)].join(' ');
       if (held.has(name)) return;
-      checkAnswer(k, base, c, { client: r.client, drawn }, responses, (client) => proverOf(c, client), bytes);
+      checkAnswer(certificateSource(c, responses), r.client, drawn, bytes);
       if (held.size > 1000) held.clear();
       held.add(name);
     },
-    certificate: (c, responses, bytes) => certifiedUnits(k, base, c, responses, (client) => proverOf(c, client), bytes),
+    certificate: (c, responses, bytes) => certifiedUnits(certificateSource(c, responses), bytes),
     unit: (c, { body: r }, blob) => {
       const { client, unit } = r,
         { unit: u, steps } = c.plan.body.train,

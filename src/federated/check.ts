@@ -72,10 +72,10 @@ function proofProblem(
   draw: Draw,
   r: Signed<'response'>,
   responses: RoundFiles['responses'],
-  blob: ChainSource['blob'],
+  blob: Uint8Array | undefined,
 ): string | undefined {
   try {
-    checkShown(units, c, draw, r, responses, r.body.proof === null ? undefined : blob(r.body.proof, MOST_UNIT));
+    checkShown(units, c, draw, r, responses, blob);
   } catch (e) {
     if (e instanceof FederationError && e.party === r.body.client) return e.message;
     throw e;
@@ -118,14 +118,14 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
     // The records that a certificate is about were opened above. A proof that was refused and is at hand is looked at
     // itself: a client that answers with a false one may have a true one, and is no witness against the server.
     const shown = certified.has(`${v.client}-${v.unit}`),
-      own = v.holds || r.body.proof === null ? undefined : s.blob(r.body.proof, MOST_UNIT);
+      own = (shown && v.holds) || r.body.proof === null ? undefined : s.blob(r.body.proof, MOST_UNIT);
     if (shown && !own) {
       if (!v.holds)
         throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to fail, and a certificate shows it`, 'server');
       verified++;
       continue;
     }
-    const problem = proofProblem(s.units, c, draw, r, files.responses, s.blob);
+    const problem = proofProblem(s.units, c, draw, r, files.responses, own);
     if (v.holds && problem !== undefined)
       throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to be proved: ${problem}`, 'server');
     if (!v.holds && problem === undefined)

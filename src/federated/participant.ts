@@ -263,9 +263,9 @@ class Client {
     const { run } = own,
       { kernels: k } = this.p,
       circuits = this.p.circuits.of(run),
-      sent = mine.flatMap((u) => files.responses.get(`${this.name}-${u.index}`)?.body.proof ?? [])[0],
-      there = sent === undefined ? undefined : readBlob(this.dir, sent, MOST_UNIT);
+      sent = mine.flatMap((u) => files.responses.get(`${this.name}-${u.index}`)?.body.proof ?? [])[0];
     return this.#proof(files.plan.digest, 'certificate', () => {
+      const there = sent === undefined ? undefined : readBlob(this.dir, sent, MOST_UNIT);
       if (there) return there;
       const units = mine.map(({ index }) => ({ client: this.name, unit: index, run, circuits, proof: unit(index) }));
       return makeAnswer(k, own.context, own.inputs.base, units);

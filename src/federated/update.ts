@@ -58,7 +58,7 @@ export type Named = Pick<TensorSize, 'name' | 'cells'>;
 
 const uniform = (value: number, total: number): Symbols => ({ cum: value, freq: 1, total });
 
-/** Largest magnitude from a value on. */
+/** Largest magnitude of the values from one to before another. */
 function spanOf(d: Int32Array, from: number, to: number): number {
   let most = 0;
   for (let i = from; i < to; i++) most = Math.max(most, Math.abs(d[i]));

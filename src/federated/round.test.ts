@@ -290,26 +290,29 @@ describe('responses', () => {
     refuses(() => answer(undefined, d.state, late + 1), 'deadline', who.name);
     refuses(() => answer(undefined, { ...d.state, phase: 'sealed' }), 'phase', who.name);
   });
-  it('without the proof that a plan asks for are refused, and a round does not end on proofs that nobody verified', () => {
-    const strict = newRound(c, { audit: { coverage: [1, 4], each: 0, mode: 'before', show: 'proofs' } }),
-      x = drawnRound(c, strict),
-      [u] = x.state.draw!.units,
-      who = c.clients.find((y) => y.name === u.client)!,
-      { records } = x.handed.get(u.client)!;
-    refuses(
-      () => stepRound(x.state, { kind: 'response', message: respond(strict, who, records, u.index), now: late }),
-      'response proof',
-      who.name,
-    );
-    const shown = respond(strict, who, records, u.index, { proof: r.charter.digest }),
-      s = stepRound(x.state, { kind: 'response', message: shown, now: late }).state;
-    refuses(() => stepRound(s, { kind: 'close', now: late + 1 }), 'verdict', 'server');
-    const found = stepRound(s, { kind: 'verified', client: u.client, unit: u.index, how: 'proved', refusal: 'no' }).state;
-    expect(stepRound(found, { kind: 'close', now: late + 1 }).state.verdicts.get(`${u.client}-${u.index}`)).toMatchObject({
-      how: 'proved',
-      holds: false,
-    });
-  });
+  it.each(['proofs', 'certificates'] as const)(
+    'without the %s that a plan asks for are refused, and a round does not end on ones that nobody verified',
+    (show) => {
+      const strict = newRound(c, { audit: { coverage: [1, 4], each: 0, mode: 'before', show } }),
+        x = drawnRound(c, strict),
+        [u] = x.state.draw!.units,
+        who = c.clients.find((y) => y.name === u.client)!,
+        { records } = x.handed.get(u.client)!;
+      refuses(
+        () => stepRound(x.state, { kind: 'response', message: respond(strict, who, records, u.index), now: late }),
+        'response proof',
+        who.name,
+      );
+      const shown = respond(strict, who, records, u.index, { proof: r.charter.digest }),
+        s = stepRound(x.state, { kind: 'response', message: shown, now: late }).state;
+      refuses(() => stepRound(s, { kind: 'close', now: late + 1 }), 'verdict', 'server');
+      const found = stepRound(s, { kind: 'verified', client: u.client, unit: u.index, how: 'proved', refusal: 'no' }).state;
+      expect(stepRound(found, { kind: 'close', now: late + 1 }).state.verdicts.get(`${u.client}-${u.index}`)).toMatchObject({
+        how: 'proved',
+        holds: false,
+      });
+    },
+  );
   it('of another unit, client, plan or key, or of a client that is not sealed, are refused', () => {
     const free = Array.from({ length: STEPS }, (_, i) => i).find(
       (i) => !d.state.draw!.units.some((u) => u.client === who.name && u.index === i),

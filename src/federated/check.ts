@@ -99,6 +99,7 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
     if (v.plan !== c.plan.digest || v.round !== c.plan.body.round) throw new FederationError('verdict', 'is of another plan', 'server');
     if (v.how === 'unanswered') {
       if (v.holds) throw new FederationError('verdict', `unit ${v.unit} was not answered and is said to hold`, v.client);
+      if (r) throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to be unanswered, and is answered`, 'server');
       continue;
     }
     if (!r || !commit || r.digest !== v.response)
@@ -112,8 +113,15 @@ function checkVerdicts(s: ChainSource, c: RoundContext, draw: Draw, files: Round
       );
     if (v.holds) checkResponse(c, draw, commit, r);
     else if (v.refusal === null) throw new FederationError('verdict', `unit ${v.unit} fails without a reason`, v.client);
-    if (v.holds && v.how !== 'proved' && c.plan.body.audit.show !== 'records')
-      throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to hold without a proof`, 'server');
+    if (v.how !== 'proved' && c.plan.body.audit.show !== 'records')
+      throw new FederationError(
+        'verdict',
+        `unit ${v.unit} of ${v.client} is said to ${v.holds ? 'hold without a proof' : 'fail by another check than its proof'}`,
+        'server',
+      );
+    // A server takes no answer that does not open.
+    if (v.how === 'opened' && !v.holds)
+      throw new FederationError('verdict', `unit ${v.unit} of ${v.client} is said to fail, and is opened and no more`, 'server');
     if (v.how !== 'proved' || !s.units) continue;
     // The records that a certificate is about were opened above. A proof that was refused and is at hand is looked at
     // itself: a client that answers with a false one may have a true one, and is no witness against the server.

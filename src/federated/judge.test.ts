@@ -253,8 +253,9 @@ describe('a folder', () => {
     global: Int32Array,
     mode: 'before' | 'after' = 'before',
     round = before.round + 1,
+    show: Message<'plan'>['audit']['show'] = 'records',
   ): { before: Before; adapter: Int32Array; record: Signed<'record'>; settle: () => Signed<'settlement'> } {
-    const plan = signMessage('plan', planBody(c, { audit: { coverage: [1, 2], each: 1, mode, show: 'records' }, round }, before), c.server),
+    const plan = signMessage('plan', planBody(c, { audit: { coverage: [1, 2], each: 1, mode, show }, round }, before), c.server),
       context: RoundContext = open(c, plan, global, before),
       x = drawnRound(c, context),
       due = plan.body.deadlines.response;
@@ -269,9 +270,11 @@ describe('a folder', () => {
     let { state } = x;
     for (const u of state.draw!.units) {
       const who = c.clients.find((y) => y.name === u.client)!,
-        m = respond(context, who, x.handed.get(u.client)!.records, u.index);
+        proof = show === 'records' ? null : digestOf(Uint8Array.of(7)),
+        m = respond(context, who, x.handed.get(u.client)!.records, u.index, { proof });
       writeMessage(dir, m);
       state = stepRound(state, { kind: 'response', message: m, now: due }).state;
+      if (proof) state = stepRound(state, { kind: 'verified', client: u.client, unit: u.index, how: 'proved', refusal: null }).state;
     }
     const verdicts = stepRound(state, { kind: 'close', now: due + 1 }).out.flatMap((o) =>
       o.kind === 'verdict' ? [signMessage('verdict', o.body, c.server)] : [],
@@ -327,6 +330,14 @@ describe('a folder', () => {
     writeSeed(dir, beacon(1));
     writeBlob(dir, adapterBlob(c.start, { tensors: TENSORS }));
     return dir;
+  };
+
+  /** A folder with one round. */
+  const played = (show: Message<'plan'>['audit']['show'] = 'records') => {
+    const dir = beginFolder();
+    playRound(dir, c.before, c.start, 'before', undefined, show);
+    const s = folderSource(dir);
+    return { dir, s, files: s.round(0) };
   };
 
   it('of three rounds is checked from the charter on, and says what is not', () => {
@@ -435,10 +446,7 @@ describe('a folder', () => {
     expect(checkChain(folderSource(dir)).rounds[0].state).toBe('open');
   });
   it('with a verdict that its messages contradict is refused', () => {
-    const dir = beginFolder();
-    playRound(dir, c.before, c.start);
-    const s = folderSource(dir),
-      files = s.round(0),
+    const { s, files } = played(),
       [v] = files.verdicts,
       as = (more: Partial<Message<'verdict'>>) => () =>
         checkChain({
@@ -450,15 +458,29 @@ describe('a folder', () => {
     expect(as({ plan: files.seal!.digest })).toThrow(/^verdict: server: is of another plan/);
     expect(as({ round: 1 })).toThrow(/^verdict: server: is of another plan/);
     expect(as({ federation: v.body.plan })).toThrow(/^federation/);
+    expect(as({ how: 'unanswered', holds: false, response: null, refusal: 'no answer in time' })).toThrow(/^verdict: server: .*answered/);
     expect(as({ holds: false })).toThrow(/^verdict/);
+    // What was opened and no more holds: an answer that does not open is none.
+    expect(as({ holds: false, refusal: 'no' })).toThrow(/^verdict: server: .*opened/);
     expect(as({ how: 'proved' })).toThrow(/^record audit/);
     expect(() => checkChain({ ...s, round: () => ({ ...files, verdicts: [] }) })).toThrow(VerificationError);
   });
+  it.each(['proofs', 'certificates'] as const)('of a plan that asks for %s is judged by them alone', (show) => {
+    const { s, files } = played(show),
+      [v] = files.verdicts,
+      as = (more: Partial<Message<'verdict'>>) => () =>
+        checkChain({
+          ...s,
+          round: () => ({ ...files, verdicts: [signMessage('verdict', { ...v.body, ...more }, c.server), ...files.verdicts.slice(1)] }),
+        });
+    expect(as({})).not.toThrow();
+    for (const how of ['opened', 'replayed'] as const) {
+      expect(as({ how }), how).toThrow(/^verdict: server: .*is said to hold without a proof/);
+      expect(as({ how, holds: false, refusal: 'no' }), how).toThrow(/^verdict: server: .*is said to fail by another check than its proof/);
+    }
+  });
   it('with the answer to one unit in the place of another is refused: a unit is not opened twice for two', () => {
-    const dir = beginFolder();
-    playRound(dir, c.before, c.start);
-    const s = folderSource(dir),
-      files = s.round(0),
+    const { dir, s, files } = played(),
       of = (n: string) => files.verdicts.filter(({ body }) => body.client === n),
       [one, two] = NAMES.map(of).find((list) => list.length > 1)!,
       at = (v: Signed<'verdict'>): string => `${v.body.client}-${v.body.unit}`,
@@ -481,10 +503,7 @@ describe('a folder', () => {
     }
   });
   it('with a proof that was refused is judged by that proof while it is at hand, whatever certificate is made of the unit later', () => {
-    const dir = beginFolder();
-    playRound(dir, c.before, c.start);
-    const s = folderSource(dir),
-      files = s.round(0),
+    const { s, files } = played(),
       [v] = files.verdicts,
       name = `${v.body.client}-${v.body.unit}`,
       blob = Uint8Array.of(7),

@@ -40,7 +40,15 @@ describe('a charter', () => {
   it('says how tensors lie, in parts that divide them, with no more ranks than an adapter may have', () => {
     const shape = (more: Partial<Message<'charter'>['tensors'][number]>) => opens({ tensors: [{ ...body.tensors[0], ...more }] });
     expect(shape({})).not.toThrow();
-    for (const more of [{ layer: 7 }, { ranks: 3 }, { stride: 11 }, { layer: 0 }, { ranks: 0 }, { stride: 0 }])
+    for (const more of [
+      { cells: body.tensors[0].layer + body.tensors[0].layer / 2 },
+      { layer: 7 },
+      { ranks: 3 },
+      { stride: 11 },
+      { layer: 0 },
+      { ranks: 0 },
+      { stride: 0 },
+    ])
       expect(shape(more), JSON.stringify(more)).toThrow(InputError);
     const n = 2 * MOST_RANKS;
     expect(shape({ cells: n, layer: n, ranks: MOST_RANKS, stride: 2 })).not.toThrow();

@@ -6,7 +6,7 @@ import { P } from '../field/goldilocks.js';
 import { type Kernels, singleKernels } from '../kernels/index.js';
 import { type Setup, setup } from '../setup/run.js';
 import { type Boundary, boundaryWords, firstBoundary } from './boundary.js';
-import { type CertificateSource, checkAnswer, encodeCertificate, noCounters, unitStatement } from './certificate.js';
+import { type CertificateSource, type RoundCertificate, checkAnswer, encodeCertificate, noCounters, unitStatement } from './certificate.js';
 import type { RoundContext } from './checks.js';
 import { charterOf } from './found.js';
 import { type Message, digestOf } from './messages.js';
@@ -90,7 +90,7 @@ describe('the statement of a unit from its records', () => {
     expect(openingOf(round, ann, h.records, 0)).toEqual(r.body.from);
     expect(() => units.answer(round, r, [1, 2], new Map(), undefined)).toThrow(/^unit proof: ann: unit 0: was not drawn/);
     // A certificate that shows a unit twice, by one answer under the names of two.
-    const bytes = encodeCertificate({
+    const empty: RoundCertificate = {
         federation: round.charter.digest,
         round: ROUND,
         plan: round.plan.digest,
@@ -98,13 +98,14 @@ describe('the statement of a unit from its records', () => {
         hides: true,
         statement: [],
         proof: new BigUint64Array(0),
-      }),
+      },
+      bytes = encodeCertificate(empty),
       twice = respond(round, ann, h.records, 0, { proof: digestOf(bytes) }),
       both = new Map([0, 1].map((u) => [`ann-${u}`, twice]));
     const answered =
-      (responses: CertificateSource['responses'], runFor: CertificateSource['runFor'], drawn = [0, 1]) =>
+      (responses: CertificateSource['responses'], runFor: CertificateSource['runFor'], drawn = [0, 1], of = bytes) =>
       () =>
-        checkAnswer({ kernels: k, base: s.inputs.base, context: round, responses, runFor }, 'ann', drawn, bytes);
+        checkAnswer({ kernels: k, base: s.inputs.base, context: round, responses, runFor }, 'ann', drawn, of);
     expect(answered(both, () => expect.unreachable())).toThrow(/^certificate: ann: the answer to unit 0 of ann stands for unit 1 of ann/);
     // One whose run has no circuits, which is refused and ends nothing.
     const fair = new Map([0, 1].map((u) => [`ann-${u}`, respond(round, ann, h.records, u, { proof: digestOf(bytes) })]));
@@ -116,6 +117,12 @@ describe('the statement of a unit from its records', () => {
     // What was drawn beside what it shows is looked at before any proof.
     for (const drawn of [[0], [1, 0], [0, 1, 2]])
       expect(answered(fair, () => expect.unreachable(), drawn)).toThrow(/^certificate: ann: shows other units than those drawn/);
+    for (const [more, why] of [
+      [{ hides: false }, /^certificate: ann: does not hide/],
+      [{ units: [0, 0].map((unit) => ({ client: 'ann', unit })) }, /^certificate: ann: counts a unit twice/],
+      [{ units: [0, 1].map((unit) => ({ client: 'bob', unit })) }, /^certificate: ann: shows other units/],
+    ] as const)
+      expect(answered(fair, () => expect.unreachable(), [0, 1], encodeCertificate({ ...empty, ...more }))).toThrow(why);
     const { steps, batch } = s.run.manifest.config.train,
       { body } = charterOf(k, s.run, s.inputs.initial, {
         name: 'x',

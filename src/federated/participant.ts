@@ -16,7 +16,7 @@ import { type Boundary, boundaryOf, boundaryWords } from './boundary.js';
 import { makeAnswer } from './bundler.js';
 import { checkChain } from './check.js';
 import { type Federation, type RoundContext, type StateChecks, checkReceipt, drawOf, openRound } from './checks.js';
-import type { DrawnUnit } from './draw.js';
+import { drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
 import { type RoundFiles, readBlob, readEvidence, readFederation, readRound, readSeed } from './folder.js';
 import { type PlacedRound, isDone, readHead } from './head.js';
@@ -230,10 +230,8 @@ class Client {
     if (!seal || !beacon || this.p.now() > plan.deadlines.response) return false;
     const context = this.#open(r);
     if (!this.#sealed(r, context)) return false;
-    const mine = drawOf(context, seal, beacon).units.filter((u) => u.client === this.name),
-      due = mine.filter(
-        (u) => !files.responses.has(`${this.name}-${u.index}`) && !existsSync(this.#file(files.plan.digest, `sent-${u.index}.json`)),
-      );
+    const mine = drawnOf(drawOf(context, seal, beacon), this.name),
+      due = mine.filter((n) => !files.responses.has(`${this.name}-${n}`) && !existsSync(this.#file(files.plan.digest, `sent-${n}.json`)));
     if (!due.length) return false;
     const own = ownRound(context, this.p.files),
       kept = this.#kept(files.plan.digest) ?? this.#again(own);
@@ -243,7 +241,7 @@ class Client {
       unit = (n: number): Uint8Array => this.#proof(files.plan.digest, `unit-${n}`, () => prover!.prove(n)),
       // One certificate of all units: the nodes stay here.
       all = show === 'certificates' ? this.#certificate(own, mine, files, unit) : undefined;
-    for (const { index } of due) {
+    for (const index of due) {
       const proof = all ?? (prover && unit(index)),
         m = signMessage('response', responseBody(own, kept.records, index, proof), this.p.key);
       await this.p.transport.send(m, proof ? [proof] : []);
@@ -259,15 +257,15 @@ class Client {
    * The certificate of a client's drawn units. No two are alike, and an answer that names another one is a second
    * message for one place: one that was sent is taken from the federation's folder where it is lost here.
    */
-  #certificate(own: OwnRound, mine: readonly DrawnUnit[], files: RoundFiles, unit: (n: number) => Uint8Array): Uint8Array {
+  #certificate(own: OwnRound, mine: readonly number[], files: RoundFiles, unit: (n: number) => Uint8Array): Uint8Array {
     const { run } = own,
       { kernels: k } = this.p,
       circuits = this.p.circuits.of(run),
-      sent = mine.flatMap((u) => files.responses.get(`${this.name}-${u.index}`)?.body.proof ?? [])[0];
+      sent = mine.flatMap((n) => files.responses.get(`${this.name}-${n}`)?.body.proof ?? [])[0];
     return this.#proof(files.plan.digest, 'certificate', () => {
       const there = sent === undefined ? undefined : readBlob(this.dir, sent, MOST_UNIT);
       if (there) return there;
-      const units = mine.map(({ index }) => ({ client: this.name, unit: index, run, circuits, proof: unit(index) }));
+      const units = mine.map((n) => ({ client: this.name, unit: n, run, circuits, proof: unit(n) }));
       return makeAnswer(k, own.context, own.inputs.base, units);
     });
   }

@@ -20,6 +20,7 @@ import {
   commitBody,
   coordinate,
   drawOf,
+  drawnOf,
   finished,
   folderTransport,
   httpsTransport,
@@ -161,7 +162,7 @@ class Experiment {
         if (!r.files.commits.has(x.person.name)) await x.p.transport.send(signMessage('commit', body, x.p.key), [blob]);
         continue;
       }
-      const due = drawnOf(c, r.files, x.person.name).filter((u) => !r.files.responses.has(`${x.person.name}-${u}`));
+      const due = drawnBy(c, r.files, x.person.name).filter((u) => !r.files.responses.has(`${x.person.name}-${u}`));
       if (!due.length) continue;
       // The best that it has: the proof of an honest run of its own, between the records that it committed to.
       const fair = honest(k, own),
@@ -181,13 +182,8 @@ class Experiment {
   }
 }
 
-const drawnOf = (c: RoundContext, files: ReturnType<typeof readRound>, client: string): number[] => {
-  if (!files.seal || !files.beacon) return [];
-  return drawOfRound(c, files)
-    .filter((u) => u.client === client)
-    .map((u) => u.index);
-};
-const drawOfRound = (c: RoundContext, files: ReturnType<typeof readRound>) => drawOf(c, files.seal!, files.beacon!).units;
+const drawnBy = (c: RoundContext, { seal, beacon }: ReturnType<typeof readRound>, client: string): number[] =>
+  seal && beacon ? drawnOf(drawOf(c, seal, beacon), client) : [];
 
 /** Whether the proof of an answer enters the state of an honest run of the client, and its committed record another. */
 function ofAnotherRun(x: Experiment, round: number, person: Person, t: Transcript, unit: number): boolean {

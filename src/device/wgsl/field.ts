@@ -49,11 +49,8 @@ fn reduceLazy(w0: u32, w1: u32, w2: u32, w3: u32) -> F {
   return F(l, k + bit(l < more));
 }
 
-fn mulLazy(a: F, b: F) -> F {
-  let ll = wide(a.x, b.x);
-  let lh = wide(a.x, b.y);
-  let hl = wide(a.y, b.x);
-  let hh = wide(a.y, b.y);
+// ll + (lh + hl) X + hh X^2 below 2^64.
+fn productLazy(ll: F, lh: F, hl: F, hh: F) -> F {
   let s = ll.y + lh.x;
   let sc = bit(s < lh.x);
   let t = s + hl.x;
@@ -65,21 +62,12 @@ fn mulLazy(a: F, b: F) -> F {
   let w = v + tc;
   return reduceLazy(ll.x, t, w, hh.y + vc + bit(w < tc));
 }
-
+fn mulLazy(a: F, b: F) -> F {
+  return productLazy(wide(a.x, b.x), wide(a.x, b.y), wide(a.y, b.x), wide(a.y, b.y));
+}
 fn squareLazy(a: F) -> F {
-  let ll = wide(a.x, a.x);
   let lh = wide(a.x, a.y);
-  let hh = wide(a.y, a.y);
-  let s = ll.y + lh.x;
-  let sc = bit(s < lh.x);
-  let t = s + lh.x;
-  let tc = sc + bit(t < lh.x);
-  let u = hh.x + lh.y;
-  let uc = bit(u < lh.y);
-  let v = u + lh.y;
-  let vc = uc + bit(v < lh.y);
-  let w = v + tc;
-  return reduceLazy(ll.x, t, w, hh.y + vc + bit(w < tc));
+  return productLazy(wide(a.x, a.x), lh, lh, wide(a.y, a.y));
 }
 
 // p has the halves 1 and TOP: from p on the high half is TOP and the low one is not 0.

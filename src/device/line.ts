@@ -67,7 +67,7 @@ export async function lineTo(
     read(spans: readonly Span[]) {
       const reply = new SharedArrayBuffer(8 * spans.reduce((n, s) => n + s.words, 0));
       Atomics.store(i32, 0, BUSY);
-      thread.post({ read: spans.map(({ slab, at, words }) => ({ slab, at, words })), reply });
+      thread.post({ read: spans, reply });
       return wait(reply);
     },
     destroy: () => thread.post({ destroy: true }),

@@ -1,4 +1,4 @@
-import type { Command, Failure, Span } from './commands.js';
+import { type Command, type Failure, SHADERS, type Span } from './commands.js';
 import { Engine } from './engine.js';
 import { type Gpu, type GpuAdapter, adapterName, isSoftware } from './gpu.js';
 import type { Form } from './wgsl/field.js';
@@ -36,7 +36,7 @@ const TEXT_AT = 8;
 export const CONTROL_BYTES = 2048;
 
 /** Storage buffers that a launch binds at most. */
-const BUFFERS = 3;
+const BUFFERS = Math.max(...Object.values(SHADERS).map((s) => s.operands.length));
 
 /** Why an adapter will not do; undefined if it will. */
 function unfit(a: GpuAdapter, software: boolean): string | undefined {

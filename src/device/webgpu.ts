@@ -12,7 +12,7 @@ export interface Line {
   /** Bytes of the largest buffer that a shader can be given. */ readonly largest: number;
   /** Sends commands, which are carried out in order. */
   send(commands: readonly Command[]): void;
-  /** Waits for all of them; the words of these spans, one after another. Throws DeviceError. */
+  /** Waits for all of them; the words of these spans, plain data, one after another. Throws DeviceError. */
   read(spans: readonly Span[]): BigUint64Array;
   close(): Promise<void>;
 }

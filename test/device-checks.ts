@@ -1,12 +1,12 @@
 import * as E from '../src/field/ext3.js';
 import * as F from '../src/field/goldilocks.js';
 import { CpuDevice } from '../src/device/cpu.js';
-import type { Device, Vec } from '../src/device/device.js';
+import type { Device } from '../src/device/device.js';
 import { Engine } from '../src/device/engine.js';
 import type { Gpu } from '../src/device/gpu.js';
-import { testWords } from '../src/device/self-test.js';
+import { placed, testWords } from '../src/device/self-test.js';
 import type { Form } from '../src/device/wgsl/field.js';
-import type { Shader } from '../src/device/wgsl/shader.js';
+import type { At, Shader } from '../src/device/wgsl/shader.js';
 import { poseidon2Rows } from '../src/hash/rows.js';
 import type { Kernels } from '../src/kernels/runtime.js';
 
@@ -17,11 +17,6 @@ import type { Kernels } from '../src/kernels/runtime.js';
 
 /** Where two lists of words differ first; -1 where they are the same. */
 const differ = (a: BigUint64Array, b: BigUint64Array): number => (a.length === b.length ? a.findIndex((w, i) => w !== b[i]) : 0);
-const put = (d: Device, words: BigUint64Array): Vec => {
-  const v = d.vector(words.length);
-  d.put(v, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
-  return v;
-};
 
 interface Encoding {
   readonly log: number;
@@ -51,7 +46,7 @@ function encoded(d: Device, e: Encoding): BigUint64Array {
     const m = 2 ** log,
       twiddles = d.vector(m),
       words = testWords(height * group * Math.ceil((from + n) / group), BigInt(log + 1)),
-      source = put(d, signed ? words.map((w) => BigInt.asUintN(64, F.toSigned(w))) : words),
+      source = placed(d, signed ? words.map((w) => BigInt.asUintN(64, F.toSigned(w))) : words),
       to = d.vector(n * m);
     d.run('twiddles', m, { to: twiddles });
     d.run('encode', n, { to, source, twiddles, from, group, height, signed, logDomain: log });
@@ -69,7 +64,7 @@ const ROWS: readonly (readonly [number, number])[] = [
 ];
 function hashed(d: Device, rows: number, words: number): BigUint64Array {
   return d.scope(() => {
-    const columns = put(d, testWords(rows * words, BigInt(rows))),
+    const columns = placed(d, testWords(rows * words, BigInt(rows))),
       to = d.vector(4 * rows),
       h = d.rows(poseidon2Rows, rows, words);
     for (let w = 0; w < words; w += 8) h.absorb(d.slice(columns, w * rows, Math.min(8, words - w) * rows), Math.min(8, words - w));
@@ -80,7 +75,7 @@ function hashed(d: Device, rows: number, words: number): BigUint64Array {
 
 function levelled(d: Device, pairs: number): BigUint64Array {
   return d.scope(() => {
-    const from = put(d, testWords(8 * pairs, 5n)),
+    const from = placed(d, testWords(8 * pairs, 5n)),
       to = d.vector(4 * pairs);
     d.run('level', pairs, { to, from, hash: poseidon2Rows });
     return d.get(to);
@@ -103,8 +98,8 @@ export function kernelsThatDiffer(k: Kernels, d: Device, hashes = true): string[
   for (const pairs of hashes ? [1, 3, 70] : []) same(`level ${pairs}`, (x) => levelled(x, pairs));
   same('pick', (x) =>
     x.scope(() => {
-      const a = put(x, testWords(9, 3n)),
-        b = put(x, testWords(70, 4n));
+      const a = placed(x, testWords(9, 3n)),
+        b = placed(x, testWords(70, 4n));
       const parts = [[8, 0, 8], [], [69]].map((at, i) => ({ from: i === 1 ? a : i ? b : a, at: Uint32Array.from(at) }));
       return BigUint64Array.from(x.pick(parts).flatMap((w) => [...w]));
     }),
@@ -113,7 +108,7 @@ export function kernelsThatDiffer(k: Kernels, d: Device, hashes = true): string[
   return bad;
 }
 
-const triple = (at: (i: string) => string, i: string): string => `E(${[0, 1, 2].map((c) => at(`3u * ${i} + ${c}u`)).join(', ')})`;
+const triple = (at: At, i: string): string => `E(${[0, 1, 2].map((c) => at(`3u * ${i} + ${c}u`)).join(', ')})`;
 /** Operations on two words: their code, and what they are. */
 const WORDS: Record<string, readonly [string, (a: bigint, b: bigint) => bigint]> = {
   mul: ['mul(a, b)', F.mul],
@@ -132,36 +127,29 @@ const ELEMENTS: Record<string, readonly [string, (a: E.Ext, b: E.Ext) => E.Ext]>
   scaleE: ['scaleE(a, b.b)', (a, b) => E.mulBase(a, b[1])],
 };
 /** One operation a shader: a software adapter's compiler takes minutes for several products in a row. */
-const ARITHMETIC: Record<string, Shader> = {
-  ...Object.fromEntries(
-    Object.entries(WORDS).map(([name, [code]]): [string, Shader] => [
-      name,
-      {
-        operands: ['to', 'x', 'y'],
-        scalars: [],
-        threads: 64,
-        code: ({ to, x, y }) => ({ body: `let a = ${x('unit')};\n    let b = ${y('unit')};\n    ${to('unit')} = ${code};` }),
-      },
-    ]),
-  ),
-  ...Object.fromEntries(
-    Object.entries(ELEMENTS).map(([name, [code]]): [string, Shader] => [
-      name,
-      {
-        operands: ['to', 'x', 'y'],
-        scalars: [],
-        threads: 64,
-        uses: 'extension',
-        code: ({ to, x, y }) => ({
-          body: `let a = ${triple(x, 'unit')};
+const binary = (code: (to: At, x: At, y: At) => string, uses?: 'extension'): Shader => ({
+  operands: ['to', 'x', 'y'],
+  scalars: [],
+  threads: 64,
+  ...(uses ? { uses } : {}),
+  code: ({ to, x, y }) => ({ body: code(to, x, y) }),
+});
+const ARITHMETIC: Record<string, Shader> = Object.fromEntries([
+  ...Object.entries(WORDS).map(([name, [code]]): [string, Shader] => [
+    name,
+    binary((to, x, y) => `let a = ${x('unit')};\n    let b = ${y('unit')};\n    ${to('unit')} = ${code};`),
+  ]),
+  ...Object.entries(ELEMENTS).map(([name, [code]]): [string, Shader] => [
+    name,
+    binary(
+      (to, x, y) => `let a = ${triple(x, 'unit')};
     let b = ${triple(y, 'unit')};
     let z = ${code};
     ${['a', 'b', 'c'].map((c, i) => `${to(`3u * unit + ${i}u`)} = z.${c};`).join('\n    ')}`,
-        }),
-      },
-    ]),
-  ),
-};
+      'extension',
+    ),
+  ]),
+]);
 
 /** Field operations that differ from the definitions, in a form of the shaders. */
 export async function arithmeticThatDiffers(gpu: Gpu, form: Form): Promise<string[]> {

@@ -25,7 +25,8 @@ const LOG = 10;
 const HEIGHT = 128;
 const ROWS = 64;
 
-const placed = (d: Device, words: BigUint64Array): Vec => {
+/** Words as a vector of a device. */
+export const placed = (d: Device, words: BigUint64Array): Vec => {
   const v = d.vector(words.length);
   d.put(v, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
   return v;

@@ -53,18 +53,22 @@ export function proveCase(k: Kernels, c: Case, attack: Attack = {}): Proved {
   return { plan, proof, statement, frozen };
 }
 
-/** Verifies and settles; throws as the verifier does. */
-export function verifyCase(vk: Kernels, p: Proved, change: Partial<Proved> = {}): void {
-  const { plan, proof, statement, frozen } = { ...p, ...change };
+/** Verifies a proof, whose claim on the frozen tensors it returns; throws as the verifier does. */
+export function verifyProof(vk: Kernels, { plan, proof, statement }: Omit<Proved, 'frozen'>): DetachedClaim {
   const ch = new NativeChannel(vk, proof, hashOf(plan));
-  let claim: DetachedClaim;
   try {
     const d = verifyProgram(ch, plan, statement);
     ch.finish();
-    claim = d.detach(ch);
+    return d.detach(ch);
   } finally {
     ch.close();
   }
+}
+
+/** Verifies and settles; throws as the verifier does. */
+export function verifyCase(vk: Kernels, p: Proved, change: Partial<Proved> = {}): void {
+  const { frozen, ...made } = { ...p, ...change },
+    claim = verifyProof(vk, made);
   const m = vk.mark(),
     at = vk.alloc(8 * Math.max(1, frozen.length));
   vk.i64.set(frozen, at / 8);

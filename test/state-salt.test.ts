@@ -7,14 +7,13 @@ import { stateSaltAt } from '../src/policy/order/keys.js';
 import { runStep } from '../src/prove/step.js';
 import { accumulatorsSalt, frozenOf, stateCommitment, stateSalt } from '../src/run/commitments.js';
 import { type Setup, setup } from '../src/setup/run.js';
-import type { Plan } from '../src/tensor/plan.js';
 import { proveProgram } from '../src/tensor/prove.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { NO_SALT, type StateSalts, commitmentLayout } from '../src/tensor/state-layout.js';
-import { type Statement, statePoint } from '../src/tensor/statement.js';
-import { verifyProgram } from '../src/tensor/verify.js';
-import { NativeChannel, VerificationError } from '../src/transcript/index.js';
+import { statePoint } from '../src/tensor/statement.js';
+import { VerificationError } from '../src/transcript/index.js';
 import { messageWords } from '../src/transcript/schedule.js';
+import { verifyProof } from './kit.js';
 import { tinyRun } from './tiny-run.js';
 
 /*
@@ -96,23 +95,16 @@ describe('salts of states', () => {
   });
 
   it('are opened with their state: another one, none, or that of another state is refused', () => {
-    const verify = (plan: Plan, statement: Statement, proof: BigUint64Array): void => {
-      const ch = new NativeChannel(vk, proof);
-      try {
-        verifyProgram(ch, plan, statement);
-        ch.finish();
-      } finally {
-        ch.close();
-      }
-    };
     const salts: StateSalts = { sIn: SALT, sOut: OTHER };
     runStep(k, s.run, s.inputs, 0, s.inputs.initial, (_, plan, r) => {
       const { proof, statement } = proveProgram(k, plan, r, { frozenDigest: digest, salts });
-      expect(() => verify(plan, statement, proof)).not.toThrow();
+      expect(() => verifyProof(vk, { plan, statement, proof })).not.toThrow();
       expect(statement.roots['sIn']).toEqual(commit(s.inputs.initial, SALT));
       // The words that are entered are those that were left: under another salt they are another state's.
       for (const sIn of [commit(s.inputs.initial), commit(s.inputs.initial, OTHER)])
-        expect(() => verify(plan, { ...statement, roots: { ...statement.roots, sIn } }, proof)).toThrow(VerificationError);
+        expect(() => verifyProof(vk, { plan, proof, statement: { ...statement, roots: { ...statement.roots, sIn } } })).toThrow(
+          VerificationError,
+        );
       // Caps end with the salts and are not absorbed: what a prover says there moves no challenge.
       const ends: number[] = [];
       scheduleOf(plan, statement).reduce((at, m) => {
@@ -124,7 +116,7 @@ describe('salts of states', () => {
         for (const by of [NO_SALT, [SALT, OTHER][1 - n], []]) {
           const bad = BigUint64Array.of(...proof.slice(0, end - 4), ...by, ...proof.slice(end));
           // Left out, what follows is read in its place.
-          expect(() => verify(plan, statement, bad), `tree ${n}`).toThrow(/^Merkle cap/);
+          expect(() => verifyProof(vk, { plan, statement, proof: bad }), `tree ${n}`).toThrow(/^Merkle cap/);
         }
       });
     });

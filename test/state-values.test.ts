@@ -5,10 +5,8 @@ import { type Setup, setup } from '../src/setup/run.js';
 import * as E from '../src/field/ext3.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import { proveProgram } from '../src/tensor/prove.js';
-import type { Plan } from '../src/tensor/plan.js';
-import type { Statement } from '../src/tensor/statement.js';
-import { verifyProgram } from '../src/tensor/verify.js';
-import { NativeChannel, VerificationError } from '../src/transcript/index.js';
+import { VerificationError } from '../src/transcript/index.js';
+import { verifyProof } from './kit.js';
 import { tinyRun } from './tiny-run.js';
 
 /*
@@ -43,15 +41,6 @@ describe('what a state commitment says of its state', () => {
   });
   afterAll(() => k.close());
 
-  const verify = (plan: Plan, statement: Statement, proof: BigUint64Array): void => {
-    const ch = new NativeChannel(vk, proof);
-    try {
-      verifyProgram(ch, plan, statement);
-      ch.finish();
-    } finally {
-      ch.close();
-    }
-  };
   it('holds in every class and at the point of its root; the point of a state that is entered was checked where it was left', () => {
     const { digest } = frozenOf(k, s.run.programs, s.inputs.base),
       seen: string[] = [];
@@ -65,7 +54,7 @@ describe('what a state commitment says of its state', () => {
         // Every class, every state, once.
         expect([lie.values, lie.points]).toEqual([plan.states.flatMap((t) => t.classes).length, plan.states.length]);
         Object.assign(lie, { value: -1, point: -1 });
-        return () => verify(plan, statement, proof);
+        return () => verifyProof(vk, { plan, statement, proof });
       };
       const classes = plan.states.flatMap((t) => t.classes),
         tried = kind === 'micro' ? ['oIn', 'aOut'] : classes;

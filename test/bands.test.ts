@@ -101,6 +101,10 @@ describe('attention in bands', () => {
     refused('dS.3', 1);
     refused('M', 3);
     refused('dkr', 6);
+    refused('ctx', 3);
+    refused('dP.2', 1);
+    refused('dqr', 6);
+    refused('dvj', 6);
   });
 
   it('a query that looks at later keys of its band is refused', () => {

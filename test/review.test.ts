@@ -165,13 +165,21 @@ describe('programs that a prover could steer are refused when they are built', (
       (b) => b.tensor('c2', ['i', 'n'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'causal' }),
       /causal mask has two axes of one size/,
     );
+    // Bands of two queries on eight keys: one that ends before its keys, one that begins between multiples of two.
+    const band = (first: number, keys: number) => (b: ProgramBuilder) => {
+      b.axis('bi', 2);
+      b.axis('bj', keys);
+      b.tensor('c2', ['bi', 'bj'], 'public', { lo: 0n, hi: 1n, frac: 0 }, { publicKind: 'causal', first });
+    };
+    refused(band(4, 8), /a band of a causal mask ends with its last query/);
+    refused(band(3, 5), /a band of 2 queries cannot begin at 3/);
     refused((b) => b.zero('z', ['i', 'i'], expr([term(1, 'F[i]')])), /axis occurs twice/);
     refused((b) => b.zero('z', ['q'], expr([term(1, 'F[0]')])), /unknown axis/);
     refused((b) => b.rounded('Z', ['n'], byte, expr([term(1, 'F[0*n]')]), 1), /runs outside|Z/);
     refused((b) => b.rounded('Z', ['m'], byte, expr([term(1, 'F[m]')]), 1), /runs outside/);
   });
   it('identities that could wrap: ranges, zero, lookups', () => {
-    const wrap = (kind: 'range' | 'zero' | 'lookup', coef: bigint): Program => {
+    const wrap = (kind: 'range' | 'zero' | 'lookup', coef: bigint, rangeBits = 8): Program => {
       const t: TensorSpec = { name: 'Y', axes: ['i'], cls: 'frozen', lo: -8n, hi: 7n, frac: 0 };
       const e = { constant: 0n, terms: [{ coef, operands: [operand('Y[i]')] }] };
       return {
@@ -189,7 +197,7 @@ describe('programs that a prover could steer are refused when they are built', (
               : { kind, name: 'c', axes: ['i'], table: 'exp:1:1', exprs: [e] },
         ],
         steps: [],
-        rangeBits: 8,
+        rangeBits,
       };
     };
     const p = 0xffffffff00000001n;
@@ -204,6 +212,11 @@ describe('programs that a prover could steer are refused when they are built', (
       expect(() => checkProgram(wrap(kind, last + 1n)), kind).toThrow(ProgramError);
       expect(() => checkProgram(wrap(kind, -(p / 4n))), kind).toThrow(/wraps around the field/);
     }
+    // A range may be looked up in the widest table, whose width sets the edge on both sides.
+    const last = (p - 65536n) / 8n,
+      least = -((p - 65536n) / 8n);
+    for (const c of [last, least]) expect(() => checkProgram(wrap('range', c, 16))).not.toThrow();
+    for (const c of [last + 1n, least - 1n]) expect(() => checkProgram(wrap('range', c, 16))).toThrow(/wraps around the field/);
     expect(() => checkEstablished(wrap('range', 1n))).not.toThrow();
   });
 });

@@ -226,6 +226,27 @@ describe('rows of the circuit', () => {
     it(`${name} alone stops ${what}`, () => {
       expect(attack(a)).toEqual([name]);
     });
+  it('a salted cap is that of its root under its salt alone', () => {
+    const cap = [11n, 12n, 13n, 14n],
+      salt = [21n, 22n, 23n, 24n],
+      parent = (l: readonly bigint[], r: readonly bigint[]): bigint[] =>
+        permutationWitness([...l, ...r, DOMAIN.node, 0n, 0n, 0n]).out.slice(0, 4),
+      failed = (root: readonly bigint[], by: readonly bigint[]): readonly string[] => {
+        const ch = new CircuitChannel(new BigUint64Array(0)),
+          r = root.map((w) => ch.publicWord(w)) as unknown as Digest;
+        ch.open(BigUint64Array.of(...cap, ...by));
+        ch.merkleCap('cap', r, 0, true);
+        return [...new Set(ch.failed)];
+      };
+    expect(failed(parent(cap, salt), salt)).toEqual([]);
+    for (const by of [
+      [0n, 0n, 0n, 0n],
+      [21n, 22n, 23n, 25n],
+    ])
+      expect(failed(parent(cap, salt), by)).toEqual(['Merkle cap']);
+    // The tree's own root, and one whose children stand in each other's places.
+    for (const root of [cap, parent(salt, cap)]) expect(failed(root, salt)).toEqual(['Merkle cap']);
+  });
   it('every constraint has its attack', () => {
     expect(Object.keys(ATTACKS).sort()).toEqual(circuit.program.constraints.map((c) => c.name).sort());
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /*
  * A process that stands in for the one that proves: it reads what its job reads and offers what was proved before, so
  * that a whole farm, its commands and its processes, goes through faults in seconds. It takes the place of
- * dist/engine/child-main.js in commands that are started with the environment that this gives.
+ * child-main.js (dist/joined or dist/engine) in commands that are started with the environment that this gives.
  */
 
 export interface StandIn {
@@ -52,7 +52,7 @@ export function standIn(dir: string, dist: URL, o: StandIn): NodeJS.ProcessEnv {
   for (const [key, bytes] of o.results) writeFileSync(join(results, key), bytes);
   writeFileSync(program, PROGRAM.replace('@DIST@', dist.href.replace(/\/$/, '')));
   const resolve = `export async function resolve(name, context, next) {
-    return /engine\\/child-main\\.js$/.test(name) ? { url: ${JSON.stringify(`file://${program}`)}, shortCircuit: true } : next(name, context);
+    return /\\/child-main\\.js$/.test(name) ? { url: ${JSON.stringify(`file://${program}`)}, shortCircuit: true } : next(name, context);
   }`;
   writeFileSync(
     hook,

@@ -240,11 +240,13 @@ describe.skipIf(chromiumPath === undefined)(`in Chromium${withoutChromium}`, () 
     const tab = await Tab.open(browser, pageFile),
       { page } = tab,
       press = (k: string) => page.keyboard.press(k),
-      focused = (): Promise<string> => page.evaluate('document.activeElement.id');
+      focused = (): Promise<string> => page.evaluate('document.activeElement.id'),
+      // Asked for before the first key, so that the browser is told before it could open a dialog of its own.
+      asked = page.waitForEvent('filechooser');
     await press('Tab');
     expect(await focused()).toBe('choose');
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), press('Space')]);
-    await chooser.setFiles(file('nothing.certune', 'nothing'));
+    await press('Space');
+    await (await asked).setFiles(file('nothing.certune', 'nothing'));
     expect(await tab.answer()).toBe('Cannot be read.');
     expect(await focused()).toBe('verdict');
     await page.focus('#choose');

@@ -290,6 +290,19 @@ export function checkShown(
   else units.unit(c, r, blob);
 }
 
+/** Enrolment manifest of a client. Throws FederationError where it is missing or is none. */
+function manifestOf(source: UnitSource, c: RoundContext, client: string): Manifest {
+  const { manifest } = c.enrolments.get(client)!.body,
+    bytes = source.manifest(manifest);
+  if (!bytes) throw new FederationError('enrolment manifest', `${manifest} is missing`, client);
+  try {
+    return readManifestBlob(bytes, `${client}: manifest`);
+  } catch (e) {
+    if (e instanceof InputError || e instanceof VersionError) throw new FederationError('enrolment manifest', reason(e), client);
+    throw e;
+  }
+}
+
 /** The verifier of units: programs, circuits and keys are made once for every client's round and every shape. */
 export function unitChecks(source: UnitSource): UnitChecks {
   const { kernels: k, base } = source,
@@ -300,17 +313,7 @@ export function unitChecks(source: UnitSource): UnitChecks {
     const at = roundDigest(c, client);
     let run = runs.get(at);
     if (!run) {
-      const { manifest } = c.enrolments.get(client)!.body,
-        bytes = source.manifest(manifest);
-      if (!bytes) throw new FederationError('enrolment manifest', `${manifest} is missing`, client);
-      let m: Manifest;
-      try {
-        m = readManifestBlob(bytes, `${client}: manifest`);
-      } catch (e) {
-        if (e instanceof InputError || e instanceof VersionError) throw new FederationError('enrolment manifest', reason(e), client);
-        throw e;
-      }
-      run = roundRun(c, client, m);
+      run = roundRun(c, client, manifestOf(source, c, client));
       if (runs.size > 1000) runs.clear();
       runs.set(at, run);
     }

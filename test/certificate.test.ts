@@ -1,11 +1,13 @@
 import canonicalize from 'canonicalize';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CERTIFICATE_LIMITS, decodeCertificate, encodeCertificate } from '../src/artifact/certificate.js';
 import { encodeFolded } from '../src/artifact/folded.js';
+import { verifyAlone } from '../src/cli/alone.js';
+import { type Told, runCommand } from '../src/cli/command.js';
 import { describe as described } from '../src/cli/errors.js';
 import { Progress } from '../src/cli/progress.js';
 import { verifyNow } from '../src/cli/verify-now.js';
@@ -89,6 +91,44 @@ describe('golden certificates', () => {
       'not checked',
       'not shown',
     ]);
+  });
+  it('are verified alone with the very words of the command, and whatever does not hold is left to it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'certune-alone-')),
+      proof = join(dir, 'certificate.certune'),
+      { key, root } = GOLDEN.public,
+      // Times differ from one verification to the next.
+      timeless = (text: string): string => text.replace(/("\w+Ms":)[\d.e-]+/g, '$10').replace(/, \d+ ms; .* s$/m, ''),
+      how = (json: boolean) => ({ json, quiet: false, tty: false }),
+      o = { key, baseRoot: root };
+    try {
+      writeFileSync(proof, golden.public);
+      for (const json of [true, false]) {
+        const alone = verifyAlone(proof, o, how(json)),
+          said: Told[] = [];
+        await runCommand(
+          ['verify', proof, '--key', key, '--base-root', root, ...(json ? ['--json'] : [])],
+          false,
+          (m) => said.push(m),
+          () => {},
+        );
+        expect(timeless(alone!.out)).toBe(timeless(said.map((m) => m.text ?? '').join('')));
+        expect(alone!.err).toBe(said.map((m) => m.err ?? '').join(''));
+        expect(said.at(-1)!.end).toBe(0);
+      }
+      const left = (file: string, more: object): unknown => verifyAlone(file, { ...o, ...more }, how(true));
+      expect(left(proof, { key: `sha256:${'0'.repeat(64)}` })).toBeUndefined();
+      expect(left(proof, { baseRoot: '0'.repeat(64) })).toBeUndefined();
+      expect(left(proof, { minBits: '128' })).toBeUndefined();
+      // Nobody vouches for the key: it would have to be made.
+      expect(verifyAlone(proof, { baseRoot: root }, how(true))).toBeUndefined();
+      writeFileSync(join(dir, 'mutant'), assembled(withWord(pieces.public, 'proof', 30, (w) => (w + 1n) % P)));
+      expect(left(join(dir, 'mutant'), {})).toBeUndefined();
+      expect(left(join(dir, 'none'), {})).toBeUndefined();
+      mkdirSync(`${proof}.cards`);
+      expect(left(proof, {})).toBeUndefined();
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
   it('that do not say which adapter is left are compared with none, and say so', async () => {
     const v = judge(golden.unshown, 'unshown') as Accepted,

@@ -1,4 +1,3 @@
-import { CommanderError } from 'commander';
 import { VersionError, UnsupportedError, DiskFullError, InputError } from '../errors.js';
 import { DISK, DrainedError, FarmSetupError, LeaseError, MissingPackageError, PoisonError, WorkerSetupError } from '../engine/errors.js';
 import type { RuleVerdict } from '../provenance/policy.js';
@@ -67,6 +66,9 @@ export interface Described {
   readonly details: Record<string, unknown>;
 }
 
+/** What the reader of command lines throws, by its own code: who reads none does not load it. */
+const ofCommandLine = (e: unknown): boolean => e instanceof Error && /^commander\./.test(String((e as { code?: unknown }).code));
+
 /** Exit code, code word and message of any error. */
 export function describe(e: unknown): Described {
   const message = e instanceof Error ? e.message : String(e),
@@ -74,7 +76,7 @@ export function describe(e: unknown): Described {
   // Nothing failed: an option is missing.
   if (e instanceof NotGivenError) return as(2, 'usage', { check: e.check });
   if (e instanceof VerificationError) return as(1, 'verification-failed', { check: e.check });
-  if (e instanceof CommanderError || e instanceof UsageError) return as(2, 'usage');
+  if (ofCommandLine(e) || e instanceof UsageError) return as(2, 'usage');
   if (e instanceof UnsupportedError) return as(2, 'unsupported', { reasons: e.reasons });
   if (e instanceof HyperparameterError || e instanceof ProgramError) return as(2, 'unsupported');
   if (e instanceof NeedsOptionError) return as(2, 'usage', { file: e.file, remedy: e.remedy });

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { VerifyOptions } from './target.js';
 
 /* Where a command runs: in a thread of its own (thread.ts), or here where it is over before a thread has begun. */
 
@@ -16,35 +17,57 @@ function folder(): URL {
   return existsSync(fileURLToPath(new URL('../../src', import.meta.url))) && written(joined) < written(own) ? own : joined;
 }
 
-/** Options of a verification that reads the proof alone, and those of them that have a value. */
-const ALONE = ['--key', '--base-root', '--no-recompute', '--min-bits', '--require-beacon', '--require-base', '--json', '--quiet'],
-  WITH_VALUE = ['--key', '--base-root', '--min-bits', '--require-base'];
+/** Options of a verification that reads the proof alone, by the names of their values, or as what they say. */
+const VALUES = { '--key': 'key', '--base-root': 'baseRoot', '--min-bits': 'minBits', '--require-base': 'requireBase' } as const,
+  FLAGS: Readonly<Record<string, Pick<VerifyOptions, 'recompute' | 'requireBeacon'>>> = {
+    '--no-recompute': { recompute: false },
+    '--require-beacon': { requireBeacon: true },
+    '--json': {},
+    '--quiet': {},
+  };
 /** Bytes of a file up to which a verification of it takes a fraction of a second. */
 const SMALL = 2 ** 22;
 
 /**
- * Whether a command line is the verification of one small file under a key that is given, or not at all. It writes
- * nothing, and a signal ends it as it ends any program. A thread takes as long to begin as the proof takes to verify.
+ * The file and the options of a command line that verifies one small file under a key that is given, or not at all. It
+ * writes nothing, and a signal ends it as it ends any program. A thread takes as long to begin as the proof takes to
+ * verify.
  */
-function alone(argv: readonly string[]): boolean {
-  if (argv[0] !== 'verify' || !(argv.includes('--key') || argv.includes('--no-recompute'))) return false;
+function alone(argv: readonly string[]): { readonly file: string; readonly o: VerifyOptions } | undefined {
+  if (argv[0] !== 'verify' || !(argv.includes('--key') || argv.includes('--no-recompute'))) return undefined;
+  let o: VerifyOptions = {};
   const files: string[] = [];
   for (let i = 1; i < argv.length; i++) {
-    if (!argv[i].startsWith('-')) files.push(argv[i]);
-    else if (!ALONE.includes(argv[i])) return false;
-    else if (WITH_VALUE.includes(argv[i])) i++;
+    const arg = argv[i];
+    if (!arg.startsWith('-')) files.push(arg);
+    else if (Object.hasOwn(FLAGS, arg)) o = { ...o, ...FLAGS[arg] };
+    else if (Object.hasOwn(VALUES, arg) && i + 1 < argv.length) o = { ...o, [VALUES[arg as keyof typeof VALUES]]: argv[++i] };
+    else return undefined;
   }
   const [file] = files,
     found = files.length === 1 ? statSync(file, { throwIfNoEntry: false }) : undefined;
-  return found?.isFile() === true && found.size <= SMALL;
+  return found?.isFile() === true && found.size <= SMALL ? { file, o } : undefined;
 }
 
-const argv = process.argv.slice(2);
-if (alone(argv)) {
-  const { runCommand } = (await import(new URL('command.js', folder()).href)) as typeof import('./command.js');
-  await runCommand(
+const argv = process.argv.slice(2),
+  from = folder(),
+  tty = process.stderr.isTTY === true,
+  read = async <T>(name: string): Promise<T> => (await import(new URL(name, from).href)) as T,
+  small = alone(argv),
+  told =
+    small &&
+    (await read<typeof import('./alone.js')>('alone.js')).verifyAlone(small.file, small.o, {
+      json: argv.includes('--json'),
+      quiet: argv.includes('--quiet'),
+      tty,
+    });
+if (told) {
+  process.stderr.write(told.err);
+  process.stdout.write(told.out);
+} else if (small)
+  await (await read<typeof import('./command.js')>('command.js')).runCommand(
     argv,
-    process.stderr.isTTY === true,
+    tty,
     ({ err, end, text }) => {
       if (err !== undefined) process.stderr.write(err);
       if (end !== undefined) process.exitCode = end;
@@ -52,4 +75,4 @@ if (alone(argv)) {
     },
     () => {},
   );
-} else await import(new URL('thread.js', folder()).href);
+else await read('thread.js');

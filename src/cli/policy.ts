@@ -5,8 +5,9 @@ import { CLAIMS, type ClaimName, type ClaimRecord, unmet } from '../verify/claim
 import { bitsText } from './common.js';
 import { PolicyError, UsageError } from './errors.js';
 
-const require = createRequire(import.meta.url),
-  satisfies = require('spdx-satisfies') as (expression: string, approved: string[]) => boolean;
+/** Read where licences are asked for. */
+const satisfies = (expression: string, approved: string[]): boolean =>
+  (createRequire(import.meta.url)('spdx-satisfies') as (e: string, a: string[]) => boolean)(expression, approved);
 
 export interface PolicyOptions {
   readonly allowLicense?: string[];

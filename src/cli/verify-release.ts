@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
 import type { Result, Context } from './common.js';
@@ -8,9 +8,6 @@ import { PolicyError, UsageError } from './errors.js';
 import type { Judged } from './judge.js';
 import type { Signed } from './signed.js';
 import { type RuleVerdict, type VerifierPolicy, admitted, parsePolicyFile } from '../provenance/policy.js';
-import { hashFile } from '../provenance/folder.js';
-import type { Subject } from '../provenance/statement.js';
-import { type DeployedClaims, deployedClaims } from '../provenance/deployed.js';
 import { manifestOf, readProofFile } from '../store/proof.js';
 import { readBytes } from '../io/read-file.js';
 import { type Release, SIGNED, isRelease, openRelease } from './release.js';
@@ -18,6 +15,7 @@ import { parseTime } from '../provenance/cards/card.js';
 import { cardsFolder } from './cards-folder.js';
 import type { VerifyOptions } from './target.js';
 import { verifiedWhole, verify } from './verify.js';
+import { verifiedFiles, weightsOf } from './weights.js';
 
 export interface ReleaseOptions extends VerifyOptions {
   /** Public keys of whom the release may be signed by. */ readonly signer?: string[];
@@ -106,6 +104,8 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
     cards = cardsRead?.judgeCards(proof, rules?.cards, 1000 * now, c.cards) ?? [],
     judged: Judged = { target, release, result, signed, cards, now, options: rest },
     verdicts = rules && (await import('./judge.js')).judgePolicy(rules, judged),
+    files = (): ReturnType<typeof verifiedFiles> =>
+      verifiedFiles(result, proof, o.adapter ?? release?.adapter ?? join(target, 'out', 'adapter')),
     lines = (verdicts ?? []).map((v) => `  ${MARK[v.verdict]}  ${v.rule}: ${v.reason}`);
   if (verdicts && !admitted(verdicts)) {
     for (const l of lines) c.progress.line(plain(l), true);
@@ -127,7 +127,7 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
   const svr = o.emitSvr;
   if (svr !== undefined && own) {
     const { summary } = await import('./verify-summary.js');
-    writeAtomic(svr, summary(judged, { verifier: o.verifierId!, key: own.key, subjects: verifiedFiles(judged), policy, verdicts, rules }));
+    writeAtomic(svr, summary(judged, { verifier: o.verifierId!, key: own.key, subjects: files(), policy, verdicts, rules }));
     said.push(`wrote ${svr}, signed by the verifier's key ${own.digest}`);
   }
   return {
@@ -136,31 +136,11 @@ export async function verifyRelease(target: string, o: ReleaseOptions, c: Contex
       ...(signed ? { signed: { by: signed.keys, ...(signed.identity ? signed.identity : {}), files: signed.subjects.length } } : {}),
       ...(cards.length ? { cards } : {}),
       ...(verdicts ? { rules: verdicts } : {}),
-      ...(verifiedWhole(result) ? { claims: weightsOf(judged) } : {}),
+      ...(verifiedWhole(result) ? { claims: weightsOf(result, files(), () => manifestOf(readProofFile(proof)).base.digest) } : {}),
       ...(svr === undefined ? {} : { svr }),
     },
     text: [result.text, ...said.map(plain)].join('\n'),
   };
-}
-
-/** Where the weights of a whole run come from, for whoever deploys them. */
-function weightsOf(j: Judged): DeployedClaims {
-  const [proof, ...files] = verifiedFiles(j),
-    adapter = files.find((f) => f.name === 'adapter_model.safetensors');
-  return deployedClaims({
-    certificate: proof.sha256,
-    initial: j.result.data['initial'] === 'checked',
-    ...(j.result.data['base'] === 'checked' ? { base: manifestOf(readProofFile(j.release?.proof ?? proofOf(j.target))).base.digest } : {}),
-    ...(adapter ? { adapter: adapter.sha256 } : {}),
-  });
-}
-
-/** What a summary is about: the proof, and the files of the adapter where it was compared with the proof. */
-function verifiedFiles(j: Judged): readonly [Subject, ...Subject[]] {
-  const proof = j.release?.proof ?? proofOf(j.target),
-    adapter = j.options.adapter ?? j.release?.adapter ?? join(j.target, 'out', 'adapter'),
-    files = j.result.data['adapter'] === 'checked' ? ['adapter_config.json', 'adapter_model.safetensors'] : [];
-  return [{ name: basename(proof), sha256: hashFile(proof) }, ...files.map((name) => ({ name, sha256: hashFile(join(adapter, name)) }))];
 }
 
 /** The proof file of a run's folder, or the file itself. */

@@ -6,7 +6,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)),
   { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
@@ -17,23 +17,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url)),
   joined = new Set(['@noble/hashes', 'canonicalize']),
   outdir = join(root, 'dist/joined');
 
-rmSync(outdir, { recursive: true, force: true });
-const { metafile } = await build({
+const options = {
   absWorkingDir: root,
-  // The files that are started by their names: a command, its thread and who watches it, a process that proves, and
-  // the thread of a device.
-  entryPoints: {
-    command: 'src/cli/command.ts',
-    thread: 'src/cli/thread.ts',
-    worker: 'src/cli/worker.ts',
-    'child-main': 'src/engine/child-main.ts',
-    'thread-node': 'src/device/thread-node.ts',
-  },
   bundle: true,
-  splitting: true,
-  minifySyntax: true,
-  minifyWhitespace: true,
-  keepNames: false,
   format: 'esm',
   platform: 'node',
   target: 'node20',
@@ -52,5 +38,25 @@ const { metafile } = await build({
   ],
   logLevel: 'warning',
   metafile: true,
+} satisfies BuildOptions;
+
+rmSync(outdir, { recursive: true, force: true });
+const { metafile } = await build({
+  ...options,
+  // The files that are started by their names: a command, its thread and who watches it, a process that proves, and
+  // the thread of a device.
+  entryPoints: {
+    command: 'src/cli/command.ts',
+    thread: 'src/cli/thread.ts',
+    worker: 'src/cli/worker.ts',
+    'child-main': 'src/engine/child-main.ts',
+    'thread-node': 'src/device/thread-node.ts',
+  },
+  splitting: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: false,
 });
-console.log(`dist/joined: ${Object.keys(metafile.outputs).length} files`);
+// One file: what it throws is thrown again by the command, under the names of the modules.
+await build({ ...options, entryPoints: { alone: 'src/cli/alone.ts' }, minify: true });
+console.log(`dist/joined: ${Object.keys(metafile.outputs).length + 1} files`);

@@ -14,6 +14,10 @@ import type { Found } from './device-page.js';
 const required = process.env['CERTUNE_GPU'] === 'required',
   without = chromiumPath === undefined && !required ? ' (skipped: no chromium, CERTUNE_CHROMIUM names one)' : '';
 
+/** Bars of a step: ten microseconds a launch and a tenth of a millisecond a trip are then a tenth of a second. */
+const LAUNCHES = 2500;
+const TRIPS = 550;
+
 /** Flags with which Chromium has WebGPU where there is no card. */
 const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
 
@@ -78,13 +82,21 @@ describe.skipIf(without !== '')(`a device of WebGPU in Chromium${without}`, () =
   it('computes in the field and its extension as the definitions say, in both forms of the shaders', () => {
     expect(f.arithmetic).toEqual([]);
   });
+  it('compiles every shader in both forms, as far as WGSL is concerned', () => {
+    expect(f.shaders).toEqual([]);
+  });
   it('has kernels equal to those of the CPU: edges, odd sizes, one cell, none', () => {
     expect(f.kernels).toEqual([]);
   });
-  it('makes the proof of the CPU, word for word', () => {
+  it('makes the CPU’s proof of a training step, word for word', () => {
     expect(f.proof.failures).toEqual([]);
     expect(f.proof.same).toBe(true);
-    expect(f.proof.words).toBeGreaterThan(1000);
+    expect(f.proof.words).toBeGreaterThan(8000);
+  });
+  it('is asked no more often in that step than a card can be: launches, and answers that are waited for', () => {
+    const { launches, trips } = f.proof.stats;
+    expect(launches).toBeLessThanOrEqual(LAUNCHES);
+    expect(trips).toBeLessThanOrEqual(TRIPS);
   });
   it('lost at the beginning or in the middle of a proof, leaves the proof of the CPU', () => {
     for (const l of f.lost) {

@@ -3,12 +3,14 @@ import * as F from '../src/field/goldilocks.js';
 import { CpuDevice } from '../src/device/cpu.js';
 import type { Device } from '../src/device/device.js';
 import { Engine } from '../src/device/engine.js';
+import { SHADERS } from '../src/device/commands.js';
 import type { Gpu } from '../src/device/gpu.js';
 import { placed, testWords } from '../src/device/self-test.js';
 import type { Form } from '../src/device/wgsl/field.js';
-import type { At, Shader } from '../src/device/wgsl/shader.js';
+import { type At, type Shader, shaderSource } from '../src/device/wgsl/shader.js';
 import { poseidon2Rows } from '../src/hash/rows.js';
 import type { Kernels } from '../src/kernels/runtime.js';
+import { openingCases, productMessages } from './device-opening.js';
 
 /*
  * What a device must do as the CPU does it, word for word: run in a browser, or in Node where there is the package
@@ -82,8 +84,11 @@ function levelled(d: Device, pairs: number): BigUint64Array {
   });
 }
 
-/** Kernels whose words differ from the CPU's, with the sizes; those of hashes too, or not. */
-export function kernelsThatDiffer(k: Kernels, d: Device, hashes = true): string[] {
+/**
+ * Kernels whose words differ from the CPU's, with the sizes. `long`: also those whose straight code takes the compiler
+ * of a software adapter minutes.
+ */
+export function kernelsThatDiffer(k: Kernels, d: Device, long = true): string[] {
   const cpu = new CpuDevice(k),
     bad: string[] = [],
     same = (name: string, f: (x: Device) => BigUint64Array): void => {
@@ -94,8 +99,17 @@ export function kernelsThatDiffer(k: Kernels, d: Device, hashes = true): string[
       if (at >= 0) bad.push(`${name}: word ${at}`);
     };
   for (const e of ENCODINGS) same(`encode ${JSON.stringify(e)}`, (x) => encoded(x, e));
-  for (const [rows, words] of hashes ? ROWS : []) same(`rows ${rows} x ${words}`, (x) => hashed(x, rows, words));
-  for (const pairs of hashes ? [1, 3, 70] : []) same(`level ${pairs}`, (x) => levelled(x, pairs));
+  for (const [rows, words] of long ? ROWS : []) same(`rows ${rows} x ${words}`, (x) => hashed(x, rows, words));
+  for (const pairs of long ? [1, 3, 70] : []) same(`level ${pairs}`, (x) => levelled(x, pairs));
+  for (const [name, f] of long ? Object.entries(openingCases) : []) same(name, f);
+  for (const [n, vars] of long
+    ? [
+        [1, 0],
+        [100, 7],
+        [701, 10],
+      ]
+    : [])
+    same(`product sumcheck over ${n}`, (x) => productMessages(k, x, n, vars));
   same('pick', (x) =>
     x.scope(() => {
       const a = placed(x, testWords(9, 3n)),
@@ -150,6 +164,28 @@ const ARITHMETIC: Record<string, Shader> = Object.fromEntries([
     ),
   ]),
 ]);
+
+/** What the front end of a WebGPU says of every shader in a form, operands in one slab and in many: errors only. */
+export async function shadersThatAreRefused(gpu: Gpu, form: Form): Promise<string[]> {
+  const device = await (await gpu.requestAdapter())!.requestDevice({ requiredLimits: {} }),
+    bad: string[] = [];
+  for (const [name, s] of Object.entries(SHADERS))
+    for (const places of [s.operands.map(() => 0), s.operands.map((_, i) => i)]) {
+      device.pushErrorScope('validation');
+      const module = device.createShaderModule({ code: shaderSource(s, places, form) }) as Compiled,
+        { messages } = await module.getCompilationInfo(),
+        e = await device.popErrorScope();
+      for (const m of messages) if (m.type === 'error') bad.push(`${form} ${name}: ${m.lineNum}: ${m.message}`);
+      if (e) bad.push(`${form} ${name}: ${e.message}`);
+    }
+  device.destroy();
+  return bad;
+}
+interface Compiled {
+  getCompilationInfo(): Promise<{
+    readonly messages: readonly { readonly type: string; readonly lineNum: number; readonly message: string }[];
+  }>;
+}
 
 /** Field operations that differ from the definitions, in a form of the shaders. */
 export async function arithmeticThatDiffers(gpu: Gpu, form: Form): Promise<string[]> {

@@ -1,13 +1,15 @@
 /** Runs in a worker of a page: a prover, the thread of a device beside it, and what they are compared with. */
 import { accelerate } from '../src/device/current.js';
+import type { DeviceStats } from '../src/device/device.js';
 import { DeviceMemoryError } from '../src/device/errors.js';
 import type { Gpu } from '../src/device/gpu.js';
 import { type Thread, lineTo } from '../src/device/line.js';
 import { selfTest } from '../src/device/self-test.js';
 import { GpuDevice, type Line } from '../src/device/webgpu.js';
 import { singleKernels } from '../src/kernels/single.js';
-import { arithmeticThatDiffers, kernelsThatDiffer } from './device-checks.js';
-import { proveCase } from './kit.js';
+import { arithmeticThatDiffers, kernelsThatDiffer, shadersThatAreRefused } from './device-checks.js';
+import { type Case, proveCase } from './kit.js';
+import { stepCase } from './llama-case.js';
 import { randomCase } from './random-case.js';
 
 /** What the page found. Where all is well the lists are empty. */
@@ -16,7 +18,8 @@ export interface Found {
   readonly refused: string;
   readonly kernels: readonly string[];
   readonly arithmetic: readonly string[];
-  readonly proof: { readonly same: boolean; readonly words: number; readonly failures: readonly string[]; readonly stats: object };
+  /** Shaders that do not compile as far as WGSL is concerned, in either form. */ readonly shaders: readonly string[];
+  readonly proof: { readonly same: boolean; readonly words: number; readonly failures: readonly string[]; readonly stats: DeviceStats };
   readonly lost: readonly { readonly same: boolean; readonly failures: readonly string[] }[];
   readonly memory: string;
   readonly milliseconds: Readonly<Record<string, number>>;
@@ -52,6 +55,15 @@ function thread(): Thread {
 /** A case small enough for an adapter that computes on the CPU. */
 const small = () => randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 });
 
+/** What a device has done between two counts. */
+const since = (a: DeviceStats, b: DeviceStats): DeviceStats => ({
+  launches: b.launches - a.launches,
+  trips: b.trips - a.trips,
+  uploadedBytes: b.uploadedBytes - a.uploadedBytes,
+  readBackBytes: b.readBackBytes - a.readBackBytes,
+  peakBytes: b.peakBytes,
+});
+
 async function found(): Promise<Found> {
   const k = singleKernels(),
     milliseconds: Record<string, number> = {};
@@ -70,34 +82,46 @@ async function found(): Promise<Found> {
     ...(await arithmeticThatDiffers(scope.navigator.gpu, 'unrolled')),
   ];
   lap('arithmetic');
+  const shaders = [
+    ...(await shadersThatAreRefused(scope.navigator.gpu, 'compact')),
+    ...(await shadersThatAreRefused(scope.navigator.gpu, 'unrolled')),
+  ];
+  lap('shaders');
   const line = await lineTo(thread(), { software: true }),
     device = new GpuDevice(k, line);
   selfTest(k, device);
   lap('self-test');
   const kernels = [
     ...kernelsThatDiffer(k, device),
-    // A software adapter takes minutes to compile the permutation in straight code: cards alone have that.
+    // A software adapter takes minutes to compile what is long in straight code: cards alone have that.
     ...kernelsThatDiffer(k, new GpuDevice(k, await lineTo(thread(), { software: true, form: 'unrolled' })), false).map(
       (x) => `unrolled ${x}`,
     ),
   ];
   lap('kernels');
-  const right = proveCase(k, small()).proof;
+  const step = stepCase(),
+    ofStep = proveCase(k, step).proof;
   lap('proof on the CPU');
   /** The same proof on a device: whether it has the same words, and why the device was given up. */
-  const on = (d: GpuDevice): { same: boolean; words: number; failures: string[] } => {
+  const on = (d: GpuDevice, c: Case, right: BigUint64Array): { same: boolean; words: number; failures: string[] } => {
     const failures: string[] = [];
     accelerate(k, { device: d, failed: (e) => failures.push(String(e)) });
-    const { proof } = proveCase(k, small());
+    const { proof } = proveCase(k, c);
     accelerate(k, undefined);
     return { same: proof.length === right.length && proof.every((w, i) => w === right[i]), words: proof.length, failures };
   };
-  const proof = { ...on(device), stats: device.stats() };
+  const before = device.stats(),
+    made = on(device, step, ofStep),
+    proof = { ...made, stats: since(before, device.stats()) };
   lap('proof on the device');
-  // Destroyed before the device is asked for the first time, and in the middle of a proof.
+  const right = proveCase(k, small()).proof,
+    whole = device.stats();
+  on(device, small(), right);
+  const { trips: all } = since(whole, device.stats());
+  // Destroyed before the device is asked for the first time, in a commitment, and in the opening.
   const lost = [];
-  for (const [i, at] of [0, 2].entries()) {
-    const l = i === 0 ? await lineTo(thread(), { software: true }) : line;
+  for (const [i, at] of [0, 2, Math.floor(0.8 * all)].entries()) {
+    const l = i !== 1 ? await lineTo(thread(), { software: true }) : line;
     let trips = 0;
     const dying: Line = {
       ...l,
@@ -106,7 +130,7 @@ async function found(): Promise<Found> {
         return l.read(spans);
       },
     };
-    lost.push(on(new GpuDevice(k, dying)));
+    lost.push(on(new GpuDevice(k, dying), small(), right));
   }
   lap('lost');
   const big = new GpuDevice(k, await lineTo(thread(), { software: true }));
@@ -117,7 +141,7 @@ async function found(): Promise<Found> {
     memory = e instanceof DeviceMemoryError ? 'DeviceMemoryError' : String(e);
   }
   lap('memory');
-  return { name: line.name, refused, kernels, arithmetic, proof, lost, memory, milliseconds };
+  return { name: line.name, refused, kernels, arithmetic, shaders, proof, lost, memory, milliseconds };
 }
 
 found().then(

@@ -12,7 +12,8 @@ import { SHADERS } from '../src/device/commands.js';
 import { isSoftware } from '../src/device/gpu.js';
 import { shaderSource } from '../src/device/wgsl/shader.js';
 import { singleKernels } from '../src/kernels/index.js';
-import { proveCase } from './kit.js';
+import { type Case, proveCase } from './kit.js';
+import { stepCase } from './llama-case.js';
 import { randomCase } from './random-case.js';
 
 /*
@@ -20,9 +21,8 @@ import { randomCase } from './random-case.js';
  * test/device-browser.test.ts.
  */
 const k = singleKernels(),
-  c = (): Parameters<typeof proveCase>[1] =>
-    randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 }),
-  right = proveCase(k, c()).proof;
+  small = (): Case => randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 }),
+  right = proveCase(k, small()).proof;
 
 /** Does what the kernels do, and something else at its n-th call. */
 class Faulty extends CpuDevice {
@@ -50,7 +50,7 @@ class Faulty extends CpuDevice {
 }
 
 /** A proof with that device, and why it was given up. */
-function on(d: CpuDevice, only = false): { proof: BigUint64Array; failures: DeviceError[] } {
+function on(d: CpuDevice, only = false, c: Case = small()): { proof: BigUint64Array; failures: DeviceError[] } {
   const failures: DeviceError[] = [];
   accelerate(k, {
     device: d,
@@ -60,7 +60,7 @@ function on(d: CpuDevice, only = false): { proof: BigUint64Array; failures: Devi
     },
   });
   try {
-    return { proof: proveCase(k, c()).proof, failures };
+    return { proof: proveCase(k, c).proof, failures };
   } finally {
     accelerate(k, undefined);
   }
@@ -71,6 +71,39 @@ const dies = (at: number): Faulty =>
     made();
   });
 
+/** Kernels that the proof of a step uses. */
+const KERNELS: readonly string[] = [
+  'addClaims',
+  'addPowers',
+  'addProducts',
+  'addScaled',
+  'copy',
+  'encode',
+  'eqTable',
+  'fold',
+  'horner',
+  'level',
+  'productSums',
+  'spread',
+  'twiddles',
+  'zero',
+];
+/** Those of a case. */
+function kernelsOf(c: Case): Set<string> {
+  const names = new Set<string>();
+  on(
+    new (class extends CpuDevice {
+      override run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
+        names.add(kernel);
+        super.run(kernel, n, args);
+      }
+    })(k),
+    true,
+    c,
+  );
+  return names;
+}
+
 describe('a prover with a device beside the CPU', () => {
   const calls = (() => {
     const d = dies(-1),
@@ -79,6 +112,9 @@ describe('a prover with a device beside the CPU', () => {
     expect(proof).toEqual(right);
     return d.calls;
   })();
+  it('has its part in every phase that is written over devices', () => {
+    expect([...kernelsOf(stepCase())].sort()).toEqual(KERNELS);
+  });
   it('makes its proof on it, verifies it, and works on the CPU again', () => {
     expect(calls).toBeGreaterThan(40);
     expect(deviceOf(k).name).toBe('cpu');
@@ -106,9 +142,12 @@ describe('a prover with a device beside the CPU', () => {
     }
     expect(described(new DeviceMemoryError('card', 'a vector'))).toMatchObject({ exit: 6 });
   });
-  it('refuses a proof of a device that computes wrongly, and makes the CPU’s: one bit of a column, one node of a tree', () => {
-    for (const kernel of ['encode', 'level'] as const) {
-      const d = new (class extends CpuDevice {
+  // Two kernels have a part in proofs alone whose folded vector is committed.
+  const few = kernelsOf(small()),
+    step = stepCase(),
+    proved = proveCase(k, step).proof;
+  it.each(KERNELS)('refuses a proof of a device whose kernel %s computes wrongly, and makes the CPU’s', (kernel) => {
+    const d = new (class extends CpuDevice {
         override readonly name: string = 'liar';
         override run<K extends keyof Calls>(name: K, n: number, args: Calls[K]): void {
           super.run(name, n, args);
@@ -119,14 +158,14 @@ describe('a prover with a device beside the CPU', () => {
           for (let i = 0; i < words.length; i++) words[i] ^= 1n;
           super.put(to, new Uint8Array(words.buffer));
         }
-      })(k);
-      const { proof, failures } = on(d);
-      expect(failures.map((e) => e.name)).toEqual(['WrongDeviceError']);
-      expect(failures[0].message).toMatch(/liar computes wrongly: a proof that it had a part in does not hold/);
-      expect(proof).toEqual(right);
-      expect(() => on(d, true)).toThrow(WrongDeviceError);
-      expect(() => selfTest(k, d)).toThrow(/the self-test of (encode|level) differs/);
-    }
+      })(k),
+      c = few.has(kernel) ? small() : step,
+      { proof, failures } = on(d, false, c);
+    expect(failures.map((e) => e.name)).toEqual(['WrongDeviceError']);
+    expect(failures[0].message).toMatch(/liar computes wrongly: a proof that it had a part in does not hold/);
+    expect(proof).toEqual(few.has(kernel) ? right : proved);
+    expect(() => selfTest(k, d)).toThrow(/the self-test of \w+ differs/);
+    expect(() => on(d, true, c)).toThrow(WrongDeviceError);
   });
   it('passes its self-test on the CPU', () => {
     selfTest(k, new CpuDevice(k));

@@ -9,7 +9,8 @@ import { type Kernels, singleKernels } from '../src/kernels/index.js';
 import type { Oracle } from '../src/pcs/commit.js';
 import { placed } from './placed.js';
 import type { WhirGroup } from '../src/pcs/params.js';
-import { openFolded } from '../src/pcs/prove.js';
+import { type Weighted, openFolded } from '../src/pcs/prove.js';
+import { openingDevice } from '../src/pcs/vectors.js';
 import { columnWeights, domainPoint } from '../src/pcs/prove-queries.js';
 import { tailPowers } from '../src/pcs/tail-weights.js';
 import type { GroupClaim } from '../src/pcs/verify.js';
@@ -238,10 +239,11 @@ function openSimulated(
     total = E.add(dot(w1, F), dot(w1Tail, ofTail));
   ch.sendExt(`${label} ${HIDING.mask}`, [E.sub(total, E.mul(epsilon, now))]);
   ch.sample(`${label} ${HIDING.blend}`);
-  const part = (f: readonly Ext[], w: readonly Ext[]): { f: number; w: number; n: number } => ({
-    f: k_.exts(f),
-    w: k_.exts(w),
-    n: f.length,
-  });
+  const d = openingDevice(k_, ch),
+    part = (f: readonly Ext[], w: readonly Ext[]): Weighted => ({
+      f: d.bring(k_.exts(f), 3 * f.length),
+      w: d.bring(k_.exts(w), 3 * w.length),
+      n: f.length,
+    });
   openFolded(k_, ch, plan.whir, [[oracle]], [{ now: total, challenges: rho, blend: epsilon, parts: [part(F, w1), part(ofTail, w1Tail)] }]);
 }

@@ -1,6 +1,8 @@
 import { root } from '../field/goldilocks.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
+import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { type CpuKernel, cpuOpening } from './cpu-opening.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 
 /** Words at an address of the kernels' memory. */
@@ -23,6 +25,9 @@ export class CpuDevice implements Device {
   vector(words: number): Vec {
     return new CpuVec(this, this.kernels.alloc(8 * words), words);
   }
+  zeroed(words: number): Vec {
+    return new CpuVec(this, this.kernels.zeroed(8 * words), words);
+  }
   slice(v: Vec, from: number, words: number): Vec {
     if (from < 0 || words < 0 || from + words > v.words) throw new RangeError(`words ${from} to ${from + words} of ${v.words}`);
     return new CpuVec(this, this.#address(v) + 8 * from, words);
@@ -30,8 +35,37 @@ export class CpuDevice implements Device {
   scope<T>(f: () => T): T {
     return this.kernels.scope(f);
   }
+  readonly longest = Number.POSITIVE_INFINITY;
+  get room(): number {
+    return this.kernels.room;
+  }
+  mark(): number {
+    return this.kernels.mark();
+  }
+  compact(since: number, keep: readonly Vec[]): Vec[] {
+    const { kernels } = this;
+    kernels.release(since);
+    const moved = new Map<Vec, Vec>();
+    // Moved down in the order in which they lie: none overwrites another.
+    for (const v of [...keep].sort((a, b) => this.#address(a) - this.#address(b))) {
+      const from = this.#address(v),
+        to = from < since ? from : kernels.alloc(8 * v.words);
+      if (to !== from) kernels.u8.copyWithin(to, from, from + 8 * v.words);
+      moved.set(v, this.bring(to, v.words));
+    }
+    return keep.map((v) => moved.get(v)!);
+  }
   bring(address: number, words: number): Vec {
     return new CpuVec(this, address, words);
+  }
+  fill(v: Vec, f: (address: number) => void): void {
+    f(this.#address(v));
+  }
+  store(to: FarBlock, at: number, v: Vec): void {
+    this.kernels.far.store(to, at, this.#address(v), 8 * v.words);
+  }
+  load(from: FarBlock, at: number, v: Vec): void {
+    this.kernels.far.load(from, at, this.#address(v), 8 * v.words);
   }
   put(v: Vec, data: Uint8Array): void {
     if (data.length !== 8 * v.words) throw new RangeError(`${data.length} bytes for a vector of ${8 * v.words}`);
@@ -77,10 +111,9 @@ export class CpuDevice implements Device {
   }
 }
 
-type Kernel<A> = (k: Kernels, n: number, args: A, address: (v: Vec) => number) => void;
-
 /** Each kernel as the kernels of WebAssembly have it. */
-const KERNELS: { readonly [K in keyof Calls]: Kernel<Calls[K]> } = {
+const KERNELS: { readonly [K in keyof Calls]: CpuKernel<Calls[K]> } = {
+  ...cpuOpening,
   twiddles(k, n, { to }, address) {
     const log = Math.log2(n);
     k.exports['nttTwiddles'](address(to), log, BigInt.asIntN(64, root(log)));

@@ -1,4 +1,6 @@
 import type { HashName, MerkleHash } from '../hash/rows.js';
+import type { FarBlock } from '../kernels/far.js';
+import type { OpeningCalls } from './opening.js';
 
 /** Words of 64 bits in the memory of a device. What numbers they stand for is a matter of the kernels. */
 export interface Vec {
@@ -12,8 +14,11 @@ export interface Picked {
   readonly at: Uint32Array;
 }
 
-/** Arguments of the kernels that `run` calls, beside a count n. Vectors belong to the device; none overlaps another. */
-export interface Calls {
+/**
+ * Arguments of the kernels that `run` calls, beside a count n. Vectors belong to the device; none overlaps another
+ * unless it says so.
+ */
+export interface Calls extends OpeningCalls {
   /** Twiddles of all stages of transforms of up to n words, n a power of two: n words, as kernels/ntt.ts. */
   readonly twiddles: { readonly to: Vec };
   /**
@@ -61,18 +66,34 @@ export interface Device {
   /** Hashes that it has kernels of. */ readonly hashes: readonly HashName[];
   /** A fresh vector, contents undefined. It lives until the scope that it was made in ends. */
   vector(words: number): Vec;
+  /** The same, all zero. */
+  zeroed(words: number): Vec;
   /** Some words of a vector, as a vector of their own over the same memory. */
   slice(v: Vec, from: number, words: number): Vec;
   /** Runs f, then gives back all vectors that were made in it, also where it throws. f is synchronous. */
   scope<T>(f: () => T): T;
+  /** Words that one vector can have at most. */ readonly longest: number;
+  /** Bytes that vectors can still take, as far as it is known. */ readonly room: number;
+  /** How far its memory is taken: see `compact`. */
+  mark(): number;
+  /**
+   * Gives back what has been allocated since that mark but for these vectors, which may be moved: as they are then.
+   * Nothing else that lies there may be used again.
+   */
+  compact(since: number, keep: readonly Vec[]): Vec[];
   /** Words at an address of the kernels' memory, as they are now; they stay as they are while the vector lives. */
   bring(address: number, words: number): Vec;
+  /** Has f write a whole vector at an address of the kernels' memory. */
+  fill(v: Vec, f: (address: number) => void): void;
   /** Writes a whole vector. */
   put(v: Vec, data: Uint8Array): void;
   /** A copy of a whole vector. */
   get(v: Vec): BigUint64Array;
   /** Copies of single words, of each vector in turn. */
   pick(parts: readonly Picked[]): BigUint64Array[];
+  /** Copies a whole vector to bytes `at` of a block outside the memory of kernels and devices, and back. */
+  store(to: FarBlock, at: number, v: Vec): void;
+  load(from: FarBlock, at: number, v: Vec): void;
   run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void;
   /** Begins the hashes of so many rows of so many words (at least one). */
   rows(hash: MerkleHash, rows: number, words: number): Rows;

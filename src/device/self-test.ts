@@ -1,9 +1,11 @@
+import type { Ext } from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
 import { poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { CpuDevice } from './cpu.js';
-import type { Device, Vec } from './device.js';
+import type { Calls, Device, Vec } from './device.js';
 import { WrongDeviceError } from './errors.js';
+import type { OpeningCalls } from './opening.js';
 
 /** Words at which carries and reductions turn. */
 const EDGES: readonly bigint[] = [0n, 1n, 2n, P - 1n, P - 2n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 2n ** 32n, P >> 1n];
@@ -18,6 +20,12 @@ export function testWords(n: number, seed: bigint): BigUint64Array {
   }
   return out;
 }
+
+/** Elements of such words. */
+export const testExts = (n: number, seed: bigint): Ext[] => {
+  const w = testWords(3 * n, seed);
+  return Array.from({ length: n }, (_, i) => [w[3 * i], w[3 * i + 1], w[3 * i + 2]]);
+};
 
 /** Columns of 2^7 values, 2^10 points, of which the first 2^6 rows are hashed and made into a tree's leaves. */
 const COLUMNS = 11;
@@ -51,8 +59,46 @@ function results(d: Device): Record<string, BigUint64Array> {
     d.run('level', ROWS / 2, { to: level, from: leaves, hash: poseidon2Rows });
     const places = Uint32Array.from({ length: 100 }, (_, i) => (i * 131) % (m * COLUMNS)),
       [pick] = d.pick([{ from: encode, at: places }]);
-    return { encode: d.get(encode), rows: d.get(leaves), level: d.get(level), pick };
+    return { encode: d.get(encode), rows: d.get(leaves), level: d.get(level), pick, ...opened(d) };
   });
+}
+
+/** The kernels of an opening, each over vectors of which the second half is short. */
+function opened(d: Device): Record<string, BigUint64Array> {
+  const n = 700,
+    half = 400,
+    [r, z] = [testExts(1, 13n)[0], testExts(2, 17n)[1]],
+    out: Record<string, BigUint64Array> = {},
+    vector = (seed: bigint, words = 3 * n): Vec => placed(d, testWords(words, seed));
+  const after = <K extends keyof OpeningCalls>(kernel: K, count: number, to: Vec, args: Omit<Calls[K], 'to'>): void => {
+    d.run(kernel, count, { ...args, to } as Calls[K]);
+    out[kernel] = d.get(to);
+  };
+  after('zero', n, vector(3n, n), {});
+  after('copy', n, d.vector(n), { from: vector(3n, n) });
+  after('fold', half, d.vector(3 * half), { from: vector(19n), base: false, half, r });
+  after('productSums', half, d.vector(6), { f: vector(23n, n), base: true, w: vector(29n), half });
+  after('horner', n, d.vector(3), { from: vector(31n), z });
+  after('addPowers', n, vector(37n), { z, first: r });
+  after('addScaled', n, vector(41n), { from: vector(43n), by: r });
+  const claims = testExts(9, 47n).map((coefficient, i) => ({ log: (i * i * 131) % 512, coefficient }));
+  after('addClaims', half, vector(53n, 3 * half), { domain: 9, claims });
+  const table = d.vector(3 * (n + 1));
+  d.run('eqTable', n, { to: table, point: testExts(10, 59n) });
+  out['eqTable'] = d.get(d.slice(table, 0, 3 * n));
+  after('spread', 200, d.zeroed(3 * n), { from: vector(61n, 600), stride: 3, offset: 2 });
+  const blocks = [0, 64, 128, 64, 96].map((at, i) => ({
+    at,
+    coefficient: testExts(5, 67n)[i],
+    axes: [
+      { log: 2, table: 8 * i },
+      { log: 0, only: 0 },
+      i === 1 ? { log: 2, only: 3 } : { log: 2, table: 40 + i },
+      { log: i === 4 ? 1 : 2, table: 9 },
+    ],
+  }));
+  after('addProducts', n, vector(71n), { tables: vector(73n), blocks });
+  return out;
 }
 
 /** Compares a device with the CPU's kernels, word for word. Throws WrongDeviceError, and DeviceError as the device. */

@@ -1,9 +1,11 @@
 import { root } from '../field/goldilocks.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
+import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Command, ShaderName, Span } from './commands.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 import { DeviceMemoryError } from './errors.js';
+import { type Launcher, gpuOpening, halves } from './gpu-opening.js';
 import { LOCAL_LOG } from './wgsl/commit.js';
 
 /** The thread that owns a device, as the one who waits for it sees it. */
@@ -58,7 +60,7 @@ export class GpuDevice implements Device {
   }
 
   vector(words: number): Vec {
-    const most = Math.floor(Math.min(this.line.largest, LARGEST_SLAB) / 8);
+    const most = this.longest;
     if (words > most) throw new DeviceMemoryError(this.name, `a vector of ${8 * words} bytes, where a buffer has ${8 * most}`);
     let slab = this.#slabs.findIndex((s) => s.top + words <= s.words);
     if (slab < 0) {
@@ -72,6 +74,11 @@ export class GpuDevice implements Device {
     const used = this.#slabs.reduce((n, x) => n + 8 * x.top, 0);
     if (used > this.#stats.peakBytes) this.#stats.peakBytes = used;
     return new GpuVec(this, slab, at, words);
+  }
+  zeroed(words: number): Vec {
+    const v = this.vector(words);
+    this.#launch('zero', words, [v], []);
+    return v;
   }
   slice(v: Vec, from: number, words: number): Vec {
     const { slab, at } = this.#own(v);
@@ -88,10 +95,38 @@ export class GpuDevice implements Device {
       });
     }
   }
+  get longest(): number {
+    return Math.floor(Math.min(this.line.largest, LARGEST_SLAB) / 8);
+  }
+  /** WebGPU does not tell how much memory a device has: it says so when there is none left. */
+  readonly room = Number.POSITIVE_INFINITY;
+  mark(): number {
+    return this.#slabs.reduce((n, s) => n + s.top, 0);
+  }
+  /** Nothing is moved: what is given back is so at the end of the scope. */
+  compact(_since: number, keep: readonly Vec[]): Vec[] {
+    return [...keep];
+  }
   bring(address: number, words: number): Vec {
     const v = this.vector(words);
     this.put(v, this.kernels.u8.subarray(address, address + 8 * words));
     return v;
+  }
+  fill(v: Vec, f: (address: number) => void): void {
+    const { kernels } = this;
+    kernels.scope(() => {
+      const at = kernels.alloc(8 * v.words);
+      f(at);
+      this.put(v, kernels.u8.subarray(at, at + 8 * v.words));
+    });
+  }
+  store(to: FarBlock, at: number, v: Vec): void {
+    this.kernels.far.write(to, at, new Uint8Array(this.get(v).buffer));
+  }
+  load(from: FarBlock, at: number, v: Vec): void {
+    const bytes = new Uint8Array(8 * v.words);
+    this.kernels.far.read(from, at, bytes);
+    this.put(v, bytes);
   }
   put(v: Vec, data: Uint8Array): void {
     const { slab, at, words } = this.#own(v);
@@ -134,18 +169,16 @@ export class GpuDevice implements Device {
     });
   }
   run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
-    const own: { readonly [C in keyof Calls]: (n: number, a: Calls[C]) => void } = {
-      twiddles: (count, { to }) => {
-        const w = root(Math.log2(count));
-        this.#launch('twiddles', count, [to], [Number(w & 0xffffffffn), Number(w >> 32n)]);
-      },
-      encode: (count, a) => this.#encode(count, a),
-      level: (count, { to, from, hash }) => {
+    const own: { readonly [C in keyof Calls]: (g: Launcher, n: number, a: Calls[C]) => void } = {
+      ...gpuOpening,
+      twiddles: (_, count, { to }) => this.#launch('twiddles', count, [to], halves([root(Math.log2(count))])),
+      encode: (_, count, a) => this.#encode(count, a),
+      level: (_, count, { to, from, hash }) => {
         this.#has(hash);
         this.#launch('level', count, [to, from], []);
       },
     };
-    own[kernel](n, args);
+    own[kernel](this.#launcher, n, args);
   }
   rows(hash: MerkleHash, rows: number, words: number): Rows {
     this.#has(hash);
@@ -175,6 +208,14 @@ export class GpuDevice implements Device {
   close(): Promise<void> {
     return this.line.close();
   }
+
+  readonly #launcher: Launcher = {
+    vector: (words) => this.vector(words),
+    slice: (v, from, words) => this.slice(v, from, words),
+    put: (v, data) => this.put(v, data),
+    scope: (f) => this.scope(f),
+    launch: (shader, n, operands, scalars) => this.#launch(shader, n, operands, scalars),
+  };
 
   /** Words in columns of the whole domain; then three stages at a time, until a workgroup holds a block. */
   #encode(n: number, c: Calls['encode']): void {

@@ -64,13 +64,19 @@ export class FarMemory {
 
   /** Copies near bytes [ptr, ptr + bytes) to the block's bytes from `at`. */
   store(b: FarBlock, at: number, ptr: number, bytes: number): void {
-    const u8 = this.near.u8;
-    this.#each(b, at, bytes, (page, done) => page.set(u8.subarray(ptr + done, ptr + done + page.length)));
+    this.write(b, at, this.near.u8.subarray(ptr, ptr + bytes));
   }
   /** Copies the block's bytes from `at` to near bytes [ptr, ptr + bytes). */
   load(b: FarBlock, at: number, ptr: number, bytes: number): void {
-    const u8 = this.near.u8;
-    this.#each(b, at, bytes, (page, done) => u8.set(page, ptr + done));
+    this.read(b, at, this.near.u8.subarray(ptr, ptr + bytes));
+  }
+  /** Copies these bytes to the block's from `at`. */
+  write(b: FarBlock, at: number, data: Uint8Array): void {
+    this.#each(b, at, data.length, (page, done) => page.set(data.subarray(done, done + page.length)));
+  }
+  /** Copies the block's bytes from `at` to these. */
+  read(b: FarBlock, at: number, to: Uint8Array): void {
+    this.#each(b, at, to.length, (page, done) => to.set(page, done));
   }
 
   #each(b: FarBlock, at: number, bytes: number, f: (page: Uint8Array, done: number) => void): void {

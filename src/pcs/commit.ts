@@ -8,6 +8,7 @@ import type { WhirShape } from './params.js';
 /** Columns to encode: base columns of signed words, or an E vector read as columns of three words. */
 export interface Columns {
   readonly ptr: number;
+  /** On the device that commits them, in place of an address. */ readonly vec?: Vec;
   /** Writes columns [from, from + n) to dst: for columns that are not in memory. */
   readonly fill?: (dst: number, from: number, n: number) => void;
   readonly used: number;
@@ -142,12 +143,12 @@ function encodeWords(k: Kernels, d: Device, c: Columns, twiddles: Vec, to: Vec, 
     used = Math.ceil((from + n) / group) - first;
   k.scope(() =>
     d.scope(() => {
-      let address = c.ptr + 8 * group * height * first;
+      const words = group * height * used;
+      let source: Vec;
       if (c.fill) {
-        address = k.alloc(8 * height * n);
-        c.fill(address, from, n);
-      }
-      const source = d.bring(address, group * height * used);
+        source = d.vector(words);
+        d.fill(source, (address) => c.fill!(address, from, n));
+      } else source = c.vec ? d.slice(c.vec, group * height * first, words) : d.bring(c.ptr + 8 * group * height * first, words);
       d.run('encode', n, { to, source, twiddles, from: from - group * first, group, height, signed: !c.ext, logDomain: c.logDomain });
     }),
   );

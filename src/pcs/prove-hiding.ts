@@ -10,7 +10,7 @@ import { masksSuffice } from './mask-rank.js';
 import { tailPowers } from './tail-weights.js';
 import { type WhirGroup, usedColumns } from './params.js';
 import type { FoldedGroup, GroupOpening } from './prove.js';
-import { addScaled, innerProduct } from './vectors.js';
+import { innerProduct, openingDevice } from './vectors.js';
 import { HIDING } from './verify-hiding.js';
 
 const ROUND = quadratic<Ext>();
@@ -37,8 +37,9 @@ export function foldHiding(k: Kernels, ch: ProverChannel, label: string, g: Whir
     powers = tailPowers(theta, 2 ** c, tail.masked);
   ch.sendExt(`${label} ${HIDING.tails}`, [tailSum(k, masks.tails, T, powers, used)]);
   const eta = ch.sample(`${label} ${HIDING.scale}`),
-    main = new ProductSumcheck(k, claim.f, claim.w, c + h),
-    tails = new ProductSumcheck(k, ...tailSides(k, masks.tails, T, powers, used, eta), c + tail.log),
+    d = openingDevice(k, ch),
+    main = new ProductSumcheck(k, claim.f, claim.w, c + h, d),
+    tails = new ProductSumcheck(k, ...tailSides(k, masks.tails, T, powers, used, eta), c + tail.log, d),
     challenges: Ext[] = [];
   let now = E.add(claim.value, E.mul(eta, tailSum(k, masks.tails, T, powers, used)));
   for (let v = 0; v < c; v++) {
@@ -52,14 +53,14 @@ export function foldHiding(k: Kernels, ch: ProverChannel, label: string, g: Whir
   }
   if (!masksSuffice({ theta, eta, challenges }, used, tail.masked)) throw new MaskError('rank of the tails');
   const parts = [main.near(), tails.near()],
-    mask = parts.map(({ n }, p) => ({ ptr: masks.mask + (p ? 24 * 2 ** h : 0), n })),
-    mu = parts.reduce<Ext>((s, { w }, p) => E.add(s, innerProduct(k, mask[p].ptr, w, mask[p].n)), E.ZERO);
+    mask = parts.map(({ n }, p) => d.bring(masks.mask + (p ? 24 * 2 ** h : 0), 3 * n)),
+    mu = parts.reduce<Ext>((s, { w, n }, p) => E.add(s, innerProduct(d, mask[p], w, n)), E.ZERO);
   ch.sendExt(`${label} ${HIDING.mask}`, [mu]);
   const epsilon = ch.sample(`${label} ${HIDING.blend}`);
   const blended = parts.map(({ f, w, n }, p) => {
-    const to = k.alloc(24 * n);
-    k.u8.copyWithin(to, mask[p].ptr, mask[p].ptr + 24 * n);
-    addScaled(k, to, epsilon, f, n);
+    const to = d.vector(3 * n);
+    d.run('copy', 3 * n, { to, from: mask[p] });
+    d.run('addScaled', n, { to, from: f, by: epsilon });
     return { f: to, w, n };
   });
   return { now: E.add(mu, E.mul(epsilon, now)), challenges, parts: blended, blend: epsilon };

@@ -1,6 +1,6 @@
+import type { Device, Vec } from '../device/device.js';
 import * as E from '../field/ext3.js';
-import { add as addWords, pow } from '../field/goldilocks.js';
-import { nttRows } from '../kernels/ntt.js';
+import { pow } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { ProductSumcheck, type Tiled } from '../sumcheck/product.js';
 import { proveRound } from '../sumcheck/prove-round.js';
@@ -12,7 +12,7 @@ import { type Oracle, SECOND_CODEWORD, commitColumns } from './commit.js';
 import type { GroupMasks } from './commit-hiding.js';
 import { type WhirGroup, type WhirRound, type WhirShape, piecesOf } from './params.js';
 import { foldHiding } from './prove-hiding.js';
-import { addScaled } from './vectors.js';
+import { elements, openingDevice } from './vectors.js';
 import { type Answer, type Opened, queryRows } from './prove-queries.js';
 
 const ROUND = quadratic<Ext>();
@@ -36,10 +36,10 @@ export interface Folded {
   readonly challenges: readonly Ext[];
 }
 
-/** A vector f of n entries with weights w. */
+/** A vector f of n elements with weights w, on the device of the opening (openingDevice). */
 export interface Weighted {
-  readonly f: number;
-  readonly w: number;
+  readonly f: Vec;
+  readonly w: Vec;
   readonly n: number;
 }
 
@@ -67,13 +67,14 @@ interface NextOracle {
 
 /** Proves one claim on each group. Destroys weights that are near. */
 export function openWhir(k: Kernels, ch: ProverChannel, shape: WhirShape, claims: readonly GroupOpening[]): void {
-  const { groups } = shape;
+  const { groups } = shape,
+    d = openingDevice(k, ch);
   // Every group by itself, down to a vector of its height; these vectors are parts of the next one, whose claim joins
   // theirs.
   const folded = claims.map((c, i): FoldedGroup => {
     const label = `whir 0${groups.length > 1 ? ` ${i}` : ''}`;
     if (groups[i].tail) return foldHiding(k, ch, label, groups[i], c);
-    const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight);
+    const sum = new ProductSumcheck(k, c.f, c.w, groups[i].logColumns + groups[i].logHeight, d);
     return { ...fold(ch, label, groups[i].logColumns, sum, c.value), parts: [sum.near()] };
   });
   openFolded(
@@ -97,15 +98,16 @@ export function openFolded(
   folded: readonly FoldedGroup[],
 ): void {
   const { groups, rounds } = shape,
-    joined = new JoinedClaims(k, shape, folded);
+    d = openingDevice(k, ch),
+    joined = new JoinedClaims(k, d, shape, folded);
   let oracle: NextOracle | undefined;
   for (let i = 0; i <= rounds.length; i++) {
     const label = `whir ${i}`,
       last = i > 0 ? rounds[i - 1] : undefined,
       challenges = last ? joined.fold(ch, label, last.columns) : [],
       cur = joined.current(),
-      next = rounds[i] && commitNext(k, ch, label, rounds[i], cur);
-    if (!next) ch.sendExt('whir final', k.readExts(cur.f, cur.n));
+      next = rounds[i] && commitNext(k, d, ch, label, rounds[i], cur);
+    if (!next) ch.sendExt('whir final', elements(d.get(cur.f)));
     ch.grind(`${label} work`, shape.params.grinding);
     const answers =
       last && oracle
@@ -144,21 +146,20 @@ function fold(ch: ProverChannel, label: string, variables: number, sum: ProductS
 }
 
 /**
- * Commits the vector of n entries at f as the next oracle. It is opened later, after f has been folded in place; its
+ * Commits the vector f of n elements as the next oracle. It is opened later, after f has been folded in place; its
  * last column is filled up with zeros.
  */
-function commitNext(k: Kernels, ch: ProverChannel, label: string, next: WhirRound, { f, n }: { f: number; n: number }): NextOracle {
-  const ptr = k.zeroed(24 * next.used * 2 ** next.rows);
-  k.u8.copyWithin(ptr, f, f + 24 * n);
-  const columns = { ptr, used: next.used, logHeight: next.rows, logDomain: next.domain, ext: true },
+function commitNext(k: Kernels, d: Device, ch: ProverChannel, label: string, next: WhirRound, { f, n }: Weighted): NextOracle {
+  const vec = d.zeroed(3 * next.used * 2 ** next.rows);
+  d.run('copy', 3 * n, { to: d.slice(vec, 0, 3 * n), from: f });
+  const columns = { ptr: 0, vec, used: next.used, logHeight: next.rows, logDomain: next.domain, ext: true },
     oracle = commitColumns(k, columns, SECOND_CODEWORD, merkleHash(ch.hash));
   ch.sendDigest(`${label} root`, oracle.root);
   const z = ch.sample(`${label} z`),
-    y = k.scope(() => {
-      const at = k.exts([z]),
-        out = k.alloc(24);
-      k.exports['hornerExt'](out, f, at, n);
-      return k.readExt(out);
+    y = d.scope(() => {
+      const to = d.vector(3);
+      d.run('horner', n, { to, from: f, z });
+      return elements(d.get(to))[0];
     });
   ch.sendExt(`${label} ood`, [y]);
   return { oracle, z, y };
@@ -194,26 +195,28 @@ function queryGroups(
 class JoinedClaims {
   #now: Ext;
   readonly #sum: ProductSumcheck;
-  #current: { f: number; w: number; n: number };
+  #current: Weighted;
 
   /** The folded vectors in one; a vector of its own where there are several. */
   constructor(
-    readonly k: Kernels,
+    k: Kernels,
+    readonly device: Device,
     readonly shape: WhirShape,
     readonly folded: readonly FoldedGroup[],
   ) {
     const { cells, groups, vars } = shape,
       alone = groups.length === 1 && folded[0].parts.length === 1,
-      { f, w } = alone ? folded[0].parts[0] : { f: k.zeroed(24 * cells), w: k.zeroed(24 * cells) };
+      { f, w } = alone ? folded[0].parts[0] : { f: device.zeroed(3 * cells), w: device.zeroed(3 * cells) },
+      copy = (to: Vec, at: number, from: Vec, n: number): void => device.run('copy', 3 * n, { to: device.slice(to, 3 * at, 3 * n), from });
     if (!alone)
       eachPart(groups, folded, (at, part, i) => {
-        k.u8.copyWithin(f + 24 * at, part.f, part.f + 24 * part.n);
+        copy(f, at, part.f, part.n);
         // Those of the other groups come with a coefficient.
-        if (i === 0) k.u8.copyWithin(w + 24 * at, part.w, part.w + 24 * part.n);
+        if (i === 0) copy(w, at, part.w, part.n);
       });
     this.#now = folded[0].now;
     this.#current = { f, w, n: cells };
-    this.#sum = new ProductSumcheck(k, { length: cells, ptr: f, ext: true }, { length: cells, ptr: w }, vars);
+    this.#sum = new ProductSumcheck(k, { length: cells, vec: f, ext: true }, { length: cells, vec: w }, vars, device);
   }
 
   /** Rounds of sumcheck over the next variables; their challenges. */
@@ -223,7 +226,7 @@ class JoinedClaims {
     this.#current = this.#sum.near();
     return challenges;
   }
-  current(): { f: number; w: number; n: number } {
+  current(): Weighted {
     return this.#current;
   }
 
@@ -232,8 +235,9 @@ class JoinedClaims {
    * the answers.
    */
   join(gamma: Ext, first: boolean, next: NextOracle | undefined, answers: readonly Answers[]): void {
-    const { k } = this,
-      { w, n } = this.#current;
+    const { device } = this,
+      { w, n } = this.#current,
+      part = (at: number, count: number): Vec => device.slice(w, 3 * at, 3 * count);
     let g: Ext = E.ONE;
     const add = (value: Ext): Ext => {
       g = E.mul(g, gamma);
@@ -242,66 +246,23 @@ class JoinedClaims {
     };
     if (first) {
       const coefficients = this.folded.map((x, i) => (i ? add(x.now) : g));
-      eachPart(this.shape.groups, this.folded, (at, part, i) => {
-        if (i > 0) addScaled(k, w + 24 * at, coefficients[i], part.w, part.n);
+      eachPart(this.shape.groups, this.folded, (at, p, i) => {
+        if (i > 0) device.run('addScaled', p.n, { to: part(at, p.n), from: p.w, by: coefficients[i] });
       });
     }
     if (!next) return;
-    k.scope(() => k.exports['addPowersExt'](w, k.exts([next.z]), k.exts([add(next.y)]), n));
+    device.run('addPowers', n, { to: w, z: next.z, first: add(next.y) });
     for (const { list, domain, pieces } of answers) {
       const coefficients = list.map(({ value }) => add(value));
       for (const p of pieces)
-        this.#addPowers(
-          w + 24 * p.at,
-          p.n,
-          list,
+        device.run('addClaims', p.n, {
+          to: part(p.at, p.n),
           domain,
-          p.first ? coefficients.map((c, q) => E.mulBase(c, pow(list[q].x, BigInt(p.first)))) : coefficients,
-        );
+          claims: list.map(({ x, log }, q) => ({
+            log,
+            coefficient: p.first ? E.mulBase(coefficients[q], pow(x, BigInt(p.first))) : coefficients[q],
+          })),
+        });
     }
   }
-  /** Adds the weights x^i of claims, each times its coefficient. */
-  #addPowers(to: number, n: number, list: readonly Answer[], domain: number, coefficients: readonly Ext[]): void {
-    const { k } = this,
-      q = list.length;
-    // 10 ns a weight and claim by powers, 5 a word and stage by the transform of the whole domain.
-    if (2 * q * n > domain * 2 ** domain && transformBytes(domain) < k.room) {
-      addTransformed(k, to, n, list, domain, coefficients);
-      return;
-    }
-    k.scope(() => {
-      const px = k.alloc(8 * q),
-        pg = k.exts(coefficients),
-        scratch = k.alloc(24 * q * k.threads);
-      k.u64.set(
-        list.map(({ x }) => x),
-        px / 8,
-      );
-      k.parallel('addPowers', n, 64, (lo, hi, t) => [to, px, pg, q, scratch + 24 * q * t, lo, hi]);
-    });
-  }
-}
-
-/** Bytes of a transform of three columns over a domain, with its twiddles. */
-const transformBytes = (domain: number): number => 32 * 2 ** domain + 4096;
-
-/**
- * The same by one transform: sum_q c_q x_q^i with x_q = g^(e_q) is the value at g^i of the polynomial that has
- * coefficient c_q at e_q.
- */
-function addTransformed(k: Kernels, to: number, n: number, list: readonly Answer[], domain: number, coefficients: readonly Ext[]): void {
-  const size = 2 ** domain;
-  k.scope(() => {
-    const columns = k.alloc(24 * size);
-    k.parallel('fillI64', 3 * size, 65536, (lo, hi) => [columns, 0n, lo, hi]);
-    // Positions may repeat.
-    list.forEach(({ log }, q) =>
-      coefficients[q].forEach((c, word) => {
-        const at = columns / 8 + word * size + log;
-        k.u64[at] = addWords(k.u64[at], c);
-      }),
-    );
-    nttRows(k, columns, { src: columns, words: 3, height: size }, domain, 'reversed');
-    k.parallel('addTransformed', n, 4096, (lo, hi) => [to, columns, domain, lo, hi]);
-  });
 }

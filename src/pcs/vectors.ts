@@ -1,23 +1,22 @@
-/** Vectors of E in the kernel's memory. */
-import * as E from '../field/ext3.js';
+/** Vectors of E on a device. */
+import { deviceOf } from '../device/current.js';
+import type { Device, Vec } from '../device/device.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
+import type { ProverChannel } from '../transcript/prover.js';
 
-/** dst[i] += c src[i] for n elements of E. */
-export function addScaled(k: Kernels, dst: number, c: Ext, src: number, n: number): void {
-  k.scope(() => {
-    const p = k.exts([c]);
-    k.parallel('addOuterCells', n, 2048, (lo, hi) => [dst, p, src, lo, hi]);
-  });
-}
+/** Where the vectors of an opening lie: with the trees of later oracles. */
+export const openingDevice = (k: Kernels, ch: ProverChannel): Device => deviceOf(k, ch.hash);
+
+/** Elements of E from their words. */
+export const elements = (words: BigUint64Array): Ext[] =>
+  Array.from({ length: words.length / 3 }, (_, i) => [words[3 * i], words[3 * i + 1], words[3 * i + 2]]);
 
 /** sum of a[i] b[i] for n elements of E. */
-export function innerProduct(k: Kernels, a: number, b: number, n: number): Ext {
-  return k.scope(() => {
-    const out = k.zeroed(64 * k.threads);
-    k.parallel('scHalves', n, 1024, (lo, hi, t) => [out + 64 * t, a, 0, b, n, 0, lo, hi]);
-    let sum: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) sum = E.add(sum, k.readExt(out + 64 * t));
-    return sum;
+export function innerProduct(d: Device, a: Vec, b: Vec, n: number): Ext {
+  return d.scope(() => {
+    const to = d.vector(6);
+    d.run('productSums', n, { to, f: a, base: false, w: b, half: n });
+    return elements(d.get(to))[0];
   });
 }

@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { eqTableKernel } from '../lookup/eq.js';
 import { columnWeights } from '../pcs/prove-queries.js';
 import { MERGE_ROUND, claimHandles, mergeClaims, mergePreamble, mergeable } from '../recursion/merge.js';
+import { elements } from '../pcs/vectors.js';
 import { ProductSumcheck } from '../sumcheck/product.js';
 import { proveRound } from '../sumcheck/prove-round.js';
 import { quadratic } from '../sumcheck/round.js';
@@ -150,7 +151,7 @@ function bindRest(k: Kernels, ch: ProverChannel, cut: Cut, claims: readonly Deta
     claim = round.claim;
     sum.bind(round.r);
   }
-  return k.readExt(sum.near().f);
+  return elements(sum.device.get(sum.near().f))[0];
 }
 
 /** sum_lo f[row C + lo] e[lo] of every row; the last row may be short. */

@@ -42,7 +42,7 @@ describe('product sumcheck', () => {
       sum.bind([BigInt(i + 3), 7n, BigInt(n)]);
     }
     const left = sum.near(),
-      vectors = [k.readExts(left.f, left.n), k.readExts(left.w, left.n)];
+      vectors = [left.f, left.w].map((v) => sum.device.get(v));
     // What the caller allocates now must survive later rounds.
     const own = k.exts([E.ONE, E.ONE]);
     while (sum.vars > 0) {

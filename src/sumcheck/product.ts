@@ -1,60 +1,71 @@
+import { deviceOf } from '../device/current.js';
+import type { Device, Vec } from '../device/device.js';
 import * as E from '../field/ext3.js';
 import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 
-/** A vector of signed words or of elements of E: near at `ptr`, or written tile by tile by `fill`. */
+/**
+ * A vector of signed words or of elements of E: in the kernels' memory at `ptr`, on the sumcheck's device as `vec`, or
+ * written tile by tile, to an address by `fill` or on the device by `make`.
+ */
 export interface Tiled {
   readonly length: number;
   readonly ptr?: number;
+  readonly vec?: Vec;
   /** Whether `f` holds elements of E; weights always do. */ readonly ext?: boolean;
   /** Writes the 2^log entries from `from` on, a multiple of 2^log at most `maxLog`, to dst; zeros beyond the length. */
   readonly fill?: (dst: number, from: number, log: number) => void;
+  readonly make?: (dst: Vec, from: number, log: number) => void;
   readonly maxLog?: number;
 }
 
 /** Largest tile, entries of a half. */
 const TILE_LOG = 18;
-/** Near bytes per entry of a tile: two halves of both vectors before and after a fold. */
+/** Bytes per entry of a tile: two halves of both vectors before and after a fold. */
 const TILE_BYTES = 2 * 4 * 24;
+
+/** Words of an entry. */
+const width = (base: boolean): number => (base ? 1 : 3);
 
 interface Side {
   n: number;
   base: boolean;
-  ptr?: number;
-  far?: FarBlock;
-  fill?: Tiled['fill'];
-  maxLog: number;
+  /** On the device; or outside of it, or to be made. */ vec?: Vec | undefined;
+  far?: FarBlock | undefined;
+  source?: Pick<Tiled, 'ptr' | 'fill' | 'make'> | undefined;
+  readonly maxLog: number;
 }
 
 /**
- * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words (or E), w in E. The vectors lie near
- * if they fit; otherwise every round is one pass over tiles that folds by the last challenge, adds to the next message
- * and stores far, until what is left fits. Destroys w where it is near.
+ * Sumcheck of sum_i f(i) w(i), first variable most significant, f in signed words (or E), w in E. The vectors lie on
+ * the device if they fit; otherwise every round is one pass over tiles that folds by the last challenge, adds to the
+ * next message and stores far, until what is left fits. Destroys w where it lies there or is near.
  */
 export class ProductSumcheck {
   readonly #f: Side;
   readonly #w: Side;
   #vars: number;
-  #pending?: Ext;
+  #pending?: Ext | undefined;
   /** Where own memory begins and ends; no end once the caller has allocated behind it. */ readonly #start: number;
   #end: number | undefined;
-  readonly #out: number;
-  readonly #challenge: number;
 
   constructor(
     readonly k: Kernels,
     f: Tiled,
     w: Tiled,
     vars: number,
+    readonly device: Device = deviceOf(k),
   ) {
-    const side = (t: Tiled, base: boolean): Side => ({ n: t.length, base, ptr: t.ptr, fill: t.fill, maxLog: t.maxLog ?? TILE_LOG });
+    const side = (t: Tiled, base: boolean): Side => {
+      const words = width(base) * t.length,
+        vec = t.vec ?? (t.ptr !== undefined && words <= device.longest ? device.bring(t.ptr, words) : undefined);
+      return { n: t.length, base, vec, source: vec ? undefined : t, maxLog: t.maxLog ?? TILE_LOG };
+    };
     this.#f = side(f, !f.ext);
     this.#w = side(w, false);
     this.#vars = vars;
-    this.#out = k.alloc(64 * k.threads);
-    this.#challenge = k.alloc(24);
-    this.#start = this.#end = k.mark();
+    this.#start = this.#end = device.mark();
   }
   get vars(): number {
     return this.#vars;
@@ -62,145 +73,130 @@ export class ProductSumcheck {
 
   /** Message of the round: the sum over the low half, and that of (f_hi - f_lo)(w_hi - w_lo). */
   message(): [Ext, Ext] {
-    if (!this.#near && !this.#settle()) return this.#pass();
-    const { n, ptr, base } = this.#f,
-      half = 2 ** (this.#vars - 1);
-    return this.#sums(ptr!, base, this.#w.ptr!, half, Math.min(n, half), Math.max(0, n - half));
+    if (!this.#here && !this.#settle()) return this.device.scope(() => this.#pass());
+    const half = 2 ** (this.#vars - 1);
+    return this.#sums(this.#f.vec!, this.#f.base, this.#w.vec!, half, Math.min(this.#f.n, half));
   }
 
   /** Binds the variable. */
   bind(r: Ext): void {
-    if (!this.#near) {
+    if (!this.#here) {
       this.#pending = r;
       this.#vars--;
       return;
     }
-    const { k } = this,
-      own = k.mark() === this.#end,
+    const { device } = this,
+      own = device.mark() === this.#end,
       half = 2 ** (this.#vars - 1),
-      f = this.#f,
-      w = this.#w,
-      nlo = Math.min(f.n, half),
-      dst = f.base ? k.alloc(24 * nlo) : f.ptr!;
-    k.writeExt(this.#challenge, r);
-    this.#fold(dst, f.ptr!, f.base, half, f.n, nlo);
-    this.#fold(w.ptr!, w.ptr!, false, half, w.n, nlo);
-    f.ptr = dst;
-    f.base = false;
-    f.n = w.n = nlo;
+      n = Math.min(this.#f.n, half);
+    for (const s of [this.#f, this.#w]) {
+      const to = s.base ? device.vector(3 * n) : device.slice(s.vec!, 0, 3 * n);
+      device.run('fold', n, { to, from: s.vec!, base: s.base, half, r });
+      s.vec = to;
+      s.base = false;
+      s.n = n;
+    }
     this.#vars--;
-    this.#end = own ? k.mark() : undefined;
+    this.#end = own ? device.mark() : undefined;
   }
 
   /**
-   * Brings both vectors near, in E; returns their addresses and length. Memory that earlier rounds needed for longer
-   * vectors is given back if nothing else has been allocated since.
+   * Brings both vectors to the device, in E; returns them and their length. Memory that earlier rounds needed for
+   * longer vectors is given back if nothing else has been allocated since.
    */
-  near(): { f: number; w: number; n: number } {
-    const { k } = this,
-      own = k.mark() === this.#end;
-    if (!this.#near) this.#settle(true);
+  near(): { f: Vec; w: Vec; n: number } {
+    const { device } = this,
+      own = device.mark() === this.#end;
+    if (!this.#here) this.#settle(true);
     const f = this.#f,
       w = this.#w;
     if (f.base) {
-      const dst = k.alloc(24 * f.n);
-      k.writeExt(this.#challenge, E.ZERO);
-      this.#fold(dst, f.ptr!, true, f.n, f.n, f.n);
-      f.ptr = dst;
+      const to = device.vector(3 * f.n);
+      device.run('fold', f.n, { to, from: f.vec!, base: true, half: f.n, r: E.ZERO });
+      f.vec = to;
       f.base = false;
     }
-    const bytes = 24 * f.n,
-      mine = [f, w].filter((x) => x.ptr! >= this.#start).sort((x, y) => x.ptr! - y.ptr!);
-    if (own && k.mark() - this.#start > 4 * bytes) {
-      // Moved down in the order in which they lie: neither overwrites the other.
-      k.release(this.#start);
-      for (const x of mine) {
-        const from = x.ptr!;
-        x.ptr = k.alloc(bytes);
-        k.u8.copyWithin(x.ptr, from, from + bytes);
-      }
-    }
-    this.#end = own ? k.mark() : undefined;
-    return { f: f.ptr!, w: w.ptr!, n: f.n };
+    if (own && device.mark() - this.#start > 96 * f.n) [f.vec, w.vec] = device.compact(this.#start, [f.vec!, w.vec!]);
+    this.#end = own ? device.mark() : undefined;
+    return { f: f.vec!, w: w.vec!, n: f.n };
   }
 
-  get #near(): boolean {
-    return this.#pending === undefined && this.#f.ptr !== undefined && this.#w.ptr !== undefined;
+  get #here(): boolean {
+    return this.#pending === undefined && this.#f.vec !== undefined && this.#w.vec !== undefined;
   }
 
-  #fold(dst: number, src: number, base: boolean, half: number, n: number, nlo: number): void {
-    const nhi = Math.max(0, n - half),
-      c = this.#challenge;
-    this.k.parallel('foldHalves', nlo, 1024, (lo, hi) => [dst, src, base ? 1 : 0, half, nhi, c, lo, hi]);
+  /** The two sums over n entries and those from `half` on, which may be fewer. */
+  #sums(f: Vec, base: boolean, w: Vec, half: number, n: number): [Ext, Ext] {
+    const { device } = this;
+    return device.scope(() => {
+      const to = device.vector(6);
+      device.run('productSums', n, { to, f, base, w, half });
+      const [a, b, c, d, e, g] = device.get(to);
+      return [
+        [a, b, c],
+        [d, e, g],
+      ];
+    });
   }
 
-  #sums(f: number, base: boolean, w: number, half: number, nlo: number, nhi: number): [Ext, Ext] {
-    const { k } = this,
-      out = this.#out;
-    k.u8.fill(0, out, out + 64 * k.threads);
-    k.parallel('scHalves', nlo, 1024, (lo, hi, t) => [out + 64 * t, f, base ? 1 : 0, w, half, nhi, lo, hi]);
-    let s0: Ext = E.ZERO,
-      s2: Ext = E.ZERO;
-    for (let t = 0; t < k.threads; t++) {
-      s0 = E.add(s0, k.readExt(out + 64 * t));
-      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
-    }
-    return [s0, s2];
-  }
-
-  /** log2 of the tiles that fit beside what is near, at most half of the vector after the pending fold. */
+  /** log2 of the tiles that fit beside what is there, at most half of the vector after the pending fold. */
   #tileLog(): number {
     return Math.max(
       0,
-      Math.min(TILE_LOG, this.#f.maxLog, this.#w.maxLog, this.#vars - 1, Math.floor(Math.log2(this.k.room / 2 / TILE_BYTES))),
+      Math.min(TILE_LOG, this.#f.maxLog, this.#w.maxLog, this.#vars - 1, Math.floor(Math.log2(this.device.room / 2 / TILE_BYTES))),
     );
   }
 
   /** Entries [from, from + n) of a side to dst; tiles are written whole. */
-  #read(s: Side, dst: number, from: number, n: number, log: number): void {
+  #read(s: Side, dst: Vec, from: number, n: number, log: number): void {
     if (n <= 0) return;
-    const size = s.base ? 8 : 24;
-    if (s.ptr !== undefined) this.k.u8.copyWithin(dst, s.ptr + size * from, s.ptr + size * (from + n));
-    else if (s.far) this.k.far.load(s.far, size * from, dst, size * n);
-    else s.fill!(dst, from, log);
+    const { device, k } = this,
+      words = width(s.base),
+      part = (count: number): Vec => device.slice(dst, 0, words * count);
+    if (s.vec) device.run('copy', words * n, { to: part(n), from: device.slice(s.vec, words * from, words * n) });
+    else if (s.far) device.load(s.far, 8 * words * from, part(n));
+    else if (s.source!.make) s.source!.make(part(2 ** log), from, log);
+    else if (s.source!.fill) device.fill(part(2 ** log), (at) => s.source!.fill!(at, from, log));
+    else {
+      const at = s.source!.ptr! + 8 * words * from;
+      device.put(part(n), k.u8.subarray(at, at + 8 * words * n));
+    }
   }
 
-  /** Brings both sides near with the pending fold, if they fit (or must). */
+  /** Brings both sides to the device with the pending fold, if they fit (or must). */
   #settle(must = false): boolean {
-    const { k } = this,
-      own = k.mark() === this.#end,
+    const { device, k } = this,
+      own = device.mark() === this.#end,
       log = this.#tileLog(),
       t = 2 ** log,
       sides = [this.#f, this.#w],
       r = this.#pending,
       folded = 2 ** this.#vars,
       n = r === undefined ? this.#f.n : Math.min(this.#f.n, folded),
-      up = Math.ceil(n / t) * t;
-    // A near base vector that stays one is folded to E later.
-    const bytes = sides.reduce(
-      (b, s) =>
-        b + (r === undefined ? (s.ptr === undefined ? (s.base ? 8 : 24) * up : 0) + (s.base ? 24 * Math.min(n, folded / 2) : 0) : 24 * up),
-      0,
-    );
-    if (!must && bytes + t * TILE_BYTES + 1024 > k.room) return false;
-    const to = sides.map((s) => (r === undefined && s.ptr !== undefined ? s.ptr : k.alloc((s.base && r === undefined ? 8 : 24) * up)));
-    if (r !== undefined) k.writeExt(this.#challenge, r);
-    k.scope(() => {
-      const raw = k.alloc(48 * t);
+      up = Math.ceil(n / t) * t,
+      // Words of a side as it is brought, and those to which a base is folded later.
+      words = (s: Side): number => (r === undefined ? width(s.base) : 3) * up,
+      later = (s: Side): number => (r === undefined && s.base ? 3 * Math.min(n, folded / 2) : 0);
+    const bytes = sides.reduce((b, s) => b + 8 * ((r === undefined && s.vec ? 0 : words(s)) + later(s)), 0),
+      fits = bytes + t * TILE_BYTES + 1024 <= device.room && sides.every((s) => Math.max(words(s), later(s)) <= device.longest);
+    if (!must && !fits) return false;
+    const to = sides.map((s) => (r === undefined && s.vec ? s.vec : device.vector(words(s))));
+    device.scope(() => {
+      const raw = device.vector(6 * t);
       sides.forEach((s, i) => {
+        const entries = (at: number, count: number): Vec =>
+          device.slice(to[i], width(s.base && r === undefined) * at, width(s.base && r === undefined) * count);
         if (r !== undefined) this.#foldTo(to[i], raw, s, n, folded, log);
-        else if (s.ptr === undefined)
-          for (let at = 0; at < n; at += t) this.#read(s, to[i] + (s.base ? 8 : 24) * at, at, Math.min(t, n - at), log);
-        else return;
+        else if (!s.vec) for (let at = 0; at < n; at += t) this.#read(s, entries(at, t), at, Math.min(t, n - at), log);
         if (s.far) k.far.free(s.far);
-        s.far = s.fill = undefined;
-        if (r !== undefined) s.base = false;
-        s.ptr = to[i];
+        s.far = s.source = undefined;
+        s.base = s.base && r === undefined;
+        s.vec = device.slice(to[i], 0, width(s.base) * n);
         s.n = n;
       });
     });
     this.#pending = undefined;
-    this.#end = own ? k.mark() : undefined;
+    this.#end = own ? device.mark() : undefined;
     return true;
   }
 
@@ -208,71 +204,68 @@ export class ProductSumcheck {
    * The first n entries of a side, folded at the challenge, to `dst`: tile by tile over `raw`, the high half from
    * `folded` on.
    */
-  #foldTo(dst: number, raw: number, s: Side, n: number, folded: number, log: number): void {
-    const t = 2 ** log,
-      size = s.base ? 8 : 24;
-    for (let at = 0; at < n; at += t) {
-      const here = Math.min(t, n - at),
-        nhi = Math.max(0, Math.min(here, s.n - folded - at));
-      this.#read(s, raw, at, here, log);
-      this.#read(s, raw + size * t, folded + at, nhi, log);
-      this.#fold(dst + 24 * at, raw, s.base, t, t + nhi, here);
-    }
+  #foldTo(dst: Vec, raw: Vec, s: Side, n: number, folded: number, log: number): void {
+    const t = 2 ** log;
+    for (let at = 0; at < n; at += t) this.#foldTile(this.device.slice(dst, 3 * at, 3 * Math.min(t, n - at)), raw, s, at, folded, log);
+  }
+
+  /** Entries of a side from `from` on, folded at the challenge over `raw`, to all of `dst`, at most a tile. */
+  #foldTile(dst: Vec, raw: Vec, s: Side, from: number, folded: number, log: number): void {
+    const { device } = this,
+      t = 2 ** log,
+      words = width(s.base),
+      n = dst.words / 3,
+      upper = Math.max(0, Math.min(n, s.n - folded - from));
+    this.#read(s, raw, from, n, log);
+    this.#read(s, device.slice(raw, words * t, words * t), folded + from, upper, log);
+    device.run('fold', n, { to: dst, from: device.slice(raw, 0, words * (t + upper)), base: s.base, half: t, r: this.#pending! });
   }
 
   /** One pass over tiles: pending fold, message, store. */
   #pass(): [Ext, Ext] {
-    return this.k.scope(() => this.#tiles());
-  }
-  #tiles(): [Ext, Ext] {
-    const { k } = this,
+    const { device, k } = this,
       log = this.#tileLog(),
       t = 2 ** log,
       f = this.#f,
-      w = this.#w,
-      sides = [f, w],
+      sides = [f, this.#w],
       r = this.#pending,
       half = 2 ** (this.#vars - 1),
       folded = 2 * half,
       n = r === undefined ? f.n : Math.min(f.n, folded);
-    const tiles = sides.map(() => k.alloc(48 * t)),
-      raw = r === undefined ? 0 : k.alloc(48 * t);
-    // A far vector is folded in place: a tile's results lie where its lower entries were.
-    const blocks = r === undefined ? [] : sides.map((s) => s.far ?? k.far.alloc(24 * n));
-    if (r !== undefined) k.writeExt(this.#challenge, r);
+    const tiles = sides.map(() => device.vector(6 * t)),
+      raw = r === undefined ? undefined : device.vector(6 * t),
+      // A far vector is folded in place: a tile's results lie where its lower entries were.
+      blocks = raw ? sides.map((s) => s.far ?? k.far.alloc(24 * n)) : [];
     let s0: Ext = E.ZERO,
       s2: Ext = E.ZERO;
     for (let at = 0; at < Math.min(n, half); at += t) {
       const nlo = Math.min(t, n - at, half - at),
         nhi = Math.max(0, Math.min(nlo, n - half - at));
-      sides.forEach((s, i) => {
-        const size = s.base ? 8 : 24;
-        if (r === undefined) {
-          this.#read(s, tiles[i], at, nlo, log);
-          this.#read(s, tiles[i] + size * t, half + at, nhi, log);
-          return;
-        }
+      const [x, y] = sides.map((s, i) => {
+        const words = width(s.base && !raw),
+          part = (from: number, count: number): Vec => device.slice(tiles[i], words * from, words * count);
         // Quarters at and half + at of the vector before the fold are its low half, those beyond `folded` the high one.
         for (const [from, count, to] of [
-          [at, nlo, tiles[i]],
-          [half + at, nhi, tiles[i] + 24 * t],
+          [at, nlo, 0],
+          [half + at, nhi, t],
         ]) {
           if (count <= 0) continue;
-          const up = Math.max(0, Math.min(count, s.n - folded - from));
-          this.#read(s, raw, from, count, log);
-          this.#read(s, raw + size * t, folded + from, up, log);
-          this.#fold(to, raw, s.base, t, t + up, count);
-          k.far.store(blocks[i], 24 * from, to, 24 * count);
+          if (!raw) this.#read(s, part(to, t), from, count, log);
+          else {
+            this.#foldTile(part(to, count), raw, s, from, folded, log);
+            device.store(blocks[i], 24 * from, part(to, count));
+          }
         }
+        return part(0, t + nhi);
       });
-      const [a, b] = this.#sums(tiles[0], r === undefined && f.base, tiles[1], t, nlo, nhi);
+      const [a, b] = this.#sums(x, f.base && !raw, y, t, nlo);
       s0 = E.add(s0, a);
       s2 = E.add(s2, b);
     }
-    if (r !== undefined)
+    if (raw)
       sides.forEach((s, i) => {
         s.far = k.far.shrink(blocks[i], 24 * n);
-        s.ptr = s.fill = undefined;
+        s.vec = s.source = undefined;
         s.base = false;
         s.n = n;
       });

@@ -2,20 +2,23 @@
  * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a
  * phase allocates ends with it, but for stacks and trees.
  */
-import { accelerated } from '../device/current.js';
+import { accelerated, deviceOf } from '../device/current.js';
 import type { Device } from '../device/device.js';
 import { WrongDeviceError } from '../device/errors.js';
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type WhirGroup, groupCells } from '../pcs/params.js';
+import { prefixWeight } from '../lookup/eq.js';
 import { type GroupOpening, openWhir } from '../pcs/prove.js';
 import { type Oracle, openBytes } from '../pcs/commit.js';
+import { elements, openingDevice } from '../pcs/vectors.js';
 import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
 import { type Ext, VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
 import { type MessageHook, type MessagePads, ProverChannel } from '../transcript/prover.js';
 import type { Schedule } from '../transcript/schedule.js';
 import type { SpongeOf } from '../transcript/sponge.js';
+import { evaluateStack } from './deferred.js';
 import type { IntegerReading } from './integer.js';
 import { PADS, type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
 import { preamble } from './preamble.js';
@@ -71,18 +74,16 @@ export function proveProgram(
   if (plan.pads) throw new Error('a plan that hides the witness is proved by proveHiding');
   return accelerated(k, {
     make: () => proveWith(k, plan, reading, o),
-    check: (made, device) => verifyMade(k, plan, made, device, o.sponge),
+    check: (made, device) => verifyMade(k, plan, reading, made, device, o.sponge),
     undo: () => o.trees?.clear(),
   });
 }
 
-/**
- * Verifies what a device beside the CPU has made. The claim on frozen tensors is settled where it always is: no device
- * has a part in it.
- */
+/** Verifies what a device beside the CPU has made, and settles its claim on the frozen tensors by their cells. */
 function verifyMade(
   k: Kernels,
   plan: Plan,
+  reading: IntegerReading,
   { proof, statement }: { readonly proof: BigUint64Array; readonly statement: Statement },
   device: Device,
   sponge: SpongeOf | undefined,
@@ -90,14 +91,38 @@ function verifyMade(
   try {
     k.scope(() => {
       const ch = new NativeChannel(k, proof, hashOf(plan), sponge);
-      verifyProgram(ch, plan, statement);
+      const deferred = verifyProgram(ch, plan, statement);
       ch.finish();
+      const { point, value } = deferred.detach(ch);
+      if (point.length > 0 && !E.eq(frozenAt(k, plan, reading, point), value))
+        throw new VerificationError('frozen weights', 'the claim on base weights and tables does not hold');
     });
   } catch (e) {
     if (e instanceof VerificationError)
       throw new WrongDeviceError(device.name, `a proof that it had a part in does not hold: ${e.message}`);
     throw e;
   }
+}
+
+/** Cells of a tile in which the frozen stack is evaluated (log2). */
+const EVALUATED = 18;
+
+/** The extension of the frozen stack at a point, tile by tile from its tensors. */
+function frozenAt(k: Kernels, plan: Plan, reading: IntegerReading, point: readonly Ext[]): Ext {
+  const { cells } = plan.layouts.get('frozen')!,
+    log = Math.min(EVALUATED, point.length),
+    high = point.length - log,
+    { fill } = stackTiles(k, plan, [{ cls: 'frozen', at: 0 }], cells, (n) => reading.ptr.get(n)!);
+  return k.scope(() => {
+    const tile = k.alloc(8 * 2 ** log);
+    let sum: Ext = E.ZERO;
+    for (let at = 0; at < cells; at += 2 ** log) {
+      fill(tile, at, log);
+      const part = evaluateStack(k, tile, 2 ** log, point.slice(high));
+      sum = E.add(sum, E.mul(prefixWeight(point.slice(0, high), at / 2 ** log), part));
+    }
+    return sum;
+  });
 }
 
 /** The same, hiding the witness or not. */
@@ -226,7 +251,7 @@ function openings(
   const phase = o.onPhase ?? (() => {}),
     { of, totals } = combined,
     weights = (parts: readonly StackPart[], cells: number, powers: readonly Powers[] = []): Tiled =>
-      weightTiles(k, plan, parts, cells, of, l.rho, c.points, powers),
+      weightTiles(deviceOf(k, hashOf(plan)), plan, parts, cells, of, l.rho, c.points, powers),
     ofGroup = (parts: readonly StackPart[], g: WhirGroup, powers?: readonly Powers[]): Tiled => ({
       ...weights(parts, groupCells(g), powers),
       maxLog: g.logHeight,
@@ -284,10 +309,11 @@ function keyOpening(
 }
 
 function frozenReduction(k: Kernels, ch: ProverChannel, vars: number, f: Tiled, w: Tiled): void {
-  const sum = new ProductSumcheck(k, f, w, vars);
+  const d = openingDevice(k, ch),
+    sum = new ProductSumcheck(k, f, w, vars, d);
   while (sum.vars > 0) {
     ch.sendExt('frozen sumcheck', sum.message());
     sum.bind(ch.sample('frozen r'));
   }
-  ch.sendExt('frozen value', [k.readExt(sum.near().f)]);
+  ch.sendExt('frozen value', elements(d.get(sum.near().f)));
 }

@@ -5,13 +5,24 @@ import type { Block } from './layout.js';
 import type { Plan } from './plan.js';
 import type { TensorClass } from './types.js';
 
-export function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
+function blockDesc(k: Kernels, sizes: readonly number[], b: Block): number {
   const unit = new Array<number>(sizes.length).fill(1);
   for (let d = sizes.length - 2; d >= 0; d--) unit[d] = unit[d + 1] * sizes[d + 1];
   const desc = k.alloc(8 + 8 * Math.max(1, sizes.length));
   k.i32.set([sizes.length, b.starts.reduce((s, x, d) => s + x * unit[d], 0), ...b.logs.flatMap((l, d) => [l, unit[d]])], desc / 4);
   return desc;
 }
+
+/** Copies the cells of a block of a tensor of these sizes, words at src, to dst. */
+export function copyBlock(k: Kernels, dst: number, src: number, sizes: readonly number[], b: Block): void {
+  k.scope(() => {
+    const desc = blockDesc(k, sizes, b);
+    k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [dst, src, 8, desc, lo, hi]);
+  });
+}
+
+/** n zero words at dst. */
+export const zeroWords = (k: Kernels, dst: number, n: number): void => k.parallel('fillI64', n, 65536, (lo, hi) => [dst, 0n, lo, hi]);
 
 /** Copies the tensors of a class into its stack (aliases share their members' cells). */
 export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: number, address: (name: string) => number): void {
@@ -20,12 +31,7 @@ export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: numbe
       continue;
     const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
       src = address(tensor.name);
-    for (const b of blocks) {
-      k.scope(() => {
-        const desc = blockDesc(k, sizes, b);
-        k.parallel('blockCopy', 2 ** b.log, 4096, (lo, hi) => [stack + 8 * b.position, src, 8, desc, lo, hi]);
-      });
-    }
+    for (const b of blocks) copyBlock(k, stack + 8 * b.position, src, sizes, b);
   }
 }
 

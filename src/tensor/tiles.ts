@@ -1,11 +1,12 @@
+import type { Device, Vec } from '../device/device.js';
+import type { AxisWeights, ProductBlock } from '../device/opening.js';
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/eq.js';
 import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { Block } from './layout.js';
 import type { Factor, Plan, Slot } from './plan.js';
-import { blockDesc } from './stack.js';
+import { copyBlock, zeroWords } from './stack.js';
 import type { TensorClass } from './types.js';
 
 /** A class and where its stack begins, in cells: a multiple of any tile's length. */
@@ -86,14 +87,10 @@ export function stackTiles(
   return {
     length,
     fill(dst, from, log) {
-      k.parallel('fillI64', 2 ** log, 65536, (lo, hi) => [dst, 0n, lo, hi]);
+      zeroWords(k, dst, 2 ** log);
       for (const p of find(from, log)) {
-        const { block, to } = inTile(p, from, log),
-          src = address(p.tensor);
-        k.scope(() => {
-          const desc = blockDesc(k, p.sizes, block);
-          k.parallel('blockCopy', 2 ** block.log, 4096, (lo, hi) => [dst + 8 * to, src, 8, desc, lo, hi]);
-        });
+        const { block, to } = inTile(p, from, log);
+        copyBlock(k, dst + 8 * to, address(p.tensor), p.sizes, block);
       }
     },
   };
@@ -114,10 +111,10 @@ export interface Powers {
 
 /**
  * The weights of all claims on some classes, indexed like their stack, tile by tile: within a block the weight of a
- * claim is a product over the axes. Tables of eq stay in memory from here on, until the caller releases it.
+ * claim is a product over the axes. Tables of eq stay on the device from here on, until the caller's scope ends.
  */
 export function weightTiles(
-  k: Kernels,
+  d: Device,
   plan: Plan,
   parts: readonly StackPart[],
   length: number,
@@ -125,112 +122,105 @@ export function weightTiles(
   rho: readonly Ext[],
   points: ReadonlyMap<string, Ext[]>,
   powers: readonly Powers[] = [],
-): Tiled & { fill: NonNullable<Tiled['fill']> } {
+): Tiled & { make: NonNullable<Tiled['make']> } {
   const byTensor = new Map<string, Claim[]>();
   for (const { cls } of parts)
     for (const c of claims.get(cls) ?? []) byTensor.set(c.factor.tensor.name, [...(byTensor.get(c.factor.tensor.name) ?? []), c]);
   const list = placed(plan, parts, true).filter((p) => byTensor.has(p.tensor)),
     find = byTile(list),
-    weights = new Weights(k, rho, points);
-  for (const p of list) for (const c of byTensor.get(p.tensor)!) weights.prepare(c, p.sizes);
+    weights = new Weights(rho, points);
+  for (const p of list) for (const c of byTensor.get(p.tensor)!) weights.want(c, p.sizes);
+  const tables = weights.made(d);
   return {
     length,
-    fill(dst, from, log) {
-      k.parallel('zeroExt', 2 ** log, 65536, (lo, hi) => [dst, lo, hi]);
-      for (const p of find(from, log)) {
-        const { block, to } = inTile(p, from, log);
-        for (const c of byTensor.get(p.tensor)!) weights.add(dst + 24 * to, p.sizes, block, c);
-      }
-      for (const w of powers) addPowers(k, dst, from, from + 2 ** log, w);
+    make(dst, from, log) {
+      const n = 2 ** log,
+        blocks = find(from, log).flatMap((p) => {
+          const { block, to } = inTile(p, from, log);
+          return byTensor.get(p.tensor)!.flatMap((c) => weights.block(to, p.sizes, block, c));
+        });
+      d.run('zero', 3 * n, { to: dst });
+      if (blocks.length > 0) d.run('addProducts', n, { to: dst, tables, blocks });
+      for (const w of powers) addPowers(d, dst, from, from + n, w);
     },
   };
 }
 
 /** Adds powers to the cells [from, end) at dst that they share. */
-function addPowers(k: Kernels, dst: number, from: number, end: number, w: Powers): void {
+function addPowers(d: Device, dst: Vec, from: number, end: number, w: Powers): void {
   const lo = Math.max(from, w.at),
     hi = Math.min(end, w.at + w.length);
   if (lo >= hi) return;
-  k.scope(() => {
-    const first = E.mul(w.coefficient, E.pow(w.z, BigInt(lo - w.at)));
-    k.exports['addPowersExt'](dst + 24 * (lo - from), k.exts([w.z]), k.exts([first]), hi - lo);
-  });
+  const first = E.mul(w.coefficient, E.pow(w.z, BigInt(lo - w.at)));
+  d.run('addPowers', hi - lo, { to: d.slice(dst, 3 * (lo - from), 3 * (hi - lo)), z: w.z, first });
 }
 
-/** Weights of claims along the axes of their tensors, each table made once. */
+/** Weights along an axis of `size` cells: eq at the point, entry i at cell stride i + offset. */
+interface Table {
+  readonly at: number;
+  readonly point: readonly Ext[];
+  readonly slot: Along;
+  readonly size: number;
+}
+type Along = Exclude<Slot, { kind: 'index' }>;
+
+/** Whether the entries of a table are the cells of its axis. */
+const isWhole = (s: Along, size: number): boolean => s.stride === 1 && s.offset === 0 && s.size === size;
+
+/** Weights of claims along the axes of their tensors, each table made once: all lie in one vector. */
 class Weights {
-  readonly #tables = new Map<string, number>();
-  readonly #one: number;
+  readonly #tables = new Map<string, Table>();
+  #length = 0;
   constructor(
-    readonly k: Kernels,
     readonly rho: readonly Ext[],
     readonly points: ReadonlyMap<string, Ext[]>,
-  ) {
-    this.#one = k.exts([E.ONE]);
-  }
+  ) {}
 
-  /**
-   * Makes the tables of a claim on a tensor of these sizes. All are made before anything is added, as they outlive it.
-   */
-  prepare(c: Claim, sizes: readonly number[]): void {
+  /** Names the tables of a claim on a tensor of these sizes. */
+  want(c: Claim, sizes: readonly number[]): void {
     c.factor.slots.forEach((s, d) => {
       if (s.kind !== 'index') this.#along(s, sizes[d]);
     });
   }
-
-  /** Weights along one axis of a tensor. */
-  #along(s: Exclude<Slot, { kind: 'index' }>, size: number): number {
-    const { k } = this,
-      key = `${s.kind === 'rho' ? `${s.from}-${s.to}` : s.axis}:${s.size}:${s.stride}:${s.offset}:${size}`,
-      old = this.#tables.get(key);
-    if (old !== undefined) return old;
-    const point = s.kind === 'rho' ? this.rho.slice(s.from, s.to) : this.points.get(s.axis)!;
-    let v: number;
-    if (s.stride === 1 && s.offset === 0 && s.size === size) v = eqTableKernel(k, point, s.size);
-    else {
-      v = k.zeroed(24 * (size + 1));
-      k.scope(() => {
-        const tab = eqTableKernel(k, point, s.size);
-        for (let i = 0; i < s.size; i++) k.writeExt(v + 24 * (s.stride * i + s.offset), k.readExt(tab + 24 * i));
-      });
+  #along(s: Along, size: number): Table {
+    const key = `${s.kind === 'rho' ? `${s.from}-${s.to}` : s.axis}:${s.size}:${s.stride}:${s.offset}:${size}`;
+    let t = this.#tables.get(key);
+    if (!t) {
+      const point = s.kind === 'rho' ? this.rho.slice(s.from, s.to) : this.points.get(s.axis)!;
+      t = { at: this.#length, point, slot: s, size };
+      this.#tables.set(key, t);
+      // A kernel wants one place more than entries.
+      this.#length += size + 1;
     }
-    this.#tables.set(key, v);
-    return v;
+    return t;
   }
 
-  /** Adds the weights of a claim on a block at dst: the outer product over the axes of its pieces of their weights. */
-  add(dst: number, sizes: readonly number[], b: Block, c: Claim): void {
-    const { k } = this,
-      { slots } = c.factor;
-    if (slots.some((s, d) => s.kind === 'index' && (s.index < b.starts[d] || s.index >= b.starts[d] + 2 ** b.logs[d]))) return;
-    const one = this.#one;
-    k.scope(() => {
-      const vector = (d: number): number => {
-        const s = slots[d];
-        if (s.kind !== 'index') return this.#along(s, sizes[d]) + 24 * b.starts[d];
-        if (b.logs[d] === 0) return one;
-        const v = k.zeroed(24 * 2 ** b.logs[d]);
-        k.writeExt(v + 24 * (s.index - b.starts[d]), E.ONE);
-        return v;
-      };
-      let rows = k.exts([c.coefficient]),
-        count = 1;
-      const D = sizes.length;
-      for (let d = 0; d + 1 < D; d++) {
-        const len = 2 ** b.logs[d],
-          v = vector(d);
-        if (len === 1 && v === one) continue;
-        const out = k.alloc(24 * count * len),
-          src = rows;
-        k.parallel('outer', count, Math.max(1, Math.ceil(1024 / len)), (lo, hi) => [out, src, v, len, lo, hi]);
-        rows = out;
-        count *= len;
-      }
-      const last = D ? vector(D - 1) : one,
-        len = D ? 2 ** b.logs[D - 1] : 1;
-      // One long row is split over threads by treating its cells as rows of one.
-      if (count === 1 && len > 4096) k.parallel('addOuterCells', len, 2048, (lo, hi) => [dst, rows, last, lo, hi]);
-      else k.parallel('addOuter', count, Math.max(1, Math.ceil(2048 / len)), (lo, hi) => [dst, rows, last, len, lo, hi]);
-    });
+  /** Makes all tables that were named. */
+  made(d: Device): Vec {
+    const all = d.zeroed(3 * this.#length);
+    for (const { at, point, slot, size } of this.#tables.values()) {
+      const to = d.slice(all, 3 * at, 3 * (size + 1));
+      if (isWhole(slot, size)) d.run('eqTable', size, { to, point });
+      else
+        d.scope(() => {
+          const from = d.vector(3 * (slot.size + 1));
+          d.run('eqTable', slot.size, { to: from, point });
+          d.run('spread', slot.size, { to, from, stride: slot.stride, offset: slot.offset });
+        });
+    }
+    return all;
+  }
+
+  /** The weights of a claim on a block at cell `at`: none where an index of the claim is not in it. */
+  block(at: number, sizes: readonly number[], b: Block, c: Claim): ProductBlock[] {
+    const axes: AxisWeights[] = [];
+    for (const [d, s] of c.factor.slots.entries()) {
+      const log = b.logs[d],
+        start = b.starts[d];
+      if (s.kind !== 'index') axes.push({ log, table: this.#along(s, sizes[d]).at + start });
+      else if (s.index >= start && s.index < start + 2 ** log) axes.push({ log, only: s.index - start });
+      else return [];
+    }
+    return [{ at, coefficient: c.coefficient, axes }];
   }
 }

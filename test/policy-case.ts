@@ -18,7 +18,12 @@ import type { Elem } from '../src/transcript/arith.js';
 import { type BatchInput, type EndInput, type LeafPolicyShape, type PolicyInput, PolicyLeaf } from '../src/recursion/policy/leaf.js';
 
 export const SHAPE = rowShape(8, 512);
-const SECRETS = { salts: [11n, 12n, 13n, 14n], blinds: [15n, 16n, 17n, 18n], privateBlind: [5n, 6n, 7n, 8n] };
+const SECRETS = {
+  salts: [11n, 12n, 13n, 14n],
+  blinds: [15n, 16n, 17n, 18n],
+  context: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n],
+  privateBlind: [5n, 6n, 7n, 8n],
+};
 export const KEYS = { private: [1n, 2n, 3n, 4n], public: publicKey('k') };
 
 const row = (i: number): Row => ({

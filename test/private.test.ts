@@ -12,7 +12,7 @@ import { readManifest } from '../src/cli/common.js';
 import { prove } from '../src/cli/prove.js';
 import { train } from '../src/cli/train.js';
 import { verifyNow as verify } from '../src/cli/verify-now.js';
-import { stateSaltAt } from '../src/policy/order/keys.js';
+import { blindAt, stateSaltAt } from '../src/policy/order/keys.js';
 import { rowSalt } from '../src/policy/rows/opening.js';
 import { contradictions } from '../src/run/facts.js';
 import { manifestWords, parseManifest } from '../src/run/manifest.js';
@@ -68,6 +68,8 @@ describe('a run in the private mode', () => {
     expect(readdirSync(join(run, 'secret'))).toEqual(['.gitignore', 'sampler.json']);
     expect(statSync(join(run, 'out')).mode & 0o777).toBe(0o700);
     expect(printed).toMatch(/salt and sampler key of this run, drawn now.*Keep a copy, publish none/);
+    // Two steps of an epoch: what is shown of the whole run is of these two.
+    expect(printed).toMatch(/the run ends 2 of \d steps into an epoch: the sums of losses and targets .* tell those of these 2 steps/);
     const m = parseManifest('m', JSON.parse(readFileSync(join(run, 'out/manifest.json'), 'utf8')));
     expect(m.config.sampler).toMatchObject({ mode: 'private', key: null });
     expect(m.dataset.salt).toBeNull();
@@ -165,11 +167,15 @@ describe('a run in the private mode', () => {
   });
 });
 
-/** Salt, key and blind of a run, and the salts of its rows and states. */
+/** Salt, key and blind of a run, the salts of its rows and states, and the blinds of its counters. */
 function secretWords(dir: string): bigint[] {
   const { salt, key } = readSecret(dir)!;
   const context = manifestWords(readManifest(dir)),
-    states = Array.from({ length: 9 }, (_, t) => stateSaltAt(salt, context, t + 1));
+    states = Array.from({ length: 9 }, (_, t) => [
+      ...stateSaltAt(salt, context, t + 1),
+      ...blindAt(salt, context, 'counters', t, 0),
+      ...blindAt(salt, context, 'counters', t, 1),
+    ]);
   return [...salt, ...key.key, ...key.blind, ...Array.from({ length: 40 }, (_, i) => rowSalt(salt, i)).flat(), ...states.flat()];
 }
 const filesOf = (dir: string): string[] =>

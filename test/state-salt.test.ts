@@ -3,7 +3,7 @@ import { P } from '../src/field/goldilocks.js';
 import { DOMAIN, hashWords } from '../src/hash/poseidon2.js';
 import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/index.js';
 import type { AdapterState } from '../src/model/step.js';
-import { stateSaltAt } from '../src/policy/order/keys.js';
+import { blindAt, stateSaltAt } from '../src/policy/order/keys.js';
 import { runStep } from '../src/prove/step.js';
 import { accumulatorsSalt, frozenOf, stateCommitment, stateSalt } from '../src/run/commitments.js';
 import { type Setup, setup } from '../src/setup/run.js';
@@ -66,7 +66,7 @@ describe('salts of states', () => {
       ),
       // A row's salt and a blind of the same secret.
       hashWords(DOMAIN.salt, [1n, 2n, 3n, 4n, BigInt(t)]),
-      hashWords(DOMAIN.salt, [1n, 2n, 3n, 4n, 1n, BigInt(t)]),
+      blindAt([1n, 2n, 3n, 4n], facts.context, 'counters', t, 0),
     ]);
     expect(new Set([...all, ...more].map(String)).size).toBe(all.length + more.length);
     for (const w of all.flat()) expect(w >= 0n && w < P).toBe(true);

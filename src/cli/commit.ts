@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Manifest, difference, manifestJson, rowCounts } from '../run/manifest.js';
+import { epochBatches } from '../run/facts.js';
 import { type Setup, setup } from '../setup/run.js';
 import { InputError } from '../errors.js';
 import { writeAtomic } from '../io/atomic.js';
@@ -73,7 +74,8 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
     s = setup(config, secret.salt, secret.key),
     { examples, dropped, conflicts, files } = s.rows,
     counts = rowCounts(s.run.manifest),
-    short = tooShort(s);
+    short = tooShort(s),
+    few = tellsOfFew(s.run.manifest);
   checkQuotas(s);
   if (found) {
     const differs = difference(found.manifest, s.run.manifest),
@@ -129,10 +131,24 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
     text: [
       `${examples.length} examples committed (${dropped.length} dropped, ${counts.cut} cut, ${counts.unclosed} of them without their closing id, ${conflicts.length} conflicts of declarations), manifest ${file}`,
       ...(short ? [short.text] : []),
+      ...(few ? [few] : []),
     ]
       .map(plain)
       .join('\n'),
   };
+}
+
+/**
+ * In the private mode, where sums are shown of epochs: those of the whole run less these are of the steps after the last
+ * whole epoch, which may be few.
+ */
+function tellsOfFew(m: Manifest): string | undefined {
+  const { sampler, show, train } = m.config,
+    per = epochBatches(m),
+    left = train.steps % per,
+    sums = (['losses', 'targets'] as const).filter((x) => show[x] === 'epochs');
+  if (sampler.mode !== 'private' || !left || !sums.length) return undefined;
+  return `the run ends ${left} of ${per} steps into an epoch: the sums of ${sums.join(' and ')} that are shown, of whole epochs and of the whole run, tell those of these ${left} steps; train.steps a multiple of ${per}, or show: { ${sums.map((x) => `${x}: none`).join(', ')} }, tells less`;
 }
 
 /** Why rows are dropped or cut, and which sequence leaves half, nine tenths and all but a hundredth of them whole. */

@@ -180,7 +180,7 @@ class Client {
       );
     } catch (e) {
       if (!(e instanceof OverflowError)) throw e;
-      const gone = signMessage('withdrawal', withdrawalBody(own, e.message), this.p.key);
+      const gone = signMessage('withdrawal', withdrawalBody(own), this.p.key);
       await this.p.transport.send(gone, []);
       this.#mark(plan);
       this.#say(round, `withdrew: ${e.message}`);

@@ -19,8 +19,9 @@ import type { Kernels } from '../kernels/runtime.js';
 
 /** What stays with the prover. */
 export interface PolicySecrets {
-  /** Salts of rows, blinds of counters: all functions of their place. */ readonly salts: readonly bigint[];
+  /** Of salts of rows, of blinds of counters: all functions of their place. */ readonly salts: readonly bigint[];
   readonly blinds: readonly bigint[];
+  /** Words of the run's manifest, to which its blinds belong. */ readonly context: readonly bigint[];
   /** Keys of the modes, and blinds of their commitments. */
   readonly keys: OrderConfig['keys'];
   readonly privateBlind: readonly bigint[];
@@ -132,7 +133,7 @@ export class PolicyWitness {
   /** Blind of the counters between two steps: zero where an epoch begins. */
   blind(step: number, micro = 0): readonly bigint[] {
     const { drawn } = this.order.batch(step);
-    return drawn === 0 && micro === 0 ? NOTHING : blindAt(this.secrets.blinds, 'counters', 2 ** 20 * step + micro);
+    return drawn === 0 && micro === 0 ? NOTHING : blindAt(this.secrets.blinds, this.secrets.context, 'counters', step, micro);
   }
 
   /** Input of a leaf that begins at a step and micro-batch with these counters and ends before another. */

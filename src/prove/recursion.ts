@@ -57,13 +57,13 @@ export function folding(
 }
 
 /** Witness of a run's policy. */
-export function policyWitness({ manifest }: Run, { rows, tree, key }: Data): PolicyWitness {
+export function policyWitness({ manifest, facts }: Run, { rows, tree, key }: Data): PolicyWitness {
   const { train } = manifest.config,
     { keys } = orderOf(manifest, key);
   return new PolicyWitness(
     policyFacts(manifest),
     { shape: rowShape(train.sequence, manifest.base.shape.vocab), rows, tree },
-    { salts: tree.secret, blinds: tree.secret, keys, privateBlind: key?.blind ?? [0n, 0n, 0n, 0n] },
+    { salts: tree.secret, blinds: tree.secret, context: facts.context, keys, privateBlind: key?.blind ?? [0n, 0n, 0n, 0n] },
     tree.kernels,
   );
 }

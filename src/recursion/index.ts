@@ -1,3 +1,4 @@
+export { bundleClass, bundleEndCircuit } from './bundle.js';
 export * from './circuits.js';
 export * from './class.js';
 export * from './commit.js';

@@ -5,7 +5,7 @@
  * triples), and with those of a second proof where two are seen. What is left of leaks that are no word and no
  * difference, the left kernels of the masks' matrix find (src/pcs/hiding.test.ts).
  */
-import { type HidingOptions, type HidingRun, type Plan, hiddenMessages, recordHiding } from 'certune/tensor';
+import { type HidingOptions, type HidingRun, type Plan, type Statement, hiddenMessages, recordHiding } from 'certune/tensor';
 import { type Ext, HIDDEN_INVERSE, type SpongeOf, messageWords, newSponge } from 'certune/transcript';
 import type { Artifact, Key, Prediction, Sample } from './artifact.js';
 import { Random } from './random.js';
@@ -25,10 +25,16 @@ interface Secret {
   readonly key: Key;
   readonly second: boolean;
 }
-/** What proves: a plan, and a prover of any of its witnesses. */
+/** A proof with its statement. */
+interface Proved {
+  readonly proof: BigUint64Array;
+  readonly statement: Statement;
+}
+/** What proves: a plan, a prover of any of its witnesses, and a verifier, which throws. */
 export interface Hider {
   readonly plan: Plan;
-  readonly prove: (of: Secret, o: Chosen) => BigUint64Array;
+  readonly prove: (of: Secret, o: Chosen) => Proved;
+  readonly verify: (x: Proved) => void;
 }
 
 /** A transcript that squeezes given challenges. */
@@ -121,7 +127,7 @@ class Hidden {
     const maskSeed = 1000 * seed + (fault?.twice ? 7 : key + 1),
       random = fault?.masks?.(maskSeed, this.run, this.#tailWords) ?? masks(maskSeed),
       notes: NotingSponge[] = [],
-      proof = this.of.prove(
+      made = this.of.prove(
         { seed, key, second },
         {
           random: () => random,
@@ -132,13 +138,15 @@ class Hidden {
           },
         },
       );
-    return { proof, challenges: notes[0].squeezed };
+    // What is judged is what a verifier accepts, faults and all.
+    this.of.verify(made);
+    return { proof: made.proof, challenges: notes[0].squeezed };
   }
   /** What a witness says of a proof with these challenges: masks are zero but for pads that are given. */
   explained(of: Secret, challenges: readonly bigint[], pads: readonly Ext[] = []): BigUint64Array {
     let next = 0;
     const random: Masks = { word: () => 0n, ext: () => pads[next++] ?? ZERO };
-    return this.of.prove(of, { random: () => random, sponge: programmed(challenges) });
+    return this.of.prove(of, { random: () => random, sponge: programmed(challenges) }).proof;
   }
   /** Pads that a witness's messages leave: what is sent and these add up to the messages. */
   padsOf(messages: BigUint64Array, sent: BigUint64Array): Ext[] {

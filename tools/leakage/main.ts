@@ -1,7 +1,7 @@
 /**
  * Looks for what artifacts of a run in the private mode tell of the sampler's key.
  *
- *     npm run leakage [-- planted toys files step leaf end certificates] [--samples N] [--keep DIR] [--json]
+ *     npm run leakage [-- planted toys files step leaf end certificates bundles] [--samples N] [--keep DIR] [--json]
  *
  * Without names all of them. Samples lie in the folder that --keep names (default: certune-leakage in the system's
  * folder for temporary files): an interrupted run goes on where it was. Exit code 1 where a leak that is expected is
@@ -11,7 +11,7 @@ import { mkdirSync, readFileSync, writeFileSync, existsSync, renameSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Artifact, Key } from './artifact.js';
-import { certificates, toyArtifacts } from './certificate.js';
+import { bundles, certificates, toyArtifacts } from './certificate.js';
 import { collect, judge, type Labelled, type Verdict } from './distinguish.js';
 import { PLANTED } from './planted.js';
 import { todays } from './proofs.js';
@@ -59,7 +59,8 @@ mkdirSync(folder, { recursive: true });
 const groups: Readonly<Record<string, readonly Artifact[]>> = {
     planted: PLANTED,
     toys: toyArtifacts(60, 12),
-    certificates: certificates(folder, 100, 12),
+    certificates: certificates(folder, 200, 30),
+    bundles: bundles(folder, 100, 30),
   },
   all = [...Object.values(groups).flat(), ...todays(folder)],
   names = [...Object.keys(groups), ...all.map((a) => a.name)],

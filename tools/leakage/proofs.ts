@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { frozenOf, proveStep, recursionOf, runSchema, runStep, setup, type Kernels, type Setup, singleKernels } from 'certune';
 import { firstEntered, type JobInputs, jobInputs } from 'certune/prove';
-import { type Circuits, recursionKeys, runClass } from 'certune/recursion';
+import { type Circuits, type RecursionClass, recursionKeys, runClass } from 'certune/recursion';
 import { runOf, stateCommitment, zeroAccumulators } from 'certune/run';
 import { makePlan, type ProofOptions } from 'certune/tensor';
 import { root } from '../fixtures.js';
@@ -25,10 +25,16 @@ export const ROWS = 4;
 
 const decimal = (words: readonly (string | number | bigint)[]): bigint[] => words.map((w) => BigInt.asUintN(64, BigInt(w)));
 
-/** Setups of a run in the private mode, by seed and key. */
+/** Circuits of a run, and the class whose end its nodes have. */
+type EndCircuits = Circuits & { readonly last: RecursionClass };
+
+/**
+ * Setups of a run in the private mode, by seed and key. `last`: the class whose end its nodes have, by default their
+ * own.
+ */
 export class Runs {
   readonly k: Kernels = singleKernels();
-  #circuits?: Circuits;
+  #circuits?: EndCircuits;
   readonly #data: string;
   constructor(
     readonly folder: string,
@@ -36,6 +42,7 @@ export class Runs {
     readonly steps: number,
     readonly batch: number,
     readonly options = WEAK,
+    readonly last = (c: RecursionClass): RecursionClass => c,
   ) {
     mkdirSync(folder, { recursive: true });
     this.#data = join(folder, `rows-${rows}.jsonl`);
@@ -62,12 +69,14 @@ export class Runs {
   }
 
   /** Circuits of all of these runs: their shape does not depend on key, salt or blind. */
-  circuits(s: Setup): Circuits {
+  circuits(s: Setup): EndCircuits {
     if (!this.#circuits) {
       const t = performance.now(),
         zeroAcc = zeroAccumulators(s.run.programs),
-        cls = runClass(s.run, zeroAcc, this.options);
-      this.#circuits = { cls, keys: recursionKeys(this.k, cls), zeroAcc, digest: '', seconds: (performance.now() - t) / 1000 };
+        cls = runClass(s.run, zeroAcc, this.options),
+        last = this.last(cls),
+        keys = recursionKeys(this.k, last);
+      this.#circuits = { cls, last, keys, zeroAcc, digest: '', seconds: (performance.now() - t) / 1000 };
     }
     return this.#circuits;
   }

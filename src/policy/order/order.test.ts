@@ -3,13 +3,26 @@ import { InputError } from '../../errors.js';
 import type { Kernels } from '../../kernels/runtime.js';
 import { singleKernels } from '../../kernels/single.js';
 import { Permutation, drawn, roundValue } from './feistel.js';
-import { ALL_PRIVATE, ALL_PUBLIC, beaconWords, blindAt, epochKey, isPublic, keyCommitment, orderSeed, passKey, publicKey } from './keys.js';
+import {
+  ALL_PRIVATE,
+  ALL_PUBLIC,
+  beaconWords,
+  blindAt,
+  epochKey,
+  isPublic,
+  keyCommitment,
+  orderSeed,
+  passKey,
+  publicKey,
+  stateSaltAt,
+} from './keys.js';
 import { MOST_ROWS, ROUNDS, orderDistance, orderShape, quotientBound, radices, rounds, walkSlots } from './radices.js';
 import { Order, type OrderConfig, epochBatches } from './steps.js';
 import { innerWalks, passesTouched, stratify } from './strata.js';
 
 const KEY = publicKey('certune'),
-  SEED = orderSeed([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n], beaconWords('a beacon'));
+  CONTEXT = [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n],
+  SEED = orderSeed(CONTEXT, beaconWords('a beacon'));
 let k: Kernels;
 beforeAll(() => {
   k = singleKernels();
@@ -274,7 +287,14 @@ describe('order of a run', () => {
       ];
     expect(new Set(all).size).toBe(4);
     expect(beaconWords(null)).not.toEqual(beaconWords(''));
-    expect(blindAt(KEY, 'counters', 1)).not.toEqual(blindAt(KEY, 'counters', 2));
+  });
+  it('blinds no two places alike, of a run or of two under one secret, and none as a state is salted', () => {
+    const runs = [CONTEXT, CONTEXT.map((w) => w + 1n)],
+      places = [0, 1, 2].flatMap((step) => [0, 1].map((micro) => [step, micro] as const)),
+      blinds = runs.flatMap((run) => places.map(([step, micro]) => blindAt(KEY, run, 'counters', step, micro))),
+      salts = runs.flatMap((run) => places.flatMap(([step, part]) => [stateSaltAt(KEY, run, step), stateSaltAt(KEY, run, step, part)]));
+    expect(new Set(blinds.map(String)).size).toBe(blinds.length);
+    expect(blinds.filter((b) => salts.some((x) => String(x) === String(b)))).toEqual([]);
   });
   it('draws strata exactly, and every row of one once before any twice', () => {
     const strata = stratify([

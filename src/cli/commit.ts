@@ -139,8 +139,8 @@ function commitNow(run: string, config: RunConfig, c: Context): Result {
 }
 
 /**
- * In the private mode, where sums are shown of epochs: those of the whole run less these are of the steps after the last
- * whole epoch, which may be few.
+ * In the private mode, where sums are shown of epochs: those of the whole run less these are of the steps after the
+ * last whole epoch, which may be few.
  */
 function tellsOfFew(m: Manifest): string | undefined {
   const { sampler, show, train } = m.config,

@@ -77,8 +77,8 @@ export const stateSaltAt = (secret: Key, context: readonly bigint[], ...place: r
 
 /**
  * Blind of a kind between two parts of a run: a function of secret, run and place as the salt of a state is, of 15
- * words in its domain. Two runs under one secret, such as a client's rounds, have none in common: under one blind, equal
- * counters would have equal digests.
+ * words in its domain. Two runs under one secret, such as a client's rounds, have none in common: under one blind,
+ * equal counters would have equal digests.
  */
 export const blindAt = (secret: Key, context: readonly bigint[], kind: keyof typeof BLINDS, step: number, micro: number): bigint[] =>
   hashWords(DOMAIN.salt, [...secret, ...context, BLINDS[kind], BigInt(step), BigInt(micro)]);

@@ -489,7 +489,7 @@ const broken = (ch: CircuitChannel, all = false): string[] => {
   const heights = heightsOf(ch),
     p = circuitProgram(heights),
     fixed = fixedColumns(ch, heights);
-  return violations(p, circuitCells(ch, { heights, program: p, fixed }), (n) => all || !/^[PM]\.(cube|round|out)$/.test(n));
+  return violations(p, circuitCells(ch, { heights, program: p, fixed }), (n) => all || !/^[PM]\.(round|out)$/.test(n));
 };
 
 /** Blunts the rows of a check: equality of a wire with itself, no dead bits, free words. */

@@ -242,10 +242,8 @@ export function witnessColumns({ rows: r }: { readonly rows: CircuitRows }, heig
     ['M.bit', column(h.M, 1, r.M.bit.length, (_, row) => r.M.bit[row])],
   ]);
   for (const k of ['P', 'M'] as const) {
-    const filler = k === 'P' ? Array<bigint>(WIDTH).fill(0n) : [...Array<bigint>(RATE).fill(0n), DOMAIN.node, 0n, 0n, 0n],
-      { x, c } = permutationColumns([...r[k].input, filler], h[k]);
-    out.set(`${k}.x`, x);
-    out.set(`${k}.c`, c);
+    const filler = k === 'P' ? Array<bigint>(WIDTH).fill(0n) : [...Array<bigint>(RATE).fill(0n), DOMAIN.node, 0n, 0n, 0n];
+    out.set(`${k}.x`, permutationColumns([...r[k].input, filler], h[k]));
     out.set(k, columns(h[k], words.get(k)!, permuted(filler)));
   }
   return out;

@@ -6,7 +6,7 @@
  *          out_l = sum over h of B[l][h] y_h + D[l]
  *
  * In a partial round eleven lanes pass through the linear layer alone, so they need no cells of their own. A row of the
- * circuit commits x and x^3 of every S-box; y = x^3 x^3 x is a product inside the constraints.
+ * circuit commits x of every S-box; y = x^7 is a product inside the constraints.
  */
 import { inv, mod, mul, sub } from '../field/goldilocks.js';
 import { DIAGONAL, EXTERNAL, INTERNAL } from '../hash/poseidon2-constants.js';
@@ -15,6 +15,8 @@ import { WIDTH } from '../hash/poseidon2.js';
 /** S-boxes of one permutation; those of the first full round. */
 export const SBOXES = 118;
 export const FIRST_ROUND = WIDTH;
+/** An S-box is this power. */
+export const SBOX_POWER = 7;
 
 /** A linear form in y_0 .. y_117, the constant last. */
 type Form = bigint[];
@@ -106,14 +108,12 @@ export function permutationForms(): PermutationForms {
   return forms;
 }
 
-/** Inputs x of all S-boxes, their cubes, and the output, by the permutation itself. */
-export function permutationWitness(state: readonly bigint[]): { x: bigint[]; x3: bigint[]; out: bigint[] } {
-  const x: bigint[] = [],
-    x3: bigint[] = [];
+/** Inputs x of all S-boxes, and the output, by the permutation itself. */
+export function permutationWitness(state: readonly bigint[]): { x: bigint[]; out: bigint[] } {
+  const x: bigint[] = [];
   const sbox = (v: bigint): bigint => {
     const c = mul(mul(v, v), v);
     x.push(v);
-    x3.push(c);
     return mul(mul(c, c), v);
   };
   const layer = (s: bigint[]): bigint[] => external<bigint>(s, (a, b, k) => a + k * b).map(mod);
@@ -127,5 +127,5 @@ export function permutationWitness(state: readonly bigint[]): { x: bigint[]; x3:
       }
     s = layer(s.map((v, k) => sbox(mod(v + EXTERNAL[WIDTH * r + k]))));
   }
-  return { x, x3, out: s };
+  return { x, out: s };
 }

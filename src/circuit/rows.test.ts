@@ -72,23 +72,17 @@ function attack(o: { forge?: RowHook; edit?: Edit; claims?: Claims; words?: (w: 
   return violations(circuit.program, cells);
 }
 
-/** Changes one S-box of a permutation and goes on honestly: what is committed, and the output. */
-function bend(input: readonly bigint[], what: 'x' | 'c'): { x: bigint[]; c: bigint[]; out: bigint[] } {
+/** Changes the last S-box of a permutation and goes on honestly: what is committed, and the output. */
+function bend(input: readonly bigint[]): { x: bigint[]; out: bigint[] } {
   const f = permutationForms(),
-    w = permutationWitness(input),
-    x = [...w.x],
-    c = [...w.x3],
-    at = x.length - 1;
-  if (what === 'x') {
-    x[at] = mod(x[at] + 1n);
-    c[at] = mod(x[at] ** 3n);
-  } else c[at] = mod(c[at] + 1n);
-  const y = x.map((v, h) => (((c[h] * c[h]) % P) * v) % P);
-  return { x, c, out: f.B.map((r, l) => mod(r.reduce((s, b, h) => s + b * y[h], f.D[l]))) };
+    x = permutationWitness(input).x;
+  x[x.length - 1] = mod(x[x.length - 1] + 1n);
+  const y = x.map((v) => mod(v ** 7n));
+  return { x, out: f.B.map((r, l) => mod(r.reduce((s, b, h) => s + b * y[h], f.D[l]))) };
 }
 
 /** Attack on the last row of a kind of permutation. */
-const permutation = (kind: 'P' | 'M', what: 'x' | 'c' | 'out'): Parameters<typeof attack>[0] => {
+const permutation = (kind: 'P' | 'M', what: 'x' | 'out'): Parameters<typeof attack>[0] => {
   // Row 1 of P hashes the leaf (row 0 the cap), row 1 of M is the last level of the path.
   const lanes = kind === 'P' ? 12 : 4,
     row = 1;
@@ -96,7 +90,7 @@ const permutation = (kind: 'P' | 'M', what: 'x' | 'c' | 'out'): Parameters<typeo
   return {
     forge: (k, r, rows) => {
       if (k !== kind || r !== row) return;
-      bent = bend(rows[kind].input[r], what === 'out' ? 'c' : what);
+      bent = bend(rows[kind].input[r]);
       rows[kind].out[r] = bent.out.slice(0, lanes);
     },
     ...(what === 'out'
@@ -105,7 +99,6 @@ const permutation = (kind: 'P' | 'M', what: 'x' | 'c' | 'out'): Parameters<typeo
           edit: (set) =>
             bent.x.forEach((v, h) => {
               set(`${kind}.x`, h, row, () => v);
-              set(`${kind}.c`, h, row, () => bent.c[h]);
             }),
         }),
   };
@@ -179,7 +172,6 @@ const ATTACKS: Record<string, [string, Parameters<typeof attack>[0]]> = {
     },
   ],
   'P.in': ['the hash of another leaf', { forge: other('P', (i) => (i[0] = 99n)) }],
-  'P.cube': ['a leaf with a wrong cube in its hash', permutation('P', 'c')],
   'P.round': ['a leaf with a wrong round in its hash', permutation('P', 'x')],
   'P.out': ['a leaf with another digest', permutation('P', 'out')],
   'M.in': ['a path from another node', { forge: other('M', (i, { bit }) => (i[bit[1] ? 4 : 0] = 99n)) }],
@@ -193,7 +185,6 @@ const ATTACKS: Record<string, [string, Parameters<typeof attack>[0]]> = {
     },
   ],
   'M.capacity': ['a node of another domain', { forge: other('M', (i) => (i[8] = DOMAIN.leaf)) }],
-  'M.cube': ['a node with a wrong cube in its hash', permutation('M', 'c')],
   'M.round': ['a node with a wrong round in its hash', permutation('M', 'x')],
   'M.out': ['a node with another digest', permutation('M', 'out')],
   'G.cap': ['a path that ends outside the tree', { words: (w) => (w[w.length - 1] += 1n) }],

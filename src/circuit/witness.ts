@@ -36,18 +36,17 @@ export function permuted(input: readonly bigint[], n = WIDTH): bigint[] {
 const ROWS = 1024;
 
 /**
- * Columns x and x^3 of all S-boxes (lane g of row r at g height + r, signed) for these inputs, the last of them again
- * in the rows that are left.
+ * Inputs of all S-boxes (lane g of row r at g height + r, signed) for these inputs of permutations, the last of them
+ * again in the rows that are left.
  */
-export function permutationColumns(inputs: readonly (readonly bigint[])[], height: number): { x: BigInt64Array; c: BigInt64Array } {
+export function permutationColumns(inputs: readonly (readonly bigint[])[], height: number): BigInt64Array {
   const { k, constants } = kernels(),
     n = Math.min(ROWS, height),
     x = new BigInt64Array(SBOXES * height),
-    c = new BigInt64Array(SBOXES * height),
     last = inputs.length - 1;
   k.scope(() => {
     const src = k.alloc(96 * n),
-      [px, pc] = [k.alloc(8 * SBOXES * n), k.alloc(8 * SBOXES * n)],
+      px = k.alloc(8 * SBOXES * n),
       scratch = k.alloc(96);
     for (let from = 0; from < height; from += n) {
       const rows = Math.min(n, height - from),
@@ -57,12 +56,9 @@ export function permutationColumns(inputs: readonly (readonly bigint[])[], heigh
           at = src / 8 + WIDTH * r;
         for (let l = 0; l < WIDTH; l++) u[at + l] = state[l];
       }
-      k.exports['p2Trace'](px, pc, src, n, constants, scratch, 0, rows);
-      for (let g = 0; g < SBOXES; g++) {
-        x.set(k.i64.subarray(px / 8 + g * n, px / 8 + g * n + rows), g * height + from);
-        c.set(k.i64.subarray(pc / 8 + g * n, pc / 8 + g * n + rows), g * height + from);
-      }
+      k.exports['p2Trace'](px, src, n, constants, scratch, 0, rows);
+      for (let g = 0; g < SBOXES; g++) x.set(k.i64.subarray(px / 8 + g * n, px / 8 + g * n + rows), g * height + from);
     }
   });
-  return { x, c };
+  return x;
 }

@@ -9,7 +9,7 @@ import { verifyWhir } from '../pcs/verify.js';
 import { whirShape } from '../pcs/rounds.js';
 import { commitBase } from '../pcs/commit.js';
 import { openWhir } from '../pcs/prove.js';
-import { verifyBatched } from '../sumcheck/verify.js';
+import { DEGREE, verifyBatched } from '../sumcheck/verify.js';
 import { proveBatched } from '../sumcheck/prove.js';
 import { IntegerReading } from '../tensor/integer.js';
 import type { Program, TensorSpec } from '../tensor/types.js';
@@ -143,7 +143,7 @@ function lookupUnits(k: Kernels): Pick<Units, 'layer' | 'lookupLeaf' | 'tableLea
 function sumcheckUnits(k: Kernels): Pick<Units, 'termCell' | 'termRound'> {
   const seconds = (sizes: number[]): number =>
     k.scope(() => {
-      const axes = sizes.map((s, i) => ({ axis: `x${i}`, size: s, vars: Math.ceil(Math.log2(s)) })),
+      const axes = sizes.map((s, i) => ({ axis: `x${i}`, size: s, vars: Math.ceil(Math.log2(s)), degree: DEGREE })),
         names = axes.map((a) => a.axis),
         ptr = exts(k, product(sizes)),
         schedule = scheduleFrom((ch) => {

@@ -60,18 +60,16 @@ function property<T extends unknown[]>(arbs: { [K in keyof T]: fc.Arbitrary<T[K]
 }
 
 describe('kernels against bigint', () => {
-  it('rows of permutations: inputs and cubes of all S-boxes', () =>
+  it('rows of permutations: inputs of all S-boxes', () =>
     property<[bigint[]]>(
       [fc.array(word, { minLength: 36, maxLength: 36 })],
       (words) => {
         const height = 5,
-          [x, c] = [0, 0].map(() => k.zeroed(8 * SBOXES * height)),
+          x = k.zeroed(8 * SBOXES * height),
           want = [0, 1, 2].map((r) => permutationWitness(words.slice(12 * r, 12 * r + 12)));
-        call('p2Trace', x, c, put(words), height, put([...EXTERNAL, ...INTERNAL, ...DIAGONAL]), k.alloc(96), 1, 3);
-        for (let g = 0; g < SBOXES; g++) {
+        call('p2Trace', x, put(words), height, put([...EXTERNAL, ...INTERNAL, ...DIAGONAL]), k.alloc(96), 1, 3);
+        for (let g = 0; g < SBOXES; g++)
           expect(get(x + 8 * g * height, height)).toEqual([0n, toSigned(want[1].x[g]), toSigned(want[2].x[g]), 0n, 0n]);
-          expect(get(c + 8 * g * height, height)).toEqual([0n, toSigned(want[1].x3[g]), toSigned(want[2].x3[g]), 0n, 0n]);
-        }
         expect(permuted(words.slice(0, 12))).toEqual(permute(words.slice(0, 12)));
         expect(want[0].out).toEqual(permute(words.slice(0, 12)));
       },

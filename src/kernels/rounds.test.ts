@@ -29,7 +29,7 @@ const run = (f: () => void): void => {
 const box = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 11 }));
 
 describe('rounds and folds against bigint', () => {
-  it('sumRound, sumFold and termFold: words and elements, one to four factors, held ones, parts of a row', () => {
+  it('sumRound, sumFold and termFold: words and elements, one to four factors, held ones, a seventh power and a factor, parts of a row', () => {
     const array = fc.oneof(
       fc.record({ words: fc.constant(true), v: fc.array(signed, { minLength: 42, maxLength: 42 }) }),
       fc.record({ words: fc.constant(false), v: many(42) }),
@@ -40,7 +40,15 @@ describe('rounds and folds against bigint', () => {
           // Two outer dimensions of a box whose last axis lies 3 cells apart in the arrays.
           dims: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 })),
           len: fc.integer({ min: 1, max: 7 }),
-          inner: fc.array(array, { minLength: 1, maxLength: 4 }),
+          inner: fc.oneof(
+            fc.array(array, { minLength: 1, maxLength: 4 }),
+            // The factor first, or last.
+            fc.tuple(array, many(42), fc.boolean()).map(([x, v, last]) => {
+              const power = Array<typeof x>(7).fill(x),
+                factor: typeof x = { words: false, v };
+              return last ? [...power, factor] : [factor, ...power];
+            }),
+          ),
           held: fc.array(array, { maxLength: 2 }),
           one: fc.boolean(),
           cut: fc.integer({ min: 0, max: 1000 }),
@@ -60,10 +68,16 @@ describe('rounds and folds against bigint', () => {
               cell = (f: (typeof inner)[number], at: number): Ext => (f.words ? [mod(f.v[at] as bigint), 0n, 0n] : (f.v[at] as Ext)),
               half = Math.ceil(len / 2),
               n = dims[0] * dims[1] * half,
-              out = k.zeroed(128),
+              out = k.zeroed(256),
               s = k.alloc(1024),
               desc = k.alloc(512);
-            const at = sorted.map(put);
+            // An array that is given twice lies at one place.
+            const places = new Map<(typeof inner)[number], number>(),
+              at = sorted.map((f) => {
+                const p = places.get(f) ?? put(f);
+                places.set(f, p);
+                return p;
+              });
             k.u32.set(
               [
                 2,

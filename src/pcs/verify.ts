@@ -39,10 +39,12 @@ interface PowerClaim {
 
 /** prod over bits k of (1 - p_k + p_k x^(2^k)), p most significant first. */
 export function powerExtension(ch: Arith, x: Elem, point: readonly Elem[]): Elem {
-  let acc = ch.constant(1n),
+  const one = ch.constant(1n);
+  let acc = one,
     power = x;
   for (let k = point.length - 1; k >= 0; k--) {
-    acc = ch.mul(acc, ch.mulAdd(point[k], ch.sub(power, ch.constant(1n)), ch.constant(1n)));
+    // 1 - p does not depend on x: in a circuit it is one row for all claims.
+    acc = ch.mul(acc, ch.mulAdd(point[k], power, ch.sub(one, point[k])));
     if (k > 0) power = ch.mul(power, power);
   }
   return acc;

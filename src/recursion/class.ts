@@ -49,7 +49,7 @@ const nodes = (rows: readonly number[], count: number): number => 2 * rows.reduc
  * Committed cells per row of each kind, multiplicities included (docs/protocol.md, section 10): what a node's proof
  * costs grows with them.
  */
-const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 260, M: 245, U: 2, Q: 3, G: 5 };
+const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 142, M: 127, U: 2, Q: 3, G: 5 };
 export const nodeCells = (h: Heights): number => KINDS.reduce((n, k) => n + CELLS[k] * h[k], 0);
 
 /**

@@ -1,5 +1,6 @@
 import { type LedgerTerm, whirLedger } from '../pcs/ledger.js';
 import { CHALLENGE_BITS, groupListBits } from '../pcs/params.js';
+import { DEGREE } from '../sumcheck/verify.js';
 import { type Plan, hashOf, keyGroup, stateGroup, tableFactors } from '../tensor/plan.js';
 import { isOut } from '../tensor/state-layout.js';
 
@@ -57,10 +58,12 @@ export function programLedger(plan: Plan): Omit<RunTerm, 'proof' | 'proofs'>[] {
     // Degree 2 and the factor eq; one more for the zero constraints, whose point these challenges are.
     at('LogUp-GKR: sumcheck rounds', 4, (n * (n - 1)) / 2),
     at(`joining ${zeros} zero constraints`, Math.max(1, zeros)),
-    at(
-      'batched sumcheck: rounds',
-      4,
-      plan.axes.reduce((s, a) => s + a.vars, 0),
+    ...[...new Set(plan.axes.map((a) => a.degree))].map((degree) =>
+      at(
+        degree === DEGREE ? 'batched sumcheck: rounds' : `batched sumcheck: rounds of degree ${degree}`,
+        degree,
+        plan.axes.reduce((s, a) => s + (a.degree === degree ? a.vars : 0), 0),
+      ),
     ),
     at(`joining ${claims} claims for the openings`, claims),
   ];

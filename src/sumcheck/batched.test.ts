@@ -21,7 +21,7 @@ const size = new Map([
   ['b', 7],
   ['c', 1200],
 ]);
-const axes = [...size].map(([axis, n]) => ({ axis, size: n, vars: Math.ceil(Math.log2(n)) }));
+const axes = [...size].map(([axis, n]) => ({ axis, size: n, vars: Math.ceil(Math.log2(n)), degree: axis === 'a' ? 4 : 8 }));
 const cells = (list: readonly string[]): number => list.reduce((n, a) => n * size.get(a)!, 1);
 
 /** Elements made anew whenever they are asked for, as arrays that do not fit are. */
@@ -60,6 +60,10 @@ const terms: SumTerm[] = [
   { coef: coef(), axes: ['a', 'b', 'c'], factors: [4, 0, 1, 2] },
   { coef: coef(), axes: ['b', 'c'], factors: [0, 0, 0, 2, 4] },
   { coef: coef(), axes: ['a', 'b'], factors: [5, 6, 3] },
+  // Seventh powers, of words first and of elements after, by eq of either axis.
+  { coef: coef(), axes: ['b', 'c'], factors: [...Array<number>(7).fill(0), 2] },
+  { coef: coef(), axes: ['b', 'c'], factors: [3, ...Array<number>(7).fill(0)] },
+  { coef: coef(), axes: ['b'], factors: [...Array<number>(7).fill(3), 4] },
   { coef: coef(), axes: ['a'], factors: [5, 5] },
   { coef: coef(), axes: ['c'], factors: [2] },
   { coef: coef(), axes: [], factors: [7] },

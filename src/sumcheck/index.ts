@@ -1,2 +1,2 @@
-export { verifyBatched, DEGREE, type SumcheckAxis } from './verify.js';
+export { verifyBatched, DEGREE, MOST_DEGREE, type SumcheckAxis } from './verify.js';
 export * from './round.js';

@@ -5,11 +5,12 @@ import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { SumFactor, SumTerm } from './terms.js';
-import { DEGREE, type SumcheckAxis } from './verify.js';
+import { MOST_DEGREE, type SumcheckAxis } from './verify.js';
 
-/** Words of a kernel's description of a box, and factors of one product. */
+/** Words of a kernel's description of a box, factors of one product, bytes of the values that a thread sums. */
 const DESC = 256,
-  MOST = 16;
+  MOST = 16,
+  OUT = 256;
 
 export const last = <T>(a: readonly T[]): T => a[a.length - 1];
 const rowMajor = (dims: readonly number[]): number[] => dims.map((_, d) => dims.slice(d + 1).reduce((x, y) => x * y, 1));
@@ -24,7 +25,7 @@ type Storage =
 /** What all arrays and products of one sumcheck share: sizes of axes, and kernel memory for calls. */
 export class Boxes {
   readonly size: ReadonlyMap<string, number>;
-  /** 1024 and 128 bytes a thread; a description. */
+  /** 1024 and OUT bytes a thread; a description. */
   readonly scratch: number;
   readonly out: number;
   readonly desc: number;
@@ -37,7 +38,7 @@ export class Boxes {
   ) {
     this.size = new Map(axes.map((a) => [a.axis, a.size]));
     this.scratch = k.alloc(1024 * k.threads);
-    this.out = k.alloc(128 * k.threads);
+    this.out = k.alloc(OUT * k.threads);
     this.desc = k.alloc(4 * DESC);
   }
   sizes(axes: readonly string[]): number[] {
@@ -186,17 +187,17 @@ export class LiveTerm {
     const { k, out, desc, scratch } = this.boxes,
       axis = last(this.axes),
       inner = this.arrays.filter((f) => last(f.axes) === axis).sort((x, y) => y.cell - x.cell);
-    if (inner.length === 0 || inner.length > DEGREE) throw new Error(`a product has ${inner.length} factors with axis ${axis}`);
+    if (inner.length === 0 || inner.length > MOST_DEGREE) throw new Error(`a product has ${inner.length} factors with axis ${axis}`);
     const { len } = inner[0],
       rows = this.boxes.sizes(this.axes.slice(0, -1)).reduce((x, y) => x * y, 1);
     k.scope(() => {
       k.u32.set(this.#describe(inner, known), desc / 4);
-      k.u8.fill(0, out, out + 128 * k.threads);
-      k.parallel('sumRound', Math.ceil(len / 2) * rows, 512, (lo, hi, t) => [out + 128 * t, desc, scratch + 1024 * t, lo, hi]);
+      k.u8.fill(0, out, out + OUT * k.threads);
+      k.parallel('sumRound', Math.ceil(len / 2) * rows, 512, (lo, hi, t) => [out + OUT * t, desc, scratch + 1024 * t, lo, hi]);
     });
     const e = Array.from({ length: inner.length + 1 }, (_, x) => {
       let v: Ext = E.ZERO;
-      for (let t = 0; t < k.threads; t++) v = E.add(v, k.readExt(out + 128 * t + 24 * x));
+      for (let t = 0; t < k.threads; t++) v = E.add(v, k.readExt(out + OUT * t + 24 * x));
       return v;
     });
     if (known) e[1] = E.sub(this.sum, e[0]);

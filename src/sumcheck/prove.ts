@@ -9,10 +9,7 @@ import { Boxes, LiveArray, LiveTerm, last } from './live.js';
 import { proveRound } from './prove-round.js';
 import { byValues } from './round.js';
 import type { SumFactor, SumTerm } from './terms.js';
-import { DEGREE, ROUND, type SumcheckAxis } from './verify.js';
-
-const FORM = byValues<Ext>(DEGREE),
-  SCALES = lagrangeScales(DEGREE);
+import { ROUND, type SumcheckAxis } from './verify.js';
 
 /**
  * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a
@@ -58,7 +55,7 @@ export function proveBatched(
 function bindAxis(
   k: Kernels,
   ch: ProverChannel,
-  { axis, vars }: SumcheckAxis,
+  { axis, vars, degree }: SumcheckAxis,
   terms: readonly LiveTerm[],
   all: readonly LiveArray[],
   claim: Ext,
@@ -66,19 +63,20 @@ function bindAxis(
 ): Ext {
   const mine = terms.filter((t) => last(t.axes) === axis),
     others = terms.filter((t) => last(t.axes) !== axis),
-    arrays = all.filter((f) => last(f.axes) === axis);
+    arrays = all.filter((f) => last(f.axes) === axis),
+    form = byValues<Ext>(degree);
   let now = claim;
   for (let v = 0; v < vars; v++) {
-    const total = constants(others),
+    const total = constants(others, degree),
       polynomials = mine.map((t) => {
-        const e = extend(t.polynomial());
-        for (let x = 0; x <= DEGREE; x++) total[x] = E.add(total[x], E.mul(t.coef, e[x]));
+        const e = extend(t.polynomial(), degree);
+        for (let x = 0; x <= degree; x++) total[x] = E.add(total[x], E.mul(t.coef, e[x]));
         return e;
       });
-    const round = proveRound(ch, ROUND, FORM, now, [total[0], ...total.slice(2)]),
+    const round = proveRound(ch, ROUND, form, now, [total[0], ...total.slice(2)]),
       at = k.exts([round.r]),
       rest = E.sub(E.ONE, round.r),
-      weights = lagrange(round.r);
+      weights = lagrange(round.r, degree);
     now = round.claim;
     point.unshift(round.r);
     for (const t of others) t.coef = E.mul(t.coef, rest);
@@ -91,16 +89,16 @@ function bindAxis(
   return now;
 }
 
-/** Values at 0..DEGREE of what terms without the variable contribute: their sum times 1 - X. */
-function constants(others: readonly LiveTerm[]): Ext[] {
+/** Values at 0..degree of what terms without the variable contribute: their sum times 1 - X. */
+function constants(others: readonly LiveTerm[], degree: number): Ext[] {
   const rest = others.reduce<Ext>((s, t) => E.add(s, E.mul(t.coef, t.sum)), E.ZERO);
-  return Array.from({ length: DEGREE + 1 }, (_, x) => E.mulBase(rest, mod(1n - BigInt(x))));
+  return Array.from({ length: degree + 1 }, (_, x) => E.mulBase(rest, mod(1n - BigInt(x))));
 }
 
-/** Values at 0..DEGREE of the polynomial of lower degree given by its values at 0..m: finite differences. */
-function extend(e: readonly Ext[]): Ext[] {
+/** Values at 0..degree of the polynomial of lower degree given by its values at 0..m: finite differences. */
+function extend(e: readonly Ext[], degree: number): Ext[] {
   const out = [...e];
-  while (out.length <= DEGREE) {
+  while (out.length <= degree) {
     const d = e.length,
       past = out.slice(out.length - d);
     // The d-th difference of a polynomial of degree d - 1 vanishes.
@@ -116,11 +114,11 @@ function extend(e: readonly Ext[]): Ext[] {
   return out;
 }
 
-/** Weights of the values at 0..DEGREE in the value at x of the polynomial through them. */
-function lagrange(x: Ext): Ext[] {
-  return SCALES.map((scale, i) => {
+/** Weights of the values at 0..degree in the value at x of the polynomial through them. */
+function lagrange(x: Ext, degree: number): Ext[] {
+  return lagrangeScales(degree).map((scale, i) => {
     let num: Ext = E.embed(scale);
-    for (let j = 0; j <= DEGREE; j++) if (j !== i) num = E.mul(num, E.sub(x, E.embed(BigInt(j))));
+    for (let j = 0; j <= degree; j++) if (j !== i) num = E.mul(num, E.sub(x, E.embed(BigInt(j))));
     return num;
   });
 }

@@ -1,5 +1,6 @@
 import { log2Ceil, log2Floor } from '../field/log2.js';
 import { P } from '../field/goldilocks.js';
+import { DEGREE, MOST_DEGREE } from '../sumcheck/verify.js';
 import type { Expr, MemorySpec, Program, TableSpec, TensorSpec } from './types.js';
 
 /** Interval of integers, inclusive. */
@@ -217,11 +218,16 @@ function checkTerm(
   axes?: readonly string[],
 ): void {
   // A round polynomial has degree four: three operands and the eq factor of an axis of the constraint, or four along a
-  // contracted axis.
+  // contracted axis. In a program over the field, which an S-box needs, it has degree eight.
   const times = new Map<string, number>();
   for (const op of term.operands) for (const a of op.access) if ('axis' in a) times.set(a.axis, (times.get(a.axis) ?? 0) + 1);
-  if (term.operands.length > 4 || [...times].some(([a, n]) => n > 3 && (axes ?? [a]).includes(a)) || (term.operands.length > 3 && !axes))
-    throw new ProgramError(name, 'more than three operands, or four along an axis of the constraint');
+  const most = program.field ? MOST_DEGREE : DEGREE;
+  if (
+    term.operands.length > most ||
+    [...times].some(([a, n]) => n >= most && (axes ?? [a]).includes(a)) ||
+    (term.operands.length >= most && !axes)
+  )
+    throw new ProgramError(name, `more than ${most} operands, or ${most} along an axis of the constraint`);
   for (const op of term.operands) {
     const t = tensors.get(op.tensor);
     if (!t) throw new ProgramError(op.tensor, 'unknown tensor');

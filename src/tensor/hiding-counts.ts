@@ -1,4 +1,3 @@
-import { DEGREE } from '../sumcheck/verify.js';
 import type { Cell, PadCounts } from '../transcript/pad-cells.js';
 import { type PlanParts, tableFactors } from './plan.js';
 
@@ -89,7 +88,10 @@ export function reductionCounts(plan: PlanParts): ReductionCounts {
   plan.tables.forEach((_, i) => {
     message(`table ${i} claims`, tableFactors(plan, i).length);
   });
-  message('sumcheck round', DEGREE * plan.axes.reduce((n, a) => n + a.vars, 0));
+  message(
+    'sumcheck round',
+    plan.axes.reduce((n, a) => n + a.degree * a.vars, 0),
+  );
   const sent = message('operand values', plan.factors.filter((f) => f.tensor.cls !== 'public').length);
   let next = 0;
   const values = plan.factors.map((f) => (f.tensor.cls === 'public' ? undefined : sent[next++]));

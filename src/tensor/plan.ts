@@ -2,7 +2,7 @@ import type { HashName } from '../hash/rows.js';
 import { type LogUpShape, logUpShape, varsOf } from '../lookup/shape.js';
 import type { GroupSpec, WhirGroup, WhirParams, WhirShape } from '../pcs/params.js';
 import { whirShape } from '../pcs/rounds.js';
-import type { SumcheckAxis } from '../sumcheck/verify.js';
+import { DEGREE, type SumcheckAxis } from '../sumcheck/verify.js';
 import { type PadCounts, slotCount } from '../transcript/pad-cells.js';
 import { contractedAxes } from './bounds.js';
 import { type StackLayout, layoutClass, stackShape } from './layout.js';
@@ -374,9 +374,21 @@ function planTerms(program: Program, lookup: LookupPlan, extended: Program): Pic
       }
     });
   });
-  const axes = order.filter((a) => used.has(a)).map((axis) => ({ axis, size: program.axes[axis], vars: varsOf(program.axes[axis]) }));
+  const axes = order
+    .filter((a) => used.has(a))
+    .map((axis) => ({
+      axis,
+      size: program.axes[axis],
+      vars: varsOf(program.axes[axis]),
+      degree: terms.reduce((n, t) => Math.max(n, degreeIn(axis, t, factors)), DEGREE),
+    }));
   return { terms, factors, axes };
 }
+
+/** Degree of a term along an axis: its operands over the axis, and factors of eq. */
+const degreeIn = (axis: string, t: PlannedTerm, factors: readonly Factor[]): number =>
+  t.factors.filter((f) => factors[f].slots.some((s) => s.kind === 'axis' && s.axis === axis)).length +
+  t.shared.filter((s) => s.axis === axis).length;
 
 /**
  * What each axis of the constraint is to a term: free where no operand has it, projected at rho where one has, and

@@ -28,7 +28,7 @@ export class HiddenValueError extends Error {
 export const HIDDEN_INVERSE = 'inverse of a hidden element';
 
 /** Most pads in a product. */
-const DEGREE = 3;
+const DEGREE = 7;
 
 /** An atom: a form whose linear part is the value of one cell. */
 interface Atom {

@@ -183,7 +183,6 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
   rowWithout('S.lo', 'S.lo'),
   rowWithout('S.word', 'S.word'),
   rowWithout('S.canonical', 'S.canonical'),
-  rowWithout('P.cube', 'P'),
   rowWithout('P.round', 'P'),
   rowWithout('P.in', 'P'),
   rowWithout('M.in', 'M.in'),

@@ -21,21 +21,21 @@ function external(s: usize): void {
 }
 
 /**
- * Inputs and cubes of all S-boxes of the permutations of the states at src + 96 row, rows [lo, hi): signed words at x +
- * 8 (g height + row) and c + 8 (g height + row), S-boxes g in the order of their use. `constants`: 96 external, 22
- * internal, 12 of the diagonal; s: 96 bytes of scratch.
+ * Inputs of all S-boxes of the permutations of the states at src + 96 row, rows [lo, hi): signed words at x + 8 (g
+ * height + row), S-boxes g in the order of their use. `constants`: 96 external, 22 internal, 12 of the diagonal; s: 96
+ * bytes of scratch.
  */
-export function p2Trace(x: usize, c: usize, src: usize, height: usize, constants: usize, s: usize, lo: usize, hi: usize): void {
+export function p2Trace(x: usize, src: usize, height: usize, constants: usize, s: usize, lo: usize, hi: usize): void {
   const step = height * 8, internal = constants + 768, diagonal = internal + 176;
   for (let row = lo; row < hi; row++) {
     memory.copy(s, src + row * 96, 96);
-    let px = x + row * 8, pc = c + row * 8, k = constants;
+    let px = x + row * 8, k = constants;
     external(s);
     for (let r = 0; r < 8; r++) {
       if (r == 4) {
         for (let i: usize = 0; i < 176; i += 8) {
           const v = fadd(load<u64>(s), load<u64>(internal + i)), q = fmul(fsquare(v), v);
-          store<u64>(px, signed(v)); store<u64>(pc, signed(q)); px += step; pc += step;
+          store<u64>(px, signed(v)); px += step;
           store<u64>(s, fmul(fsquare(q), v));
           let sum: u64 = 0;
           for (let l: usize = 0; l < 96; l += 8) sum = fadd(sum, load<u64>(s + l));
@@ -44,7 +44,7 @@ export function p2Trace(x: usize, c: usize, src: usize, height: usize, constants
       }
       for (let l: usize = 0; l < 96; l += 8) {
         const v = fadd(load<u64>(s + l), load<u64>(k)), q = fmul(fsquare(v), v);
-        store<u64>(px, signed(v)); store<u64>(pc, signed(q)); px += step; pc += step; k += 8;
+        store<u64>(px, signed(v)); px += step; k += 8;
         store<u64>(s + l, fmul(fsquare(q), v));
       }
       external(s);

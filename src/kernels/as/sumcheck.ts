@@ -7,9 +7,9 @@ import { foldPairs } from './pairs';
 // factors, 1 if the value at 1 is wanted; sizes of the outer dimensions; per factor address, 0 for signed words or 1
 // for elements, distance along the axis and along the outer ones.
 const HEAD: usize = 20;
-// Scratch of a thread: addresses of the factors in a row; running lanes by X; zero; an element; pairs (value at X,
-// difference).
-const LANE: usize = 64, NIL: usize = 320, ONE: usize = 344, VALUES: usize = 384;
+// Scratch of a thread: addresses of the factors in a row; running lanes by X, at most nine; zero; an element; pairs
+// (value at X, difference), at most eight.
+const LANE: usize = 64, NIL: usize = 496, ONE: usize = 520, VALUES: usize = 544;
 
 // The upper neighbour of the cell at p: in memory, or zero.
 // @ts-ignore: decorator
@@ -55,11 +55,14 @@ export function sumRound(out: usize, d: usize, s: usize, lo: usize, hi: usize): 
       for (let f: usize = 0; f < ni + nh; f++) store<u32>(s + 4 * f, load<u32>(s + 4 * f) + k * load<u32>(list + f * per + 12 + 4 * (i - 1)));
       rest = q;
     }
-    memory.fill(s + LANE, 0, 240);
+    memory.fill(s + LANE, 0, 48 * (ni + 1));
     if (ni == 2 && elements == 2) pair(d, s, len, one, from, to);
     else if (ni == 3 && elements == 3) triple(d, s, len, one, from, to);
     else if (ni == 4 && elements == 4) quad(d, s, len, one, from, to);
-    else if (elements == 1 && ni > 1) mixed(d, s, len, ni, one, from, to);
+    else if (elements == 1 && ni > 1 && ni < 5) mixed(d, s, len, ni, one, from, to);
+    else if (ni == 8 && elements == 1 && alike(d, s, 1, 8)) seventhWords(d, s, len, one, from, to);
+    else if (ni == 8 && elements == 8 && alike(d, s, 1, 8)) seventh(d, s, len, 0, 1, one, from, to);
+    else if (ni == 8 && elements == 8 && alike(d, s, 0, 7)) seventh(d, s, len, 7, 0, one, from, to);
     else general(d, s, len, ni, one, from, to);
     for (let x: usize = 0; x <= ni; x++) {
       if (x == 1 && !one) continue;
@@ -119,6 +122,53 @@ function mixed(d: usize, s: usize, len: usize, ni: usize, one: bool, from: usize
       }
       e0 = fadd(e0, d0); e1 = fadd(e1, d1); e2 = fadd(e2, d2);
       f = fadd(f, df); g = fadd(g, dg); h = fadd(h, dh);
+    }
+  }
+}
+// Whether factors [from, to) are one array.
+function alike(d: usize, s: usize, from: usize, to: usize): bool {
+  for (let f = from + 1; f < to; f++) if (addr(s, f) != addr(s, from) || step(d, f) != step(d, from)) return false;
+  return true;
+}
+// The seventh power of an array of words, and an array of elements.
+function seventhWords(d: usize, s: usize, len: usize, one: bool, from: usize, to: usize): void {
+  const se = step(d, 0), sx = step(d, 1), pe = addr(s, 0), px = addr(s, 1);
+  for (let c = from; c < to; c++) {
+    const last = c + c + 1 >= len, qe = pe + 2 * c * se, qx = px + 2 * c * sx;
+    let x = fsigned(load<i64>(qx)), e0 = load<u64>(qe), e1 = load<u64>(qe, 8), e2 = load<u64>(qe, 16);
+    const dx = fsub(fsigned(load<i64>(upper(qx, sx, last, s))), x), up = upper(qe, se, last, s);
+    LOAD(u, up); SUB(d, u, e);
+    for (let at: usize = 0; at < 9; at++) {
+      if (at != 1 || one) {
+        const y = fmulLazy(fmulLazy(x, x), x), t = fmulLazy(fmulLazy(y, y), x);
+        SCALE(p, e, t);
+        accTo(s, at, pl0, pl1, pl2, ph0, ph1, ph2);
+      }
+      e0 = fadd(e0, d0); e1 = fadd(e1, d1); e2 = fadd(e2, d2);
+      x = fadd(x, dx);
+    }
+  }
+}
+// The same with two arrays of elements, factors ie and ix.
+function seventh(d: usize, s: usize, len: usize, ie: usize, ix: usize, one: bool, from: usize, to: usize): void {
+  const se = step(d, ie), sx = step(d, ix), pe = addr(s, ie), px = addr(s, ix);
+  for (let c = from; c < to; c++) {
+    const last = c + c + 1 >= len, qe = pe + 2 * c * se, qx = px + 2 * c * sx;
+    const ue = upper(qe, se, last, s), ux = upper(qx, sx, last, s);
+    let e0 = load<u64>(qe), e1 = load<u64>(qe, 8), e2 = load<u64>(qe, 16), x0 = load<u64>(qx), x1 = load<u64>(qx, 8), x2 = load<u64>(qx, 16);
+    LOAD(u, ue); SUB(d, u, e); LOAD(v, ux); SUB(f, v, x);
+    for (let at: usize = 0; at < 9; at++) {
+      if (at != 1 || one) {
+        SUMS(x); SUMS(e);
+        PROD(p, x, x); VALUE(q, p); SUMS(q);
+        PROD(r, q, x); VALUE(y, r); SUMS(y);
+        PROD(t, y, y); VALUE(z, t); SUMS(z);
+        PROD(a, x, e); VALUE(b, a); SUMS(b);
+        PROD(w, z, b);
+        accTo(s, at, wl0, wl1, wl2, wh0, wh1, wh2);
+      }
+      e0 = fadd(e0, d0); e1 = fadd(e1, d1); e2 = fadd(e2, d2);
+      x0 = fadd(x0, f0); x1 = fadd(x1, f1); x2 = fadd(x2, f2);
     }
   }
 }

@@ -73,6 +73,7 @@ describe('circuit of the verifier', () => {
       '7.1': '3ac2c8cafd3d2c6048f6a2b579d55c3fd8900fe5f669606d55b5c3f2f3dc5844',
       '8.1': '311de02c3e7a54f262eceb960f8c421bf1741139336cfe79f0d381006b4e505d',
       '9.1': '92ac5f12825e0c8112ffa103670a3673d2281ee567f2c238eff72f55cef60d2d',
+      '9.2': 'ea17985b1d80f322d2b98871ff3028d8f93115e3aa7843f0f6cf1f8b3a55185a',
     };
     const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
     expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);

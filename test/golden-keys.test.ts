@@ -40,8 +40,8 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     stories260k: 'sha256:870d797e42ea0acaa89290651de4eae5730897ffe12b276294677302b2c7444f',
   },
   'proof 9, recursion 7': {
-    demo: 'sha256:93f32d2db90e6504e8af676426700dc2ea8b61422fd6d23921f1682e6fcf4462',
-    stories260k: 'sha256:03d651223bdc45acea64fdd952c8716d5210307a74bc3474ab1f1fe07d9244e5',
+    demo: 'sha256:0de90f55ab1cd77078ff4c59a3b2d3519f4c819d1031a59a957dfa91f24f2a20',
+    stories260k: 'sha256:b79da5827981165ac3d16dedd0776db72295079f4b2998e77a97662bfcc48c64',
   },
 };
 
@@ -63,9 +63,9 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'program proofs at rate 1/8': 'sha256:c983bf7c7bdb3202e0f6273ee1d3c00110231f059c79e3292ab26b204aeee201',
   },
   'proof 9, recursion 7': {
-    'accumulation over two micro-batches': 'sha256:fa3ea03c487c723cef9c08eceb67e7ae0276823b7078c7b1d11b3f896c37562d',
-    '100 bits': 'sha256:2d4174ef8df03c6fa2cfa6d54d82291867219e237320f6d54cea9fc1ca7bbc86',
-    'program proofs at rate 1/8': 'sha256:c1ef5877b662d092cde7a901dafcfd1859a074b1d49f254c80d69f7c294e40d5',
+    'accumulation over two micro-batches': 'sha256:686c6651eb925b8068d1d39ce3263532ced9629d7ef1dc822cf9218ef22fd98d',
+    '100 bits': 'sha256:315059d8ab8757385aa4973505d451dc40b484ebbb42626be112cc03e469d075',
+    'program proofs at rate 1/8': 'sha256:300126dbee87dd1937bce23fa629efd00f4c1cfb6a483636c97ed2a967b98443',
   },
 };
 

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:93f32d2db90e6504e8af676426700dc2ea8b61422fd6d23921f1682e6fcf4462' },
-  { name: 'stories260k', digest: 'sha256:03d651223bdc45acea64fdd952c8716d5210307a74bc3474ab1f1fe07d9244e5' },
+  { name: 'demo', digest: 'sha256:0de90f55ab1cd77078ff4c59a3b2d3519f4c819d1031a59a957dfa91f24f2a20' },
+  { name: 'stories260k', digest: 'sha256:b79da5827981165ac3d16dedd0776db72295079f4b2998e77a97662bfcc48c64' },
 ];

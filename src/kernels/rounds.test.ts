@@ -69,7 +69,7 @@ describe('rounds and folds against bigint', () => {
               half = Math.ceil(len / 2),
               n = dims[0] * dims[1] * half,
               out = k.zeroed(256),
-              s = k.alloc(1024),
+              s = k.alloc(5120),
               desc = k.alloc(512);
             // An array that is given twice lies at one place.
             const places = new Map<(typeof inner)[number], number>(),

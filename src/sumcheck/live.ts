@@ -7,9 +7,10 @@ import type { Ext } from '../transcript/arith.js';
 import type { SumFactor, SumTerm } from './terms.js';
 import { MOST_DEGREE, type SumcheckAxis } from './verify.js';
 
-/** Words of a kernel's description of a box, factors of one product, bytes of the values that a thread sums. */
+/** Words of a kernel's description of a box, factors of one product, bytes of a thread's scratch and of its sums. */
 const DESC = 256,
   MOST = 16,
+  SCRATCH = 5120,
   OUT = 256;
 
 export const last = <T>(a: readonly T[]): T => a[a.length - 1];
@@ -25,7 +26,7 @@ type Storage =
 /** What all arrays and products of one sumcheck share: sizes of axes, and kernel memory for calls. */
 export class Boxes {
   readonly size: ReadonlyMap<string, number>;
-  /** 1024 and OUT bytes a thread; a description. */
+  /** SCRATCH and OUT bytes a thread; a description. */
   readonly scratch: number;
   readonly out: number;
   readonly desc: number;
@@ -37,7 +38,7 @@ export class Boxes {
     axes: readonly SumcheckAxis[],
   ) {
     this.size = new Map(axes.map((a) => [a.axis, a.size]));
-    this.scratch = k.alloc(1024 * k.threads);
+    this.scratch = k.alloc(SCRATCH * k.threads);
     this.out = k.alloc(OUT * k.threads);
     this.desc = k.alloc(4 * DESC);
   }
@@ -107,7 +108,7 @@ export class LiveArray {
     if (s.kind === 'near') {
       const apart = outer.length ? last(this.strides.slice(0, -1)) : this.len,
         row = [s.ptr, this.len, last(this.strides), apart, x];
-      k.parallel('termFold', rows, Math.max(1, Math.floor(1024 / this.len)), (lo, hi, t) => [...row, scratch + 1024 * t, lo, hi]);
+      k.parallel('termFold', rows, Math.max(1, Math.floor(1024 / this.len)), (lo, hi, t) => [...row, scratch + SCRATCH * t, lo, hi]);
     } else this.#foldTo(dims, rows, x);
     this.len = Math.ceil(this.len / 2);
   }
@@ -124,7 +125,7 @@ export class LiveArray {
         dst = near ?? k.alloc(bytes),
         by = this.strides.map((n) => this.cell * n);
       k.u32.set([dims.length, this.len, this.words ? 0 : 1, last(by), ...dims, ...by.slice(0, -1)], desc / 4);
-      k.parallel('sumFold', rows * half, 1024, (lo, hi, t) => [dst, src, desc, x, scratch + 1024 * t, lo, hi]);
+      k.parallel('sumFold', rows * half, 1024, (lo, hi, t) => [dst, src, desc, x, scratch + SCRATCH * t, lo, hi]);
       if (near !== undefined) return { kind: 'near', ptr: near };
       const block = k.far.alloc(bytes);
       k.far.store(block, 0, dst, bytes);
@@ -193,7 +194,7 @@ export class LiveTerm {
     k.scope(() => {
       k.u32.set(this.#describe(inner, known), desc / 4);
       k.u8.fill(0, out, out + OUT * k.threads);
-      k.parallel('sumRound', Math.ceil(len / 2) * rows, 512, (lo, hi, t) => [out + OUT * t, desc, scratch + 1024 * t, lo, hi]);
+      k.parallel('sumRound', Math.ceil(len / 2) * rows, 512, (lo, hi, t) => [out + OUT * t, desc, scratch + SCRATCH * t, lo, hi]);
     });
     const e = Array.from({ length: inner.length + 1 }, (_, x) => {
       let v: Ext = E.ZERO;

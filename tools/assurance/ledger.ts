@@ -40,13 +40,17 @@ export interface PlanData {
     readonly memories?: readonly { readonly columns: number }[];
   };
   readonly logup: { readonly vars: number };
-  readonly axes: readonly { readonly vars: number }[];
+  readonly axes: readonly { readonly axis: string; readonly vars: number }[];
+  readonly terms: readonly { readonly factors: readonly number[]; readonly shared: readonly { readonly axis: string }[] }[];
   readonly tables: readonly {
     readonly kind: string;
     readonly spec?: { readonly columns: readonly unknown[] };
     readonly segment?: { readonly columns: readonly unknown[] };
   }[];
-  readonly factors: readonly { readonly tensor: { readonly cls: string } }[];
+  readonly factors: readonly {
+    readonly tensor: { readonly cls: string };
+    readonly slots: readonly { readonly kind: string; readonly axis?: string }[];
+  }[];
   readonly states: readonly { readonly name: string; readonly classes: readonly unknown[] }[];
   readonly frozenVars: number;
   readonly whir: OpeningData;
@@ -179,16 +183,27 @@ export function programTerms(p: PlanData): Term[] {
       charged(/joining numerator and denominator$/, 1, 2 * n),
       charged(/^LogUp-GKR: sumcheck/, 4, (n * (n - 1)) / 2),
       charged(new RegExp(`^joining ${zeros} zero`), Math.max(1, zeros)),
-      charged(
-        /^batched sumcheck/,
-        4,
-        p.axes.reduce((k, a) => k + a.vars, 0),
-      ),
+      ...roundTerms(p, charged),
       charged(new RegExp(`^joining ${claims} claims for the openings$`), claims),
     ];
   if (p.frozenVars) out.push(charged(/^frozen reduction/, 2, p.frozenVars));
   const state = statePoint(p);
   return [...out, ...(state ? [state] : []), ...openingTerms(p.whir)];
+}
+
+/** Rounds of the batched sumcheck, by the degree of their polynomials: never less than a term of the axis has. */
+function roundTerms(p: PlanData, charged: (name: RegExp, errors: number, rounds: number) => Term): Term[] {
+  const rounds = new Map<number, number>();
+  for (const { axis, vars } of p.axes) {
+    const degree = p.terms.reduce((most, t) => {
+      const own = t.factors.filter((f) => p.factors[f].slots.some((s) => s.kind === 'axis' && s.axis === axis)).length;
+      return Math.max(most, own + t.shared.filter((s) => s.axis === axis).length);
+    }, 4);
+    rounds.set(degree, (rounds.get(degree) ?? 0) + vars);
+  }
+  return [...rounds].map(([degree, n]) =>
+    charged(degree === 4 ? /^batched sumcheck: rounds$/ : new RegExp(`^batched sumcheck: rounds of degree ${degree}$`), degree, n),
+  );
 }
 
 /**

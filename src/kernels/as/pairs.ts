@@ -143,6 +143,46 @@ export function sumBlock(s: usize, b: usize, w: usize, n: usize): void {
   VHALVES(, v);
   store<i64>(s, l0); store<i64>(s, l1, 8); store<i64>(s, l2, 16); store<i64>(s, h0, 24); store<i64>(s, h1, 32); store<i64>(s, h2, 40);
 }
+/** x[k] and d[k] = y[k] - x[k] of cells `xs` bytes apart as blocks. */
+export function takeBlocks(x: usize, d: usize, from: usize, st: usize, xs: usize, n: usize): void {
+  for (const end = x + n * 24; x < end; x += 48) {
+    const up = from + st;
+    VLOAD(a, from, xs); VLOAD(b, up, xs); VSUB(c, b, a); VKEEP(x, a); VKEEP(d, c);
+    d += 48; from += 2 * xs;
+  }
+}
+/** x[k] += d[k] for k < n, blocks. */
+export function addBlock(x: usize, d: usize, n: usize): void {
+  for (const end = x + n * 24; x < end; x += 48) { VTAKE(a, x); VTAKE(b, d); VADD(c, a, b); VKEEP(x, c); d += 48; }
+}
+/** b[k] = x[k]^2 for k < n, blocks; b may be x. */
+export function squareBlock(b: usize, x: usize, n: usize): void {
+  for (const end = b + n * 24; b < end; b += 48) {
+    VTAKE(a, x); VSUMS(a); VSWAP(a);
+    VPROD(p, a, a); VVALUE(f, p); VKEEP(b, f);
+    x += 48;
+  }
+}
+/** b[k] *= x[k] for k < n, blocks. */
+export function timesBlock(b: usize, x: usize, n: usize): void {
+  for (const end = b + n * 24; b < end; b += 48) {
+    VTAKE(u, b); VTAKE(a, x); VSUMS(u); VSUMS(a); VSWAP(a);
+    VPROD(p, u, a); VVALUE(f, p); VKEEP(b, f);
+    x += 48;
+  }
+}
+/** As sumBlock, of two blocks. */
+export function sumBlocks(s: usize, b: usize, e: usize, n: usize): void {
+  VLANES(v);
+  for (const end = b + n * 24; b < end; b += 48) {
+    VTAKE(f, b); VTAKE(w, e); VSUMS(f); VSUMS(w); VSWAP(w);
+    VPROD(p, f, w); VACC(v, p);
+    e += 48;
+  }
+  let l0 = load<i64>(s), l1 = load<i64>(s, 8), l2 = load<i64>(s, 16), h0 = load<i64>(s, 24), h1 = load<i64>(s, 32), h2 = load<i64>(s, 40);
+  VHALVES(, v);
+  store<i64>(s, l0); store<i64>(s, l1, 8); store<i64>(s, l2, 16); store<i64>(s, h0, 24); store<i64>(s, h1, 32); store<i64>(s, h2, 40);
+}
 /** o[k] = x[k] y[k] for k < n; cells of x and y `xs` bytes apart. */
 export function productPairs(o: usize, x: usize, y: usize, xs: usize, n: usize): void {
   for (const end = o + n * 24; o < end; o += 48) {

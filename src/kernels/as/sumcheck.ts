@@ -1,15 +1,15 @@
 // Batched sumcheck: sums over a box of products of arrays, each dense over axes of its own; projections of integer
 // arrays.
 import { LOW, fadd, faddLazy, fsub, fsigned, fmulLazy, carry, carryWide, eadd, esub, emul, ezero, ecopy } from './field';
-import { foldPairs } from './pairs';
+import { BLOCK, addBlock, foldPairs, squareBlock, sumBlocks, takeBlocks, timesBlock } from './pairs';
 
 // Descriptors of u32, all distances in bytes. Box: outer dimensions, length of the current axis, inner factors, held
 // factors, 1 if the value at 1 is wanted; sizes of the outer dimensions; per factor address, 0 for signed words or 1
 // for elements, distance along the axis and along the outer ones.
 const HEAD: usize = 20;
 // Scratch of a thread: addresses of the factors in a row; running lanes by X, at most nine; zero; an element; pairs
-// (value at X, difference), at most eight.
-const LANE: usize = 64, NIL: usize = 496, ONE: usize = 520, VALUES: usize = 544;
+// (value at X, difference), at most eight; five blocks.
+const LANE: usize = 64, NIL: usize = 496, ONE: usize = 520, VALUES: usize = 544, BLOCKS: usize = 1024;
 
 // The upper neighbour of the cell at p: in memory, or zero.
 // @ts-ignore: decorator
@@ -152,7 +152,22 @@ function seventhWords(d: usize, s: usize, len: usize, one: bool, from: usize, to
 // The same with two arrays of elements, factors ie and ix.
 function seventh(d: usize, s: usize, len: usize, ie: usize, ix: usize, one: bool, from: usize, to: usize): void {
   const se = step(d, ie), sx = step(d, ix), pe = addr(s, ie), px = addr(s, ix);
-  for (let c = from; c < to; c++) {
+  const x = s + BLOCKS, dx = x + 24 * BLOCK, e = dx + 24 * BLOCK, de = e + 24 * BLOCK, y = de + 24 * BLOCK;
+  let c = from;
+  // Two by two, as far as cells have an upper neighbour and a partner.
+  for (const whole = min(to, len / 2); c + 1 < whole; ) {
+    const n = min((whole - c) & ~1, BLOCK);
+    takeBlocks(x, dx, px + 2 * c * sx, sx, 2 * sx, n); takeBlocks(e, de, pe + 2 * c * se, se, 2 * se, n);
+    for (let at: usize = 0; at < 9; at++) {
+      if (at != 1 || one) {
+        squareBlock(y, x, n); timesBlock(y, x, n); squareBlock(y, y, n); timesBlock(y, x, n);
+        sumBlocks(s + LANE + 48 * at, y, e, n);
+      }
+      addBlock(x, dx, n); addBlock(e, de, n);
+    }
+    c += n;
+  }
+  for (; c < to; c++) {
     const last = c + c + 1 >= len, qe = pe + 2 * c * se, qx = px + 2 * c * sx;
     const ue = upper(qe, se, last, s), ux = upper(qx, sx, last, s);
     let e0 = load<u64>(qe), e1 = load<u64>(qe, 8), e2 = load<u64>(qe, 16), x0 = load<u64>(qx), x1 = load<u64>(qx, 8), x2 = load<u64>(qx, 16);

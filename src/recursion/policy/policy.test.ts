@@ -280,7 +280,7 @@ describe('policy on wires: rows', () => {
     // 7,898 rows P and M: a leaf of stories260k, 8 x 64 tokens, without the policy.
     expect(n.P + n.M).toBeLessThan(790);
   });
-  it('and below a twentieth of the cells of its class, which every node pays for', () => {
+  it('and below a twentieth of the cells of its class, which every node pays for, or below what that was with cubes', () => {
     const program = llamaProgram({
         shape: STORIES,
         numbers: DEFAULT_NUMBERS,
@@ -314,7 +314,10 @@ describe('policy on wires: rows', () => {
         ...{ innerRounds: 0, innerWalks: 0, strataDepth: 0, replacement: false },
       });
       expect(c.run.policy?.paths).toBe('permutations');
-      expect(cells(c)).toBeLessThan(1.05 * cells(bare));
+      // Ranges of small trees have more rows. They pass a twentieth since permutations hold no cubes and the class is
+      // smaller, but not the cells that this was: of 3.8 million, 190,000.
+      if (depth > 12) expect(cells(c)).toBeLessThan(1.05 * cells(bare));
+      else expect(cells(c) - cells(bare)).toBeLessThan(175_000);
       const [, leaf] = c.rows,
         [, own] = bare.rows;
       expect(leaf.P + leaf.M).toBeLessThan(1.1 * (own.P + own.M));

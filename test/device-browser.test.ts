@@ -88,6 +88,13 @@ describe.skipIf(without !== '')(`a device of WebGPU in Chromium${without}`, () =
   it('has kernels equal to those of the CPU: edges, odd sizes, one cell, none', () => {
     expect(f.kernels).toEqual([]);
   });
+  it('streams what its buffers do not hold, with the same messages', () => {
+    expect(f.streams).toBe(true);
+  });
+  it('takes the memory that is forecast, within a quarter', () => {
+    expect(f.proof.forecast / f.proof.stats.peakBytes).toBeGreaterThan(0.75);
+    expect(f.proof.forecast / f.proof.stats.peakBytes).toBeLessThan(1.25);
+  });
   it('makes the CPU’s proof of a training step, word for word', () => {
     expect(f.proof.failures).toEqual([]);
     expect(f.proof.same).toBe(true);

@@ -1,5 +1,6 @@
 /** Runs in a worker of a page: a prover, the thread of a device beside it, and what they are compared with. */
 import { accelerate } from '../src/device/current.js';
+import { CpuDevice } from '../src/device/cpu.js';
 import type { DeviceStats } from '../src/device/device.js';
 import { DeviceMemoryError } from '../src/device/errors.js';
 import type { Gpu } from '../src/device/gpu.js';
@@ -10,6 +11,8 @@ import { singleKernels } from '../src/kernels/single.js';
 import { arithmeticThatDiffers, kernelsThatDiffer, shadersThatAreRefused } from './device-checks.js';
 import { type Case, proveCase } from './kit.js';
 import { stepCase } from './llama-case.js';
+import { forecastDevice } from '../src/tensor/memory.js';
+import { productMessages } from './device-opening.js';
 import { randomCase } from './random-case.js';
 
 /** What the page found. Where all is well the lists are empty. */
@@ -17,9 +20,16 @@ export interface Found {
   readonly name: string;
   readonly refused: string;
   readonly kernels: readonly string[];
+  /** Whether a product sumcheck on short vectors sends what the CPU sends. */ readonly streams: boolean;
   readonly arithmetic: readonly string[];
   /** Shaders that do not compile as far as WGSL is concerned, in either form. */ readonly shaders: readonly string[];
-  readonly proof: { readonly same: boolean; readonly words: number; readonly failures: readonly string[]; readonly stats: DeviceStats };
+  readonly proof: {
+    readonly same: boolean;
+    readonly words: number;
+    readonly failures: readonly string[];
+    readonly stats: DeviceStats;
+    readonly forecast: number;
+  };
   readonly lost: readonly { readonly same: boolean; readonly failures: readonly string[] }[];
   readonly memory: string;
   readonly milliseconds: Readonly<Record<string, number>>;
@@ -55,6 +65,14 @@ function thread(): Thread {
 /** A case small enough for an adapter that computes on the CPU. */
 const small = () => randomCase({ sizes: { l: 1, d: 3, o: 2, v: 3, b: 1, i: 3 }, kinds: ['matrix', 'state'], rangeBits: 6, seed: 1 });
 
+/** A device whose vectors can be kept short. */
+class Bounded extends GpuDevice {
+  most = Number.POSITIVE_INFINITY;
+  override get longest(): number {
+    return Math.min(this.most, super.longest);
+  }
+}
+
 /** What a device has done between two counts. */
 const since = (a: DeviceStats, b: DeviceStats): DeviceStats => ({
   launches: b.launches - a.launches,
@@ -88,7 +106,7 @@ async function found(): Promise<Found> {
   ];
   lap('shaders');
   const line = await lineTo(thread(), { software: true }),
-    device = new GpuDevice(k, line);
+    device = new Bounded(k, line);
   selfTest(k, device);
   lap('self-test');
   const kernels = [
@@ -98,9 +116,15 @@ async function found(): Promise<Found> {
       (x) => `unrolled ${x}`,
     ),
   ];
+  // As on a card whose buffers hold a fraction of the vectors: these go through far memory, tile by tile.
+  device.most = 300;
+  const streamed = productMessages(k, device, 701, 10),
+    whole = productMessages(k, new CpuDevice(k), 701, 10);
+  device.most = Number.POSITIVE_INFINITY;
+  const streams = k.far.peakBytes > 0 && streamed.every((w, i) => w === whole[i]);
   lap('kernels');
   const step = stepCase(),
-    ofStep = proveCase(k, step).proof;
+    { proof: ofStep, plan } = proveCase(k, step);
   lap('proof on the CPU');
   /** The same proof on a device: whether it has the same words, and why the device was given up. */
   const on = (d: GpuDevice, c: Case, right: BigUint64Array): { same: boolean; words: number; failures: string[] } => {
@@ -112,12 +136,12 @@ async function found(): Promise<Found> {
   };
   const before = device.stats(),
     made = on(device, step, ofStep),
-    proof = { ...made, stats: since(before, device.stats()) };
+    proof = { ...made, stats: since(before, device.stats()), forecast: forecastDevice(plan).peak };
   lap('proof on the device');
   const right = proveCase(k, small()).proof,
-    whole = device.stats();
+    start = device.stats();
   on(device, small(), right);
-  const { trips: all } = since(whole, device.stats());
+  const { trips: all } = since(start, device.stats());
   // Destroyed before the device is asked for the first time, in a commitment, and in the opening.
   const lost = [];
   for (const [i, at] of [0, 2, Math.floor(0.8 * all)].entries()) {
@@ -141,7 +165,7 @@ async function found(): Promise<Found> {
     memory = e instanceof DeviceMemoryError ? 'DeviceMemoryError' : String(e);
   }
   lap('memory');
-  return { name: line.name, refused, kernels, arithmetic, shaders, proof, lost, memory, milliseconds };
+  return { name: line.name, refused, kernels, streams, arithmetic, shaders, proof, lost, memory, milliseconds };
 }
 
 found().then(

@@ -3,7 +3,7 @@ import { freemem } from 'node:os';
 import { dirname } from 'node:path';
 import { type Units, calibrate } from '../estimate/calibrate.js';
 import { type FoldEstimate, estimateFold, foldSeconds } from '../estimate/fold.js';
-import { type Estimate, estimateRun, runMemory } from '../estimate/steps.js';
+import { type Estimate, deviceMemory, estimateRun, runMemory } from '../estimate/steps.js';
 import { type RunSecret, type Setup, setup } from '../setup/run.js';
 import { secretOf } from '../store/secret.js';
 import type { Run } from '../run/facts.js';
@@ -145,12 +145,14 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
     prove = e.proveSeconds + setupSeconds;
   const memory = runMemory(s.run.programs, limit, k.threads),
     resident = process.memoryUsage().rss + memory.total + treesBytes(s.run.programs.plan),
-    fits = memory.fits && memory.total <= limit;
+    fits = memory.fits && memory.total <= limit,
+    onDevice = s.config.proof.hash === 'poseidon2' ? deviceMemory(s.run.programs) : undefined;
   return {
     data: {
       threads: k.threads,
       memoryBytes: memory.total,
       residentBytes: resident,
+      deviceBytes: onDevice ?? null,
       availableBytes: limit,
       fits,
       trainSeconds: train,
@@ -168,6 +170,9 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
       `  train  ${secondsText(train)} for ${s.config.train.steps} steps`,
       `  prove  ${secondsText(prove)}: ${phases.join(', ')}`,
       `  memory ${bytesText(memory.total)} for the kernels, about ${bytesText(resident)} for the process; ${bytesText(limit)} ${o.memory ? 'allowed' : 'free'}${fits ? '' : ': NOT ENOUGH, set a smaller train.microBatch'}`,
+      onDevice === undefined
+        ? '  device none: proof.hash is blake3, of which no device has kernels'
+        : `  device ${bytesText(onDevice)} of its memory with --device auto or gpu, at least: commitments and openings; seconds are not predicted`,
       `  proof  ${bytesText(e.proofBytes + e.headerBytes)} (${e.proofBytes} bytes of proof words, exactly, and a header) with --no-fold`,
       `  disk   ${bytesText(e.diskBytes)} while proving, of which journal ${bytesText(e.journalBytes)}; ${bytesText(freeDisk(out(run)))} free`,
       ...foldText(folding, s),

@@ -1,6 +1,6 @@
 import type { Units } from './calibrate.js';
 import { type Counts, countPlan } from './counts.js';
-import { type MemoryForecast, forecastMemory } from '../tensor/memory.js';
+import { type MemoryForecast, forecastDevice, forecastMemory } from '../tensor/memory.js';
 import type { Programs } from '../run/programs.js';
 
 /** Seconds by phase of one program proof. */
@@ -40,6 +40,10 @@ export function runMemory(p: Programs, limit: number, threads: number): MemoryFo
     stack = 2 ** 18 + 2 * frozen;
   return { ...most, near: Math.max(most.near, stack), total: Math.max(most.total, stack), fits: most.fits && stack <= near };
 }
+
+/** Most memory of a device beside the CPU while a run is proved. */
+export const deviceMemory = (p: Programs): number =>
+  Math.max(forecastDevice(p.plan).peak, p.update ? forecastDevice(p.update.plan).peak : 0);
 
 function phases(c: Counts, u: Units): PhaseSeconds {
   return {

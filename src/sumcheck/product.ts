@@ -141,10 +141,9 @@ export class ProductSumcheck {
 
   /** log2 of the tiles that fit beside what is there, at most half of the vector after the pending fold. */
   #tileLog(): number {
-    return Math.max(
-      0,
-      Math.min(TILE_LOG, this.#f.maxLog, this.#w.maxLog, this.#vars - 1, Math.floor(Math.log2(this.device.room / 2 / TILE_BYTES))),
-    );
+    const { room, longest } = this.device,
+      fits = Math.floor(Math.log2(Math.min(room / 2 / TILE_BYTES, longest / 6)));
+    return Math.max(0, Math.min(TILE_LOG, this.#f.maxLog, this.#w.maxLog, this.#vars - 1, fits));
   }
 
   /** Entries [from, from + n) of a side to dst; tiles are written whole. */

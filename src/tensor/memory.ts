@@ -71,6 +71,59 @@ function folding(n: number, vars: number, near: boolean, room: number): PhaseMem
   return { near: 48 * left, far };
 }
 
+/** Bytes on a device beside the CPU at the peak of each phase that it has a part in. */
+export interface DeviceForecast {
+  readonly phases: Readonly<Record<'commit' | 'frozen' | 'open', number>>;
+  readonly peak: number;
+}
+
+/** Entries of a tile of weights at most (log2), as in ../sumcheck/product.ts. */
+const TILE = 18;
+
+/**
+ * Peak memory of proveProgram on a device whose buffers have at most `longest` bytes, from the plan alone. Vectors live
+ * until the proof is made, but for those of the frozen reduction; small ones are left out.
+ */
+export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
+  let base = 0;
+  const phases = { commit: 0, frozen: 0, open: 0 },
+    see = (phase: keyof typeof phases, bytes: number): void => {
+      phases[phase] = Math.max(phases[phase], bytes);
+    };
+  const commit = (phase: keyof typeof phases, words: number, domain: number, height: number): void => {
+    const c = commitBytes({ words, logDomain: domain, logHeight: height, tiled: true }, longest);
+    see(phase, base + c.kept + c.work);
+    base += c.kept;
+  };
+  const [witness] = plan.whir.groups,
+    state = stateGroup(plan),
+    key = keyGroup(plan),
+    commitGroup = (g: WhirGroup, phase: keyof typeof phases): void => {
+      for (const t of g.trees) commit(phase, usedColumns(t), g.domain, g.logHeight);
+    };
+  if (state) commitGroup(state, 'commit');
+  commitGroup(witness, 'commit');
+  const tables = 24 * Math.max(0, ...Object.values(plan.extended.axes)),
+    // Words, weights, the first fold of the words, a tile; and what of it stays.
+    folded = (n: number, vars: number, tile: number): number =>
+      32 * n + 24 * Math.min(n, 2 ** (vars - 1)) + tables + 48 * 2 ** Math.min(TILE, tile, vars - 1),
+    frozen = plan.layouts.get('frozen');
+  if (frozen && !key) see('frozen', base + folded(frozen.cells, plan.frozenVars, TILE));
+  if (key) commitGroup(key, 'open');
+  for (const g of [witness, ...(state ? [state] : []), ...(key ? [key] : [])]) {
+    const bytes = folded(groupCells(g), g.logColumns + g.logHeight, g.logHeight);
+    see('open', base + bytes);
+    base += bytes;
+  }
+  if (plan.whir.groups.length > 1) base += 48 * plan.whir.cells;
+  see('open', base);
+  for (const r of plan.whir.rounds) {
+    base += 24 * r.used * 2 ** r.rows;
+    commit('open', 3 * r.used, r.domain, r.rows);
+  }
+  return { phases, peak: Math.max(...Object.values(phases)) };
+}
+
 /** Static data and tables of the kernels below the arena. */
 const HEAP = 2 ** 20 / 4;
 

@@ -267,17 +267,10 @@ function openings(
     hidden = hide?.open(a.ch, a.statement, witness);
   if (of.has('frozen') && !key) {
     phase('frozen');
-    k.scope(() => {
-      const { cells } = plan.layouts.get('frozen')!,
-        parts: StackPart[] = [{ cls: 'frozen', at: 0 }];
-      frozenReduction(
-        k,
-        a.ch,
-        plan.frozenVars,
-        stackTiles(k, plan, parts, cells, (n) => reading.ptr.get(n)!),
-        weights(parts, cells),
-      );
-    });
+    const { cells } = plan.layouts.get('frozen')!,
+      parts: StackPart[] = [{ cls: 'frozen', at: 0 }],
+      f = stackTiles(k, plan, parts, cells, (n) => reading.ptr.get(n)!);
+    k.scope(() => openingDevice(k, a.ch).scope(() => frozenReduction(k, a.ch, plan.frozenVars, f, weights(parts, cells))));
   }
   phase('open');
   const group = stateGroup(plan),

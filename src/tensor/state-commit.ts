@@ -1,3 +1,4 @@
+import { deviceOf } from '../device/current.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/params.js';
 import { type Oracle, commitBase, saltOracle } from '../pcs/commit.js';
@@ -77,7 +78,10 @@ export function commitment(k: Kernels, plan: Plan, tree: number, stack: Tiled, r
  * in a state commitment's point, so that an adapter that is named afterwards and differs has another value there.
  */
 export function adapterDigest(k: Kernels, plan: Plan, columns: ReturnType<typeof columnsOf>, used: number): bigint[] {
-  return k.scope(() => commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) }).root);
+  const d = deviceOf(k, hashOf(plan));
+  return k.scope(() =>
+    d.scope(() => commitBase(k, columns, used, stateGroup(plan)!.logHeight, { logInvRate: 0, hash: hashOf(plan) }).root),
+  );
 }
 
 /** sum_i z^i f(i) over one part of a tree: powers of one block, then Horner over blocks. */

@@ -4,7 +4,7 @@ import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
 import { singleKernels } from '../src/kernels/index.js';
 import { evalWeights } from '../src/tensor/claims.js';
-import { forBlock } from '../src/tensor/integer.js';
+import { forRuns } from '../src/tensor/integer.js';
 import { type Plan, makePlan } from '../src/tensor/plan.js';
 import type { TensorClass } from '../src/tensor/types.js';
 import { type Ext, NativeChannel, VerificationError } from '../src/transcript/index.js';
@@ -33,9 +33,11 @@ function places(plan: Plan, cls: TensorClass): Map<string, Map<number, number>> 
     const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
       cells = new Map<number, number>();
     for (const b of blocks)
-      forBlock(sizes, b, (cell, off) => {
-        expect(cells.has(cell), `${tensor.name}[${cell}] has two places`).toBe(false);
-        cells.set(cell, b.position + off);
+      forRuns(sizes, b, (first, off, n) => {
+        for (let i = 0; i < n; i++) {
+          expect(cells.has(first + i), `${tensor.name}[${first + i}] has two places`).toBe(false);
+          cells.set(first + i, b.position + off + i);
+        }
       });
     expect(cells.size, tensor.name).toBe(sizes.reduce((x, y) => x * y, 1));
     if (tensor.aliasOf === undefined)

@@ -26,14 +26,35 @@ export function projectionSize(shape: LlamaShape, t: Target): { out: number; in:
   return { out: prod(ax.B), in: prod(ax.A) };
 }
 
-/** Integers of one seed's stream: 8-byte little-endian words of BLAKE3-XOF over a domain string. */
-function* words(domain: string): Generator<bigint> {
-  for (let block = 0; ; block++) {
-    const bytes = blake3(new TextEncoder().encode(`${domain}/${block}`), { dkLen: 8192 });
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    for (let k = 0; k < 8192; k += 8) yield view.getBigUint64(k, true);
+/** Bytes of a block of a stream. */
+const BLOCK = 8192;
+
+/**
+ * Integers of one seed's stream, so many at a time: 8-byte little-endian words of BLAKE3-XOF over a domain string and
+ * the number of a block. The words of a block are no more than are asked for.
+ */
+class Words {
+  #blocks = 0;
+  #left = 0;
+  #xof: { xof(bytes: number): Uint8Array } | undefined;
+
+  constructor(readonly domain: string) {}
+
+  /** At most n words, at least one. */
+  next(n: number): DataView {
+    if (this.#left === 0) {
+      this.#xof = blake3.create({}).update(new TextEncoder().encode(`${this.domain}/${this.#blocks++}`));
+      this.#left = BLOCK;
+    }
+    const bytes = this.#xof!.xof(Math.min(8 * n, this.#left));
+    this.#left -= bytes.length;
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 }
+
+/** w mod n for a word of two halves and n of at most 2^32, in exact doubles. */
+const remainder = (high: number, low: number, n: number): number =>
+  (((((high % n) * 2 ** 16 + (low >>> 16)) % n) * 2 ** 16) + (low & 0xffff)) % n;
 
 /**
  * Initial master copy at 30 fraction bits: A uniform on the integers of [-2^30/sqrt(in), 2^30/sqrt(in)] by rejection
@@ -48,13 +69,25 @@ export function initialMaster(shape: LlamaShape, r: number, targets: readonly Ta
     let bound = 1n << BigInt(ADAMW.master.frac);
     bound = isqrt((bound * bound) / BigInt(size.in));
     const span = 2n * bound + 1n,
-      limit = ((1n << 64n) / span) * span;
+      limit = ((1n << 64n) / span) * span,
+      least = Number(bound),
+      n = Number(span),
+      // Words of 64 bits as two halves: integers of any length would be made for each of them.
+      [high, low] = [Number(limit >> 32n), Number(limit & 0xffffffffn)],
+      halves = new Int32Array(a.buffer);
     for (let l = 0, at = 0; l < shape.layers; l++) {
-      const stream = words(`certune/lora-init/1/${seed}/layers.${l}.${t}.lora_A`);
-      for (let k = 0; k < r * size.in; k++) {
-        let w = stream.next().value as bigint;
-        while (w >= limit) w = stream.next().value as bigint;
-        a[at++] = (w % span) - bound;
+      const stream = new Words(`certune/lora-init/1/${seed}/layers.${l}.${t}.lora_A`);
+      for (const end = at + r * size.in; at < end; ) {
+        const words = stream.next(end - at);
+        for (let k = 0; k < words.byteLength; k += 8) {
+          const x = words.getUint32(k + 4, true),
+            y = words.getUint32(k, true);
+          if (x > high || (x === high && y >= low)) continue;
+          const v = remainder(x, y, n) - least;
+          halves[2 * at] = v;
+          halves[2 * at + 1] = v < 0 ? -1 : 0;
+          at++;
+        }
       }
     }
     out.set(`${t}.A`, a);
@@ -67,5 +100,6 @@ export function initialMaster(shape: LlamaShape, r: number, targets: readonly Ta
 export function computeCopy(master: BigInt64Array): BigInt64Array {
   const s = BigInt(ADAMW.master.frac - ADAMW.C.frac),
     half = 1n << (s - 1n);
-  return BigInt64Array.from(master, (x) => (x + half) >> s);
+  // Half of an adapter is zero where it begins.
+  return BigInt64Array.from(master, (x) => (x === 0n ? x : (x + half) >> s));
 }

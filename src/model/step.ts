@@ -1,5 +1,5 @@
 import { type ScheduleRow, scheduleScalars } from '../optim/constants.js';
-import { forBlock } from '../tensor/integer.js';
+import { forRuns } from '../tensor/integer.js';
 import { layoutClass } from '../tensor/layout.js';
 import type { Program, TensorClass } from '../tensor/types.js';
 import { computeCopy } from './init.js';
@@ -30,39 +30,33 @@ export function flattenGroup(
   members: ReadonlyMap<string, BigInt64Array>,
 ): BigInt64Array {
   const out = new BigInt64Array(program.axes['P']);
-  eachMember(program, cls, group, (name, pairs) => {
+  eachMember(program, cls, group, (name, runs) => {
     const m = members.get(name)!;
-    pairs((cell, at) => {
-      out[at] = m[cell];
-    });
+    runs((cell, at, n) => out.set(m.subarray(cell, cell + n), at));
   });
   return out;
 }
 export const unflattenGroup = (program: Program, cls: TensorClass, group: string, flat: BigInt64Array): Map<string, BigInt64Array> =>
-  members(program, cls, group, (pairs, n) => {
-    const m = new BigInt64Array(n);
-    pairs((cell, at) => {
-      m[cell] = flat[at];
-    });
+  members(program, cls, group, (runs, cells) => {
+    const m = new BigInt64Array(cells);
+    runs((cell, at, n) => m.set(flat.subarray(at, at + n), cell));
     return m;
   });
 /** The same of real values. */
 export const unflattenReals = (program: Program, cls: TensorClass, group: string, flat: Float64Array): Map<string, Float64Array> =>
-  members(program, cls, group, (pairs, n) => {
-    const m = new Float64Array(n);
-    pairs((cell, at) => {
-      m[cell] = flat[at];
-    });
+  members(program, cls, group, (runs, cells) => {
+    const m = new Float64Array(cells);
+    runs((cell, at, n) => m.set(flat.subarray(at, at + n), cell));
     return m;
   });
-/** Calls f with a cell of the member and its place in the flat vector, for every cell. */
-type Pairs = (f: (cell: number, at: number) => void) => void;
-function members<T>(program: Program, cls: TensorClass, group: string, of: (pairs: Pairs, cells: number) => T): Map<string, T> {
+/** Calls f for runs of cells of the member that lie together in the flat vector: first cell, its place there, cells. */
+type Runs = (f: (cell: number, at: number, n: number) => void) => void;
+function members<T>(program: Program, cls: TensorClass, group: string, of: (runs: Runs, cells: number) => T): Map<string, T> {
   const out = new Map<string, T>();
-  eachMember(program, cls, group, (name, pairs, n) => out.set(name, of(pairs, n)));
+  eachMember(program, cls, group, (name, runs, n) => out.set(name, of(runs, n)));
   return out;
 }
-function eachMember(program: Program, cls: TensorClass, group: string, f: (name: string, pairs: Pairs, cells: number) => void): void {
+function eachMember(program: Program, cls: TensorClass, group: string, f: (name: string, runs: Runs, cells: number) => void): void {
   const layout = layoutClass(program, cls),
     alias = program.tensors.find((t) => t.aliasOf === group)!;
   const start = Math.min(...layout.tensors.get(alias.name)!.blocks.map((b) => b.position));
@@ -72,7 +66,7 @@ function eachMember(program: Program, cls: TensorClass, group: string, f: (name:
     f(
       tensor.name,
       (g) => {
-        for (const b of blocks) forBlock(sizes, b, (cell, at) => g(cell, b.position - start + at));
+        for (const b of blocks) forRuns(sizes, b, (cell, at, n) => g(cell, b.position - start + at, n));
       },
       sizes.reduce((x, y) => x * y, 1),
     );

@@ -407,10 +407,10 @@ export class IntegerReading {
       const p = this.ptr.get(tensor.name)! / 8,
         sizes = tensor.axes.map((a) => this.size(a));
       for (const b of blocks)
-        forBlock(sizes, b, (cell, at) => {
+        forRuns(sizes, b, (cell, at, n) => {
           const f = flat + b.position - start + at;
-          if (flatten) i64[f] = i64[p + cell];
-          else i64[p + cell] = i64[f];
+          if (flatten) i64.copyWithin(f, p + cell, p + cell + n);
+          else i64.copyWithin(p + cell, f, f + n);
         });
     }
   }
@@ -451,25 +451,37 @@ export class IntegerReading {
   }
 }
 
-/** Calls f(cell of the tensor, offset within the block) for every cell of a block. */
-export function forBlock(
+/**
+ * Calls f(first cell of the tensor, its offset within the block, cells) for every run of cells that lie together in
+ * both, in the order of the block.
+ */
+export function forRuns(
   sizes: readonly number[],
   b: { starts: readonly number[]; logs: readonly number[]; log: number },
-  f: (cell: number, at: number) => void,
+  f: (cell: number, at: number, n: number) => void,
 ): void {
-  const n = 2 ** b.log,
-    d = sizes.length;
-  const unit = new Array<number>(d).fill(1);
+  const total = 2 ** b.log,
+    d = sizes.length,
+    unit = new Array<number>(d).fill(1);
   for (let k = d - 2; k >= 0; k--) unit[k] = unit[k + 1] * sizes[k + 1];
-  for (let at = 0; at < n; at++) {
-    let rest = at,
-      cell = 0;
-    for (let k = d - 1; k >= 0; k--) {
+  const first = b.starts.reduce((sum, s, k) => sum + s * unit[k], 0);
+  // Runs go on over axes of which the block has all.
+  let n = 1,
+    outer = d;
+  while (outer > 0) {
+    outer--;
+    n *= 2 ** b.logs[outer];
+    if (2 ** b.logs[outer] !== sizes[outer]) break;
+  }
+  for (let at = 0; at < total; at += n) {
+    let rest = at / n,
+      cell = first;
+    for (let k = outer - 1; k >= 0; k--) {
       const s = 2 ** b.logs[k],
         q = Math.floor(rest / s);
-      cell += (b.starts[k] + rest - q * s) * unit[k];
+      cell += (rest - q * s) * unit[k];
       rest = q;
     }
-    f(cell, at);
+    f(cell, at, n);
   }
 }

@@ -17,8 +17,15 @@ function folder(): URL {
   return existsSync(fileURLToPath(new URL('../../src', import.meta.url))) && written(joined) < written(own) ? own : joined;
 }
 
-/** Options of a verification that reads the proof alone, by the names of their values, or as what they say. */
-const VALUES = { '--key': 'key', '--base-root': 'baseRoot', '--min-bits': 'minBits', '--require-base': 'requireBase' } as const,
+/** Options of a verification that takes a moment, by the names of their values, or as what they say. */
+const VALUES = {
+    '--key': 'key',
+    '--base': 'base',
+    '--adapter': 'adapter',
+    '--base-root': 'baseRoot',
+    '--min-bits': 'minBits',
+    '--require-base': 'requireBase',
+  } as const,
   FLAGS: Readonly<Record<string, Pick<VerifyOptions, 'recompute' | 'requireBeacon'>>> = {
     '--no-recompute': { recompute: false },
     '--require-beacon': { requireBeacon: true },
@@ -29,12 +36,12 @@ const VALUES = { '--key': 'key', '--base-root': 'baseRoot', '--min-bits': 'minBi
 const SMALL = 2 ** 22;
 
 /**
- * The file and the options of a command line that verifies one small file under a key that is given, or not at all. It
- * writes nothing, and a signal ends it as it ends any program. A thread takes as long to begin as the proof takes to
- * verify.
+ * The file and the options of a command line that verifies one small file under a key that is given or kept, or not at
+ * all. It writes nothing beside the cache, and a signal ends it as it ends any program. A thread takes as long to begin
+ * as the proof takes to verify.
  */
 function alone(argv: readonly string[]): { readonly file: string; readonly o: VerifyOptions } | undefined {
-  if (argv[0] !== 'verify' || !(argv.includes('--key') || argv.includes('--no-recompute'))) return undefined;
+  if (argv[0] !== 'verify' || !['--key', '--no-recompute', '--base'].some((x) => argv.includes(x))) return undefined;
   let o: VerifyOptions = {};
   const files: string[] = [];
   for (let i = 1; i < argv.length; i++) {
@@ -56,15 +63,17 @@ const argv = process.argv.slice(2),
   small = alone(argv),
   told =
     small &&
-    (await read<typeof import('./alone.js')>('alone.js')).verifyAlone(small.file, small.o, {
+    (await (
+      await read<typeof import('./alone.js')>('alone.js')
+    ).verifyAlone(small.file, small.o, {
       json: argv.includes('--json'),
       quiet: argv.includes('--quiet'),
       tty,
-    });
+    }));
 if (told) {
   process.stderr.write(told.err);
   process.stdout.write(told.out);
-} else if (small)
+} else if (small && small.o.base === undefined)
   await (await read<typeof import('./command.js')>('command.js')).runCommand(
     argv,
     tty,

@@ -8,7 +8,7 @@ import type { GivenFile } from '../web/view.js';
 import { type Context, type Result, version } from './common.js';
 import { UsageError } from './errors.js';
 import { type VerifyOptions, openTarget, parseKey } from './target.js';
-import { needsHand } from './verify.js';
+import { needsHand } from './verify-opened.js';
 import { findFolded, proofOf } from './verify-folded.js';
 
 export interface ReportOptions extends Omit<VerifyOptions, 'commitBase'> {

@@ -123,8 +123,10 @@ const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against,
   ...(commitBase ? { commitBase } : {}),
 });
 
-/** What reads bases and data, and makes circuits: none where none of it is asked for (needsHand of verify.ts). */
+/** What reads bases and data, and makes circuits: none where none of it is asked for (needsHand of verify-opened.ts). */
 export type Hand = typeof import('./at-hand.js');
+/** The same without data, and without packs. */
+export type BaseHand = Pick<Hand, 'inputsOf' | 'keptFacts' | 'keptKey' | 'keptKnown' | 'circuitsKept'> & Partial<Hand>;
 
 /** A folded run or a range, of a proof that is no pack. */
 export const proofOf = (p: Exclude<AnyProof, { readonly kind: 'pack' }>): FoldedRun | NodeFile => (p.kind === 'node' ? p.node : p.folded);
@@ -148,7 +150,7 @@ export function findFolded(
   x: FoldedRun | NodeFile,
   o: VerifyOptions & { readonly given: GivenKey | undefined },
   c: Context,
-  hand: Hand | undefined,
+  hand: BaseHand | undefined,
 ): FoldedFound {
   const { manifest: m } = x,
     node = 'from' in x ? x : undefined,
@@ -188,7 +190,7 @@ export function findFolded(
             }
           : {}),
         atHand: () => {
-          const whole = data !== undefined && base !== undefined ? hand!.setupOf(m, base, data, from, t.secret) : undefined,
+          const whole = data !== undefined && base !== undefined ? hand!.setupOf!(m, base, data, from, t.secret) : undefined,
             inputs: Inputs =
               whole?.inputs ?? hand?.inputsOf(run, { base, from, seeded: false, facts: hand.keptFacts(m.config.train.template) }) ?? {},
             released =
@@ -223,7 +225,7 @@ export function verifyFolded(
   x: FoldedRun | NodeFile,
   o: VerifyOptions & { readonly policy: Policy; readonly given: GivenKey | undefined },
   c: Context,
-  hand: Hand | undefined,
+  hand: BaseHand | undefined,
 ): Result {
   const { verdict, claims, beside, besideOfBase } = findFolded(t, x, o, c, hand),
     { kind, check: r, key: origin, ledger } = verdict,

@@ -14,7 +14,8 @@ import { type Release, SIGNED, isRelease, openRelease } from './release.js';
 import { parseTime } from '../provenance/cards/card.js';
 import { cardsFolder } from './cards-folder.js';
 import type { VerifyOptions } from './target.js';
-import { verifiedWhole, verify } from './verify.js';
+import { verify } from './verify.js';
+import { verifiedWhole } from './verify-opened.js';
 import { verifiedFiles, weightsOf } from './weights.js';
 
 export interface ReleaseOptions extends VerifyOptions {

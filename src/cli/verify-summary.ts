@@ -9,7 +9,7 @@ import { type SigningKey, cosignHint, readSigningKey, signStatement } from '../p
 import type { Subject } from '../provenance/statement.js';
 import { svrStatement } from '../provenance/svr.js';
 import type { Judged } from './judge.js';
-import { verifiedWhole } from './verify.js';
+import { verifiedWhole } from './verify-opened.js';
 
 /** A verifier's key, and its digest. Throws InputError. */
 export function ownKey(file: string): { readonly key: SigningKey; readonly digest: string } {

@@ -41,13 +41,16 @@ function adapterTensors(shape: LlamaShape, meta: AdapterMeta, members: ReadonlyM
     for (const ab of ['A', 'B'] as const) {
       const v = members.get(`${t}.${ab}`)!,
         n = v.length / shape.layers,
-        z = projectionSize(shape, t);
+        z = projectionSize(shape, t),
+        halves = new Int32Array(v.buffer, v.byteOffset, 2 * v.length);
       for (let l = 0; l < shape.layers; l++) {
         const data = new Float32Array(n);
         for (let i = 0; i < n; i++) {
-          const c = v[l * n + i];
-          if (c > 1n << 24n || c < -(1n << 24n)) throw new RangeError(`${t}.${ab} holds ${c}: beyond 2^24 it is not exact in float32`);
-          data[i] = Number(c) / 2 ** ADAMW.C.frac;
+          const at = l * n + i,
+            low = halves[2 * at];
+          if (halves[2 * at + 1] !== low >> 31 || low > 2 ** 24 || low < -(2 ** 24))
+            throw new RangeError(`${t}.${ab} holds ${v[at]}: beyond 2^24 it is not exact in float32`);
+          data[i] = low / 2 ** ADAMW.C.frac;
         }
         out.set(adapterKey(l, t, ab), { shape: ab === 'A' ? [meta.r, z.in] : [z.out, meta.r], data });
       }

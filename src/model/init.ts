@@ -54,7 +54,7 @@ class Words {
 
 /** w mod n for a word of two halves and n of at most 2^32, in exact doubles. */
 const remainder = (high: number, low: number, n: number): number =>
-  (((((high % n) * 2 ** 16 + (low >>> 16)) % n) * 2 ** 16) + (low & 0xffff)) % n;
+  ((((high % n) * 2 ** 16 + (low >>> 16)) % n) * 2 ** 16 + (low & 0xffff)) % n;
 
 /**
  * Initial master copy at 30 fraction bits: A uniform on the integers of [-2^30/sqrt(in), 2^30/sqrt(in)] by rejection

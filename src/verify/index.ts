@@ -95,7 +95,7 @@ export function verifyRead(run: Run, x: FoldedRun | NodeFile, o: VerifyOptions =
   const { key, origin } = trustedKey(x.key, run, {
     ...(o.key ? { given: o.key } : {}),
     shipped: o.shipped ?? SHIPPED,
-    ...keptBefore(o.kept?.(run)),
+    ...(o.key ? {} : keptBefore(o.kept?.(run))),
     ...(o.circuits && o.recompute !== false ? { recompute: () => ({ key: circuits().keys.published, seconds: circuits().seconds }) } : {}),
   });
   // A range is verified by the circuits themselves: the key that was said to be trusted must be theirs.

@@ -9,9 +9,10 @@ import { needsHand, opened, verifiedWhole, verifyOpened } from './verify-opened.
 import { verifiedFiles, weightsOf } from './weights.js';
 
 /*
- * The verification of one proof file, and of a small base and an adapter, in files of its own: most of what a command loads is
- * for other commands, and loading it takes longer than such a proof takes to verify. By the functions that every
- * verification calls. What is not verified here, or does not hold, is for the command: it says why, and how it ends.
+ * The verification of one proof file, and of a small base and an adapter, in files of its own: most of what a command
+ * loads is for other commands, and loading it takes longer than such a proof takes to verify. By the functions that
+ * every verification calls. What is not verified here, or does not hold, is for the command: it says why, and how it
+ * ends.
  */
 
 /** What is told of a verification that holds: lines for people on the way, and its result. */

@@ -123,7 +123,7 @@ const commitmentAsked = ({ baseRoot, commitBase }: VerifyOptions): Pick<Against,
   ...(commitBase ? { commitBase } : {}),
 });
 
-/** What reads bases and data, and makes circuits: none where none of it is asked for (needsHand of verify-opened.ts). */
+/** What reads bases and data, and makes circuits: none where none of it is asked for (verify-opened.ts). */
 export type Hand = typeof import('./at-hand.js');
 /** The same without data, and without packs. */
 export type BaseHand = Pick<Hand, 'inputsOf' | 'keptFacts' | 'keptKey' | 'keptKnown' | 'circuitsKept'> & Partial<Hand>;

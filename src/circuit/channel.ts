@@ -39,7 +39,7 @@ export class CircuitChannel implements Channel {
   readonly #live: boolean;
   #words: BigUint64Array = new BigUint64Array(0);
   readonly #constants = new Map<bigint | string, Elem>();
-  readonly #products = new RowIndex(this.rows.F.from);
+  readonly #products = new RowIndex(this.rows.F.from, 2 ** 18);
   readonly #composed = new RowIndex(this.rows.E.from);
   readonly #inverses = new Map<Elem, Elem>();
   readonly #indices = new Map<string, Elem>();
@@ -141,7 +141,7 @@ export class CircuitChannel implements Channel {
       r = this.rows.F;
     if (known >= 0) return wire('F', known);
     r.from.push(x, y, c);
-    return this.#push('F', r.value.push(this.#live ? E.add(E.mul(this.value(x), this.value(y)), this.value(c)) : E.ZERO));
+    return this.#push('F', r.value.push(this.#live ? E.mulAdd(this.value(x), this.value(y), this.value(c)) : E.ZERO));
   }
   add(a: Elem, b: Elem): Elem {
     const x = this.#constOf(a),

@@ -70,8 +70,14 @@ export function following(e: Elem, n: number): Elem[] {
 
 /** Rows by the three wires that each reads: open addressing over row numbers. */
 export class RowIndex {
-  #slots = new Int32Array(2 ** 12);
-  constructor(readonly from: readonly Elem[]) {}
+  #slots: Int32Array;
+  /** `slots`: how many there are at first, a power of two; twice the rows that are expected. */
+  constructor(
+    readonly from: readonly Elem[],
+    slots = 2 ** 12,
+  ) {
+    this.#slots = new Int32Array(slots);
+  }
   /** The row that reads these wires, or -1; then a row with them is to be pushed, as number from.length / 3. */
   row(a: Elem, b: Elem, c: Elem): number {
     const n = this.from.length / 3;

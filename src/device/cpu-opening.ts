@@ -53,8 +53,7 @@ export const cpuOpening: { readonly [C in keyof OpeningCalls]: CpuKernel<Opening
     });
   },
   addClaims(k, n, { to, domain, claims }, address) {
-    // 10 ns a weight and claim by powers, 5 a word and stage by the transform of the whole domain.
-    const transformed = 2 * claims.length * n > domain * 2 ** domain && transformBytes(domain) < k.room;
+    const transformed = byTransform(claims.length, n, domain) && transformBytes(domain) < k.room;
     k.scope(() => (transformed ? addTransformed : addRunning)(k, address(to), n, domain, claims));
   },
   eqTable(k, n, { to, point }, address) {
@@ -87,8 +86,14 @@ function addRunning(k: Kernels, to: number, n: number, domain: number, claims: r
   k.parallel('addPowers', n, 64, (lo, hi, t) => [to, px, pg, q, scratch + 24 * q * t, lo, hi]);
 }
 
+/**
+ * Whether so many claims on n weights are added by a transform where there is room: 10 ns a weight and claim by powers,
+ * 5 a word and stage by the transform of the whole domain.
+ */
+export const byTransform = (claims: number, n: number, domain: number): boolean => 2 * claims * n > domain * 2 ** domain;
+
 /** Bytes of a transform of three columns over a domain, with its twiddles. */
-const transformBytes = (domain: number): number => 32 * 2 ** domain + 4096;
+export const transformBytes = (domain: number): number => 32 * 2 ** domain + 4096;
 
 /**
  * By one transform: sum_q c_q x_q^i with x_q = g^(e_q) is the value at g^i of the polynomial that has coefficient c_q

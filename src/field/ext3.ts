@@ -16,6 +16,19 @@ export function mul(a: Ext, b: Ext): Ext {
     d4 = a[2] * b[2];
   return [(a[0] * b[0] + d3) % P, (a[0] * b[1] + a[1] * b[0] + d3 + d4) % P, (a[0] * b[2] + a[1] * b[1] + a[2] * b[0] + d4) % P];
 }
+const inBase = (a: Ext): boolean => a[1] === 0n && a[2] === 0n;
+/** a b + c, with as few products of words as elements of F among a and b leave. */
+export function mulAdd(a: Ext, b: Ext, c: Ext): Ext {
+  if (inBase(a)) return inBase(b) ? [(a[0] * b[0] + c[0]) % P, c[1], c[2]] : mulAdd(b, a, c);
+  if (inBase(b)) return [(a[0] * b[0] + c[0]) % P, (a[1] * b[0] + c[1]) % P, (a[2] * b[0] + c[2]) % P];
+  const d3 = a[1] * b[2] + a[2] * b[1],
+    d4 = a[2] * b[2];
+  return [
+    (a[0] * b[0] + d3 + c[0]) % P,
+    (a[0] * b[1] + a[1] * b[0] + d3 + d4 + c[1]) % P,
+    (a[0] * b[2] + a[1] * b[1] + a[2] * b[0] + d4 + c[2]) % P,
+  ];
+}
 export const eq = (a: Ext, b: Ext): boolean => a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
 export const isZero = (a: Ext): boolean => a[0] === 0n && a[1] === 0n && a[2] === 0n;
 /**

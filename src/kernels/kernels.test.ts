@@ -32,6 +32,14 @@ describe('kernels against bigint', () => {
         expect(k.readExt(d)).toEqual([...E.add(x, y)]);
         k.exports['esub'](d, a, b);
         expect(k.readExt(d)).toEqual([...E.sub(x, y)]);
+        // Elements of F as either factor, and both.
+        for (const [u, v] of [
+          [x, y],
+          [E.embed(x[0]), y],
+          [x, E.embed(y[0])],
+          [E.embed(x[0]), E.embed(y[0])],
+        ])
+          for (const z of [x, y]) expect(E.mulAdd(u, v, z)).toEqual(E.add(E.mul(u, v), z));
         if (!E.isZero(x)) {
           k.exports['einv'](d, a);
           expect(k.readExt(d)).toEqual([...E.inv(x)]);

@@ -1,5 +1,6 @@
 import { logUpMemory } from '../lookup/layers.js';
 import { type WhirGroup, groupCells, usedColumns } from '../pcs/params.js';
+import { byTransform, transformBytes } from '../device/cpu-opening.js';
 import { commitBytes, openBytes } from '../pcs/commit.js';
 import { type Plan, keyGroup, stateGroup } from './plan.js';
 
@@ -198,16 +199,20 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   }
   // Groups one after another, each leaving two folded vectors; then the joined ones and the second oracle.
   let kept = 0,
-    again = 0;
+    again = 0,
+    transform = 0;
   const groups = [[witness, main] as const];
   if (group && state) groups.push([group, state]);
   if (key) groups.push([key, commit(key, 0)]);
   for (const [g, at] of groups) {
     streamed('open', halves(groupCells(g), g.logColumns + g.logHeight, at.near), kept);
     kept += 48 * 2 ** g.logHeight;
+    if (byTransform(g.queries, 2 ** g.logHeight, g.domain)) transform = Math.max(transform, transformBytes(g.domain));
     if (!at.codeword) again = Math.max(again, 8 * 2 ** g.domain * (1 + Math.min(8, ...g.trees.map(usedColumns))));
   }
-  phase('open', tables + openBytes(plan.whir) + again);
+  // Rows are encoded again before their claims are added.
+  const added = tables + openBytes(plan.whir);
+  phase('open', added + Math.max(again, added + transform <= room() ? transform : 0));
   const near = Math.max(...Object.values(phases).map((x) => x.near)),
     most = Math.max(...Object.values(phases).map((x) => x.far));
   return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most, fits: near <= cap };

@@ -125,6 +125,17 @@ export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
   return { phases, peak: Math.max(...Object.values(phases)) };
 }
 
+/**
+ * Joined vectors and the second oracle, and the larger of what stands beside them for a moment: rows that are encoded
+ * `again`, and after these the transform that adds their claims, where there is room.
+ */
+function joinedBytes({ whir }: Plan, tables: number, again: number, room: number): number {
+  const rest = tables + openBytes(whir),
+    by = whir.groups.filter((g) => byTransform(g.queries, 2 ** g.logHeight, g.domain)),
+    transform = Math.max(0, ...by.map((g) => transformBytes(g.domain)));
+  return rest + Math.max(again, rest + transform <= room ? transform : 0);
+}
+
 /** Static data and tables of the kernels below the arena. */
 const HEAP = 2 ** 20 / 4;
 
@@ -199,20 +210,16 @@ export function forecastMemory(plan: Plan, options: { nearBytes?: number; below?
   }
   // Groups one after another, each leaving two folded vectors; then the joined ones and the second oracle.
   let kept = 0,
-    again = 0,
-    transform = 0;
+    again = 0;
   const groups = [[witness, main] as const];
   if (group && state) groups.push([group, state]);
   if (key) groups.push([key, commit(key, 0)]);
   for (const [g, at] of groups) {
     streamed('open', halves(groupCells(g), g.logColumns + g.logHeight, at.near), kept);
     kept += 48 * 2 ** g.logHeight;
-    if (byTransform(g.queries, 2 ** g.logHeight, g.domain)) transform = Math.max(transform, transformBytes(g.domain));
     if (!at.codeword) again = Math.max(again, 8 * 2 ** g.domain * (1 + Math.min(8, ...g.trees.map(usedColumns))));
   }
-  // Rows are encoded again before their claims are added.
-  const added = tables + openBytes(plan.whir);
-  phase('open', added + Math.max(again, added + transform <= room() ? transform : 0));
+  phase('open', joinedBytes(plan, tables, again, room()));
   const near = Math.max(...Object.values(phases).map((x) => x.near)),
     most = Math.max(...Object.values(phases).map((x) => x.far));
   return { reading, phases: { ...phases } as MemoryForecast['phases'], near, far: most, total: near + most, fits: near <= cap };

@@ -1,10 +1,12 @@
 /** Proofs of a program that hide its witness, prover's side: verify-hiding.ts. */
 import * as E from '../field/ext3.js';
+import type { Device } from '../device/device.js';
 import { blake3Stream } from '../hash/blake3.js';
 import { MaskStream, freshSeed } from '../hash/mask-stream.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type GroupMasks, commitHiding, drawMasks } from '../pcs/commit-hiding.js';
 import { MaskError } from '../pcs/prove-hiding.js';
+import { openingDevice } from '../pcs/vectors.js';
 import type { GroupOpening } from '../pcs/prove.js';
 import type { Tiled } from '../sumcheck/product.js';
 import { PRODUCTS } from '../transcript/affine.js';
@@ -101,7 +103,7 @@ class Hidden implements Hiding {
     }
     ch.sample(PRODUCTS.join);
     const { known, weights } = this.#replay(ch, statement);
-    return { ...claims, value: E.neg(known), w: this.#withPads(claims.w, weights), masks: this.#masks! };
+    return { ...claims, value: E.neg(known), w: this.#withPads(openingDevice(this.k, ch), claims.w, weights), masks: this.#masks! };
   }
 
   /** What the verifier makes of the messages so far. */
@@ -117,19 +119,20 @@ class Hidden implements Hiding {
   }
 
   /** Weights of the stack with those of its pads, which have no others. */
-  #withPads(w: Tiled, weights: readonly Ext[]): Tiled {
+  #withPads(d: Device, w: Tiled, weights: readonly Ext[]): Tiled {
     const { k, plan } = this,
       [{ position, log }] = plan.layouts.get('witness')!.tensors.get(PADS)!.blocks,
       slots = padSlots(plan.pads!),
       own = k.zeroed(24 * 2 ** log);
     for (let j = 0; j < 3; j++) weights.forEach((a, n) => k.writeExt(own + 24 * (j * slots + n), E.mul(a, coordinateWeight(j))));
+    const pads = d.bring(own, 3 * 2 ** log);
     return {
       ...w,
-      fill: (dst, from, tile) => {
-        w.fill!(dst, from, tile);
+      make: (dst, from, tile) => {
+        w.make!(dst, from, tile);
         const lo = Math.max(from, position),
-          hi = Math.min(from + 2 ** tile, position + 2 ** log);
-        if (lo < hi) k.u8.copyWithin(dst + 24 * (lo - from), own + 24 * (lo - position), own + 24 * (hi - position));
+          words = 3 * (Math.min(from + 2 ** tile, position + 2 ** log) - lo);
+        if (words > 0) d.run('copy', words, { to: d.slice(dst, 3 * (lo - from), words), from: d.slice(pads, 3 * (lo - position), words) });
       },
     };
   }

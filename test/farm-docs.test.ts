@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { transformSync } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { commands } from '../src/cli/program.js';
 import { Progress } from '../src/cli/progress.js';
 import { BullDispatcher } from '../src/engine/bullmq.js';
+import { JOB_KINDS, MEMORY_CLASSES } from '../src/engine/jobs.js';
 import { TLS, freePort, noRedis } from './redis.js';
 
 /* What docs/farm.md and examples/farm tell to set up: files that those who read them take, and commands that exist. */
@@ -69,15 +69,88 @@ describe('the set-up of a farm on two machines', () => {
     expect(said).toEqual([]);
   });
 
-  it('has an environment that is read, and a dashboard that is a program', () => {
+  it('has an environment that is read', () => {
     const names = example('farm.env')
       .split('\n')
       .filter((l) => l && !l.startsWith('#'))
       .map((l) => /^([A-Z_]+)=\S+$/.exec(l)?.[1]);
     for (const n of names) expect(text('src/engine/bullmq.ts')).toContain(`${n}:`);
     expect(names.length).toBe(3);
-    const board = /^ {4}import \{ createBullBoard[\s\S]*?(?=\n\n(?! {4}))/m.exec(page)![0];
-    expect(transformSync(board.replace(/^ {4}/gm, ''), { format: 'esm' }).code).toContain('readOnlyMode: true');
+  });
+
+  it('has a dashboard behind a password, of every queue that there is, which writes nothing', async () => {
+    const of = {
+        '@bull-board/api': 'export const createBullBoard = ({ queues }) => { globalThis.board = queues; };',
+        '@bull-board/api/bullMQAdapter': `export class BullMQAdapter {
+          constructor({ name, o }, options) { Object.assign(this, { name, ...options, prefix: o.prefix, metas: !o.skipMetasUpdate }); } }`,
+        '@bull-board/express': `export class ExpressAdapter {
+          getRouter() { return (req, res) => res.end(JSON.stringify(globalThis.board)); } }`,
+        bullmq: 'export class Queue { constructor(name, o) { Object.assign(this, { name, o }); } }',
+        ioredis: 'export class Redis { constructor(url) { if (!/^redis/.test(url)) throw new Error(url); } }',
+        // As much of it as the example asks for.
+        express: `import { createServer } from 'node:http';
+          export default () => {
+            const all = [], app = {
+              use(...x) { all.push(x.at(-1)); return app; },
+              listen(port, host, f) {
+                createServer((req, res) => {
+                  res.set = (name, value) => res.setHeader(name, value);
+                  res.sendStatus = (n) => { res.statusCode = n; res.end(); };
+                  let i = 0;
+                  const next = () => all[i++](req, res, next);
+                  next();
+                }).listen(port, host, f);
+              },
+            };
+            return app;
+          };`,
+      },
+      resolve = `const of = ${JSON.stringify(of)};
+        export const resolve = async (name, context, next) =>
+          name in of ? { url: 'data:text/javascript,' + encodeURIComponent(of[name]), shortCircuit: true } : next(name, context);`,
+      hook = `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(resolve)}));`,
+      port = String(await freePort()),
+      run = (env: NodeJS.ProcessEnv): ReturnType<typeof spawn> =>
+        spawn(
+          process.execPath,
+          ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, join(root, 'examples/farm/board.mjs'), 'redis://localhost:1'],
+          { env: { ...process.env, ...env } },
+        ),
+      manifest = `sha256:${'ab'.repeat(32)}`,
+      p = run({ MANIFEST: manifest, BOARD_PASSWORD: 'a-long-password', BOARD_PORT: port });
+    try {
+      let said = '';
+      p.stderr!.on('data', (b: Buffer) => (said += b.toString()));
+      await new Promise<void>((resolve, reject) => {
+        p.stdout!.on('data', () => resolve());
+        p.on('close', () => reject(new Error(said)));
+      });
+      const ask = (password: string | undefined, method = 'GET'): Promise<Response> =>
+        fetch(`http://127.0.0.1:${port}/`, {
+          method,
+          ...(password === undefined ? {} : { headers: { authorization: `Basic ${Buffer.from(`farm:${password}`).toString('base64')}` } }),
+        });
+      expect((await ask(undefined)).status).toBe(401);
+      expect((await ask('another')).headers.get('www-authenticate')).toBe('Basic realm="farm"');
+      for (const method of ['PUT', 'POST', 'PATCH', 'DELETE']) expect((await ask('a-long-password', method)).status).toBe(405);
+      const queues = (await (await ask('a-long-password')).json()) as Record<string, unknown>[];
+      expect(queues).toEqual(
+        JOB_KINDS.flatMap((kind) => MEMORY_CLASSES.map((m) => `${kind}-${m}`)).map((name) => ({
+          name,
+          readOnlyMode: true,
+          prefix: 'certune-abababababababab',
+          metas: false,
+        })),
+      );
+    } finally {
+      p.removeAllListeners('close');
+      p.kill('SIGKILL');
+    }
+    for (const env of [
+      { MANIFEST: manifest, BOARD_PASSWORD: '' },
+      { MANIFEST: 'x', BOARD_PASSWORD: 'x' },
+    ])
+      expect(await new Promise((r) => run(env).on('exit', r))).toBe(1);
   });
 
   it('has a redis.conf with which Redis starts, and which a coordinator takes', async (t) => {

@@ -21,7 +21,6 @@ import { committed } from '../src/cli/committed.js';
 import { type FarmRun, farmOf } from '../src/cli/farm-run.js';
 import { Progress } from '../src/cli/progress.js';
 import { RunAcceptor } from '../src/engine/acceptance.js';
-import { Boundaries } from '../src/engine/boundaries.js';
 import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
 import { Embedded } from '../src/engine/embedded.js';
 import { farmKeyAt } from '../src/engine/farm-key.js';
@@ -37,9 +36,10 @@ import { RedisServer, TLS, freePort, noRedis } from './redis.js';
 import { setSmall } from './run-settings.js';
 
 /*
- * A farm on a real run, which is private: two segments, a fold and the end, byte for byte what certune prove makes.
- * Every kind of job is proved by the farm once; where it is who dies, and not the proof, that matters, a stand-in
- * offers what was proved before.
+ * A farm on a real run, which is private and on the base of the examples: two segments, a fold, the end and the
+ * certificate, byte for byte what certune prove makes. Every kind of job is proved by the farm over Redis, two of them
+ * at the same time, and by that of one machine but for the certificate; where it is who dies, and not the proof, that
+ * matters, a stand-in offers what was proved before.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url)),
@@ -118,6 +118,7 @@ describe('a farm', () => {
     far = join(home, 'far');
   // Results of all jobs, as they were proved.
   let results: ReadonlyMap<string, Uint8Array>;
+  let certificate: Uint8Array | undefined;
   let k: Kernels, farm: FarmRun;
   /** The node of an epoch, which is kept, is the result of a segment. */
   const epoch = (i: number): Uint8Array => bytesOf(join(one, `out/proof/epochs/epoch-000${i}.certune`)),
@@ -130,9 +131,9 @@ describe('a farm', () => {
   beforeAll(() => {
     const rows = readFileSync(join(root, 'test/data/pairs.jsonl'), 'utf8').split('\n').slice(0, 4);
     writeFileSync(join(home, 'rows.jsonl'), `${rows.join('\n')}\n`);
-    ok('init', one, '--model', join(root, 'test/data/tiny'), '--data', join(home, 'rows.jsonl'));
+    ok('init', one, '--model', join(root, 'examples/base'), '--data', join(home, 'rows.jsonl'));
     // Two epochs of a step, each a leaf; what the steps lost is shown, so that it can be compared.
-    setSmall(one, { steps: 2, batch: 4, microBatch: 4, mode: 'private', key: 'null', losses: 'steps' });
+    setSmall(one, { steps: 2, batch: 4, microBatch: 4, sequence: 12, mode: 'private', key: 'null', losses: 'steps' });
     ok('commit', one);
     cpSync(one, far, { recursive: true });
     ok('train', one);
@@ -249,22 +250,15 @@ describe('a farm', () => {
           side === 'In' ? / entered: is not that of the run before/ : / left: is not that of the run before/,
         );
       }
-    // Of a node of an own process the state is compared by digest, point and values, and with its neighbour's root.
-    const own = (): Boundaries => new Boundaries(k, judge.inputs, judge.complete, judge.boundaries.course, true),
-      kept = own();
-    kept.check(st, from, to);
-    kept.check(st, from, to);
+    // Of a state every word: another root, digest, point or value, and the run's own state under another salt.
     for (const name of ['sIn', 'sOut'] as const)
       st[name].forEach((w, i) => {
-        expect(() => own().check({ ...st, [name]: st[name].with(i, w + 1n) }, from, to), `${name} ${i}`).toThrow(
+        expect(() => judge.boundaries.check({ ...st, [name]: st[name].with(i, w + 1n) }, from, to), `${name} ${i}`).toThrow(
           /^state (entered|left): is not that of the run before step [01]$/,
         );
       });
     const { state } = judge.boundaries.course.states.before(to.step),
       salted = { ...st, sOut: k.scope(() => stateCommitment(k, judge.inputs.run.programs, 'sIn', state, [1n, 2n, 3n, 4n])) };
-    expect(() => kept.check(salted, from, to)).toThrow(
-      /^state left: is the run's before step 1 under another root than its neighbour has$/,
-    );
     expect(() => judge.boundaries.check(salted, from, to)).toThrow(/^state left: is not that of the run before step 1$/);
     // A node that holds and leaves a claim that does not: the base it speaks of is another one.
     const words = judge.inputs.base.words.slice();
@@ -333,24 +327,6 @@ describe('a farm', () => {
     expect(Buffer.compare(c.end, of(end.key))).toBe(0);
   });
 
-  it('makes a certificate, another one each time, which is judged as the end is', () => {
-    const { judge, shape } = farm,
-      certify = shape.jobs[4],
-      prover = new JobProver(k, judge.inputs, judge.complete, judge.shape),
-      bytes = prover.certify(results.get(shape.jobs[2].key)!, 'the node');
-    judge.accept(certify, bytes);
-    expect(() => judge.accept(certify, results.get(shape.jobs[3].key)!)).toThrow();
-    // One that says something else of itself is refused by its own digest, one with another proof by the proof.
-    for (const at of [60, bytes.length - 100])
-      expect(() =>
-        judge.accept(
-          certify,
-          bytes.map((x, i) => (i === at ? x ^ 1 : x)),
-        ),
-      ).toThrow();
-    results = new Map([...results, [certify.key, bytes]]);
-  });
-
   it('is forecast from the run itself', () => {
     const m = ok('farm', 'model', one, '--farm', '1,2,1000', '--workers', '1');
     expect(m).toMatchObject({ steps: 2, workers: [1, 2, 1000] });
@@ -366,8 +342,28 @@ describe('a farm', () => {
 
   it.skipIf(skipped !== undefined)(
     `over Redis, while training goes on, with workers and coordinators that are told to end${skipped === undefined ? '' : ` (${skipped})`}`,
-    () => overRedis({ one, far, farm, stand, certificate: () => results.get(farm.shape.jobs[4].key)! }),
+    async () => {
+      certificate = await overRedis({ one, far, farm, stand });
+    },
   );
+
+  it('judges a certificate, which is another one each time, as it does the end', () => {
+    const { judge, shape } = farm,
+      certify = shape.jobs[4],
+      prover = new JobProver(k, judge.inputs, judge.complete, judge.shape),
+      // That of the farm over Redis, where there is one.
+      bytes = certificate ?? prover.certify(results.get(shape.jobs[2].key)!, 'the node');
+    judge.accept(certify, bytes);
+    expect(() => judge.accept(certify, results.get(shape.jobs[3].key)!)).toThrow();
+    // One that says something else of itself is refused by its own digest, one with another proof by the proof.
+    for (const at of [60, bytes.length - 100])
+      expect(() =>
+        judge.accept(
+          certify,
+          bytes.map((x, i) => (i === at ? x ^ 1 : x)),
+        ),
+      ).toThrow();
+  });
 });
 
 /** What a page of metrics says. */
@@ -386,14 +382,13 @@ async function overRedis(x: {
   far: string;
   farm: FarmRun;
   stand: (name: string, o?: Omit<StandIn, 'results'>) => NodeJS.ProcessEnv;
-  certificate: () => Uint8Array;
-}): Promise<void> {
+}): Promise<Uint8Array> {
   const { one, far, farm, stand } = x,
     server = new RedisServer(join(home, 'redis'), await freePort(), ['--appendonly', 'yes'], true),
     store = join(home, 'store'),
     secret = join(far, 'secret/sampler.json'),
     key = join(far, 'secret/farm.key'),
-    [a, b, fold] = farm.shape.jobs,
+    [a, b, fold, end] = farm.shape.jobs,
     port = await freePort(),
     at = ['--store', store, '--engine', server.url],
     env = (more: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv => ({
@@ -420,30 +415,39 @@ async function overRedis(x: {
   await server.start();
   try {
     fails(3, ['farm', 'work', ...at, '--key', key], /farm\.key/);
-    // Nothing is trained yet: the coordinator waits, and a worker for it.
+    // Nothing is trained yet: the coordinator waits; then it puts the first segment, and not the second one.
     let c = coordinator();
     await until(() => existsSync(join(store, 'run')), c);
-    const first = worker('first');
     trains(0);
     trains(1);
-    // The first segment is proved, and the second one not put, before the journal is there.
-    await until(() => /step 0: /.test(first.err()), c, first);
-    while ((await metrics(port))['certune_farm_workers'] !== 1) await new Promise((r) => setTimeout(r, 200));
+    const put = 'certune_farm_jobs{kind="segment",state="put"}';
+    await until(() => existsSync(join(store, 'checkpoints', a.key)), c);
+    while ((await metrics(port))[put] !== 1) await new Promise((r) => setTimeout(r, 200));
     expect(await metrics(port)).toMatchObject({
       certune_farm_trained_steps: 1,
       certune_farm_lag_steps: 1,
-      certune_farm_workers: 1,
-      'certune_farm_jobs{kind="segment",state="put"}': 1,
+      certune_farm_workers: 0,
+      [put]: 1,
       'certune_farm_jobs{kind="segment",state="ready"}': 1,
     });
-    // Told to end it finishes its job, though its process hears of it too.
-    for (const pid of [...childrenOf(first.p.pid!), first.p.pid!]) process.kill(pid, 'SIGINT');
-    expect([await first.ended, first.out()['jobs']]).toEqual([0, 1]);
-    await until(() => done(a), c);
     trains(2);
+    // Two processes prove a segment each, at the same time, from trees of the states that the coordinator has made.
+    await until(() => [0, 1, 2].every((step) => existsSync(join(store, 'trees', String(step)))), c);
+    const [first, second] = [worker('first'), worker('second')];
+    await until(() => [first, second].every((w) => /step \d: /.test(w.err())), c, first, second);
+    expect(await metrics(port)).toMatchObject({ certune_farm_workers: 2, certune_farm_queue_active: 2, certune_farm_queue_waiting: 0 });
+    expect([...(first.err() + second.err()).matchAll(/step (\d): /g)].map((m) => m[1])).toEqual(expect.arrayContaining(['0', '1']));
+    // Told to end a worker finishes its job, though its process hears of it too, or everybody is told in the store.
+    for (const pid of [...childrenOf(first.p.pid!), first.p.pid!]) process.kill(pid, 'SIGINT');
+    ok('farm', 'drain', '--store', store);
+    expect([await c.ended, c.out()['error'].code]).toEqual([130, 'interrupted']);
+    for (const w of [first, second]) expect([await w.ended, w.out()['jobs']]).toEqual([0, 1]);
+    // What was offered while no coordinator was there the next one finds; no tree is kept for longer than it is read.
+    c = coordinator();
+    await until(() => done(a) && done(b) && !readdirSync(join(store, 'trees')).length, c);
     // Told twice a worker gives its job back.
-    const second = worker('second', stand('hangs', { hangs: b.key }));
-    await until(() => /step 0: /.test(second.err()), c, second);
+    const third = worker('third', stand('hangs', { hangs: fold.key }));
+    await until(() => /step 0: /.test(third.err()), c, third);
     // The coordinator ends and leaves the rest for the next one.
     c.p.kill('SIGTERM');
     expect([await c.ended, c.out()['error'].code]).toEqual([130, 'interrupted']);
@@ -452,27 +456,29 @@ async function overRedis(x: {
     expect(existsSync(join(store, 'objects', junk.slice(0, 2), junk))).toBe(false);
     fails(2, ['farm', 'retry', 'all', '--store', store], /no job was given up/);
     const failure = { kind: 'typed', code: 'unreadable', message: 'its disk is full', lines: ['the last line'] };
-    await new Store(new FolderBlobs(store)).setRecord(`failed/${fold.key}`, { name: 'the fold', worker: 'second', failure });
+    await new Store(new FolderBlobs(store)).setRecord(`failed/${end.key}`, { name: 'the end', worker: 'third', failure });
     c = coordinator();
-    await until(() => /segment of .* is done|1 worker/.test(c.err()), c, second);
+    await until(() => /1 worker/.test(c.err()), c, third);
     const told = spawnSync(process.execPath, [bin, 'farm', 'status', '--store', store], { encoding: 'utf8' }).stdout;
-    expect(told).toMatch(/second .*, classes s\): 0 jobs;/);
-    expect(told).toMatch(/given up: .*the fold, worker second: its disk is full\n {4}the last line/);
-    expect(ok('farm', 'retry', fold.key.slice(0, 8), '--store', store)['retried']).toEqual([fold.key]);
-    second.p.kill('SIGTERM');
-    await until(() => /once more to give it up/.test(second.err()), second);
-    second.p.kill('SIGTERM');
-    expect([await second.ended, second.out()['error'].message]).toEqual([
+    expect(told).toMatch(/third .*, classes s\): 0 jobs;/);
+    expect(told).toMatch(/given up: .*the end, worker third: its disk is full\n {4}the last line/);
+    expect(ok('farm', 'retry', end.key.slice(0, 8), '--store', store)['retried']).toEqual([end.key]);
+    third.p.kill('SIGTERM');
+    await until(() => /once more to give it up/.test(third.err()), third);
+    third.p.kill('SIGTERM');
+    expect([await third.ended, third.out()['error'].message]).toEqual([
       130,
-      expect.stringMatching(/^worker second was told twice to end: its job was given back/),
+      expect.stringMatching(/^worker third was told twice to end: its job was given back/),
     ]);
-    const third = worker('third', stand('stand-in'));
+    // The rest is proved by another one, the certificate too.
+    const fourth = worker('fourth');
     expect(`${await c.ended} ${c.err()}`).toMatch(/^0 /);
-    expect(c.out()).toMatchObject({ steps: 2, jobs: 5, refused: 0, done: { segment: 1, fold: 1, end: 1, certify: 1 } });
+    expect(c.out()).toMatchObject({ steps: 2, jobs: 5, refused: 0, done: { segment: 0, fold: 1, end: 1, certify: 1 } });
     // A worker ends with the run.
-    expect([await third.ended, third.out()['jobs']]).toEqual([0, 4]);
+    expect([await fourth.ended, fourth.out()['jobs']]).toEqual([0, 3]);
     expect(files(far)).toEqual(files(one));
-    expect(Buffer.compare(bytesOf(c.out()['certificate'] as string), x.certificate())).toBe(0);
+    const certificate = c.out()['certificate'] as string;
+    expect(ok('verify', certificate, '--base', join(root, 'examples/base'))).toMatchObject({ steps: 2 });
     const { status, workers, coordinator: holder } = ok('farm', 'status', '--store', store);
     expect([workers, holder]).toEqual([[], undefined]);
     expect(status).toMatchObject({
@@ -481,6 +487,7 @@ async function overRedis(x: {
     });
     expect(ok('farm', 'start', far, ...at)).toMatchObject({ jobs: 0 });
     secrets({ far, store, redis: server.dir, caches: join(home, 'cache') });
+    return bytesOf(certificate);
   } finally {
     await server.kill();
   }

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { describe as described } from '../src/cli/errors.js';
-import { DiskFullError } from '../src/errors.js';
+import { DiskFullError, InputError } from '../src/errors.js';
 import { FolderBlobs, MemoryBlobs } from '../src/engine/blobs.js';
 import { Child } from '../src/engine/child.js';
 import type { Coordinator, FarmEvent } from '../src/engine/coordinator.js';
@@ -31,7 +31,7 @@ import { CoordinatorLease } from '../src/engine/lease.js';
 import { coveredSteps, metricsText, serveMetrics } from '../src/engine/metrics.js';
 import { forecast } from '../src/engine/model.js';
 import { type RunRecord, readRunRecord, unpackRun, writeRun } from '../src/engine/run-files.js';
-import { Store, sha256Of } from '../src/engine/store.js';
+import { MOST_RESULT, Store, sha256Of } from '../src/engine/store.js';
 import { FARM_KEY, StubAcceptor, StubRunner, Truth, coordinate, stubPlan, stubWorker, truthOf } from './farm-stub.js';
 
 const home = mkdtempSync(join(tmpdir(), 'certune-farm-'));
@@ -276,6 +276,30 @@ describe('a farm of stub workers', () => {
       expect(refused.length).toBeGreaterThan(0);
       expect(new Set(refused)).toEqual(new Set(['worker-0']));
       expect(await store.record('suspended/worker-0')).toMatchObject({ why: expect.stringMatching(/is not that of the job/) });
+    }
+  });
+
+  it('reads nothing of what is offered that is larger than any result, or no file', async () => {
+    const truth = truthOf(3, 3),
+      huge = 'e'.repeat(64),
+      folderObject = 'd'.repeat(64);
+    for (const object of [huge, folderObject]) {
+      const store = folder(),
+        at = join(store.name, 'objects', object.slice(0, 2), object),
+        [first] = truth.jobs;
+      mkdirSync(dirname(at), { recursive: true });
+      if (object === folderObject) mkdirSync(at);
+      else {
+        writeFileSync(at, '');
+        truncateSync(at, MOST_RESULT + 1);
+      }
+      await store.offer(first.key, { object, size: 32, worker: 'mallory', seconds: 1 });
+      const { end, coordinator } = await run(truth, store);
+      expect(hex(end)).toBe(hex(truth.end));
+      expect(coordinator.counters.refused).toBe(1);
+      expect(await store.record('suspended/mallory')).toMatchObject({ why: expect.stringMatching(/at most|is a folder/) });
+      expect(await store.offers()).toEqual([]);
+      await expect(store.get(object, MOST_RESULT)).rejects.toThrow(InputError);
     }
   });
 
@@ -661,6 +685,23 @@ describe('the files of a run in a store', () => {
     await sealed.blobs.put(`keys/${'d'.repeat(64)}`, (await sealed.blobs.get(`keys/${key}`))!);
     expect(await sealed.keys()).toEqual([key]);
   });
+
+  it('and trees of states: one that others have written is not used, and goes with its object', async () => {
+    const sealed = new Store(new MemoryBlobs(), FARM_KEY),
+      other = new Store(sealed.blobs),
+      bytes = new Uint8Array([5, 6]);
+    await other.setTree(4, 'a state', bytes);
+    expect(await sealed.tree(4)).toBeUndefined();
+    await sealed.setTree(4, 'a state', bytes);
+    expect(await sealed.tree(4)).toEqual({ key: 'a state', object: sha256Of(bytes) });
+    // That of one step is not that of another, nor under another name.
+    const line = (await sealed.record('trees/4')) as object;
+    await sealed.setRecord('trees/5', line);
+    await sealed.setRecord('trees/6', { ...line, key: 'another' });
+    expect([await sealed.tree(5), await sealed.tree(6)]).toEqual([undefined, undefined]);
+    await sealed.removeTree(4);
+    expect([await sealed.tree(4), await sealed.has(sha256Of(bytes))]).toEqual([undefined, false]);
+  });
 });
 
 describe('how long a run takes', () => {
@@ -701,6 +742,30 @@ describe('a child', () => {
     expect(pids.length).toBe(4);
     expect(new Set(pids).size).toBe(2);
   });
+  it('knows nothing of the queue, and can be started before there is a job', async () => {
+    process.env['CERTUNE_REDIS_PASSWORD'] = 'hidden';
+    try {
+      const told: string[] = [],
+        c = new Child({
+          setup,
+          program: program(
+            `const t = Date.now(), known = Object.keys(process.env).filter((n) => n.startsWith('CERTUNE_REDIS_')).length;
+            process.on('message', (m) => { if ('job' in m) { process.send({ phase: known + ' ' + (Date.now() - t > 300) }); ${done}; } });`,
+          ),
+          onPhase: (p) => told.push(p),
+        });
+      c.warm();
+      const { pid } = c;
+      c.warm();
+      await new Promise((r) => setTimeout(r, 1500));
+      expect(await c.run(record, new AbortController().signal)).toMatchObject({ size: 1 });
+      expect([c.pid, pid === undefined, told]).toEqual([pid, false, ['0 true']]);
+      await c.close();
+    } finally {
+      delete process.env['CERTUNE_REDIS_PASSWORD'];
+    }
+  });
+
   it('that dies says how, with its last lines; the next job gets another one', async () => {
     const c = new Child({
       setup,

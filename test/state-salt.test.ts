@@ -5,12 +5,13 @@ import { type Kernels, singleKernels, threadedKernels } from '../src/kernels/ind
 import type { AdapterState } from '../src/model/step.js';
 import { blindAt, stateSaltAt } from '../src/policy/order/keys.js';
 import { runStep } from '../src/prove/step.js';
-import { accumulatorsSalt, frozenOf, stateCommitment, stateSalt } from '../src/run/commitments.js';
+import { accumulatorsSalt, frozenOf, stateCommitment, stateSalt, stateTree } from '../src/run/commitments.js';
 import { type Setup, setup } from '../src/setup/run.js';
 import { proveProgram } from '../src/tensor/prove.js';
 import { scheduleOf } from '../src/tensor/schedule.js';
 import { NO_SALT, type StateSalts, commitmentLayout } from '../src/tensor/state-layout.js';
 import { statePoint } from '../src/tensor/statement.js';
+import { StateTrees } from '../src/tensor/state-trees.js';
 import { VerificationError } from '../src/transcript/index.js';
 import { messageWords } from '../src/transcript/schedule.js';
 import { verifyProof } from './kit.js';
@@ -95,10 +96,22 @@ describe('salts of states', () => {
   });
 
   it('are opened with their state: another one, none, or that of another state is refused', () => {
-    const salts: StateSalts = { sIn: SALT, sOut: OTHER };
+    const salts: StateSalts = { sIn: SALT, sOut: OTHER },
+      { after } = runStep(k, s.run, s.inputs, 0, s.inputs.initial),
+      // Trees that somebody else has made are found by the words of their states, and used.
+      made = [s.inputs.initial, after].map((x, i) => stateTree(vk, s.run.programs, x, [SALT, OTHER][i])),
+      trees = new StateTrees(new Map(made.map((m) => [m.key, m.tree]))),
+      used: unknown[] = [],
+      get = trees.get.bind(trees);
+    trees.get = (key) => {
+      used.push(get(key));
+      return get(key);
+    };
     runStep(k, s.run, s.inputs, 0, s.inputs.initial, (_, plan, r) => {
-      const { proof, statement } = proveProgram(k, plan, r, { frozenDigest: digest, salts });
+      const { proof, statement } = proveProgram(k, plan, r, { frozenDigest: digest, salts, trees });
+      expect(used).toEqual(made.map((m) => m.tree));
       expect(() => verifyProof(vk, { plan, statement, proof })).not.toThrow();
+      expect([statement.roots['sIn'], statement.roots['sOut']]).toEqual(made.map((m) => m.words));
       expect(statement.roots['sIn']).toEqual(commit(s.inputs.initial, SALT));
       // The words that are entered are those that were left: under another salt they are another state's.
       for (const sIn of [commit(s.inputs.initial), commit(s.inputs.initial, OTHER)])

@@ -82,6 +82,7 @@ export async function farmWork(o: FarmWorkOptions, c: Context): Promise<Result> 
   );
   c.progress.line(`worker ${name}: jobs of ${me.classes.join(', ')} (${bytesText(memory)}), ${kinds.join(', ')}`);
   try {
+    runner.warm();
     await presence.tell();
     const jobs = await work({
       source,

@@ -100,6 +100,8 @@ export async function farmGc(o: FarmStoreOptions): Promise<Result> {
       if (r) named.add(r.object);
     }
     for (const { result } of await store.offers()) named.add(result.object);
+    // Of the trees of states the next coordinator makes those that it needs.
+    for (const n of await store.blobs.list('trees/')) await store.blobs.remove(n);
     for (const n of await store.blobs.list('checkpoints/'))
       named.add(String(((await store.record(n)) as { object?: unknown } | undefined)?.object));
     const run = (await store.record('run')) as { files?: { pieces?: unknown[] }[] } | undefined;

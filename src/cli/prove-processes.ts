@@ -31,6 +31,11 @@ interface Share {
   readonly memory: number;
 }
 
+/** Who hears what the processes do, when there is somebody. */
+interface Hear {
+  phase?: (text: string) => void;
+}
+
 /**
  * Proves a run by several processes of this machine, which take the jobs of the run as they become ready. The file is
  * the same to the last bit as that of one process; goes on where it was interrupted.
@@ -50,15 +55,29 @@ export async function proveProcesses(run: string, w: Work, processes: number, o:
     store = await openStore(folder),
     lease = await CoordinatorLease.take(store),
     k = singleKernels();
+  const perSegment = embeddedSegment(steps),
+    hear: Hear = {},
+    runners = Array.from(
+      { length: processes },
+      () =>
+        new Child({
+          setup: { run, store: store.name, threads: share.threads, memory: share.memory, perSegment },
+          onPhase: (text) => hear.phase?.(text),
+        }),
+    );
   let bytes: Uint8Array, coordinator: Coordinator, farm: FarmRun;
   try {
     c.progress.line('circuits of the verifier and their keys');
-    const perSegment = embeddedSegment(steps);
-    farm = farmOf(k, w, c, store, { perSegment, trained: () => steps, ownProcesses: true });
+    // Every process makes them for itself, at the same time; where work goes on there may be jobs for a few alone.
+    if (!(await store.keys()).length) for (const r of runners) r.warm();
+    // What they are told goes out before this process is busy with its own.
+    await new Promise(setImmediate);
+    farm = farmOf(k, w, c, store, { perSegment, trained: () => steps });
     requireFoldMemory(s.run, farm.circuits.cls, each, share.threads);
-    ({ bytes, coordinator } = await together(run, farm, { store, lease, share, perSegment }, c));
+    ({ bytes, coordinator } = await together(farm, { store, lease, runners, hear }, c));
     finishRun(w, bytes);
   } finally {
+    for (const r of runners) await r.close();
     await lease.release();
     k.close();
   }
@@ -87,18 +106,18 @@ export async function proveProcesses(run: string, w: Work, processes: number, o:
 
 /** Coordinator and workers beside each other, until the run has its end. */
 async function together(
-  run: string,
   farm: FarmRun,
-  { store, lease, share, perSegment }: { store: Store; lease: CoordinatorLease; share: Share; perSegment: number },
+  { store, lease, runners, hear }: { store: Store; lease: CoordinatorLease; runners: readonly Child[]; hear: Hear },
   c: Context,
 ): Promise<{ bytes: Uint8Array; coordinator: Coordinator }> {
   const engine = new Embedded(),
     farmKey = randomBytes(32),
     drain = new AbortController(),
     stop = new AbortController(),
-    progress = new FarmProgress(c, farm, share.processes);
+    progress = new FarmProgress(c, farm, runners.length);
+  hear.phase = (text) => progress.phase(text);
   setMaxListeners(0, drain.signal, stop.signal);
-  let left = share.processes,
+  let left = runners.length,
     end: Uint8Array | undefined,
     trouble: unknown;
   // Workers of this command alone: what one of an earlier command did wrong was said then.
@@ -121,11 +140,7 @@ async function together(
       progress.hear(e);
     },
   });
-  const workers = Array.from({ length: share.processes }, async (_, i) => {
-    const runner = new Child({
-      setup: { run, store: store.name, threads: share.threads, memory: share.memory, perSegment },
-      onPhase: (text) => progress.phase(text),
-    });
+  const workers = runners.map(async (runner, i) => {
     try {
       await work({
         source: engine,

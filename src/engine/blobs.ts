@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
 import { linkAbsent, writeAtomic } from '../io/atomic.js';
-import { readBytes } from '../io/read-file.js';
+import { withFile } from '../io/read-file.js';
 
 /*
  * Where a farm keeps things: names and bytes. A name is there whole or not at all.
@@ -12,11 +12,16 @@ export interface Blobs {
   /** What it is called in messages. */ readonly name: string;
   /** Writes bytes under a name. `absent`: only where there is none; false where there is one. */
   put(name: string, bytes: Uint8Array, absent?: boolean): Promise<boolean>;
-  /** Undefined where there is none. */
-  get(name: string): Promise<Uint8Array | undefined>;
+  /** Undefined where there is none. Throws InputError where it has more than `most` bytes, of which none is read. */
+  get(name: string, most?: number): Promise<Uint8Array | undefined>;
   /** Names that begin so, in no particular order. */
   list(prefix: string): Promise<string[]>;
   remove(name: string): Promise<void>;
+}
+
+/** What is larger than anybody writes is not read. */
+export function checkSize(name: string, size: number, most: number): void {
+  if (size > most) throw new InputError(name, [`has ${size} bytes, at most ${most} are read`]);
 }
 
 /** Names of a store: no part of one leads elsewhere. */
@@ -64,11 +69,14 @@ export class FolderBlobs implements Blobs {
       rmSync(tmp, { force: true });
     }
   }
-  async get(name: string): Promise<Uint8Array | undefined> {
+  async get(name: string, most = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
     const file = this.#file(name);
     if (!existsSync(file)) return undefined;
     try {
-      return readBytes(file, 'journal');
+      return withFile(file, 'journal', (f) => {
+        checkSize(file, f.size, most);
+        return f.bytes(0, f.size);
+      });
     } catch (e) {
       // Removed in the meantime.
       if (e instanceof InputError && !existsSync(file)) return undefined;
@@ -107,8 +115,10 @@ export class MemoryBlobs implements Blobs {
     this.files.set(name, bytes);
     return true;
   }
-  async get(name: string): Promise<Uint8Array | undefined> {
-    return this.files.get(name);
+  async get(name: string, most = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
+    const b = this.files.get(name);
+    checkSize(name, b?.length ?? 0, most);
+    return b;
   }
   async list(prefix: string): Promise<string[]> {
     return [...this.files.keys()].filter((n) => n.startsWith(prefix));

@@ -98,6 +98,21 @@ class Opened {
     return this.#object('checkpoint', x.object);
   }
 
+  /** Trees of states that the coordinator has made already; without them they are made again. */
+  async #trees(steps: readonly number[]): Promise<Map<string, Uint8Array>> {
+    const out = new Map<string, Uint8Array>();
+    for (const step of steps) {
+      const t = await this.store.tree(step);
+      if (!t) continue;
+      try {
+        out.set(t.key, await this.store.get(t.object));
+      } catch (e) {
+        if (!(e instanceof LostObjectError)) throw e;
+      }
+    }
+    return out;
+  }
+
   async do(record: JobRecord): Promise<Omit<Result, 'worker'>> {
     const { shape, inputs } = this.prover,
       job = shape.jobs.find((j) => j.key === record.key);
@@ -114,6 +129,7 @@ class Opened {
       bytes = this.prover.segment(
         job.node,
         decodeCheckpoint(`checkpoint ${step}`, checkpoint, run.facts.digest, step, run.programs.program.axes['P']),
+        await this.#trees([step, shape.plan.places[job.to].step]),
       );
     } else {
       const children: Uint8Array[] = [];

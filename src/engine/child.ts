@@ -59,6 +59,8 @@ export class Child implements Runner {
     const program = this.o.program ?? fileURLToPath(new URL('./child-main.js', import.meta.url)),
       child = fork(program, [], {
         execArgv: [`--max-old-space-size=${this.o.heap ?? HEAP}`],
+        // What proves has nothing to say to a queue.
+        env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CERTUNE_REDIS_'))),
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         serialization: 'json',
       });
@@ -88,6 +90,11 @@ export class Child implements Runner {
   }
   #send(m: ToChild): void {
     this.#child?.send(m, () => {});
+  }
+
+  /** Starts the child before there is a job: it opens the run and makes circuits in the meantime. */
+  warm(): void {
+    if (!this.#child) this.#start();
   }
 
   /** Ends the child at once. */

@@ -6,7 +6,7 @@ import { Graph } from './graph.js';
 import { type Job, type JobRecord, type MemoryClass, draws, nextClass, rankOf, signJob } from './jobs.js';
 import type { CoordinatorLease } from './lease.js';
 import { Queue } from './queue.js';
-import { type Result, type Store, LostObjectError } from './store.js';
+import { type Result, type Store, LostObjectError, MOST_RESULT } from './store.js';
 
 /*
  * The coordinator of a run: it puts what can begin, hears what was done, verifies it, and writes its key. The store
@@ -27,6 +27,8 @@ export interface Inputs {
   /** Whether it is there already: training may still be on its way. */ ready(job: Job): boolean;
   /** Puts it into the store. */ prepare(job: Job): Promise<void>;
   /** The job is done: nobody reads it any more. */ release(job: Job): Promise<void>;
+  /** Makes something that jobs at hand will read if it is there, while nothing else is to be done; whether it did. */
+  ahead?(): Promise<boolean>;
 }
 
 export type FarmEvent =
@@ -150,10 +152,11 @@ export class Coordinator {
    * LeaseError, and the errors of the store.
    */
   async run(signal: AbortSignal): Promise<Result> {
-    const { store, lease, poll = 2000 } = this.o,
+    const { store, lease, inputs, poll = 2000 } = this.o,
       end = this.graph.end;
     signal.addEventListener('abort', () => this.#wake());
     await this.o.onLook?.(this);
+    let looked = performance.now();
     while (!this.graph.finished) {
       signal.throwIfAborted();
       if (lease.lost) throw lease.lost;
@@ -170,8 +173,13 @@ export class Coordinator {
         if (this.#pending.size) continue;
         throw this.#poisonError();
       }
-      await this.#pause(poll);
-      if (!this.#reports.length) await this.#look();
+      if (performance.now() - looked < poll) {
+        if (!this.#reports.length && (await inputs.ahead?.())) continue;
+        await this.#pause(poll);
+      }
+      if (this.#reports.length) continue;
+      await this.#look();
+      looked = performance.now();
     }
     const r = await store.result(end.key);
     if (!r) throw new LostObjectError(store.name, end.key, 'the result of the run is gone');
@@ -320,8 +328,10 @@ export class Coordinator {
     }
     let bytes: Uint8Array;
     try {
-      bytes = await store.get(r.object);
+      bytes = await store.get(r.object, MOST_RESULT);
     } catch (e) {
+      // Too large, or no file at all: nobody who proves leaves that.
+      if (e instanceof InputError && !(e instanceof LostObjectError)) return this.#refuse(j, r, e);
       if (!(e instanceof LostObjectError)) throw e;
       await drop();
       await store.removeObject(r.object);

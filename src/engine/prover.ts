@@ -31,8 +31,11 @@ export class JobProver {
     this.#r = recursionOf(k, inputs, { onPhase });
   }
 
-  /** The node over the leaves of a segment, from the state before the step that it begins in. Throws OverflowError. */
-  segment(node: TreeNode, checkpoint: Checkpoint): Uint8Array {
+  /**
+   * The node over the leaves of a segment, from the state before the step that it begins in. `trees`: those of states
+   * that were committed to elsewhere (StateTrees). Throws OverflowError.
+   */
+  segment(node: TreeNode, checkpoint: Checkpoint, trees?: ReadonlyMap<string, Uint8Array>): Uint8Array {
     const { k, inputs, complete } = this,
       { step: first } = checkpoint.start,
       states = new States(k, inputs.run, complete, {
@@ -42,7 +45,7 @@ export class JobProver {
           throw new RangeError(`the state before step ${step} is not that of the checkpoint of step ${first}`);
         },
       });
-    return encodeNode(new Segment(this, this.#r, states, node, checkpoint.start).node(node));
+    return encodeNode(new Segment(this, this.#r, states, node, checkpoint.start, trees).node(node));
   }
   fold(left: Uint8Array, right: Uint8Array, names: readonly [string, string]): Uint8Array {
     return encodeNode(foldNodes(this.#r, decodeNode(names[0], left), decodeNode(names[1], right)));
@@ -66,7 +69,7 @@ interface Proved {
 /** One segment: the proof of a step goes when no further leaf reads it. */
 class Segment {
   readonly #proofs = new Map<number, Proved>();
-  readonly #trees = new StateTrees();
+  readonly #trees: StateTrees;
   readonly #course: Course;
   #start: Entered;
 
@@ -76,7 +79,9 @@ class Segment {
     readonly states: States,
     readonly of: TreeNode,
     start: Entered,
+    trees?: ReadonlyMap<string, Uint8Array>,
   ) {
+    this.#trees = new StateTrees(trees);
     this.#start = start;
     this.#course = new Course(states, p.inputs);
   }

@@ -1,4 +1,4 @@
-import { type Blobs, checkName } from './blobs.js';
+import { type Blobs, checkName, checkSize } from './blobs.js';
 import { FarmSetupError, MissingPackageError } from './errors.js';
 
 /*
@@ -63,11 +63,14 @@ export class S3Blobs implements Blobs {
       throw e;
     }
   }
-  async get(name: string): Promise<Uint8Array | undefined> {
+  async get(name: string, most = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
     try {
       const r = (await this.client.send(new this.p.GetObjectCommand({ Bucket: this.bucket, Key: this.#key(name) }))) as {
-        Body?: { transformToByteArray(): Promise<Uint8Array> };
+        ContentLength?: number;
+        Body?: { transformToByteArray(): Promise<Uint8Array>; destroy?(): void };
       };
+      if ((r.ContentLength ?? 0) > most) r.Body?.destroy?.();
+      checkSize(`${this.name}/${name}`, r.ContentLength ?? 0, most);
       return await r.Body?.transformToByteArray();
     } catch (e) {
       if (statusOf(e) === 404) return undefined;

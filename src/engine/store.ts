@@ -10,7 +10,8 @@ import type { Blobs } from './blobs.js';
  *   objects/aa/<sha256>     bytes of a node, an end, a checkpoint, a file of the run
  *   keys/<job key>          result of a job that was accepted
  *   offers/<job key>.<sha256>   result that a worker offers
- *   checkpoints/<step>      object of the state before a step
+ *   checkpoints/<job key>   object of the state before a segment
+ *   trees/<step>            object of the tree of the state before a step
  *   run, lease, drain, failed/<job key>, suspended/<worker>, workers/<worker>
  */
 
@@ -35,6 +36,10 @@ export interface Result {
 }
 
 const HEX = /^[0-9a-f]{64}$/;
+export const isDigest = (x: unknown): x is string => typeof x === 'string' && HEX.test(x);
+/** Most bytes of a record, and of what is offered as a result: many times what nodes, ends and certificates have. */
+const MOST_RECORD = 2 ** 24;
+export const MOST_RESULT = 2 ** 26;
 const objectName = (digest: string): string => `objects/${digest.slice(0, 2)}/${digest}`;
 export const sha256Of = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
 
@@ -69,14 +74,20 @@ export class Store {
     const digest = sha256Of(bytes);
     // One that is there under this name and is not these bytes was damaged since.
     if (!(await this.blobs.put(objectName(digest), bytes, true))) {
-      const there = await this.blobs.get(objectName(digest));
+      const there = await this.blobs.get(objectName(digest), bytes.length).catch((e: unknown) => {
+        if (e instanceof InputError) return undefined;
+        throw e;
+      });
       if (!there || sha256Of(there) !== digest) await this.blobs.put(objectName(digest), bytes);
     }
     return digest;
   }
-  /** Bytes of an object. Throws LostObjectError where it is gone or damaged. */
-  async get(digest: string): Promise<Uint8Array> {
-    const b = await this.blobs.get(objectName(digest));
+  /**
+   * Bytes of an object. Throws LostObjectError where it is gone or damaged, InputError where it has more than `most`
+   * bytes or is no file.
+   */
+  async get(digest: string, most?: number): Promise<Uint8Array> {
+    const b = await this.blobs.get(objectName(digest), most);
     if (!b) throw new LostObjectError(this.name, digest, 'is not in the store');
     if (sha256Of(b) !== digest) throw new LostObjectError(this.name, digest, 'does not match its digest');
     return b;
@@ -94,7 +105,7 @@ export class Store {
 
   /** What a small record says, as JSON; undefined where there is none or where it is none. */
   async record(name: string): Promise<unknown> {
-    const b = await this.blobs.get(name);
+    const b = await this.blobs.get(name, MOST_RECORD);
     if (!b) return undefined;
     try {
       return JSON.parse(new TextDecoder().decode(b)) as unknown;
@@ -142,6 +153,32 @@ export class Store {
     const out: string[] = [];
     for (const key of all) if (await this.result(key)) out.push(key);
     return out;
+  }
+
+  #treeMac(step: number, key: string, object: string): string {
+    return this.seal === undefined
+      ? ''
+      : createHmac('sha256', this.seal)
+          .update(`tree ${JSON.stringify([step, key, object])}`)
+          .digest('hex');
+  }
+  /** Keeps the tree of the state before a step under the name by which a prover looks for it. */
+  async setTree(step: number, key: string, bytes: Uint8Array): Promise<void> {
+    const object = await this.put(bytes);
+    await this.setRecord(`trees/${step}`, { key, object, mac: this.#treeMac(step, key, object) });
+  }
+  /** Name and object of the tree of the state before a step, where one is kept. */
+  async tree(step: number): Promise<{ readonly key: string; readonly object: string } | undefined> {
+    const { key, object, mac } = ((await this.record(`trees/${step}`)) ?? {}) as Record<string, unknown>;
+    if (typeof key !== 'string' || typeof object !== 'string' || !HEX.test(object)) return undefined;
+    if (this.seal === undefined) return { key, object };
+    if (typeof mac !== 'string' || !HEX.test(mac)) return undefined;
+    return timingSafeEqual(Buffer.from(mac, 'hex'), Buffer.from(this.#treeMac(step, key, object), 'hex')) ? { key, object } : undefined;
+  }
+  async removeTree(step: number): Promise<void> {
+    const t = await this.tree(step);
+    await this.blobs.remove(`trees/${step}`);
+    if (t) await this.removeObject(t.object);
   }
 
   async offer(key: string, r: Result): Promise<void> {

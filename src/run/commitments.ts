@@ -1,12 +1,14 @@
 import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, unflattenGroup } from '../model/step.js';
 import { DOMAIN } from '../hash/poseidon2.js';
+import { saveTree } from '../pcs/commit.js';
 import { groupCells, usedColumns } from '../pcs/params.js';
 import type { Tiled } from '../sumcheck/product.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { adapterDigest, columnsOf, commitStateTree, commitment, partValue } from '../tensor/state-commit.js';
 import { fillStack } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
+import { treeKey } from '../tensor/state-trees.js';
 import { ACC_WORDS, NO_SALT, type StateSalt, commitmentLayout } from '../tensor/state-layout.js';
 import { ProgramError } from '../tensor/bounds.js';
 import { generateTable } from '../tensor/table-algorithms.js';
@@ -63,7 +65,7 @@ function stackFrom(
   plan: Plan,
   name: 'sIn' | 'aIn',
   values: ReadonlyMap<string, BigInt64Array>,
-): { tree: number; stack: Tiled } {
+): { tree: number; stack: Tiled; address: (name: string) => number } {
   const g = stateGroup(plan)!,
     tree = plan.states.findIndex((t) => t.name === name),
     { classes } = plan.states[tree],
@@ -83,7 +85,7 @@ function stackFrom(
     if ([...plan.layouts.get(c)!.tensors.keys()].some((n) => at.has(n)))
       fillStack(k, plan, c, ptr + 8 * parts[i].offset * H, (n) => at.get(n)!);
   });
-  return { tree, stack: { length, ptr } };
+  return { tree, stack: { length, ptr }, address: (n) => at.get(n)! };
 }
 
 /** Tensors of a state by name. */
@@ -112,6 +114,22 @@ export function stateCommitment(k: Kernels, s: Programs, name: 'sIn' | 'aIn', st
   });
 }
 
+/** A commitment to a state with the tree that it is of, and the name by which a prover looks for that (StateTrees). */
+export interface StateTree {
+  readonly words: readonly bigint[];
+  readonly key: string;
+  /** 64 bytes for each point of the domain. */ readonly tree: Uint8Array;
+}
+
+/** The same with the tree, which is without the salt. */
+export const stateTree = (k: Kernels, s: Programs, state: AdapterState, salt: StateSalt): StateTree =>
+  k.scope(() => {
+    const { plan } = s,
+      { tree, stack, address } = stackFrom(k, plan, 'sIn', tensorsOf(s, state)),
+      o = commitStateTree(k, plan, tree, stack, salt);
+    return { words: commitment(k, plan, tree, stack, o.root), key: treeKey(k, plan, tree, address), tree: saveTree(o) };
+  });
+
 /**
  * Commitment to accumulators, what a micro-batch leaves, under the salt of their place. Only for programs that
  * accumulate.
@@ -127,7 +145,7 @@ export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigI
  * adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it, so that
  * another state of the root's list has these values there with probability cells/|E|. One evaluation.
  */
-export function commitsTo(k: Kernels, s: Programs, named: readonly bigint[], state: AdapterState): boolean {
+function commitsTo(k: Kernels, s: Programs, named: readonly bigint[], state: AdapterState): boolean {
   const { plan } = s,
     { digest, z, values } = k.scope(() => {
       const { tree, stack } = stackFrom(k, plan, 'sIn', tensorsOf(s, state)),

@@ -140,9 +140,10 @@ export function commitState(
 ): StateOracles | undefined {
   const g = stateGroup(plan);
   if (!g) return undefined;
-  const stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, (n) => reading.ptr.get(n)!);
+  const address = (n: string): number => reading.ptr.get(n)!,
+    stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, address);
   const oracles = plan.states.map(({ name }, n) => {
-    const key = trees && treeKey(k, plan, n, reading),
+    const key = trees && treeKey(k, plan, n, address),
       o = commitStateTree(k, plan, n, stack, salts[name], key ? trees?.get(key) : undefined);
     // Trees are kept without their salts, which are of a state's place in its run.
     if (key) trees?.keep(key, o);

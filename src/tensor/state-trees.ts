@@ -2,7 +2,6 @@ import { hex, sha256Stream } from '../hash/sha256.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { usedColumns } from '../pcs/params.js';
 import { type Oracle, saveTree } from '../pcs/commit.js';
-import type { IntegerReading } from './integer.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
 
 /** Trees kept: those that a micro-batch needs, or a step leaves. */
@@ -16,17 +15,21 @@ const KEPT = 3;
 export class StateTrees {
   readonly #trees = new Map<string, Uint8Array>();
 
-  /** The tree of a state of a reading, if it is among the last ones kept. */
+  /** `given`: trees that somebody else has made, which stay. */
+  constructor(readonly given: ReadonlyMap<string, Uint8Array> = new Map()) {}
+
+  /** The tree of a state of a reading, if it was given or is among the last ones kept. */
   get(key: string): Uint8Array | undefined {
     const tree = this.#trees.get(key);
     if (tree) this.#touch(key, tree);
-    return tree;
+    return tree ?? this.given.get(key);
   }
   keep(key: string, o: Oracle): void {
+    if (this.given.has(key)) return;
     if (!this.#trees.has(key)) this.#touch(key, saveTree(o));
     for (const old of this.#trees.keys()) if (this.#trees.size > KEPT) this.#trees.delete(old);
   }
-  /** Keeps none: those that are there may be wrong. */
+  /** Keeps none of those that were made here: they may be wrong. */
   clear(): void {
     this.#trees.clear();
   }
@@ -41,15 +44,15 @@ export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(p
 
 /**
  * Name of a state's tree: shape of the tree and SHA-256 over the words of its tensors, in the order in which they are
- * laid out.
+ * laid out. `address`: where a tensor's words are.
  */
-export function treeKey(k: Kernels, plan: Plan, n: number, reading: IntegerReading): string {
+export function treeKey(k: Kernels, plan: Plan, n: number, address: (name: string) => number): string {
   const g = stateGroup(plan)!,
     digest = sha256Stream();
   for (const cls of plan.states[n].classes)
     for (const { tensor } of plan.layouts.get(cls)!.tensors.values()) {
       if (tensor.aliasOf !== undefined) continue;
-      const at = reading.ptr.get(tensor.name)!,
+      const at = address(tensor.name),
         cells = tensor.axes.reduce((m, a) => m * plan.extended.axes[a], 1);
       digest.update(k.u8.subarray(at, at + 8 * cells));
     }

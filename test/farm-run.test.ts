@@ -486,6 +486,14 @@ async function overRedis(x: {
       jobs: { segment: { done: 2 }, fold: { done: 1 }, end: { done: 1 }, certify: { done: 1 } },
     });
     expect(ok('farm', 'start', far, ...at)).toMatchObject({ jobs: 0 });
+    // A worker of which a result did not hold is told so, and ends.
+    const why = 'state left: is not that of the run before step 1';
+    await new Store(new FolderBlobs(store)).setRecord('suspended/fifth', { job: a.key, object: junk, why });
+    const fifth = worker('fifth', stand('stand-in'));
+    expect([await fifth.ended, fifth.out()['error'].message]).toEqual([
+      1,
+      expect.stringContaining(`fifth is suspended: a result of it did not hold (${why})`),
+    ]);
     secrets({ far, store, redis: server.dir, caches: join(home, 'cache') });
     return bytesOf(certificate);
   } finally {

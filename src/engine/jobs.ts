@@ -62,7 +62,8 @@ export function defaultSegment(steps: number): number {
  * Steps of a segment on one machine, whose coordinator takes its processor time from the same cores: a boundary between
  * segments takes some hundredth of a step's proof to judge, so that long runs have fewer of them.
  */
-export const embeddedSegment = (steps: number): number => Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : 1);
+export const embeddedSegment = (steps: number): number =>
+  Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : steps >= 16 ? 2 : 1);
 
 /** Jobs of a run: children before parents, segments from the left; the last one is the end, or the certificate. */
 export function jobsOf(plan: Plan): readonly Job[] {

@@ -87,6 +87,12 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
   phase: attack(1, 'a commit after the seal, hence after the beacon', ROUND, "'phase', 'ann'"),
   plan: attack(6, 'a plan whose beacon is out before the commits are due', ROUND, 'fix a round whole'),
   'plan budget': attack(6, 'a plan that no budget holds', 'planner.test.ts', '/^plan budget: nothing fits'),
+  'plan omission': attack(
+    6,
+    'a plan without somebody who was in an earlier one, to choose who is drawn',
+    JUDGE,
+    'has whoever was in a plan in every later one, unless evidence says why not',
+  ),
   'plan settings': attack(7, 'a plan with another schedule than the settings give', PROVED, '/^plan settings: server: schedule/'),
   receipt: attack(8, 'a receipt of another plan', ROUND, "'receipt', 'ann'"),
   'receipt denied': attack(8, 'a commit that came and is not sealed', JUDGE, 'of a denied receipt convicts the server'),
@@ -152,6 +158,20 @@ export const FEDERATED: Readonly<Record<string, FederatedAttack>> = {
 
 /** What is shown by evidence and has no refusal of its own. */
 export const SHOWN: readonly FederatedAttack[] = [
+  shown(
+    6,
+    'a number of a round left out, since numbers draw participants and orders',
+    'refused: record chain',
+    JUDGE,
+    'with a number left out is refused: numbers draw who takes part',
+  ),
+  shown(
+    6,
+    'a plan that draws more than anybody reads, which nobody could check',
+    'refused: plan',
+    ROUND,
+    'draw no more units than are answered, from no more than are drawn from',
+  ),
   shown(
     3,
     'the answer to one unit in the place of the answer to another',

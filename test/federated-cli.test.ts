@@ -49,7 +49,7 @@ describe('certune fed', () => {
       head: null,
       rounds: [{ round: 0, state: 'open' }],
     });
-    expect(certune('check', dir).out.split('\n')[0]).toMatch(/NOT CHECKED: last state, first state, beacon, times, data/);
+    expect(certune('check', dir).out.split('\n')[0]).toMatch(/NOT CHECKED: last state, first state, plan settings, beacon, times, data/);
 
     const shown = writeEvidence(dir, {
         charge: 'two-messages',

@@ -4,6 +4,7 @@ import type { Server } from 'node:https';
 import { join, resolve } from 'node:path';
 import { bls12_381 } from '@noble/curves/bls12-381.js';
 import { InputError } from '../errors.js';
+import { type Ratio, ratio } from '../federated/catch.js';
 import { type Beacon, type Chain, QUICKNET, chainHash, roundMessage, roundTime } from '../federated/beacon.js';
 import { type Coordinator, type RoundSettings, beaconFile, coordinate, finished } from '../federated/coordinator.js';
 import { readBlob, readFederation, writeBlob, writeMessage, writeSeed } from '../federated/folder.js';
@@ -138,6 +139,12 @@ function share(text: string | undefined): [number, number] {
     den = 100 * 10 ** digits.length;
   if (num < 1 || num > den) throw new UsageError(`--coverage: "${text}" is no percentage above 0 and up to 100`);
   return [num, den];
+}
+
+/** The same as a ratio. */
+export function coverageOf(text: string): Ratio {
+  const [num, den] = share(text);
+  return ratio(BigInt(num), BigInt(den));
 }
 
 /** Writes what only its owner reads. */

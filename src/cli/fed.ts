@@ -1,39 +1,40 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import { type Units, calibrate } from '../estimate/calibrate.js';
-import { countPlan } from '../estimate/counts.js';
-import { estimateFold, foldSeconds } from '../estimate/fold.js';
-import { movementBound } from '../federated/bound.js';
 import { ratio, percent, toNumber } from '../federated/catch.js';
-import type { ChainReport } from '../federated/check.js';
+import { unitCosts } from '../federated/costs.js';
+import type { ChainReport, ChainSource } from '../federated/check.js';
 import { checkFolder } from '../federated/check-folder.js';
 import type { Federation, StateChecks } from '../federated/checks.js';
 import { readBlob, readFederation } from '../federated/folder.js';
 import { beforeIn } from '../federated/head.js';
 import { type Judgement, judge, parseEvidence } from '../federated/judge.js';
 import { FederationError } from '../federated/errors.js';
-import { type PlanChoice, type UnitCosts, choosePlan, predictedUpdate } from '../federated/planner.js';
+import { type Form, type PlanChoice, type UnitCosts, choosePlan } from '../federated/planner.js';
 import { type SimulationRow, parseSimulation, simulate } from '../federated/simulate.js';
 import { statesOf } from '../federated/states.js';
-import { MOST_MANIFEST, MOST_UNIT, type UnitChecks, readManifestBlob, settingsDigest, unitChecks } from '../federated/units.js';
+import {
+  MOST_MANIFEST,
+  MOST_UNIT,
+  type UnitChecks,
+  checkPlanSettings,
+  readManifestBlob,
+  settingsDigest,
+  unitChecks,
+} from '../federated/units.js';
 import { updateLimit, valuesOf } from '../federated/update.js';
 import { readBytes } from '../io/read-file.js';
 import { parseJson } from '../provenance/json.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
-import { adamConstants, scheduleScalars } from '../optim/constants.js';
 import { checkedRun } from '../run/facts.js';
-import { numbersOf } from '../run/programs.js';
-import { circuitsOf } from '../recursion/circuits.js';
 import { inputsOf } from '../setup/base.js';
 import { readRun } from '../setup/runfile.js';
 import { type Setup, setup } from '../setup/run.js';
-import { type Context, type ProverOptions, type Result, kernels, secondsText } from './common.js';
+import { type Context, type Result, kernels, secondsText } from './common.js';
 import { UsageError } from './errors.js';
-import { memoryLimit, predicted } from './estimate.js';
 import { fedBundle } from './fed-bundle.js';
-import { type HomeOptions, fedClient, fedEnrol, fedInit, fedServe, fedStep } from './fed-home.js';
+import { type HomeOptions, coverageOf, fedClient, fedEnrol, fedInit, fedServe, fedStep } from './fed-home.js';
 import { findManifest } from './kept.js';
 
 export interface FedOptions extends HomeOptions {
@@ -61,32 +62,8 @@ function positive(name: string, text: string | undefined, standard: number): num
   return x;
 }
 
-/** Costs of a run's steps on this machine, by the figures of `certune estimate`; L steps a round. */
-function costsOf(k: Parameters<typeof circuitsOf>[0], s: Setup, u: Units, o: ProverOptions, L: number): UnitCosts {
-  const e = predicted(s, u),
-    { train } = s.config,
-    n = train.steps,
-    parameters = s.run.programs.program.axes['P'],
-    { cls } = circuitsOf(k, s.run),
-    each = foldSeconds(cls, u),
-    fold = estimateFold(s.run, cls, each, { limit: memoryLimit(o), threads: k.threads }),
-    { momentFrac } = numbersOf(s.config),
-    rows = Array.from({ length: L }, (_, t) => {
-      const x = scheduleScalars(s.run.facts.rows.at(t % n)!, 1, 0, { parameters, momentFrac }, t % n);
-      return { alpha: x.alpha, decay: x.decay, epsT: x.epsT };
-    }),
-    bound = movementBound({ ...adamConstants([train.betas[0], train.betas[1]], train.clip), momentFrac }, rows, 1n << 19n);
-  return {
-    train: e.trainSeconds / n,
-    step: e.stepSeconds,
-    leaf: each.leaf,
-    fold: each.fold,
-    commit: countPlan((s.run.programs.update ?? s.run.programs).plan).entered.s * u.hash,
-    stepBytes: (e.proofBytes + e.headerBytes) / n,
-    nodeBytes: fold.nodeBytes,
-    updateBytes: predictedUpdate(parameters, Number(bound)),
-  };
-}
+/** What answers a draw, as a plan's form; records alone prove nothing. */
+const SHOWN: Readonly<Record<string, Form>> = { proofs: 'nodes', certificates: 'certificates' };
 
 /**
  * Plans rounds of a run's shape: units, coverage and form from kilobytes and seconds. Predictions, nothing is promised.
@@ -94,17 +71,27 @@ function costsOf(k: Parameters<typeof circuitsOf>[0], s: Setup, u: Units, o: Pro
 async function plan(run: string, o: FedOptions): Promise<Result> {
   const none = [0n, 0n, 0n, 0n],
     config = readRun(run),
-    // Costs do not depend on which salt and key it is.
-    s = setup(config, none, config.sampler.mode === 'private' ? { key: none, blind: none } : undefined),
-    L = whole('steps', o.steps, s.config.train.steps, 4096),
+    form = o.show === undefined ? undefined : SHOWN[o.show];
+  if (o.show !== undefined && form === undefined) throw new UsageError(`--show: "${o.show}" is none of ${Object.keys(SHOWN).join(', ')}`);
+  // Costs do not depend on which salt and key it is.
+  const L = whole('steps', o.steps, config.train.steps, 4096),
+    made = (): Setup =>
+      setup(
+        { ...config, train: { ...config.train, steps: L } },
+        none,
+        config.sampler.mode === 'private' ? { key: none, blind: none } : undefined,
+      ),
+    s = made(),
     clients = whole('clients', o.clients, 10, 10_000),
-    rounds = whole('rounds', o.rounds, 2, 1000);
+    rounds = whole('rounds', o.rounds, 2, 1000),
+    unit = o.unit === undefined ? undefined : whole('unit', o.unit, 1, 4096);
   if (s.config.proof.hash !== 'poseidon2')
     throw new UsageError('proof.hash is blake3, which no circuit verifies: units could not become nodes');
+  if (unit !== undefined && L % unit) throw new UsageError(`--unit: ${L} steps are no whole units of ${unit}`);
   const k = await kernels(o);
   let costs: UnitCosts;
   try {
-    costs = costsOf(k, s, calibrate(k, s.config.proof.hash), o, L);
+    costs = unitCosts(k, s, () => void made(), unit);
   } finally {
     k.close();
   }
@@ -119,6 +106,9 @@ async function plan(run: string, o: FedOptions): Promise<Result> {
     local: positive('local', o.local, 3),
     least: ratio(BigInt(least), 100n),
     rounds,
+    ...(unit === undefined ? {} : { unit }),
+    ...(form === undefined ? {} : { form }),
+    ...(o.coverage === undefined ? {} : { coverage: coverageOf(o.coverage) }),
   });
   return { data: planData(c, costs, rounds), text: planText(c, costs, clients, L, rounds) };
 }
@@ -140,11 +130,19 @@ const planData = (c: PlanChoice, costs: UnitCosts, rounds: number): Record<strin
   costs,
 });
 
+/** How a drawn unit is shown, in words. */
+const FORM_TEXT: Readonly<Record<Form, string>> = {
+  nodes: 'each drawn unit as one node',
+  certificates: 'all drawn units of a client as one certificate that hides its witness',
+  steps: 'each drawn unit as proofs of its steps',
+};
+
 function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, rounds: number): string {
   return [
-    `units of ${c.unit} step${c.unit === 1 ? '' : 's'}, coverage ${percent(c.coverage, 0)}, each drawn unit as ${c.form === 'nodes' ? 'one node' : 'proofs of its steps'}`,
+    `units of ${c.unit} step${c.unit === 1 ? '' : 's'}, coverage ${percent(c.coverage, 0)}, ${FORM_TEXT[c.form]}`,
     `  ${clients} clients of ${L} steps: ${c.drawn} of ${c.pool} units are drawn`,
     `  predicted for a client and round, on average: ${secondsText(c.localSeconds)} of local work (training alone ${secondsText(L * k.train)}), ${secondsText(c.proveSeconds)} of proving, ${c.kilobytes.toFixed(0)} kB sent, of which the update ${(k.updateBytes / 1000).toFixed(0)}`,
+    `  besides, once a process: ${secondsText(k.circuits)} for circuits before it proves, ${secondsText(k.cold)} while its first round is compiled; a unit takes ${secondsText(k.units[c.unit])}; checking earlier rounds is not counted`,
     `  caught within ${rounds} round${rounds === 1 ? '' : 's'}: ${c.caught.map((x) => `${x.bad} bad unit${x.bad === 1 ? '' : 's'} ${percent(x.probability)}`).join(', ')}`,
     `  where all drawn units hold: at most ${c.mostBad} of ${c.pool} units are bad, with 99% confidence`,
     ...(c.deposit
@@ -155,7 +153,12 @@ function planText(c: PlanChoice, k: UnitCosts, clients: number, L: number, round
 }
 
 /** What proofs and states of a folder are checked with: programs that its charter names, and their base. */
-export function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions): { states: StateChecks; units?: UnitChecks } | undefined {
+export function checksOf(
+  k: Kernels,
+  dir: string,
+  f: Federation,
+  o: FedOptions,
+): { states: StateChecks; settings: NonNullable<ChainSource['settings']>; units?: UnitChecks } | undefined {
   if (o.run === undefined && o.base === undefined) return undefined;
   const blob = (d: string): Uint8Array | undefined => readBlob(dir, d, MOST_MANIFEST),
     [first] = f.enrolments.values(),
@@ -174,7 +177,11 @@ export function checksOf(k: Kernels, dir: string, f: Federation, o: FedOptions):
   const run = checkedRun(given?.file ?? `${first.body.client}: manifest`, manifest),
     folder = o.base ?? baseOf(o.run!),
     base = folder === undefined ? undefined : inputsOf(run, { base: folder }).base;
-  return { states: statesOf(k, run.programs), ...(base ? { units: unitChecks({ kernels: k, base, manifest: blob }) } : {}) };
+  return {
+    states: statesOf(k, run.programs),
+    settings: (c) => checkPlanSettings(c, run),
+    ...(base ? { units: unitChecks({ kernels: k, base, manifest: blob }) } : {}),
+  };
 }
 
 /** The base of a run folder, where it is there. */

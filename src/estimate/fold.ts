@@ -83,6 +83,27 @@ export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
   };
 }
 
+/** Seconds of what makes one certificate of scattered nodes. */
+export interface BundleSeconds {
+  /** Settling the claims that a node leaves, on the key's columns and on the base. */ readonly settle: number;
+  readonly bundle: number;
+  /** The end of a bundle, its witness hidden. */ readonly end: number;
+}
+
+/** Seconds of a class whose circuits have a bundle (its rows are those of bundle and end), from counts and units. */
+export function bundleSeconds(c: RecursionClass, u: Units): BundleSeconds {
+  const counts = countPlan(c.plan),
+    check = counts.permutations * u.verifierPermutation + counts.multiplications * u.verifierMultiplication,
+    end = phaseSum(countPlan(c.end.plan), { ...u, hash: u.endHash }),
+    { baseVars, keyVars } = c.child,
+    merge = (vars: number): number => 4 * 2 ** vars * u.projected;
+  return {
+    settle: check + (2 * 2 ** keyVars + 2 ** baseVars) * u.projected,
+    bundle: phaseSum(counts, u) + 2 * check + witness(c.rows[0], u) + merge(baseVars) + merge(keyVars),
+    end: end + check + witness(c.rows[1], u) + settleCost(c.end.shape.baseShape, u) + settleCost(c.end.shape.keyShape, u) + merge(keyVars),
+  };
+}
+
 /**
  * Predicts what folding a run adds, from its class and the seconds of one leaf, fold and end. `limit` is the memory
  * that the kernels may use, `micros` the number of micro-batches of the run (or of its steps), for the list of losses.

@@ -2,6 +2,7 @@ import type { Units } from './calibrate.js';
 import { type Counts, countPlan } from './counts.js';
 import { type MemoryForecast, forecastDevice, forecastMemory } from '../tensor/memory.js';
 import type { Programs } from '../run/programs.js';
+import type { Plan } from '../tensor/plan.js';
 
 /** Seconds by phase of one program proof. */
 export interface PhaseSeconds {
@@ -58,6 +59,15 @@ function phases(c: Counts, u: Units): PhaseSeconds {
 }
 /** Seconds of one program proof with these counts. */
 export const phaseSum = (c: Counts, u: Units): number => sum(phases(c, u));
+/**
+ * Seconds of proving one step of so many micro-batches whose state nobody has just left: all trees are made. `reading`
+ * is that of the integers, which training takes as well.
+ */
+export function stepSeconds(p: Programs, micros: number, u: Units): { readonly reading: number; readonly rest: number } {
+  const all = [...Array<Plan>(micros).fill(p.plan), ...(p.update ? [p.update.plan] : [])].map((x) => phases(countPlan(x), u)),
+    reading = all.reduce((n, x) => n + x.reading, 0);
+  return { reading, rest: all.reduce((n, x) => n + sum(x), 0) - reading };
+}
 const sum = (p: PhaseSeconds): number => Object.values(p).reduce((a: number, b: number) => a + b, 0);
 const eachPhase = (of: (phase: keyof PhaseSeconds) => number): PhaseSeconds => ({
   reading: of('reading'),

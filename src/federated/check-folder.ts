@@ -17,5 +17,5 @@ export function folderSource(dir: string, federation = readFederation(dir)): Cha
  * Checks every round of a federation's folder, with programs and base as far as they are at hand. Throws
  * FederationError, InputError, VerificationError.
  */
-export const checkFolder = (dir: string, more: Pick<ChainSource, 'states' | 'units'> = {}): ChainReport =>
+export const checkFolder = (dir: string, more: Pick<ChainSource, 'states' | 'settings' | 'units'> = {}): ChainReport =>
   checkChain({ ...folderSource(dir), ...more });

@@ -57,6 +57,8 @@ export interface ChainSource {
   readonly evidence: ReadonlyMap<string, Evidence>;
   /** Beacon of the charter's seed round. */ readonly seed: Beacon;
   readonly states?: StateChecks;
+  /** Where settings are at hand: throws FederationError where plan or charter say of training what they do not. */
+  readonly settings?: (c: Pick<RoundContext, 'charter' | 'plan'>) => void;
   /** Where base and manifests are at hand: proofs of units are verified. */ readonly units?: UnitChecks;
 }
 
@@ -157,17 +159,59 @@ function checkExclusions(c: RoundContext, files: RoundFiles, j: JudgeContext, ev
   }
 }
 
+/** What a chain has shown so far. */
+class Shown {
+  readonly voided = new Set<string>();
+  /** Clients of the plans so far. */ readonly #listed = new Set<string>();
+  /** What each plan follows, by its digest. */ readonly #before = new Map<string, Before>();
+  readonly #guilty = new Map<string, boolean>();
+  constructor(readonly s: ChainSource) {}
+
+  /**
+   * Whoever was in a plan is in every later one, or was convicted: a server that leaves out whom it likes chooses who
+   * is drawn.
+   */
+  plan(c: RoundContext, before: Before): void {
+    const own = new Set(c.plan.body.enrolled.map((x) => x.client));
+    this.#before.set(c.plan.digest, before);
+    for (const client of this.#listed)
+      if (!own.has(client) && !this.#convicted(client))
+        throw new FederationError(
+          'plan omission',
+          `${client} was in an earlier plan, is not in that of round ${c.plan.body.round}, and nobody shows why`,
+          'server',
+        );
+    for (const client of own) this.#listed.add(client);
+  }
+  #convicted(client: string): boolean {
+    return [...this.s.evidence].some(([digest, e]) => e.party === client && this.#shows(digest, e));
+  }
+  #shows(digest: string, e: Evidence): boolean {
+    let guilty = this.#guilty.get(digest);
+    if (guilty === undefined) {
+      const { federation, units } = this.s,
+        most = Math.max(MOST_UNIT, updateLimit(valuesOf(federation.charter.body.tensors)));
+      // A proof is judged where the base is at hand.
+      guilty =
+        (e.charge === 'bad-proof' && !units) ||
+        judge(e, {
+          federation,
+          before: (d) => this.#before.get(d),
+          blob: (d) => this.s.blob(d, most),
+          ...(units ? { units } : {}),
+        }).guilty;
+      this.#guilty.set(digest, guilty);
+    }
+    return guilty;
+  }
+}
+
 /** A round with its record, where it has one. `after` is what the next plan follows. */
-function checkRound(
-  s: ChainSource,
-  before: Before,
-  n: number,
-  voided: ReadonlySet<string>,
-): { report: RoundReport; after?: Before; record?: string } {
+function checkRound(s: ChainSource, before: Before, n: number, shown: Shown): { report: RoundReport; after?: Before; record?: string } {
   const f = s.federation,
     files = s.round(n);
   // What stands on a record that was made void is void with it.
-  if (files.plan.body.previous !== null && voided.has(files.plan.body.previous))
+  if (files.plan.body.previous !== null && shown.voided.has(files.plan.body.previous))
     return {
       report: { round: n, state: 'void', included: 0, excluded: [], bound: 0, lastState: 'not checked', units: 0 },
       ...(files.record ? { record: files.record.digest } : {}),
@@ -176,6 +220,8 @@ function checkRound(
     most = updateLimit(cells),
     c = openRound(f, files.plan, before, need(s.blob(files.plan.body.global.adapter, most), 'the global adapter', 'server'), s.states),
     common = { round: n, bound: Number(c.bound), lastState: s.states ? ('checked' as const) : ('not checked' as const), units: 0 };
+  s.settings?.(c);
+  shown.plan(c, before);
   for (const m of files.commits.values()) checkCommit(c, m);
   const { seal, beacon, record } = files;
   if (seal) {
@@ -253,12 +299,14 @@ export function checkChain(s: ChainSource): ChainReport {
     head: string | null = null,
     pending: number | undefined;
   const rounds: RoundReport[] = [];
-  const voided = new Set<string>();
+  const shown = new Shown(s);
   for (const n of s.rounds) {
-    const at = checkRound(s, before, n, voided);
+    // Numbers draw participants and orders of rows: whoever may skip some chooses among them.
+    if (n !== rounds.length) throw new FederationError('record chain', `round ${rounds.length} is missing, round ${n} is there`, 'server');
+    const at = checkRound(s, before, n, shown);
     rounds.push(at.report);
     const { state } = at.report;
-    if (state === 'void' && at.record !== undefined) voided.add(at.record);
+    if (state === 'void' && at.record !== undefined) shown.voided.add(at.record);
     if (state !== 'open' && state !== 'void') {
       // A record stands on the one before it: while that is provisional, no later one is final.
       if (pending !== undefined && state === 'final')
@@ -284,6 +332,9 @@ export function checkChain(s: ChainSource): ChainReport {
             'last state: adapters were not compared with the committed states (no run folder was given)',
             "first state: the state that a round begins with is the server's word",
           ]),
+      ...(s.settings
+        ? []
+        : ["plan settings: schedule and constants of training, from which the bound on movement follows, are the server's word"]),
       ...(opened ? ['units: what lies between opened records was not verified'] : []),
       ...(claimed
         ? ['units: some verdicts are the word of whoever signed them; proofs of units are verified again where the base is given']

@@ -5,10 +5,10 @@ import { type Weighted, ruleProblem } from './aggregate.js';
 import { type Beacon, beaconValue, roundTime } from './beacon.js';
 import { type BoundStep, checkMovement, largest, movementBound } from './bound.js';
 import { type Boundary, boundaryBytes, boundaryOf, firstBoundary, sameBoundary } from './boundary.js';
-import { type Ratio, ratio } from './catch.js';
+import { MOST_POOL, type Ratio, drawnUnits, ratio } from './catch.js';
 import { type Draw, drawUnits, participants } from './draw.js';
 import { FederationError } from './errors.js';
-import { type Message, type Signed, digestOf, keyOf, sameFederation } from './messages.js';
+import { MOST_ANSWERS, type Message, type Signed, digestOf, keyOf, sameFederation } from './messages.js';
 import { leafHash, pathRoot, recordLeaf, treeRoot } from './tree.js';
 import { LEAST_C, MOST_C, applyUpdate, decodeUpdate, encodeUpdate } from './update.js';
 
@@ -57,21 +57,31 @@ export function readAdapter(bytes: Uint8Array, charter: Message<'charter'>): Int
   return applyUpdate(new Int32Array(C.length), C, charter.tensors, 'server');
 }
 
-/** Adds an enrolment to those that hold. The same once more changes nothing. Throws FederationError. */
-export function enrol(f: Federation, e: Signed<'enrolment'>): Federation {
-  const { client } = e.body,
-    bad = (why: string): never => {
-      throw new FederationError('enrolment', why, client);
-    };
-  sameFederation(f.charter, e.body, client);
-  if (!f.charter.body.allow.includes(e.signer)) return bad(`its key ${e.signer} is not on the list of the charter`);
-  const there = f.enrolments.get(client);
-  if (there?.digest === e.digest) return f;
-  if (there) return bad('is enrolled already, with other data');
-  for (const [other, x] of f.enrolments) if (x.signer === e.signer) return bad(`has the key of ${other}`);
-  if (e.body.epochExamples > e.body.rows) return bad(`draws ${e.body.epochExamples} examples a round of ${e.body.rows} rows`);
-  return { ...f, enrolments: new Map([...f.enrolments, [client, e]]) };
+/** Adds enrolments to those that hold. The same once more changes nothing. Throws FederationError. */
+export function enrolAll(f: Federation, list: readonly Signed<'enrolment'>[]): Federation {
+  const enrolments = new Map(f.enrolments),
+    keys = new Map([...enrolments].map(([client, e]) => [e.signer, client])),
+    allowed = new Set(f.charter.body.allow);
+  for (const e of list) {
+    const { client } = e.body,
+      bad = (why: string): never => {
+        throw new FederationError('enrolment', why, client);
+      };
+    sameFederation(f.charter, e.body, client);
+    if (!allowed.has(e.signer)) return bad(`its key ${e.signer} is not on the list of the charter`);
+    const there = enrolments.get(client),
+      other = keys.get(e.signer);
+    if (there?.digest === e.digest) continue;
+    if (there) return bad('is enrolled already, with other data');
+    if (other !== undefined) return bad(`has the key of ${other}`);
+    if (e.body.epochExamples > e.body.rows) return bad(`draws ${e.body.epochExamples} examples a round of ${e.body.rows} rows`);
+    enrolments.set(client, e);
+    keys.set(e.signer, client);
+  }
+  return enrolments.size === f.enrolments.size ? f : { ...f, enrolments };
 }
+/** The same of one. */
+export const enrol = (f: Federation, e: Signed<'enrolment'>): Federation => enrolAll(f, [e]);
 
 /** What a plan follows: the record before with its beacon's value, or the beginning. */
 export interface Before {
@@ -99,6 +109,10 @@ function planProblems(f: Federation, p: Message<'plan'>): string | undefined {
       return `${e.client} draws ${x.body.epochExamples} examples a round, the plan takes ${steps * batch}`;
   }
   if (p.select > names.length) return `${p.select} participants of ${names.length} enrolled`;
+  const units = p.select * unitsOf(p);
+  if (units > MOST_POOL) return `${units} units, a draw is from at most ${MOST_POOL}`;
+  const drawn = drawnUnits(coverageOf(p), units) + (p.audit.each ? p.select : 0);
+  if (drawn > MOST_ANSWERS) return `draws up to ${drawn} units, a round has at most ${MOST_ANSWERS} answers`;
   const rule = ruleProblem(p.aggregate, p.select);
   if (rule !== undefined) return rule;
   if (roundTime(f.charter.body.chain, p.beacon) <= p.deadlines.commit) return 'its beacon is out before the last commit is due';
@@ -271,10 +285,11 @@ export function checkSeal(c: RoundContext, s: Signed<'seal'>, commits: ReadonlyM
       return bad(`${x.client} handed in ${commits.get(x.client)?.digest ?? 'nothing that holds'}, sealed is ${x.commit}`);
   if (sealRoot(body.commits) !== body.root)
     throw new FederationError('seal root', `is ${body.root}, the commits give ${sealRoot(body.commits)}`, 'server');
-  const out = new Set(body.excluded.map((x) => x.client));
+  const out = new Set(body.excluded.map((x) => x.client)),
+    sealed = new Set(names);
   for (const n of c.participants)
-    if (!names.includes(n) && !out.has(n)) throw new FederationError('seal omission', `${n} is neither sealed nor excluded`, 'server');
-  for (const n of out) if (names.includes(n)) return bad(`${n} is sealed and excluded`);
+    if (!sealed.has(n) && !out.has(n)) throw new FederationError('seal omission', `${n} is neither sealed nor excluded`, 'server');
+  for (const n of out) if (sealed.has(n)) return bad(`${n} is sealed and excluded`);
   if (body.time >= roundTime(c.charter.body.chain, c.plan.body.beacon))
     throw new FederationError('seal time', 'is not before the beacon that draws from it', 'server');
 }

@@ -6,12 +6,13 @@ import { MOST_BYTES, listFolder, readBytes } from '../io/read-file.js';
 import { canonicalBytes, parseJson } from '../provenance/json.js';
 import type { Beacon } from './beacon.js';
 import { MOST_CERTIFICATE, certificateName } from './certificate.js';
-import { type Federation, clientKey, enrol, serverKey } from './checks.js';
+import { type Federation, clientKey, enrolAll, serverKey } from './checks.js';
 import { type Evidence, evidenceFile, parseBeacon, parseEvidence } from './judge.js';
 import {
   type Kind,
   type Message,
   type Signed,
+  MOST_ANSWERS,
   MOST_CLIENTS,
   MOST_MESSAGE,
   digestOf,
@@ -40,6 +41,37 @@ const read = (file: string, most: number): Uint8Array => {
 };
 const limit = (kind: Kind): number => Math.min(MOST_BYTES.envelope, Math.ceil((4 * MOST_MESSAGE[kind]) / 3) + 4096);
 
+/** Most bytes of files whose messages are remembered. */
+const MOST_OPENED = 64 << 20;
+
+/**
+ * Messages that were opened. What a file's bytes come to under a key is the same every time, and a signature takes
+ * milliseconds to check: whoever reads a folder again and again checks each of them once.
+ */
+class Opened {
+  readonly #found = new Map<string, Signed<Kind>>();
+  #bytes = 0;
+
+  /** What `open` makes of these bytes under `key`, the text of it, or under the key inside. */
+  once<K extends Kind>(kind: K, key: string, bytes: Uint8Array, open: () => Signed<K>): Signed<K> {
+    const at = `${kind} ${key} ${digestOf(bytes)}`,
+      there = this.#found.get(at);
+    if (there) return there as Signed<K>;
+    const m = open();
+    if ((this.#bytes += bytes.length) > MOST_OPENED) {
+      this.#found.clear();
+      this.#bytes = bytes.length;
+    }
+    this.#found.set(at, m as Signed<Kind>);
+    return m;
+  }
+}
+const opened = new Opened();
+const own = <K extends 'charter' | 'enrolment'>(kind: K, file: string): Signed<K> => {
+  const bytes = read(file, limit(kind));
+  return opened.once(kind, 'own', bytes, () => openOwn(kind, bytes, file));
+};
+
 export const roundDir = (dir: string, round: number): string => join(dir, 'rounds', String(round));
 const blobFile = (dir: string, digest: string): string => join(dir, 'blobs', digest.slice(7));
 
@@ -56,15 +88,14 @@ const CLIENT = /^[a-z0-9][a-z0-9-]{0,62}$/,
 /** Charter and enrolments of a folder. Throws InputError, VerificationError, VersionError. */
 export function readFederation(dir: string): Federation {
   const file = join(dir, 'charter.json'),
-    charter = openOwn('charter', read(file, limit('charter')), file);
-  let f: Federation = { charter, enrolments: new Map() };
-  for (const n of names(join(dir, 'enrolments'), CLIENT)) {
+    charter = own('charter', file);
+  const list = names(join(dir, 'enrolments'), CLIENT).map((n) => {
     const at = join(dir, 'enrolments', `${n}.json`),
-      e = openOwn('enrolment', read(at, limit('enrolment')), at);
+      e = own('enrolment', at);
     if (e.body.client !== n) throw new InputError(at, [`is the enrolment of ${e.body.client}`]);
-    f = enrol(f, e);
-  }
-  return f;
+    return e;
+  });
+  return enrolAll({ charter, enrolments: new Map() }, list);
 }
 
 /**
@@ -150,23 +181,30 @@ const placeOf = (m: Message<Many>): string => ('unit' in m ? `${m.client}-${m.un
  */
 export function readRound(dir: string, f: Federation, round: number): RoundFiles {
   const at = roundDir(dir, round),
-    server = [serverKey(f.charter)],
+    server = serverKey(f.charter),
+    message = <K extends Kind>(kind: K, file: string, of?: Signed<'enrolment'>): Signed<K> => {
+      const bytes = read(file, limit(kind));
+      return opened.once(kind, of?.body.key ?? f.charter.body.server, bytes, () =>
+        openMessage(kind, bytes, [of ? clientKey(of) : server], file),
+      );
+    },
     one = <K extends Kind>(kind: K, name: string): Signed<K> | undefined => {
       const file = join(at, `${name}.json`);
-      return existsSync(file) ? openMessage(kind, read(file, limit(kind)), server, file) : undefined;
+      return existsSync(file) ? message(kind, file) : undefined;
     },
     many = <K extends Many>(kind: K, folder: string, pattern: RegExp, byServer: boolean): Map<string, Signed<K>> => {
-      const out = new Map<string, Signed<K>>();
+      const out = new Map<string, Signed<K>>(),
+        most = pattern === UNIT ? MOST_ANSWERS : MOST_CLIENTS;
       for (const n of names(join(at, folder), pattern)) {
         const file = join(at, folder, `${n}.json`),
           client = pattern === UNIT ? n.replace(/-\d+$/, '') : n,
           e = f.enrolments.get(client);
         if (!e) throw new InputError(file, [`${client} is not enrolled`]);
-        const m = openMessage(kind, read(file, limit(kind)), byServer ? server : [clientKey(e)], file),
+        const m = message(kind, file, byServer ? undefined : e),
           own = placeOf(m.body);
         if (own !== n) throw new InputError(file, [`is of ${own}`], 'a message lies under the name of what it is of');
         out.set(n, m);
-        if (out.size > MOST_CLIENTS) throw new InputError(at, [`holds more than ${MOST_CLIENTS} files of a kind`]);
+        if (out.size > most) throw new InputError(at, [`holds more than ${most} files of a kind`]);
       }
       return out;
     };

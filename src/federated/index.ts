@@ -10,6 +10,7 @@ export * from './buckets.js';
 export * from './bundler.js';
 export * from './catch.js';
 export * from './certificate.js';
+export * from './costs.js';
 export * from './draw.js';
 export * from './errors.js';
 export * from './tree.js';

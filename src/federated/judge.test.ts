@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -344,21 +344,61 @@ describe('a folder', () => {
     const dir = beginFolder(),
       a = playRound(dir, c.before, c.start),
       b = playRound(dir, a.before, a.adapter);
-    playRound(dir, b.before, b.adapter, 'before', 5);
+    playRound(dir, b.before, b.adapter);
     const report = checkChain(folderSource(dir));
     expect(report.rounds.map((x) => [x.round, x.state, x.included])).toEqual([
       [0, 'final', 3],
       [1, 'final', 3],
-      [5, 'final', 3],
+      [2, 'final', 3],
     ]);
     expect(report.rounds[0].audit!.verified).toBe(0);
-    expect(report.notChecked.join('\n')).toMatch(/last state.*between opened records was not verified.*charter's own.*word/s);
+    expect(report.notChecked.join('\n')).toMatch(
+      /last state.*plan settings.*between opened records was not verified.*charter's own.*word/s,
+    );
     // The chain cut, or its middle exchanged.
     const cut = folderSource(dir);
-    expect(() => checkChain({ ...cut, rounds: [0, 5] })).toThrow(/^record chain/);
-    expect(() => checkChain({ ...cut, rounds: [1, 5] })).toThrow(/^record chain/);
+    expect(() => checkChain({ ...cut, rounds: [0, 2] })).toThrow(/^record chain/);
+    expect(() => checkChain({ ...cut, rounds: [1, 2] })).toThrow(/^record chain/);
     expect(() => checkChain({ ...cut, blob: () => undefined })).toThrow(/^blob: server/);
     expect(() => checkChain({ ...cut, seed: beacon(2) })).toThrow(/^beacon round/);
+  });
+  it('with a number left out is refused: numbers draw who takes part', () => {
+    const dir = beginFolder(),
+      a = playRound(dir, c.before, c.start);
+    playRound(dir, a.before, a.adapter, 'before', 2);
+    expect(() => checkChain(folderSource(dir))).toThrow(/^record chain: server: round 1 is missing, round 2 is there/);
+    // A round that was planned and went no further is there, and is shown.
+    writeMessage(dir, signMessage('plan', planBody(c, { round: 1 }, a.before), c.server));
+    expect(checkChain(folderSource(dir)).rounds.map((x) => x.state)).toEqual(['final', 'open', 'final']);
+  });
+  it('has whoever was in a plan in every later one, unless evidence says why not', () => {
+    const dir = beginFolder(),
+      a = playRound(dir, c.before, c.start),
+      body = planBody(c, {}, a.before),
+      enrolled = body.enrolled.filter((x) => x.client !== 'ann'),
+      context = newRound(c),
+      first = handIn(context, ann).commit,
+      second = handIn(context, ann, { records: recordsOf(context, ann, 4) }).commit;
+    writeMessage(dir, signMessage('plan', { ...body, enrolled, select: 2 }, c.server));
+    expect(() => checkChain(folderSource(dir))).toThrow(/^plan omission: server: ann was in an earlier plan/);
+    // Evidence that shows nothing excuses nothing.
+    const empty = writeEvidence(dir, { charge: 'two-messages', party: 'ann', items: { first: first.envelope, second: first.envelope } });
+    expect(() => checkChain(folderSource(dir))).toThrow(/^plan omission/);
+    rmSync(empty);
+    writeEvidence(dir, { charge: 'two-messages', party: 'ann', items: { first: first.envelope, second: second.envelope } });
+    expect(checkChain(folderSource(dir)).rounds.map((x) => x.state)).toEqual(['final', 'open']);
+  });
+  it('is of the settings of training that are at hand', () => {
+    const dir = beginFolder(),
+      seen: number[] = [];
+    playRound(dir, c.before, c.start);
+    const settings = (x: Pick<RoundContext, 'plan'>): void => {
+      seen.push(x.plan.body.round);
+      throw new FederationError('plan settings', 'schedule of the plan', 'server');
+    };
+    expect(() => checkChain({ ...folderSource(dir), settings })).toThrow(/^plan settings/);
+    expect(seen).toEqual([0]);
+    expect(checkChain({ ...folderSource(dir), settings: () => {} }).notChecked.join('\n')).not.toMatch(/plan settings/);
   });
   it('with a provisional record says so, and lets no later one pass for final', () => {
     const dir = beginFolder(),
@@ -391,6 +431,15 @@ describe('a folder', () => {
     expect(() => writeMessage(dir, other)).toThrow(/what was signed stays/);
     expect(writeMessage(dir, a.record)).toBe(messagePath(dir, a.record));
     expect(() => readBlob(dir, c.before.global.adapter, 10)).toThrow(/at most 10/);
+    // What was opened once is remembered by its bytes, not by its name: other bytes are opened again, under the same key.
+    const commit = join(dir, 'rounds', '0', 'commits', 'ann.json'),
+      bob_ = join(dir, 'rounds', '0', 'commits', 'bob.json'),
+      there = readFileSync(commit);
+    readRound(dir, readFederation(dir), 0);
+    writeFileSync(commit, readFileSync(bob_));
+    expect(() => readRound(dir, readFederation(dir), 0)).toThrow(/^signature/);
+    writeFileSync(commit, there);
+    readRound(dir, readFederation(dir), 0);
     writeFileSync(join(dir, 'blobs', c.before.global.adapter.slice(7)), 'x');
     expect(() => readBlob(dir, c.before.global.adapter, updateLimit(64))).toThrow(/other bytes/);
     writeFileSync(join(dir, 'rounds', '0', 'commits', 'zoe.json'), '{}');

@@ -29,8 +29,9 @@ const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/),
   time = count(2 ** 40),
   round = count(2 ** 31 - 1);
 
-/** Most clients of a federation, steps and units of a round. */
+/** Most clients of a federation, answers to the draw of a round, steps and units of a round. */
 export const MOST_CLIENTS = 10_000,
+  MOST_ANSWERS = 10_000,
   MOST_STEPS = 4096;
 /**
  * Version of a charter, and with it of everything that is said under it: whatever names a federation follows its

@@ -18,7 +18,7 @@ import { checkChain } from './check.js';
 import { type Federation, type RoundContext, type StateChecks, checkReceipt, drawOf, openRound } from './checks.js';
 import { drawnOf } from './draw.js';
 import { FederationError } from './errors.js';
-import { type RoundFiles, readBlob, readEvidence, readFederation, readRound, readSeed } from './folder.js';
+import { type RoundFiles, readBlob, readEvidence, readFederation, readRound, readSeed, roundNumbers } from './folder.js';
 import { type PlacedRound, isDone, readHead } from './head.js';
 import { type Evidence, evidenceFile } from './judge.js';
 import type { SentMessage } from './inbox.js';
@@ -99,6 +99,7 @@ interface Kept {
 }
 
 const MOST_KEPT = 64 << 20;
+const since = (began: number): string => `, ${((performance.now() - began) / 1000).toFixed(2)} s`;
 
 class Client {
   readonly said: string[] = [];
@@ -129,9 +130,7 @@ class Client {
     const { dir, f } = this;
     checkChain({
       federation: f,
-      rounds: readHead(dir, f)
-        .rounds.map((r) => r.round)
-        .filter((n) => n < round),
+      rounds: roundNumbers(dir).filter((n) => n < round),
       round: (n) => readRound(dir, f, n),
       blob: (d, most) => readBlob(dir, d, most),
       evidence: readEvidence(dir),
@@ -161,7 +160,8 @@ class Client {
       return;
     if (this.p.now() > files.plan.body.deadlines.commit) return;
     this.#checkBefore(round);
-    const context = this.#open(r);
+    const began = performance.now(),
+      context = this.#open(r);
     if (!context.participants.includes(this.name)) return;
     const own = ownRound(context, this.p.files);
     let blob: Uint8Array, message: Signed<'commit'>;
@@ -189,7 +189,7 @@ class Client {
     writeAtomic(commitFile, canonicalBytes({ commit: message.digest }));
     await this.p.transport.send(message, [blob]);
     this.#mark(plan);
-    this.#say(round, `trained ${files.plan.body.train.steps} steps and handed in an update of ${blob.length} bytes`);
+    this.#say(round, `trained ${files.plan.body.train.steps} steps and handed in an update of ${blob.length} bytes${since(began)}`);
   }
   #mark(plan: string): void {
     writeAtomic(this.#file(plan, 'sent.json'), canonicalBytes({ plan }));
@@ -229,6 +229,7 @@ class Client {
       plan = files.plan.body;
     if (!seal || !beacon || this.p.now() > plan.deadlines.response) return false;
     const context = this.#open(r);
+    let began = performance.now();
     if (!this.#sealed(r, context)) return false;
     const mine = drawnOf(drawOf(context, seal, beacon), this.name),
       due = mine.filter((n) => !files.responses.has(`${this.name}-${n}`) && !existsSync(this.#file(files.plan.digest, `sent-${n}.json`)));
@@ -246,7 +247,11 @@ class Client {
         m = signMessage('response', responseBody(own, kept.records, index, proof), this.p.key);
       await this.p.transport.send(m, proof ? [proof] : []);
       writeAtomic(this.#file(files.plan.digest, `sent-${index}.json`), canonicalBytes({ response: m.digest }));
-      this.#say(round, `answered unit ${index}${proof ? ` with a ${all ? 'certificate' : 'proof'} of ${proof.length} bytes` : ''}`);
+      this.#say(
+        round,
+        `answered unit ${index}${proof ? ` with a ${all ? 'certificate' : 'proof'} of ${proof.length} bytes` : ''}${since(began)}`,
+      );
+      began = performance.now();
     }
     return true;
   }

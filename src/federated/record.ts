@@ -29,10 +29,11 @@ export interface Outcome {
 /** Counts of a draw's units by what was found of them. */
 export function auditCounts(draw: Draw, verdicts: readonly Signed<'verdict'>[]): Message<'record'>['audit'] {
   const n = { proved: 0, replayed: 0, opened: 0, failed: 0, unanswered: 0 },
+    of = new Set(draw.units.map((u) => `${u.client} ${u.index}`)),
     seen = new Set<string>();
   for (const { body } of verdicts) {
     const at = `${body.client} ${body.unit}`;
-    if (!draw.units.some((u) => u.client === body.client && u.index === body.unit) || seen.has(at))
+    if (!of.has(at) || seen.has(at))
       throw new FederationError('verdict', `unit ${body.unit} was not drawn, or is judged twice`, body.client);
     seen.add(at);
     if (body.how === 'unanswered') n.unanswered++;

@@ -18,7 +18,7 @@ import {
 } from '../../test/federated-case.js';
 import { InputError } from '../errors.js';
 import { toHex } from '../provenance/bytes.js';
-import { type RoundContext, adapterBlob, checkReceipt, checkSeal, checkUpdate, enrol, openRound } from './checks.js';
+import { type RoundContext, adapterBlob, checkReceipt, checkSeal, checkUpdate, enrol, enrolAll, openRound } from './checks.js';
 import { type Message, keyText, openMessage, messageFile, parseMessage } from './messages.js';
 import { makeRecord, checkRecord, checkSettlement, auditStatement, type Outcome } from './record.js';
 import { type RoundState, beginRound, sealBody, stepRound, verdictBodies } from './round.js';
@@ -119,6 +119,31 @@ describe('plans', () => {
     refuses(() => openRound(c.federation, r.plan, { ...c.before, round: 0 }, adapterBlob(c.start, { tensors: TENSORS })), 'plan', 'server');
     const states = { first: () => Array<bigint>(17).fill(4n), last: () => {} };
     refuses(() => openRound(c.federation, r.plan, c.before, adapterBlob(c.start, { tensors: TENSORS }), states), 'first state', 'server');
+  });
+  it('draw no more units than are answered, from no more than are drawn from', () => {
+    const f = enrolAll(
+        { charter: c.federation.charter, enrolments: new Map() },
+        c.clients.map((x) => signMessage('enrolment', { ...x.enrolment.body, epochExamples: 8192, rows: 8192 }, x.key)),
+      ),
+      p = planBody(c),
+      at = (coverage: number[]) => () =>
+        openRound(
+          f,
+          signMessage(
+            'plan',
+            {
+              ...p,
+              enrolled: NAMES.map((client) => ({ client, enrolment: f.enrolments.get(client)!.digest })),
+              train: { ...p.train, steps: 4096, schedule: Array.from({ length: 4096 }, () => p.train.schedule[0]) },
+              audit: { ...p.audit, coverage },
+            },
+            c.server,
+          ),
+          c.before,
+          adapterBlob(c.start, { tensors: TENSORS }),
+        );
+    expect(at([1, 2])).not.toThrow();
+    expect(at([1, 1])).toThrow(/^plan: server: draws up to 16384 units, a round has at most 10000 answers/);
   });
 });
 

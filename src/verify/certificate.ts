@@ -36,6 +36,8 @@ function hiddenEnd(key: VerificationKey): HiddenEnd {
  * circuit too small to hide.
  */
 export const hiddenEndPlan = (key: VerificationKey): Plan => hiddenEnd(key).plan;
+/** Words of such a proof. */
+export const hiddenEndWords = (key: VerificationKey): number => hiddenEnd(key).words;
 
 /**
  * Verifies an end proof that hides its witness, under a trusted key: as verifyEnd. Throws VerificationError; a proof of

@@ -1,5 +1,5 @@
 /**
- * npm run federated [-- part ...]: endtoend, scale, utility, planner, bytes, tables, or one measurement by its name
+ * npm run federated [-- part ...]: endtoend, scale, utility, planner, bytes, chain, tables, or one measurement by its name
  * (scale-50-0.1); without a part, all of them. What was measured lies under docs/federated as JSON and is not measured
  * again: delete a file for that. What was cut short goes on from .federated. Needs the fixtures.
  */
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type Kernels, singleKernels } from 'certune/kernels';
 import { fixtures, root } from '../fixtures.js';
 import { bytesRow } from './bytes.js';
+import { chain } from './chain.js';
 import { endToEnd } from './endtoend.js';
 import { DEMO_SIZE, STORIES_SIZE, TINY_SIZE, hasTexts } from './people.js';
 import { planner } from './planner.js';
@@ -32,7 +33,8 @@ const MEASURED: Readonly<Record<string, Make>> = {
       (k, dir) => scale(k, dir, clients, alpha, { ...DEMO_SIZE, steps: clients === 50 ? 16 : 8 }, 1000, say),
     ]),
   ),
-  planner: (k, dir) => planner(k, dir),
+  planner: (_k, dir) => planner(dir, say),
+  chain: (k, dir) => chain(k, dir, 200, 20, say),
   utility: (k, dir) => utility(k, dir, 8, 2, 3, 0.3, DEMO_SIZE, say),
   ...Object.fromEntries(
     BYTES.map(([name, steps, learningRate]): [string, Make] => [
@@ -78,7 +80,7 @@ function write(): void {
   writeFileSync(join(out, 'README.md'), tables(read, [...drawn.keys()]));
 }
 
-const GROUPS = ['endtoend', 'scale', 'utility', 'planner', 'bytes'],
+const GROUPS = ['endtoend', 'scale', 'utility', 'planner', 'bytes', 'chain'],
   of = (part: string): string[] => Object.keys(MEASURED).filter((n) => n === part || (GROUPS.includes(part) && n.startsWith(part))),
   asked = process.argv.slice(2),
   wrong = asked.find((p) => p !== 'tables' && !of(p).length);

@@ -1,8 +1,8 @@
 /** Tables of what was measured, as docs/federated/README.md: every table says what was proved, replayed and sampled. */
-import { COMMIT_BYTES, responseBytes } from 'certune/federated';
 import type { BytesRow } from './bytes.js';
 import type { EndToEnd } from './endtoend.js';
-import type { Planned } from './planner.js';
+import type { Chain } from './chain.js';
+import type { Compared, Planned } from './planner.js';
 import type { Scale } from './scale.js';
 import type { Utility } from './utility.js';
 
@@ -142,37 +142,46 @@ function bytesPart(rows: readonly BytesRow[]): string[] {
   ];
 }
 
-function plannerPart(p: Planned | undefined, x: EndToEnd | undefined): string[] {
-  if (!p || !x) return ['Not run.', ''];
-  const line = (what: string, said: number, is: number): (string | number)[] => [
-    what,
-    Math.round(said),
-    Math.round(is),
-    `${(100 * (said / is - 1)).toFixed(1)}%`,
-  ];
-  const seconds = (what: string, { said, is }: Planned['local']): (string | number)[] => [
-    what,
-    said.toFixed(2),
-    is.toFixed(2),
-    `${(100 * (said / is - 1)).toFixed(1)}%`,
-  ];
+function plannerPart(p: Planned | undefined): string[] {
+  if (!p) return ['Not run.', ''];
+  const off = ({ said, is }: Compared): string => `${(100 * (said / is - 1)).toFixed(1)}%`;
   return [
-    'What `certune fed plan` says of the run that is proved end to end, beside the files of that experiment (over a folder), and beside what one client takes that trains a round and proves units right after the prediction, in one run. Form of the proof: nodes.',
+    'What `certune fed plan` says of a round of one client, beside what `certune fed step` takes in it, by commands alone: a server and a client that trains, proves what is drawn in a process of its own, and is verified. Nothing was fitted to these runs.',
     '',
     ...table(
-      ['bytes of', 'predicted', 'measured', 'off by'],
+      ['run', 'what', 'predicted', 'measured', 'off by'],
+      p.cases.flatMap((c) => [
+        ...c.seconds.map((x) => [
+          `${c.name}; ${c.proved} of ${c.units} units of ${c.unit}, ${c.show}`,
+          `seconds of ${x.what}`,
+          x.said.toFixed(2),
+          x.is.toFixed(2),
+          off(x),
+        ]),
+        ...c.bytes.map((x) => ['', `bytes of ${x.what}`, Math.round(x.said), Math.round(x.is), off(x)]),
+      ]),
+    ),
+    `Seconds are those of the processor, one thread, ${p.machine}, on a machine that others used as well: what a quiet one would take by the clock, but for what its caches lose to others.`,
+    '',
+  ];
+}
+
+function chainPart(x: Chain | undefined): string[] {
+  if (!x) return ['Not run.', ''];
+  const { check: c } = x;
+  return [
+    `${x.clients} clients, ${x.rounds} rounds of ${x.steps} steps on the smallest base (${x.values} values), ${x.opened} units opened in all; ${x.files} files, ${(x.bytes / 1e6).toFixed(1)} MB.`,
+    '**Real: training, commitments, commits, receipts, seals, draws, opened records, verdicts on them, sums, records. Nothing is proved: units are opened, what lies between two records is not verified.**',
+    '',
+    ...table(
+      ['`checkChain` over the folder, one process', 'seconds of the processor'],
       [
-        line('an update', p.updateBytes, x.bytes.update),
-        line('a commit', COMMIT_BYTES, x.bytes.commit),
-        line('an answer', responseBytes(x.steps), x.bytes.response),
-        line('the proof of a unit', p.nodeBytes, x.bytes.proof),
+        ['all rounds, states committed to checked with the programs', c.seconds.toFixed(1)],
+        ['all rounds, without the programs', c.without.toFixed(1)],
+        [`the first ${x.rounds / 2} rounds, with the programs`, c.half.toFixed(1)],
       ],
     ),
-    ...table(
-      ['seconds of', 'predicted', 'measured', 'off by'],
-      [seconds('local work in a round: training and commitments', p.local), seconds('proving a unit of one step, with its leaf', p.prove)],
-    ),
-    `Seconds: ${p.machine}; the least of three rounds and of two units, on a machine that others used as well: what loads it more during the prediction than after it is in the figure. Seconds of local work are not within 15% on this smallest base: an estimate counts cells and hashes, and most of so short a step is neither.`,
+    `Wall clock ${c.wall.toFixed(0)} s on a machine that others used as well; ${c.mebibytes.toFixed(0)} MiB at most. The server took ${x.server.map((s) => s.toFixed(1)).join(', ')} s of the processor for the first, the middle and the last round. Not checked, by its own words: ${x.notChecked.map((t) => t.replace(/:.*/, '')).join(', ')}.`,
     '',
   ];
 }
@@ -204,7 +213,10 @@ export function tables(read: (name: string) => unknown, drawn: readonly string[]
     ...plot('utility.svg'),
     '## Planner',
     '',
-    ...plannerPart(read('planner') as Planned | undefined, read('endtoend-folder') as EndToEnd | undefined),
+    ...plannerPart(read('planner') as Planned | undefined),
+    '## A long chain',
+    '',
+    ...chainPart(read('chain') as Chain | undefined),
     '## Bytes',
     '',
     ...bytesPart(bytes),

@@ -34,7 +34,7 @@ const MEASURED: Readonly<Record<string, Make>> = {
     ]),
   ),
   planner: (_k, dir) => planner(dir, say),
-  chain: (k, dir) => chain(k, dir, 200, 20, say),
+  chain: (k, dir) => chain(k, dir, 200, 5, say),
   utility: (k, dir) => utility(k, dir, 8, 2, 3, 0.3, DEMO_SIZE, say),
   ...Object.fromEntries(
     BYTES.map(([name, steps, learningRate]): [string, Make] => [

@@ -431,7 +431,7 @@ describe('a folder', () => {
     expect(() => writeMessage(dir, other)).toThrow(/what was signed stays/);
     expect(writeMessage(dir, a.record)).toBe(messagePath(dir, a.record));
     expect(() => readBlob(dir, c.before.global.adapter, 10)).toThrow(/at most 10/);
-    // What was opened once is remembered by its bytes, not by its name: other bytes are opened again, under the same key.
+    // What was opened once is remembered by its bytes, not by its name: other bytes are opened again.
     const commit = join(dir, 'rounds', '0', 'commits', 'ann.json'),
       bob_ = join(dir, 'rounds', '0', 'commits', 'bob.json'),
       there = readFileSync(commit);

@@ -1,7 +1,7 @@
 /**
- * npm run federated [-- part ...]: endtoend, scale, utility, planner, bytes, chain, tables, or one measurement by its name
- * (scale-50-0.1); without a part, all of them. What was measured lies under docs/federated as JSON and is not measured
- * again: delete a file for that. What was cut short goes on from .federated. Needs the fixtures.
+ * npm run federated [-- part ...]: endtoend, scale, utility, planner, bytes, chain, tables, or one measurement by its
+ * name (scale-50-0.1); without a part, all of them. What was measured lies under docs/federated as JSON and is not
+ * measured again: delete a file for that. What was cut short goes on from .federated. Needs the fixtures.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

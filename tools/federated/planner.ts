@@ -52,6 +52,7 @@ export interface PlannedCase {
 export interface Planned {
   readonly cases: readonly PlannedCase[];
   readonly machine: string;
+  /** What of it is not of one run. */ readonly note?: string;
 }
 
 /** What of the command's answer is read. */

@@ -161,7 +161,7 @@ function plannerPart(p: Planned | undefined): string[] {
         ...c.bytes.map((x) => ['', `bytes of ${x.what}`, Math.round(x.said), Math.round(x.is), off(x)]),
       ]),
     ),
-    `Seconds are those of the processor, one thread, ${p.machine}, on a machine that others used as well: what a quiet one would take by the clock, but for what its caches lose to others.`,
+    `Seconds are those of the processor, one thread, ${p.machine}, on a machine that others used as well: what a quiet one would take by the clock, but for what its caches lose to others.${p.note === undefined ? '' : ` ${p.note}`}`,
     '',
   ];
 }

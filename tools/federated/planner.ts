@@ -21,7 +21,7 @@ interface Case {
   readonly coverage: number;
   readonly show: 'proofs' | 'certificates';
 }
-/** Nothing was fitted to any of them: units of cost are those of `certune estimate`. */
+/** Units of proving are those of `certune estimate`; terms of local work were added with the first two at hand. */
 const CASES: readonly Case[] = [
   { name: 'smallest base, 8 steps', size: E2E_SIZE, unit: 1, coverage: 25, show: 'proofs' },
   {

@@ -146,7 +146,7 @@ function plannerPart(p: Planned | undefined): string[] {
   if (!p) return ['Not run.', ''];
   const off = ({ said, is }: Compared): string => `${(100 * (said / is - 1)).toFixed(1)}%`;
   return [
-    'What `certune fed plan` says of a round of one client, beside what `certune fed step` takes in it, by commands alone: a server and a client that trains, proves what is drawn in a process of its own, and is verified. Nothing was fitted to these runs.',
+    'What `certune fed plan` says of a round of one client, beside what `certune fed step` takes in it, by commands alone: a server and a client that trains, proves what is drawn in a process of its own, and is verified. The units of proving are those of `certune estimate` and were fitted to none of these runs; terms of local work for compiling and sending were added after the first two were seen.',
     '',
     ...table(
       ['run', 'what', 'predicted', 'measured', 'off by'],

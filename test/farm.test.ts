@@ -117,7 +117,7 @@ describe('the jobs of a run', () => {
       ];
     expect(new Set(keys).size).toBe(keys.length);
     expect([1, 5000, 5001, 10_000, 10_001, 20_001, 10 ** 6].map(defaultSegment)).toEqual([1, 1, 2, 2, 4, 8, 8]);
-    expect([1, 15, 16, 63, 64, 255, 256, 10 ** 6].map(embeddedSegment)).toEqual([1, 1, 2, 2, 4, 4, 8, 8]);
+    expect([1, 3, 4, 63, 64, 255, 256, 10 ** 6].map(embeddedSegment)).toEqual([1, 1, 2, 2, 4, 4, 8, 8]);
   });
   it('have classes of memory, of which a worker takes its own and smaller ones', () => {
     const G = 2 ** 30;

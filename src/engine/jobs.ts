@@ -63,7 +63,7 @@ export function defaultSegment(steps: number): number {
  * segments takes some hundredth of a step's proof to judge, so that long runs have fewer of them.
  */
 export const embeddedSegment = (steps: number): number =>
-  Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : steps >= 16 ? 2 : 1);
+  Math.max(defaultSegment(steps), steps >= 256 ? 8 : steps >= 64 ? 4 : steps >= 4 ? 2 : 1);
 
 /** Jobs of a run: children before parents, segments from the left; the last one is the end, or the certificate. */
 export function jobsOf(plan: Plan): readonly Job[] {

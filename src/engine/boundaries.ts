@@ -61,8 +61,7 @@ export class Boundaries {
     return made;
   }
   #state(step: number): readonly bigint[] {
-    const words = this.#states.get(step) ?? this.tree(step)?.words;
-    return words!;
+    return this.#states.get(step) ?? this.tree(step)!.words;
   }
 
   at(place: Place): Boundary {
@@ -122,9 +121,8 @@ export class Boundaries {
     ] as const) {
       const want = this.at(place);
       for (const p of PARTS) {
-        const got = st[`${p}${side}` as const],
-          own = want[p];
-        if (got.length !== own.length || got.some((w, i) => w !== own[i]))
+        const got = st[`${p}${side}` as const];
+        if (got.length !== want[p].length || got.some((w, i) => w !== want[p][i]))
           throw new VerificationError(
             `${NAMES[p]} ${side === 'In' ? 'entered' : 'left'}`,
             `is not that of the run before ${place.part ? `part ${place.part} of ` : ''}step ${place.step}`,

@@ -141,11 +141,11 @@ export const accumulatorsCommitment = (k: Kernels, { plan }: Programs, acc: BigI
   });
 
 /**
- * Whether a commitment that a proof names is to a state that is given: digest of the adapter, point, and the values of
- * adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it, so that
- * another state of the root's list has these values there with probability cells/|E|. One evaluation.
+ * Checks that a commitment which a proof enters is to a state that is given: digest of the adapter, point, and the
+ * values of adapter and optimiser at it. The root, which the proof opens, is not made again: the point is a hash of it,
+ * so that another state of the root's list has these values there with probability cells/|E|. One evaluation.
  */
-function commitsTo(k: Kernels, s: Programs, named: readonly bigint[], state: AdapterState): boolean {
+export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState): void {
   const { plan } = s,
     { digest, z, values } = k.scope(() => {
       const { tree, stack } = stackFrom(k, plan, 'sIn', tensorsOf(s, state)),
@@ -153,16 +153,11 @@ function commitsTo(k: Kernels, s: Programs, named: readonly bigint[], state: Ada
         { parts } = g.trees[tree],
         part = parts[plan.states[tree].classes.indexOf('cIn')],
         its = adapterDigest(k, plan, columnsOf(k, stack, g.logHeight, [part]), part.used),
-        z = statePoint([...named.slice(0, 4), ...its], hashOf(plan));
+        z = statePoint([...entered.slice(0, 4), ...its], hashOf(plan));
       return { digest: its, z, values: parts.flatMap((p) => [...partValue(k, g, stack, p, z)]) };
-    }),
-    own = [...digest, ...z, ...values];
-  return named.length === 4 + own.length && own.every((w, i) => w === named[4 + i]);
-}
-
-/** Checks that the commitment which the first step enters is to the state that the run begins with. */
-export function checkEnteredState(k: Kernels, s: Programs, entered: readonly bigint[], state: AdapterState): void {
-  if (!commitsTo(k, s, entered, state)) throw new VerificationError('initial state', 'is not that of this run');
+    });
+  if (entered.length !== 4 + digest.length + z.length + values.length || [...digest, ...z, ...values].some((w, i) => w !== entered[4 + i]))
+    throw new VerificationError('initial state', 'is not that of this run');
 }
 
 /**

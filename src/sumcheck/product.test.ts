@@ -52,6 +52,13 @@ describe('product sumcheck', () => {
     }
     return { messages, vectors, own: k.readExts(own, 2), far: k.far.peakBytes, used: k.far.usedBytes };
   };
+  it('takes a vector that is given in one way', () => {
+    const k = singleKernels(),
+      ptr = k.zeroed(24),
+      fill = (): void => {};
+    for (const w of [{ length: 1, fill, make: fill }, { length: 1, ptr, fill }, { length: 1 }])
+      expect(() => new ProductSumcheck(k, { length: 1, ptr }, w, 1)).toThrow(/is given by one of ptr, vec, fill, make/);
+  });
   it.each([
     [4096, 12],
     [4097, 13],

@@ -20,6 +20,9 @@ export interface Tiled {
   readonly maxLog?: number;
 }
 
+/** Ways in which a vector is given. */
+const PLACES = ['ptr', 'vec', 'fill', 'make'] as const;
+
 /** Largest tile, entries of a half. */
 const TILE_LOG = 18;
 /** Bytes per entry of a tile: two halves of both vectors before and after a fold. */
@@ -58,6 +61,8 @@ export class ProductSumcheck {
     readonly device: Device = deviceOf(k),
   ) {
     const side = (t: Tiled, base: boolean): Side => {
+      // Of two, one would be passed over: weights that were added to it with it.
+      if (PLACES.filter((p) => t[p] !== undefined).length !== 1) throw new TypeError(`a vector is given by one of ${PLACES.join(', ')}`);
       const words = width(base) * t.length,
         vec = t.vec ?? (t.ptr !== undefined && words <= device.longest ? device.bring(t.ptr, words) : undefined);
       return { n: t.length, base, vec, source: vec ? undefined : t, maxLog: t.maxLog ?? TILE_LOG };

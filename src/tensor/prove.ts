@@ -2,7 +2,7 @@
  * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a
  * phase allocates ends with it, but for stacks and trees.
  */
-import { accelerated, deviceOf } from '../device/current.js';
+import { accelerated } from '../device/current.js';
 import type { Device } from '../device/device.js';
 import { WrongDeviceError } from '../device/errors.js';
 import * as E from '../field/ext3.js';
@@ -251,7 +251,7 @@ function openings(
   const phase = o.onPhase ?? (() => {}),
     { of, totals } = combined,
     weights = (parts: readonly StackPart[], cells: number, powers: readonly Powers[] = []): Tiled =>
-      weightTiles(deviceOf(k, hashOf(plan)), plan, parts, cells, of, l.rho, c.points, powers),
+      weightTiles(openingDevice(k, a.ch), plan, parts, cells, of, l.rho, c.points, powers),
     ofGroup = (parts: readonly StackPart[], g: WhirGroup, powers?: readonly Powers[]): Tiled => ({
       ...weights(parts, groupCells(g), powers),
       maxLog: g.logHeight,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeNode, encodeNode } from '../src/artifact/folded.js';
-import { bundleRound, makeCertificates } from '../src/federated/bundler.js';
+import { type BundledUnit, bundleRound, makeAnswer, makeCertificates } from '../src/federated/bundler.js';
 import { MOST_CERTIFICATE, type RoundCertificate, decodeCertificate, encodeCertificate } from '../src/federated/certificate.js';
 import { checkChain } from '../src/federated/check.js';
 import { checkFolder, folderSource } from '../src/federated/check-folder.js';
@@ -501,6 +501,22 @@ describe('a federation on one machine', () => {
       const st = endProofOf(units.runFor(c, 'ann').circuits.keys.published, x).statement,
         said = (Object.entries(st) as [string, readonly bigint[]][]).filter(([, w]) => w.some((v) => v !== 0n)).map(([n]) => n);
       expect(said.sort()).toEqual(['base', 'dataset', 'frozen', 'key', 'program', 'root']);
+    });
+    it('is of a single unit where one alone was drawn; the end of that unit that does not hide has no place in it', () => {
+      const round = context(0),
+        { body } = readRound(at, readFederation(at), 0).responses.get('ann-0')!,
+        { base } = clients[0].setup.inputs,
+        unit: BundledUnit = { client: 'ann', unit: 0, proof: readBlob(at, body.proof!, MOST_UNIT)!, ...units.runFor(round, 'ann') },
+        one = decodeCertificate('one', makeAnswer(k, round, base, [unit])),
+        clear = decodeCertificate('clear', makeCertificates(k, round, base, [unit])[0]);
+      const answer = (y: RoundCertificate): void => {
+        const b = encodeCertificate(y),
+          r = signMessage('response', { ...body, proof: digestOf(b) }, participantKey(ann()));
+        units.answer(round, r, [0], new Map([['ann-0', r]]), b);
+      };
+      expect(one).toMatchObject({ hides: true, units: [{ client: 'ann', unit: 0 }] });
+      expect(() => answer(one)).not.toThrow();
+      expect(() => answer({ ...one, statement: clear.statement, proof: clear.proof })).toThrow(/^certificate: ann: proof length/);
     });
     it('shows the units that were drawn, in their order, of that client and round, and no other records', () => {
       refused({ units: [x.units[0]] }, /^certificate: ann: shows other units than those drawn of the client: 0, 1/);

@@ -26,6 +26,8 @@ export type Command =
       /** Threads, or workgroups where the shader says so. */ readonly n: number;
       /** Slab and first word of each operand. */ readonly operands: readonly Pick<Span, 'slab' | 'at'>[];
       readonly scalars: readonly number[];
+      /** Of a shader over work items: where they begin, what they are, and what they name. */
+      readonly table?: Uint32Array<ArrayBuffer>;
     };
 
 /** Why a device gave up; see errors.ts. */

@@ -18,6 +18,8 @@ class CpuVec implements Vec {
 export class CpuDevice implements Device {
   readonly name: string = 'cpu';
   readonly hashes: readonly HashName[] = ['poseidon2', 'blake3'];
+  readonly together = 1;
+  readonly inPlace = true;
   #launches = 0;
 
   constructor(readonly kernels: Kernels) {}

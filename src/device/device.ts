@@ -64,6 +64,13 @@ export interface DeviceStats {
 export interface Device {
   readonly name: string;
   /** Hashes that it has kernels of. */ readonly hashes: readonly HashName[];
+  /**
+   * Work items that are prepared and given to one call where there are more of them: a launch has its price where the
+   * CPU has memory for the work of one.
+   */
+  readonly together: number;
+  /** Whether folds of neighbouring cells may write over what they read; else they need another place. */
+  readonly inPlace: boolean;
   /** A fresh vector, contents undefined. It lives until the scope that it was made in ends. */
   vector(words: number): Vec;
   /** The same, all zero. */

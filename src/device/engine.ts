@@ -18,8 +18,9 @@ import { ROW_OF_GROUPS, type Shader, shaderSource } from './wgsl/shader.js';
 
 /** Bytes of the parameters of a launch: the offset of a uniform buffer's binding is a multiple of it. */
 const PARAMS = 256;
-/** Launches that are submitted at a time. */
+/** Launches that are submitted at a time, and numbers of their tables before a larger buffer is made for them. */
 const BATCH = 256;
+const TABLES = 2 ** 18;
 /**
  * Work that is submitted at a time, in products: drivers and browsers take a device for hung that is busy for seconds.
  * This much is a hundredth of a second on a large card and some tenths on a small one.
@@ -34,6 +35,16 @@ interface Pipeline {
   readonly pipeline: GpuPipeline;
   readonly layout: GpuLayout;
   readonly constants: boolean;
+  readonly table: boolean;
+}
+
+/** A launch that is not submitted yet. */
+interface Waiting {
+  readonly pipeline: Pipeline;
+  readonly group: GpuBindGroup;
+  readonly groups: number;
+  readonly params: readonly number[];
+  readonly table: Uint32Array<ArrayBuffer> | undefined;
 }
 
 /**
@@ -49,9 +60,11 @@ export class Engine {
   readonly #groups = new Map<string, GpuBindGroup>();
   readonly #params: GpuBuffer;
   readonly #constants: GpuBuffer;
-  /** Launches that are not submitted yet. */
-  #waiting: { readonly pipeline: Pipeline; readonly group: GpuBindGroup; readonly groups: number; readonly params: readonly number[] }[] =
-    [];
+  /** Tables of the launches that are submitted together, one behind another. */
+  #tables: GpuBuffer;
+  #tablesRoom = TABLES;
+  #tablesUsed = 0;
+  #waiting: Waiting[] = [];
   #work = 0;
   #failure?: Failure;
   /** Error scopes that have been closed and not yet answered. */
@@ -68,6 +81,7 @@ export class Engine {
     this.#params = device.createBuffer({ size: PARAMS * BATCH, usage: USAGE.uniform | USAGE.copyTo });
     this.#constants = device.createBuffer({ size: poseidon2Constants.byteLength, usage: USAGE.uniform | USAGE.copyTo });
     device.queue.writeBuffer(this.#constants, 0, poseidon2Constants as Uint32Array<ArrayBuffer>);
+    this.#tables = this.#tableBuffer();
   }
 
   /** Opens a device of this adapter with its largest buffers. */
@@ -167,7 +181,26 @@ export class Engine {
     });
   }
 
-  async #launch({ shader, n, operands, scalars }: Extract<Command, { do: 'launch' }>): Promise<void> {
+  #tableBuffer(): GpuBuffer {
+    return this.device.createBuffer({ size: 4 * this.#tablesRoom, usage: USAGE.storage | USAGE.copyTo });
+  }
+  /** Makes room for a table among those of the launches that wait; where it begins. */
+  #place(table: Uint32Array): number {
+    if (this.#tablesUsed + table.length > this.#tablesRoom) this.#submit();
+    if (table.length > this.#tablesRoom) {
+      this.#tablesRoom = 2 * table.length;
+      this.#scoped(() => {
+        this.#tables = this.#tableBuffer();
+      });
+      // Groups that are kept bind the buffer before.
+      this.#groups.clear();
+    }
+    const at = this.#tablesUsed;
+    this.#tablesUsed += table.length;
+    return at;
+  }
+
+  async #launch({ shader, n, operands, scalars, table }: Extract<Command, { do: 'launch' }>): Promise<void> {
     const s = this.shaders[shader],
       slabs = [...new Set(operands.map((o) => o.slab))],
       places = operands.map((o) => slabs.indexOf(o.slab)),
@@ -184,11 +217,14 @@ export class Engine {
       this.#gaveUp('failed', `kernel ${shader}: ${e instanceof Error ? e.message : String(e)}`);
       return;
     }
+    const at = table ? this.#place(table) : 0;
     this.#waiting.push({
       pipeline,
       group: this.#group(key, pipeline, slabs),
       groups: s.together ? n : Math.ceil(n / s.threads),
-      params: [n, ...operands.map((o) => o.at), ...scalars],
+      // Of work items: their number, and where their table begins.
+      params: [n, ...(table ? [scalars[0], at, ...scalars.slice(1)] : [...operands.map((o) => o.at), ...scalars])],
+      table,
     });
     this.#work += n * (s.uses === 'poseidon2' ? PERMUTATION : s.together ? 2 ** LOCAL_LOG * OTHERS : OTHERS);
     if (this.#waiting.length === BATCH || this.#work > WORK) this.#submit();
@@ -198,6 +234,7 @@ export class Engine {
     const { device } = this,
       s = this.shaders[shader],
       constants = s.uses === 'poseidon2',
+      table = s.items !== undefined,
       uniform = (binding: number, dynamic: boolean): object => ({
         binding,
         visibility: COMPUTE,
@@ -208,6 +245,7 @@ export class Engine {
           uniform(0, true),
           ...Array.from({ length: slabs }, (_, i) => ({ binding: i + 1, visibility: COMPUTE, buffer: { type: 'storage' } })),
           ...(constants ? [uniform(slabs + 1, false)] : []),
+          ...(table ? [{ binding: slabs + 1 + (constants ? 1 : 0), visibility: COMPUTE, buffer: { type: 'read-only-storage' } }] : []),
         ],
       }),
       code = shaderSource(s, places, this.form);
@@ -223,11 +261,11 @@ export class Engine {
     await this.#settle();
     if (!made) throw new Error('no pipeline');
     const pipeline = await made;
-    return { pipeline, layout, constants };
+    return { pipeline, layout, constants, table };
   }
 
   /** Bind groups are kept: making one takes longer than a launch. */
-  #group(key: string, { layout, constants }: Pipeline, slabs: readonly number[]): GpuBindGroup {
+  #group(key: string, { layout, constants, table }: Pipeline, slabs: readonly number[]): GpuBindGroup {
     const name = `${key} ${slabs.join()}`;
     let g = this.#groups.get(name);
     if (!g) {
@@ -237,6 +275,7 @@ export class Engine {
           { binding: 0, resource: { buffer: this.#params, offset: 0, size: PARAMS } },
           ...slabs.map((slab, i) => ({ binding: i + 1, resource: { buffer: this.#slabs[slab] } })),
           ...(constants ? [{ binding: slabs.length + 1, resource: { buffer: this.#constants } }] : []),
+          ...(table ? [{ binding: slabs.length + 1 + (constants ? 1 : 0), resource: { buffer: this.#tables } }] : []),
         ],
       });
       this.#groups.set(name, g);
@@ -249,12 +288,21 @@ export class Engine {
     if (list.length === 0 || this.#failure) return;
     this.#waiting = [];
     this.#work = 0;
+    const tables = new Uint32Array(this.#tablesUsed);
+    this.#tablesUsed = 0;
+    let used = 0;
+    for (const { table } of list)
+      if (table) {
+        tables.set(table, used);
+        used += table.length;
+      }
     const params = new Uint32Array((PARAMS / 4) * list.length);
     list.forEach((l, i) => {
       params.set(l.params, (PARAMS / 4) * i);
     });
     this.#scoped(() => {
       this.device.queue.writeBuffer(this.#params, 0, params);
+      if (tables.length > 0) this.device.queue.writeBuffer(this.#tables, 0, tables);
       const encoder = this.device.createCommandEncoder(),
         pass = encoder.beginComputePass();
       list.forEach(({ pipeline, group, groups }, i) => {

@@ -2,16 +2,25 @@ import type { Ext } from '../field/ext3.js';
 import { root } from '../field/goldilocks.js';
 import type { ShaderName } from './commands.js';
 import type { Vec } from './device.js';
+import type { Item } from './gpu-batch.js';
 import type { OpeningCalls, ProductBlock } from './opening.js';
 import { RUN } from './wgsl/opening.js';
 
-/** What kernels of an opening need of a device of WebGPU. */
+/** A work item of a launch: see gpu-batch.ts. */
+export type BatchItem = Omit<Item, 'vecs'> & { readonly vecs: readonly Vec[] };
+
+/** What kernels need of a device of WebGPU. */
 export interface Launcher {
   vector(words: number): Vec;
   slice(v: Vec, from: number, words: number): Vec;
   put(v: Vec, data: Uint8Array): void;
   scope<T>(f: () => T): T;
   launch(shader: ShaderName, n: number, operands: readonly Vec[], scalars: readonly number[]): void;
+  /** A shader over work items; `gathered`: slabs that they name by number. */
+  batch(shader: ShaderName, items: readonly BatchItem[], scalars: readonly number[], gathered?: readonly number[]): void;
+  /** The slab of a vector, and its first word there. */
+  slabOf(v: Vec): number;
+  placeOf(v: Vec): number;
 }
 
 /** The halves of words, as scalars of a launch. */

@@ -36,7 +36,7 @@ const TEXT_AT = 8;
 export const CONTROL_BYTES = 2048;
 
 /** Storage buffers that a launch binds at most. */
-const BUFFERS = Math.max(...Object.values(SHADERS).map((s) => s.operands.length));
+const BUFFERS = Math.max(...Object.values(SHADERS).map((s) => s.operands.length + (s.items ? 1 : 0)));
 
 /** Why an adapter will not do; undefined if it will. */
 function unfit(a: GpuAdapter, software: boolean): string | undefined {

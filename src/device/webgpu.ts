@@ -5,7 +5,8 @@ import type { Kernels } from '../kernels/runtime.js';
 import type { Command, ShaderName, Span } from './commands.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 import { DeviceMemoryError } from './errors.js';
-import { type Launcher, gpuOpening, halves } from './gpu-opening.js';
+import { launches } from './gpu-batch.js';
+import { type BatchItem, type Launcher, gpuOpening, halves } from './gpu-opening.js';
 import { LOCAL_LOG } from './wgsl/commit.js';
 
 /** The thread that owns a device, as the one who waits for it sees it. */
@@ -45,6 +46,8 @@ const IN_FLIGHT = 2 ** 28;
 export class GpuDevice implements Device {
   readonly name: string;
   readonly hashes: readonly HashName[] = ['poseidon2'];
+  readonly together = Number.POSITIVE_INFINITY;
+  readonly inPlace = false;
   /** Words of every slab, and how many of them are taken. */
   readonly #slabs: { readonly words: number; top: number }[] = [];
   #commands: Command[] = [];
@@ -144,25 +147,16 @@ export class GpuDevice implements Device {
   }
   pick(parts: readonly Picked[]): BigUint64Array[] {
     return this.scope(() => {
-      const n = parts.reduce((sum, p) => sum + p.at.length, 0),
-        places = this.vector(n),
-        to = this.vector(n);
-      const words = new BigUint64Array(n);
+      const to = this.vector(parts.reduce((sum, p) => sum + p.at.length, 0));
       let from = 0;
-      for (const p of parts) {
-        for (let i = 0; i < p.at.length; i++) {
-          if (p.at[i] >= p.from.words) throw new RangeError(`word ${p.at[i]} of ${p.from.words}`);
-          words[from + i] = BigInt(p.at[i]);
-        }
-        from += p.at.length;
-      }
-      this.put(places, new Uint8Array(words.buffer));
-      from = 0;
-      for (const p of parts) {
-        const m = p.at.length;
-        this.#launch('pick', m, [this.slice(to, from, m), p.from, this.slice(places, from, m)], []);
+      const items = parts.map(({ from: v, at }) => {
+        for (const place of at) if (place >= v.words) throw new RangeError(`word ${place} of ${v.words}`);
+        const m = at.length,
+          out = this.slice(to, from, m);
         from += m;
-      }
+        return { units: m, vecs: [out, v], numbers: [], more: [...at] };
+      });
+      this.#batch('pick', items, []);
       const got = this.get(to);
       from = 0;
       return parts.map((p) => got.slice(from, (from += p.at.length)));
@@ -215,6 +209,9 @@ export class GpuDevice implements Device {
     put: (v, data) => this.put(v, data),
     scope: (f) => this.scope(f),
     launch: (shader, n, operands, scalars) => this.#launch(shader, n, operands, scalars),
+    batch: (shader, items, scalars, gathered) => this.#batch(shader, items, scalars, gathered),
+    slabOf: (v) => this.#own(v).slab,
+    placeOf: (v) => this.#own(v).at,
   };
 
   /** Words in columns of the whole domain; then three stages at a time, until a workgroup holds a block. */
@@ -238,6 +235,14 @@ export class GpuDevice implements Device {
     if (n === 0) return;
     this.#stats.launches++;
     this.#record({ do: 'launch', shader, n, operands: operands.map((v) => this.#own(v)).map(({ slab, at }) => ({ slab, at })), scalars });
+  }
+  /** One launch over work items, or one for every choice of slabs that their operands lie in. */
+  #batch(shader: ShaderName, items: readonly BatchItem[], scalars: readonly number[], gathered: readonly number[] = []): void {
+    const own = items.map((x) => ({ ...x, vecs: x.vecs.map((v) => this.#own(v)) }));
+    for (const c of launches(shader, own, scalars, gathered)) {
+      this.#stats.launches++;
+      this.#record(c);
+    }
   }
   #record(c: Command): void {
     this.#commands.push(c);

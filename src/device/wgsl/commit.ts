@@ -159,12 +159,13 @@ const level: Shader = {
   }),
 };
 
-/** n words of a vector at the places that the low halves of `at` name. */
+/** Words of vectors at the places that each item names. */
 const pick: Shader = {
-  operands: ['to', 'from', 'at'],
+  operands: ['to', 'from'],
   scalars: [],
+  items: [],
   threads: 64,
-  code: ({ to, from, at }) => ({ body: `${to('unit')} = ${from(`${at('unit')}.x`)};` }),
+  code: ({ to, from }) => ({ body: `${to('own')} = ${from('table[it_more + own]')};` }),
 };
 
 export const commitShaders = { twiddles, place, stages, blocks, absorb, digests, level, pick } as const;

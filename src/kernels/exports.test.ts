@@ -412,6 +412,7 @@ const ELSEWHERE: Record<string, [file: string, runs: string]> = {
   ...Object.fromEntries(
     ['b3GroupBytes', 'b3RowsAbsorb', 'b3RowsFinish', 'b3Level', 'b3Path'].map((n) => [n, ['../hash/hash.test.ts', 'blake3Rows']]),
   ),
+  b3Xof: ['../model/init.test.ts', "'b3Xof'"],
   ...Object.fromEntries(['b3Words', 'b3Stream'].map((n) => [n, ['../transcript/sponge.test.ts', n]])),
   ...Object.fromEntries(['nttTwiddles', 'nttWords', 'difInPlace'].map((n) => [n, ['kernels.test.ts', 'nttWords']])),
   ...Object.fromEntries(['difPadded', 'bitReverse'].map((n) => [n, ['ntt.test.ts', 'evaluate']])),

@@ -2,6 +2,7 @@ import { type Programs, type RunProgram, programsOf, numbersOf, scalingFactor } 
 import { type Manifest, difference, digestWords, manifestDigest } from './manifest.js';
 import { scheduleScalars } from '../optim/constants.js';
 import { type ScheduleRows, lazySchedule } from './schedule.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { type AdapterState, initialState, scalarFormats } from '../model/step.js';
 import { initialMaster } from '../model/init.js';
 import { TARGETS } from '../model/shape.js';
@@ -49,8 +50,8 @@ export function checkedRun(file: string, m: Manifest): Run {
   return runOf(m, programs);
 }
 
-/** Adapter and optimiser that a run starts from when it imports none: seeded. */
-export const initialOf = (f: Run): AdapterState =>
+/** Adapter and optimiser that a run starts from when it imports none: seeded. The same with kernels and without. */
+export const initialOf = (f: Run, k?: Kernels): AdapterState =>
   initialState(
     f.programs.program,
     initialMaster(
@@ -58,6 +59,7 @@ export const initialOf = (f: Run): AdapterState =>
       f.manifest.config.lora.r,
       TARGETS.filter((t) => f.manifest.config.lora.targets.includes(t)),
       f.manifest.config.lora.seed,
+      k,
     ),
   );
 

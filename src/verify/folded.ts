@@ -168,7 +168,7 @@ function compare(
   if (from === 0) checkOrigin(st);
   if (!starts) checkEntered(programs, st);
   else if (!(initial instanceof Seeded)) checkStart(k, run, st, initial);
-  else once(known, startFact(run, st), () => checkStart(k, run, st, initial.state()));
+  else once(known, startFact(run, st), () => checkStart(k, run, st, initial.state(k)));
   const told = showsAdapter({ manifest, ...(hides === undefined ? {} : { hides }) }),
     ends = to === steps && released !== undefined;
   if (released !== undefined && !told)

@@ -3,6 +3,7 @@
  * nothing that is not in its text, so that it holds for whatever file says the same.
  */
 import canonicalize from 'canonicalize';
+import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
 import { type Run, initialOf } from '../run/facts.js';
@@ -12,8 +13,8 @@ import { PROOF_VERSION } from '../tensor/statement.js';
 /** The state that a run starts from where its manifest gives a seed. */
 export class Seeded {
   constructor(readonly run: Run) {}
-  state(): AdapterState {
-    return initialOf(this.run);
+  state(k: Kernels): AdapterState {
+    return initialOf(this.run, k);
   }
 }
 

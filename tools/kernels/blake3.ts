@@ -2,7 +2,7 @@
  * Writes the four-way BLAKE3 kernel src/kernels/generated/as/blake3.ts: seven unrolled rounds over sixteen vectors, one
  * lane per message.
  */
-const IV = ['0x6a09e667', '0xbb67ae85', '0x3c6ef372', '0xa54ff53a'];
+const IV = ['0x6a09e667', '0xbb67ae85', '0x3c6ef372', '0xa54ff53a', '0x510e527f', '0x9b05688c', '0x1f83d9ab', '0x5be0cd19'];
 const PERM = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
 const QUARTERS = [
   [0, 4, 8, 12],
@@ -46,7 +46,9 @@ const START: u32 = 1, END: u32 = 2, PARENT: u32 = 4, ROOT: u32 = 8, KEYED: u32 =
 // out = compress(cv, m): eight and sixteen vectors; counters below 2^32. \`wide\`: all sixteen vectors of an output block.
 function compress4(out: usize, cv: usize, m: usize, counter: v128, bytes: u32, flags: u32, wide: bool = false): void {
   ${S.map((k) => `let v${k} = v128.load(cv, ${16 * k});`).join(' ')}
-  ${IV.map((x, k) => `let v${8 + k} = i32x4.splat(${x});`).join(' ')}
+  ${IV.slice(0, 4)
+    .map((x, k) => `let v${8 + k} = i32x4.splat(${x});`)
+    .join(' ')}
   let v12 = counter, v13 = i32x4.splat(0), v14 = i32x4.splat(bytes), v15 = i32x4.splat(flags);
   let a: v128, b: v128, c: v128, d: v128;
   ${lines.join('\n  ')}
@@ -202,5 +204,21 @@ export function b3Stream(dst: usize, scratch: usize, key: usize, src: usize): u3
       n++;
     }
   return n;
+}
+
+/**
+ * At dst, blocks [from, from + 4 groups) of the output stream of plain BLAKE3 over a message of \`bytes\` <= 64 bytes at
+ * src, which zeros follow up to 64: 64 bytes each. A lane is an output block. Scratch of 640 bytes.
+ */
+export function b3Xof(dst: usize, scratch: usize, src: usize, bytes: u32, from: u32, groups: u32): void {
+  const cv = scratch + 256, out = scratch + 384;
+  splat8(scratch, src);
+  splat8(scratch + 128, src + 32);
+  ${IV.map((x, k) => `v128.store(cv, i32x4.splat(${x}), ${16 * k});`).join(' ')}
+  for (let g: u32 = 0; g < groups; g++) {
+    compress4(out, cv, scratch, i32x4.add(i32x4.splat(from + 4 * g), i32x4(0, 1, 2, 3)), bytes, START | END | ROOT, true);
+    for (let block: usize = 0; block < 4; block++, dst += 64)
+      for (let w: usize = 0; w < 16; w++) store<u32>(dst + 4 * w, load<u32>(out + 16 * w + 4 * block));
+  }
 }
 `;

@@ -6,7 +6,7 @@ export { nttTwiddles, nttWords } from './ntt';
 export { p2Level, p2RowsAbsorb, p2RowsFinish, p2RowsInit } from './poseidon2-rows';
 export { setScratch } from './own';
 // Trees and paths of proofs that no circuit verifies.
-export { b3GroupBytes, b3Level, b3Path, b3RowsAbsorb, b3RowsFinish, b3Stream, b3Words } from '../generated/as/blake3';
+export { b3GroupBytes, b3Level, b3Path, b3RowsAbsorb, b3RowsFinish, b3Stream, b3Words, b3Xof } from '../generated/as/blake3';
 export { blockCopy, zeroExt } from './claims';
 export { addPowersExt } from './whir';
 export { scHalves } from './halves';

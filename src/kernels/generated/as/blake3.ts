@@ -284,3 +284,19 @@ export function b3Stream(dst: usize, scratch: usize, key: usize, src: usize): u3
     }
   return n;
 }
+
+/**
+ * At dst, blocks [from, from + 4 groups) of the output stream of plain BLAKE3 over a message of `bytes` <= 64 bytes at
+ * src, which zeros follow up to 64: 64 bytes each. A lane is an output block. Scratch of 640 bytes.
+ */
+export function b3Xof(dst: usize, scratch: usize, src: usize, bytes: u32, from: u32, groups: u32): void {
+  const cv = scratch + 256, out = scratch + 384;
+  splat8(scratch, src);
+  splat8(scratch + 128, src + 32);
+  v128.store(cv, i32x4.splat(0x6a09e667), 0); v128.store(cv, i32x4.splat(0xbb67ae85), 16); v128.store(cv, i32x4.splat(0x3c6ef372), 32); v128.store(cv, i32x4.splat(0xa54ff53a), 48); v128.store(cv, i32x4.splat(0x510e527f), 64); v128.store(cv, i32x4.splat(0x9b05688c), 80); v128.store(cv, i32x4.splat(0x1f83d9ab), 96); v128.store(cv, i32x4.splat(0x5be0cd19), 112);
+  for (let g: u32 = 0; g < groups; g++) {
+    compress4(out, cv, scratch, i32x4.add(i32x4.splat(from + 4 * g), i32x4(0, 1, 2, 3)), bytes, START | END | ROOT, true);
+    for (let block: usize = 0; block < 4; block++, dst += 64)
+      for (let w: usize = 0; w < 16; w++) store<u32>(dst + 4 * w, load<u32>(out + 16 * w + 4 * block));
+  }
+}

@@ -1,5 +1,18 @@
-import { execFile } from 'node:child_process';
-import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -83,6 +96,82 @@ describe('the cache', () => {
     expect(blocked.get('key', name)).toBeUndefined();
     expect(readFileSync(file, 'utf8')).toBe('');
     expect(Cache.open({ ...env, CERTUNE_CONFIG: file })).toBeUndefined();
+  });
+  it('removes no file that is not an entry, and the one just written last', () => {
+    const shared = join(home, 'shared'),
+      at = (i: number): string => cacheName(`entry ${i}`),
+      mine = ['thesis.tex', `key-${name}.bak`, `x${name}`, 'KEY-0', '.hidden'],
+      cache = open({ CERTUNE_CACHE: shared });
+    mkdirSync(join(shared, `key-${'0'.repeat(64)}`), { recursive: true });
+    for (const f of mine) {
+      writeFileSync(join(shared, f), 'mine');
+      utimesSync(join(shared, f), 1, 1);
+    }
+    for (let i = 0; i < 60; i++) {
+      cache.put('key', at(i), content);
+      // Of clocks that run ahead, and of one that ran back.
+      utimesSync(join(shared, `key-${at(i)}`), i === 0 ? 1 : 2e9 + i, i === 0 ? 1 : 2e9 + i);
+    }
+    cache.put('key', at(60), content);
+    expect(cache.get('key', at(60))).toEqual(content);
+    for (const f of mine) expect(readFileSync(join(shared, f), 'utf8'), f).toBe('mine');
+    expect(existsSync(join(shared, `key-${'0'.repeat(64)}`))).toBe(true);
+    expect(readdirSync(shared).length).toBe(48 + mine.length + 1);
+  });
+  it.skipIf(process.platform === 'win32')('follows no link, waits for no pipe, and takes no folder for an entry', () => {
+    const folder = join(home, 'odd'),
+      cache = open({ CERTUNE_CACHE: folder }),
+      at = join(folder, `key-${name}`),
+      victim = join(home, 'victim');
+    cache.put('key', name, content);
+    const good = readFileSync(at);
+    writeFileSync(victim, good);
+    rmSync(at);
+    symlinkSync(victim, at);
+    expect(cache.get('key', name)).toBeUndefined();
+    // Written anew it takes the place of the link, and nothing is written through it.
+    cache.put('key', name, Buffer.from('another'));
+    expect(cache.get('key', name)).toEqual(Buffer.from('another'));
+    expect(readFileSync(victim)).toEqual(good);
+    rmSync(at);
+    symlinkSync('/dev/zero', at);
+    expect(cache.get('key', name)).toBeUndefined();
+    rmSync(at);
+    execFileSync('mkfifo', [at]);
+    expect(cache.get('key', name)).toBeUndefined();
+    rmSync(at);
+    mkdirSync(at);
+    expect(cache.get('key', name)).toBeUndefined();
+    cache.put('key', name, content);
+    expect(cache.get('key', name)).toBeUndefined();
+    expect(readdirSync(folder)).toEqual([`key-${name}`]);
+    // What a process that was killed left behind is in nobody's way.
+    rmSync(at, { recursive: true });
+    writeFileSync(`${at}.tmp-${process.pid}`, 'half');
+    cache.put('key', name, content);
+    expect(cache.get('key', name)).toEqual(content);
+  });
+  it('is none under a key that was cut short, and makes no other in its place', () => {
+    const config = join(home, 'short');
+    mkdirSync(config);
+    for (const bytes of [0, 5, 31, 33]) {
+      writeFileSync(join(config, 'cache.key'), Buffer.alloc(bytes), { mode: 0o600 });
+      expect(Cache.open({ ...env, CERTUNE_CONFIG: config }), `${bytes}`).toBeUndefined();
+      expect(readFileSync(join(config, 'cache.key')).length).toBe(bytes);
+    }
+    expect(readdirSync(config)).toEqual(['cache.key']);
+  });
+  it.skipIf(process.platform === 'win32')('keeps nothing of what a full disk does not hold', () => {
+    // A limit on the size of files fails as a full disk does: in the middle of a write.
+    const folder = join(home, 'full'),
+      at = pathToFileURL(fileURLToPath(new URL('../dist/store/cache.js', import.meta.url))).href,
+      script = `const { Cache } = await import(${JSON.stringify(at)}), c = Cache.open();
+        c.put('held', ${JSON.stringify(name)}, Buffer.alloc(200_000, 7));
+        process.exit(c.get('held', ${JSON.stringify(name)}) ? 1 : 0);`;
+    execFileSync('bash', ['-c', 'ulimit -f 64; exec "$0" --input-type=module -e "$1"', process.execPath, script], {
+      env: { ...process.env, ...env, CERTUNE_CACHE: folder },
+    });
+    expect(readdirSync(folder)).toEqual([]);
   });
   it('gives whole entries while several processes write the same one', async () => {
     const at = pathToFileURL(fileURLToPath(new URL('../dist/store/cache.js', import.meta.url))).href,

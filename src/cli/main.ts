@@ -1,5 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Cache } from '../store/cache.js';
+import { compiled } from './compiled.js';
+import { interrupted } from './interrupted.js';
 import type { VerifyOptions } from './target.js';
 
 /* Where a command runs: in a thread of its own (thread.ts), or here where it is over before a thread has begun. */
@@ -37,8 +40,7 @@ const SMALL = 2 ** 22;
 
 /**
  * The file and the options of a command line that verifies one small file under a key that is given or kept, or not at
- * all. It writes nothing beside the cache, and a signal ends it as it ends any program. A thread takes as long to begin
- * as the proof takes to verify.
+ * all. It writes nothing beside the cache. A thread takes as long to begin as the proof takes to verify.
  */
 function alone(argv: readonly string[]): { readonly file: string; readonly o: VerifyOptions } | undefined {
   if (argv[0] !== 'verify' || !['--key', '--no-recompute', '--base'].some((x) => argv.includes(x))) return undefined;
@@ -58,30 +60,68 @@ function alone(argv: readonly string[]): { readonly file: string; readonly o: Ve
 
 const argv = process.argv.slice(2),
   from = folder(),
+  json = argv.includes('--json'),
   tty = process.stderr.isTTY === true,
-  read = async <T>(name: string): Promise<T> => (await import(new URL(name, from).href)) as T,
-  small = alone(argv),
-  told =
-    small &&
-    (await (
-      await read<typeof import('./alone.js')>('alone.js')
-    ).verifyAlone(small.file, small.o, {
-      json: argv.includes('--json'),
-      quiet: argv.includes('--quiet'),
-      tty,
-    }));
-if (told) {
-  process.stderr.write(told.err);
-  process.stdout.write(told.out);
-} else if (small && small.o.base === undefined)
-  await (await read<typeof import('./command.js')>('command.js')).runCommand(
+  read = async <T>(name: string): Promise<T> => (await import(new URL(name, from).href)) as T;
+
+/**
+ * Lets a signal that has come be seen: none is while a verification computes. Of the loop's turn in which that ended,
+ * what has come is taken already, so that the next one sees it.
+ */
+const turn = (): Promise<void> => new Promise((done) => setImmediate(() => setImmediate(done)));
+
+let stopped = false;
+/** Says that a signal ended the command, and ends it. */
+function stop(signal: string): void {
+  const { err, out, exit } = interrupted(signal, json);
+  if (stopped) process.exit(exit);
+  stopped = true;
+  process.exitCode = exit;
+  if (out) process.stdout.write(out);
+  process.stderr.write(err, () => process.exit(exit));
+}
+
+/** Verifies a small file here. Returns whether that is all that there is to do. */
+async function verifiedHere(file: string, o: VerifyOptions): Promise<boolean> {
+  // All of it in one file, where the whole build has made that and code of it can be kept: to compile it takes longer
+  // than to read what is asked for of the modules, and where it is kept less.
+  const one = fileURLToPath(new URL('alone.cjs', from)),
+    cache = Cache.open(),
+    { exports, keep } =
+      cache && existsSync(one)
+        ? compiled<typeof import('./alone.js')>(one, cache)
+        : { exports: await read<typeof import('./alone.js')>('alone.js'), keep: () => {} },
+    told = await exports.verifyAlone(file, o, { json, quiet: argv.includes('--quiet'), tty });
+  await turn();
+  if (stopped) return true;
+  if (told) {
+    process.stderr.write(told.err);
+    process.stdout.write(told.out);
+    keep();
+    return true;
+  }
+  if (o.base !== undefined) return false;
+  let last: { readonly end?: number; readonly text?: string } = {};
+  const { runCommand } = await read<typeof import('./command.js')>('command.js');
+  await runCommand(
     argv,
     tty,
     ({ err, end, text }) => {
       if (err !== undefined) process.stderr.write(err);
-      if (end !== undefined) process.exitCode = end;
-      if (text) process.stdout.write(text);
+      if (end !== undefined) last = { end, ...(text === undefined ? {} : { text }) };
     },
     () => {},
   );
-else await read('thread.js');
+  await turn();
+  if (stopped) return true;
+  process.exitCode = last.end;
+  if (last.text) process.stdout.write(last.text);
+  return true;
+}
+
+const small = alone(argv),
+  signals = ['SIGINT', 'SIGTERM'] as const;
+if (small) for (const s of signals) process.on(s, stop);
+const done = small !== undefined && (await verifiedHere(small.file, small.o));
+for (const s of signals) process.removeListener(s, stop);
+if (!done) await read('thread.js');

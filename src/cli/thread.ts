@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { jsonLine, lines } from '../io/escape.js';
 import type { Told } from './command.js';
+import { interrupted } from './interrupted.js';
 
 /* A command in a thread of its own (worker.ts), while this one answers signals and writes. */
 
@@ -60,7 +61,6 @@ const stop = (signal: string): void => {
     return;
   }
   stopping = true;
-  const message = `interrupted (${signal}); finished steps are kept and nothing is half written: run the same command again to go on`;
   const leave = async (): Promise<void> => {
     if (dirs.length) {
       const [{ sweep }, { dropLock }] = await Promise.all([import('../store/journal.js'), import('../store/lock.js')]);
@@ -69,8 +69,9 @@ const stop = (signal: string): void => {
         dropLock(d, process.pid);
       }
     }
-    if (json) process.stdout.write(`${JSON.stringify({ error: { code: 'interrupted', message, exit: 130 } })}\n`);
-    process.stderr.write(`\ncertune: ${message}\n`, () => process.exit(130));
+    const { err, out, exit } = interrupted(signal, json);
+    if (out) process.stdout.write(out);
+    process.stderr.write(err, () => process.exit(exit));
   };
   // A thread deep in a kernel ends at its next loop; it is not waited for longer than this.
   const patience = setTimeout(() => void leave(), 3000);

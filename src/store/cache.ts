@@ -1,11 +1,13 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
   closeSync,
+  constants,
   fstatSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -27,6 +29,48 @@ import { join } from 'node:path';
 const MOST_BYTES = 2 ** 26,
   MOST_ENTRIES = 48,
   MAC_BYTES = 32;
+
+/**
+ * Names of entries, whole or being written. Of a folder that holds other files too, as one that CERTUNE_CACHE names may,
+ * no other is removed.
+ */
+const ENTRY = /^[a-z]+-[0-9a-f]{64}(\.tmp-[0-9a-f-]+)?$/;
+
+/** A file that is written beside another: no two writers share a name, whatever numbers their processes have. */
+const beside = (file: string): string => `${file}.tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
+
+/** Writes a new file whole, for its owner alone. Throws what the system throws; then there is none. */
+function written(file: string, parts: readonly Uint8Array[]): void {
+  const fd = openSync(file, 'wx', 0o600);
+  try {
+    for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
+  } catch (e) {
+    rmSync(file, { force: true });
+    throw e;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * A file of at least `least` and at most `most` bytes; undefined for another, and for what is no file of its own: a link
+ * leads elsewhere, and a pipe would be waited for. One file is looked at and read, however names change meanwhile.
+ */
+function contents(file: string, least: number, most: number): Buffer | undefined {
+  // Without a meaning on some systems.
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants,
+    fd = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const st = fstatSync(fd);
+    if (!st.isFile() || st.size < least || st.size > most) return undefined;
+    const all = Buffer.allocUnsafe(st.size);
+    let at = 0;
+    for (let n = 1; n > 0 && at < all.length; at += n) n = readSync(fd, all, at, all.length - at, null);
+    return at === all.length ? all : undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -52,13 +96,8 @@ function cacheKey(config: string): Buffer {
   } catch (e) {
     if ((e as { code?: string }).code !== 'ENOENT') throw e;
   }
-  const tmp = `${file}.tmp-${process.pid}`,
-    fd = openSync(tmp, 'wx', 0o600);
-  try {
-    writeSync(fd, randomBytes(MAC_BYTES));
-  } finally {
-    closeSync(fd);
-  }
+  const tmp = beside(file);
+  written(tmp, [randomBytes(MAC_BYTES)]);
   try {
     // A link is refused where another process was first.
     linkSync(tmp, file);
@@ -115,11 +154,9 @@ export class Cache {
   /** The entry of this kind and name, if there is one that this user's own commands have written. */
   get(kind: string, name: string): Uint8Array | undefined {
     try {
-      const file = this.#file(kind, name),
-        st = statSync(file);
-      if (!st.isFile() || st.size < MAC_BYTES || st.size > MOST_BYTES + MAC_BYTES) return undefined;
-      const all = readFileSync(file),
-        content = all.subarray(MAC_BYTES);
+      const all = contents(this.#file(kind, name), MAC_BYTES, MOST_BYTES + MAC_BYTES);
+      if (!all) return undefined;
+      const content = all.subarray(MAC_BYTES);
       return timingSafeEqual(all.subarray(0, MAC_BYTES), this.#mac(kind, name, content)) ? content : undefined;
     } catch {
       return undefined;
@@ -130,30 +167,33 @@ export class Cache {
   put(kind: string, name: string, content: Uint8Array): void {
     if (content.length > MOST_BYTES) return;
     const file = this.#file(kind, name),
-      tmp = `${file}.tmp-${process.pid}`;
+      tmp = beside(file);
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-      const fd = openSync(tmp, 'wx', 0o600);
+      written(tmp, [this.#mac(kind, name, content), content]);
       try {
-        for (const part of [this.#mac(kind, name, content), content]) for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(tmp, file);
-      this.#sweep();
-    } catch {
-      try {
+        renameSync(tmp, file);
+      } catch (e) {
         rmSync(tmp, { force: true });
-      } catch {
-        // Nothing was written there.
+        throw e;
       }
+      this.#sweep(file);
+    } catch {
+      // It is made again.
     }
   }
 
-  /** Removes the oldest entries beyond what a cache holds. */
-  #sweep(): void {
-    const all = readdirSync(this.folder).map((n) => ({ n, at: statSync(join(this.folder, n)).mtimeMs }));
+  /** Removes the oldest entries beyond what a cache holds; that just written is the last to go, whatever its time says. */
+  #sweep(last: string): void {
+    const all = readdirSync(this.folder, { withFileTypes: true })
+      .filter((d) => d.isFile() && ENTRY.test(d.name))
+      .flatMap(({ name }) => {
+        const file = join(this.folder, name),
+          // Another command may have removed it.
+          st = statSync(file, { throwIfNoEntry: false });
+        return st ? [{ file, at: file === last ? Number.POSITIVE_INFINITY : st.mtimeMs }] : [];
+      });
     all.sort((a, b) => b.at - a.at);
-    for (const { n } of all.slice(MOST_ENTRIES)) rmSync(join(this.folder, n), { force: true });
+    for (const { file } of all.slice(MOST_ENTRIES)) rmSync(file, { force: true });
   }
 }

@@ -57,6 +57,16 @@ const { metafile } = await build({
   minifyWhitespace: true,
   keepNames: false,
 });
-// What it throws is thrown again by the command, under the names of the modules.
+// What it throws is thrown again by the command, under the names of the modules. Once more as one file of CommonJS, of
+// which the code that a compiler made of it is kept (src/cli/compiled.ts).
 const alone = await build({ ...options, entryPoints: { alone: 'src/cli/alone.ts' }, splitting: true, minify: true });
-console.log(`dist/joined: ${[metafile, alone.metafile].reduce((n, m) => n + Object.keys(m.outputs).length, 0)} files`);
+await build({
+  ...options,
+  entryPoints: { alone: 'src/cli/alone.ts' },
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  minify: true,
+  define: { 'import.meta.url': 'moduleUrl' },
+  banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+});
+console.log(`dist/joined: ${[metafile, alone.metafile].reduce((n, m) => n + Object.keys(m.outputs).length, 1)} files`);

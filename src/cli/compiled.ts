@@ -30,7 +30,8 @@ export function compiled<T>(file: string, cache: Cache): Compiled<T> {
       filename: file,
       ...(data ? { cachedData: data } : {}),
     }),
-    module = { exports: {} as T },
+    made = {} as T,
+    module = { exports: made },
     run = script.runInThisContext() as (
       exports: T,
       require: NodeJS.Require,
@@ -39,9 +40,10 @@ export function compiled<T>(file: string, cache: Cache): Compiled<T> {
       dirname: string,
     ) => void,
     kept = data !== undefined && script.cachedDataRejected !== true;
-  run(module.exports, createRequire(file), module, file, dirname(file));
+  run(made, createRequire(file), module, file, dirname(file));
+  const { exports } = module;
   return {
-    exports: module.exports,
+    exports,
     kept,
     keep: () => {
       if (!kept) cache.put(KIND, name, script.createCachedData());

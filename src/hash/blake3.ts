@@ -1,5 +1,6 @@
 import { blake3 as noble } from '@noble/hashes/blake3.js';
 import { P } from '../field/goldilocks.js';
+import type { Kernels } from '../kernels/runtime.js';
 import { DOMAIN } from './poseidon2.js';
 
 /** Plain BLAKE3 of bytes that come in pieces. */
@@ -7,6 +8,43 @@ export const blake3Stream = (): { update(bytes: Uint8Array): unknown; digest(): 
 
 /** Plain BLAKE3 of bytes, 32 bytes out. */
 export const blake3 = (bytes: Uint8Array): Uint8Array => noble(bytes);
+
+/** So many bytes of an output stream, in turn. */
+export type OutputStream = (bytes: number) => Uint8Array;
+
+/** Bytes of an output block, and of the longest message that is one block. */
+const OUTPUT = 64,
+  ONE_BLOCK = 64;
+
+/**
+ * The output stream of plain BLAKE3 over a message; by kernels, where they are given, four blocks at a time, but for a
+ * message of more than one block.
+ */
+export function outputStream(message: Uint8Array, k?: Kernels): OutputStream {
+  if (!k || message.length > ONE_BLOCK) {
+    const xof = noble.create({}).update(message);
+    return (bytes) => xof.xof(bytes);
+  }
+  let made = new Uint8Array(0),
+    at = 0;
+  return (bytes) => {
+    if (at + bytes > made.length) {
+      const more = 4 * OUTPUT * Math.ceil((at + bytes - made.length) / (4 * OUTPUT)),
+        all = new Uint8Array(made.length + more);
+      all.set(made);
+      k.scope(() => {
+        const src = k.zeroed(ONE_BLOCK),
+          scratch = k.alloc(640),
+          dst = k.alloc(more);
+        k.u8.set(message, src);
+        k.exports['b3Xof'](dst, scratch, src, message.length, made.length / OUTPUT, more / (4 * OUTPUT));
+        all.set(k.u8.subarray(dst, dst + more), made.length);
+      });
+      made = all;
+    }
+    return made.subarray(at, (at += bytes));
+  };
+}
 
 /** The 64-bit words of some bytes, little-endian. */
 export function toWords(bytes: Uint8Array): bigint[] {

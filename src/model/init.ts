@@ -1,6 +1,6 @@
-import { blake3 } from '@noble/hashes/blake3.js';
 import { isqrt } from '../field/fixedpoint.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { type OutputStream, outputStream } from '../hash/blake3.js';
 import { ADAMW } from '../optim/adamw.js';
 import { type LlamaShape, type Target, adapterAxes } from './shape.js';
 
@@ -27,51 +27,17 @@ export function projectionSize(shape: LlamaShape, t: Target): { out: number; in:
   return { out: prod(ax.B), in: prod(ax.A) };
 }
 
-/** Bytes of a block of a stream, of an output block of BLAKE3, and of the longest message that is one block. */
-const BLOCK = 8192,
-  OUTPUT = 64,
-  ONE_BLOCK = 64;
-
-/** So many bytes of one output stream of BLAKE3, in turn. */
-type Stream = (bytes: number) => Uint8Array;
-
-const inJavaScript = (message: Uint8Array): Stream => {
-  const xof = blake3.create({}).update(message);
-  return (bytes) => xof.xof(bytes);
-};
-
-/** The same by kernels, four output blocks at a time, from a stream's beginning up to BLOCK bytes. */
-function inKernels(k: Kernels, message: Uint8Array): Stream {
-  let made = new Uint8Array(0),
-    at = 0;
-  return (bytes) => {
-    if (at + bytes > made.length) {
-      const groups = Math.ceil((at + bytes - made.length) / (4 * OUTPUT));
-      made = k.scope(() => {
-        const src = k.zeroed(ONE_BLOCK),
-          scratch = k.alloc(640),
-          dst = k.alloc(4 * OUTPUT * groups),
-          all = new Uint8Array(made.length + 4 * OUTPUT * groups);
-        k.u8.set(message, src);
-        k.exports['b3Xof'](dst, scratch, src, message.length, made.length / OUTPUT, groups);
-        all.set(made);
-        all.set(k.u8.subarray(dst, dst + 4 * OUTPUT * groups), made.length);
-        return all;
-      });
-    }
-    return made.subarray(at, (at += bytes));
-  };
-}
+/** Bytes of a block of a stream. */
+const BLOCK = 8192;
 
 /**
  * Integers of one seed's stream, so many at a time: 8-byte little-endian words of BLAKE3-XOF over a domain string and
- * the number of a block. The words of a block are no more than are asked for. By kernels, where they are given, but
- * for a message of more than one block.
+ * the number of a block. The words of a block are no more than are asked for.
  */
 class Words {
   #blocks = 0;
   #left = 0;
-  #stream: Stream | undefined;
+  #stream: OutputStream | undefined;
 
   constructor(
     readonly domain: string,
@@ -81,8 +47,7 @@ class Words {
   /** At most n words, at least one. */
   next(n: number): DataView {
     if (this.#left === 0) {
-      const message = new TextEncoder().encode(`${this.domain}/${this.#blocks++}`);
-      this.#stream = this.k && message.length <= ONE_BLOCK ? inKernels(this.k, message) : inJavaScript(message);
+      this.#stream = outputStream(new TextEncoder().encode(`${this.domain}/${this.#blocks++}`), this.k);
       this.#left = BLOCK;
     }
     const bytes = this.#stream!(Math.min(8 * n, this.#left));

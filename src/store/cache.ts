@@ -31,8 +31,8 @@ const MOST_BYTES = 2 ** 26,
   MAC_BYTES = 32;
 
 /**
- * Names of entries, whole or being written. Of a folder that holds other files too, as one that CERTUNE_CACHE names may,
- * no other is removed.
+ * Names of entries, whole or being written. Of a folder that holds other files too, as one that CERTUNE_CACHE names
+ * may, no other is removed.
  */
 const ENTRY = /^[a-z]+-[0-9a-f]{64}(\.tmp-[0-9a-f-]+)?$/;
 
@@ -53,8 +53,8 @@ function written(file: string, parts: readonly Uint8Array[]): void {
 }
 
 /**
- * A file of at least `least` and at most `most` bytes; undefined for another, and for what is no file of its own: a link
- * leads elsewhere, and a pipe would be waited for. One file is looked at and read, however names change meanwhile.
+ * A file of at least `least` and at most `most` bytes; undefined for another, and for what is no file of its own: a
+ * link leads elsewhere, and a pipe would be waited for. One file is looked at and read, however names change meanwhile.
  */
 function contents(file: string, least: number, most: number): Buffer | undefined {
   // Without a meaning on some systems.
@@ -183,7 +183,7 @@ export class Cache {
     }
   }
 
-  /** Removes the oldest entries beyond what a cache holds; that just written is the last to go, whatever its time says. */
+  /** Removes the oldest entries beyond what a cache holds; that just written goes last, whatever its time says. */
   #sweep(last: string): void {
     const all = readdirSync(this.folder, { withFileTypes: true })
       .filter((d) => d.isFile() && ENTRY.test(d.name))

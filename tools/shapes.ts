@@ -24,6 +24,21 @@ export const STORIES: LlamaShape = {
   headDim: 8,
   vocab: 512,
 };
+/**
+ * nanoGPT's size in blocks of Llama: four layers of width 64, four heads, the 65 characters of its text. The MLP, three
+ * matrices in the place of two, is as wide as makes a quarter of a million parameters.
+ */
+export const NANO: LlamaShape = {
+  ...TINY,
+  layers: 4,
+  hidden: 64,
+  intermediate: 232,
+  kvHeads: 4,
+  groups: 1,
+  headDim: 16,
+  vocab: 65,
+  tied: false,
+};
 /** The shape of SmolLM2-135M. */
 export const SMOLLM2: LlamaShape = {
   ...STORIES,

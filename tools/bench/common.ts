@@ -3,24 +3,19 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
+  type Batch,
   DEFAULT_NUMBERS,
   type LlamaShape,
   type Rope,
   TARGETS,
   type WeightBits,
-  batchInputs,
   collectWeights,
-  frozenIntegers,
-  initialMaster,
-  initialState,
   llamaProgram,
   quantizeBase,
-  stepInputs,
-  targetCount,
 } from 'certune/model';
 import { type ScheduleRow, adamConstants } from 'certune/optim';
 import { scheduleRows } from 'certune/run';
-import { type Inputs, type Plan, type Program, makePlan, stateRate } from 'certune/tensor';
+import { type Plan, type Program, makePlan, stateRate } from 'certune/tensor';
 
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -145,26 +140,13 @@ export const cellsOf = (plan: Plan, cls: 'witness' | 'frozen'): number => plan.l
 /** Schedule's rows of so many steps, at a constant rate. */
 export const constantSchedule = (steps: number): ScheduleRow[] =>
   scheduleRows({ steps, learningRate: 2e-4, schedule: 'constant', warmup: 0, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.05 });
-/** Inputs of the first step on arbitrary tokens, every one but the first a target. */
-export function stepData({ shape, ints, rope }: IntegerBase, program: Program, batch: number, sequence: number, r: number): Inputs {
-  const rows = {
-    tokens: Array.from({ length: batch }, (_, b) =>
-      Int32Array.from({ length: sequence }, (_, i) => (i ? (b * 131 + i * 7) % shape.vocab : Math.min(1, shape.vocab - 1))),
-    ),
-    mask: Array.from({ length: batch }, () => new Uint8Array(sequence).fill(1)),
-  };
-  const [row] = constantSchedule(1);
-  return stepInputs(
-    program,
-    frozenIntegers(shape, ints, rope, sequence),
-    initialState(program, initialMaster(shape, r, TARGETS, 1)),
-    batchInputs(rows, batch, sequence),
-    row,
-    targetCount(rows, sequence),
-    1,
-    0,
-  );
-}
+/** Rows of arbitrary tokens, every one but the first a target. */
+export const tokenRows = ({ vocab }: LlamaShape, batch: number, sequence: number): Batch => ({
+  tokens: Array.from({ length: batch }, (_, b) =>
+    Int32Array.from({ length: sequence }, (_, i) => (i ? (b * 131 + i * 7) % vocab : Math.min(1, vocab - 1))),
+  ),
+  mask: Array.from({ length: batch }, () => new Uint8Array(sequence).fill(1)),
+});
 
 /** What a tool writes that could not run. */
 export interface Skipped {

@@ -1,12 +1,14 @@
 /**
- * npm run bench [-- kernels] [step] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the tests.
- * Each part lists its own options. fold: counts of the circuits; policy: what it adds to a leaf; release: what a
- * signature costs its verifier; node: one leaf, one fold and the end, by phase; run: size and verification of the last
- * proof for 1 and 4 steps (longer: node dist-tools/bench/run.js 1 4 32 128).
+ * npm run bench [-- kernels] [step] [nano] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the
+ * tests. Each part lists its own options. nano: a step of nanoGPT's size beside published proofs of inference; fold:
+ * counts of the circuits; policy: what it adds to a leaf; release: what a signature costs its verifier; node: one leaf,
+ * one fold and the end, by phase; run: size and verification of the last proof for 1 and 4 steps (longer: node
+ * dist-tools/bench/run.js 1 4 32 128).
  */
 import { machine, say, tool } from './common.js';
 import { foldRows } from './fold.js';
 import { kernels } from './kernels.js';
+import { nano } from './nano.js';
 import type { NodeResult } from './node.js';
 import { policyRows } from './policy.js';
 import { releaseRows } from './release.js';
@@ -23,6 +25,9 @@ const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   step: async () => {
     result.step = await steps(args);
+  },
+  nano: async () => {
+    result.nano = await nano(args);
   },
   scaling: async () => {
     result.scaling = await scaling(args);

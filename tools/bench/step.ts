@@ -1,36 +1,27 @@
 /**
- * One training step proven and verified: the stories260k fixture, or a random-weight model, split by phase.
- * Options: --sequences 8 --tokens 64 --rank 8 --bits 128 --rate 2 --threads 2 --runs 1 --by-kernel.
+ * Training steps proven and verified, split by phase: of the stories260k fixture, or of a random-weight model. The
+ * first step of a process compiles its code and makes the tree of the state that it enters; figures are the medians of
+ * those after it.
+ * Options: --sequences 8 --tokens 64 --rank 8 --bits 128 --threads 2 --runs 3 --by-kernel, and --rate, without which
+ * the rate is the one that a run would choose.
  */
 import { loadBase } from 'certune/io';
-import { type Kernels, singleKernels, threadedKernels } from 'certune/kernels';
+import { type Kernels, singleKernels } from 'certune/kernels';
 import { quantizeBase } from 'certune/model';
-import {
-  IntegerReading,
-  type Plan,
-  type Statement,
-  frozenDigest,
-  frozenStack,
-  proveProgram,
-  settleFrozen,
-  verifyProgram,
-} from 'certune/tensor';
+import { type Plan, type Statement, settleFrozen, verifyProgram } from 'certune/tensor';
 import { NativeChannel } from 'certune/transcript';
 import { storiesFolder } from '../fixtures.js';
-import { type IntegerBase, Phases, cellsOf, lookupsOf, median, option, planOf, say, seconds, stepData, stepProgram } from './common.js';
+import { type Settings, planOfRun, proveChain } from './chain.js';
+import { type IntegerBase, cellsOf, lookupsOf, median, option, say, seconds } from './common.js';
 import { type VerifierCounts, counts } from './counts.js';
 
-export interface StepOptions {
-  readonly sequences: number;
-  readonly tokens: number;
-  readonly rank: number;
-  readonly bits?: number;
-  readonly rate?: number;
+export interface StepOptions extends Settings {
   readonly threads?: number;
+  /** Steps after the first. */ readonly runs?: number;
   readonly verifyRuns?: number;
   readonly byKernel?: boolean;
 }
-/** All figures of one step. */
+/** All figures of the steps of one run. Of several steps after the first each figure is the median. */
 export interface StepRow extends VerifierCounts {
   readonly sequences: number;
   readonly tokens: number;
@@ -38,11 +29,16 @@ export interface StepRow extends VerifierCounts {
   readonly bits: number;
   readonly rate: number;
   readonly threads: number;
+  /** Steps after the first; the first is all there is where it is 0. */ readonly runs: number;
   readonly cells: number;
   readonly lookups: number;
+  readonly tableRows: number;
+  readonly firstTrainSeconds: number;
+  readonly firstProveSeconds: number;
   readonly trainSeconds: number;
   readonly proveSeconds: number;
   readonly cpuSeconds: number;
+  /** How many times as long as training a step proving it takes. */ readonly ratio: number;
   readonly phases: Readonly<Record<string, number>>;
   readonly lookupNs: number;
   readonly kernelMiB: number;
@@ -52,16 +48,14 @@ export interface StepRow extends VerifierCounts {
   /** Settling the claim on frozen weights. */ readonly linearMs: number;
 }
 
-/** Times every parallel call by the name of its kernel. */
-function timedKernels(k: Kernels): ReadonlyMap<string, number> {
-  const spent = new Map<string, number>(),
-    parallel = k.parallel.bind(k);
+/** Times every parallel call by the name of its kernel, from now on. */
+function timedKernels(k: Kernels, spent: Map<string, number>): void {
+  const parallel = k.parallel.bind(k);
   k.parallel = (name, ...rest): void => {
     const t = performance.now();
     parallel(name, ...rest);
     spent.set(name, (spent.get(name) ?? 0) + performance.now() - t);
   };
-  return spent;
 }
 
 /** Milliseconds of verifying a proof, and of settling the claim that it leaves against the stack. */
@@ -92,52 +86,73 @@ function verification(
   return { verifyMs: Math.round(median(proofMs)), linearMs: Math.round(median(linearMs)) };
 }
 
-/** Proves and verifies the first step of a base. */
+const rounded = (x: number): number => Number(x.toFixed(2));
+
+/** Proves the first steps of a run of a base, and verifies the last of them. */
 export async function proveStep(base: IntegerBase, o: StepOptions): Promise<StepRow> {
-  const { sequences, tokens, rank, bits = 128, rate = 2, threads = 2, verifyRuns = 7, byKernel = false } = o;
-  const program = stepProgram(base, sequences, tokens, rank),
-    plan = planOf(program, bits, rate),
-    k = await threadedKernels({ threads }),
-    spent = byKernel ? timedKernels(k) : new Map<string, number>();
-  try {
-    const reading = new IntegerReading(k, program, stepData(base, program, sequences, tokens, rank)),
-      [, trainSeconds] = seconds(() => reading.run());
-    const fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
-      stack = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells),
-      phases = new Phases(2),
-      cpu = process.cpuUsage(),
-      [{ proof, statement }, proveSeconds] = seconds(() =>
-        proveProgram(k, plan, reading, { frozenDigest: frozenDigest(stack), onPhase: phases.mark }),
-      );
-    phases.mark();
-    const used = process.cpuUsage(cpu),
-      checked = verification(plan, statement, proof, stack, verifyRuns),
-      lookups = lookupsOf(plan);
-    const table = [...spent].sort((a, b) => b[1] - a[1]).slice(0, 30);
-    for (const [name, ms] of table) say(`${name.padEnd(24)} ${(ms / 1000).toFixed(2)}`);
-    return {
-      sequences,
-      tokens,
-      rank,
-      bits,
-      rate,
+  const { sequences, tokens, rank, bits = 128, threads = 2, runs = 0, verifyRuns = 7, byKernel = false } = o,
+    plan = planOfRun(base, o),
+    spent = new Map<string, number>(),
+    { steps, stack, kernelMiB } = await proveChain(base, plan, o, {
+      steps: 1 + runs,
       threads,
-      cells: cellsOf(plan, 'witness'),
-      lookups,
-      trainSeconds: Number(trainSeconds.toFixed(2)),
-      proveSeconds: Number(proveSeconds.toFixed(2)),
-      cpuSeconds: Number(((used.user + used.system) / 1e6).toFixed(2)),
-      phases: phases.seconds,
-      lookupNs: Math.round((1e9 * (phases.seconds['logup'] ?? 0)) / lookups),
-      kernelMiB: Math.round(k.peakBytes / 2 ** 20),
-      residentMiB: Math.round(process.memoryUsage().rss / 2 ** 20),
-      proofKB: Number((proof.length * 0.008).toFixed(1)),
-      ...checked,
-      ...counts(plan, statement),
-    };
-  } finally {
-    k.close();
-  }
+      ...(byKernel ? { watch: (k) => timedKernels(k, spent) } : {}),
+      onStep: (t, s) => {
+        say(`step ${t}: trained in ${s.trainSeconds.toFixed(2)} s, proven in ${s.proveSeconds.toFixed(2)} s`);
+        if (t < runs) spent.clear();
+      },
+    }),
+    residentMiB = Math.round(process.memoryUsage().rss / 2 ** 20),
+    [first] = steps,
+    later = runs ? steps.slice(1) : steps,
+    of = (f: (s: (typeof steps)[number]) => number): number => rounded(median(later.map(f))),
+    { proof, statement } = later[later.length - 1],
+    checked = verification(plan, statement, proof, stack, verifyRuns),
+    lookups = lookupsOf(plan),
+    phases = Object.fromEntries(Object.keys(first.phases).map((p) => [p, of((s) => s.phases[p])]));
+  for (const [name, ms] of [...spent].sort((a, b) => b[1] - a[1]).slice(0, 30)) say(`${name.padEnd(24)} ${(ms / 1000).toFixed(2)}`);
+  return {
+    sequences,
+    tokens,
+    rank,
+    bits,
+    rate: plan.options.rate,
+    threads,
+    runs,
+    cells: cellsOf(plan, 'witness'),
+    lookups,
+    tableRows: plan.tables.reduce((n, t) => n + t.size, 0),
+    firstTrainSeconds: rounded(first.trainSeconds),
+    firstProveSeconds: rounded(first.proveSeconds),
+    trainSeconds: of((s) => s.trainSeconds),
+    proveSeconds: of((s) => s.proveSeconds),
+    cpuSeconds: of((s) => s.cpuSeconds),
+    ratio: Number(median(later.map((s) => s.proveSeconds / s.trainSeconds)).toFixed(1)),
+    phases,
+    lookupNs: Math.round((1e9 * (phases['logup'] ?? 0)) / lookups),
+    kernelMiB,
+    residentMiB,
+    proofKB: Number((proof.length * 0.008).toFixed(1)),
+    ...checked,
+    ...counts(plan, statement),
+  };
+}
+
+/** Options of the command line over what a workload has. */
+export function stepOptions(args: readonly string[], usual: StepOptions): StepOptions {
+  const { sequences, tokens, rank, bits = 128, threads = 2, runs = 3, rate = -1 } = usual,
+    asked = option(args, 'rate', rate);
+  return {
+    ...usual,
+    sequences: option(args, 'sequences', sequences),
+    tokens: option(args, 'tokens', tokens),
+    rank: option(args, 'rank', rank),
+    bits: option(args, 'bits', bits),
+    threads: option(args, 'threads', threads),
+    runs: option(args, 'runs', runs),
+    byKernel: args.includes('--by-kernel'),
+    ...(asked < 0 ? {} : { rate: asked }),
+  };
 }
 
 export async function steps(args: readonly string[]): Promise<StepRow[]> {
@@ -147,20 +162,7 @@ export async function steps(args: readonly string[]): Promise<StepRow[]> {
     return [];
   }
   const { shape, rope, weights } = loadBase(dir),
-    base: IntegerBase = { shape, rope, ...quantizeBase(weights) },
-    out: StepRow[] = [];
-  for (let i = 0; i < option(args, 'runs', 1); i++) {
-    const r = await proveStep(base, {
-      sequences: option(args, 'sequences', 8),
-      tokens: option(args, 'tokens', 64),
-      rank: option(args, 'rank', 8),
-      bits: option(args, 'bits', 128),
-      rate: option(args, 'rate', 2),
-      threads: option(args, 'threads', 2),
-      byKernel: args.includes('--by-kernel'),
-    });
-    say(JSON.stringify(r));
-    out.push(r);
-  }
-  return out;
+    row = await proveStep({ shape, rope, ...quantizeBase(weights) }, stepOptions(args, { sequences: 8, tokens: 64, rank: 8 }));
+  say(JSON.stringify(row));
+  return [row];
 }

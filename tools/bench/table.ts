@@ -2,6 +2,7 @@
 import type { Machine, Skipped } from './common.js';
 import type { FoldRow } from './fold.js';
 import type { KernelRow } from './kernels.js';
+import { PUBLISHED, parameters } from './nano.js';
 import type { NodeResult } from './node.js';
 import type { PolicyRow } from './policy.js';
 import type { ReleaseRow } from './release.js';
@@ -14,6 +15,7 @@ export interface Results {
   readonly machine: Machine;
   kernels?: readonly KernelRow[];
   step?: readonly StepRow[];
+  nano?: StepRow;
   scaling?: Scaling;
   fold?: readonly FoldRow[];
   policy?: readonly PolicyRow[];
@@ -47,11 +49,16 @@ const kernelTable = (rows: Part<'kernels'>): string =>
 
 const stepTable = (s: StepRow): string =>
   table(
-    ['step', `${s.sequences} x ${s.tokens} tokens, rank ${s.rank}, ${s.bits} bits, rate 1/${2 ** s.rate}`],
     [
-      ['cells, lookups', `${n(s.cells)}, ${n(s.lookups)}`],
+      s.runs ? `a step after the first, median of ${s.runs}` : 'the first step of a process',
+      `${s.sequences} x ${s.tokens} tokens, rank ${s.rank}, ${s.bits} bits, rate 1/${2 ** s.rate}, ${s.threads} threads`,
+    ],
+    [
+      ['cells, lookups, rows of tables', `${n(s.cells)}, ${n(s.lookups)}, ${n(s.tableRows)}`],
       ['train, s', s.trainSeconds],
       ['prove, s (processor seconds)', `${s.proveSeconds} (${s.cpuSeconds})`],
+      ['prove to train', s.ratio],
+      ...(s.runs ? [['the first step of the process: train, prove, s', `${s.firstTrainSeconds}, ${s.firstProveSeconds}`]] : []),
       ...Object.entries(s.phases).map(([p, t]) => [`of which ${p}, s`, t]),
       ['ns per lookup', s.lookupNs],
       ['kernel memory, resident set, MiB', `${n(s.kernelMiB)}, ${n(s.residentMiB)}`],
@@ -59,6 +66,22 @@ const stepTable = (s: StepRow): string =>
       ['verify, ms (base claim apart)', `${s.verifyMs} (${s.linearMs})`],
       ['permutations', n(s.permutations)],
       ['multiplications, of these public inputs', `${n(s.multiplications)}, ${n(s.publicMultiplications)}`],
+    ],
+  );
+
+const nanoTable = (s: StepRow): string =>
+  table(
+    ['system', 'what is proven', 'prove, s', 'verify, ms', 'terms', 'source'],
+    [
+      [
+        'Certune',
+        `training: a whole step (forward, backward, AdamW) on 64 tokens, of LoRA on a Llama of 4 layers and ${n(parameters())} parameters`,
+        s.proveSeconds,
+        s.verifyMs,
+        'this machine; nothing made before; no trusted setup',
+        'the table above',
+      ],
+      ...PUBLISHED.map((p) => [p.system, p.proves, p.proveSeconds, p.verifyMs, p.terms, p.source]),
     ],
   );
 
@@ -159,11 +182,12 @@ function scalingTables({ verifier, proofs }: Scaling): string[] {
   return [...out, table(head, rows)];
 }
 
-export function text({ machine: m, kernels, step, scaling, fold, policy, release, node, run }: Results): string {
+export function text({ machine: m, kernels, step, nano, scaling, fold, policy, release, node, run }: Results): string {
   return [
     `${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`,
     ...(kernels ? [kernelTable(kernels)] : []),
     ...(step ?? []).map(stepTable),
+    ...(nano ? [stepTable(nano), nanoTable(nano)] : []),
     ...(fold ? [foldTable(fold)] : []),
     ...(policy ? [policyTable(policy)] : []),
     ...(release ? [releaseTable(release)] : []),

@@ -5,8 +5,8 @@ import { commitBytes } from '../pcs/commit.js';
 import { forecastMemory } from '../tensor/memory.js';
 import type { Plan } from '../tensor/plan.js';
 import type { Units } from './calibrate.js';
-import { countPlan, openingHashes, treeHashes } from './counts.js';
-import { PACK_HEADER, phaseSum } from './steps.js';
+import { type Counts, countPlan, groupWork, openingWork } from './counts.js';
+import { PACK_HEADER, phaseSum, treeSeconds } from './steps.js';
 import type { RecursionClass } from '../recursion/class.js';
 import { type Run, epochBatches } from '../run/facts.js';
 import { leafCounts } from '../recursion/leaves.js';
@@ -44,19 +44,18 @@ export interface FoldEstimate {
   /** Most bytes of nodes on disk at a time, epochs included. */ readonly diskBytes: number;
 }
 
-/** Seconds of recording a circuit with its values, per row of a kind, in units of calibrate.ts. */
+/** Seconds of recording a circuit with its values and filling its columns. */
 const witness = (h: Heights, u: Units): number =>
-  (h.P + h.M) * WITNESS.permutation * u.verifierPermutation + KINDS.reduce((n, k) => n + h[k], 0) * WITNESS.row * u.verifierMultiplication;
-/**
- * Measured on the end circuit: a row takes as long as so many multiplications of the verifier, a permutation's as so
- * many permutations more.
- */
-const WITNESS = { row: 45, permutation: 1 };
+  (h.P + h.M) * u.witnessPermutation + (KINDS.reduce((n, k) => n + h[k], 0) - h.P - h.M) * u.witnessRow;
 
-/** Cells, trees and weights of a settled stack: the commitment and its opening. */
-function settleCost(w: WhirShape, u: Units): number {
-  const { used, cells } = settleMatrix(w);
-  return (treeHashes(used, w.groups[0].domain) + openingHashes(w)) * u.hash + cells * u.opened;
+/**
+ * Cells and trees of a stack whose claim is opened; that of a `kept` one was made before. Codewords are not kept, and
+ * encoded where they are opened.
+ */
+function settleCost(w: WhirShape, u: Units, kept: boolean): number {
+  const made = groupWork(w.groups[0], kept ? { hashed: 0, encoded: 1 } : { hashed: 1, encoded: 2 }),
+    grinding = (w.rounds.length + 1) * 2 ** w.params.grinding * u.permutation;
+  return treeSeconds(made, u) + treeSeconds(openingWork(w), u) + settleMatrix(w).cells * (u.opened + u.weight) + grinding;
 }
 
 /**
@@ -69,17 +68,35 @@ export function settleMemory(w: WhirShape, room: number): number {
   return 8 * cells + c.kept + Math.max(c.work, 36 * cells + 72 * 2 ** logHeight);
 }
 
+/** Units of proofs that no circuit verifies: all their hashes are BLAKE3's. */
+export const endUnits = (u: Units): Units => ({ ...u, hash: u.endHash, permutation: u.endHash });
+
+/** Seconds of joining so many claims on a stack: it is read for each of them, and once more. */
+const mergeSeconds = (vars: number, claims: number, u: Units): number => 2 ** vars * (claims + 1) * u.projected;
+
+/** Seconds of verifying a node. */
+const checkSeconds = (c: Counts, u: Units): number => c.permutations * u.verifierPermutation + c.multiplications * u.verifierMultiplication;
+
+/** Seconds of an end whose proof has this plan, and of its part of the base. */
+function endSeconds(c: RecursionClass, plan: Plan, rows: Heights, u: Units): { readonly all: number; readonly settle: number } {
+  const { keyShape, baseShape } = c.end.shape,
+    settle = settleCost(baseShape, u, false),
+    before = checkSeconds(countPlan(c.plan), u) + mergeSeconds(c.child.keyVars, 2, u) + settleCost(keyShape, u, true) + settle;
+  return { settle, all: before + witness(rows, u) + phaseSum(countPlan(plan), endUnits(u)) };
+}
+/** Seconds of verifying two nodes and joining their claims: on the base, on the key their own and those they carry. */
+const joinSeconds = (c: RecursionClass, u: Units): number =>
+  2 * checkSeconds(countPlan(c.plan), u) + mergeSeconds(c.child.baseVars, 2, u) + mergeSeconds(c.child.keyVars, 4, u);
+
 /** Seconds of leaf, fold and end, from counts and units: what `estimateFold` takes where they were not measured. */
 export function foldSeconds(c: RecursionClass, u: Units): FoldSeconds {
   const node = phaseSum(countPlan(c.plan), u),
-    end = phaseSum(countPlan(c.end.plan), { ...u, hash: u.endHash }),
-    settle = settleCost(c.end.shape.baseShape, u),
-    merge = (vars: number): number => 4 * 2 ** vars * u.projected;
+    end = endSeconds(c, c.end.plan, c.rows[c.rows.length - 1], u);
   return {
     leaf: node + witness(c.rows[1], u),
-    fold: node + witness(c.rows[0], u) + merge(c.child.baseVars) + merge(c.child.keyVars),
-    end: end + witness(c.rows[c.rows.length - 1], u) + settle + settleCost(c.end.shape.keyShape, u) + merge(c.child.keyVars),
-    settle,
+    fold: node + witness(c.rows[0], u) + joinSeconds(c, u),
+    end: end.all,
+    settle: end.settle,
   };
 }
 
@@ -90,17 +107,16 @@ export interface BundleSeconds {
   /** The end of a bundle, its witness hidden. */ readonly end: number;
 }
 
-/** Seconds of a class whose circuits have a bundle (its rows are those of bundle and end), from counts and units. */
-export function bundleSeconds(c: RecursionClass, u: Units): BundleSeconds {
-  const counts = countPlan(c.plan),
-    check = counts.permutations * u.verifierPermutation + counts.multiplications * u.verifierMultiplication,
-    end = phaseSum(countPlan(c.end.plan), { ...u, hash: u.endHash }),
-    { baseVars, keyVars } = c.child,
-    merge = (vars: number): number => 4 * 2 ** vars * u.projected;
+/**
+ * Seconds of a class whose circuits have a bundle (its rows are those of bundle and end), from counts and units.
+ * `hidden`: the plan of an end that hides its witness.
+ */
+export function bundleSeconds(c: RecursionClass, hidden: Plan, u: Units): BundleSeconds {
+  const { baseVars, keyVars } = c.child;
   return {
-    settle: check + (2 * 2 ** keyVars + 2 ** baseVars) * u.projected,
-    bundle: phaseSum(counts, u) + 2 * check + witness(c.rows[0], u) + merge(baseVars) + merge(keyVars),
-    end: end + check + witness(c.rows[1], u) + settleCost(c.end.shape.baseShape, u) + settleCost(c.end.shape.keyShape, u) + merge(keyVars),
+    settle: checkSeconds(countPlan(c.plan), u) + (2 * 2 ** keyVars + 2 ** baseVars) * u.projected,
+    bundle: phaseSum(countPlan(c.plan), u) + joinSeconds(c, u) + witness(c.rows[0], u),
+    end: endSeconds(c, hidden, c.rows[1], u).all,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Units } from './calibrate.js';
-import { type Counts, countPlan } from './counts.js';
+import { type Counts, type TreeWork, countPlan } from './counts.js';
 import { type MemoryForecast, forecastDevice, forecastMemory } from '../tensor/memory.js';
 import type { Programs } from '../run/programs.js';
 import type { Plan } from '../tensor/plan.js';
@@ -46,25 +46,29 @@ export function runMemory(p: Programs, limit: number, threads: number): MemoryFo
 export const deviceMemory = (p: Programs): number =>
   Math.max(forecastDevice(p.plan).peak, p.update ? forecastDevice(p.update.plan).peak : 0);
 
-function phases(c: Counts, u: Units): PhaseSeconds {
+/** Seconds of trees. */
+export const treeSeconds = (w: TreeWork, u: Units): number => w.hashes * u.hash + w.encoded * u.encoded;
+
+/** Seconds of one program proof with these counts, by phase. */
+export function phaseSeconds(c: Counts, u: Units): PhaseSeconds {
   return {
     reading: c.readingMacs * u.mac + c.readingCells * u.cell + c.readingCalls * u.call,
-    keys: c.keyMacs * u.mac + c.keyCells * u.cell,
-    commit: c.hashes * u.hash,
-    logup: c.lookupLeaves * u.lookupLeaf + c.tableLeaves * u.tableLeaf + c.layers * u.layer,
-    sumcheck: c.projected * u.projected + c.termCells * u.termCell + c.termRounds * u.termRound,
+    keys: c.keyMacs * u.mac + c.keyCells * u.cell + c.digested * u.digested,
+    commit: treeSeconds(c.trees, u),
+    logup: c.lookupLeaves * u.lookupLeaf + c.tableLeaves * u.tableLeaf + c.layers * u.layer + c.boxes * u.box,
+    sumcheck: c.projected * u.projected + c.termCells * u.termCell + c.seventhCells * u.seventhCell + c.termRounds * u.termRound,
     weights: c.weights * u.weight,
-    open: c.opened * u.opened + c.grinds * 2 ** c.grinding * u.permutation,
+    open: treeSeconds(c.openingTrees, u) + c.opened * u.opened + c.grinds * 2 ** c.grinding * u.permutation,
   };
 }
 /** Seconds of one program proof with these counts. */
-export const phaseSum = (c: Counts, u: Units): number => sum(phases(c, u));
+export const phaseSum = (c: Counts, u: Units): number => sum(phaseSeconds(c, u));
 /**
  * Seconds of proving one step of so many micro-batches whose state nobody has just left: all trees are made. `reading`
  * is that of the integers, which training takes as well.
  */
 export function stepSeconds(p: Programs, micros: number, u: Units): { readonly reading: number; readonly rest: number } {
-  const all = [...Array<Plan>(micros).fill(p.plan), ...(p.update ? [p.update.plan] : [])].map((x) => phases(countPlan(x), u)),
+  const all = [...Array<Plan>(micros).fill(p.plan), ...(p.update ? [p.update.plan] : [])].map((x) => phaseSeconds(countPlan(x), u)),
     reading = all.reduce((n, x) => n + x.reading, 0);
   return { reading, rest: all.reduce((n, x) => n + sum(x), 0) - reading };
 }
@@ -96,15 +100,16 @@ export const PACK_HEADER = 2500;
 export function estimateRun(p: Programs, run: { steps: number; micros: number; parameters: number }, u: Units): Estimate {
   const main = countPlan(p.plan),
     update = p.update ? countPlan(p.update.plan) : undefined;
-  const of = (c: Counts | undefined): PhaseSeconds | undefined => (c ? phases(c, u) : undefined),
+  const of = (c: Counts | undefined): PhaseSeconds | undefined => (c ? phaseSeconds(c, u) : undefined),
     a = of(main)!,
     b = of(update);
   const made = b ? plus(scale(a, run.micros), scale(b, run.steps)) : scale(a, run.micros),
     // The first state entered and, in every step, accumulators of zero: the other trees of states entered are those
     // that were left before.
-    again = (c: Counts | undefined): number => (c ? c.entered.s + c.entered.a : 0),
-    saved = run.micros * again(main) + (update ? run.steps * (again(update) - main.entered.a) : 0) - main.entered.s,
-    all = { ...made, commit: made.commit - saved * u.hash };
+    again = (c: Counts | undefined, of: readonly ('s' | 'a')[] = ['s', 'a']): number =>
+      c ? of.reduce((n, x) => n + treeSeconds(c.entered[x], u), 0) : 0,
+    saved = run.micros * again(main) + (update ? run.steps * (again(update) - again(main, ['a'])) : 0) - again(main, ['s']),
+    all = { ...made, commit: made.commit - saved };
   const check = (c: Counts): number => c.permutations * u.verifierPermutation + c.multiplications * u.verifierMultiplication;
   const checks = run.micros * check(main) + (update ? run.steps * check(update) : 0),
     cells = p.plan.layouts.get('frozen')?.cells ?? 0,

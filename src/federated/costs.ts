@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { type Units, calibrate } from '../estimate/calibrate.js';
+import { calibrate, leastUnits } from '../estimate/calibrate.js';
 import { countPlan } from '../estimate/counts.js';
 import { bundleSeconds, foldSeconds } from '../estimate/fold.js';
 import { PACK_HEADER, stepSeconds } from '../estimate/steps.js';
@@ -15,7 +15,7 @@ import { stateCommitment, stateSalt } from '../run/commitments.js';
 import { checkedRun } from '../run/facts.js';
 import { numbersOf } from '../run/programs.js';
 import type { Setup } from '../setup/run.js';
-import { hiddenEndWords } from '../verify/certificate.js';
+import { hiddenEndPlan, hiddenEndWords } from '../verify/certificate.js';
 import { movementBound } from './bound.js';
 import { type Message, digestOf } from './messages.js';
 import { type UnitCosts, CERTIFICATE_HEADER, NODE_HEADER, UNITS, predictedUpdate } from './planner.js';
@@ -54,13 +54,6 @@ function timed(f: () => void): Timed {
   const least = Math.min(...took);
   return { first: took[0], least, warming: took.reduce((n, t) => n + t - least, 0) };
 }
-
-/** The least of two measurements of the units, unit by unit: whatever else a machine does only makes them larger. */
-const leastOf = (a: Units, b: Units): Units => {
-  const out: { -readonly [N in keyof Units]: number } = { ...a };
-  for (const n of Object.keys(a) as (keyof Units)[]) out[n] = Math.min(a[n], b[n]);
-  return out;
-};
 
 /** A key that signs nothing that anybody sees. */
 function newKey(): SigningKey {
@@ -119,7 +112,7 @@ export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number)
     circuitSeconds = (performance.now() - t) / 1000,
     prepare = timed(() => void jobInputs(k, run, inputs, circuits)).first,
     // Some seconds apart, and after what is timed by itself: what runs first is slower in a client's process as well.
-    units = leastOf(before, calibrate(k, s.config.proof.hash)),
+    units = leastUnits(before, calibrate(k, s.config.proof.hash)),
     { cls, bundle, keys } = circuits,
     begin = setUp.least + checked.least + commit.least + sent.least,
     each = foldSeconds(cls, units),
@@ -144,7 +137,7 @@ export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number)
     units: Object.fromEntries(
       [...new Set([...UNITS, ...(own === undefined ? [] : [own])])].filter((u) => train.steps % u === 0).map((u) => [u, unit(u)]),
     ),
-    ...(bundle ? { certificate: bundleSeconds(bundle, units) } : {}),
+    ...(bundle ? { certificate: bundleSeconds(bundle, hiddenEndPlan(keys.published), units) } : {}),
     stepBytes:
       bytesOf(countPlan(programs.plan).words * micros + (programs.update ? countPlan(programs.update.plan).words : 0)) + PACK_HEADER,
     nodeBytes,

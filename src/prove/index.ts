@@ -1,3 +1,4 @@
+export { hiddenEndPlan } from '../verify/certificate.js';
 export { mergeRun, proveStep, runStep } from './step.js';
 export * from './course.js';
 export * from './end.js';

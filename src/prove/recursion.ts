@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
+import type { Proven } from '../artifact/folded.js';
 import { rowShape } from '../policy/rows/digest.js';
 import type { Circuits } from '../recursion/circuits.js';
 import type { RecursionClass } from '../recursion/class.js';
@@ -35,7 +36,7 @@ export function folding(
   { cls, keys, digest }: Circuits,
   base: Stack,
   o: NodeOptions = {},
-): Omit<Recursion, 'leaves' | 'leaf'> & Required<Pick<Recursion, 'settle'>> {
+): Omit<Recursion, 'leaves' | 'leaf'> & { readonly settle: (node: Proven) => void } {
   return {
     manifest,
     key: { ...keys.published },

@@ -326,6 +326,15 @@ export function drawOf(c: RoundContext, s: Signed<'seal'>, b: Beacon): Draw & { 
   };
 }
 
+/** Checks that an answer is of the client that it names, and to this round. Throws FederationError. */
+export function checkAddress(c: RoundContext, r: Signed<'response'>): void {
+  const { client } = r.body;
+  sameFederation(c.charter, r.body, client);
+  if (r.signer !== c.enrolments.get(client)?.signer) throw new FederationError('response', 'is signed by somebody else', client);
+  if (r.body.plan !== c.plan.digest || r.body.round !== c.plan.body.round)
+    throw new FederationError('response', 'is to another plan', client);
+}
+
 /**
  * Checks an answer to a draw: that the records around the unit are those that the client committed to before it, at
  * their places, first and last among them, and that examples and targets only grow. What lies between the records is
@@ -334,13 +343,9 @@ export function drawOf(c: RoundContext, s: Signed<'seal'>, b: Beacon): Draw & { 
 export function checkResponse(c: RoundContext, draw: Draw, m: Signed<'commit'>, r: Signed<'response'>): void {
   const { client, unit } = r.body,
     { unit: u, steps: L } = c.plan.body.train,
-    M = unitsOf(c.plan.body),
-    bad = (why: string): never => {
-      throw new FederationError('response', why, client);
-    };
-  sameFederation(c.charter, r.body, client);
-  if (r.signer !== c.enrolments.get(client)?.signer || m.body.client !== client) return bad('is signed by somebody else');
-  if (r.body.plan !== c.plan.digest || r.body.round !== c.plan.body.round) return bad('is to another plan');
+    M = unitsOf(c.plan.body);
+  checkAddress(c, r);
+  if (m.body.client !== client) throw new FederationError('response', 'is signed by somebody else', client);
   if (!draw.units.some((x) => x.client === client && x.index === unit))
     throw new FederationError('response unit', `unit ${unit} was not drawn`, client);
   if (c.plan.body.audit.show !== 'records' && r.body.proof === null)

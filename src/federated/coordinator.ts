@@ -56,6 +56,23 @@ export interface Coordinator {
 
 const CELLS = (f: Federation): number => valuesOf(f.charter.body.tensors);
 
+/**
+ * Messages of one key that wait at a time for what they name. Whoever sends blobs sends one after the other: a client
+ * that names thousands and sends none would fill the inbox of all.
+ */
+export const MOST_PENDING = 64;
+/** Whether one more message of a key waits than may. */
+function pendingCount(): (signer: string) => boolean {
+  const count = new Map<string, number>();
+  return (signer) => {
+    const n = (count.get(signer) ?? 0) + 1;
+    count.set(signer, n);
+    return n > MOST_PENDING;
+  };
+}
+const tooMany = (client: string): FederationError =>
+  new FederationError('blob', `${MOST_PENDING} messages wait already for what they name`, client);
+
 /** A round that goes on: its state as its files give it, and what is done. */
 class OpenRound {
   state: RoundState;
@@ -347,6 +364,7 @@ class OpenRound {
 
 /** Takes in enrolments. */
 function enrolments(c: Coordinator, f: Federation, list: readonly Waiting[], said: string[]): void {
+  const full = pendingCount();
   let now = f;
   for (const w of list) {
     const m = w.message;
@@ -354,7 +372,10 @@ function enrolments(c: Coordinator, f: Federation, list: readonly Waiting[], sai
     try {
       const bytes = readBlob(c.dir, m.body.manifest, blobsOf(f, m)[0].most);
       // Its manifest is on the way.
-      if (!bytes) continue;
+      if (!bytes) {
+        if (full(m.signer)) throw tooMany(m.body.client);
+        continue;
+      }
       checkEnrolled(now, m, readManifestBlob(bytes, `${m.body.client}: manifest`));
       now = enrol(now, m);
       writeMessage(c.dir, m);
@@ -418,7 +439,8 @@ export function coordinate(c: Coordinator): string[] {
     list = waiting(c.dir, f),
     head = readHead(c.dir, f),
     evidence = readEvidence(c.dir),
-    open = head.rounds.filter((r) => !isDone(r.files)).map((r) => new OpenRound(c, f, r, evidence));
+    open = head.rounds.filter((r) => !isDone(r.files)).map((r) => new OpenRound(c, f, r, evidence)),
+    full = pendingCount();
   for (const w of list) {
     const m = w.message;
     if (m?.kind === 'enrolment') continue;
@@ -428,7 +450,10 @@ export function coordinate(c: Coordinator): string[] {
       if (!there) throw new FederationError('phase', 'is to a plan of no open round', m.body.client);
       // Its blobs are on the way, but for a second commit, which needs none to be evidence.
       const again = m.kind === 'commit' && there.state.commits.has(m.body.client);
-      if (!again && blobsOf(f, m).some((b) => readBlob(c.dir, b.digest, b.most) === undefined)) continue;
+      if (!again && blobsOf(f, m).some((b) => readBlob(c.dir, b.digest, b.most) === undefined)) {
+        if (full(m.signer)) throw tooMany(m.body.client);
+        continue;
+      }
       there.take(w);
       taken(w);
     } catch (e) {

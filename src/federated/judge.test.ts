@@ -93,6 +93,42 @@ describe('evidence', () => {
       /no message that may not come twice/,
     );
   });
+  it('of two settlements of one record, or of two verdicts on one unit, convicts the server', () => {
+    const two = <K extends 'settlement' | 'verdict'>(kind: K, body: Message<K>, more: Partial<Message<K>>): Evidence => ({
+        charge: 'two-messages',
+        party: 'server',
+        items: {
+          first: signMessage(kind, body, c.server).envelope,
+          second: signMessage(kind, { ...body, ...more }, c.server).envelope,
+        },
+      }),
+      head = { version: 1 as const, federation: c.federation.charter.digest, round: 0 },
+      counts = { proved: 1, replayed: 0, opened: 0, unanswered: 0 },
+      settlement: Message<'settlement'> = {
+        type: 'certune-fed-settlement',
+        ...head,
+        record: r.plan.digest,
+        failed: [],
+        ...counts,
+        holds: true,
+      },
+      verdict: Message<'verdict'> = {
+        type: 'certune-fed-verdict',
+        ...head,
+        plan: r.plan.digest,
+        client: 'ann',
+        unit: 1,
+        response: r.plan.digest,
+        how: 'proved',
+        holds: true,
+        refusal: null,
+      };
+    guilty(two('settlement', settlement, { holds: false, failed: ['ann'] }), /two settlements/);
+    notShown(two('settlement', settlement, { round: 1 }), /two places/);
+    guilty(two('verdict', verdict, { holds: false, refusal: 'no' }), /two verdicts/);
+    notShown(two('verdict', verdict, { unit: 2 }), /two places/);
+    notShown(two('verdict', verdict, {}), /both are one message/);
+  });
   it('of an update beyond the bound or of another code convicts; an honest one does not, and no field of it can be changed', () => {
     const bad = keep(handIn(r, ann, { d: updateOf(r, ann).with(3, -Number(r.bound) - 1) })),
       e = (commit: Signed<'commit'>, party = 'ann'): Evidence => ({

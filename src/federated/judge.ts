@@ -28,7 +28,7 @@ import { type UnitChecks, checkShown } from './units.js';
 
 /** What somebody is charged with. */
 export const CHARGES = [
-  /** Two commits, responses, seals, plans or records of one party for one place. */ 'two-messages',
+  /** Two commits, responses, seals, plans, verdicts, records or settlements of one party for one place. */ 'two-messages',
   /** A commit that does not hold, or whose update does not. */ 'bad-update',
   /** A response to a draw that does not open what was committed to. */ 'bad-response',
   /** A response whose proof does not show the unit. */ 'bad-proof',
@@ -142,7 +142,7 @@ function roundOf(e: Evidence, j: JudgeContext): RoundContext {
  * contradiction.
  */
 function twoMessages(e: Evidence, f: Federation): string {
-  const kinds = e.party === 'server' ? (['seal', 'plan', 'record'] as const) : (['commit', 'response'] as const),
+  const kinds = e.party === 'server' ? (['seal', 'plan', 'verdict', 'record', 'settlement'] as const) : (['commit', 'response'] as const),
     type = e.items.first?.payloadType,
     kind = (kinds as readonly Kind[]).find((k) => `application/vnd.certune.fed.${k}+json` === type);
   if (!kind) throw new FederationError('evidence', `${type ?? 'nothing'} is no message that may not come twice`, e.party);

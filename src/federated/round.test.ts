@@ -270,7 +270,7 @@ describe('seals', () => {
   });
   it('leave out who withdrew before it, without guilt, and nobody afterwards', () => {
     const cat = c.clients[2],
-      gone = (client = cat, key = client.key, plan = r.plan.digest) => ({
+      gone = (client = cat, key = client.key, plan = r.plan.digest, round = 0) => ({
         kind: 'withdraw' as const,
         message: signMessage(
           'withdrawal',
@@ -278,7 +278,7 @@ describe('seals', () => {
             type: 'certune-fed-withdrawal',
             version: 1,
             federation: r.charter.digest,
-            round: 0,
+            round,
             plan,
             client: client.name,
             why: 'overflow',
@@ -293,6 +293,14 @@ describe('seals', () => {
     refuses(() => stepRound(give(handIn(r, ann)).state, gone(ann)), 'phase', 'ann');
     refuses(() => stepRound(beginRound(r), gone(cat, ann.key)), 'withdrawal', 'cat');
     refuses(() => stepRound(beginRound(r), gone(cat, cat.key, r.charter.digest)), 'withdrawal', 'cat');
+    // Nobody takes it back: with a receipt, the seal that leaves it out would be a lie.
+    refuses(() => give(handIn(r, cat), s), 'withdrawal', 'cat');
+    // Nor does whoever is excluded for two commits withdraw from this round, or from another.
+    const twice = give(handIn(r, ann, { records: recordsOf(r, ann, 4) }), give(handIn(r, ann)).state).state;
+    expect(twice.excluded.get('ann')).toBe('equivocation');
+    refuses(() => stepRound(twice, gone(ann)), 'phase', 'ann');
+    refuses(() => stepRound(twice, gone(ann, ann.key, r.plan.digest, 7)), 'withdrawal', 'ann');
+    refuses(() => stepRound(s, gone(cat, cat.key, r.plan.digest, 7)), 'withdrawal', 'cat');
   });
 });
 
@@ -314,6 +322,15 @@ describe('responses', () => {
     expect(stepRound(s.state, { kind: 'close', now: late + 1 }).state.phase).toBe('closed');
     refuses(() => answer(undefined, d.state, late + 1), 'deadline', who.name);
     refuses(() => answer(undefined, { ...d.state, phase: 'sealed' }), 'phase', who.name);
+    // A second answer is evidence; one for another round or plan is none, whatever unit it names.
+    const second = (more: Partial<Message<'response'>>) => {
+      const { body } = respond(r, who, h.records, hit.index);
+      return signMessage('response', { ...body, ...more }, who.key);
+    };
+    expect(answer(second({ proof: r.plan.digest }), s.state).out[0]).toMatchObject({ kind: 'equivocation', party: who.name });
+    refuses(() => answer(second({ round: 5 }), s.state), 'response', who.name);
+    refuses(() => answer(second({ plan: r.charter.digest }), s.state), 'response', who.name);
+    refuses(() => answer(second({ federation: r.plan.digest }), s.state), 'federation', who.name);
   });
   it.each(['proofs', 'certificates'] as const)(
     'without the %s that a plan asks for are refused, and a round does not end on ones that nobody verified',

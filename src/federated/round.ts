@@ -1,5 +1,15 @@
 import { roundTime, type Beacon } from './beacon.js';
-import { type RoundContext, checkCommit, checkResponse, checkSeal, checkUpdate, checkWithdrawal, drawOf, sealRoot } from './checks.js';
+import {
+  type RoundContext,
+  checkAddress,
+  checkCommit,
+  checkResponse,
+  checkSeal,
+  checkUpdate,
+  checkWithdrawal,
+  drawOf,
+  sealRoot,
+} from './checks.js';
 import type { Draw } from './draw.js';
 import { FederationError } from './errors.js';
 import type { Message, Signed } from './messages.js';
@@ -97,6 +107,8 @@ function onCommit(s: RoundState, m: Signed<'commit'>, blob: Uint8Array, now: num
       state: s.phase === 'collecting' ? { ...s, excluded: put(s.excluded, client, 'equivocation') } : s,
       out: [{ kind: 'equivocation', party: client, first: there, second: m }],
     };
+  // A seal leaves out who withdrew: with a receipt it would deny that the commit came.
+  if (s.excluded.has(client)) throw new FederationError('withdrawal', 'hands in a commit after it', client);
   expectPhase(s, 'collecting', 'a commit', client);
   if (now > s.context.plan.body.deadlines.commit) throw new FederationError('deadline', 'the commit is late', client);
   checkUpdate(s.context, m, blob);
@@ -135,7 +147,11 @@ function onResponse(s: RoundState, m: Signed<'response'>, now: number): Stepped 
   const commit = s.commits.get(client);
   if (!commit || !s.seal!.body.commits.some((x) => x.client === client))
     throw new FederationError('response', 'is of a client that is not sealed', client);
-  if (there) return { state: s, out: [{ kind: 'equivocation', party: client, first: there, second: m }] };
+  if (there) {
+    // For another round or plan it is no second answer, and would convict nobody.
+    checkAddress(s.context, m);
+    return { state: s, out: [{ kind: 'equivocation', party: client, first: there, second: m }] };
+  }
   checkResponse(s.context, s.draw!, commit, m);
   const body: Message<'verdict'> = {
     type: 'certune-fed-verdict',
@@ -176,10 +192,11 @@ export function stepRound(s: RoundState, e: RoundEvent): Stepped {
       return onCommit(s, e.message, e.blob, e.now);
     case 'withdraw': {
       const { client } = e.message.body;
-      if (s.excluded.has(client)) return { state: s, out: [] };
-      expectPhase(s, 'collecting', 'a withdrawal', client);
+      // Of everybody: what is taken in lies at the place that it names.
       checkWithdrawal(s.context, e.message);
       if (s.commits.has(client)) throw new FederationError('phase', 'has handed in already', client);
+      if (s.excluded.has(client)) return { state: s, out: [] };
+      expectPhase(s, 'collecting', 'a withdrawal', client);
       return { state: { ...s, excluded: put(s.excluded, client, WITHDREW) }, out: [] };
     }
     case 'seal':

@@ -155,8 +155,8 @@ function treeUnits(k: Kernels, words: number, hash: HashName): Pick<Units, 'hash
 }
 
 /**
- * LogUp: lookups alone, more than caches hold, and a table; a small one for what a layer costs at least, and 32 of its boxes for
- * what each of these does.
+ * LogUp: lookups alone, more than caches hold, and a table; a small one for what a layer costs at least, and 32 of its
+ * boxes for what each of these does.
  */
 function lookupUnits(k: Kernels): Pick<Units, 'layer' | 'box' | 'lookupLeaf' | 'tableLeaf'> {
   const seconds = (dims: number[], table: number, boxes = 1): number =>

@@ -28,7 +28,7 @@ import { type UnitChecks, checkShown } from './units.js';
 
 /** What somebody is charged with. */
 export const CHARGES = [
-  /** Two commits, responses, seals, plans, verdicts, records or settlements of one party for one place. */ 'two-messages',
+  /** Two commits, responses, seals, plans, verdicts, records or settlements for one place. */ 'two-messages',
   /** A commit that does not hold, or whose update does not. */ 'bad-update',
   /** A response to a draw that does not open what was committed to. */ 'bad-response',
   /** A response whose proof does not show the unit. */ 'bad-proof',

@@ -1,5 +1,5 @@
 import { sha256 } from '../hash/sha256.js';
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import { InputError, VersionError } from '../errors.js';
 import { P } from '../field/goldilocks.js';
 import { type JsonBounds, parseJson } from '../io/json-bounds.js';
@@ -66,7 +66,7 @@ export function encodeCertificate(x: Certificate): Uint8Array {
   const text = new TextEncoder(),
     parts: Record<Section, Uint8Array> = {
       manifest: text.encode(manifestJson(x.manifest)),
-      key: text.encode(canonicalize(x.key)!),
+      key: text.encode(canonicalJson(x.key)),
       steps: stepBytes(x),
       epochs: epochBytes(x),
       statement: toBytes(BigUint64Array.from(x.statement)),
@@ -227,7 +227,7 @@ export function decodeCertificate(file: string, from: Uint8Array | Source): Cert
 /** Canonical JSON of a value that was parsed; undefined where it has none. */
 function spelled(value: unknown): string | undefined {
   try {
-    return canonicalize(value);
+    return canonicalJson(value);
   } catch {
     return undefined;
   }

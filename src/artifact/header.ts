@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import { InputError, VersionError } from '../errors.js';
 import { type JsonBounds, parseJson } from '../io/json-bounds.js';
 import { hex, sha256Stream } from '../hash/sha256.js';
@@ -123,7 +123,7 @@ const sealOf = (rest: ReadonlyMap<string, string>, words: Uint8Array): string =>
  * Header line of the fields with their `sha256`; `words` is what follows, or nothing where the fields hold its digests.
  */
 export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: Uint8Array = new Uint8Array(0)): string {
-  const all = new Map(Object.entries(fields).map(([k, v]) => [k, canonicalize(v)!]));
+  const all = new Map(Object.entries(fields).map(([k, v]) => [k, canonicalJson(v)]));
   all.delete('sha256');
   const seal = sealOf(all, words);
   return `${textOf(all.set('sha256', JSON.stringify(seal)))}\n`;
@@ -133,7 +133,7 @@ export function sealedHeader(fields: Readonly<Record<string, unknown>>, words: U
 export function sealed(head: Readonly<Record<string, unknown>>, words: Uint8Array): boolean {
   const all = new Map<string, string>();
   try {
-    for (const [k, v] of Object.entries(head)) all.set(k, canonicalize(v)!);
+    for (const [k, v] of Object.entries(head)) all.set(k, canonicalJson(v));
   } catch {
     return false;
   }
@@ -157,7 +157,7 @@ export function checkHeader(
   const all = new Map<string, string>();
   for (const [k, v] of Object.entries(head)) {
     try {
-      all.set(k, v instanceof Unread ? v.text : canonicalize(v)!);
+      all.set(k, v instanceof Unread ? v.text : canonicalJson(v));
     } catch {
       damaged(file, 'header is not canonical JSON');
     }

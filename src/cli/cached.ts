@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import { CIRCUIT_VERSION } from '../circuit/program.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { singleKernels } from '../kernels/single.js';
@@ -35,7 +35,7 @@ function keyName(run: Run, k: Kernels): string {
       config,
       policy: policyOf(run.manifest, k).vector.map(String),
     };
-  return cacheName(canonicalize(all)!);
+  return cacheName(canonicalJson(all));
 }
 
 /** Circuits of a run; the digest of their key is kept. */
@@ -61,7 +61,7 @@ export const keptFacts =
     // Under this user's own MAC: nobody else's text is read.
     if (text) return JSON.parse(Buffer.from(text).toString()) as BaseFacts;
     const facts = make();
-    cache?.put(BASE, name, Buffer.from(canonicalize(facts)!));
+    cache?.put(BASE, name, Buffer.from(canonicalJson(facts)));
     return facts;
   };
 

@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import { textWords } from './order/keys.js';
 
 /**
@@ -9,5 +9,5 @@ import { textWords } from './order/keys.js';
 export function commitmentDigest<T extends { readonly config: { readonly sampler: { readonly beacon: string } } }>(manifest: T): bigint[] {
   const { config } = manifest,
     before = { ...manifest, config: { ...config, sampler: { ...config.sampler, beacon: '' } } };
-  return textWords(canonicalize(before)!);
+  return textWords(canonicalJson(before));
 }

@@ -1,6 +1,6 @@
 import type { Heights } from '../circuit/heights.js';
 import { sha256Hex } from '../hash/sha256.js';
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 
 /** Version of the circuits of recursion, absorbed by every node: a change of any fixed column must raise it. */
 export const RECURSION_VERSION = 7;
@@ -48,4 +48,4 @@ export const digestText = (words: readonly bigint[]): string => `sha256:${words.
 export type PublishedKey = Readonly<Record<string, unknown>>;
 
 /** The key in one line: SHA-256 of its canonical JSON. Throws RangeError where it is nested too deep for that. */
-export const keyDigest = (key: VerificationKey | PublishedKey): string => `sha256:${sha256Hex(canonicalize(key)!)}`;
+export const keyDigest = (key: VerificationKey | PublishedKey): string => `sha256:${sha256Hex(canonicalJson(key))}`;

@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import * as z from '../schema.js';
 import { wordOf } from '../field/goldilocks.js';
 import { InputError, VersionError } from '../errors.js';
@@ -172,14 +172,31 @@ export function parseManifest(file: string, raw: unknown): Manifest {
       lacks.map((k) => `${k}: is missing, or not in its normal form`),
       'a manifest holds every key',
     );
+  freeze(r.data);
+  parsed.add(r.data);
   return r.data;
 }
 
+/** Manifests that were parsed: nothing in them changes any more, so that each is looked at, and hashed, once. */
+const parsed = new WeakSet<Manifest>(),
+  digests = new WeakMap<Manifest, string>();
+
+/** Freezes a value with all that is in it. */
+function freeze(x: unknown): void {
+  if (x === null || typeof x !== 'object') return;
+  for (const v of Object.values(x)) freeze(v);
+  Object.freeze(x);
+}
+
 /** Canonical text of a manifest. What its own schema would refuse is never written: throws InputError. */
-export const manifestJson = (m: Manifest): string => canonicalize(parseManifest('manifest.json', m))!;
+export const manifestJson = (m: Manifest): string => canonicalJson(parsed.has(m) ? m : parseManifest('manifest.json', m));
 
 /** SHA-256 of the canonical manifest: what journals and proofs are bound to. */
-export const manifestDigest = (m: Manifest): string => `sha256:${sha256Hex(manifestJson(m))}`;
+export function manifestDigest(m: Manifest): string {
+  const digest = digests.get(m) ?? `sha256:${sha256Hex(manifestJson(m))}`;
+  if (parsed.has(m)) digests.set(m, digest);
+  return digest;
+}
 
 /** The same digest as eight 32-bit words: the context that every step proof absorbs. */
 export const manifestWords = (m: Manifest): bigint[] => digestWords(manifestDigest(m));

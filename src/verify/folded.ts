@@ -1,7 +1,7 @@
 import type { AdapterState } from '../model/step.js';
 import type { Inputs } from '../run/inputs.js';
 import { sha256Hex } from '../hash/sha256.js';
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import { P, toSigned } from '../field/goldilocks.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { statePoint } from '../tensor/statement.js';
@@ -118,7 +118,7 @@ export interface Against extends Omit<Inputs, 'initial'> {
  */
 export function baseCommitment(base: Manifest['base'], program: readonly bigint[], root: readonly bigint[]): string {
   const all = { base, program: program.map(String), root: root.map(String) };
-  return sha256Hex(canonicalize(all)!);
+  return sha256Hex(canonicalJson(all));
 }
 
 /** Does what finds a fact, but for one that was found before. It is one once that is done without a complaint. */

@@ -2,7 +2,7 @@
  * What a verifier may remember of a comparison that held: everything that it depends on, in one text. A fact is about
  * nothing that is not in its text, so that it holds for whatever file says the same.
  */
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../hash/canonical.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { AdapterState } from '../model/step.js';
 import type { EndStatement, NodeStatement } from '../recursion/statement.js';
@@ -22,7 +22,7 @@ type Words = Partial<Record<'frozen' | 'base' | 'sIn' | 'aIn', readonly bigint[]
 
 /** Programs by their digests, what their proofs are made with, and words of a statement. */
 const factOf = (what: string, { programs, manifest: { config } }: Run, more: object, words: Words): string =>
-  canonicalize({
+  canonicalJson({
     what,
     version: PROOF_VERSION,
     programs: programList(programs).map((p) => p.digest.map(String)),

@@ -41,9 +41,9 @@ const kernelTable = (rows: Part<'kernels'>): string =>
       r.least,
       r.unit,
       r.bytes,
-      r.native === undefined ? '' : Number(r.native.toPrecision(3)),
-      r.ratio ?? '',
-      r.ratio !== undefined && r.ratio > 3 ? (r.why ?? 'not known') : '',
+      Number(r.native.toPrecision(3)),
+      r.ratio,
+      r.ratio > 3 ? (r.why ?? 'not known') : '',
     ]),
   );
 

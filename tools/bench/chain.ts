@@ -2,6 +2,7 @@
  * Steps of a run, trained and proven one after the other as `certune prove` does it: the program is the one that a
  * run's configuration gives, each step enters the state that the one before has left, and its tree is kept.
  */
+import type { HashName } from 'certune/hash';
 import { type Kernels, threadedKernels } from 'certune/kernels';
 import {
   type AdapterState,
@@ -24,6 +25,7 @@ export interface Settings {
   readonly tokens: number;
   readonly rank: number;
   readonly bits?: number;
+  /** BLAKE3 for a proof that no circuit will verify. */ readonly hash?: HashName;
   /** log2 of the inverse rate of witnesses; what a run would choose where nothing is said. */
   readonly rate?: number;
   readonly numbers?: Readonly<Partial<Record<'preset', string> & Record<'expBits' | 'siluBits', number>>>;
@@ -39,7 +41,7 @@ export function planOfRun(base: IntegerBase, o: Settings): Plan {
         lora: { r: o.rank },
         train: { batch: o.sequences, microBatch: o.sequences, sequence: o.tokens },
         numbers: o.numbers ?? {},
-        proof: { bits: o.bits ?? 128, rate },
+        proof: { bits: o.bits ?? 128, hash: o.hash ?? 'poseidon2', rate },
       }),
     shape = { shape: base.shape, weightBits: base.bits },
     chosen: RunConfig = config(o.rate ?? witnessRate(config(null), shape));

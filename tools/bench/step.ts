@@ -5,6 +5,7 @@
  * Options: --sequences 8 --tokens 64 --rank 8 --bits 128 --threads 2 --runs 3 --by-kernel, and --rate, without which
  * the rate is the one that a run would choose.
  */
+import type { HashName } from 'certune/hash';
 import { loadBase } from 'certune/io';
 import { type Kernels, singleKernels } from 'certune/kernels';
 import { quantizeBase } from 'certune/model';
@@ -27,6 +28,7 @@ export interface StepRow extends VerifierCounts {
   readonly tokens: number;
   readonly rank: number;
   readonly bits: number;
+  readonly hash: HashName;
   readonly rate: number;
   readonly threads: number;
   /** Steps after the first; the first is all there is where it is 0. */ readonly runs: number;
@@ -72,7 +74,7 @@ function verification(
     linearMs: number[] = [];
   vk.i64.set(stack, ptr / 8);
   for (let i = 0; i < runs; i++) {
-    const ch = new NativeChannel(vk, proof),
+    const ch = new NativeChannel(vk, proof, plan.options.hash),
       [claim, v] = seconds(() => {
         const d = verifyProgram(ch, plan, statement);
         ch.finish();
@@ -116,6 +118,7 @@ export async function proveStep(base: IntegerBase, o: StepOptions): Promise<Step
     tokens,
     rank,
     bits,
+    hash: plan.options.hash ?? 'poseidon2',
     rate: plan.options.rate,
     threads,
     runs,

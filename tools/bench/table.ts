@@ -15,7 +15,7 @@ export interface Results {
   readonly machine: Machine;
   kernels?: readonly KernelRow[];
   step?: readonly StepRow[];
-  nano?: StepRow;
+  nano?: readonly StepRow[];
   scaling?: Scaling;
   fold?: readonly FoldRow[];
   policy?: readonly PolicyRow[];
@@ -51,7 +51,7 @@ const stepTable = (s: StepRow): string =>
   table(
     [
       s.runs ? `a step after the first, median of ${s.runs}` : 'the first step of a process',
-      `${s.sequences} x ${s.tokens} tokens, rank ${s.rank}, ${s.bits} bits, rate 1/${2 ** s.rate}, ${s.threads} threads`,
+      `${s.sequences} x ${s.tokens} tokens, rank ${s.rank}, ${s.bits} bits, ${s.hash}, rate 1/${2 ** s.rate}, ${s.threads} threads`,
     ],
     [
       ['cells, lookups, rows of tables', `${n(s.cells)}, ${n(s.lookups)}, ${n(s.tableRows)}`],
@@ -69,18 +69,18 @@ const stepTable = (s: StepRow): string =>
     ],
   );
 
-const nanoTable = (s: StepRow): string =>
+const nanoTable = (rows: readonly StepRow[]): string =>
   table(
     ['system', 'what is proven', 'prove, s', 'verify, ms', 'terms', 'source'],
     [
-      [
-        'Certune',
+      ...rows.map((s) => [
+        s.hash === 'blake3' ? 'Certune, a proof that stands alone' : 'Certune, a proof that goes into a fold',
         `training: a whole step (forward, backward, AdamW) on 64 tokens, of LoRA on a Llama of 4 layers and ${n(parameters())} parameters`,
         s.proveSeconds,
         s.verifyMs,
-        'this machine; nothing made before; no trusted setup',
+        `this machine, ${s.threads} threads; no trusted setup`,
         'the table above',
-      ],
+      ]),
       ...PUBLISHED.map((p) => [p.system, p.proves, p.proveSeconds, p.verifyMs, p.terms, p.source]),
     ],
   );
@@ -187,7 +187,7 @@ export function text({ machine: m, kernels, step, nano, scaling, fold, policy, r
     `${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`,
     ...(kernels ? [kernelTable(kernels)] : []),
     ...(step ?? []).map(stepTable),
-    ...(nano ? [stepTable(nano), nanoTable(nano)] : []),
+    ...(nano ? [...nano.map(stepTable), nanoTable(nano)] : []),
     ...(fold ? [foldTable(fold)] : []),
     ...(policy ? [policyTable(policy)] : []),
     ...(release ? [releaseTable(release)] : []),

@@ -92,6 +92,6 @@ export const LIMITS: Readonly<Record<string, Limit>> = {
   'integer matrix product 512^3': {
     bytes: 24,
     native: 0.06,
-    why: 'as above',
+    why: 'as above; at this size the operands pass the caches, which others use too',
   },
 };

@@ -5,14 +5,17 @@ import { bundleSeconds, foldSeconds } from '../estimate/fold.js';
 import { PACK_HEADER, stepSeconds } from '../estimate/steps.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { adamConstants } from '../optim/constants.js';
-import { jobInputs } from '../prove/recursion.js';
-import { runStep } from '../prove/step.js';
+import { enteredAt, firstEntered } from '../prove/entered.js';
+import { type JobInputs, leafNode } from '../prove/leaf.js';
+import { jobInputs, placedLeaves, policyWitness } from '../prove/recursion.js';
+import { proveStep, runStep } from '../prove/step.js';
 import { parsePublicKey } from '../provenance/ecdsa.js';
 import type { SigningKey } from '../provenance/sign.js';
 import { leafProofs } from '../recursion/leaves.js';
 import { endLayout } from '../recursion/statement.js';
 import { stateCommitment, stateSalt } from '../run/commitments.js';
 import { checkedRun } from '../run/facts.js';
+import type { Complete } from '../run/inputs.js';
 import { numbersOf } from '../run/programs.js';
 import type { Setup } from '../setup/run.js';
 import { hiddenEndPlan, hiddenEndWords } from '../verify/certificate.js';
@@ -26,8 +29,8 @@ import { decodeUpdate, encodeUpdate } from './update.js';
 
 /*
  * What a round of a run's shape costs on this machine. Short work is done and timed: setting up a round, one step of
- * training, one commitment, the circuits. Long work, which is proving, is counted from the plans and priced by units
- * that `calibrate` measures.
+ * training, one commitment, the circuits, the proof of a step and of a leaf where they are short. Long work is counted
+ * from the plans and priced by units that `calibrate` measures.
  */
 
 /** Seconds that one measurement goes on for, and its most repetitions. */
@@ -55,6 +58,24 @@ function timed(f: () => void): Timed {
   return { first: took[0], least, warming: took.reduce((n, t) => n + t - least, 0) };
 }
 
+/** Seconds of a step and a leaf, as counted, from which on they are not made to be timed. */
+const LONG_PROOFS = 30;
+
+/** Seconds of the first step's proof and of its first leaf, made once as a client makes those of its first unit. */
+function madeOnce(k: Kernels, jobs: JobInputs, inputs: Complete): { readonly step: number; readonly leaf: number } {
+  const { run, circuits } = jobs,
+    [range] = placedLeaves(circuits.cls, run, 0, 1),
+    start = {
+      ...firstEntered(jobs.policy),
+      s: stateCommitment(k, run.programs, 'sIn', inputs.initial, stateSalt(run, inputs.data, 0)),
+    },
+    began = performance.now(),
+    { proof } = proveStep(k, run, inputs, 0, inputs.initial, jobs.base.digest),
+    proved = performance.now();
+  k.scope(() => leafNode(k, jobs, start, range, [proof]));
+  return { step: (proved - began) / 1000, leaf: (performance.now() - proved) / 1000 };
+}
+
 /** A key that signs nothing that anybody sees. */
 function newKey(): SigningKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
@@ -78,19 +99,25 @@ const bytesOf = (words: number): number => 8 * words;
 
 /**
  * Costs of a run's shape. `again` sets the run up once more, as a client does in every round: its salt and key may be
- * any. `own`: a number of steps that units are to have, beside the usual ones. Takes some seconds, most of them for
- * circuits. Throws UnsupportedError, OverflowError.
+ * any. `own`: a number of steps that units are to have, beside the usual ones. Takes up to a minute, most of it for
+ * circuits and two proofs. Throws UnsupportedError, OverflowError.
  */
 export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number): UnitCosts {
   const { run, inputs } = s,
     { programs, manifest } = run,
     { train } = manifest.config,
     tensors = tensorsOf(programs.program);
-  let after = inputs.initial;
+  let after = inputs.initial,
+    losses: readonly bigint[] = [];
   const setUp = timed(again),
     checked = timed(() => void checkedRun('manifest', manifest)),
     trained = timed(() => {
-      after = runStep(k, run, inputs, 0, inputs.initial).after;
+      ({ after, losses } = runStep(k, run, inputs, 0, inputs.initial));
+    }),
+    // A record holds chains and counters, into which the rows of a step are hashed.
+    passed = timed(() => {
+      const passage = { run, data: inputs.data, policy: policyWitness(run, inputs.data) };
+      enteredAt(passage, () => losses, { step: 1, part: 0 }, firstEntered(passage.policy));
     }),
     salt = stateSalt(run, inputs.data, 1),
     commit = timed(() => void stateCommitment(k, programs, 'sIn', inputs.initial, salt)),
@@ -110,14 +137,20 @@ export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number)
     t = performance.now(),
     circuits = new CircuitCache(k).of(run),
     circuitSeconds = (performance.now() - t) / 1000,
-    prepare = timed(() => void jobInputs(k, run, inputs, circuits)).first,
+    prepared = performance.now(),
+    jobs = jobInputs(k, run, inputs, circuits),
+    prepare = (performance.now() - prepared) / 1000,
     // Some seconds apart, and after what is timed by itself: what runs first is slower in a client's process as well.
     units = leastUnits(before, calibrate(k, s.config.proof.hash)),
     { cls, bundle, keys } = circuits,
     begin = setUp.least + checked.least + commit.least + sent.least,
-    each = foldSeconds(cls, units),
+    counted = foldSeconds(cls, units),
     micros = inputs.data.batches[0].micro.length,
-    step = trained.least + stepSeconds(programs, micros, units).rest,
+    said = trained.least + stepSeconds(programs, micros, units).rest,
+    // Short runs are the ones whose proofs have most that no count knows.
+    made = said + counted.leaf < LONG_PROOFS ? madeOnce(k, jobs, inputs) : undefined,
+    each = { ...counted, ...(made ? { leaf: made.leaf } : {}) },
+    step = made?.step ?? said,
     nodeBytes = bytesOf(countPlan(cls.plan).words) + NODE_HEADER,
     // A unit enters its first state by a commitment of its own.
     unit = (steps: number): number => {
@@ -126,8 +159,9 @@ export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number)
     };
   return {
     round: begin,
-    cold: [setUp, checked, sent].reduce((n, x) => n + x.first - x.least, trained.warming + commit.warming),
+    cold: [setUp, checked, passed, sent].reduce((n, x) => n + x.first - x.least, trained.warming + commit.warming),
     train: trained.least,
+    pass: passed.least,
     commit: commit.least,
     circuits: circuitSeconds,
     prepare: begin + prepare,

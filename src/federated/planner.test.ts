@@ -16,6 +16,7 @@ const request: PlanRequest = {
     cold: 0.5,
     circuits: 9,
     train: 0.42,
+    pass: 0.01,
     step: 24,
     leaf: 3.6,
     fold: 3.8,
@@ -39,7 +40,7 @@ describe('planner', () => {
   it('counts what a choice takes', () => {
     const row = planRow(request, 1, ratio(1n, 20n), 'nodes');
     expect([row.units, row.pool, row.drawn]).toEqual([32, 1600, 80]);
-    expect(row.localSeconds).toBeCloseTo(2 + 32 * 0.42 + 33 * 0.63, 6);
+    expect(row.localSeconds).toBeCloseTo(2 + 32 * 0.43 + 33 * 0.63, 6);
     expect(row.kilobytes).toBeCloseTo(83 + 1.77 + 1.6 * (3.27 + 213), 6);
     // Whoever is drawn prepares once; no average of units costs more than 1.6 units with what was trained before each.
     const hit = toNumber(caught(1600, 80, 32));

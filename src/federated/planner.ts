@@ -22,8 +22,12 @@ export interface UnitCosts {
   /** Once a process: what its first round takes longer, since the engine compiles; circuits and keys before proving. */
   readonly cold: number;
   readonly circuits: number;
-  /** Of a step: training it, proving it; of a leaf, a fold, a commitment to a state. */
+  /**
+   * Of a step: training it, passing its rows through chains and counters, proving it; of a leaf, a fold, a commitment
+   * to a state.
+   */
   readonly train: number;
+  readonly pass: number;
   readonly step: number;
   readonly leaf: number;
   readonly fold: number;
@@ -143,7 +147,7 @@ export function planRow(r: PlanRequest, unit: number, coverage: Ratio, form: For
     form,
     pool,
     drawn,
-    localSeconds: c.round + r.steps * c.train + (units + 1) * c.commit,
+    localSeconds: c.round + r.steps * (c.train + c.pass) + (units + 1) * c.commit,
     proveSeconds: odds.reduce((sum, p, k) => sum + p * proving(k, units, unit, form, c), 0),
     kilobytes: (c.updateBytes + COMMIT_BYTES + each * responseBytes(units) + proofs) / 1000,
   };

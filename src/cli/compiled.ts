@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
-import { type Cache, cacheName } from '../store/cache.js';
+import { Cache, cacheName } from '../store/cache.js';
 
 /** Kind of the entries of a cache that are a compiler's code. */
 const KIND = 'code';
@@ -49,4 +49,10 @@ export function compiled<T>(file: string, cache: Cache): Compiled<T> {
       if (!kept) cache.put(KIND, name, script.createCachedData());
     },
   };
+}
+
+/** The same with this user's cache; undefined where there is none. */
+export function compiledHere<T>(file: string): Compiled<T> | undefined {
+  const cache = Cache.open();
+  return cache && compiled<T>(file, cache);
 }

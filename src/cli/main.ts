@@ -1,8 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Cache } from '../store/cache.js';
-import { compiled } from './compiled.js';
-import { interrupted } from './interrupted.js';
 import type { VerifyOptions } from './target.js';
 
 /* Where a command runs: in a thread of its own (thread.ts), or here where it is over before a thread has begun. */
@@ -72,11 +69,12 @@ const turn = (): Promise<void> => new Promise((done) => setImmediate(() => setIm
 
 let stopped = false;
 /** Says that a signal ended the command, and ends it. */
-function stop(signal: string): void {
-  const { err, out, exit } = interrupted(signal, json);
-  if (stopped) process.exit(exit);
+async function stop(signal: string): Promise<void> {
+  if (stopped) process.exit(130);
   stopped = true;
-  process.exitCode = exit;
+  process.exitCode = 130;
+  const { interrupted } = await import('./interrupted.js'),
+    { err, out, exit } = interrupted(signal, json);
   if (out) process.stdout.write(out);
   process.stderr.write(err, () => process.exit(exit));
 }
@@ -86,11 +84,11 @@ async function verifiedHere(file: string, o: VerifyOptions): Promise<boolean> {
   // All of it in one file, where the whole build has made that and code of it can be kept: to compile it takes longer
   // than to read what is asked for of the modules, and where it is kept less.
   const one = fileURLToPath(new URL('alone.cjs', from)),
-    cache = Cache.open(),
-    { exports, keep } =
-      cache && existsSync(one)
-        ? compiled<typeof import('./alone.js')>(one, cache)
-        : { exports: await read<typeof import('./alone.js')>('alone.js'), keep: () => {} },
+    kept =
+      process.env['CERTUNE_CACHE'] !== 'off' && existsSync(one)
+        ? (await read<typeof import('./compiled.js')>('compiled.js')).compiledHere<typeof import('./alone.js')>(one)
+        : undefined,
+    { exports, keep } = kept ?? { exports: await read<typeof import('./alone.js')>('alone.js'), keep: () => {} },
     told = await exports.verifyAlone(file, o, { json, quiet: argv.includes('--quiet'), tty });
   await turn();
   if (stopped) return true;

@@ -1,10 +1,13 @@
 /**
- * npm run bench [-- kernels] [step] [nano] [scaling] [fold] [policy] [release] [node] [run] [--json]. Never part of the
+ * npm run bench [-- kernels] [step] [nano] [scaling] [fold] [policy] [release] [node] [run] [certificate RUN...] [--json]. Never part of the
  * tests. Each part lists its own options. nano: a step of nanoGPT's size beside published proofs of inference; fold:
  * counts of the circuits; policy: what it adds to a leaf; release: what a signature costs its verifier; node: one leaf,
  * one fold and the end, by phase; run: size and verification of the last proof for 1 and 4 steps (longer: node
  * dist-tools/bench/run.js 1 4 32 128).
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CertificateResult } from './certificate.js';
 import { machine, say, tool } from './common.js';
 import { foldRows } from './fold.js';
 import { kernels } from './kernels.js';
@@ -46,6 +49,10 @@ const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   run: () => {
     result.run = tool<RunResult>('run', '1', '4');
+  },
+  certificate: () => {
+    const runs = args.filter((a) => existsSync(join(a, 'out', 'certificate.certune')));
+    result.certificate = tool<CertificateResult>('certificate', ...runs);
   },
 };
 const asked = Object.keys(PARTS).filter((p) => args.includes(p));

@@ -1,4 +1,5 @@
 /** Results as the tables of docs/benchmarks.md. */
+import type { CertificateResult } from './certificate.js';
 import type { Machine, Skipped } from './common.js';
 import type { FoldRow } from './fold.js';
 import type { KernelRow } from './kernels.js';
@@ -22,6 +23,7 @@ export interface Results {
   release?: readonly ReleaseRow[];
   node?: NodeResult | Skipped;
   run?: RunResult | Skipped;
+  certificate?: CertificateResult | Skipped;
 }
 
 type Cell = string | number;
@@ -182,7 +184,26 @@ function scalingTables({ verifier, proofs }: Scaling): string[] {
   return [...out, table(head, rows)];
 }
 
-export function text({ machine: m, kernels, step, nano, scaling, fold, policy, release, node, run }: Results): string {
+function certificateTable(c: Part<'certificate'>): string {
+  if ('skipped' in c) return c.skipped;
+  const row = (what: string, f: (r: CertificateResult['rows'][number]) => Cell): Cell[] => [what, ...c.rows.map(f)],
+    both = ({ least, median }: { least: number; median: number }): string => `${least}; ${median}`;
+  return table(
+    ['certificate of', ...c.rows.map((r) => `${r.run}, ${r.steps} steps`)],
+    [
+      row('bytes, manifest in it; of the manifest', (r) => `${n(r.bytes)}; ${n(r.manifestBytes)}`),
+      row('proof alone, warm, ms: least; median', (r) => both(r.proofMs)),
+      row('`verify` of certune/verify, warm, ms', (r) => both(r.verifyMs)),
+      row('whole command, nothing kept, ms', (r) => both(r.coldMs)),
+      row('the same where a command of this version has run before, ms', (r) => both(r.compiledMs)),
+      row('with `--base --adapter`, nothing kept, key given, ms', (r) => both(r.baseMs)),
+      row('the same with what the last time left, ms', (r) => both(r.cachedMs)),
+      row('making the key, s beside', (r) => r.keySeconds),
+    ],
+  );
+}
+
+export function text({ machine: m, kernels, step, nano, scaling, fold, policy, release, node, run, certificate }: Results): string {
   return [
     `${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`,
     ...(kernels ? [kernelTable(kernels)] : []),
@@ -193,6 +214,7 @@ export function text({ machine: m, kernels, step, nano, scaling, fold, policy, r
     ...(release ? [releaseTable(release)] : []),
     ...(node ? [nodeTable(node)] : []),
     ...(run ? [runTable(run)] : []),
+    ...(certificate ? [certificateTable(certificate)] : []),
     ...(scaling ? scalingTables(scaling) : []),
   ].join('\n\n');
 }

@@ -69,4 +69,5 @@ await build({
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
 });
-console.log(`dist/joined: ${[metafile, alone.metafile].reduce((n, m) => n + Object.keys(m.outputs).length, 1)} files`);
+await build({ ...options, entryPoints: { compiled: 'src/cli/compiled.ts' }, minify: true });
+console.log(`dist/joined: ${[metafile, alone.metafile].reduce((n, m) => n + Object.keys(m.outputs).length, 2)} files`);

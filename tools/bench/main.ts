@@ -1,9 +1,9 @@
 /**
- * npm run bench [-- kernels] [step] [nano] [scaling] [fold] [policy] [release] [node] [run] [certificate RUN...] [--json]. Never part of the
- * tests. Each part lists its own options. nano: a step of nanoGPT's size beside published proofs of inference; fold:
- * counts of the circuits; policy: what it adds to a leaf; release: what a signature costs its verifier; node: one leaf,
- * one fold and the end, by phase; run: size and verification of the last proof for 1 and 4 steps (longer: node
- * dist-tools/bench/run.js 1 4 32 128).
+ * npm run bench [-- kernels] [step] [nano] [scaling] [fold] [policy] [release] [node] [run] [certificate RUN...]
+ * [--json]. Never part of the tests. Each part lists its own options. nano: a step of nanoGPT's size beside published
+ * proofs of inference; fold: counts of the circuits; policy: what it adds to a leaf; release: what a signature costs
+ * its verifier; node: one leaf, one fold and the end, by phase; run: size and verification of the last proof for 1 and
+ * 4 steps (longer: node dist-tools/bench/run.js 1 4 32 128); certificate: what the certificates of these runs take.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -71,20 +71,49 @@ const dies = (at: number): Faulty =>
     made();
   });
 
+/** What a work item writes, by name. */
+const WRITTEN = ['to', 'n', 'd', 'even', 'odd'];
+const isVec = (x: unknown): x is Vec => typeof x === 'object' && x !== null && 'device' in x;
+/** Vectors that a call writes. */
+const written = (args: Calls[keyof Calls]): Vec[] =>
+  'to' in args
+    ? [args.to]
+    : args.items.flatMap((item) =>
+        Object.entries(item as object).flatMap(([name, x]: [string, unknown]) =>
+          WRITTEN.includes(name) ? (isVec(x) ? [x] : Object.values((x as object) ?? {}).filter(isVec)) : [],
+        ),
+      );
+
 /** Kernels that the proof of a step uses. */
 const KERNELS: readonly string[] = [
   'addClaims',
   'addPowers',
   'addProducts',
   'addScaled',
+  'copies',
   'copy',
   'encode',
   'eqTable',
+  'eqTables',
   'fold',
+  'foldArrays',
+  'foldPairs',
   'horner',
+  'leafPairs',
+  'leafSums',
+  'leaves',
   'level',
+  'negatives',
+  'pairRound',
+  'pairSums',
+  'productRound',
   'productSums',
+  'projections',
+  'rowWeights',
+  'splitPairs',
   'spread',
+  'tableRows',
+  'terms',
   'twiddles',
   'zero',
 ];
@@ -152,11 +181,12 @@ describe('a prover with a device beside the CPU', () => {
         override run<K extends keyof Calls>(name: K, n: number, args: Calls[K]): void {
           super.run(name, n, args);
           if (name !== kernel) return;
-          const { to } = args,
-            words = super.get(to);
           // A kernel with a flipped bit is wrong everywhere.
-          for (let i = 0; i < words.length; i++) words[i] ^= 1n;
-          super.put(to, new Uint8Array(words.buffer));
+          for (const to of written(args)) {
+            const words = super.get(to);
+            for (let i = 0; i < words.length; i++) words[i] ^= 1n;
+            super.put(to, new Uint8Array(words.buffer));
+          }
         }
       })(k),
       c = few.has(kernel) ? small() : step,

@@ -8,6 +8,13 @@ import type { AxisWeights, OpeningCalls, PointClaim, ProductBlock } from './open
 /** A kernel of WebAssembly behind a call of a device. */
 export type CpuKernel<A> = (k: Kernels, n: number, args: A, address: (v: Vec) => number) => void;
 
+/** eq(point, i) for i < n at a fresh address of the kernels' memory, for who works on addresses. */
+export function eqTableAt(k: Kernels, point: readonly E.Ext[], n: number): number {
+  const to = k.alloc(24 * (Math.max(n, 1) + 1));
+  k.scope(() => k.exports['eqTrunc'](to, k.exts(point), point.length, n, k.alloc(64)));
+  return to;
+}
+
 /** Kernels of an opening on the memory of the CPU's. */
 export const cpuOpening: { readonly [C in keyof OpeningCalls]: CpuKernel<OpeningCalls[C]> } = {
   zero(k, n, { to }, address) {

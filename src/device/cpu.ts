@@ -2,7 +2,9 @@ import { root } from '../field/goldilocks.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { cpuLookup } from './cpu-lookup.js';
 import { type CpuKernel, cpuOpening } from './cpu-opening.js';
+import { cpuSumcheck } from './cpu-sumcheck.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 
 /** Words at an address of the kernels' memory. */
@@ -116,6 +118,8 @@ export class CpuDevice implements Device {
 /** Each kernel as the kernels of WebAssembly have it. */
 const KERNELS: { readonly [K in keyof Calls]: CpuKernel<Calls[K]> } = {
   ...cpuOpening,
+  ...cpuLookup,
+  ...cpuSumcheck,
   twiddles(k, n, { to }, address) {
     const log = Math.log2(n);
     k.exports['nttTwiddles'](address(to), log, BigInt.asIntN(64, root(log)));

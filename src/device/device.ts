@@ -1,6 +1,8 @@
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { FarBlock } from '../kernels/far.js';
+import type { LookupCalls } from './lookup.js';
 import type { OpeningCalls } from './opening.js';
+import type { SumcheckCalls } from './sumcheck.js';
 
 /** Words of 64 bits in the memory of a device. What numbers they stand for is a matter of the kernels. */
 export interface Vec {
@@ -18,7 +20,7 @@ export interface Picked {
  * Arguments of the kernels that `run` calls, beside a count n. Vectors belong to the device; none overlaps another
  * unless it says so.
  */
-export interface Calls extends OpeningCalls {
+export interface Calls extends OpeningCalls, LookupCalls, SumcheckCalls {
   /** Twiddles of all stages of transforms of up to n words, n a power of two: n words, as kernels/ntt.ts. */
   readonly twiddles: { readonly to: Vec };
   /**

@@ -6,6 +6,8 @@ import { CpuDevice } from './cpu.js';
 import type { Calls, Device, Vec } from './device.js';
 import { WrongDeviceError } from './errors.js';
 import type { OpeningCalls } from './opening.js';
+import { type TestSource, lookedUp } from './self-test-lookup.js';
+import { summed } from './self-test-sumcheck.js';
 
 /** Words at which carries and reductions turn. */
 const EDGES: readonly bigint[] = [0n, 1n, 2n, P - 1n, P - 2n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 2n ** 32n, P >> 1n];
@@ -59,8 +61,25 @@ function results(d: Device): Record<string, BigUint64Array> {
     d.run('level', ROWS / 2, { to: level, from: leaves, hash: poseidon2Rows });
     const places = Uint32Array.from({ length: 100 }, (_, i) => (i * 131) % (m * COLUMNS)),
       [pick] = d.pick([{ from: encode, at: places }]);
-    return { encode: d.get(encode), rows: d.get(leaves), level: d.get(level), pick, ...opened(d) };
+    return {
+      encode: d.get(encode),
+      rows: d.get(leaves),
+      level: d.get(level),
+      pick,
+      ...opened(d),
+      ...lookedUp(d, testSource(d)),
+      ...summed(d, testSource(d)),
+    };
   });
+}
+
+/** Test words of a device, other ones every time. */
+export function testSource(d: Device): TestSource {
+  let seed = 100n;
+  return {
+    words: (n) => placed(d, testWords(n, seed++)),
+    exts: (n) => testExts(n, seed++),
+  };
 }
 
 /** The kernels of an opening, each over vectors of which the second half is short. */

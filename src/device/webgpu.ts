@@ -6,7 +6,9 @@ import type { Command, ShaderName, Span } from './commands.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 import { DeviceMemoryError } from './errors.js';
 import { launches } from './gpu-batch.js';
+import { gpuLookup } from './gpu-lookup.js';
 import { type BatchItem, type Launcher, gpuOpening, halves } from './gpu-opening.js';
+import { gpuSumcheck } from './gpu-sumcheck.js';
 import { LOCAL_LOG } from './wgsl/commit.js';
 
 /** The thread that owns a device, as the one who waits for it sees it. */
@@ -165,6 +167,8 @@ export class GpuDevice implements Device {
   run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
     const own: { readonly [C in keyof Calls]: (g: Launcher, n: number, a: Calls[C]) => void } = {
       ...gpuOpening,
+      ...gpuLookup,
+      ...gpuSumcheck,
       twiddles: (_, count, { to }) => this.#launch('twiddles', count, [to], halves([root(Math.log2(count))])),
       encode: (_, count, a) => this.#encode(count, a),
       level: (_, count, { to, from, hash }) => {

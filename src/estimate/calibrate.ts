@@ -165,9 +165,9 @@ function lookupUnits(k: Kernels): Pick<Units, 'layer' | 'box' | 'lookupLeaf' | '
           ...Array.from({ length: boxes }, (_, i) => ({ name: `a${i}`, dims, kind: 'lookup' as const })),
           { name: 't', dims: [table], kind: 'table' },
         ]),
-        keys = k.zeroed(4 * product(dims)),
-        den = exts(k, table),
-        num = exts(k, table),
+        d = deviceOf(k),
+        keys = d.bring(k.zeroed(4 * product(dims)), product(dims) / 2),
+        [den, num] = [exts(k, table), exts(k, table)].map((at) => d.bring(at, 3 * table)),
         schedule = scheduleFrom((ch) => verifyLogUp(ch, shape)),
         inputs: LeafInput[] = [
           ...Array.from({ length: boxes }, () => ({ kind: 'range' as const, keys, g: [5n, 7n, 9n] as const })),
@@ -230,19 +230,20 @@ function sumcheckSeconds(
 }
 const threeFactors = (k: Kernels, sizes: readonly number[]): number =>
   k.scope(() => {
-    const ptr = exts(k, product(sizes)),
+    const vec = deviceOf(k).bring(exts(k, product(sizes)), 3 * product(sizes)),
       axes = sizes.map((_, i) => `x${i}`),
-      factor: SumFactor = { axes, make: () => ptr, scratch: 0 };
+      factor: SumFactor = { axes, make: () => vec, scratch: 0 };
     return sumcheckSeconds(k, sizes, DEGREE, [factor, factor, factor], [0, 1, 2]);
   });
 const seventhPower = (k: Kernels, boxes: number, rows: number): number =>
   k.scope(() => {
-    const [box, row] = [boxes, rows].map((n) => exts(k, n)),
+    const d = deviceOf(k),
+      [box, row] = [boxes, rows].map((n) => d.bring(exts(k, n), 3 * n)),
       x = k.alloc(8 * boxes * rows);
     for (let i = 0; i < boxes * rows; i++) k.i64[x / 8 + i] = BigInt.asIntN(63, BigInt(i) * 0x9e3779b97f4a7c15n);
     const factors: SumFactor[] = [
       { axes: ['x0'], make: () => box, scratch: 0 },
-      { axes: ['x0', 'x1'], words: { ptr: x, strides: [rows, 1] }, scratch: 0 },
+      { axes: ['x0', 'x1'], words: { vec: d.bring(x, boxes * rows), strides: [rows, 1] }, scratch: 0 },
       { axes: ['x1'], make: () => row, scratch: 0 },
     ];
     return sumcheckSeconds(k, [boxes, rows], MOST_DEGREE, factors, [0, ...Array<number>(7).fill(1), 2]);

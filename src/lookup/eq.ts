@@ -1,6 +1,7 @@
-/** The polynomial eq at points by value, for the prover: sums, weights of positions, tables in kernel memory. */
+/** The polynomial eq at points by value, for the prover: sums, weights of positions, tables on a device. */
+import type { Device, Vec } from '../device/device.js';
+import type { EqTable, TablePart } from '../device/lookup.js';
 import * as E from '../field/ext3.js';
-import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 
 /** Sum of eq(point, i) for i < n. */
@@ -45,39 +46,42 @@ export function prefixWeights(point: readonly Ext[], indices: readonly number[])
   return indices.map((i) => at(point.length, i));
 }
 
-/** eq(point, i) for i < n in kernel memory. */
-export function eqTableKernel(k: Kernels, point: readonly Ext[], n: number): number {
-  const dst = k.alloc(24 * (Math.max(n, 1) + 1)),
-    pts = k.exts(point),
-    s = k.alloc(64);
-  k.exports['eqTrunc'](dst, pts, point.length, n, s);
-  return dst;
-}
-
 /** Variables [from, to) of a point. */
 export type Slice = readonly [from: number, to: number];
 
-/** Tables of eq at slices of a point: named first, then computed once each within the caller's scope. */
+/** Tables of eq at slices of a point, in one vector: named first, then made together within the caller's scope. */
 export class PointTables {
   /** Bytes of the tables named. */
   bytes = 0;
-  readonly #wanted = new Map<string, { slice: Slice; n: number }>();
-  readonly #at = new Map<string, number>();
+  /** The vector of all tables, once they are made. */
+  #made?: Vec;
+  #length = 0;
+  readonly #tables = new Map<string, EqTable>();
 
   constructor(
-    readonly k: Kernels,
+    readonly device: Device,
     readonly point: readonly Ext[],
   ) {}
   want(slice: Slice, n: number): void {
     const key = `${slice.join('-')}-${n}`;
-    if (this.#wanted.has(key)) return;
-    this.#wanted.set(key, { slice, n });
+    if (this.#tables.has(key)) return;
+    this.#tables.set(key, { at: this.#length, n, point: this.point.slice(...slice) });
+    // A kernel wants one place more than entries.
+    this.#length += n + 1;
     this.bytes += 24 * (n + 1 + slice[1] - slice[0]) + 256;
   }
   build(): void {
-    for (const [key, { slice, n }] of this.#wanted) this.#at.set(key, eqTableKernel(this.k, this.point.slice(...slice), n));
+    const to = this.device.vector(3 * this.#length);
+    this.device.run('eqTables', this.#tables.size, { to, tables: [...this.#tables.values()] });
+    this.#made = to;
   }
-  table(slice: Slice, n: number): number {
-    return this.#at.get(`${slice.join('-')}-${n}`)!;
+  get all(): Vec {
+    return this.#made!;
+  }
+  part(slice: Slice, n: number): TablePart {
+    return this.#tables.get(`${slice.join('-')}-${n}`)!;
+  }
+  table(slice: Slice, n: number): Vec {
+    return this.device.slice(this.all, 3 * this.part(slice, n).at, 3 * n);
   }
 }

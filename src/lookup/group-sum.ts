@@ -1,11 +1,12 @@
 /** One group's part of a layer's sumcheck: the arrays of its pairs, wherever they lie, folded variable by variable. */
+import type { Device, Vec } from '../device/device.js';
+import type { FractionVec, Grid, PairFold, PairVec, RoundItem, TablePart } from '../device/lookup.js';
 import * as E from '../field/ext3.js';
 import type { FarBlock } from '../kernels/far.js';
-import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
-import { type PointTables, type Slice, eqSum, prefixWeights } from './eq.js';
-import { type Layer, type Work, nearLayer } from './layers.js';
-import { type PairArrays, grain, leafPairs } from './leaves.js';
+import { type PointTables, type Slice, eqSum, prefixWeight, prefixWeights } from './eq.js';
+import { type Layer, nearLayers } from './layers.js';
+import { type Work, leafPairs } from './leaves.js';
 import { type Group, folded, skipUnit } from './pieces.js';
 import type { Quad } from './singles.js';
 
@@ -13,40 +14,43 @@ import type { Quad } from './singles.js';
 export interface LayerWork extends Work {
   readonly lambda: Ext;
   readonly invLambda: Ext;
-  /** Address of lambda. */
-  readonly lam: number;
-}
-
-/** Cells of an array: rows of `len` cells, and the distances of cells and rows. */
-interface Grid {
-  readonly rows: number;
-  readonly len: number;
-  readonly cs: number;
-  readonly rs: number;
 }
 
 /** A fold of arrays that are not near: it waits until they are fetched for the next round. */
-interface Fold extends Grid {
-  readonly x: Ext;
+interface Fold {
+  readonly grid: Grid;
+  readonly r: Ext;
+}
+
+/** Arrays near; `space`: the same memory as arrays side by side, once what lies there is not needed any more. */
+interface Near {
+  readonly kind: 'near';
+  readonly at: PairVec;
+  readonly space: PairVec;
+  /** Where the next fold goes, on a device that does not fold in place. */
+  readonly spare?: PairVec;
 }
 
 /**
  * Where the arrays are: near, packed one after the other in a far block, or made again from the keys or from the layer.
  */
 type Storage =
-  | { readonly kind: 'near'; readonly at: PairArrays }
+  | Near
   | { readonly kind: 'far'; readonly block: FarBlock; readonly fold?: Fold }
   | { readonly kind: 'remade'; readonly fold?: Fold };
 
 /** Arrays one after the other: of all four values, or of the two denominators. */
-function arrays(k: Kernels, count: 2 | 4, cells: number): PairArrays {
-  const p = k.alloc(24 * count * cells),
-    at = (i: number): number => p + 24 * i * cells;
-  return count === 2 ? { n0: 0, n1: 0, d0: at(0), d1: at(1) } : { n0: at(0), n1: at(1), d0: at(2), d1: at(3) };
+function arrays(d: Device, count: 2 | 4, cells: number): PairVec {
+  const all = d.vector(3 * count * cells);
+  return cut(d, all, count, cells);
 }
-
-/** Where arrays that lie one after the other begin. */
-const start = (q: PairArrays): number => q.n0 || q.d0;
+/** A vector as so many arrays. */
+function cut(d: Device, all: Vec, count: 2 | 4, cells: number): PairVec {
+  const at = (i: number): Vec => d.slice(all, 3 * i * cells, 3 * cells);
+  return count === 2 ? { d0: at(0), d1: at(1) } : { n0: at(0), n1: at(1), d0: at(2), d1: at(3) };
+}
+/** All arrays, in their order. */
+const vectors = (q: PairVec): Vec[] => [q.n0, q.n1, q.d0, q.d1].flatMap((v) => (v ? [v] : []));
 
 /** How a group begins: its first axis, variables that are left and that its axis has lost, near bytes of the arrays. */
 interface Beginning {
@@ -58,15 +62,15 @@ interface Beginning {
 }
 
 export abstract class GroupSum {
-  protected abstract readonly count: 2 | 4;
-  protected grid: Grid;
+  abstract readonly count: 2 | 4;
+  grid: Grid;
   protected axis: number;
   /** Variables that are left. */
   left: number;
   /** Near bytes of all arrays. */
   bytes: number;
   /** Pairs at the beginning. */
-  protected readonly pairs: number;
+  readonly pairs: number;
   /** Variables of the axis that are bound. */
   #done: number;
   /** Distance of members within an array. */
@@ -76,7 +80,7 @@ export abstract class GroupSum {
   /** `prefix`: variables of the tree beyond those of the group. */
   constructor(
     protected readonly w: LayerWork,
-    protected readonly g: Group,
+    readonly g: Group,
     readonly prefix: number,
     { axis, grid, left, done, bytes }: Beginning,
   ) {
@@ -89,21 +93,22 @@ export abstract class GroupSum {
     this.#cells = (grid.rows * grid.rs) / g.members.length;
   }
 
-  /** The arrays from the keys or from the layer. */
-  protected abstract make(): PairArrays;
-  /** Binds a variable in near arrays; `x` is the address of the challenge. */
-  protected abstract foldArrays(q: PairArrays, f: Grid, x: number): void;
-  /** g(0) and the coefficient of X^2: weights of columns at `eqcol`, of rows at `roww`, their sum `total`. */
-  protected abstract sums(q: PairArrays, eqcol: number, roww: number, total: Ext, column: readonly Ext[]): [Ext, Ext];
-  /** The values of the last pair of a member, `o` bytes into the arrays. */
-  protected abstract value(q: PairArrays, o: number): Quad;
+  /** What a missing upper cell of denominators without numerators holds. */
+  abstract readonly missing: Ext;
+  /** Of this group in the round of variable v what its kernel leaves out; `weight`: of all rows. */
+  abstract rest(column: readonly Ext[], weight: () => Ext): [Ext, Ext];
+  /** The values of the last pair of a member, from the words of its first cells. */
+  protected abstract value(words: readonly BigUint64Array[]): Quad;
   /** The current axis is bound: the next one follows. */
   protected axisDone(): void {}
-  /** A variable has been bound at x in rows of `len` cells. */
-  protected bound(_x: Ext, _len: number): void {}
+  /** A variable has been bound at r in rows of `len` cells. */
+  protected bound(_r: Ext, _len: number): void {}
 
   get near(): boolean {
     return this.#storage.kind === 'near';
+  }
+  get storage(): Storage {
+    return this.#storage;
   }
 
   /** Goes on to the axis of the next variable. */
@@ -130,130 +135,110 @@ export abstract class GroupSum {
     for (let axis = 1; axis < this.axis; axis++) tables.want(this.#slice(axis, v), this.g.dims[axis]);
   }
 
-  /** This group's part of the message of variable v. What it allocates is the caller's to release. */
-  message(tables: PointTables, v: number): [Ext, Ext] {
-    const { k } = this.w,
-      { point } = tables,
+  /** The tables of a round: of pairs of columns; of the axes before, whose outer product with `first` weighs rows. */
+  weights(tables: PointTables, v: number): RowWeights {
+    const { point } = tables,
       column = this.#slice(this.axis, v),
-      eqcol = tables.table(column, Math.ceil(this.grid.len / 2)),
-      storage = this.#storage,
-      q = storage.kind === 'near' ? storage.at : this.#fetch(storage),
-      prefixes = prefixWeights(
+      first = prefixWeights(
         point.slice(0, this.prefix),
         this.g.members.map((x) => x.position),
-      );
-    let roww = k.exts(prefixes),
-      rows = this.g.members.length,
-      total = prefixes.reduce<Ext>((x, y) => E.add(x, y), E.ZERO);
+      ),
+      axes: TablePart[] = [],
+      sums: (() => Ext)[] = [];
     for (let axis = 1; axis < this.axis; axis++) {
       const n = this.g.dims[axis],
-        slice = this.#slice(axis, v),
-        t = tables.table(slice, n),
-        dst = k.alloc(24 * rows * n),
-        src = roww;
-      total = E.mul(total, eqSum(point.slice(...slice), n));
-      k.parallel('outer', rows, grain(n), (lo, hi) => [dst, src, t, n, lo, hi]);
-      roww = dst;
-      rows *= n;
+        slice = this.#slice(axis, v);
+      axes.push(tables.part(slice, n));
+      sums.push(() => eqSum(point.slice(...slice), n));
     }
-    const out = this.sums(q, eqcol, roww, total, point.slice(...column));
-    if (storage.kind !== 'near' && storage.fold) this.#store(q);
-    return out;
-  }
-  /** Sums of what a kernel leaves per thread. */
-  protected threadSums(kernel: string, args: (lo: number, hi: number, t: number) => number[]): [Ext, Ext] {
-    const { k } = this.w,
-      out = k.zeroed(64 * k.threads);
-    let s0: Ext = E.ZERO,
-      s2: Ext = E.ZERO;
-    k.parallel(kernel, this.grid.rows, grain(this.grid.len), (lo, hi, t) => [out + 64 * t, ...args(lo, hi, t)]);
-    for (let t = 0; t < k.threads; t++) {
-      s0 = E.add(s0, k.readExt(out + 64 * t));
-      s2 = E.add(s2, k.readExt(out + 64 * t + 24));
-    }
-    return [s0, s2];
+    return {
+      columns: tables.table(column, Math.ceil(this.grid.len / 2)),
+      column: point.slice(...column),
+      first,
+      axes,
+      rows: this.grid.rows,
+      total: () =>
+        sums.reduce(
+          (x, y) => E.mul(x, y()),
+          first.reduce<Ext>((x, y) => E.add(x, y), E.ZERO),
+        ),
+    };
   }
 
-  /** Binds the variable; `at`: address of the challenge x. */
-  bind(x: Ext, at: number): void {
+  /** A near group is where these arrays are. */
+  settled(near: Near): void {
+    this.close();
+    this.#storage = near;
+  }
+  /** Binds the variable at r; `near`: where the arrays are then, if they are near. */
+  bind(r: Ext, near: Near | undefined): void {
     const f = this.grid,
       half = Math.ceil(f.len / 2),
       s = this.#storage;
     if (s.kind === 'near') {
-      this.foldArrays(s.at, f, at);
-      this.grid = { ...f, len: half };
+      this.#storage = near!;
+      this.grid = this.w.d.inPlace ? { ...f, len: half } : { rows: f.rows, len: half, cs: 1, rs: half };
     } else {
-      this.#storage = { ...s, fold: { ...f, x } };
+      this.#storage = { ...s, fold: { grid: f, r } };
       this.grid = { rows: f.rows, len: half, cs: 1, rs: half };
-      this.#cells = (f.rows * half) / this.g.members.length;
       this.bytes = 24 * this.count * f.rows * half;
     }
-    this.bound(x, f.len);
+    this.#cells = (f.rows * this.grid.rs) / this.g.members.length;
+    this.bound(r, f.len);
     this.left--;
     this.#done++;
   }
-
-  /** Arrays that are not near, with the fold that waits for them, packed to `to` or to fresh memory. */
-  #fetch(s: Exclude<Storage, { kind: 'near' }>, to?: PairArrays): PairArrays {
-    const { k } = this.w,
-      f = s.fold;
-    let q: PairArrays;
-    if (s.kind === 'far') {
-      q = arrays(k, this.count, s.block.bytes / (24 * this.count));
-      k.far.load(s.block, 0, start(q), s.block.bytes);
-    } else q = this.make();
-    if (!f) return q;
-    this.foldArrays(q, f, k.exts([f.x]));
-    const half = Math.ceil(f.len / 2),
-      out = to ?? arrays(k, this.count, f.rows * half);
-    for (const x of this.count === 2 ? (['d0', 'd1'] as const) : (['n0', 'n1', 'd0', 'd1'] as const))
-      k.parallel('packExt', f.rows, grain(half), (lo, hi) => [out[x], q[x], half, f.cs, f.rs, lo, hi]);
-    return out;
+  /** Cells of all arrays of one kind. */
+  get cells(): number {
+    return this.#cells * this.g.members.length;
   }
+
   /** Packed arrays go far. */
-  #store(q: PairArrays): void {
-    const { far } = this.w.k;
+  store(q: PairVec): void {
+    const { d, far } = this.w;
     this.close();
-    const block = far.alloc(24 * this.count * this.#cells * this.g.members.length);
+    const block = far.alloc(24 * this.count * this.cells);
     this.#storage = { kind: 'far', block };
-    far.store(block, 0, start(q), block.bytes);
-  }
-  /** Brings the arrays near, in the caller's scope. */
-  settle(): void {
-    const { k } = this.w,
-      s = this.#storage;
-    if (s.kind === 'near') return;
-    let at: PairArrays;
-    if (s.fold) {
-      const to = arrays(k, this.count, this.#cells * this.g.members.length);
-      k.scope(() => this.#fetch(s, to));
-      at = to;
-    } else at = this.#fetch(s);
-    this.close();
-    this.#storage = { kind: 'near', at };
+    let at = 0;
+    for (const v of vectors(q)) {
+      d.store(block, at, v);
+      at += 8 * v.words;
+    }
   }
 
-  /** Values of the pair to which each member has been folded, by position; far memory goes back. */
-  values(): (readonly [number, Quad])[] {
-    const s = this.#storage,
-      out = this.w.k.scope(() => {
-        const q = s.kind === 'near' ? s.at : this.#fetch(s);
-        return this.g.members.map(({ position }, i) => [position, this.value(q, 24 * i * this.#cells)] as const);
-      });
-    this.close();
-    return out;
+  /** Where the values of the pairs lie to which the members have been folded, in these arrays. */
+  places(q: PairVec): { readonly from: Vec; readonly at: Uint32Array }[] {
+    const at = Uint32Array.from({ length: 3 * this.g.members.length }, (_, i) => 3 * this.#cells * Math.floor(i / 3) + (i % 3));
+    return vectors(q).map((from) => ({ from, at }));
+  }
+  /** These pairs by position, from the words at `places`. */
+  values(words: readonly BigUint64Array[]): (readonly [number, Quad])[] {
+    return this.g.members.map(({ position }, i) => [position, this.value(words.map((w) => w.subarray(3 * i, 3 * i + 3)))] as const);
   }
   /** Gives far memory back. */
   close(): void {
-    if (this.#storage.kind === 'far') this.w.k.far.free(this.#storage.block);
+    if (this.#storage.kind === 'far') this.w.far.free(this.#storage.block);
     this.#storage = { kind: 'remade' };
   }
 }
 
+/** Weights of a group's pairs in a round. */
+interface RowWeights {
+  readonly columns: Vec;
+  /** The part of the point that columns are weighed at. */ readonly column: readonly Ext[];
+  readonly first: readonly Ext[];
+  readonly axes: readonly TablePart[];
+  readonly rows: number;
+  /** The sum of the weights of all rows. */ readonly total: () => Ext;
+}
+
+const element = (w: BigUint64Array): Ext => [w[0], w[1], w[2]];
+
 /** Pairs of a layer: F = n0 d1 + n1 d0 + lambda d0 d1 over four arrays. */
 class FractionSum extends GroupSum {
-  protected readonly count = 4;
-  readonly #split: boolean;
+  readonly count = 4;
+  readonly missing = E.ONE;
+  readonly split: boolean;
 
   constructor(
     w: LayerWork,
@@ -275,36 +260,13 @@ class FractionSum extends GroupSum {
       done: folded(g, height + 1),
       bytes: !split && layer.storage.kind === 'near' ? 0 : 96 * cells,
     });
-    this.#split = split;
+    this.split = split;
   }
-  protected make(): PairArrays {
-    const { w, g, height, layer } = this,
-      { k } = w;
-    if (!this.#split) {
-      const { n, d } = nearLayer(w, g, height, layer);
-      return { n0: n, n1: n + 24, d0: d, d1: d + 24 };
-    }
-    const q = arrays(k, 4, this.pairs);
-    k.scope(() => {
-      const s = nearLayer(w, g, height, layer);
-      k.parallel('gkrSplit', s.rows, grain(s.len), (lo, hi) => [q.n0, q.n1, q.d0, q.d1, s.n, s.d, s.len, lo, hi]);
-    });
-    return q;
+  rest(): [Ext, Ext] {
+    return [E.ZERO, E.ZERO];
   }
-  protected foldArrays(q: PairArrays, f: Grid, x: number): void {
-    const { k, scratch } = this.w,
-      at = [q.n0, q.n1, q.d0, q.d1, f.len, f.cs, f.rs, x];
-    k.parallel('gkrFold', f.rows, grain(f.len), (lo, hi, t) => [...at, scratch + 512 * t, lo, hi]);
-  }
-  protected sums(q: PairArrays, eqcol: number, roww: number): [Ext, Ext] {
-    const { len, cs, rs } = this.grid,
-      { lam, scratch } = this.w,
-      at = [q.n0, q.n1, q.d0, q.d1, len, cs, rs, eqcol, roww, lam];
-    return this.threadSums('gkrRound', (lo, hi, t) => [...at, scratch + 512 * t, lo, hi]);
-  }
-  protected value(q: PairArrays, o: number): Quad {
-    const { k } = this.w;
-    return { n0: k.readExt(q.n0 + o), n1: k.readExt(q.n1 + o), d0: k.readExt(q.d0 + o), d1: k.readExt(q.d1 + o) };
+  protected value([n0, n1, d0, d1]: readonly BigUint64Array[]): Quad {
+    return { n0: element(n0), n1: element(n1), d0: element(d0), d1: element(d1) };
   }
 }
 
@@ -317,7 +279,8 @@ class FractionSum extends GroupSum {
  * three.
  */
 class LeafSum extends GroupSum {
-  protected readonly count = 2;
+  readonly count = 2;
+  readonly missing: Ext;
   /** nu of all cells but the last, and of the last one. */
   #inner: Ext = E.ONE;
   #last: Ext = E.ONE;
@@ -327,15 +290,7 @@ class LeafSum extends GroupSum {
       len = raw.len / 2,
       grid = { rows: raw.rows, len, cs: 1, rs: len };
     super(w, g, prefix, { axis: raw.axis, grid, left: g.vars - 1, done: folded(g, 1), bytes: 48 * raw.rows * len });
-  }
-  protected make(): PairArrays {
-    const { k, inputs, lambda, lam } = this.w;
-    return leafPairs(k, this.g, inputs, lambda, lam, this.pairs);
-  }
-  protected foldArrays(q: PairArrays, f: Grid, x: number): void {
-    const { k, lam, scratch } = this.w,
-      at = [q.d0, q.d1, f.len, f.cs, f.rs, lam, x];
-    k.parallel('gkrFoldPair', f.rows, grain(f.len), (lo, hi, t) => [...at, scratch + 512 * t, lo, hi]);
+    this.missing = w.lambda;
   }
   /** nu of the last pair: its upper cell may be missing. */
   #lastPair(len: number): { low: Ext; up: Ext } {
@@ -345,30 +300,29 @@ class LeafSum extends GroupSum {
     // Along the next axis the value is constant.
     this.#inner = this.#last;
   }
-  protected override bound(x: Ext, len: number): void {
+  protected override bound(r: Ext, len: number): void {
     const { low, up } = this.#lastPair(len);
-    this.#last = E.add(low, E.mul(x, E.sub(up, low)));
+    this.#last = E.add(low, E.mul(r, E.sub(up, low)));
   }
-  protected sums(q: PairArrays, eqcol: number, roww: number, total: Ext, column: readonly Ext[]): [Ext, Ext] {
-    const { k, lambda, invLambda, lam } = this.w,
-      { len, cs, rs } = this.grid,
+  /** The squares of nu: inner pairs have a constant one, the last pair its own. */
+  rest(column: readonly Ext[], weight: () => Ext): [Ext, Ext] {
+    const { lambda, invLambda } = this.w,
+      { len } = this.grid,
       half = Math.ceil(len / 2),
-      cells = [q.d0, q.d1, len, cs, rs, eqcol, roww, lam],
-      [p0, p2] = this.threadSums('gkrProduct', (lo, hi) => [...cells, lo, hi]);
-    // The squares of nu: inner pairs have a constant one, the last pair its own.
-    const at = k.readExt(eqcol + 24 * (half - 1)),
+      at = prefixWeight(column, half - 1),
       sum = eqSum(column, half),
+      total = weight(),
       { low, up } = this.#lastPair(len),
       square = (x: Ext): Ext => E.mul(x, x),
       s0 = E.mul(total, E.add(E.mul(square(this.#inner), E.sub(sum, at)), E.mul(square(low), at))),
       s2 = E.mul(total, E.mul(square(E.sub(up, low)), at));
-    return [E.sub(E.mul(invLambda, E.sub(p0, s0)), E.mul(lambda, E.mul(total, sum))), E.mul(invLambda, E.sub(p2, s2))];
+    return [E.neg(E.add(E.mul(invLambda, s0), E.mul(lambda, E.mul(total, sum)))), E.neg(E.mul(invLambda, s2))];
   }
-  protected value(q: PairArrays, o: number): Quad {
-    const { k, invLambda } = this.w,
+  protected value([e0, e1]: readonly BigUint64Array[]): Quad {
+    const { invLambda } = this.w,
       nu = this.#last,
-      d = (e: number): Ext => E.mul(invLambda, E.sub(k.readExt(e + o), nu));
-    return { n0: nu, n1: nu, d0: d(q.d0), d1: d(q.d1) };
+      d = (e: BigUint64Array): Ext => E.mul(invLambda, E.sub(element(e), nu));
+    return { n0: nu, n1: nu, d0: d(e0), d1: d(e1) };
   }
 }
 
@@ -376,4 +330,165 @@ class LeafSum extends GroupSum {
 export function groupSum(w: LayerWork, g: Group, prefix: number, height: number, layer: Layer): GroupSum {
   const pairs = skipUnit(g, layer, folded(g, height)).len % 2 === 0;
   return height === 0 && !g.table && pairs ? new LeafSum(w, g, prefix, layer) : new FractionSum(w, g, prefix, height, layer);
+}
+
+/** The arrays of groups from the keys or from their layers, in the caller's scope, and as they can be used later. */
+function make(w: LayerWork, list: readonly GroupSum[]): Pick<Near, 'at' | 'space'>[] {
+  const { d } = w,
+    out = new Map<GroupSum, Pick<Near, 'at' | 'space'>>(),
+    fresh = (s: GroupSum): PairVec => {
+      const at = arrays(d, s.count, s.pairs);
+      out.set(s, { at, space: at });
+      return at;
+    },
+    fractions = list.filter((s) => s instanceof FractionSum),
+    layers = (of: readonly FractionSum[]): FractionVec[] => nearLayers(w, of);
+  const leaves = list.filter((s) => s instanceof LeafSum).map((s) => ({ g: s.g, at: fresh(s) }));
+  leafPairs(
+    w,
+    w.lambda,
+    leaves.map(({ g, at }) => ({ g, even: at.d0, odd: at.d1 })),
+  );
+  const whole = fractions.filter((s) => !s.split);
+  layers(whole).forEach(({ n, d: den }, i) => {
+    const { pairs } = whole[i],
+      odd = (v: Vec): Vec => d.slice(v, 3, v.words - 3),
+      half = (v: Vec, at: number): Vec => d.slice(v, 3 * pairs * at, 3 * pairs);
+    out.set(whole[i], {
+      at: { n0: n!, n1: odd(n!), d0: den, d1: odd(den) },
+      space: { n0: half(n!, 0), n1: half(n!, 1), d0: half(den, 0), d1: half(den, 1) },
+    });
+  });
+  const split = fractions.filter((s) => s.split),
+    to = split.map(fresh);
+  if (split.length > 0)
+    d.scope(() => {
+      const items = layers(split).map((from, i) => ({ to: to[i], from, ...sizes(split[i]) }));
+      d.run('splitPairs', items.length, { items });
+    });
+  return list.map((s) => out.get(s)!);
+}
+/** Rows and cells of the layer that a group begins with. */
+const sizes = ({ g, height, layer }: FractionSum): { rows: number; len: number } => {
+  const { rows, len } = skipUnit(g, { rows: layer.rows, len: layer.len, axis: layer.axis }, folded(g, height));
+  return { rows, len };
+};
+
+/** Arrays of groups that are not near, with the fold that waits for them, packed to `to` or to fresh memory. */
+function fetch(w: LayerWork, list: readonly GroupSum[], to: readonly (PairVec | undefined)[]): Pick<Near, 'at' | 'space'>[] {
+  const { d } = w,
+    remade = list.filter((s) => s.storage.kind === 'remade'),
+    made = new Map(make(w, remade).map((q, i) => [remade[i], q])),
+    folds: PairFold[] = [];
+  const out = list.map((s, i) => {
+    const { storage } = s;
+    let q = made.get(s);
+    if (storage.kind === 'far') {
+      const at = arrays(d, s.count, storage.block.bytes / (24 * s.count));
+      let from = 0;
+      for (const v of vectors(at)) {
+        d.load(storage.block, from, v);
+        from += 8 * v.words;
+      }
+      q = { at, space: at };
+    }
+    if (storage.kind === 'near' || !storage.fold) return q!;
+    const { grid, r } = storage.fold,
+      packed = to[i] ?? arrays(d, s.count, grid.rows * Math.ceil(grid.len / 2));
+    folds.push({ from: q!.at, to: packed, grid, r, missing: s.missing });
+    return { at: packed, space: packed };
+  });
+  d.run('foldPairs', folds.length, { items: folds });
+  return out;
+}
+
+/** Brings the arrays of groups near, in the caller's scope. */
+export function settle(w: LayerWork, list: readonly GroupSum[]): void {
+  const { d } = w,
+    waits = (s: GroupSum): boolean => s.storage.kind !== 'near' && s.storage.fold !== undefined,
+    folds = list.filter(waits),
+    whole = list.filter((s) => !waits(s)),
+    to = folds.map((s) => arrays(d, s.count, s.cells));
+  if (folds.length > 0) d.scope(() => void fetch(w, folds, to));
+  folds.forEach((s, i) => s.settled({ kind: 'near', at: to[i], space: to[i] }));
+  if (whole.length === 0) return;
+  fetch(
+    w,
+    whole,
+    whole.map(() => undefined),
+  ).forEach((q, i) => whole[i].settled({ kind: 'near', ...q }));
+}
+
+/** Sums of a round: of fractions two elements, then two of leaves, as far as there are any. */
+export const ROUND_WORDS = 12;
+
+/**
+ * The sums of groups in the round of variable v, to `to`, of which `read` says what is there; what their kernels leave
+ * out. Allocates in the caller's scope.
+ */
+export function roundSums(w: LayerWork, list: readonly GroupSum[], tables: PointTables, v: number, to: Vec): RoundSums {
+  const { d } = w,
+    q = new Map<GroupSum, PairVec>(),
+    far = list.filter((s) => s.storage.kind !== 'near');
+  for (const s of list) if (s.storage.kind === 'near') q.set(s, s.storage.at);
+  fetch(
+    w,
+    far,
+    far.map(() => undefined),
+  ).forEach(({ at }, i) => q.set(far[i], at));
+  const weights = list.map((s) => s.weights(tables, v)),
+    rows = weights.map((x) => d.vector(3 * x.rows));
+  d.run('rowWeights', list.length, { tables: tables.all, items: weights.map(({ first, axes }, i) => ({ to: rows[i], first, axes })) });
+  const items = (count: 2 | 4): RoundItem[] =>
+      list.flatMap((s, i) => (s.count === count ? [{ from: q.get(s)!, grid: s.grid, columns: weights[i].columns, rows: rows[i] }] : [])),
+    [fractions, leaves] = [items(4), items(2)],
+    { lambda } = w;
+  if (fractions.length > 0) d.run('pairRound', fractions.length, { to: d.slice(to, 0, 6), lambda, items: fractions });
+  if (leaves.length > 0) d.run('productRound', leaves.length, { to: d.slice(to, 6, 6), lambda, items: leaves });
+  for (const s of far) if (s.storage.kind !== 'near' && s.storage.fold) s.store(q.get(s)!);
+  return {
+    fractions: fractions.length > 0,
+    leaves: leaves.length > 0,
+    rest: list.map((s, i) => s.rest(weights[i].column, weights[i].total)),
+  };
+}
+export interface RoundSums {
+  readonly fractions: boolean;
+  readonly leaves: boolean;
+  readonly rest: readonly (readonly [Ext, Ext])[];
+}
+
+/** Binds the variable of a round at r in all groups. */
+export function bindAll(w: LayerWork, list: readonly GroupSum[], r: Ext): void {
+  const { d } = w,
+    items: PairFold[] = [],
+    near = list.map((s): Near | undefined => {
+      if (s.storage.kind !== 'near') return undefined;
+      const { at, space, spare } = s.storage,
+        { grid, missing } = s,
+        to = d.inPlace ? at : (spare ?? arrays(d, s.count, grid.rows * Math.ceil(grid.len / 2)));
+      items.push({ from: at, to, grid, r, missing });
+      return d.inPlace ? s.storage : { kind: 'near', at: to, space: to, spare: space };
+    });
+  d.run('foldPairs', items.length, { items });
+  list.forEach((s, i) => s.bind(r, near[i]));
+}
+
+/** Pairs to which the members of groups have been folded. Far memory goes back. */
+export interface Ended {
+  readonly s: GroupSum;
+  readonly places: readonly { readonly from: Vec; readonly at: Uint32Array }[];
+}
+/** Arrays of groups that end, near or fetched into the caller's scope. */
+export function ended(w: LayerWork, list: readonly GroupSum[]): Ended[] {
+  const far = list.filter((s) => s.storage.kind !== 'near'),
+    fetched = fetch(
+      w,
+      far,
+      far.map(() => undefined),
+    );
+  return list.map((s) => {
+    const q = s.storage.kind === 'near' ? s.storage.at : fetched[far.indexOf(s)].at;
+    return { s, places: s.places(q) };
+  });
 }

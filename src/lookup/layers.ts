@@ -1,12 +1,14 @@
 /**
  * Layers of a tree of fractions, group by group: height 0 holds the leaves, every layer above the sums of its pairs.
  * Layers from KEPT up are kept from building to their sumcheck, near while memory lasts, else far; those below are made
- * again from the keys when it is their turn.
+ * again from the keys when it is their turn. Near is the device's memory.
  */
+import { elements, together } from '../device/batches.js';
+import type { Device, Vec } from '../device/device.js';
 import * as E from '../field/ext3.js';
 import type { FarBlock } from '../kernels/far.js';
-import type { Kernels } from '../kernels/runtime.js';
-import { type Fractions, type LeafInput, grain, leafLayer, leafPairLayer } from './leaves.js';
+import type { Ext } from '../transcript/arith.js';
+import { type Fractions, type Making, type Work, leafLayers, leafSumLayers } from './leaves.js';
 import { type Group, type LayerShape, folded, groupBoxes, leafShape, product, skipUnit } from './pieces.js';
 import type { LogUpShape } from './shape.js';
 import type { Root } from './singles.js';
@@ -16,20 +18,12 @@ import type { Root } from './singles.js';
  * from the keys.
  */
 export type Storage =
-  | { readonly kind: 'near'; readonly n: number; readonly d: number }
+  | { readonly kind: 'near'; readonly n: Vec; readonly d: Vec }
   | { readonly kind: 'far'; readonly block: FarBlock }
   | { readonly kind: 'remade' };
 
 export interface Layer extends LayerShape {
   readonly storage: Storage;
-}
-
-/** Kernels, scratch memory and what the leaves are made of. */
-export interface Work {
-  readonly k: Kernels;
-  /** 512 bytes a thread. */
-  readonly scratch: number;
-  readonly inputs: readonly LeafInput[];
 }
 
 /** Layers of this height and above are kept. */
@@ -110,44 +104,93 @@ export function logUpMemory(shape: LogUpShape, room: number, tables: number): { 
   return { near: Math.min(most, room), far };
 }
 
-/** The layer of sums of pairs. */
-function pairSums(w: Work, to: Fractions, from: Fractions): void {
-  w.k.parallel('gkrLayer', from.rows, grain(from.len), (lo, hi, t) => [to.n, to.d, from.n, from.d, from.len, w.scratch + 512 * t, lo, hi]);
+/**
+ * Bytes of proveLogUp on a device that holds all groups at a time, at its peak: layers, arrays of pairs and their first
+ * fold. Tables of eq and weights of rows are left out, and the inputs.
+ */
+export function logUpDeviceBytes(shape: LogUpShape): number {
+  let kept = 0,
+    build = 0;
+  const work: number[] = [];
+  for (const g of groupBoxes(shape, PIECE)) {
+    const leaves = { ...leafShape(g) },
+      layers = [leaves, ...layerShapes(g)],
+      cells = layers.map((l) => l.rows * l.len),
+      below = (isDirect(g) ? 0 : g.table ? 48 : 24) * cells[0];
+    build += 48 * (cells[1] ?? 0) + below;
+    cells.forEach((n, h) => {
+      if (h >= KEPT) kept += 48 * n;
+      if (h >= g.vars) return;
+      const raw = skipUnit(g, layers[h], folded(g, h)),
+        pairs = raw.rows * Math.ceil(raw.len / 2),
+        fold = raw.rows * Math.ceil(Math.ceil(raw.len / 2) / 2),
+        split = raw.len % 2 === 1,
+        four = h > 0 || g.table || split;
+      // A layer that is made again and the arrays that are cut of it; pairs of leaves have two arrays.
+      const arrays = !four ? 48 * pairs : split ? 96 * pairs : h < KEPT ? 48 * n : 0;
+      work[h] = (work[h] ?? 0) + arrays + 24 * (four ? 4 : 2) * fold;
+    });
+  }
+  return Math.max(kept + build, ...work.map((bytes, h) => bytes + (h >= KEPT ? kept : 0)));
+}
+
+/** The layers of sums of pairs of these layers. */
+function pairSums({ d }: Work, list: readonly { readonly to: Fractions; readonly from: Fractions }[]): void {
+  const items = list.map(({ to, from }) => ({ n: to.n!, d: to.d, from: { n: from.n, d: from.d }, rows: from.rows, len: from.len }));
+  d.run('pairSums', items.length, { items });
 }
 
 /** Space for the fractions of a layer; none for numerators that are all one. */
-const space = (k: Kernels, l: LayerShape, numerators: boolean): Fractions => {
-  const bytes = 24 * l.rows * l.len;
-  return { ...l, d: k.alloc(bytes), n: numerators ? k.alloc(bytes) : 0 };
+const space = (d: Device, l: LayerShape, numerators: boolean): Fractions => {
+  const words = 3 * l.rows * l.len;
+  return { ...l, d: d.vector(words), n: numerators ? d.vector(words) : undefined };
 };
 
-/** Makes a layer of height 0 or 1 from the keys. */
-function make(w: Work, g: Group, height: number, to: Fractions): void {
-  if (height === 0) leafLayer(w.k, g, w.inputs, to);
-  else if (isDirect(g)) leafPairLayer(w.k, g, w.inputs, to);
-  else
-    w.k.scope(() => {
-      const leaves = skipUnit(g, space(w.k, leafShape(g), g.table), 0);
-      leafLayer(w.k, g, w.inputs, leaves);
-      pairSums(w, to, leaves);
+/** Makes layers of height 0 or 1 from the keys. */
+function make(w: Work, list: readonly (Making & { readonly height: number })[]): void {
+  const at = (f: (x: Making & { height: number }) => boolean): Making[] => list.filter(f),
+    above = at((x) => x.height > 0 && !isDirect(x.g));
+  leafLayers(
+    w,
+    at((x) => x.height === 0),
+  );
+  leafSumLayers(
+    w,
+    at((x) => x.height > 0 && isDirect(x.g)),
+  );
+  if (above.length > 0)
+    w.d.scope(() => {
+      const leaves = above.map(({ g }) => ({ g, to: skipUnit(g, space(w.d, leafShape(g), g.table), 0) }));
+      leafLayers(w, leaves);
+      pairSums(
+        w,
+        above.map(({ to }, i) => ({ to, from: leaves[i].to })),
+      );
     });
 }
 
-/**
- * A layer of a group in linear memory, made or copied there if it is not; what that allocates is the caller's to
- * release.
- */
-export function nearLayer(w: Work, g: Group, height: number, l: Layer): Fractions {
-  const { storage } = l,
-    raw = skipUnit(g, { rows: l.rows, len: l.len, axis: l.axis }, folded(g, height));
-  if (storage.kind === 'near') return { ...raw, n: storage.n, d: storage.d };
-  const bytes = 24 * raw.rows * raw.len,
-    { n, d } = space(w.k, raw, height > 0 || g.table);
-  if (storage.kind === 'far') {
-    w.k.far.load(storage.block, 0, n, bytes);
-    w.k.far.load(storage.block, bytes, d, bytes);
-  } else make(w, g, height, { rows: l.rows, len: l.len, axis: l.axis, n, d });
-  return { ...raw, n, d };
+/** A layer of a group. */
+export interface Wanted {
+  readonly g: Group;
+  readonly height: number;
+  readonly layer: Layer;
+}
+
+/** Layers near, made or copied there if they are not; what that allocates is the caller's to release. */
+export function nearLayers(w: Work, list: readonly Wanted[]): Fractions[] {
+  const made: (Making & { height: number })[] = [];
+  const out = list.map(({ g, height, layer: { rows, len, axis, storage } }) => {
+    const raw = skipUnit(g, { rows, len, axis }, folded(g, height));
+    if (storage.kind === 'near') return { ...raw, n: storage.n, d: storage.d };
+    const { n, d } = space(w.d, raw, height > 0 || g.table);
+    if (storage.kind === 'far') {
+      w.d.load(storage.block, 0, n!);
+      w.d.load(storage.block, 8 * n!.words, d);
+    } else made.push({ g, height, to: { rows, len, axis, n, d } });
+    return { ...raw, n, d };
+  });
+  make(w, made);
+  return out;
 }
 
 /** The layers of all groups, and the fractions to which each box (or part of one) adds up. */
@@ -168,55 +211,71 @@ export class Tree {
    * `close`.
    */
   build(): void {
-    const { k } = this.work,
+    const { d } = this.work,
       shapes = this.groups.map(layerShapes),
-      { nearFrom } = keptLayers(shapes, k.room);
-    this.groups.forEach((g, i) => {
-      const layers = shapes[i].map((l, at): Layer => ({ ...l, storage: this.#place(l, at + 1, nearFrom) }));
-      this.#layers.push(layers);
-      k.scope(() => this.#fill(g, layers));
-    });
+      { nearFrom } = keptLayers(shapes, d.room);
+    for (const some of together(d, [...this.groups.keys()])) {
+      const layers = some.map((i) => shapes[i].map((l, at): Layer => ({ ...l, storage: this.#place(l, at + 1, nearFrom) })));
+      this.#layers.push(...layers);
+      d.scope(() => this.#fill(some.map((i, at) => ({ g: this.groups[i], layers: layers[at] }))));
+    }
   }
 
   #place(l: LayerShape, height: number, nearFrom: number): Storage {
-    const { k } = this.work,
-      bytes = 24 * l.rows * l.len;
+    const { d, far } = this.work,
+      words = 3 * l.rows * l.len;
     if (height < KEPT) return { kind: 'remade' };
-    if (height >= nearFrom || 8 * bytes <= k.far.page) return { kind: 'near', n: k.alloc(bytes), d: k.alloc(bytes) };
-    const block = k.far.alloc(2 * bytes);
+    if (height >= nearFrom || 64 * words <= far.page) return { kind: 'near', n: d.vector(words), d: d.vector(words) };
+    const block = far.alloc(16 * words);
     this.#far.add(block);
     return { kind: 'far', block };
   }
 
-  #fill(g: Group, layers: readonly Layer[]): void {
+  #fill(list: readonly { readonly g: Group; readonly layers: readonly Layer[] }[]): void {
     const { work } = this,
-      { k } = work;
-    /** Where a layer is built: in place, or in scratch memory, numerators and denominators in one piece. */
+      { d } = work;
+    /** Where a layer is built: in place, or in scratch memory. */
     const site = (l: Layer): Fractions => {
-      const { rows, len, axis, storage } = l,
-        bytes = 24 * rows * len;
-      if (storage.kind === 'near') return { rows, len, axis, n: storage.n, d: storage.d };
-      const n = k.alloc(2 * bytes);
-      return { rows, len, axis, n, d: n + bytes };
+      const { rows, len, axis, storage } = l;
+      return storage.kind === 'near' ? { rows, len, axis, n: storage.n, d: storage.d } : space(d, { rows, len, axis }, true);
     };
-    let top: Fractions;
-    if (g.vars === 0) {
-      top = space(k, { ...leafShape(g), rows: 1, len: g.members.length }, g.table);
-      leafLayer(k, g, work.inputs, top);
-    } else {
-      top = site(layers[0]);
-      make(work, g, 1, top);
-      for (let h = 2; h <= g.vars; h++) {
-        const { storage } = layers[h - 1],
-          to = site(layers[h - 1]);
-        pairSums(work, to, skipUnit(g, top, folded(g, h - 1)));
-        if (storage.kind === 'far') k.far.store(storage.block, 0, to.n, storage.block.bytes);
-        top = to;
-      }
-    }
-    g.members.forEach(({ position }, at) =>
-      this.roots.push({ vars: g.vars, position, value: { n: top.n ? k.readExt(top.n + 24 * at) : E.ONE, d: k.readExt(top.d + 24 * at) } }),
+    const tops = list.map(
+      ({ g, layers }): Fractions =>
+        g.vars === 0 ? space(d, { ...leafShape(g), rows: 1, len: g.members.length }, g.table) : site(layers[0]),
     );
+    make(
+      work,
+      list.map(({ g }, i) => ({ g, height: Math.min(g.vars, 1), to: tops[i] })),
+    );
+    for (let h = 2; h <= Math.max(...list.map(({ g }) => g.vars)); h++) {
+      const sums: { to: Fractions; from: Fractions }[] = [];
+      list.forEach(({ g, layers }, i) => {
+        if (g.vars < h) return;
+        const to = site(layers[h - 1]);
+        sums.push({ to, from: skipUnit(g, tops[i], folded(g, h - 1)) });
+        tops[i] = to;
+      });
+      pairSums(work, sums);
+      list.forEach(({ layers }, i) => {
+        const storage = layers[h - 1]?.storage;
+        if (storage?.kind !== 'far') return;
+        d.store(storage.block, 0, tops[i].n!);
+        d.store(storage.block, 8 * tops[i].n!.words, tops[i].d);
+      });
+    }
+    this.#readRoots(list, tops);
+  }
+
+  #readRoots(list: readonly { readonly g: Group }[], tops: readonly Fractions[]): void {
+    const words = ({ g }: { readonly g: Group }): Uint32Array => Uint32Array.from({ length: 3 * g.members.length }, (_, i) => i),
+      got = this.work.d.pick(list.flatMap((x, i) => [tops[i].d, tops[i].n].flatMap((from) => (from ? [{ from, at: words(x) }] : []))));
+    let at = 0;
+    const next = (): readonly Ext[] => elements(got[at++]);
+    list.forEach(({ g }, i) => {
+      const d = next(),
+        n = tops[i].n ? next() : undefined;
+      g.members.forEach(({ position }, m) => this.roots.push({ vars: g.vars, position, value: { n: n ? n[m] : E.ONE, d: d[m] } }));
+    });
   }
 
   /** The layer of a group at a height below its root. */
@@ -236,6 +295,6 @@ export class Tree {
   }
   #free(block: FarBlock): void {
     this.#far.delete(block);
-    this.work.k.far.free(block);
+    this.work.far.free(block);
   }
 }

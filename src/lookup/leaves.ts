@@ -1,119 +1,109 @@
 /** Leaves of the tree: keys into tables, and tables with their multiplicities, as fractions. */
-import * as E from '../field/ext3.js';
-import type { FarBlock } from '../kernels/far.js';
-import type { Kernels } from '../kernels/runtime.js';
+import type { Device, Vec } from '../device/device.js';
+import type { FractionVec, Leaf } from '../device/lookup.js';
+import type { FarBlock, FarMemory } from '../kernels/far.js';
 import type { Ext } from '../transcript/arith.js';
 import { type Group, type LayerShape, product } from './pieces.js';
 
-/** Row indices (u32) of a box's cells: an address, or a block of far memory. */
-export type Keys = number | FarBlock;
+/** Row indices of a box's cells, 32 bits each: on the device, or a block of far memory of an even number of them. */
+export type Keys = Vec | FarBlock;
 
-/** Denominators of a box: g - key, a row of a table that has `rows` of them, or given; numerators of tables. */
+/** Denominators of a box: g - key, a row of a table, or given; numerators of tables. Vectors of E. */
 export type LeafInput =
   | { readonly kind: 'range'; readonly keys: Keys; readonly g: Ext }
-  | { readonly kind: 'rows'; readonly keys: Keys; readonly table: number; readonly rows: number }
-  | { readonly kind: 'table'; readonly den: number; readonly num: number };
+  | { readonly kind: 'rows'; readonly keys: Keys; readonly table: Vec }
+  | { readonly kind: 'table'; readonly den: Vec; readonly num: Vec };
 
-/** Fractions of a group's layer in linear memory; n = 0: all numerators are one. */
-export interface Fractions extends LayerShape {
-  readonly n: number;
-  readonly d: number;
+/** Where a proof's vectors lie, memory for what does not fit there, and what the leaves are made of. */
+export interface Work {
+  readonly d: Device;
+  readonly far: FarMemory;
+  readonly inputs: readonly LeafInput[];
 }
 
-/** Cells per thread below which a call costs more than it saves. */
-const GRAIN = 8192;
-/** Rows of that length per thread, likewise. */
-export const grain = (len: number): number => Math.max(1, Math.ceil(GRAIN / len));
-
-/** Arrays of the four values of pairs; of the leaves of lookups only d0 and d1 are used, see group-sum.ts. */
-export interface PairArrays {
-  readonly n0: number;
-  readonly n1: number;
-  readonly d0: number;
-  readonly d1: number;
-}
+/** Fractions of a group's layer. */
+export interface Fractions extends LayerShape, FractionVec {}
 
 /** Bytes of scaled copies of all tables. */
 export function tableBytes(inputs: readonly LeafInput[]): number {
-  const rows = new Map(inputs.flatMap((x) => (x.kind === 'rows' ? [[x.table, x.rows] as const] : [])));
-  return [...rows.values()].reduce((n, r) => n + 24 * r + 64, 0);
+  const tables = new Set(inputs.flatMap((x) => (x.kind === 'rows' ? [x.table] : [])));
+  return [...tables].reduce((n, t) => n + 8 * t.words + 64, 0);
 }
 
-/** The leaves of a group; `to.n` is 0 but for tables. */
-export function leafLayer(k: Kernels, g: Group, inputs: readonly LeafInput[], to: Fractions): void {
-  const cells = product(g.dims) / g.members.length;
-  g.members.forEach(({ box, offset }, at) => {
-    const input = inputs[box],
-      o = 24 * cells * at;
-    if (input.kind === 'table') {
-      k.u8.copyWithin(to.d + o, input.den + 24 * offset, input.den + 24 * (offset + cells));
-      k.u8.copyWithin(to.n + o, input.num + 24 * offset, input.num + 24 * (offset + cells));
-      return;
+/** Leaves of lookups from cell `offset` of a box on. Keys that are far are copied in: the caller's to release. */
+function leafOf({ d }: Work, input: Exclude<LeafInput, { kind: 'table' }>, offset: number, cells: number): Leaf {
+  let keys = { vec: input.keys as Vec, at: offset };
+  if ('pages' in input.keys) {
+    const at = offset % 2,
+      vec = d.vector(Math.ceil((cells + at) / 2));
+    d.load(input.keys, 4 * (offset - at), vec);
+    keys = { vec, at };
+  }
+  return input.kind === 'range' ? { keys, g: input.g } : { keys, table: input.table };
+}
+
+/** The parts of a group's boxes: so many elements of each from element `at` on. */
+function parts(w: Work, g: Group, each: number): { input: LeafInput; offset: number; at: number }[] {
+  return g.members.map(({ box, offset }, i) => ({ input: w.inputs[box], offset, at: each * i }));
+}
+const part = (d: Device, v: Vec, at: number, n: number): Vec => d.slice(v, 3 * at, 3 * n);
+
+/** A group, and where its layer goes. */
+export interface Making {
+  readonly g: Group;
+  readonly to: Fractions;
+}
+
+/** The leaves of groups; numerators are written of tables alone. */
+export function leafLayers(w: Work, list: readonly Making[]): void {
+  const { d } = w;
+  d.scope(() => {
+    const leaves: { to: Vec; n: number; leaf: Leaf }[] = [],
+      copies: { to: Vec; from: Vec }[] = [];
+    for (const { g, to } of list) {
+      const n = product(g.dims) / g.members.length;
+      for (const { input, offset, at } of parts(w, g, n)) {
+        if (input.kind !== 'table') leaves.push({ to: part(d, to.d, at, n), n, leaf: leafOf(w, input, offset, n) });
+        else
+          copies.push(
+            { to: part(d, to.d, at, n), from: part(d, input.den, offset, n) },
+            { to: part(d, to.n!, at, n), from: part(d, input.num, offset, n) },
+          );
+      }
     }
-    k.scope(() => {
-      const keys = keysOf(k, input.keys, offset, cells);
-      if (input.kind === 'range') {
-        const p = k.exts([input.g]);
-        k.parallel('leafRange', cells, GRAIN, (lo, hi) => [to.d + o, keys, p, lo, hi]);
-      } else k.parallel('leafTable', cells, GRAIN, (lo, hi) => [to.d + o, keys, input.table, lo, hi]);
-    });
+    d.run('copies', copies.length, { items: copies });
+    d.run('leaves', leaves.length, { items: leaves });
   });
 }
 
-/** First layer above the leaves of a group of lookups, straight from the keys: no layer of leaves is written. */
-export function leafPairLayer(k: Kernels, g: Group, inputs: readonly LeafInput[], to: Fractions): void {
-  const each = (to.rows * to.len) / g.members.length;
-  g.members.forEach(({ box, offset }, at) => {
-    const input = inputs[box],
-      o = 24 * each * at;
-    if (input.kind === 'table') return;
-    k.scope(() => {
-      const keys = keysOf(k, input.keys, offset, 2 * each);
-      if (input.kind === 'range') {
-        const p = k.exts([input.g]);
-        k.parallel('gkrLeafRange', each, GRAIN, (lo, hi) => [to.n + o, to.d + o, keys, p, lo, hi]);
-      } else k.parallel('gkrLeafTable', each, GRAIN, (lo, hi) => [to.n + o, to.d + o, keys, input.table, lo, hi]);
+/** First layers above the leaves of groups of lookups, straight from the keys: no layer of leaves is written. */
+export function leafSumLayers(w: Work, list: readonly Making[]): void {
+  const { d } = w;
+  d.scope(() => {
+    const items = list.flatMap(({ g, to }) => {
+      const pairs = (to.rows * to.len) / g.members.length;
+      return parts(w, g, pairs).flatMap(({ input, offset, at }) =>
+        input.kind === 'table'
+          ? []
+          : [{ n: part(d, to.n!, at, pairs), d: part(d, to.d, at, pairs), pairs, leaf: leafOf(w, input, offset, 2 * pairs) }],
+      );
     });
+    d.run('leafSums', items.length, { items });
   });
 }
 
-/** The arrays e0, e1 of a group of lookups, straight from the keys; `lam` is the address of lambda. */
-export function leafPairs(k: Kernels, g: Group, inputs: readonly LeafInput[], lambda: Ext, lam: number, cells: number): PairArrays {
-  const d0 = k.alloc(24 * cells),
-    d1 = k.alloc(24 * cells),
-    each = cells / g.members.length;
-  k.scope(() => {
-    const scaled = new Map<number, number>();
-    for (const { box } of g.members) {
-      const input = inputs[box];
-      if (input.kind !== 'rows' || scaled.has(input.table)) continue;
-      const t = k.alloc(24 * input.rows);
-      k.parallel('onePlus', input.rows, GRAIN, (lo, hi) => [t, input.table, lam, lo, hi]);
-      scaled.set(input.table, t);
-    }
-    g.members.forEach(({ box, offset }, at) => {
-      const input = inputs[box],
-        o = 24 * each * at;
-      if (input.kind === 'table') return;
-      k.scope(() => {
-        const keys = keysOf(k, input.keys, offset, 2 * each);
-        if (input.kind === 'range') {
-          const base = k.exts([E.add(E.ONE, E.mul(lambda, input.g))]);
-          k.parallel('leafPairsRange', each, GRAIN, (lo, hi) => [d0 + o, d1 + o, keys, base, lam, lo, hi]);
-        } else {
-          const t = scaled.get(input.table)!;
-          k.parallel('leafPairsTable', each, GRAIN, (lo, hi) => [d0 + o, d1 + o, keys, t, lo, hi]);
-        }
-      });
+/** The arrays 1 + lambda d of groups of lookups, straight from the keys: of even leaves and of odd ones. */
+export function leafPairs(w: Work, lambda: Ext, list: readonly { readonly g: Group; readonly even: Vec; readonly odd: Vec }[]): void {
+  const { d } = w;
+  d.scope(() => {
+    const items = list.flatMap(({ g, even, odd }) => {
+      const pairs = even.words / 3 / g.members.length;
+      return parts(w, g, pairs).flatMap(({ input, offset, at }) =>
+        input.kind === 'table'
+          ? []
+          : [{ even: part(d, even, at, pairs), odd: part(d, odd, at, pairs), pairs, leaf: leafOf(w, input, offset, 2 * pairs) }],
+      );
     });
+    d.run('leafPairs', items.length, { lambda, items });
   });
-  return { n0: 0, n1: 0, d0, d1 };
-}
-
-/** Address of the keys of cells [offset, offset + cells) of a box: copied in if they are far. */
-function keysOf(k: Kernels, keys: Keys, offset: number, cells: number): number {
-  if (typeof keys === 'number') return keys + 4 * offset;
-  const p = k.alloc(4 * cells);
-  k.far.load(keys, 4 * offset, p, 4 * cells);
-  return p;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { deviceOf } from '../device/current.js';
 import * as E from '../field/ext3.js';
 import { P } from '../field/goldilocks.js';
 import type { FarBlock } from '../kernels/far.js';
@@ -70,23 +71,24 @@ function run(seed: number, dims: number[][], bad?: 'key' | 'mult' | 'word', kk =
   const ch = new ProverChannel(rec.schedule);
   ch.publicWords('mult', mult.map(BigInt));
   const gamma = ch.sample('gamma');
-  const blocks: FarBlock[] = [];
+  const blocks: FarBlock[] = [],
+    d = deviceOf(k);
   const inputs = dims.map((_, i) => {
-    const bytes = 4 * keys[i].length,
+    const words = Math.ceil(keys[i].length / 2),
       m2 = k.mark(),
-      p = k.alloc(bytes + 4);
+      p = k.alloc(8 * words + 8);
     keys[i].forEach((v, c) => {
       k.u32[p / 4 + c] = v;
     });
-    if (!far) return { kind: 'range' as const, keys: p, g: gamma };
-    const block = k.far.alloc(bytes);
-    k.far.store(block, 0, p, bytes);
+    if (!far) return { kind: 'range' as const, keys: d.bring(p, words), g: gamma };
+    const block = k.far.alloc(8 * words);
+    k.far.store(block, 0, p, 8 * words);
     k.release(m2);
     blocks.push(block);
     return { kind: 'range' as const, keys: block, g: gamma };
   });
-  const den = k.exts(mult.map((_, v): Ext => E.sub(gamma, [BigInt(v), 0n, 0n]))),
-    num = k.exts(mult.map((x): Ext => E.neg([BigInt(x), 0n, 0n])));
+  const den = d.bring(k.exts(mult.map((_, v): Ext => E.sub(gamma, [BigInt(v), 0n, 0n]))), 3 * T),
+    num = d.bring(k.exts(mult.map((x): Ext => E.neg([BigInt(x), 0n, 0n]))), 3 * T);
   proveLogUp(k, ch, shape, [...inputs, { kind: 'table', den, num }]);
   for (const b of blocks) k.far.free(b);
   const proof = ch.words();

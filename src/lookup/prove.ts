@@ -1,3 +1,4 @@
+import { deviceOf } from '../device/current.js';
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
@@ -19,21 +20,22 @@ export interface LayerClaim {
 
 /**
  * Proves that the fractions of the leaves add up to zero; returns the point and the claims on the leaves. Keeps no
- * memory but the caller's. What does not fit the linear memory is kept far; the proof does not depend on it.
+ * memory but the caller's. What does not fit the memory of the device on which the proof is made, where the inputs lie,
+ * is kept far; the proof does not depend on it.
  */
 export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inputs: readonly LeafInput[]): LayerClaim {
-  return k.scope(() => {
-    const scratch = k.alloc(512 * k.threads),
-      limit = pieceLimit(k.room),
+  const d = deviceOf(k, ch.hash);
+  return d.scope(() => {
+    const limit = pieceLimit(d.room),
       reserve = SCRATCH * limit + tableBytes(inputs),
-      work = { k, scratch, inputs },
+      work = { d, far: k.far, inputs },
       tree = new Tree(work, groupBoxes(shape, limit));
     /** The layer that pairs fractions of that height. */
     const descend = (height: number, { rho, num, den }: LayerClaim): LayerClaim => {
       const label = `logup ${shape.vars - 1 - height}`,
         lambda = ch.sample(`${label} lambda`),
-        { r, values } = k.scope(() => {
-          const w = { ...work, lambda, invLambda: E.inv(lambda), lam: k.exts([lambda]) },
+        { r, values } = d.scope(() => {
+          const w = { ...work, lambda, invLambda: E.inv(lambda) },
             singles = new SinglePairs(singlesAt[height], lambda),
             groups = tree.groups.flatMap((g, i) =>
               g.vars > height ? [groupSum(w, g, shape.vars - g.vars, height, tree.layer(i, height))] : [],
@@ -50,7 +52,7 @@ export function proveLogUp(k: Kernels, ch: ProverChannel, shape: LogUpShape, inp
       height = shape.vars - 1;
     try {
       // The layers that are kept belong to this scope: those below it are made again.
-      let claim = k.scope((): LayerClaim => {
+      let claim = d.scope((): LayerClaim => {
         tree.build();
         singlesAt = singlesOf(shape.vars, tree.roots);
         const root = singlesAt[shape.vars].get(0)!;

@@ -12,7 +12,8 @@ import { type Oracle, SECOND_CODEWORD, commitColumns } from './commit.js';
 import type { GroupMasks } from './commit-hiding.js';
 import { type WhirGroup, type WhirRound, type WhirShape, piecesOf } from './params.js';
 import { foldHiding } from './prove-hiding.js';
-import { elements, openingDevice } from './vectors.js';
+import { elements } from '../device/batches.js';
+import { openingDevice } from './vectors.js';
 import { type Answer, type Opened, queryRows } from './prove-queries.js';
 
 const ROUND = quadratic<Ext>();

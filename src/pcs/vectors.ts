@@ -1,4 +1,5 @@
 /** Vectors of E on a device. */
+import { elements } from '../device/batches.js';
 import { deviceOf } from '../device/current.js';
 import type { Device, Vec } from '../device/device.js';
 import type { Kernels } from '../kernels/runtime.js';
@@ -7,10 +8,6 @@ import type { ProverChannel } from '../transcript/prover.js';
 
 /** Where the vectors of an opening lie: with the trees of later oracles. */
 export const openingDevice = (k: Kernels, ch: ProverChannel): Device => deviceOf(k, ch.hash);
-
-/** Elements of E from their words. */
-export const elements = (words: BigUint64Array): Ext[] =>
-  Array.from({ length: words.length / 3 }, (_, i) => [words[3 * i], words[3 * i + 1], words[3 * i + 2]]);
 
 /** sum of a[i] b[i] for n elements of E. */
 export function innerProduct(d: Device, a: Vec, b: Vec, n: number): Ext {

@@ -1,9 +1,9 @@
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/eq.js';
+import { eqTableAt } from '../device/cpu-opening.js';
 import { columnWeights } from '../pcs/prove-queries.js';
 import { MERGE_ROUND, claimHandles, mergeClaims, mergePreamble, mergeable } from '../recursion/merge.js';
-import { elements } from '../pcs/vectors.js';
+import { elements } from '../device/batches.js';
 import { ProductSumcheck } from '../sumcheck/product.js';
 import { proveRound } from '../sumcheck/prove-round.js';
 import { quadratic } from '../sumcheck/round.js';
@@ -95,7 +95,7 @@ function bindFirst(
   sum: Ext,
 ): First {
   const sides = claims.map((c) => {
-    const f = k.scope(() => rowSums(k, cut, eqTableKernel(k, c.point.slice(high), cut.columns))),
+    const f = k.scope(() => rowSums(k, cut, eqTableAt(k, c.point.slice(high), cut.columns))),
       w = columnWeights(c.point.slice(0, high));
     while (f.length < w.length) f.push(E.ZERO);
     return { f, w };
@@ -139,7 +139,7 @@ function bindRest(k: Kernels, ch: ProverChannel, cut: Cut, claims: readonly Deta
   k.scope(() => bindRows(k, f, cut, columnWeights(first.r)));
   claims.forEach((c, i) =>
     k.scope(() => {
-      const t = eqTableKernel(k, c.point.slice(high), length),
+      const t = eqTableAt(k, c.point.slice(high), length),
         by = k.exts([first.weights[i]]);
       k.parallel('addOuterCells', length, 4096, (lo, hi) => [w, by, t, lo, hi]);
     }),

@@ -1,5 +1,5 @@
 import type { Kernels } from '../kernels/runtime.js';
-import { eqTableKernel } from '../lookup/eq.js';
+import { eqTableAt } from '../device/cpu-opening.js';
 import { openWhir } from '../pcs/prove.js';
 import type { DetachedClaim } from '../tensor/deferred.js';
 import { ProverChannel } from '../transcript/prover.js';
@@ -15,7 +15,7 @@ export function proveSettled(k: Kernels, s: Settled, claim: Pick<DetachedClaim, 
   const words = [...claim.point, claim.value].flatMap((x) => [...x]);
   for (const w of settlePreamble(s.shape, (x) => x, s.oracle.root, words)) ch.publicWords(w.label, w.words);
   k.scope(() => {
-    const weights = eqTableKernel(k, claim.point, cells);
+    const weights = eqTableAt(k, claim.point, cells);
     openWhir(k, ch, s.shape, [
       { oracles: [s.oracle], f: { length: cells, ptr: s.ptr }, w: { length: cells, ptr: weights }, value: claim.value },
     ]);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deviceOf } from '../device/current.js';
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import { singleKernels } from '../kernels/index.js';
@@ -10,7 +11,8 @@ import type { SumFactor, SumTerm } from './terms.js';
 import { verifyBatched } from './verify.js';
 
 const k = singleKernels(),
-  vk = singleKernels();
+  vk = singleKernels(),
+  d = deviceOf(k);
 let seed = 1n;
 const random = (): bigint => {
   seed = (seed * 6364136223846793005n + 1442695040888963407n) & ((1n << 64n) - 1n);
@@ -28,7 +30,7 @@ const cells = (list: readonly string[]): number => list.reduce((n, a) => n * siz
 function elements(...list: string[]): { factor: SumFactor; at: (i: ReadonlyMap<string, number>) => Ext } {
   const v = Array.from({ length: cells(list) }, (): Ext => [random(), random(), random()]);
   return {
-    factor: { axes: list, make: () => k.exts(v), scratch: 24 * v.length },
+    factor: { axes: list, make: () => d.bring(k.exts(v), 3 * v.length), scratch: 24 * v.length },
     at: (i) => v[list.reduce((n, a) => n * size.get(a)! + i.get(a)!, 0)],
   };
 }
@@ -39,7 +41,7 @@ function words(...list: string[]): ReturnType<typeof elements> {
     strides = list.map((_, d) => cells(list.slice(0, d)));
   k.i64.set(v, ptr / 8);
   return {
-    factor: { axes: list, words: { ptr, strides }, scratch: 0 },
+    factor: { axes: list, words: { vec: d.bring(ptr, v.length), strides }, scratch: 0 },
     at: (i) => [mod(v[list.reduce((n, a, d) => n + strides[d] * i.get(a)!, 0)]), 0n, 0n],
   };
 }
@@ -91,7 +93,7 @@ describe('batched sumcheck', () => {
           t.factors.reduce<Ext>((v, f) => E.mul(v, arrays[f].at(i)), t.coef),
         );
       });
-    const joined = joinTerms(k, factors, terms, size);
+    const joined = joinTerms(d, factors, terms, size);
     expect([joined.terms.length, joined.factors.length]).toEqual([terms.length - 1, factors.length + 1]);
     const rec = new RecordingChannel();
     verifyBatched(rec, axes, rec.constant(0n));

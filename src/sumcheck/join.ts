@@ -1,6 +1,7 @@
+import { elements, together } from '../device/batches.js';
+import type { Device, Picked } from '../device/device.js';
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
-import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { SumFactor, SumTerm } from './terms.js';
 
@@ -13,7 +14,7 @@ const RATIO = 64,
  * factors stands for them. The factors given keep their numbers, combinations follow.
  */
 export function joinTerms(
-  k: Kernels,
+  d: Device,
   factors: readonly SumFactor[],
   terms: readonly SumTerm[],
   size: ReadonlyMap<string, number>,
@@ -42,42 +43,55 @@ export function joinTerms(
     }
     groups.set(meet.key, [...(groups.get(meet.key) ?? []), { term, factor: meet.factor }]);
   });
-  const all = [...factors];
-  for (const list of groups.values()) {
-    if (list.length === 1) {
-      alone.push(list[0].term);
-      continue;
-    }
+  const all = [...factors],
+    several = [...groups.values()].filter((list) => list.length > 1),
+    values = read(
+      d,
+      several.flatMap((list) => list.map(({ factor }) => factors[factor])),
+      size,
+    );
+  for (const list of groups.values()) if (list.length === 1) alone.push(list[0].term);
+  let at = 0;
+  for (const list of several) {
     const { term, factor } = list[0],
       { axes } = factors[factor],
       sum: Ext[] = Array<Ext>(cells(axes)).fill(E.ZERO);
-    for (const { term: t, factor: f } of list)
-      read(
-        k,
-        factors[f],
-        axes.map((a) => size.get(a)!),
-      ).forEach((v, c) => {
+    for (const { term: t } of list)
+      values[at++].forEach((v, c) => {
         sum[c] = E.add(sum[c], E.mul(t.coef, v));
       });
-    const ptr = k.exts(sum);
-    all.push({ axes, make: () => ptr, scratch: 0 });
+    const vec = d.vector(3 * sum.length);
+    d.put(vec, new Uint8Array(BigUint64Array.from(sum.flat()).buffer));
+    all.push({ axes, make: () => vec, scratch: 0 });
     alone.push({ coef: E.ONE, axes: term.axes, factors: [...term.factors.filter((f) => f !== factor), all.length - 1] });
   }
   return { factors: all, terms: alone };
 }
 
-/** Elements of a small array, row-major. */
-function read(k: Kernels, f: SumFactor, dims: readonly number[]): Ext[] {
-  const n = dims.reduce((x, y) => x * y, 1),
-    { words } = f;
-  if (!words) return k.scope(() => k.readExts(f.make!(), n));
-  return Array.from({ length: n }, (_, c) => {
-    let at = words.ptr / 8,
-      rest = c;
-    for (let d = dims.length - 1; d >= 0; d--) {
-      at += (rest % dims[d]) * words.strides[d];
-      rest = Math.floor(rest / dims[d]);
-    }
-    return [mod(k.i64[at]), 0n, 0n];
-  });
+/** Elements of small arrays, row-major. */
+function read(d: Device, list: readonly SumFactor[], size: ReadonlyMap<string, number>): Ext[][] {
+  return together(d, list).flatMap((some) =>
+    d.scope(() => {
+      const parts = some.map(({ axes, words, make }): Picked => {
+        const dims = axes.map((a) => size.get(a)!),
+          n = dims.reduce((x, y) => x * y, 1);
+        if (!words) return { from: make!(), at: Uint32Array.from({ length: 3 * n }, (_, i) => i) };
+        return { from: words.vec, at: Uint32Array.from({ length: n }, (_, c) => placeOf(c, dims, words.strides)) };
+      });
+      return d
+        .pick(parts)
+        .map((got, i) => (some[i].words ? Array.from(got, (x): Ext => [mod(BigInt.asIntN(64, x)), 0n, 0n]) : elements(got)));
+    }),
+  );
+}
+
+/** Where cell c of a box lies. */
+function placeOf(c: number, dims: readonly number[], strides: readonly number[]): number {
+  let at = 0,
+    rest = c;
+  for (let i = dims.length - 1; i >= 0; i--) {
+    at += (rest % dims[i]) * strides[i];
+    rest = Math.floor(rest / dims[i]);
+  }
+  return at;
 }

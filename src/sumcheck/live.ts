@@ -1,46 +1,38 @@
 /** Arrays and products within the batched sumcheck: every array is folded once for all products that it occurs in. */
+import { elements, together } from '../device/batches.js';
+import type { Device, Picked, Vec } from '../device/device.js';
+import type { ArrayFold, TermFactor, TermItem } from '../device/sumcheck.js';
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
-import type { FarBlock } from '../kernels/far.js';
-import type { Kernels } from '../kernels/runtime.js';
+import type { FarBlock, FarMemory } from '../kernels/far.js';
 import type { Ext } from '../transcript/arith.js';
 import type { SumFactor, SumTerm } from './terms.js';
 import { MOST_DEGREE, type SumcheckAxis } from './verify.js';
 
-/** Words of a kernel's description of a box, factors of one product, bytes of a thread's scratch and of its sums. */
-const DESC = 256,
-  MOST = 16,
-  SCRATCH = 5120,
-  OUT = 256;
-
 export const last = <T>(a: readonly T[]): T => a[a.length - 1];
-const rowMajor = (dims: readonly number[]): number[] => dims.map((_, d) => dims.slice(d + 1).reduce((x, y) => x * y, 1));
+const product = (x: readonly number[]): number => x.reduce((a, b) => a * b, 1);
+const rowMajor = (dims: readonly number[]): number[] => dims.map((_, d) => product(dims.slice(d + 1)));
 
-/** Where an array is: integers as given, elements made on demand, folded near or far. */
+/** Where an array is: integers as given, elements made on demand, folded near (on the device) or far. */
 type Storage =
-  | { readonly kind: 'words'; readonly ptr: number }
-  | { readonly kind: 'made'; readonly make: () => number }
-  | { readonly kind: 'near'; readonly ptr: number }
+  | { readonly kind: 'words'; readonly vec: Vec }
+  | { readonly kind: 'made'; readonly make: () => Vec }
+  /** `spare`: where the next fold goes, on a device that does not fold in place. */
+  | { readonly kind: 'near'; readonly vec: Vec; readonly spare?: Vec | undefined }
   | { readonly kind: 'far'; readonly block: FarBlock };
 
-/** What all arrays and products of one sumcheck share: sizes of axes, and kernel memory for calls. */
+/** What all arrays and products of one sumcheck share: the device, memory beside it, sizes of axes. */
 export class Boxes {
   readonly size: ReadonlyMap<string, number>;
-  /** SCRATCH and OUT bytes a thread; a description. */
-  readonly scratch: number;
-  readonly out: number;
-  readonly desc: number;
   /** Near bytes that products need for arrays which are not near. */
   reserve = 2 ** 16;
 
   constructor(
-    readonly k: Kernels,
+    readonly d: Device,
+    readonly far: FarMemory,
     axes: readonly SumcheckAxis[],
   ) {
     this.size = new Map(axes.map((a) => [a.axis, a.size]));
-    this.scratch = k.alloc(SCRATCH * k.threads);
-    this.out = k.alloc(OUT * k.threads);
-    this.desc = k.alloc(4 * DESC);
   }
   sizes(axes: readonly string[]): number[] {
     return axes.map((a) => this.size.get(a)!);
@@ -54,7 +46,7 @@ export class LiveArray {
   strides: readonly number[];
   /** Cells along the last axis. */
   len: number;
-  #storage: Storage;
+  storage: Storage;
 
   constructor(
     readonly boxes: Boxes,
@@ -63,76 +55,51 @@ export class LiveArray {
     this.axes = from.axes;
     this.strides = from.words ? from.words.strides : rowMajor(boxes.sizes(from.axes));
     this.len = this.#lastSize();
-    this.#storage = from.words ? { kind: 'words', ptr: from.words.ptr } : { kind: 'made', make: from.make! };
+    this.storage = from.words ? { kind: 'words', vec: from.words.vec } : { kind: 'made', make: from.make! };
   }
   #lastSize(): number {
     return this.axes.length ? this.boxes.size.get(last(this.axes))! : 1;
   }
   /** Signed words instead of elements of E. */
-  get words(): boolean {
-    return this.#storage.kind === 'words';
+  get base(): boolean {
+    return this.storage.kind === 'words';
   }
-  /** Bytes of a cell. */
-  get cell(): 8 | 24 {
-    return this.words ? 8 : 24;
-  }
-  /** Address of the array; what it allocates is the caller's to release. */
-  address(): number {
-    const s = this.#storage,
-      { k } = this.boxes;
+  /** The array near; what it allocates is the caller's to release. */
+  near(): Vec {
+    const s = this.storage,
+      { d } = this.boxes;
     if (s.kind === 'made') return s.make();
-    if (s.kind !== 'far') return s.ptr;
-    const p = k.alloc(s.block.bytes);
-    k.far.load(s.block, 0, p, s.block.bytes);
-    return p;
+    if (s.kind !== 'far') return s.vec;
+    const v = d.vector(s.block.bytes / 8);
+    d.load(s.block, 0, v);
+    return v;
   }
-  /** Its value, once all its axes are bound. */
-  value(): Ext {
-    const { k } = this.boxes;
-    return k.scope(() => {
-      const p = this.address();
-      return this.words ? [mod(k.i64[p / 8]), 0n, 0n] : k.readExt(p);
-    });
+  /** Its value, from its first words, once all its axes are bound. */
+  value(words: BigUint64Array): Ext {
+    return this.base ? [mod(BigInt.asIntN(64, words[0])), 0n, 0n] : elements(words)[0];
   }
-
-  /**
-   * Binds the least significant variable of the last axis; `x` is the address of the challenge. The first fold halves
-   * what the source takes.
-   */
-  fold(x: number): void {
-    const { k, scratch } = this.boxes,
-      outer = this.axes.slice(0, -1),
-      dims = this.boxes.sizes(outer),
-      rows = dims.reduce((a, b) => a * b, 1),
-      s = this.#storage;
-    if (s.kind === 'near') {
-      const apart = outer.length ? last(this.strides.slice(0, -1)) : this.len,
-        row = [s.ptr, this.len, last(this.strides), apart, x];
-      k.parallel('termFold', rows, Math.max(1, Math.floor(1024 / this.len)), (lo, hi, t) => [...row, scratch + SCRATCH * t, lo, hi]);
-    } else this.#foldTo(dims, rows, x);
+  /** The fold of the last axis to `to`. */
+  fold(from: Vec, to: Vec, r: Ext): ArrayFold {
+    return {
+      from,
+      to,
+      base: this.base,
+      dims: this.boxes.sizes(this.axes.slice(0, -1)),
+      len: this.len,
+      along: last(this.strides),
+      outer: this.strides.slice(0, -1),
+      r,
+    };
+  }
+  /** Cells of the packed fold. */
+  get folded(): number {
+    return product(this.boxes.sizes(this.axes.slice(0, -1))) * Math.ceil(this.len / 2);
+  }
+  /** A variable is bound, and the array lies there: where it was, or packed. */
+  bound(storage: Storage, packed: boolean): void {
+    this.storage = storage;
     this.len = Math.ceil(this.len / 2);
-  }
-  /** The fold of an array that is not near, into fresh memory: near while it lasts, then far. */
-  #foldTo(dims: readonly number[], rows: number, x: number): void {
-    const { k, desc, scratch, reserve } = this.boxes,
-      half = Math.ceil(this.len / 2),
-      bytes = 24 * rows * half,
-      old = this.#storage.kind === 'far' ? this.#storage.block : undefined,
-      stay = bytes + reserve + (old?.bytes ?? 0) <= k.room || 4 * bytes <= k.far.page,
-      near = stay ? k.alloc(bytes) : undefined;
-    this.#storage = k.scope((): Storage => {
-      const src = this.address(),
-        dst = near ?? k.alloc(bytes),
-        by = this.strides.map((n) => this.cell * n);
-      k.u32.set([dims.length, this.len, this.words ? 0 : 1, last(by), ...dims, ...by.slice(0, -1)], desc / 4);
-      k.parallel('sumFold', rows * half, 1024, (lo, hi, t) => [dst, src, desc, x, scratch + SCRATCH * t, lo, hi]);
-      if (near !== undefined) return { kind: 'near', ptr: near };
-      const block = k.far.alloc(bytes);
-      k.far.store(block, 0, dst, bytes);
-      return { kind: 'far', block };
-    });
-    if (old) k.far.free(old);
-    this.strides = rowMajor([...dims, half]);
+    if (packed) this.strides = rowMajor([...this.boxes.sizes(this.axes.slice(0, -1)), this.len]);
   }
 
   /** Leaves an axis that is bound. */
@@ -144,8 +111,67 @@ export class LiveArray {
   }
   /** Gives far memory back. */
   close(): void {
-    if (this.#storage.kind === 'far') this.boxes.k.far.free(this.#storage.block);
+    if (this.storage.kind === 'far') this.boxes.far.free(this.storage.block);
   }
+}
+
+/**
+ * Binds the least significant variable of the last axis of arrays at r. The first fold halves what the source takes: it
+ * goes to fresh memory, near while that lasts, then far.
+ */
+export function foldAll(boxes: Boxes, arrays: readonly LiveArray[], r: Ext): void {
+  const { d } = boxes,
+    items: ArrayFold[] = [],
+    near = arrays.map((a): Storage | undefined => {
+      const s = a.storage;
+      if (s.kind !== 'near') return undefined;
+      const to = d.inPlace ? s.vec : (s.spare ?? d.vector(3 * a.folded));
+      items.push(a.fold(s.vec, to, r));
+      return d.inPlace ? s : { kind: 'near', vec: to, spare: s.vec };
+    });
+  d.run('foldArrays', items.length, { items });
+  near.forEach((s, i) => {
+    if (s) arrays[i].bound(s, !d.inPlace);
+  });
+  const others = arrays.filter((_, i) => near[i] === undefined);
+  for (const some of together(d, others)) foldAway(boxes, some, r);
+}
+
+/** The folds of arrays that are not near, into fresh memory. */
+function foldAway(boxes: Boxes, arrays: readonly LiveArray[], r: Ext): void {
+  const { d, far, reserve } = boxes,
+    old = arrays.map(({ storage }) => (storage.kind === 'far' ? storage.block : undefined)),
+    near = arrays.map((a, i) => {
+      const bytes = 24 * a.folded;
+      return bytes + reserve + (old[i]?.bytes ?? 0) <= d.room || 4 * bytes <= far.page ? d.vector(bytes / 8) : undefined;
+    });
+  d.scope(() => {
+    const items = arrays.map((a, i) => {
+      const from = a.near();
+      return a.fold(from, near[i] ?? d.vector(3 * a.folded), r);
+    });
+    d.run('foldArrays', items.length, { items });
+    arrays.forEach((a, i) => {
+      const vec = near[i];
+      if (vec) a.bound({ kind: 'near', vec }, true);
+      else {
+        const block = far.alloc(24 * a.folded);
+        d.store(block, 0, items[i].to);
+        a.bound({ kind: 'far', block }, true);
+      }
+    });
+  });
+  for (const block of old) if (block) far.free(block);
+}
+
+/** Values of arrays all of whose axes are bound. */
+export function valuesOf(d: Device, arrays: readonly LiveArray[]): Ext[] {
+  return together(d, arrays).flatMap((some) =>
+    d.scope(() => {
+      const parts = some.map((a): Picked => ({ from: a.near(), at: a.base ? Uint32Array.of(0) : Uint32Array.of(0, 1, 2) }));
+      return d.pick(parts).map((words, i) => some[i].value(words));
+    }),
+  );
 }
 
 /** A term: coef times the sum over its box of the product of its arrays. */
@@ -153,9 +179,9 @@ export class LiveTerm {
   axes: readonly string[];
   coef: Ext;
   /** Of the box, without the coefficient. */
-  sum: Ext;
+  sum: Ext = E.ZERO;
   /** Values of the round polynomial for the first variable, which the sum over the whole box needs too. */
-  #first?: Ext[];
+  first?: readonly Ext[] | undefined;
 
   constructor(
     readonly boxes: Boxes,
@@ -164,71 +190,96 @@ export class LiveTerm {
   ) {
     this.axes = term.axes;
     this.coef = term.coef;
-    if (this.axes.length) {
-      // The evaluations at 0 and 1 of the last variable, which a box of one column lacks.
-      this.#first = this.#evaluate(false);
-      this.sum = E.add(this.#first[0], this.#first[1]);
-    } else this.sum = arrays.reduce<Ext>((v, f) => E.mul(v, f.value()), E.ONE);
-  }
-
-  /** Values of the round polynomial at 0 .. number of arrays with the current axis. */
-  polynomial(): Ext[] {
-    const out = this.#first ?? this.#evaluate(true);
-    this.#first = undefined;
-    return out;
   }
   /** Leaves an axis that is bound. */
   nextAxis(): void {
-    this.#first = undefined;
+    this.first = undefined;
     this.axes = this.axes.slice(0, -1);
   }
-
-  /** The value at 1 follows from the sum, if that is known. */
-  #evaluate(known: boolean): Ext[] {
-    const { k, out, desc, scratch } = this.boxes,
-      axis = last(this.axes),
-      inner = this.arrays.filter((f) => last(f.axes) === axis).sort((x, y) => y.cell - x.cell);
+  /** Factors that depend on the current axis. */
+  get inner(): LiveArray[] {
+    const axis = last(this.axes),
+      inner = this.arrays.filter((f) => last(f.axes) === axis);
     if (inner.length === 0 || inner.length > MOST_DEGREE) throw new Error(`a product has ${inner.length} factors with axis ${axis}`);
-    const { len } = inner[0],
-      rows = this.boxes.sizes(this.axes.slice(0, -1)).reduce((x, y) => x * y, 1);
-    k.scope(() => {
-      k.u32.set(this.#describe(inner, known), desc / 4);
-      k.u8.fill(0, out, out + OUT * k.threads);
-      k.parallel('sumRound', Math.ceil(len / 2) * rows, 512, (lo, hi, t) => [out + OUT * t, desc, scratch + SCRATCH * t, lo, hi]);
-    });
-    const e = Array.from({ length: inner.length + 1 }, (_, x) => {
-      let v: Ext = E.ZERO;
-      for (let t = 0; t < k.threads; t++) v = E.add(v, k.readExt(out + OUT * t + 24 * x));
-      return v;
-    });
-    if (known) e[1] = E.sub(this.sum, e[0]);
-    return e;
+    return inner.sort((x, y) => (x.base ? 1 : 0) - (y.base ? 1 : 0));
   }
-  /** The box as the kernel reads it. Brings arrays near, in the caller's scope. */
-  #describe(inner: readonly LiveArray[], known: boolean): number[] {
+
+  /** The box, for its kernel. Brings arrays near, in the caller's scope. */
+  item(at: number, known: boolean): TermItem {
     const outer = this.axes.slice(0, -1),
-      dims = this.boxes.sizes(outer),
-      held = this.arrays.filter((f) => !inner.includes(f)),
-      at = new Map<LiveArray, number>();
-    for (const f of this.arrays) if (!at.has(f)) at.set(f, f.address());
-    const row = (f: LiveArray, along: number): number[] => [
-      at.get(f)!,
-      f.words ? 0 : 1,
-      f.cell * along,
-      ...outer.map((a) => (f.axes.includes(a) ? f.cell * f.strides[f.axes.indexOf(a)] : 0)),
-    ];
-    const box = [
-      outer.length,
-      inner[0].len,
-      inner.length,
-      held.length,
-      known ? 0 : 1,
-      ...dims,
-      ...inner.flatMap((f) => row(f, last(f.strides))),
-      ...held.flatMap((f) => row(f, 0)),
-    ];
-    if (this.arrays.length > MOST || box.length > DESC)
-      throw new Error(`a product of ${this.arrays.length} arrays over ${dims.length + 1} axes`);
-    return box;
+      near = new Map<LiveArray, Vec>(),
+      { inner } = this,
+      held = this.arrays.filter((f) => !inner.includes(f));
+    for (const f of this.arrays) if (!near.has(f)) near.set(f, f.near());
+    const factor = (f: LiveArray, along: number): TermFactor => ({
+      from: near.get(f)!,
+      base: f.base,
+      along,
+      outer: outer.map((a) => (f.axes.includes(a) ? f.strides[f.axes.indexOf(a)] : 0)),
+    });
+    return {
+      dims: this.boxes.sizes(outer),
+      len: inner[0].len,
+      inner: inner.map((f) => factor(f, last(f.strides))),
+      held: held.map((f) => factor(f, 0)),
+      one: !known,
+      at,
+    };
   }
+}
+
+/**
+ * Values of the round polynomials of terms at 0 .. number of inner arrays with the current axis. The value at 1 follows
+ * from the sum, if that is `known`.
+ */
+function evaluate({ d }: Boxes, terms: readonly LiveTerm[], known: boolean): Ext[][] {
+  if (terms.length === 0) return [];
+  return d.scope(() => {
+    const starts: number[] = [];
+    let length = 0;
+    for (const t of terms) {
+      starts.push(length);
+      length += t.inner.length + 1;
+    }
+    const to = d.vector(3 * length);
+    for (const some of together(d, [...terms.keys()]))
+      d.scope(() => {
+        const items = some.map((i) => terms[i].item(starts[i], known));
+        d.run('terms', items.length, { to, items });
+      });
+    const all = elements(d.get(to));
+    return terms.map((t, i) => {
+      const e = all.slice(starts[i], starts[i + 1] ?? length);
+      if (known) e[1] = E.sub(t.sum, e[0]);
+      return e;
+    });
+  });
+}
+
+/** The sums of terms over their boxes. */
+export function begin(boxes: Boxes, terms: readonly LiveTerm[]): void {
+  const whole = terms.filter((t) => t.axes.length > 0),
+    single = terms.filter((t) => t.axes.length === 0);
+  // The evaluations at 0 and 1 of the last variable, which a box of one column lacks.
+  evaluate(boxes, whole, false).forEach((e, i) => {
+    whole[i].first = e;
+    whole[i].sum = E.add(e[0], e[1]);
+  });
+  const values = valuesOf(
+    boxes.d,
+    single.flatMap((t) => t.arrays),
+  );
+  let at = 0;
+  for (const t of single) t.sum = t.arrays.reduce<Ext>((v) => E.mul(v, values[at++]), E.ONE);
+}
+
+/** The round polynomials of terms, by their values. */
+export function polynomials(boxes: Boxes, terms: readonly LiveTerm[]): (readonly Ext[])[] {
+  const asked = terms.filter((t) => !t.first),
+    made = new Map(evaluate(boxes, asked, true).map((e, i) => [asked[i], e]));
+  return terms.map((t) => {
+    const e = t.first ?? made.get(t)!;
+    t.first = undefined;
+    return e;
+  });
 }

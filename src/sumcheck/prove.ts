@@ -1,3 +1,4 @@
+import { deviceOf } from '../device/current.js';
 import * as E from '../field/ext3.js';
 import { mod } from '../field/goldilocks.js';
 import { lagrangeScales } from '../field/lagrange.js';
@@ -5,7 +6,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import { joinTerms } from './join.js';
-import { Boxes, LiveArray, LiveTerm, last } from './live.js';
+import { Boxes, LiveArray, LiveTerm, begin, foldAll, last, polynomials, valuesOf } from './live.js';
 import { proveRound } from './prove-round.js';
 import { byValues } from './round.js';
 import type { SumFactor, SumTerm } from './terms.js';
@@ -15,7 +16,7 @@ import { ROUND, type SumcheckAxis } from './verify.js';
  * Proves sum of all terms = claim. Axes are bound last to first, within an axis the least significant variable first; a
  * term without the variable contributes its value times (1 - X). Returns the points of the axes and the values of the
  * factors there. Every array is folded once for all terms; its first fold goes from its source to half the memory, near
- * while it lasts, then far.
+ * while it lasts, then far: near is the memory of the device on which the proof is made.
  */
 export function proveBatched(
   k: Kernels,
@@ -24,9 +25,10 @@ export function proveBatched(
   given: readonly SumFactor[],
   terms: readonly SumTerm[],
 ): { points: Map<string, Ext[]>; values: Ext[] } {
-  return k.scope(() => {
-    const joined = joinTerms(k, given, terms, new Map(axes.map((a) => [a.axis, a.size]))),
-      boxes = new Boxes(k, axes),
+  const d = deviceOf(k, ch.hash);
+  return d.scope(() => {
+    const joined = joinTerms(d, given, terms, new Map(axes.map((a) => [a.axis, a.size]))),
+      boxes = new Boxes(d, k.far, axes),
       arrays = joined.factors.map((f) => new LiveArray(boxes, f));
     boxes.reserve = joined.terms.reduce(
       (n, t) => Math.max(n, 2 * t.factors.reduce((m, f) => m + arrays[f].from.scratch, 0)),
@@ -42,9 +44,10 @@ export function proveBatched(
             ),
         ),
         points = new Map<string, Ext[]>(axes.map((a) => [a.axis, []]));
+      begin(boxes, list);
       let claim = list.reduce<Ext>((s, t) => E.add(s, E.mul(t.coef, t.sum)), E.ZERO);
-      for (const axis of [...axes].reverse()) claim = bindAxis(k, ch, axis, list, arrays, claim, points.get(axis.axis)!);
-      return { points, values: given.map((_, i) => arrays[i].value()) };
+      for (const axis of [...axes].reverse()) claim = bindAxis(boxes, ch, axis, list, arrays, claim, points.get(axis.axis)!);
+      return { points, values: valuesOf(d, arrays.slice(0, given.length)) };
     } finally {
       for (const f of arrays) f.close();
     }
@@ -53,7 +56,7 @@ export function proveBatched(
 
 /** The rounds of one axis; challenges are put in front of `point`. Returns the claim that is left. */
 function bindAxis(
-  k: Kernels,
+  boxes: Boxes,
   ch: ProverChannel,
   { axis, vars, degree }: SumcheckAxis,
   terms: readonly LiveTerm[],
@@ -68,22 +71,21 @@ function bindAxis(
   let now = claim;
   for (let v = 0; v < vars; v++) {
     const total = constants(others, degree),
-      polynomials = mine.map((t) => {
-        const e = extend(t.polynomial(), degree);
-        for (let x = 0; x <= degree; x++) total[x] = E.add(total[x], E.mul(t.coef, e[x]));
+      values = polynomials(boxes, mine).map((p, i) => {
+        const e = extend(p, degree);
+        for (let x = 0; x <= degree; x++) total[x] = E.add(total[x], E.mul(mine[i].coef, e[x]));
         return e;
       });
     const round = proveRound(ch, ROUND, form, now, [total[0], ...total.slice(2)]),
-      at = k.exts([round.r]),
       rest = E.sub(E.ONE, round.r),
       weights = lagrange(round.r, degree);
     now = round.claim;
     point.unshift(round.r);
     for (const t of others) t.coef = E.mul(t.coef, rest);
     mine.forEach((t, i) => {
-      t.sum = polynomials[i].reduce<Ext>((s, e, x) => E.add(s, E.mul(e, weights[x])), E.ZERO);
+      t.sum = values[i].reduce<Ext>((s, e, x) => E.add(s, E.mul(e, weights[x])), E.ZERO);
     });
-    for (const f of arrays) f.fold(at);
+    foldAll(boxes, arrays, round.r);
   }
   for (const x of [...mine, ...arrays]) x.nextAxis();
   return now;

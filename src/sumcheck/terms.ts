@@ -1,15 +1,16 @@
+import type { Vec } from '../device/device.js';
 import type { Ext } from '../transcript/arith.js';
 
-/** An array over some axes (in global order), in all products that it occurs in. */
+/** An array over some axes (in global order), in all products that it occurs in, on the device of the proof. */
 export interface SumFactor {
   readonly axes: readonly string[];
-  /** Integers in kernel memory, read where they lie: distances along the axes in words. */
-  readonly words?: { readonly ptr: number; readonly strides: readonly number[] };
+  /** Integers, read where they lie: distances along the axes in words. */
+  readonly words?: { readonly vec: Vec; readonly strides: readonly number[] };
   /**
-   * Else the address of its elements, row-major, which are only read. Asked for whenever they are used; what it
-   * allocates is released after use.
+   * Else its elements, row-major, which are only read. Asked for whenever they are used; what it allocates is released
+   * after use.
    */
-  readonly make?: () => number;
+  readonly make?: () => Vec;
   /** Bytes that `make` allocates. */
   readonly scratch: number;
 }

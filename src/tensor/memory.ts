@@ -1,8 +1,9 @@
-import { logUpMemory } from '../lookup/layers.js';
+import { logUpDeviceBytes, logUpMemory } from '../lookup/layers.js';
 import { type WhirGroup, groupCells, usedColumns } from '../pcs/params.js';
 import { byTransform, transformBytes } from '../device/cpu-opening.js';
 import { commitBytes, openBytes } from '../pcs/commit.js';
-import { type Plan, keyGroup, stateGroup } from './plan.js';
+import { type LookupTable, type Plan, keyGroup, stateGroup } from './plan.js';
+import { WEIGHTS } from './project.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);
 const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
@@ -74,8 +75,31 @@ function folding(n: number, vars: number, near: boolean, room: number): PhaseMem
 
 /** Bytes on a device beside the CPU at the peak of each phase that it has a part in. */
 export interface DeviceForecast {
-  readonly phases: Readonly<Record<'commit' | 'frozen' | 'open', number>>;
+  readonly phases: Readonly<Record<'commit' | 'logup' | 'sumcheck' | 'frozen' | 'open', number>>;
   readonly peak: number;
+}
+
+/** Keys of lookups, rows of tables with their columns and multiplicities, as LogUp wants them. */
+function lookupInputs(plan: Plan): number {
+  const keys = [...plan.boxOf.keys()].map((j) => 4 * product(plan, plan.program.constraints[j].axes)),
+    columns = (t: LookupTable): number =>
+      t.kind === 'range' ? 0 : t.kind === 'table' ? t.spec.columns.length : t.segment.columns.filter((c) => c).length;
+  return sum(keys) + sum(plan.tables.map((t) => (24 + 24 + 4 + 8 * columns(t)) * t.size));
+}
+
+/** Tensors, the arrays that are made of them, and their folds from the first on; weights while arrays are made. */
+function sumcheckDeviceBytes(plan: Plan): number {
+  const { arrays, folded } = sumcheckArrays(plan),
+    made = sum([...arrays.values()]),
+    tensors = new Map<string, number>(),
+    weights = new Map<string, number>();
+  for (const f of plan.factors) {
+    if (f.tensor.publicKind === 'onehot') continue;
+    tensors.set(f.tensor.name, 8 * f.tensor.axes.reduce((n, a) => n * plan.extended.axes[a], 1));
+    const at = f.slots.flatMap((s) => (s.kind === 'rho' ? [s] : []));
+    if (at.length > 0) weights.set(at.map((s) => `${s.from}-${s.to}-${s.size}`).join(), 24 * at.reduce((n, s) => n * s.size, 1));
+  }
+  return sum([...tensors.values()]) + made + Math.max(1.5 * folded, Math.min(24 * WEIGHTS, sum([...weights.values()])));
 }
 
 /** Entries of a tile of weights at most (log2), as in ../sumcheck/product.ts. */
@@ -87,7 +111,7 @@ const TILE = 18;
  */
 export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
   let base = 0;
-  const phases = { commit: 0, frozen: 0, open: 0 },
+  const phases = { commit: 0, logup: 0, sumcheck: 0, frozen: 0, open: 0 },
     see = (phase: keyof typeof phases, bytes: number): void => {
       phases[phase] = Math.max(phases[phase], bytes);
     };
@@ -104,6 +128,8 @@ export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
     };
   if (state) commitGroup(state, 'commit');
   commitGroup(witness, 'commit');
+  see('logup', base + lookupInputs(plan) + logUpDeviceBytes(plan.logup));
+  see('sumcheck', base + sumcheckDeviceBytes(plan));
   const tables = 24 * Math.max(0, ...Object.values(plan.extended.axes)),
     // Words, weights, the first fold of the words, a tile; and what of it stays.
     folded = (n: number, vars: number, tile: number): number =>

@@ -1,5 +1,9 @@
 /** Lookups, prover's side: keys and multiplicities, then LogUp-GKR down to its leaves, and the claims on tables. */
 import * as E from '../field/ext3.js';
+import { elements, together } from '../device/batches.js';
+import { deviceOf } from '../device/current.js';
+import type { Device } from '../device/device.js';
+import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Keys, LeafInput } from '../lookup/leaves.js';
 import { proveLogUp } from '../lookup/prove.js';
@@ -8,12 +12,12 @@ import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
 import { STACK_SHARE } from './memory.js';
 import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';
-import { projector } from './project.js';
+import { Tensors, projector } from './project.js';
 import { TableRows } from './table-rows.js';
 
 /** Row indices of all lookups, near or far, and how often each row of each table is looked up. */
 export interface LookupKeys {
-  readonly keys: ReadonlyMap<number, Keys>;
+  readonly keys: ReadonlyMap<number, number | FarBlock>;
   readonly rows: TableRows;
   /** Multiplicities by table, as 32-bit words and as signed words of a tensor. */
   readonly mult: readonly number[];
@@ -25,7 +29,7 @@ export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): Loo
   const p = plan.program,
     cells = [...plan.boxOf.keys()].reduce((s, j) => s + p.constraints[j].axes.reduce((n, a) => n * p.axes[a], 1), 0),
     far = 4 * cells > STACK_SHARE * k.room,
-    keys = new Map<number, Keys>(),
+    keys = new Map<number, number | FarBlock>(),
     rows = new TableRows(k, plan, reading),
     mult = rows.alloc(4, true),
     mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
@@ -44,8 +48,10 @@ export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): Loo
     else
       k.scope(() => {
         const { ptr, n } = count(),
-          block = k.far.alloc(4 * n);
-        k.far.store(block, 0, ptr, 4 * n);
+          // Words of two keys.
+          bytes = 8 * Math.ceil(n / 2),
+          block = k.far.alloc(bytes);
+        k.far.store(block, 0, ptr, bytes);
         keys.set(j, block);
       });
   }
@@ -84,12 +90,17 @@ export function lookups(
     beta = ch.sample('beta'),
     betas: Ext[] = [E.ONE, beta];
   for (let i = 2; i < 6; i++) betas.push(E.mul(betas[i - 1], beta));
-  const { rho } = k.scope(() => proveLogUp(k, ch, plan.logup, leafInputs(k, plan, l, gamma, betas)));
+  const d = deviceOf(k, ch.hash),
+    { rho } = k.scope(() => d.scope(() => proveLogUp(k, ch, plan.logup, leafInputs(d, plan, l, gamma, betas))));
   for (const block of l.keys.values()) if (typeof block !== 'number') k.far.free(block);
-  const project = projector(k, plan, reading, address, rho),
+  const factors = plan.tables.map((_, i) => tableFactors(plan, i).map(({ factor }) => factor)),
+    values = d.scope(() => {
+      const made = projector(k, plan, reading, new Tensors(d, plan, address), rho)(factors.flat());
+      return d.pick(made.map((from) => ({ from, at: Uint32Array.of(0, 1, 2) }))).map((w) => elements(w)[0]);
+    }),
     tables: ValueClaim[] = [];
-  plan.tables.forEach((_, i) => {
-    const claims = tableFactors(plan, i).map(({ factor }) => ({ factor, value: k.scope(() => k.readExt(project(factor))) }));
+  factors.forEach((list, i) => {
+    const claims = list.map((factor) => ({ factor, value: values.shift()! }));
     ch.sendExt(
       `table ${i} claims`,
       claims.map((c) => c.value),
@@ -100,36 +111,45 @@ export function lookups(
 }
 
 /** Fractions of the leaves: 1 / (gamma - key) for lookups, -multiplicity / (gamma - row) for tables. */
-function leafInputs(k: Kernels, plan: Plan, l: LookupKeys, gamma: Ext, betas: readonly Ext[]): LeafInput[] {
-  const g = (t: number): Ext => E.sub(gamma, E.mulBase(betas[1], BigInt(t))),
-    scratch = k.alloc(128),
-    dens = l.rows.alloc(24);
-  plan.tables.forEach((t, i) => {
-    const gp = k.exts([g(tableTag(t, i))]),
-      cols = k.alloc(64),
-      columns = l.rows.columns(i),
-      bp = k.exts(columns.map(({ column }) => betas[column + 2])),
-      first = t.kind === 'table' ? t.spec.lo : t.kind === 'segment' ? BigInt(t.lo) : 0n;
-    k.u32.set(
-      columns.map((c) => c.ptr),
-      cols / 4,
-    );
-    k.parallel('tableDen', t.size, 4096, (lo, hi) => [dens[i], gp, first, cols, columns.length, bp, scratch, lo, hi]);
-  });
+function leafInputs(d: Device, plan: Plan, l: LookupKeys, gamma: Ext, betas: readonly Ext[]): LeafInput[] {
+  const p = plan.program,
+    g = (t: number): Ext => E.sub(gamma, E.mulBase(betas[1], BigInt(t))),
+    dens = l.rows.vectors(d, 3),
+    nums = plan.tables.map((t) => d.vector(3 * t.size));
+  const rows = plan.tables.map((t, i) => ({
+    to: dens[i].own,
+    n: t.size,
+    g: g(tableTag(t, i)),
+    first: t.kind === 'table' ? t.spec.lo : t.kind === 'segment' ? BigInt(t.lo) : 0n,
+    columns: l.rows.columns(i).map(({ column, ptr }) => ({ of: d.bring(ptr, t.size), b: betas[column + 2] })),
+  }));
+  for (const items of together(d, rows)) d.run('tableRows', items.length, { items });
+  const counts = plan.tables.map((t, i) => ({
+    to: nums[i],
+    n: t.size,
+    counts: { vec: d.bring(l.mult[i], Math.ceil(t.size / 2)), at: 0 },
+  }));
+  for (const items of together(d, counts)) d.run('negatives', items.length, { items });
+  /** Keys of a constraint, which its lookups of two tables share. */
+  const brought = new Map<number, Keys>(),
+    keysOf = (j: number): Keys => {
+      const at = l.keys.get(j)!,
+        known = brought.get(j);
+      if (known) return known;
+      const n = p.constraints[j].axes.reduce((x, a) => x * p.axes[a], 1),
+        keys = typeof at === 'number' ? d.bring(at, Math.ceil(n / 2)) : at;
+      brought.set(j, keys);
+      return keys;
+    };
   const inputs: LeafInput[] = plan.lookups.map((j, box) => {
     const t = plan.tableOf.get(j)!,
-      table = plan.tables[t],
-      keys = l.keys.get(j)!,
+      keys = keysOf(j),
       top = plan.topOf.get(j);
     // The same keys once more, all moved up by one distance.
-    return table.kind === 'range'
+    return plan.tables[t].kind === 'range'
       ? { kind: 'range', keys, g: top?.box === box ? E.sub(g(t), E.embed(top.shift)) : g(t) }
-      : { kind: 'rows', keys, table: dens[t], rows: table.kind === 'segment' ? table.rows : table.size };
+      : { kind: 'rows', keys, table: dens[t].all };
   });
-  plan.tables.forEach((t, i) => {
-    const num = k.alloc(24 * t.size);
-    k.parallel('tableNum', t.size, 4096, (lo, hi) => [num, l.mult[i], lo, hi]);
-    inputs.push({ kind: 'table', den: dens[i], num });
-  });
+  plan.tables.forEach((_, i) => inputs.push({ kind: 'table', den: dens[i].own, num: nums[i] }));
   return inputs;
 }

@@ -2,7 +2,8 @@
  * Proof of a program, in the phases of the verifier (verify.ts): absorb, lookups, constraints, claims, openings. What a
  * phase allocates ends with it, but for stacks and trees.
  */
-import { accelerated } from '../device/current.js';
+import { elements } from '../device/batches.js';
+import { accelerated, deviceOf } from '../device/current.js';
 import type { Device } from '../device/device.js';
 import { WrongDeviceError } from '../device/errors.js';
 import * as E from '../field/ext3.js';
@@ -11,7 +12,7 @@ import { type WhirGroup, groupCells } from '../pcs/params.js';
 import { prefixWeight } from '../lookup/eq.js';
 import { type GroupOpening, openWhir } from '../pcs/prove.js';
 import { type Oracle, openBytes } from '../pcs/commit.js';
-import { elements, openingDevice } from '../pcs/vectors.js';
+import { openingDevice } from '../pcs/vectors.js';
 import { type Tiled, ProductSumcheck } from '../sumcheck/product.js';
 import { type Ext, VerificationError } from '../transcript/arith.js';
 import { NativeChannel } from '../transcript/native.js';
@@ -145,7 +146,8 @@ export function proveWith(
     phase('logup');
     const looked = lookups(k, ch, plan, reading, keys, address);
     phase('sumcheck');
-    const reduced = k.scope(() => constraints(k, ch, plan, reading, looked, address));
+    const d = deviceOf(k, ch.hash),
+      reduced = k.scope(() => d.scope(() => constraints(k, ch, plan, reading, looked, address)));
     phase('weights');
     const combined = claims(plan, absorbed, looked, reduced);
     openings(k, plan, reading, absorbed, looked, reduced, combined, o, hide);

@@ -1,3 +1,4 @@
+import type { Device, Vec } from '../device/device.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { IntegerReading } from './integer.js';
 import type { LookupTable, Plan } from './plan.js';
@@ -18,6 +19,18 @@ export class TableRows {
       if (t.kind !== 'segment') return fresh();
       if (t.first === i) base = fresh();
       return base + bytes * t.lo;
+    });
+  }
+  /** Vectors of so many words a row: of every table its own rows, and all rows that its keys reach. */
+  vectors(d: Device, words: number): { own: Vec; all: Vec }[] {
+    let all: Vec;
+    return this.plan.tables.map((t, i) => {
+      if (t.kind !== 'segment') {
+        const own = d.vector(words * t.size);
+        return { own, all: own };
+      }
+      if (t.first === i) all = d.vector(words * t.rows);
+      return { own: d.slice(all, words * t.lo, words * t.size), all };
     });
   }
   /** Runs of a segment's last axis: their number, length and padded length. */

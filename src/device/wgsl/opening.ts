@@ -1,33 +1,11 @@
 import type { Form } from './field.js';
+import { NOTHING, ONE, POWER, element, keep, lanes, names, scalar, store, sumLanes } from './elements.js';
 import type { At, Shader } from './shader.js';
 
 /*
  * The kernels of an opening: vectors of E, three words an element, and of signed words. Definitions: ../opening.ts,
  * kernels/as/whir.ts, halves.ts, claims.ts, gkr.ts.
  */
-
-/** Element i of a vector. */
-const element = (at: At, i: string): string => `E(${[0, 1, 2].map((c) => at(`3u * (${i}) + ${c}u`)).join(', ')})`;
-/** Writes it. */
-const store = (at: At, i: string, e: string): string =>
-  `{ let e = ${e}; ${['a', 'b', 'c'].map((c, k) => `${at(`3u * (${i}) + ${k}u`)} = e.${c};`).join(' ')} }`;
-/** An element among the scalars: their names, and what they are. */
-const names = (name: string): string[] => [0, 1, 2, 3, 4, 5].map((k) => `${name}${k}`);
-const scalar = (name: string): string => `E(${[0, 2, 4].map((k) => `F(p.${name}${k}, p.${name}${k + 1})`).join(', ')})`;
-
-const NOTHING = 'E(F(0u, 0u), F(0u, 0u), F(0u, 0u))';
-const ONE = 'E(F(1u, 0u), F(0u, 0u), F(0u, 0u))';
-
-/** z^e for elements. */
-const POWER = `fn powerE(z: E, exponent: u32) -> E {
-  var r = ${ONE};
-  var x = z;
-  for (var e = exponent; e != 0u; e >>= 1u) {
-    if ((e & 1u) != 0u) { r = mulE(r, x); }
-    x = mulE(x, x);
-  }
-  return r;
-}`;
 
 /** Entry i of a vector of elements, or of signed words where p.base is set. */
 const entry = (at: At, i: string, to: string): string =>
@@ -61,24 +39,6 @@ const fold: Shader = {
     ${store(to, 'unit', `addE(x, mulE(subE(y, x), ${scalar('r')}))`)}`,
   }),
 };
-
-/**
- * Adds up what the 256 threads of a workgroup have in their own words s[width lane + k], and writes it as the group's
- * words of `to`.
- */
-const sumLanes = (width: number, to: At): string => `workgroupBarrier();
-    for (var half = 128u; half >= 1u; half >>= 1u) {
-      if (lane < half) {
-        for (var k = 0u; k < ${width}u; k++) {
-          s[${width}u * lane + k] = add(s[${width}u * lane + k], s[${width}u * (lane + half) + k]);
-        }
-      }
-      workgroupBarrier();
-    }
-    if (lane < ${width}u) { ${to(`${width}u * unit + lane`)} = s[lane]; }`;
-const lanes = (width: number): string => `var<workgroup> s: array<F, ${256 * width}>;`;
-const keep = (at: number, e: string, width: number): string =>
-  ['a', 'b', 'c'].map((c, k) => `s[${width}u * lane + ${at + k}u] = ${e}.${c};`).join(' ');
 
 /** n workgroups over `count` entries of a low half. */
 const productSums: Shader = {
@@ -115,7 +75,7 @@ const productSums: Shader = {
     }
     ${keep(0, 'low', 6)}
     ${keep(3, 'high', 6)}
-    ${sumLanes(6, to)}`,
+    ${sumLanes(6, to, form)}`,
   }),
 };
 
@@ -125,12 +85,12 @@ const total: Shader = {
   scalars: ['count', 'width'],
   threads: 256,
   together: true,
-  code: ({ to, from }) => ({
+  code: ({ to, from }, form) => ({
     before: lanes(1),
     body: `var sum = F(0u, 0u);
     for (var i = lane; i < p.count; i += 256u) { sum = add(sum, ${from('i * p.width + unit')}); }
     s[lane] = sum;
-    ${sumLanes(1, to)}`,
+    ${sumLanes(1, to, form)}`,
   }),
 };
 
@@ -141,7 +101,7 @@ const horner: Shader = {
   threads: 256,
   together: true,
   uses: 'extension',
-  code: ({ to, from }) => ({
+  code: ({ to, from }, form) => ({
     before: `${lanes(3)}\n${POWER}`,
     body: `let run = (p.count + 256u * p.n - 1u) / (256u * p.n);
     let first = min((256u * unit + lane) * run, p.count);
@@ -150,7 +110,7 @@ const horner: Shader = {
     for (var i = min(first + run, p.count); i > first; i--) { sum = addE(mulE(sum, z), ${element(from, 'i - 1u')}); }
     sum = mulE(sum, powerE(z, first));
     ${keep(0, 'sum', 3)}
-    ${sumLanes(3, to)}`,
+    ${sumLanes(3, to, form)}`,
   }),
 };
 

@@ -62,9 +62,9 @@ const itemCode = (s: Shader): string => {
     ${numbers.join('\n    ')}`;
 };
 
-/** Reads word `index` of the slabs behind the named operands. */
+/** Reads word `index` of the slabs behind the named operands, at least one. */
 function anyCode(places: Places, named: number): string {
-  const slabs = places.slice(named),
+  const slabs = places.length > named ? places.slice(named) : places.slice(0, 1),
     cases = slabs.map((slab, i) => (i + 1 < slabs.length ? `if (slab == ${i}u) { return m${slab}[index]; }` : `return m${slab}[index];`));
   return `fn any(slab: u32, index: u32) -> F { ${cases.join(' ')} }\n`;
 }

@@ -28,6 +28,9 @@ const k = singleKernels(),
 class Faulty extends CpuDevice {
   override readonly name: string = 'faulty';
   calls = 0;
+  /** Of every kernel after which somebody waits, and how: the first call that waits so. */
+  readonly trips = new Map<string, number>();
+  #last = 'nothing';
   constructor(readonly fault: (call: number, made: () => void) => void) {
     super(k);
   }
@@ -40,11 +43,18 @@ class Faulty extends CpuDevice {
   }
   override run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
     this.#at(() => super.run(kernel, n, args));
+    this.#last = kernel;
+  }
+  #trip(how: string): void {
+    const key = `${how} after ${this.#last}`;
+    if (!this.trips.has(key)) this.trips.set(key, this.calls);
   }
   override get(v: Vec): BigUint64Array {
+    this.#trip('get');
     return this.#at(() => super.get(v));
   }
   override pick(parts: readonly Picked[]): BigUint64Array[] {
+    this.#trip('pick');
     return this.#at(() => super.pick(parts));
   }
 }
@@ -134,12 +144,12 @@ function kernelsOf(c: Case): Set<string> {
 }
 
 describe('a prover with a device beside the CPU', () => {
-  const calls = (() => {
+  const { calls, trips } = (() => {
     const d = dies(-1),
       { proof, failures } = on(d);
     expect(failures).toEqual([]);
     expect(proof).toEqual(right);
-    return d.calls;
+    return d;
   })();
   it('has its part in every phase that is written over devices', () => {
     expect([...kernelsOf(stepCase())].sort()).toEqual(KERNELS);
@@ -157,8 +167,33 @@ describe('a prover with a device beside the CPU', () => {
       expect(k.mark()).toBe(top);
     }
   });
+  it('makes it too where the device is lost while it is waited for, in every phase', () => {
+    for (const phase of [
+      'level',
+      'pairSums',
+      'pairRound',
+      'productRound',
+      'foldPairs',
+      'projections',
+      'terms',
+      'foldArrays',
+      'productSums',
+    ])
+      expect(
+        [...trips.keys()].some((key) => key.endsWith(` after ${phase}`)),
+        phase,
+      ).toBe(true);
+    for (const [key, at] of trips) {
+      const { proof, failures } = on(dies(at));
+      expect(
+        failures.map((e) => e.name),
+        key,
+      ).toEqual(['DeviceLostError']);
+      expect(proof, key).toEqual(right);
+    }
+  });
   it('fails with exit code 6 where nothing but the device will do', () => {
-    for (const at of [0, calls - 1]) {
+    for (const at of [0, ...trips.values(), calls - 1]) {
       let thrown: unknown;
       try {
         on(dies(at), true);

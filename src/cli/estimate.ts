@@ -172,7 +172,7 @@ export async function estimate(run: string, o: ProverOptions): Promise<Result> {
       `  memory ${bytesText(memory.total)} for the kernels, about ${bytesText(resident)} for the process; ${bytesText(limit)} ${o.memory ? 'allowed' : 'free'}${fits ? '' : ': NOT ENOUGH, set a smaller train.microBatch'}`,
       onDevice === undefined
         ? '  device none: proof.hash is blake3, of which no device has kernels'
-        : `  device ${bytesText(onDevice)} of its memory with --device auto or gpu, at least: commitments and openings; seconds are not predicted`,
+        : `  device ${bytesText(onDevice)} of its memory with --device auto or gpu, at least, for the proof of a step; seconds are not predicted`,
       `  proof  ${bytesText(e.proofBytes + e.headerBytes)} (${e.proofBytes} bytes of proof words, exactly, and a header) with --no-fold`,
       `  disk   ${bytesText(e.diskBytes)} while proving, of which journal ${bytesText(e.journalBytes)}; ${bytesText(freeDisk(out(run)))} free`,
       ...foldText(folding, s),

@@ -23,7 +23,7 @@ export interface ProveOptions extends ProverOptions {
   /** False: step proofs packed into one file, not folded. */ readonly fold?: boolean;
   /** "a..b": only the steps a to b - 1. */ readonly steps?: string;
   /** Processes that prove beside each other. */ readonly processes?: string;
-  /** cpu, gpu or auto: where commitments and openings are made. */ readonly device?: string;
+  /** cpu, gpu or auto: where proofs of steps are made. */ readonly device?: string;
 }
 
 /** What a prover in the private mode is told. */

@@ -45,8 +45,10 @@ export function launches(
   const by = new Map<string, Item[]>();
   for (const x of items) {
     if (x.units === 0) continue;
-    const key = x.vecs.map((v) => v.slab).join();
-    by.set(key, [...(by.get(key) ?? []), x]);
+    const key = x.vecs.map((v) => v.slab).join(),
+      list = by.get(key);
+    if (list) list.push(x);
+    else by.set(key, [x]);
   }
   return [...by.values()].map((list) => {
     const { table, n } = tableOf(SHADERS[shader], list),

@@ -22,7 +22,9 @@ const eqTables: Shader = {
   }),
 };
 
-/** An item names its axes, the last one first, by first element and length; then the elements that begin the product. */
+/**
+ * An item names its axes, the last one first, by first element and length; then the elements that begin the product.
+ */
 const rowWeights: Shader = {
   operands: ['to', 'tables'],
   scalars: [],

@@ -15,7 +15,8 @@ const rowStart = (dims: string, sizes: string, by: string): string => `for (var 
 
 /**
  * An item has `groups` workgroups for its `count` pairs of cells and every X, which runs fastest; each leaves an
- * element. It names the sizes of outer axes, then of each factor its slab, its first word, whether it is a base, its distances.
+ * element. It names the sizes of outer axes, then of each factor its slab, its first word, whether it is a base, and
+ * its distances.
  */
 const terms: Shader = {
   operands: ['to'],

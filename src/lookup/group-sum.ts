@@ -334,6 +334,7 @@ export function groupSum(w: LayerWork, g: Group, prefix: number, height: number,
 
 /** The arrays of groups from the keys or from their layers, in the caller's scope, and as they can be used later. */
 function make(w: LayerWork, list: readonly GroupSum[]): Pick<Near, 'at' | 'space'>[] {
+  if (list.length === 0) return [];
   const { d } = w,
     out = new Map<GroupSum, Pick<Near, 'at' | 'space'>>(),
     fresh = (s: GroupSum): PairVec => {
@@ -376,6 +377,7 @@ const sizes = ({ g, height, layer }: FractionSum): { rows: number; len: number }
 
 /** Arrays of groups that are not near, with the fold that waits for them, packed to `to` or to fresh memory. */
 function fetch(w: LayerWork, list: readonly GroupSum[], to: readonly (PairVec | undefined)[]): Pick<Near, 'at' | 'space'>[] {
+  if (list.length === 0) return [];
   const { d } = w,
     remade = list.filter((s) => s.storage.kind === 'remade'),
     made = new Map(make(w, remade).map((q, i) => [remade[i], q])),
@@ -398,7 +400,7 @@ function fetch(w: LayerWork, list: readonly GroupSum[], to: readonly (PairVec | 
     folds.push({ from: q!.at, to: packed, grid, r, missing: s.missing });
     return { at: packed, space: packed };
   });
-  d.run('foldPairs', folds.length, { items: folds });
+  if (folds.length > 0) d.run('foldPairs', folds.length, { items: folds });
   return out;
 }
 
@@ -470,7 +472,7 @@ export function bindAll(w: LayerWork, list: readonly GroupSum[], r: Ext): void {
       items.push({ from: at, to, grid, r, missing });
       return d.inPlace ? s.storage : { kind: 'near', at: to, space: to, spare: space };
     });
-  d.run('foldPairs', items.length, { items });
+  if (items.length > 0) d.run('foldPairs', items.length, { items });
   list.forEach((s, i) => s.bind(r, near[i]));
 }
 

@@ -136,6 +136,7 @@ export function logUpDeviceBytes(shape: LogUpShape): number {
 
 /** The layers of sums of pairs of these layers. */
 function pairSums({ d }: Work, list: readonly { readonly to: Fractions; readonly from: Fractions }[]): void {
+  if (list.length === 0) return;
   const items = list.map(({ to, from }) => ({ n: to.n!, d: to.d, from: { n: from.n, d: from.d }, rows: from.rows, len: from.len }));
   d.run('pairSums', items.length, { items });
 }
@@ -189,7 +190,7 @@ export function nearLayers(w: Work, list: readonly Wanted[]): Fractions[] {
     } else made.push({ g, height, to: { rows, len, axis, n, d } });
     return { ...raw, n, d };
   });
-  make(w, made);
+  if (made.length > 0) make(w, made);
   return out;
 }
 

@@ -56,6 +56,7 @@ export interface Making {
 
 /** The leaves of groups; numerators are written of tables alone. */
 export function leafLayers(w: Work, list: readonly Making[]): void {
+  if (list.length === 0) return;
   const { d } = w;
   d.scope(() => {
     const leaves: { to: Vec; n: number; leaf: Leaf }[] = [],
@@ -71,13 +72,14 @@ export function leafLayers(w: Work, list: readonly Making[]): void {
           );
       }
     }
-    d.run('copies', copies.length, { items: copies });
-    d.run('leaves', leaves.length, { items: leaves });
+    if (copies.length > 0) d.run('copies', copies.length, { items: copies });
+    if (leaves.length > 0) d.run('leaves', leaves.length, { items: leaves });
   });
 }
 
 /** First layers above the leaves of groups of lookups, straight from the keys: no layer of leaves is written. */
 export function leafSumLayers(w: Work, list: readonly Making[]): void {
+  if (list.length === 0) return;
   const { d } = w;
   d.scope(() => {
     const items = list.flatMap(({ g, to }) => {
@@ -94,6 +96,7 @@ export function leafSumLayers(w: Work, list: readonly Making[]): void {
 
 /** The arrays 1 + lambda d of groups of lookups, straight from the keys: of even leaves and of odd ones. */
 export function leafPairs(w: Work, lambda: Ext, list: readonly { readonly g: Group; readonly even: Vec; readonly odd: Vec }[]): void {
+  if (list.length === 0) return;
   const { d } = w;
   d.scope(() => {
     const items = list.flatMap(({ g, even, odd }) => {

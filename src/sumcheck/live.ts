@@ -129,7 +129,7 @@ export function foldAll(boxes: Boxes, arrays: readonly LiveArray[], r: Ext): voi
       items.push(a.fold(s.vec, to, r));
       return d.inPlace ? s : { kind: 'near', vec: to, spare: s.vec };
     });
-  d.run('foldArrays', items.length, { items });
+  if (items.length > 0) d.run('foldArrays', items.length, { items });
   near.forEach((s, i) => {
     if (s) arrays[i].bound(s, !d.inPlace);
   });

@@ -81,7 +81,10 @@ async function plan(run: string, o: FedOptions): Promise<Result> {
         none,
         config.sampler.mode === 'private' ? { key: none, blind: none } : undefined,
       ),
+    began = performance.now(),
     s = made(),
+    // The first one of a process, as a client's is.
+    cold = (performance.now() - began) / 1000,
     clients = whole('clients', o.clients, 10, 10_000),
     rounds = whole('rounds', o.rounds, 2, 1000),
     unit = o.unit === undefined ? undefined : whole('unit', o.unit, 1, 4096);
@@ -91,7 +94,7 @@ async function plan(run: string, o: FedOptions): Promise<Result> {
   const k = await kernels(o);
   let costs: UnitCosts;
   try {
-    costs = unitCosts(k, s, () => void made(), unit);
+    costs = unitCosts(k, s, { again: () => void made(), cold }, unit);
   } finally {
     k.close();
   }

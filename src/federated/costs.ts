@@ -98,18 +98,19 @@ const NOTHING = digestOf(new Uint8Array(0)),
 const bytesOf = (words: number): number => 8 * words;
 
 /**
- * Costs of a run's shape. `again` sets the run up once more, as a client does in every round: its salt and key may be
- * any. `own`: a number of steps that units are to have, beside the usual ones. Takes up to a minute, most of it for
- * circuits and two proofs. Throws UnsupportedError, OverflowError.
+ * Costs of a run's shape. `up.again` sets the run up once more, as a client does in every round: its salt and key may
+ * be any; `up.cold` is what that took the first time in this process. `own`: a number of steps that units are to have,
+ * beside the usual ones. Takes up to a minute, most of it for circuits and two proofs. Throws UnsupportedError,
+ * OverflowError.
  */
-export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number): UnitCosts {
+export function unitCosts(k: Kernels, s: Setup, up: { readonly again: () => void; readonly cold: number }, own?: number): UnitCosts {
   const { run, inputs } = s,
     { programs, manifest } = run,
     { train } = manifest.config,
     tensors = tensorsOf(programs.program);
   let after = inputs.initial,
     losses: readonly bigint[] = [];
-  const setUp = timed(again),
+  const setUp = timed(up.again),
     checked = timed(() => void checkedRun('manifest', manifest)),
     trained = timed(() => {
       ({ after, losses } = runStep(k, run, inputs, 0, inputs.initial));
@@ -159,7 +160,10 @@ export function unitCosts(k: Kernels, s: Setup, again: () => void, own?: number)
     };
   return {
     round: begin,
-    cold: [setUp, checked, passed, sent].reduce((n, x) => n + x.first - x.least, trained.warming + commit.warming),
+    cold: [checked, passed, sent].reduce(
+      (n, x) => n + x.first - x.least,
+      Math.max(0, up.cold - setUp.least) + trained.warming + commit.warming,
+    ),
     train: trained.least,
     pass: passed.least,
     commit: commit.least,

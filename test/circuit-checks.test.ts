@@ -218,11 +218,11 @@ function settled(
   const m = k.mark(),
     words = BigInt64Array.from({ length: settleMatrix(s).cells }, (_, i) => BigInt((i * 7919) % 1000) - 500n),
     c = commitStack(k, s, words),
-    honest = evaluateStack(k, c.ptr, words.length, POINT(s));
+    honest = evaluateStack(k, c.stack.ptr!, words.length, POINT(s));
   lie?.(words, 2 ** settleMatrix(s).logHeight);
   const ptr = k.zeroed(8 * words.length);
   k.i64.set(words, ptr / 8);
-  const shown: Settled = { ...c, ptr },
+  const shown: Settled = { ...c, stack: { length: words.length, ptr } },
     value = evaluateStack(k, ptr, words.length, POINT(s)),
     proof = proveSettled(k, shown, { point: POINT(s), value });
   k.release(m);

@@ -46,6 +46,24 @@ const LLAMA = {
     use_sliding_window: false,
     vocab_size: 151936,
   };
+/** The model whose shape is measured (shapes.ts): trained whole by benchmarks, not by the tests of architectures. */
+export const SMOLLM2_135M: readonly [string, Config] = [
+  'SmolLM2-135M',
+  {
+    ...LLAMA,
+    bos_token_id: 0,
+    eos_token_id: 0,
+    hidden_size: 576,
+    intermediate_size: 1536,
+    max_position_embeddings: 8192,
+    num_attention_heads: 9,
+    num_hidden_layers: 30,
+    num_key_value_heads: 3,
+    rope_theta: 100000,
+    tie_word_embeddings: true,
+    vocab_size: 49152,
+  },
+];
 export const MODELS: readonly (readonly [string, Config])[] = [
   [
     'TinyLlama-1.1B',

@@ -92,6 +92,42 @@ export class CpuDevice implements Device {
     this.#launches++;
     KERNELS[kernel](this.kernels, n, args, (v) => this.#address(v));
   }
+  encodedAt(n: number, c: Omit<Calls['encode'], 'to'>, positions: readonly number[]): BigUint64Array {
+    const { kernels: k } = this,
+      q = positions.length,
+      m = 2 ** c.logDomain,
+      order = [...positions.keys()].sort((a, b) => positions[a] - positions[b]),
+      out = new BigUint64Array(n * q);
+    this.#launches++;
+    k.scope(() => {
+      const [source, twiddles] = [c.source, c.twiddles].map((v) => this.#address(v)),
+        work = k.alloc(8 * m * Math.min(k.threads, n)),
+        at = k.alloc(4 * q),
+        to = k.alloc(8 * n * q),
+        { from, group, height, logDomain } = c,
+        signed = c.signed ? 1 : 0;
+      order.forEach((p, i) => {
+        k.u32[at / 4 + i] = positions[p];
+      });
+      k.parallel('nttPick', n, 1, (lo, hi, t) => [
+        to,
+        source,
+        from,
+        group,
+        height,
+        signed,
+        logDomain,
+        twiddles,
+        work + 8 * m * t,
+        at,
+        q,
+        lo,
+        hi,
+      ]);
+      for (let w = 0; w < n; w++) for (let i = 0; i < q; i++) out[n * order[i] + w] = k.u64[to / 8 + q * w + i];
+    });
+    return out;
+  }
   rows(hash: MerkleHash, rows: number, words: number): Rows {
     const hasher = hash.rows(this.kernels, rows, words);
     return {

@@ -104,6 +104,11 @@ export interface Device {
   store(to: FarBlock, at: number, v: Vec): void;
   load(from: FarBlock, at: number, v: Vec): void;
   run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void;
+  /**
+   * Of the codewords that `encode` would write, the values at some positions: all n words of the first position, then of
+   * the next. Where a device has it, that is faster than to encode all of them.
+   */
+  encodedAt?(n: number, args: Omit<Calls['encode'], 'to'>, positions: readonly number[]): BigUint64Array;
   /** Begins the hashes of so many rows of so many words (at least one). */
   rows(hash: MerkleHash, rows: number, words: number): Rows;
   /** Bytes that it lets a codeword take, where the prover's memory would leave it so many. */

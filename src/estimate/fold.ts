@@ -1,8 +1,8 @@
 import type { Heights } from '../circuit/heights.js';
 import { KINDS } from '../circuit/rows.js';
 import type { WhirShape } from '../pcs/params.js';
-import { commitBytes } from '../pcs/commit.js';
-import { forecastMemory } from '../tensor/memory.js';
+import { STACK_SHARE, commitBytes, openBytes } from '../pcs/commit.js';
+import { type PhaseMemory, folding, forecastMemory } from '../tensor/memory.js';
 import type { Plan } from '../tensor/plan.js';
 import type { Units } from './calibrate.js';
 import { type Counts, countPlan, groupWork, openingWork } from './counts.js';
@@ -59,13 +59,15 @@ function settleCost(w: WhirShape, u: Units, kept: boolean): number {
 }
 
 /**
- * Most bytes while a stack is committed and opened: its words, codeword or what stands for it, tree, weights and folded
- * vector.
+ * Most bytes, near and far, while a stack is committed and opened within so many near bytes: its words where they fit,
+ * what stands for the codeword, tree, weights and folded vectors.
  */
-export function settleMemory(w: WhirShape, room: number): number {
-  const { used, cells, logHeight } = settleMatrix(w),
-    c = commitBytes({ words: used, logDomain: w.groups[0].domain, logHeight, tiled: false }, room);
-  return 8 * cells + c.kept + Math.max(c.work, 36 * cells + 72 * 2 ** logHeight);
+export function settleMemory(w: WhirShape, near: number): PhaseMemory {
+  const { used, cells, logColumns, logHeight } = settleMatrix(w),
+    words = 8 * cells > STACK_SHARE * near ? 0 : 8 * cells,
+    c = commitBytes({ words: used, logDomain: w.groups[0].domain, logHeight, tiled: words === 0 }, 0),
+    halves = folding(cells, logColumns + logHeight, words > 0, near - words - c.kept);
+  return { near: words + c.kept + Math.max(c.work, halves.near, openBytes(w)), far: halves.far };
 }
 
 /** Units of proofs that no circuit verifies: all their hashes are BLAKE3's. */
@@ -132,7 +134,8 @@ export function estimateFold(run: Run, c: RecursionClass, each: FoldSeconds, mac
     of = (plan: Plan) => forecastMemory(plan, { nearBytes: near, threads: machine.threads }),
     node = of(c.plan),
     end = of(c.end.plan),
-    settle = Math.max(settleMemory(c.end.shape.baseShape, near), settleMemory(c.end.shape.keyShape, near)),
+    settles = [c.end.shape.baseShape, c.end.shape.keyShape].map((s) => settleMemory(s, near)),
+    settle = Math.max(...settles.map((s) => s.near + s.far)),
     memory = Math.max(node.total, end.total, settle);
   const words = (plan: Plan): number => countPlan(plan).words,
     statement = 8 * 200,
@@ -150,7 +153,7 @@ export function estimateFold(run: Run, c: RecursionClass, each: FoldSeconds, mac
     endMemory: end.total,
     settleMemory: settle,
     memory,
-    fits: memory <= machine.limit && settle <= near && node.fits && end.fits,
+    fits: memory <= machine.limit && settles.every((s) => s.near <= near) && node.fits && end.fits,
     nodeBytes,
     endBytes,
     diskBytes: (depth + epochs) * nodeBytes + endBytes,

@@ -415,7 +415,7 @@ const ELSEWHERE: Record<string, [file: string, runs: string]> = {
   b3Xof: ['../model/init.test.ts', "'b3Xof'"],
   ...Object.fromEntries(['b3Words', 'b3Stream'].map((n) => [n, ['../transcript/sponge.test.ts', n]])),
   ...Object.fromEntries(['nttTwiddles', 'nttWords', 'difInPlace'].map((n) => [n, ['kernels.test.ts', 'nttWords']])),
-  ...Object.fromEntries(['difPadded', 'bitReverse'].map((n) => [n, ['ntt.test.ts', 'evaluate']])),
+  ...Object.fromEntries(['difPadded', 'bitReverse', 'nttPick'].map((n) => [n, ['ntt.test.ts', 'evaluate']])),
   ...Object.fromEntries(
     ['einsumF', 'fillF', 'storeF'].map((n) => [n, ['../tensor/readings.test.ts', 'every operation by its definition']]),
   ),

@@ -108,6 +108,43 @@ describe('kernel', () => {
       { numRuns: 25 },
     );
   });
+  it('some positions alone are those of the whole, however many there are and however they lie', () => {
+    const shape = fc.record({
+      log: fc.constantFrom(0, 1, 2, 3, 5, 8, 12, 15),
+      grow: fc.integer({ min: 0, max: 5 }),
+      group: fc.constantFrom(1 as const, 3 as const),
+      cut: fc.nat(2),
+      positions: fc.oneof(fc.array(fc.nat(), { minLength: 1, maxLength: 4 }), fc.array(fc.nat(200), { minLength: 20, maxLength: 40 })),
+      seed: fc.array(word, { minLength: 3, maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(shape, ({ log, grow, group, cut, positions, seed }) => {
+        const k = all[0],
+          height = Math.max(1, 2 ** log - cut),
+          out = log + grow,
+          values = Array.from({ length: group * height }, (_, i) => (seed[i % 3] + BigInt(i * i) * 0x9e3779b97f4a7c15n) % P),
+          want = run(k, values, group, height, group, false, out, 'reversed'),
+          at = positions.map((p) => p % 2 ** out).sort((a, b) => a - b);
+        k.scope(() => {
+          const src = k.alloc(8 * group * height),
+            tw = k.alloc(8 * 2 ** Math.max(out, 1)),
+            work = k.alloc(8 * 2 ** out),
+            list = k.alloc(4 * at.length),
+            dst = k.alloc(8 * group * at.length);
+          values.forEach((v, i) => {
+            k.u64[src / 8 + (i % height) * group + Math.floor(i / height)] = v;
+          });
+          k.u32.set(at, list / 4);
+          k.exports['nttTwiddles'](tw, out, BigInt.asIntN(64, root(out)));
+          k.exports['nttPick'](dst, src, 0, group, height, 0, out, tw, work, list, at.length, 0, group);
+          want.forEach((w, i) => {
+            expect([...k.u64.subarray(dst / 8 + i * at.length, dst / 8 + (i + 1) * at.length)]).toEqual(at.map((p) => w[p]));
+          });
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
   it('sizes through every path, sparse columns', () => {
     const k = all[0];
     for (const log of [10, 11, 13, 14, 15, 16]) {

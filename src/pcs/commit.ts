@@ -1,5 +1,5 @@
 import { deviceOf } from '../device/current.js';
-import type { Device, Picked, Vec } from '../device/device.js';
+import type { Calls, Device, Picked, Vec } from '../device/device.js';
 import { type HashName, type MerkleHash, poseidon2Rows } from '../hash/rows.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { merkleHash } from '../transcript/sponge.js';
@@ -29,6 +29,9 @@ export interface Oracle {
   /** Of a salted tree: `root` is the parent of the tree's own root and of these four words. */
   readonly salt?: readonly bigint[];
 }
+
+/** A stack, or the keys of all lookups, takes at most this part of the room for itself; else it is read in tiles. */
+export const STACK_SHARE = 0.25;
 
 /** Words of a row that are encoded and hashed at a time. */
 const AT_ONCE = 8;
@@ -135,13 +138,25 @@ const twiddlesOf = (d: Device, log: number): Vec => {
 };
 
 /** Encodes words [from, from + n) of every leaf, column-major. */
-function encodeWords(k: Kernels, d: Device, c: Columns, twiddles: Vec, to: Vec, from: number, n: number): void {
+const encodeWords = (k: Kernels, d: Device, c: Columns, twiddles: Vec, to: Vec, from: number, n: number): void =>
+  withSource(k, d, c, twiddles, from, n, (args) => d.run('encode', n, { to, ...args }));
+
+/** What an encoding of words [from, from + n) of every leaf reads, on the device while `use` runs. */
+function withSource<T>(
+  k: Kernels,
+  d: Device,
+  c: Columns,
+  twiddles: Vec,
+  from: number,
+  n: number,
+  use: (args: Omit<Calls['encode'], 'to'>) => T,
+): T {
   const height = c.height ?? 2 ** c.logHeight,
     group = c.ext ? 3 : 1,
     // Columns that these words are of: those alone go to a device with a memory of its own.
     first = Math.floor(from / group),
     used = Math.ceil((from + n) / group) - first;
-  k.scope(() =>
+  return k.scope(() =>
     d.scope(() => {
       const words = group * height * used;
       let source: Vec;
@@ -149,7 +164,7 @@ function encodeWords(k: Kernels, d: Device, c: Columns, twiddles: Vec, to: Vec, 
         source = d.vector(words);
         d.fill(source, (address) => c.fill!(address, from, n));
       } else source = c.vec ? d.slice(c.vec, group * height * first, words) : d.bring(c.ptr + 8 * group * height * first, words);
-      d.run('encode', n, { to, source, twiddles, from: from - group * first, group, height, signed: !c.ext, logDomain: c.logDomain });
+      return use({ source, twiddles, from: from - group * first, group, height, signed: !c.ext, logDomain: c.logDomain });
     }),
   );
 }
@@ -182,7 +197,7 @@ export function openRows(k: Kernels, o: Oracle, positions: readonly number[], ca
 
 /**
  * What is picked of the tree; then up to eight words of the codeword at a time, for each position in turn. If the
- * codeword was not kept it is encoded again.
+ * codeword was not kept it is encoded again, or as much of it as these positions take.
  */
 function leafWords(k: Kernels, o: Oracle, positions: readonly number[], ofTree: Picked): BigUint64Array[] {
   const c = o.columns,
@@ -198,9 +213,13 @@ function leafWords(k: Kernels, o: Oracle, positions: readonly number[], ofTree: 
   const out = d.pick([ofTree]);
   d.scope(() => {
     const twiddles = twiddlesOf(d, c.logDomain),
-      buffer = d.vector(m * Math.min(AT_ONCE, words));
+      buffer = d.encodedAt ? undefined : d.vector(m * Math.min(AT_ONCE, words));
     for (let w = 0; w < words; w += AT_ONCE) {
       const n = Math.min(AT_ONCE, words - w);
+      if (!buffer) {
+        out.push(withSource(k, d, c, twiddles, w, n, (args) => d.encodedAt!(n, args, positions)));
+        continue;
+      }
       encodeWords(k, d, c, twiddles, buffer, w, n);
       out.push(...d.pick([rows(buffer, n)]));
     }

@@ -6,7 +6,7 @@ import { evaluateStack } from '../tensor/deferred.js';
 import { type Ext, NativeChannel, VerificationError, asDigest } from '../transcript/index.js';
 import { commitStack } from '../recursion/commit.js';
 import { proveSettled } from './settle.js';
-import { settleShape } from '../recursion/settle-shape.js';
+import { settleMatrix, settleShape } from '../recursion/settle-shape.js';
 import { verifySettled } from '../recursion/settle.js';
 
 const k = singleKernels(),
@@ -25,7 +25,7 @@ describe('settling of a claim on a committed stack', () => {
       words = BigInt64Array.from({ length: cells }, (_, i) => BigInt(i * 7919) - 3_000_000n),
       s = commitStack(k, shape, words),
       z = point(vars),
-      value = evaluateStack(k, s.ptr, cells, z),
+      value = evaluateStack(k, s.stack.ptr!, cells, z),
       proof = proveSettled(k, s, { point: z, value });
     const check = (p: BigUint64Array, o: { value?: Ext; point?: Ext[]; root?: readonly bigint[] } = {}): void => {
       const ch = new NativeChannel(k, p);
@@ -53,5 +53,43 @@ describe('settling of a claim on a committed stack', () => {
     const lie = proveSettled(k, s, { point: z, value: [(value[0] + 1n) % P, value[1], value[2]] });
     expect(() => check(lie, { value: [(value[0] + 1n) % P, value[1], value[2]] })).toThrow(VerificationError);
     k.release(m);
+  });
+
+  it('in little memory it is the same commitment and the same proof', () => {
+    const vars = 18,
+      cells = 260_000,
+      shape = settleShape(vars, cells, params, 'base', 1),
+      words = BigInt64Array.from({ length: cells }, (_, i) => BigInt(i * 7919) - 3_000_000n),
+      z = point(vars);
+    const made = (nearBytes?: number): { root: readonly bigint[]; proof: BigUint64Array; near: boolean; far: number } => {
+      const own = singleKernels({ ...(nearBytes ? { nearBytes } : {}), farPage: 512 }),
+        s = commitStack(own, shape, words),
+        value = own.scope(() => {
+          const at = own.alloc(8 * cells);
+          own.i64.set(words, at / 8);
+          return evaluateStack(own, at, cells, z);
+        });
+      const proof = proveSettled(own, s, { point: z, value });
+      return { root: s.oracle.root, proof, near: s.stack.ptr !== undefined, far: own.far.peakBytes };
+    };
+    const whole = made(),
+      little = made(0x78_0000);
+    expect([whole.near, whole.far, little.near]).toEqual([true, 0, false]);
+    expect(little.far).toBeGreaterThan(0);
+    expect({ root: little.root, proof: little.proof }).toEqual({ root: whole.root, proof: whole.proof });
+  });
+
+  it('columns of large stacks have at most 2^21 rows, as long as 256 columns are enough', () => {
+    const matrix = (vars: number): number[] => {
+      const { logColumns, logHeight, logInvRate } = settleMatrix(settleShape(vars, 2 ** vars - 1, { bits: 128, grinding: 16 }, 'base'));
+      return [logColumns, logHeight, logInvRate];
+    };
+    expect([20, 26, 27, 28, 29].map(matrix)).toEqual([
+      [5, 15, 3],
+      [5, 21, 2],
+      [6, 21, 2],
+      [7, 21, 2],
+      [8, 21, 2],
+    ]);
   });
 });

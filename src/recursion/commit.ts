@@ -1,12 +1,16 @@
 import { type WhirGroup, type WhirShape, groupCells, usedColumns } from '../pcs/params.js';
 import type { HashName } from '../hash/rows.js';
-import { type Oracle, commitBase, saveTree } from '../pcs/commit.js';
+import { type Oracle, STACK_SHARE, commitBase, saveTree } from '../pcs/commit.js';
 import type { Kernels } from '../kernels/runtime.js';
+import type { Tiled } from '../sumcheck/product.js';
 
-/** A committed stack: `ptr` and levels of the tree stay in the kernel's memory until the caller releases them. */
+/**
+ * A committed stack, near or read in tiles from its words; what of it is near, and the levels of its tree, stay in the
+ * kernel's memory until the caller releases them.
+ */
 export interface Settled {
   readonly shape: WhirShape;
-  readonly ptr: number;
+  readonly stack: Tiled;
   readonly oracle: Oracle;
 }
 
@@ -16,18 +20,36 @@ export interface StackTree {
   readonly tree: Uint8Array;
 }
 
-/** Commits a stack of signed words as the one tree of a group; they are copied, padded with zeros to whole columns. */
+/** Words [from, from + n) to an address, zeros beyond their end. */
+function copyWords(k: Kernels, words: BigInt64Array, to: number, from: number, n: number): void {
+  const part = words.subarray(from, from + n);
+  k.i64.set(part, to / 8);
+  k.u8.fill(0, to + 8 * part.length, to + 8 * n);
+}
+
+/**
+ * Commits a stack of signed words as the one tree of a group, padded with zeros to whole columns: copied, if that
+ * leaves room, else column by column.
+ */
 function commitGroup(
   k: Kernels,
   g: WhirGroup,
   words: BigInt64Array,
   o: { readonly tree?: Uint8Array | undefined; readonly hash?: HashName | undefined } = {},
-): { ptr: number; oracle: Oracle } {
-  const cells = groupCells(g);
-  if (words.length > cells) throw new RangeError(`${words.length} words do not fit a commitment of ${cells}`);
-  const ptr = k.zeroed(8 * cells);
-  k.i64.set(words, ptr / 8);
-  return { ptr, oracle: commitBase(k, ptr, usedColumns(g.trees[0]), g.logHeight, { ...g, hash: o.hash }, 0, o.tree) };
+): { stack: Tiled; oracle: Oracle } {
+  const length = groupCells(g),
+    height = 2 ** g.logHeight,
+    commit = (from: Parameters<typeof commitBase>[1]): Oracle =>
+      commitBase(k, from, usedColumns(g.trees[0]), g.logHeight, { ...g, hash: o.hash }, 0, o.tree);
+  if (words.length > length) throw new RangeError(`${words.length} words do not fit a commitment of ${length}`);
+  if (8 * length > STACK_SHARE * k.room)
+    return {
+      stack: { length, fill: (dst, from, log) => copyWords(k, words, dst, from, 2 ** log), maxLog: g.logHeight },
+      oracle: commit((dst, from, n) => copyWords(k, words, dst, from * height, n * height)),
+    };
+  const ptr = k.alloc(8 * length);
+  copyWords(k, words, ptr, 0, length);
+  return { stack: { length, ptr }, oracle: commit(ptr) };
 }
 
 /** Commits the stack of a settled claim. `tree`: that of the same words, made before (stackTree). */

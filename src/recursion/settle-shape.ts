@@ -9,8 +9,11 @@ import { whirShape } from '../pcs/rounds.js';
  */
 export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 - vars));
 
-/** log2 of the columns of such a commitment. */
-const COLUMNS = 5;
+/**
+ * log2 of the columns of such a commitment: 32, but up to 256 where columns would have more than 2^21 rows. The tree over
+ * a domain of more than 2^23 points, and what hashing it takes, would outgrow a memory of 4 GiB.
+ */
+const settleColumns = (vars: number): number => Math.min(Math.max(0, vars - 5), Math.max(5, Math.min(8, vars - 21)));
 
 /**
  * How a stack of `cells` words of `vars` variables is committed: word i in column floor(i / 2^h) of 2^h rows.
@@ -23,7 +26,7 @@ export function settleShape(
   trusted: Provenance,
   rate = settleRate(vars),
 ): WhirShape {
-  const columns = Math.min(COLUMNS, Math.max(0, vars - 5)),
+  const columns = settleColumns(vars),
     height = vars - columns;
   return whirShape({ bits: p.bits, grinding: p.grinding }, [
     {

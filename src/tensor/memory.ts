@@ -1,15 +1,12 @@
 import { logUpDeviceBytes, logUpMemory } from '../lookup/layers.js';
 import { type WhirGroup, groupCells, usedColumns } from '../pcs/params.js';
 import { byTransform, transformBytes } from '../device/cpu-opening.js';
-import { commitBytes, openBytes } from '../pcs/commit.js';
+import { STACK_SHARE, commitBytes, openBytes } from '../pcs/commit.js';
 import { type LookupTable, type Plan, keyGroup, stateGroup } from './plan.js';
 import { WEIGHTS } from './project.js';
 
 const product = (plan: Plan, axes: readonly string[]): number => axes.reduce((n, a) => n * plan.program.axes[a], 1);
 const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
-
-/** A stack, or the keys of all lookups, takes at most this part of the room for itself. */
-export const STACK_SHARE = 0.25;
 
 /** Bytes of the batched sumcheck when every array is near: projected factors, weights, and half of each array. */
 export function sumcheckBytes(plan: Plan): number {
@@ -63,7 +60,7 @@ export interface MemoryForecast {
  * A product sumcheck over n cells: weights and first halves near if there is room, else halves in far memory until they
  * fit.
  */
-function folding(n: number, vars: number, near: boolean, room: number): PhaseMemory {
+export function folding(n: number, vars: number, near: boolean, room: number): PhaseMemory {
   const half = Math.min(n, 2 ** (vars - 1)),
     whole = 24 * n + 24 * half + (near ? 0 : 8 * n);
   if (whole <= room) return { near: whole, far: 0 };

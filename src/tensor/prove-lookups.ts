@@ -10,7 +10,7 @@ import { proveLogUp } from '../lookup/prove.js';
 import type { Ext } from '../transcript/arith.js';
 import type { ProverChannel } from '../transcript/prover.js';
 import type { IntegerReading } from './integer.js';
-import { STACK_SHARE } from './memory.js';
+import { STACK_SHARE } from '../pcs/commit.js';
 import { type Factor, type Plan, tableFactors, tableTag } from './plan.js';
 import { Tensors, projector } from './project.js';
 import { TableRows } from './table-rows.js';

@@ -5,7 +5,7 @@ import { type Oracle, commitBase, saltOracle } from '../pcs/commit.js';
 import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { IntegerReading } from './integer.js';
-import { STACK_SHARE } from './memory.js';
+import { STACK_SHARE } from '../pcs/commit.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
 import { fillStack, powerSum } from './stack.js';
 import { statePoint } from './statement.js';

@@ -2,9 +2,9 @@
  * Proves and verifies one step of a random-weight model of SmolLM2-135M's shape, as one micro program and the update
  * program. Prints, per program, seconds and resident set by phase, cells, lookups, proof size, verification time.
  *
- *     node dist-tools/bench/smollm.js [layers: 30] [tokens: 64] [--threads N] [--memory GiB]
+ *     node dist-tools/bench/smollm.js [layers: 30] [tokens: 64] [--threads N] [--memory GiB] [--near GiB]
  *
- * --memory is for linear and far memory together.
+ * --memory is for linear and far memory together, --near for linear memory alone.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -206,7 +206,7 @@ function proveProgramOf(
 
 const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { memory: { type: 'string' }, threads: { type: 'string' } },
+    options: { memory: { type: 'string' }, near: { type: 'string' }, threads: { type: 'string' } },
   }),
   [layers, tokens] = [30, 64].map((d, i) => Number(positionals[i] ?? d)),
   shape: LlamaShape = { ...SMOLLM2, layers },
@@ -227,6 +227,7 @@ const programs = (['micro', 'update'] as const).map((kind) => llamaProgram({ ...
   k = await threadedKernels({
     threads: Number(values.threads ?? 2),
     ...(values.memory ? { maxBytes: Number(values.memory) * 2 ** 30 } : {}),
+    ...(values.near ? { nearBytes: Number(values.near) * 2 ** 30 } : {}),
   }),
   digest = withFrozen(k, micro, frozen, (ptr, cells) => frozenDigest(k.i64.subarray(ptr / 8, ptr / 8 + cells)));
 say(`digest of the base, resident ${resident('VmRSS').toFixed(2)} GiB`);

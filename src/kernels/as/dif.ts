@@ -5,7 +5,7 @@ import { fadd, faddLazy, fcanon, fmul, fmulLazy, freduce, fsub } from './field';
 // Stages of sizes 4 q and 2 q on 4 q words at p. With i = w^q of order 4, i = 2^48 or -2^48: a product by it is a
 // shift, and its sign exchanges a1 and a3. Twiddles w^j, w^2j, w^3j; of the last, those from w^2q on are the negatives
 // of the table's.
-function pair(p: usize, q: usize, tw: usize): void {
+export function pair(p: usize, q: usize, tw: usize): void {
   const b = q * 8, t4 = tw + b * 2, t2 = tw + b, swapped = q > 1 && load<u64>(t4 + b) != (<u64>1 << 48);
   const split = p + (2 * q + 2) / 3 * 8;
   span(p, split, b, swapped, t4, t2, t4, false);

@@ -104,11 +104,11 @@ export function estimateRun(p: Programs, run: { steps: number; micros: number; p
     a = of(main)!,
     b = of(update);
   const made = b ? plus(scale(a, run.micros), scale(b, run.steps)) : scale(a, run.micros),
-    // The first state entered and, in every step, accumulators of zero: the other trees of states entered are those
-    // that were left before.
+    // The first state entered: the other trees of states entered are those that were left before, and those of
+    // accumulators of zero take no time.
     again = (c: Counts | undefined, of: readonly ('s' | 'a')[] = ['s', 'a']): number =>
       c ? of.reduce((n, x) => n + treeSeconds(c.entered[x], u), 0) : 0,
-    saved = run.micros * again(main) + (update ? run.steps * (again(update) - again(main, ['a'])) : 0) - again(main, ['s']),
+    saved = run.micros * again(main) + (update ? run.steps * again(update) : 0) - again(main, ['s']),
     all = { ...made, commit: made.commit - saved };
   const check = (c: Counts): number => c.permutations * u.verifierPermutation + c.multiplications * u.verifierMultiplication;
   const checks = run.micros * check(main) + (update ? run.steps * check(update) : 0),

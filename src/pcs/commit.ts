@@ -1,6 +1,7 @@
 import { deviceOf } from '../device/current.js';
 import type { Calls, Device, Picked, Vec } from '../device/device.js';
 import { type HashName, type MerkleHash, poseidon2Rows } from '../hash/rows.js';
+import { DOMAIN } from '../hash/poseidon2.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { merkleHash } from '../transcript/sponge.js';
 import type { WhirShape } from './params.js';
@@ -72,6 +73,14 @@ export function commitColumns(k: Kernels, c: Columns, keep = 0, hash: MerkleHash
   return { columns: c, root: [...d.get(level(log))], tree, ...(codeword ? { codeword } : {}) };
 }
 
+const columnsFrom = (from: number | NonNullable<Columns['fill']>, used: number, logHeight: number, logDomain: number): Columns => ({
+  ...(typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from }),
+  used,
+  logHeight,
+  logDomain,
+  ext: false,
+});
+
 /**
  * Commits `used` base columns (signed words, column k at ptr + k 2^logHeight 8, or written by `fill`) at the rate and
  * with the hash of `params`; keeps the codeword if it fits `keep` bytes. `tree`: that of the same columns, made before
@@ -86,9 +95,36 @@ export function commitBase(
   keep = 0,
   tree?: Uint8Array,
 ): Oracle {
-  const source = typeof from === 'number' ? { ptr: from } : { ptr: 0, fill: from },
-    columns: Columns = { ...source, used, logHeight, logDomain: logHeight + params.logInvRate, ext: false };
+  const columns = columnsFrom(from, used, logHeight, logHeight + params.logInvRate);
   return tree ? restoreTree(k, columns, tree) : commitColumns(k, columns, keep, merkleHash(params.hash ?? 'poseidon2'));
+}
+
+/**
+ * The oracle of the same where all columns are zero: all rows are one row, and all nodes of a level one node, so that
+ * little more is done than written.
+ */
+export function commitZero(
+  k: Kernels,
+  from: number | NonNullable<Columns['fill']>,
+  used: number,
+  logHeight: number,
+  params: { readonly logInvRate: number; readonly hash?: HashName | undefined },
+): Oracle {
+  const hash = merkleHash(params.hash ?? 'poseidon2'),
+    d = deviceOf(k, hash.name),
+    log = logHeight + params.logInvRate,
+    tree = d.vector(treeWords(log));
+  let node = hash.hashWords(DOMAIN.leaf, Array<bigint>(used).fill(0n));
+  for (let level = 0; ; level++) {
+    const n = 2 ** (log - level),
+      of = node;
+    d.fill(d.slice(tree, levelAt(log, level), 4 * n), (address) => {
+      k.u64.set(of, address / 8);
+      for (let have = 1; have < n; have *= 2) k.u8.copyWithin(address + 32 * have, address, address + 32 * have);
+    });
+    if (level === log) return { columns: columnsFrom(from, used, logHeight, log), root: node, tree };
+    node = hash.compress(node, node);
+  }
 }
 
 /** The same oracle under a root that hides it, as long as the salt is nobody else's. */

@@ -15,7 +15,7 @@ import {
 } from '../transcript/index.js';
 import { ProverChannel } from '../transcript/prover.js';
 import { eqTable } from '../poly/eq.js';
-import { type Columns, commitColumns } from './commit.js';
+import { type Columns, commitBase, commitColumns, commitZero, openRows, saveTree } from './commit.js';
 import {
   type GroupSpec,
   type Provenance,
@@ -348,6 +348,22 @@ describe('WHIR', () => {
       k.release(m);
     }
   });
+  it('the tree over columns of zeros, which is not hashed row by row, is that which would be', () => {
+    const k = singleKernels();
+    for (const hash of ['poseidon2', 'blake3'] as const)
+      for (const [used, height, rate] of [
+        [1, 3, 1],
+        [9, 5, 2],
+        [19, 0, 4],
+      ]) {
+        const from = k.zeroed(8 * used * 2 ** height),
+          [zero, whole] = [commitZero, commitBase].map((commit) => commit(k, from, used, height, { logInvRate: rate, hash }));
+        expect(zero.root).toEqual(whole.root);
+        expect(saveTree(zero)).toEqual(saveTree(whole));
+        expect(openRows(k, zero, [0, 5 % 2 ** (height + rate)], 1)).toEqual(openRows(k, whole, [0, 5 % 2 ** (height + rate)], 1));
+      }
+  });
+
   it('refuses trees outside their stack, and as many claims as there are groups', () => {
     expect(() => whirShape(params, [group(1, 5, [3])])).toThrow('outside the stack');
     expect(() => whirShape(params, [group(1, 31, [2])])).toThrow('two-adicity');

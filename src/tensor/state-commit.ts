@@ -1,7 +1,7 @@
 import { deviceOf } from '../device/current.js';
 import type { Kernels } from '../kernels/runtime.js';
 import { type WhirGroup, type WhirTree, groupCells, usedColumns } from '../pcs/params.js';
-import { type Oracle, commitBase, saltOracle } from '../pcs/commit.js';
+import { type Oracle, commitBase, commitZero, saltOracle } from '../pcs/commit.js';
 import type { Tiled } from '../sumcheck/product.js';
 import type { Ext } from '../transcript/arith.js';
 import type { IntegerReading } from './integer.js';
@@ -10,7 +10,7 @@ import { type Plan, hashOf, stateGroup } from './plan.js';
 import { fillStack, powerSum } from './stack.js';
 import { statePoint } from './statement.js';
 import { NO_SALT, type StateSalt, type StateSalts, isAdapter } from './state-layout.js';
-import { type StateTrees, treeKey } from './state-trees.js';
+import { type StateTrees, stateTensors, treeKey } from './state-trees.js';
 import { type StackPart, stackTiles } from './tiles.js';
 
 /** Commits tree n of a group whose stack is given: its parts, in turn. `keep` and `tree` as of commitBase. */
@@ -143,6 +143,8 @@ export function commitState(
   const address = (n: string): number => reading.ptr.get(n)!,
     stack = stackOf(k, plan, stateParts(plan), groupCells(g), g.logHeight, address);
   const oracles = plan.states.map(({ name }, n) => {
+    // The accumulators with which a step begins.
+    if (isZero(k, plan, n, address)) return zeroTree(k, plan, n, stack, salts[name]);
     const key = trees && treeKey(k, plan, n, address),
       o = commitStateTree(k, plan, n, stack, salts[name], key ? trees?.get(key) : undefined);
     // Trees are kept without their salts, which are of a state's place in its run.
@@ -151,6 +153,27 @@ export function commitState(
   });
   const roots = Object.fromEntries(plan.states.map((_, t) => [plan.states[t].name, commitment(k, plan, t, stack, oracles[t].root)]));
   return { stack, oracles, roots };
+}
+
+/** Whether all tensors of a state are zero. */
+const isZero = (k: Kernels, plan: Plan, n: number, address: (name: string) => number): boolean =>
+  stateTensors(plan, n).every((t) => {
+    const at = address(t.name) / 4,
+      { i32 } = k,
+      end = at + 2 * t.axes.reduce((m, a) => m * plan.extended.axes[a], 1);
+    for (let i = at; i < end; i++) if (i32[i] !== 0) return false;
+    return true;
+  });
+
+/** The tree of a state that is zero, under its salt where it has one. */
+function zeroTree(k: Kernels, plan: Plan, n: number, stack: Tiled, salt: StateSalt = NO_SALT): Oracle {
+  const g = stateGroup(plan)!,
+    t = g.trees[n],
+    o = commitZero(k, columnsOf(k, stack, g.logHeight, t.parts), usedColumns(t), g.logHeight, {
+      logInvRate: g.logInvRate,
+      hash: hashOf(plan),
+    });
+  return t.salted ? saltOracle(o, salt, hashOf(plan)) : o;
 }
 
 /** Frozen stack of a plan from the integers of its tensors. */

@@ -3,6 +3,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { usedColumns } from '../pcs/params.js';
 import { type Oracle, saveTree } from '../pcs/commit.js';
 import { type Plan, hashOf, stateGroup } from './plan.js';
+import type { TensorSpec } from './types.js';
 
 /** Trees kept: those that a micro-batch needs, or a step leaves. */
 const KEPT = 3;
@@ -42,6 +43,12 @@ export class StateTrees {
 /** Bytes of the trees kept while a program's proofs are made one after another. */
 export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(plan)?.domain ?? 0);
 
+/** Tensors of a state that are no alias of others. */
+export const stateTensors = (plan: Plan, n: number): TensorSpec[] =>
+  plan.states[n].classes.flatMap((cls) =>
+    [...plan.layouts.get(cls)!.tensors.values()].flatMap(({ tensor }) => (tensor.aliasOf === undefined ? [tensor] : [])),
+  );
+
 /**
  * Name of a state's tree: shape of the tree and SHA-256 over the words of its tensors, in the order in which they are
  * laid out. `address`: where a tensor's words are.
@@ -49,13 +56,11 @@ export const treesBytes = (plan: Plan): number => KEPT * 64 * 2 ** (stateGroup(p
 export function treeKey(k: Kernels, plan: Plan, n: number, address: (name: string) => number): string {
   const g = stateGroup(plan)!,
     digest = sha256Stream();
-  for (const cls of plan.states[n].classes)
-    for (const { tensor } of plan.layouts.get(cls)!.tensors.values()) {
-      if (tensor.aliasOf !== undefined) continue;
-      const at = address(tensor.name),
-        cells = tensor.axes.reduce((m, a) => m * plan.extended.axes[a], 1);
-      digest.update(k.u8.subarray(at, at + 8 * cells));
-    }
+  for (const tensor of stateTensors(plan, n)) {
+    const at = address(tensor.name),
+      cells = tensor.axes.reduce((m, a) => m * plan.extended.axes[a], 1);
+    digest.update(k.u8.subarray(at, at + 8 * cells));
+  }
   const shape = [hashOf(plan), g.logHeight, g.logInvRate, usedColumns(g.trees[n]), ...g.trees[n].parts.map((p) => p.used)];
   return `${plan.states[n].name[0]} ${shape.join(' ')} ${hex(digest.digest())}`;
 }

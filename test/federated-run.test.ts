@@ -415,7 +415,7 @@ describe('a federation on one machine', () => {
         node = (client: string, unit: number): NodeProof =>
           nodeOf(own.cls, decodeNode('a', readBlob(at, responses().get(`${client}-${unit}`)!.body.proof!, MOST_UNIT)!)),
         [one, two] = [node('ann', 0), node('ann', 1)],
-        stack = baseStack(k, run.programs, clients[0].setup.inputs.base),
+        stack = baseStack(run.programs, clients[0].setup.inputs.base),
         b = k.scope(() => proveBundle(k, bundle, own.keys, stack, [two, one])),
         as = (n: NodeProof, kind: bigint): NodeProof => ({ ...n, statement: { ...n.statement, kind: [kind] } });
       expect(b.statement.dataset).toEqual(pairDigest(unitDigest(two.statement), unitDigest(one.statement)));
@@ -460,7 +460,7 @@ describe('a federation on one machine', () => {
       Object.assign(own, lie);
       const proof = prover.prove(0),
         node = nodeOf(circuit.cls, decodeNode('lie', proof)),
-        stack = baseStack(k, own.run.programs, base),
+        stack = baseStack(own.run.programs, base),
         honest = nodeOf(circuit.cls, decodeNode('a', readBlob(at, responses().get('ann-1')!.body.proof!, MOST_UNIT)!));
       expect(() => k.scope(() => verifyNode(k, circuit.cls, node))).not.toThrow();
       const bundled = { client: 'ann', unit: 0, run: own.run, circuits: circuit, proof };

@@ -255,8 +255,8 @@ describe('a folded run', () => {
       digest = k.scope(() => frozenOf(k, s.run.programs, inputs.base).digest),
       { proof } = proveStep(k, s.run, inputs, 0, s.inputs.initial, digest);
     honest ??= circuitsOf(k, s.run);
-    const [range] = recursionOf(k, jobInputs(k, s.run, inputs, honest)).leaves(0, 1),
-      jobs = jobInputs(k, s.run, inputs, forge(honest, range.kind)),
+    const [range] = recursionOf(k, jobInputs(s.run, inputs, honest)).leaves(0, 1),
+      jobs = jobInputs(s.run, inputs, forge(honest, range.kind)),
       r = recursionOf(k, jobs),
       start = { ...firstEntered(jobs.policy), s: stateCommitment(k, s.run.programs, 'sIn', s.inputs.initial) },
       one = r.leaf(start, range, [proof]),

@@ -92,7 +92,7 @@ describe('the jobs of a run', () => {
         ...enteredAt(passage, losses, { step, part }),
         s: singleKernels().scope(() => stateCommitment(k, programs, 'sIn', states[step], stateSalt(run, inputs.data, step))),
       }),
-      r = recursionOf(k, jobInputs(k, run, inputs, circuits));
+      r = recursionOf(k, jobInputs(run, inputs, circuits));
     const whole = proveRange({
         keep: () => kept,
         recursion: r,
@@ -128,9 +128,7 @@ describe('the jobs of a run', () => {
       const own = singleKernels(),
         { from, to, parts } = ranges[i],
         proofs = [...new Set(parts.map((p) => p.step))].map((t) => kept.steps.get(t)!),
-        { node, after, epochs } = own.scope(() =>
-          leafNode(own, jobInputs(own, run, inputs, circuits), start(from.step), ranges[i], proofs),
-        );
+        { node, after, epochs } = own.scope(() => leafNode(own, jobInputs(run, inputs, circuits), start(from.step), ranges[i], proofs));
       leaves.set(i, {
         manifest: run.manifest,
         key: r.key,
@@ -144,22 +142,22 @@ describe('the jobs of a run', () => {
       // Where it ends the next one begins, inside a step too.
       expect(after).toEqual(start(to.step, to.part));
       for (const wrong of [{ step: 7 }, { part: from.part + 1 }])
-        expect(() => leafNode(own, jobInputs(own, run, inputs, circuits), { ...start(from.step), ...wrong }, ranges[i], proofs)).toThrow(
+        expect(() => leafNode(own, jobInputs(run, inputs, circuits), { ...start(from.step), ...wrong }, ranges[i], proofs)).toThrow(
           RangeError,
         );
-      expect(() => leafNode(own, jobInputs(own, run, inputs, circuits), start(from.step), ranges[i], [])).toThrow(/has no proof of step/);
+      expect(() => leafNode(own, jobInputs(run, inputs, circuits), start(from.step), ranges[i], [])).toThrow(/has no proof of step/);
     }
     // Folds and the end: the right pair first.
     const fold = (a: NodeFile, b: NodeFile): NodeFile => {
         const own = singleKernels();
-        return foldNodes(recursionOf(own, jobInputs(own, run, inputs, circuits)), a, b);
+        return foldNodes(recursionOf(own, jobInputs(run, inputs, circuits)), a, b);
       },
       right = fold(leaves.get(2)!, leaves.get(3)!),
       left = fold(leaves.get(0)!, leaves.get(1)!),
       node = fold(left, right);
     expect([left, right, node].map(bytes)).toEqual(['0-2', '2-4', '0-4'].map((x) => bytes(kept.nodes.get(x)!)));
     const own = singleKernels();
-    expect(Buffer.from(encodeFolded(endOf(recursionOf(own, jobInputs(own, run, inputs, circuits)), node))).toString('hex')).toBe(file);
+    expect(Buffer.from(encodeFolded(endOf(recursionOf(own, jobInputs(run, inputs, circuits)), node))).toString('hex')).toBe(file);
     k.close();
   });
 });

@@ -10,6 +10,7 @@ import { type DetachedClaim, settleFrozen } from '../src/tensor/deferred.js';
 import { IntegerReading } from '../src/tensor/integer.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { proveProgram } from '../src/tensor/prove.js';
+import { fillWords } from '../src/tensor/stack.js';
 import { frozenStack } from '../src/tensor/state-commit.js';
 import { frozenDigest } from '../src/tensor/statement.js';
 import { verifyProgram } from '../src/tensor/verify.js';
@@ -118,6 +119,10 @@ function proveOne(
   const plan = makePlan(program, weak),
     fz = frozenStack(k, plan, (n) => reading.ptr.get(n)!),
     stack = k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells);
+  // Whoever verifies lays the tensors out without the kernels.
+  const laid = new BigInt64Array(fz.cells);
+  if (fz.cells) fillWords(plan, 'frozen', laid, (n) => reading.read(n));
+  expect(laid).toEqual(stack);
   const { proof, statement } = proveProgram(k, plan, reading, { frozenDigest: frozenDigest(stack) });
   k.release(m);
   const ch = new NativeChannel(vk, proof);

@@ -149,7 +149,7 @@ function proved(
   requireFoldMemory(run, circuits.cls, o, k.threads);
   c.progress.start(0);
   const onPhase = (name: string): void => c.progress.update(name, 0, 1),
-    base = baseStack(k, run.programs, inputs.base!);
+    base = baseStack(run.programs, inputs.base!);
   // What the node leaves to be shown is shown here, where its file is known.
   folding(k, run.manifest, circuits, base, { onPhase }).settle(node);
   const made: Certificate = proveCertificate(k, circuits, base, node, { onPhase }),

@@ -46,7 +46,7 @@ export function farmOf(
 ): FarmRun {
   const { s, dir } = w,
     circuits = k.scope(() => circuitsOf(k, s.run)),
-    inputs = jobInputs(k, s.run, s.inputs, circuits),
+    inputs = jobInputs(s.run, s.inputs, circuits),
     shape = shapeOf(s.run, circuits.cls, circuits.digest, o.perSegment, o.certify),
     boundaries = new Boundaries(k, inputs, s.inputs, new Course(statesOf(k, w, c), inputs)),
     judge = new RunAcceptor(k, inputs, s.inputs, shape, boundaries),

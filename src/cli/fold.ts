@@ -97,7 +97,7 @@ export async function fold(files: readonly string[], o: FoldOptions, c: Context)
     requireFoldMemory(checked, circuits.cls, o, k.threads);
     let done = 0,
       text = '';
-    const f = folding(k, manifest, circuits, baseStack(k, checked.programs, base!), {
+    const f = folding(k, manifest, circuits, baseStack(checked.programs, base!), {
       onPhase: (name) => c.progress.update(`${text}: ${name}`, done, of),
     });
     if (keyDigest(first.key) !== f.keyDigest)

@@ -20,7 +20,7 @@ import { type Work, lossesOf, statesOf } from './course.js';
 import { parseDevice, useDevice } from './device.js';
 import { plain } from '../io/escape.js';
 import { predicted, requireDisk, requireFoldMemory, requireMemory } from './estimate.js';
-import { fractions, frozenDigestOf } from './prove-pack.js';
+import { fractions } from './prove-pack.js';
 
 /** Steps from .. to - 1. */
 interface Steps {
@@ -102,12 +102,12 @@ export async function proveFolded(
     const circuits = k.scope(() => circuitsOf(k, s.run));
     requireFoldMemory(s.run, circuits.cls, o, k.threads);
     let progress: FoldProgress | undefined;
-    const inputs = jobInputs(k, s.run, s.inputs, circuits),
+    const inputs = jobInputs(s.run, s.inputs, circuits),
       r = recursionOf(k, inputs, { onPhase: (name) => progress?.phase(name) }),
       leaves = r.leaves(steps.from, steps.to).length;
     progress = progressOf(k, w, circuits, c, { step: steps.to - steps.from, leaf: leaves, fold: leaves - 1, end: range ? 0 : 1 });
     const course = new Course(statesOf(k, w, c, packed), inputs),
-      node = proveSteps(k, w, steps, r, course, progress, packed);
+      node = proveSteps(k, w, steps, r, course, progress, inputs.base.digest, packed);
     if (!range) progress.begin('end', 'of the run');
     const bytes = finish(w, r, node, range);
     progress.finish();
@@ -162,10 +162,10 @@ function proveSteps(
   recursion: Recursion,
   course: Course,
   progress: FoldProgress,
+  frozen: readonly bigint[],
   packed?: readonly StepProof[],
 ): NodeFile {
-  const frozen = frozenDigestOf(k, s),
-    trees = new StateTrees(),
+  const trees = new StateTrees(),
     { states } = course;
   const step = (t: number): StepProof => {
     const at = fractions(progress.prediction, s.inputs.data.batches[t].micro.length + (s.run.programs.update ? 1 : 0)),

@@ -1,22 +1,15 @@
-import { frozenOf } from '../run/commitments.js';
+import { frozenOf, frozenWords } from '../run/commitments.js';
 import { mergeRun, proveStep } from '../prove/step.js';
 import type { Estimate } from '../estimate/steps.js';
 import { dropProofs, orTorn, readProof, writeProof } from '../store/journal.js';
 import { writePack } from '../store/proof.js';
 import type { StepProof } from '../run/parts.js';
-import type { Kernels } from '../kernels/runtime.js';
 import { type Work, lossesOf, statesOf } from './course.js';
 import { predict, requireDisk, requireMemory } from './estimate.js';
 import { type Context, type ProverOptions, type Result, bytesText, kernels, parseWorkers, secondsText } from './common.js';
 import { StateTrees } from '../tensor/state-trees.js';
 import { parseDevice, useDevice } from './device.js';
 import { plain } from '../io/escape.js';
-import type { Setup } from '../setup/run.js';
-
-/** Digest of the frozen stack, which stands in memory no longer than it takes: a step needs the room. */
-export function frozenDigestOf(k: Kernels, s: Setup): readonly bigint[] {
-  return k.scope(() => frozenOf(k, s.run.programs, s.inputs.base).digest);
-}
 
 /**
  * Proves every step, checks all proofs, merges their claims on the base and packs everything into one file. Finished
@@ -34,7 +27,8 @@ export async function provePack(w: Work, o: ProverOptions & { readonly device?: 
   const k = await kernels(o),
     used = await useDevice(k, parseDevice(o.device), s.config.proof.hash, c);
   try {
-    const frozen = frozenDigestOf(k, s),
+    // The stack stands in memory no longer than its digest takes.
+    const frozen = frozenWords(s.run.programs, s.inputs.base).digest,
       trees = new StateTrees(),
       states = statesOf(k, w, c);
     c.progress.start(0);

@@ -75,7 +75,7 @@ class Opened {
       shape = shapeOf(s.run, circuits.cls, circuits.digest, perSegment, true);
     return new Opened(
       await openStore(store, seal === undefined ? undefined : Buffer.from(seal, 'hex')),
-      new JobProver(k, jobInputs(k, s.run, s.inputs, circuits), s.inputs, shape, phase),
+      new JobProver(k, jobInputs(s.run, s.inputs, circuits), s.inputs, shape, phase),
     );
   }
 

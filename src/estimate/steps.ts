@@ -30,15 +30,15 @@ export interface Estimate {
 }
 
 /**
- * Most memory of the kernels while a run is proved: the greatest of the programs' forecasts and of the frozen stack
- * beside the tensors that it is made of. `limit` caps linear and far memory together.
+ * Most memory of the kernels while a run is proved: the greatest of the programs' forecasts and of the frozen stack.
+ * `limit` caps linear and far memory together.
  */
 export function runMemory(p: Programs, limit: number, threads: number): MemoryForecast {
   const frozen = 8 * (p.plan.layouts.get('frozen')?.cells ?? 0),
     near = 4 * 2 ** 30 - 65536,
     of = (plan: Programs['plan']): MemoryForecast => forecastMemory(plan, { nearBytes: Math.min(near, limit), threads });
   const most = [of(p.plan), ...(p.update ? [of(p.update.plan)] : [])].reduce((a, b) => (b.total > a.total ? b : a)),
-    stack = 2 ** 18 + 2 * frozen;
+    stack = 2 ** 18 + frozen;
   return { ...most, near: Math.max(most.near, stack), total: Math.max(most.total, stack), fits: most.fits && stack <= near };
 }
 

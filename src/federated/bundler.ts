@@ -67,7 +67,7 @@ function certificateOf(
   const [{ circuits, run }] = list,
     { cls, keys, bundle } = circuits;
   if (!bundle) throw new UnsupportedError([circuits.problem ?? 'nodes of this run cannot be bundled']);
-  const stack = baseStack(k, run.programs, base),
+  const stack = baseStack(run.programs, base),
     nodes = list.map((u): NodeProof => {
       const file: NodeFile = decodeNode(`unit ${u.unit} of ${u.client}`, u.proof),
         node = nodeOf(cls, file);

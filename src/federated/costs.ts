@@ -139,7 +139,7 @@ export function unitCosts(k: Kernels, s: Setup, up: { readonly again: () => void
     circuits = new CircuitCache(k).of(run),
     circuitSeconds = (performance.now() - t) / 1000,
     prepared = performance.now(),
-    jobs = jobInputs(k, run, inputs, circuits),
+    jobs = jobInputs(run, inputs, circuits),
     prepare = (performance.now() - prepared) / 1000,
     // Some seconds apart, and after what is timed by itself: what runs first is slower in a client's process as well.
     units = leastUnits(before, calibrate(k, s.config.proof.hash)),

@@ -204,7 +204,7 @@ export class UnitProver {
     circuits: Circuits,
     losses: readonly (readonly bigint[])[],
   ) {
-    this.#jobs = jobInputs(k, o.run, o.inputs, circuits);
+    this.#jobs = jobInputs(o.run, o.inputs, circuits);
     const begin = firstEntered(this.#jobs.policy);
     this.#states = new States(k, o.run, o.inputs, {
       state: (step) => (step === 0 ? { state: o.inputs.initial, losses: [] } : undefined),

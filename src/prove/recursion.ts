@@ -7,7 +7,7 @@ import { keyDigest } from '../recursion/key.js';
 import { leafProofs } from '../recursion/leaves.js';
 import { flat, nodeOf } from '../recursion/node-words.js';
 import { encode, endLayout } from '../recursion/statement.js';
-import { frozenOf } from '../run/commitments.js';
+import { frozenWords } from '../run/commitments.js';
 import { type Run, stepKinds } from '../run/facts.js';
 import type { Base, Complete, Data } from '../run/inputs.js';
 import type { Manifest } from '../run/manifest.js';
@@ -22,12 +22,7 @@ import { PolicyWitness } from './policy.js';
 import type { LeafRange, Recursion } from './range.js';
 
 /** The stack of the base's integers, outside of the kernels' memory. */
-export function baseStack(k: Kernels, programs: Programs, base: Base): Stack {
-  return k.scope(() => {
-    const fz = frozenOf(k, programs, base);
-    return { words: k.i64.slice(fz.ptr / 8, fz.ptr / 8 + fz.cells), digest: fz.digest };
-  });
-}
+export const baseStack = (programs: Programs, base: Base): Stack => frozenWords(programs, base);
 
 /** What folding takes: circuits and the base. */
 export function folding(
@@ -78,11 +73,11 @@ export const placedLeaves = (c: RecursionClass, run: Run, from: number, to: numb
   });
 
 /** What the jobs of a run share, made from it once. */
-export const jobInputs = (k: Kernels, run: Run, { base, data }: Pick<Complete, 'base' | 'data'>, circuits: Circuits): JobInputs => ({
+export const jobInputs = (run: Run, { base, data }: Pick<Complete, 'base' | 'data'>, circuits: Circuits): JobInputs => ({
   run,
   data,
   circuits,
-  base: baseStack(k, run.programs, base),
+  base: baseStack(run.programs, base),
   policy: policyWitness(run, data),
 });
 

@@ -6,7 +6,7 @@ import { groupCells, usedColumns } from '../pcs/params.js';
 import type { Tiled } from '../sumcheck/product.js';
 import { type Plan, hashOf, stateGroup } from '../tensor/plan.js';
 import { adapterDigest, columnsOf, commitStateTree, commitment, partValue } from '../tensor/state-commit.js';
-import { fillStack } from '../tensor/stack.js';
+import { fillStack, fillWords } from '../tensor/stack.js';
 import { frozenDigest, statePoint } from '../tensor/statement.js';
 import { treeKey } from '../tensor/state-trees.js';
 import { ACC_WORDS, NO_SALT, type StateSalt, commitmentLayout } from '../tensor/state-layout.js';
@@ -38,22 +38,28 @@ function publicTable(t: TableSpec): BigInt64Array[] {
   }
 }
 
-/** Digest and stack of the frozen integers, weights and tables. */
-export function frozenOf(k: Kernels, { program, plan }: Programs, base: Base): { digest: bigint[]; ptr: number; cells: number } {
-  const cells = plan.layouts.get('frozen')!.cells,
+/** Writes the frozen integers, weights and tables, at their places in a stack of zeros. Returns its digest. */
+function fillFrozen({ program, plan }: Programs, base: Base, stack: BigInt64Array): bigint[] {
+  const words = new Map(base.frozen);
+  for (const t of program.tables)
+    publicTable(t).forEach((c, i) => {
+      words.set(t.columns[i], c);
+    });
+  fillWords(plan, 'frozen', stack, (n) => words.get(n)!);
+  return frozenDigest(stack);
+}
+
+/** Digest and stack of the frozen integers, weights and tables, in the kernels' memory. */
+export function frozenOf(k: Kernels, s: Programs, base: Base): { digest: bigint[]; ptr: number; cells: number } {
+  const { cells } = s.plan.layouts.get('frozen')!,
     ptr = k.zeroed(8 * cells);
-  k.scope(() => {
-    const at = new Map<string, number>();
-    const put = (name: string, v: BigInt64Array): void => {
-      const p = k.alloc(8 * v.length);
-      k.i64.set(v, p / 8);
-      at.set(name, p);
-    };
-    for (const [n, v] of base.frozen) put(n, v);
-    for (const t of program.tables) publicTable(t).forEach((c, i) => put(t.columns[i], c));
-    fillStack(k, plan, 'frozen', ptr, (n) => at.get(n)!);
-  });
-  return { digest: frozenDigest(k.i64.slice(ptr / 8, ptr / 8 + cells)), ptr, cells };
+  return { digest: fillFrozen(s, base, k.i64.subarray(ptr / 8, ptr / 8 + cells)), ptr, cells };
+}
+
+/** The same outside of it. */
+export function frozenWords(s: Programs, base: Base): { readonly words: BigInt64Array; readonly digest: bigint[] } {
+  const words = new BigInt64Array(s.plan.layouts.get('frozen')!.cells);
+  return { words, digest: fillFrozen(s, base, words) };
 }
 
 /** Digest of a program without frozen tensors. */

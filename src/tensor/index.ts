@@ -23,7 +23,7 @@ export { type ProveOptions, proveProgram } from './prove.js';
 export { hiddenMessages } from './hiding-counts.js';
 export { type HidingRun, hidingPlan, recordHiding, verifyHiding } from './verify-hiding.js';
 export { type HidingOptions, proveHiding } from './prove-hiding.js';
-export { fillStack } from './stack.js';
+export { fillStack, fillWords } from './stack.js';
 export { frozenStack } from './state-commit.js';
 export { stateRate } from './state-layout.js';
 export { StateTrees } from './state-trees.js';

@@ -1,7 +1,7 @@
 import * as E from '../field/ext3.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Ext } from '../transcript/arith.js';
-import type { Block } from './layout.js';
+import type { Block, TensorLayout } from './layout.js';
 import type { Plan } from './plan.js';
 import type { TensorClass } from './types.js';
 
@@ -26,13 +26,50 @@ export const zeroWords = (k: Kernels, dst: number, n: number): void => k.paralle
 
 /** Copies the tensors of a class into its stack (aliases share their members' cells). */
 export function fillStack(k: Kernels, plan: Plan, cls: TensorClass, stack: number, address: (name: string) => number): void {
-  for (const { tensor, blocks } of plan.layouts.get(cls)!.tensors.values()) {
-    if (tensor.aliasOf !== undefined && [...plan.layouts.get(cls)!.tensors.values()].some((t) => t.tensor.group === tensor.aliasOf))
-      continue;
+  for (const { tensor, blocks } of ownTensors(plan, cls)) {
     const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
       src = address(tensor.name);
     for (const b of blocks) copyBlock(k, stack + 8 * b.position, src, sizes, b);
   }
+}
+
+/**
+ * The same of words outside the kernels' memory, without a copy of theirs: `stack` has zeros where nothing is written.
+ */
+export function fillWords(plan: Plan, cls: TensorClass, stack: BigInt64Array, words: (name: string) => BigInt64Array): void {
+  for (const { tensor, blocks } of ownTensors(plan, cls)) {
+    const sizes = tensor.axes.map((a) => plan.extended.axes[a]),
+      from = words(tensor.name);
+    for (const b of blocks) copyWords(stack, from, sizes, b);
+  }
+}
+
+/** Tensors of a class with their blocks, but those that share the cells of others. */
+function ownTensors(plan: Plan, cls: TensorClass): TensorLayout[] {
+  const all = [...plan.layouts.get(cls)!.tensors.values()];
+  return all.filter(({ tensor: t }) => t.aliasOf === undefined || !all.some((o) => o.tensor.group === t.aliasOf));
+}
+
+/** A block's cells to its place in a stack: runs of cells that lie one behind the other in both. */
+function copyWords(stack: BigInt64Array, from: BigInt64Array, sizes: readonly number[], { starts, logs, position }: Block): void {
+  let axis = sizes.length,
+    run = 1;
+  do {
+    axis--;
+    run *= 2 ** logs[axis];
+  } while (axis > 0 && 2 ** logs[axis] === sizes[axis]);
+  let to = position;
+  const copy = (d: number, at: number): void => {
+    const here = at * sizes[d] + starts[d];
+    if (d === axis) {
+      const first = here * sizes.slice(d + 1).reduce((x, y) => x * y, 1);
+      stack.set(from.subarray(first, first + run), to);
+      to += run;
+      return;
+    }
+    for (let i = 0; i < 2 ** logs[d]; i++) copy(d + 1, here + i);
+  };
+  copy(0, 0);
 }
 
 /** n zeros of E; the pages are touched by all threads. */

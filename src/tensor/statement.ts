@@ -190,13 +190,13 @@ export const contextWords = (st: Pick<Statement, 'context'>): bigint[] =>
 
 /** SHA-256 over the frozen stack's signed words. */
 export function frozenDigest(stack: BigInt64Array): bigint[] {
-  return words(
-    sha256Stream()
-      .update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`))
-      .update(littleEndian(stack))
-      .digest(),
-  );
+  const digest = sha256Stream().update(new TextEncoder().encode(`certune/frozen/1/${stack.length}/`));
+  for (let at = 0; at < stack.length; at += DIGESTED) digest.update(littleEndian(stack.subarray(at, at + DIGESTED)));
+  return words(digest.digest());
 }
+
+/** Words of a stack that are hashed at a time: no more than 2^31 bytes may be. */
+const DIGESTED = 2 ** 24;
 
 function littleEndian(v: BigInt64Array | Int32Array): Uint8Array {
   if (new Uint8Array(new Uint16Array([1]).buffer)[0] === 1) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);

@@ -97,7 +97,7 @@ function proveEnds(k: Kernels, s: Setup, circuits: Circuits, lengths: readonly n
     k.scope(() => {
       states.push(runStep(k, s.run, s.inputs, t, states[t]).after);
     });
-  const inputs = jobInputs(k, s.run, s.inputs, circuits),
+  const inputs = jobInputs(s.run, s.inputs, circuits),
     r = recursionOf(k, inputs),
     { digest } = k.scope(() => frozenOf(k, s.run.programs, s.inputs.base));
   const whole = (nodes: readonly Node[]): Node => nodes.reduceRight((right, left) => timings.timed('fold', () => r.fold(left, right))),

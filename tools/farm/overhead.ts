@@ -31,7 +31,7 @@ const s = exampleRun({
   }),
   k = singleKernels(),
   circuits = k.scope(() => circuitsOf(k, s.run)),
-  inputs = jobInputs(k, s.run, s.inputs, circuits),
+  inputs = jobInputs(s.run, s.inputs, circuits),
   shape = shapeOf(s.run, circuits.cls, circuits.digest, 1),
   kept: Trained[] = [{ state: s.inputs.initial, losses: [] }];
 for (let t = 0; t < STEPS; t++)

@@ -82,7 +82,7 @@ export class Runs {
   }
 
   inputs(s: Setup): JobInputs {
-    return jobInputs(this.k, s.run, s.inputs, this.circuits(s));
+    return jobInputs(s.run, s.inputs, this.circuits(s));
   }
 }
 

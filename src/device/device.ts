@@ -105,8 +105,8 @@ export interface Device {
   load(from: FarBlock, at: number, v: Vec): void;
   run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void;
   /**
-   * Of the codewords that `encode` would write, the values at some positions: all n words of the first position, then of
-   * the next. Where a device has it, that is faster than to encode all of them.
+   * Of the codewords that `encode` would write, the values at some positions: all n words of the first position, then
+   * of the next. Where a device has it, that is faster than to encode all of them.
    */
   encodedAt?(n: number, args: Omit<Calls['encode'], 'to'>, positions: readonly number[]): BigUint64Array;
   /** Begins the hashes of so many rows of so many words (at least one). */

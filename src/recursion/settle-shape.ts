@@ -10,8 +10,8 @@ import { whirShape } from '../pcs/rounds.js';
 export const settleRate = (vars: number): number => Math.max(2, Math.min(4, 23 - vars));
 
 /**
- * log2 of the columns of such a commitment: 32, but up to 256 where columns would have more than 2^21 rows. The tree over
- * a domain of more than 2^23 points, and what hashing it takes, would outgrow a memory of 4 GiB.
+ * log2 of the columns of such a commitment: 32, but up to 256 where columns would have more than 2^21 rows. The tree
+ * over a domain of more than 2^23 points, and what hashing it takes, would outgrow a memory of 4 GiB.
  */
 const settleColumns = (vars: number): number => Math.min(Math.max(0, vars - 5), Math.max(5, Math.min(8, vars - 21)));
 

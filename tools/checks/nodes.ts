@@ -65,7 +65,7 @@ function measured(
     circuits = bundledCircuits(k, run),
     { cls, keys, bundle } = circuits;
   if (!bundle) throw new Error(circuits.problem);
-  const jobs = jobInputs(k, run, inputs, circuits),
+  const jobs = jobInputs(run, inputs, circuits),
     begin = firstEntered(jobs.policy),
     states = new States(k, run, inputs, {
       state: (step) => (step === 0 ? { state: inputs.initial, losses: [] } : undefined),

@@ -1,5 +1,5 @@
-// Reed-Solomon codewords (ntt.ts) at some positions alone. Two stages of the transform at a time, as dif.ts has them, in
-// the blocks that hold positions; a block that is left with few of them is a polynomial, and is evaluated.
+// Reed-Solomon codewords (ntt.ts) at some positions alone. Two stages of the transform at a time, as dif.ts has them,
+// in the blocks that hold positions; a block that is left with few of them is a polynomial, and is evaluated.
 import { difPadded, pair } from './dif';
 import { fadd, fmul, fsigned, fsub } from './field';
 
@@ -78,8 +78,8 @@ function pick(out: usize, at: usize, a: u32, b: u32, p: usize, log: u32, n: usiz
 }
 
 /**
- * Leaf words from + [lo, hi) as nttWords reads them: of each word's 2^logOut values those at `count` positions, ascending
- * u32 at `at`, to dst + (w - from) * count * 8. Work: 2^logOut words.
+ * Leaf words from + [lo, hi) as nttWords reads them: of each word's 2^logOut values those at `count` positions,
+ * ascending u32 at `at`, to dst + (w - from) * count * 8. Work: 2^logOut words.
  */
 export function nttPick(dst: usize, src: usize, from: u32, group: u32, height: usize, signed: u32, logOut: u32, tw: usize, work: usize, at: usize, count: u32, lo: u32, hi: u32): void {
   const n = height, step = <usize>group * 8;

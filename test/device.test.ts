@@ -27,6 +27,7 @@ const k = singleKernels(),
 /** Does what the kernels do, and something else at its n-th call. */
 class Faulty extends CpuDevice {
   override readonly name: string = 'faulty';
+  /** As a card has none. */ override readonly encodedAt = undefined;
   calls = 0;
   /** Of every kernel after which somebody waits, and how: the first call that waits so. */
   readonly trips = new Map<string, number>();
@@ -132,6 +133,7 @@ function kernelsOf(c: Case): Set<string> {
   const names = new Set<string>();
   on(
     new (class extends CpuDevice {
+      override readonly encodedAt = undefined;
       override run<K extends keyof Calls>(kernel: K, n: number, args: Calls[K]): void {
         names.add(kernel);
         super.run(kernel, n, args);
@@ -203,6 +205,7 @@ describe('a prover with a device beside the CPU', () => {
   it.each(KERNELS)('refuses a proof of a device whose kernel %s computes wrongly, and makes the CPU’s', (kernel) => {
     const d = new (class extends CpuDevice {
         override readonly name: string = 'liar';
+        override readonly encodedAt = undefined;
         override run<K extends keyof Calls>(name: K, n: number, args: Calls[K]): void {
           super.run(name, n, args);
           if (name !== kernel) return;

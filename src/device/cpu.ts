@@ -92,7 +92,8 @@ export class CpuDevice implements Device {
     this.#launches++;
     KERNELS[kernel](this.kernels, n, args, (v) => this.#address(v));
   }
-  encodedAt(n: number, c: Omit<Calls['encode'], 'to'>, positions: readonly number[]): BigUint64Array {
+  readonly encodedAt: Device['encodedAt'] = (n, args, positions) => this.#encodedAt(n, args, positions);
+  #encodedAt(n: number, c: Omit<Calls['encode'], 'to'>, positions: readonly number[]): BigUint64Array {
     const { kernels: k } = this,
       q = positions.length,
       m = 2 ** c.logDomain,

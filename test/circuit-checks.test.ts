@@ -11,8 +11,8 @@ import { violations } from '../src/circuit/check.js';
 import { circuitCells, fixedColumns } from '../src/circuit/columns.js';
 import { heightsOf } from '../src/circuit/heights.js';
 import { circuitProgram } from '../src/circuit/program.js';
-import type { RowHook } from '../src/circuit/rows.js';
-import { expose, verifyInCircuit } from '../src/circuit/verifier.js';
+import { type RowHook, wireIndex } from '../src/circuit/rows.js';
+import { expose, statementWires, verifyInCircuit } from '../src/circuit/verifier.js';
 import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
 import { DOMAIN, permute } from '../src/hash/poseidon2.js';
@@ -25,6 +25,8 @@ import { IntegerReading } from '../src/tensor/integer.js';
 import { makePlan } from '../src/tensor/plan.js';
 import { type StateName, commitmentLayout } from '../src/tensor/state-layout.js';
 import { proveProgram } from '../src/tensor/prove.js';
+import { PublicValues } from '../src/tensor/public-values.js';
+import { verifyStatement } from '../src/tensor/verify.js';
 import { frozenStack } from '../src/tensor/state-commit.js';
 import { type Statement, frozenDigest, packing, publicTensors } from '../src/tensor/statement.js';
 import { TrustedRoot } from '../src/pcs/trusted.js';
@@ -298,6 +300,57 @@ function misread(words?: readonly bigint[]): CircuitChannel {
   return ch;
 }
 
+/** Texts: tokens, and their next ones as far as the mask has them. */
+function textsProgram() {
+  const b = new ProgramBuilder('texts', 6),
+    bit = { lo: 0n, hi: 1n, frac: 0 };
+  for (const [a, n] of Object.entries({ l: 1, v: 5, i: 6 })) b.axis(a, n);
+  b.tensor('w', ['v'], 'witness', { lo: -8n, hi: 7n, frac: 0 });
+  b.tensor('ids', ['v', 'i'], 'public', bit, { publicKind: 'onehot' });
+  b.tensor('mask', ['i'], 'public', bit, { publicKind: 'dense' });
+  b.tensor('targets', ['v', 'i'], 'public', bit, { publicKind: 'onehot', next: { ids: 'ids', mask: 'mask' } });
+  b.tensor('out', ['l'], 'public', { lo: -100000n, hi: 100000n, frac: 0 }, { publicKind: 'dense' });
+  b.range('w', ['v'], expr([term(1, 'w[v]')], 8n), 4);
+  b.round('out', ['l'], expr([term(1, 'w[v]', 'targets[v,i]'), term(3, 'w[v]', 'ids[v,i]')]), 0);
+  return b.build();
+}
+const textsPlan = makePlan(textsProgram(), OPTIONS),
+  TEXT = Int32Array.of(3, 0, 4, 1, 2, 4);
+function proveTexts(last = 0n): Proved {
+  const m = k.mark(),
+    r = new IntegerReading(
+      k,
+      textsPlan.program,
+      new Map<string, BigInt64Array | Int32Array>([
+        ['w', BigInt64Array.of(3n, -5n, 7n, 1n, -3n)],
+        ['ids', TEXT],
+        ['mask', BigInt64Array.of(0n, 1n, 1n, 0n, 1n, last)],
+        ['targets', Int32Array.of(-1, 4, 1, -1, 4, -1)],
+      ]),
+    );
+  r.run();
+  const out = proveProgram(k, textsPlan, r, { frozenDigest: frozenDigest(new BigInt64Array(0)) });
+  k.release(m);
+  return out;
+}
+/** The circuit of their verifier, which looks up ids. */
+function texts(given?: Proved, forge?: RowHook): CircuitChannel {
+  const ch = new CircuitChannel(given && new BigUint64Array(0), forge),
+    st = statementWires(ch, textsPlan, given?.statement);
+  ch.open(given?.proof);
+  verifyStatement(ch, textsPlan, st, new PublicValues(ch, textsPlan, st, ch)).take();
+  ch.finish();
+  return ch;
+}
+/** What an id below 5 selects, by itself: 5 is where both digits are the last ones. */
+function selected(id?: bigint): CircuitChannel {
+  const ch = new CircuitChannel(id === undefined ? undefined : new BigUint64Array(0)),
+    entries = [3n, 5n, 7n, 11n, 13n].map((x) => ch.publicWord(x)),
+    word = ch.publicWord(id ?? 0n);
+  for (const e of ch.selectIds(word, 1, 3, ch.idTables(5, entries.slice(0, 3), entries.slice(3)))) expose(ch, e);
+  return ch;
+}
+
 /** Work that does not suffice: the next nonce that has too little. */
 function idle(label: string): CircuitChannel {
   for (let by = 1n; ; by++) {
@@ -469,6 +522,25 @@ const ATTACKS: Record<string, readonly [string, () => CircuitChannel]> = {
       return run();
     },
   ],
+  'ids of a word': [
+    'a text other than the one of the statement, of which the trace is',
+    () => {
+      const row = 8,
+        real = ProverChannel.prototype.publicWords,
+        // The id's row of W: its word is now one more.
+        first = wireIndex(texts().rows.I.from[0]);
+      vi.spyOn(ProverChannel.prototype, 'publicWords').mockImplementation(function (this: ProverChannel, label, words) {
+        real.call(this, label, label === 'public inputs' ? words.map((x, i) => (i === row - 8 ? x + 1n : x)) : words);
+      });
+      return texts(proveTexts(), (kind, r, rows) => {
+        addU(row, 1n)(kind, r, rows);
+        if (kind === 'W' && r === first) rows.W.value[r] = BigInt(TEXT[0]);
+      });
+    },
+  ],
+  'mask behind the last target': ['a target behind the end of a row', () => texts(proveTexts(1n))],
+  // A prover's reading has no id without a row: what it selects is shown by itself.
+  'id outside the vocabulary': ['the first id that there is not', () => selected(5n)],
   // Likewise: leaves, folds and ends compose words and bits alone.
   'base element': ['an element of E passed off as a word', () => misread([1n, 2n, 3n])],
   'merge of frozen claims': ['a false claim on the base merged with a true one', () => merged(E.ONE)],
@@ -482,6 +554,7 @@ const CONSTRAINT: Record<string, string> = {
   bits: 'S.word',
   'Merkle path': 'G.cap',
   'base element': 'E',
+  'id outside the vocabulary': 'I.edge',
 };
 
 // That x, c and outputs of permutations belong together is for rows.test.ts: those of a run are the kernels'.
@@ -492,9 +565,9 @@ const broken = (ch: CircuitChannel, all = false): string[] => {
   return violations(p, circuitCells(ch, { heights, program: p, fixed }), (n) => all || !/^[PM]\.(round|out)$/.test(n));
 };
 
-/** Blunts the rows of a check: equality of a wire with itself, no dead bits, free words. */
+/** Blunts the rows of a check: equality of a wire with itself, no dead bits, no marked entries, free words. */
 function remove(ch: CircuitChannel, check: string): void {
-  const { Q, S, G, E: composed } = ch.rows;
+  const { Q, S, G, T, E: composed } = ch.rows;
   ch.checks.Q.forEach((n, r) => {
     if (n === check) Q.from[2 * r + 1] = Q.from[2 * r];
   });
@@ -510,6 +583,7 @@ function remove(ch: CircuitChannel, check: string): void {
       G.value[r][l] = ch.value(G.from[5 * r + l])[0];
     }
   });
+  if (ch.checks.I.includes(check)) T.edge.fill(false);
   ch.checks.E.forEach((n, r) => {
     if (n === check) for (let l = 0; l < 3; l++) composed.from[3 * r + l] = ch.word(composed.value[r][l]);
   });
@@ -522,6 +596,10 @@ describe('checks of the verifier in a circuit', () => {
     for (const ch of [verify(prove()), open(ONE_ROUND, settled(ONE_ROUND)), open(TWO_ROUNDS, settled(TWO_ROUNDS)), merged(E.ZERO)])
       expect(ch.failed).toEqual([]);
     expect(broken(verify(prove()), true)).toEqual([]);
+    for (const ch of [texts(proveTexts()), selected(4n)]) {
+      expect(ch.failed).toEqual([]);
+      expect(broken(ch, true)).toEqual([]);
+    }
   });
   for (const [key, [what, attack]] of Object.entries(ATTACKS))
     it(`${key} alone stops ${what}`, () => {
@@ -544,10 +622,19 @@ describe('checks of the verifier in a circuit', () => {
   });
   it('each has its attack', () => {
     const made = new Set<string>();
-    for (const ch of [verify(), open(ONE_ROUND, undefined, undefined, true), open(TWO_ROUNDS), merged(undefined), fractions(), misread()]) {
+    for (const ch of [
+      verify(),
+      open(ONE_ROUND, undefined, undefined, true),
+      open(TWO_ROUNDS),
+      merged(undefined),
+      fractions(),
+      misread(),
+      texts(),
+      selected(),
+    ]) {
       for (const [kind, list] of Object.entries(ch.checks)) {
         const { from } = ch.rows[kind as 'Q'];
-        expect(list.length * { E: 3, Q: 2, S: 1, G: 5 }[kind as 'Q'], kind).toBe(from.length);
+        expect(list.length * { E: 3, Q: 2, S: 1, G: 5, I: 1 }[kind as 'Q'], kind).toBe(from.length);
         for (const n of list) made.add(n);
       }
     }

@@ -6,6 +6,9 @@ import { fixedColumns } from '../src/circuit/columns.js';
 import { circuitKey } from '../src/circuit/key.js';
 import { CIRCUIT_VERSION } from '../src/circuit/program.js';
 import { proveCircuit } from '../src/circuit/prove.js';
+import type { RowHook } from '../src/circuit/rows.js';
+import { expose } from '../src/circuit/verifier.js';
+import * as E from '../src/field/ext3.js';
 import { P } from '../src/field/goldilocks.js';
 import { singleKernels } from '../src/kernels/index.js';
 import { ProgramError, checkProgram } from '../src/tensor/bounds.js';
@@ -74,6 +77,7 @@ describe('circuit of the verifier', () => {
       '8.1': '311de02c3e7a54f262eceb960f8c421bf1741139336cfe79f0d381006b4e505d',
       '9.1': '92ac5f12825e0c8112ffa103670a3673d2281ee567f2c238eff72f55cef60d2d',
       '9.2': 'ea17985b1d80f322d2b98871ff3028d8f93115e3aa7843f0f6cf1f8b3a55185a',
+      '9.3': '22d5bed5eb89f2b224d856952cf0d63b5785ea461230875a43d37dedd63ec6f0',
     };
     const { digest } = circuitKey(k, makePlan(circuit.program, QUICK), circuit.fixed);
     expect(digest.map((w) => w.toString(16).padStart(8, '0')).join('')).toBe(golden[`${PROOF_VERSION}.${CIRCUIT_VERSION}`]);
@@ -158,6 +162,38 @@ describe('circuit of the verifier', () => {
     const cells = circuitCells(run({ ...child, proof: bad }), circuit);
     const p = proveCircuit(k, plan, cells, { frozenDigest: key.digest });
     expect(() => verifyCase(vk, { plan, ...p, frozen: key.stack })).toThrow(VerificationError);
+  });
+  it('proves rows that look up ids, and no proof holds of other entries, digits or marks', () => {
+    // Ids below 5: the second id is 5 where it is one too high.
+    const ids = (ch: CircuitChannel, word = 0n): void => {
+        const e = [3n, 5n, 7n, 11n, 13n].map((x) => ch.compose(ch.publicWord(x), ch.publicWord(x + 1n), ch.constant(0n))),
+          w = ch.publicWord(word);
+        for (const got of ch.selectIds(w, 2, 3, ch.idTables(5, e.slice(0, 3), e.slice(3)))) expose(ch, ch.dot(e, e, got));
+      },
+      own = compileCircuit((ch) => ids(ch)),
+      plan = makePlan(own.program, QUICK),
+      key = circuitKey(k, plan, own.fixed);
+    const check = (word: bigint, forge?: RowHook): void => {
+      const ch = new CircuitChannel(new BigUint64Array(0), forge);
+      ids(ch, word);
+      const p = proveCircuit(k, plan, circuitCells(ch, own), { frozenDigest: key.digest });
+      verifyCase(vk, { plan, ...p, frozen: key.stack });
+    };
+    const digit: RowHook = (kind, row, rows) => {
+      if (kind !== 'I' || row !== 0) return;
+      rows.I.digit[0] = [1n, 1n];
+      rows.I.value[0] = E.mul(rows.T.value[1], rows.T.value[4]);
+    };
+    check(3n + 8n * 4n);
+    check(0n);
+    for (const lie of [
+      () => check(3n + 8n * 5n),
+      () => check(3n + 8n * 7n),
+      () => check(1n, digit),
+      () => check(1n, (kind, row, rows) => void (kind === 'T' && row === 0 && (rows.T.value[0] = E.ONE))),
+      () => check(1n, (kind, row, rows) => void (kind === 'D' && row === 0 && (rows.D.value[0] = E.ONE))),
+    ])
+      expect(lie).toThrow(VerificationError);
   });
   it('rejects a foreign key and another statement', () => {
     const plan = makePlan(circuit.program, QUICK),

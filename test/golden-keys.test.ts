@@ -43,6 +43,10 @@ const GOLDEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     demo: 'sha256:0de90f55ab1cd77078ff4c59a3b2d3519f4c819d1031a59a957dfa91f24f2a20',
     stories260k: 'sha256:b79da5827981165ac3d16dedd0776db72295079f4b2998e77a97662bfcc48c64',
   },
+  'proof 9, recursion 8': {
+    demo: 'sha256:2b0f762fdc01f29b4e90a6d319311184135c4d2e8b9ccdb04cd8f597789c6d51',
+    stories260k: 'sha256:8a616bd4af5db5b9df13cdfd61a73b9164b7893097b20765eb3d680e32feeb59',
+  },
 };
 
 /** Keys that are not shipped: the same rule holds for them. Recorded from proof 7, recursion 4 on. */
@@ -66,6 +70,11 @@ const MORE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'accumulation over two micro-batches': 'sha256:686c6651eb925b8068d1d39ce3263532ced9629d7ef1dc822cf9218ef22fd98d',
     '100 bits': 'sha256:315059d8ab8757385aa4973505d451dc40b484ebbb42626be112cc03e469d075',
     'program proofs at rate 1/8': 'sha256:300126dbee87dd1937bce23fa629efd00f4c1cfb6a483636c97ed2a967b98443',
+  },
+  'proof 9, recursion 8': {
+    'accumulation over two micro-batches': 'sha256:ff3263986fade7f5f0b018c9fead1b64d8024d8e67eae873ed06e9ff6b0b7a09',
+    '100 bits': 'sha256:b4e039edb6ea3e5fcdf23f583e6107913cd168b346881a1a82e4336d1288b087',
+    'program proofs at rate 1/8': 'sha256:c774f0aaebcf0bded142785c019efeb4db2a5b963d6dba64c6e4606426824c00',
   },
 };
 

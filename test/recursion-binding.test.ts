@@ -93,7 +93,7 @@ function loose(record: (ch: CircuitChannel) => void): { fields: string[]; unused
     key = (e: Elem): boolean => wireKind(e) === 'W' || wireKind(e) === 'H',
     by = (...lists: readonly (readonly Elem[])[]): Set<Elem> => new Set(lists.flat().filter(key)),
     bound = by(r.P.from, r.E.from),
-    used = by(r.P.from, r.E.from, r.F.from, r.Q.from, r.S.from, r.M.from, r.G.from),
+    used = by(r.P.from, r.E.from, r.F.from, r.B.from, r.D.from, r.Q.from, r.S.from, r.M.from, r.G.from, r.T.from, r.I.from),
     all = [...r.W.value.map((_, i) => wire('W', i)), ...r.H.value.map((_, i) => wire('H', i))];
   // Which public word each is compared with.
   const says = new Map<Elem, number>();
@@ -207,11 +207,11 @@ describe('wires of the circuits of recursion', () => {
           .flat()
           .map((n) => (n.startsWith('statement ') ? 'statement' : family(n))),
       );
-      // Below: no word of the statement, epoch, kind. Ids: src/tensor/next.test.ts. All others: circuit-checks.test.ts.
-      expect([...made].filter((n) => !['statement', 'epoch', 'kind', 'id outside the vocabulary', ...ATTACKED].includes(n))).toEqual([]);
+      // Below: no word of the statement, epoch, kind. All others: circuit-checks.test.ts.
+      expect([...made].filter((n) => !['statement', 'epoch', 'kind', ...ATTACKED].includes(n))).toEqual([]);
       // Elements are composed of kinds that hold base elements alone, claims of words: an element taken for a word
       // could not occur.
-      expect(ch.rows.E.from.filter((e) => ['H', 'E', 'F'].includes(wireKind(e)))).toEqual([]);
+      expect(ch.rows.E.from.filter((e) => ['H', 'E', 'F', 'D', 'I'].includes(wireKind(e)))).toEqual([]);
       expect(made).not.toContain('coordinates');
     }
   });
@@ -279,7 +279,7 @@ describe('false statements about a leaf', () => {
     // equation refuses it.
     const free = new CircuitChannel();
     leafCircuit(free, cls.run, { kind: 'step', plan, count: 1 }, 1);
-    const pairs = free.rows.F.from,
+    const pairs = free.rows.B.from,
       words = new Set(free.rows.P.from.concat(free.rows.E.from, free.rows.Q.from, free.rows.S.from));
     const y = free.rows.W.value.findIndex((_, i) => !words.has(wire('W', i)) && pairs.includes(wire('W', i)));
     const set =

@@ -80,7 +80,7 @@ describe('a part of a count on wires', () => {
   it('has a shape that no value changes', () => {
     const shape = new CircuitChannel();
     partCircuit(shape, SHAPE);
-    for (const k of ['E', 'F', 'S', 'P', 'Q'] as const) expect(honest.rows[k].from).toEqual(shape.rows[k].from);
+    for (const k of ['E', 'F', 'B', 'D', 'S', 'P', 'Q'] as const) expect(honest.rows[k].from).toEqual(shape.rows[k].from);
   });
   it.each<[string, CountedRow[]]>([
     ['a row left out', ROWS.slice(1)],

@@ -4,14 +4,23 @@ import { P, mod } from '../field/goldilocks.js';
 import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
 import { type Channel, type Digest, type Elem, type Ext, VerificationError, asDigest, asExt } from '../transcript/arith.js';
 import { TRANSCRIPT_VERSION } from '../transcript/sponge.js';
-import { type CircuitRows, type Kind, OUTPUTS, type RowHook, RowIndex, SPAN, following, wire, wireIndex, wireKind } from './rows.js';
+import { type CircuitRows, type Kind, OUTPUTS, type RowHook, RowIndex, SPAN, TERMS, following, wire, wireIndex, wireKind } from './rows.js';
 import { permuted } from './witness.js';
 
 const ALL = (1n << 64n) - 1n;
 
 /** Values of a row without a witness. */
 const NONE: bigint[] = [];
+/** Kinds whose wires have other components that are zero, as their reading asserts. */
+const BASE_KINDS: ReadonlySet<Kind> = new Set<Kind>(['W', 'U', 'S', 'P', 'M', 'B']);
 const baseOf = (v: Ext): bigint => v[0];
+
+/** Tables of a circuit by whose entries ids are looked up: first rows of the high and the low one. */
+export interface IdTables {
+  readonly size: number;
+  readonly scale: number;
+  readonly base: readonly [high: number, low: number];
+}
 
 /**
  * The verifier's channel over wires: every operation becomes a row. Without a proof (`words` undefined) it records the
@@ -26,20 +35,25 @@ export class CircuitChannel implements Channel {
     U: { value: [] },
     E: { from: [], value: [] },
     F: { from: [], value: [] },
+    B: { from: [], value: [] },
+    D: { from: [], value: [] },
     Q: { from: [], value: [] },
     S: { from: [], dead: [], value: [] },
     P: { from: [], input: [], out: [] },
     M: { from: [], input: [], bit: [], out: [] },
     G: { from: [], base: [], index: [], value: [] },
+    T: { from: [], table: [], edge: [], value: [] },
+    I: { from: [], base: [], scale: [], digit: [], value: [] },
   };
   /** Names of the checks that do not hold for these values. */
   readonly failed: string[] = [];
   /** Name of the check that each row of these kinds makes: part of the shape, for tests and for finding a fault. */
-  readonly checks: Readonly<Record<'E' | 'Q' | 'S' | 'G', string[]>> = { E: [], Q: [], S: [], G: [] };
+  readonly checks: Readonly<Record<'E' | 'Q' | 'S' | 'G' | 'I', string[]>> = { E: [], Q: [], S: [], G: [], I: [] };
   readonly #live: boolean;
   #words: BigUint64Array = new BigUint64Array(0);
   readonly #constants = new Map<bigint | string, Elem>();
   readonly #products = new RowIndex(this.rows.F.from, 2 ** 18);
+  readonly #baseProducts = new RowIndex(this.rows.B.from);
   readonly #composed = new RowIndex(this.rows.E.from);
   readonly #inverses = new Map<Elem, Elem>();
   readonly #indices = new Map<string, Elem>();
@@ -102,12 +116,18 @@ export class CircuitChannel implements Channel {
         return r.E.value[k];
       case 'F':
         return r.F.value[k];
+      case 'D':
+        return r.D.value[k];
+      case 'B':
+        return [r.B.value[k], 0n, 0n];
       case 'S':
         return [(r.S.value[Math.floor(k / 64)] >> BigInt(k % 64)) & 1n, 0n, 0n];
       case 'P':
         return [r.P.out[Math.floor(k / 12)][k % 12], 0n, 0n];
       case 'M':
         return [r.M.out[Math.floor(k / 4)][k % 4], 0n, 0n];
+      case 'I':
+        return r.I.value[k];
       default:
         throw new Error('no wire');
     }
@@ -135,9 +155,22 @@ export class CircuitChannel implements Channel {
     return this.#push('W', this.rows.W.value.push(value));
   }
 
+  /** Whether a wire is a base element whatever its value: so are words, bits, outputs of permutations. */
+  #isBase(e: Elem): boolean {
+    const c = this.#constOf(e);
+    return c ? c[1] === 0n && c[2] === 0n : BASE_KINDS.has(wireKind(e));
+  }
+  #fusedBase(a: Elem, b: Elem, c: Elem): Elem {
+    const known = this.#baseProducts.row(a, b, c),
+      r = this.rows.B;
+    if (known >= 0) return wire('B', known);
+    r.from.push(a, b, c);
+    return this.#push('B', r.value.push(mod(baseOf(this.value(a)) * baseOf(this.value(b)) + baseOf(this.value(c)))));
+  }
   #fused(a: Elem, b: Elem, c: Elem): Elem {
-    const [x, y] = a <= b ? [a, b] : [b, a],
-      known = this.#products.row(x, y, c),
+    const [x, y] = a <= b ? [a, b] : [b, a];
+    if (this.#isBase(x) && this.#isBase(y) && this.#isBase(c)) return this.#fusedBase(x, y, c);
+    const known = this.#products.row(x, y, c),
       r = this.rows.F;
     if (known >= 0) return wire('F', known);
     r.from.push(x, y, c);
@@ -172,6 +205,39 @@ export class CircuitChannel implements Channel {
     if (x && E.eq(x, E.ONE)) return this.add(b, c);
     if (y && E.eq(y, E.ONE)) return this.add(a, c);
     return this.#fused(a, b, c);
+  }
+  /** Four products a row; one or two that are left, and those of base elements, one by one. */
+  dot(a: readonly Elem[], b: readonly Elem[], c: Elem): Elem {
+    const isZero = (e: Elem): boolean => e === this.#zero,
+      own = a.map((x, i) => [x, b[i]] as const).filter(([x, y]) => !isZero(x) && !isZero(y)),
+      base = own.filter(([x, y]) => this.#isBase(x) && this.#isBase(y)),
+      rest = own.filter(([x, y]) => !this.#isBase(x) || !this.#isBase(y));
+    let sum = c;
+    if (this.#isBase(c)) for (const [x, y] of base) sum = this.mulAdd(x, y, sum);
+    else if (base.length)
+      rest.push([
+        this.dot(
+          base.map(([x]) => x),
+          base.map(([, y]) => y),
+          this.#zero,
+        ),
+        this.constant(1n),
+      ]);
+    for (let at = 0; at < rest.length; at += TERMS) {
+      const terms = rest.slice(at, at + TERMS);
+      if (terms.length < TERMS - 1) for (const [x, y] of terms) sum = this.mulAdd(x, y, sum);
+      else sum = this.#four(terms, sum);
+    }
+    return sum;
+  }
+  #four(terms: readonly (readonly [Elem, Elem])[], c: Elem): Elem {
+    const { D } = this.rows,
+      of = (side: 0 | 1): Elem[] => Array.from({ length: TERMS }, (_, i) => terms[i]?.[side] ?? this.#zero);
+    D.from.push(...of(0), ...of(1), c);
+    return this.#push(
+      'D',
+      D.value.push(this.#live ? terms.reduce((s, [x, y]) => E.mulAdd(this.value(x), this.value(y), s), this.value(c)) : E.ZERO),
+    );
   }
   compose(a: Elem, b: Elem, c: Elem): Elem {
     const known = this.#composed.row(a, b, c),
@@ -399,6 +465,54 @@ export class CircuitChannel implements Channel {
     this.checks.G.push('Merkle path');
     this.#push('G', r.value.push(value));
     if (this.#live && cap[at].some((w, l) => baseOf(this.value(w)) !== value[l])) this.#fail('Merkle path');
+  }
+  /**
+   * Tables of ids below `size`: entry i of `high` stands for ids from i `scale` on, entry i of `low` for those with
+   * this rest. Marked (`edge`) are the last entry of high, and those of low that would make an id of `size` or more of
+   * it: no id has two marked digits.
+   */
+  idTables(size: number, high: readonly Elem[], low: readonly Elem[]): IdTables {
+    const scale = low.length,
+      last = size - (high.length - 1) * scale;
+    if (last < 1 || last > scale) throw new RangeError(`tables of ${high.length} and ${scale} entries for ${size} ids`);
+    const table = (entries: readonly Elem[], marked: (i: number) => boolean): number => {
+      const { T } = this.rows,
+        first = T.value.length;
+      entries.forEach((e, i) => {
+        T.from.push(e);
+        T.table.push(first);
+        T.edge.push(marked(i));
+        this.#push('T', T.value.push(this.value(e)));
+      });
+      return first;
+    };
+    return { size, scale, base: [table(high, (i) => i === high.length - 1), table(low, (i) => i >= last)] };
+  }
+  /**
+   * The n ids that a word holds, `bits` bits each, lowest first, as the product of the entries that each selects. An id
+   * is a free word; its row shows that it is below the tables' size, hence below 2^bits, so that a word has one list.
+   */
+  selectIds(word: Elem, n: number, bits: number, t: IdTables): Elem[] {
+    if (n * bits > 62 || t.size > 2 ** bits) throw new RangeError(`${n} ids of ${bits} bits, ${t.size} of them`);
+    const v = baseOf(this.value(word)),
+      ids = Array.from({ length: n }, (_, i) => this.word((v >> BigInt(bits * i)) & ((1n << BigInt(bits)) - 1n)));
+    const sum = ids.reduce((s, id, i) => this.mulAdd(id, this.constant(1n << BigInt(bits * i)), s), this.#zero);
+    this.assertEqual(sum, word, 'ids of a word');
+    return ids.map((id) => this.#selectId(id, t));
+  }
+  #selectId(id: Elem, t: IdTables): Elem {
+    const { I, T } = this.rows,
+      v = baseOf(this.value(id)),
+      scale = BigInt(t.scale),
+      digit = [v / scale, v % scale] as const,
+      [a, b] = t.base.map((first, d) => T.value[first + Number(digit[d])] ?? E.ZERO);
+    I.from.push(id);
+    I.base.push(t.base);
+    I.scale.push(t.scale);
+    I.digit.push(digit);
+    this.checks.I.push('id outside the vocabulary');
+    if (v >= BigInt(t.size)) this.#fail('id outside the vocabulary');
+    return this.#push('I', I.value.push(this.#live ? E.mul(a, b) : E.ZERO));
   }
   /** Every word must have been read. */
   finish(): void {

@@ -6,17 +6,17 @@ import { DOMAIN, RATE, WIDTH } from '../hash/poseidon2.js';
 import type { Program } from '../tensor/types.js';
 import type { Elem } from '../transcript/arith.js';
 import { CircuitChannel } from './channel.js';
-import { type Heights, heightsOf } from './heights.js';
+import { type Heights, hasIds, heightsOf } from './heights.js';
 import { permutationForms } from './poseidon2.js';
 import { circuitProgram } from './program.js';
-import { type CircuitRows, KINDS, type Kind, OUTPUTS, SPAN, wire } from './rows.js';
+import { type CircuitRows, KINDS, type Kind, OUTPUTS, SPAN, TERMS, wire } from './rows.js';
 import { permutationColumns, permuted } from './witness.js';
 
 /** Address of a wire in the memory. */
 export function addresses(heights: Heights): (e: Elem) => number {
-  const order: Kind[] = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U'],
+  const order: Kind[] = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'B', 'D', ...(hasIds(heights) ? (['I'] as const) : [])],
     base = KINDS.map(() => 0),
-    unit = KINDS.map((k) => 2 ** log2Ceil(heights[k])),
+    unit = KINDS.map((k) => 2 ** log2Ceil(Math.max(1, heights[k]))),
     lanes = KINDS.map((k) => OUTPUTS[k]);
   let at = 0;
   for (const k of order) {
@@ -55,7 +55,9 @@ export function fixedColumns({ rows }: { readonly rows: CircuitRows }, heights: 
   return new Map<string, BigInt64Array>([
     ['K', column(heights.K, 3, rows.K.value.length, (l, row) => rows.K.value[row][l])],
     ['E.from', from('E', 3, 3)],
-    ['F.from', from('F', 3, 3)],
+    ['F.from', from('F', READS.F, READS.F)],
+    ['B.from', from('B', READS.B, READS.B)],
+    ['D.from', from('D', READS.D, READS.D)],
     ['times', timesTable()],
     ['Q.from', from('Q', 2, 2)],
     ['S.from', from('S', 1, 1)],
@@ -67,10 +69,47 @@ export function fixedColumns({ rows }: { readonly rows: CircuitRows }, heights: 
     ['M.fromBit', from('M', 5, 1, 4)],
     ...capColumns(rows, heights, address, from),
     ['G.lane', matrix([[0n, 1n, 2n, 3n]])],
+    ...(hasIds(heights) ? idColumns(rows, heights, from) : []),
   ]);
 }
 
-type WireAddresses = (k: 'E' | 'F' | 'Q' | 'S' | 'P' | 'M' | 'G', n: number, lanes: number, first?: number) => BigInt64Array;
+/** Columns of T and I. A filling row of T is a table of one entry, the last of which a filling row of I reads. */
+function idColumns({ T, I }: CircuitRows, heights: Heights, from: WireAddresses): [string, BigInt64Array][] {
+  const spare = BigInt(heights.T - 1),
+    used = I.base.length;
+  return [
+    ['T.from', from('T', 1, 1)],
+    [
+      'T.table',
+      column(
+        heights.T,
+        1,
+        T.table.length,
+        (_, row) => BigInt(2 * (T.table[row] + 1) + (T.edge[row] ? 1 : 0)),
+        (_, row) => BigInt(2 * (row + 1)),
+      ),
+    ],
+    ['I.from', from('I', 1, 1)],
+    ['I.scale', column(heights.I, 1, used, (_, row) => BigInt(I.scale[row]))],
+    [
+      'I.base',
+      column(
+        heights.I,
+        2,
+        used,
+        (l, row) => BigInt(I.base[row][l]),
+        () => spare,
+      ),
+    ],
+  ];
+}
+
+type WireAddresses = (
+  k: 'E' | 'F' | 'B' | 'D' | 'Q' | 'S' | 'P' | 'M' | 'G' | 'T' | 'I',
+  n: number,
+  lanes: number,
+  first?: number,
+) => BigInt64Array;
 
 /**
  * Columns of addresses: wires first .. first + lanes - 1 of the n that each row of a kind reads; filling rows read the
@@ -176,13 +215,17 @@ function wireWords(r: CircuitRows): Map<Kind, { words: BigInt64Array; lanes: num
     ['H', of(3, r.H.value)],
     ['E', of(3, r.E.value)],
     ['F', of(3, r.F.value)],
+    ['D', of(3, r.D.value)],
     ['Q', of(3, r.Q.value)],
     ['W', single(r.W.value)],
     ['U', single(r.U.value)],
+    ['B', single(r.B.value)],
     ['S', { words: bits, lanes: 64 }],
     ['P', of(12, r.P.out)],
     ['M', of(4, r.M.out)],
     ['G', of(4, r.G.value)],
+    ['T', of(3, r.T.value)],
+    ['I', of(3, r.I.value)],
   ]);
 }
 /** Column-major from row-major words. */
@@ -195,21 +238,28 @@ function columns(height: number, { words, lanes }: { words: BigInt64Array; lanes
   }
   return out;
 }
-/** Values of the three wires that a row of F reads: lane 3 k + j is coefficient j of wire k. */
-function fusedReads(from: readonly Elem[], words: ReturnType<typeof wireWords>, height: number): BigInt64Array {
-  const out = new BigInt64Array(9 * height),
+/** Wires that a row of these kinds reads. */
+const READS = { F: 3, B: 3, D: 2 * TERMS + 1 } as const;
+
+/** Values of the wires that a row of F, B or D reads: lane `width` k + j is coefficient j of wire k. */
+function fusedReads(r: CircuitRows, kind: keyof typeof READS, words: ReturnType<typeof wireWords>, height: number): BigInt64Array {
+  const reads = READS[kind],
+    width = kind === 'B' ? 1 : 3,
+    { from } = r[kind],
+    out = new BigInt64Array(reads * width * height),
     kinds = KINDS.map((k) => words.get(k)!);
-  for (let k = 0; k < 3; k++)
-    for (let row = 0, i = k; i < from.length; row++, i += 3) {
+  for (let k = 0; k < reads; k++)
+    for (let row = 0, i = k; i < from.length; row++, i += reads) {
       const e = from[i],
         { words: w, lanes } = kinds[Math.floor(e / SPAN)],
         at = e % SPAN,
-        o = 3 * k * height + row;
+        o = width * k * height + row;
       if (lanes !== 3) {
         out[o] = w[at];
         continue;
       }
       out[o] = w[3 * at];
+      if (width === 1) continue;
       out[o + height] = w[3 * at + 1];
       out[o + 2 * height] = w[3 * at + 2];
     }
@@ -223,9 +273,9 @@ export function witnessColumns({ rows: r }: { readonly rows: CircuitRows }, heig
   const halves = r.S.value.map((v) => [v & 0xffffffffn, v >> 32n] as const),
     plain = (k: Kind): [string, BigInt64Array] => [k, columns(h[k], words.get(k)!)];
   const out = new Map<string, BigInt64Array>([
-    ...(['W', 'H', 'U', 'E', 'F', 'Q', 'S', 'G'] as const).map(plain),
+    ...(['W', 'H', 'U', 'E', 'F', 'B', 'D', 'Q', 'S', 'G'] as const).map(plain),
     ['public', columns(h.U, words.get('U')!)],
-    ['F.v', fusedReads(r.F.from, words, h.F)],
+    ...(['F', 'B', 'D'] as const).map((x): [string, BigInt64Array] => [`${x}.v`, fusedReads(r, x, words, h[x])]),
     ['S.lo', column(h.S, 1, halves.length, (_, row) => halves[row][0])],
     ['S.hi', column(h.S, 1, halves.length, (_, row) => halves[row][1])],
     [
@@ -246,7 +296,22 @@ export function witnessColumns({ rows: r }: { readonly rows: CircuitRows }, heig
     out.set(`${k}.x`, permutationColumns([...r[k].input, filler], h[k]));
     out.set(k, columns(h[k], words.get(k)!, permuted(filler)));
   }
+  if (hasIds(h)) {
+    for (const k of ['T', 'I'] as const) out.set(...plain(k));
+    for (const [name, v] of readEntries(r, h)) out.set(name, v);
+  }
   return out;
+}
+
+/** What rows of I read: digits, and the entries that they select; zeros where a (dishonest) digit selects none. */
+function readEntries({ T, I }: CircuitRows, { I: height }: Heights): [string, BigInt64Array][] {
+  const used = I.digit.length,
+    at = (d: number, row: number): number => I.base[row][d] + Number(I.digit[row][d]);
+  return [
+    ['I.digit', column(height, 2, used, (d, row) => I.digit[row][d])],
+    ['I.edge', column(height, 2, used, (d, row) => (T.edge[at(d, row)] ? 1n : 0n))],
+    ['I.v', column(height, 6, used, (l, row) => T.value[at(Math.floor(l / 3), row)]?.[l % 3] ?? 0n)],
+  ];
 }
 
 /** A circuit: the program of its height class and its fixed columns. `check` runs the verifier over a channel. */

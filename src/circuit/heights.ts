@@ -10,9 +10,20 @@ function roundUp(n: number): number {
   return Math.ceil(Math.max(1, n) / unit) * unit;
 }
 
-/** Heights that hold the rows of a channel, at least `least`. W has four spare words for the rows that fill G. */
+/**
+ * Heights that hold the rows of a channel, at least `least`. W has four spare words for the rows that fill G, T a spare
+ * entry for those that fill I; without ids there is none of either.
+ */
 export const heightsOf = (ch: { readonly rows: CircuitRows }, least?: Heights): Heights =>
-  byKind((k) => Math.max(least?.[k] ?? 0, roundUp(rowCount(ch.rows, k) + (k === 'W' ? 4 : 0))));
+  byKind((k) => Math.max(least?.[k] ?? 0, heightOf(k, rowCount(ch.rows, k))));
+
+function heightOf(k: Kind, rows: number): number {
+  if ((k === 'T' || k === 'I') && rows === 0) return 0;
+  return roundUp(rows + (k === 'W' ? 4 : k === 'T' ? 1 : 0));
+}
+
+/** Whether circuits of these heights look up ids. */
+export const hasIds = (h: Heights): boolean => h.T > 0 && h.I > 0;
 
 /** Heights that hold what either holds. */
 export const highest = (a: Heights, b: Heights): Heights => byKind((k) => Math.max(a[k], b[k]));

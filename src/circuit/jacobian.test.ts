@@ -32,6 +32,9 @@ function verifier(ch: CircuitChannel, words?: BigUint64Array): void {
   const root = asDigest([0, 1, 2, 3].map((k) => ch.publicWord(words ? words[k] : 0n)));
   ch.readDigest('root');
   ch.merkleOpen('leaf', ch.merkleCap('cap', root, 1), ch.split(position, 3), 3);
+  const e = [1, 2, 3, 4, 5, 6].map((n) => ch.compose(a, b, ch.constant(BigInt(n))));
+  ch.dot(e.slice(0, 4), e.slice(2), ch.mulAdd(a, b, position));
+  ch.selectIds(position, 1, 3, ch.idTables(7, e.slice(0, 2), e.slice(2)));
 }
 const LEAF = [11n, 22n, 33n],
   PATH = Array.from({ length: 8 }, (_, k) => BigInt(100 + k) * 0x9e37_79b9_7f4a_7c15n);
@@ -152,6 +155,10 @@ const FREE: Readonly<Record<Kind, readonly [free: number, why: string]>> = {
   M: [4, 'the sibling of a Merkle level is the prover word of the path; current node, bit and capacity are given'],
   U: [0, 'the public word'],
   G: [0, 'read'],
+  B: [0, 'read, and computed from what is read'],
+  D: [0, 'read, and computed from what is read'],
+  T: [0, 'read'],
+  I: [1, 'two digits with one sum: that each is in its table, by the address of its entry, leaves one pair'],
 };
 
 describe('cells that the constraints of a row determine', () => {

@@ -8,6 +8,10 @@
  *      e = e_0 + e_1 x + e_2 x^2 of base elements
  *   F  (from_k, v_k) in wires, k = 0, 1, 2; o_j = v_2j + sum_ab T[j,a,b] v_0a v_1b
  *      o = v_0 v_1 + v_2 in E
+ *   B  (from_k, v_k, 0, 0) in wires, k = 0, 1, 2; o = v_0 v_1 + v_2
+ *      the same of base elements
+ *   D  (from_k, v_k) in wires, k = 0 .. 8; o_j = v_8j + sum_i sum_ab T[j,a,b] v_ia v_(i+4)b, i = 0 .. 3
+ *      o = v_8 + sum_i v_i v_(i+4) in E
  *   Q  (from_0, q), (from_1, q) in wires
  *      two wires are equal
  *   S  b_k (b_k - 1) = 0, dead_k b_k = 0, (from, sum 2^k b_k) in wires,
@@ -21,6 +25,10 @@
  *      the current node is left (bit 0) or right (bit 1) of a free sibling; bit is a wire that an S row made boolean
  *   G  (from_l, d_l) and (base + 4 index + l, d_l) in wires, (from_4, index) in wires
  *      a digest is entry `index` of a cap of words in a row
+ *   T  (from, t) in wires; (row; t, table) is an entry of `tables`, table = 2 (first row of its table + 1) + edge
+ *   I  (from, scale d_0 + d_1) in wires, (base_k + d_k; v_k, 2 (base_k + 1) + edge_k) in tables, k = 0, 1,
+ *      edge_k (edge_k - 1) = 0, edge_0 edge_1 = 0; o = v_0 v_1 in E
+ *      the product of the entries that the two digits of an id select, each in a table of its own
  *   U  u = public word          W, H: free words and elements       K: constants (frozen)
  *
  * A lookup of fewer components asserts zeros in the others, so a base operand is a base element. Rows that fill a
@@ -29,12 +37,12 @@
 import { checkProgram } from '../tensor/bounds.js';
 import { expr, operand, term } from '../tensor/expr.js';
 import type { Constraint, Expr, MemorySpec, Program, TensorClass, TensorSpec } from '../tensor/types.js';
-import type { Heights } from './heights.js';
+import { type Heights, hasIds } from './heights.js';
 import { FIRST_ROUND, SBOXES, SBOX_POWER } from './poseidon2.js';
-import { type Kind, KINDS } from './rows.js';
+import { type Kind, KINDS, TERMS } from './rows.js';
 
 /** Version of the circuit's rows: part of the program's name, hence of its digest. */
-export const CIRCUIT_VERSION = 2;
+export const CIRCUIT_VERSION = 3;
 
 const axis = (k: Kind): string => `row${k}`;
 const one = (o: string): Expr => expr([term(1, o)]);
@@ -90,6 +98,28 @@ function products(b: Builder): void {
     'F',
     ['j', 'rowF'],
     expr([term(1, 'F[j,rowF]'), term(-1, 'F.v[2,j,rowF]'), term(-1, 'times[j,a,b]', 'F.v[0,a,rowF]', 'F.v[1,b,rowF]')]),
+  );
+}
+
+/** B: a product and a sum of base elements. */
+function baseProducts(b: Builder): void {
+  b.fixed('B.from', 'k', 'rowB');
+  b.free('B.v', 'k', 'rowB');
+  b.free('B', 'rowB');
+  b.read('B.read', ['k', 'rowB'], one('B.from[k,rowB]'), one('B.v[k,rowB]'));
+  b.zero('B', ['rowB'], expr([term(1, 'B[rowB]'), term(-1, 'B.v[2,rowB]'), term(-1, 'B.v[0,rowB]', 'B.v[1,rowB]')]));
+}
+
+/** D: four products and a sum in E. */
+function dots(b: Builder): void {
+  b.fixed('D.from', 'nine', 'rowD');
+  b.free('D.v', 'nine', 'j', 'rowD');
+  b.free('D', 'j', 'rowD');
+  b.read('D.read', ['nine', 'rowD'], one('D.from[nine,rowD]'), ...[0, 1, 2].map((j) => one(`D.v[nine,${j},rowD]`)));
+  b.zero(
+    'D',
+    ['j', 'rowD'],
+    expr([term(1, 'D[j,rowD]'), term(-1, `D.v[${2 * TERMS},j,rowD]`), term(-1, 'times[j,a,b]', 'D.v[i,a,rowD]', `D.v[i+${TERMS},b,rowD]`)]),
   );
 }
 
@@ -201,8 +231,49 @@ function caps(b: Builder): void {
   b.read('G.cap', ['q', 'rowG'], expr([term(1, 'G.base[rowG]'), term(4, 'G.index[rowG]'), term(1, 'G.lane[q]')]), one('G[q,rowG]'));
 }
 
+/** T: entries of tables, a memory of their own. I: the product of the entries that the digits of an id select. */
+function ids(b: Builder): void {
+  b.fixed('T.from', 'rowT');
+  b.fixed('T.table', 'rowT');
+  b.free('T', 'j', 'rowT');
+  b.read('T', ['rowT'], one('T.from[rowT]'), one('T[0,rowT]'), one('T[1,rowT]'), one('T[2,rowT]'));
+  b.fixed('I.from', 'rowI');
+  b.fixed('I.scale', 'rowI');
+  b.fixed('I.base', 'd', 'rowI');
+  b.free('I.digit', 'd', 'rowI');
+  b.free('I.edge', 'd', 'rowI');
+  b.free('I.v', 'd', 'j', 'rowI');
+  b.free('I', 'j', 'rowI');
+  b.read('I.id', ['rowI'], one('I.from[rowI]'), expr([term(1, 'I.scale[rowI]', 'I.digit[0,rowI]'), term(1, 'I.digit[1,rowI]')]));
+  // Twice the first row and two names a table, so that no entry of another one and no padding is read; one more is an
+  // entry that is marked.
+  b.constraints.push({
+    kind: 'lookup',
+    name: 'I.entry',
+    axes: ['d', 'rowI'],
+    table: 'tables',
+    exprs: [
+      expr([term(1, 'I.base[d,rowI]'), term(1, 'I.digit[d,rowI]')]),
+      ...[0, 1, 2].map((j) => one(`I.v[d,${j},rowI]`)),
+      expr([term(2, 'I.base[d,rowI]'), term(1, 'I.edge[d,rowI]')], 2n),
+    ],
+  });
+  b.zero('I.bit', ['d', 'rowI'], expr([term(1, 'I.edge[d,rowI]', 'I.edge[d,rowI]'), term(-1, 'I.edge[d,rowI]')]));
+  b.zero('I.edge', ['rowI'], expr([term(1, 'I.edge[0,rowI]', 'I.edge[1,rowI]')]));
+  b.zero('I', ['j', 'rowI'], expr([term(1, 'I[j,rowI]'), term(-1, 'times[j,a,b]', 'I.v[0,a,rowI]', 'I.v[1,b,rowI]')]));
+}
+
+/** The memory of the entries of all tables. */
+const tables: MemorySpec = {
+  name: 'tables',
+  columns: 4,
+  segments: [
+    { name: 'tables.T', axes: ['rowT'], columns: ['T[0,rowT]', 'T[1,rowT]', 'T[2,rowT]', 'T.table[rowT]'].map((x) => operand(x)) },
+  ],
+};
+
 /** The memory of all wires. */
-function wires(): MemorySpec {
+function wires(withIds: boolean): MemorySpec {
   const ext = (t: string, k: Kind): (ReturnType<typeof operand> | null)[] => [0, 1, 2].map((j) => operand(`${t}[${j},${axis(k)}]`));
   return {
     name: 'wires',
@@ -217,16 +288,23 @@ function wires(): MemorySpec {
       { name: 'wires.P', axes: ['lane', 'rowP'], columns: [operand('P[lane,rowP]')] },
       { name: 'wires.M', axes: ['q', 'rowM'], columns: [operand('M[q,rowM]')] },
       { name: 'wires.U', axes: ['rowU'], columns: [operand('U[rowU]')] },
+      { name: 'wires.B', axes: ['rowB'], columns: [operand('B[rowB]')] },
+      { name: 'wires.D', axes: ['rowD'], columns: ext('D', 'D') },
+      ...(withIds ? [{ name: 'wires.I', axes: ['rowI'], columns: ext('I', 'I') }] : []),
     ],
   };
 }
 
 /** The program of these heights: the same for every circuit of a height class. */
 export function circuitProgram(heights: Heights): Program {
-  const b = new Builder();
+  const b = new Builder(),
+    withIds = hasIds(heights),
+    kinds = KINDS.filter((k) => withIds || (k !== 'T' && k !== 'I'));
   words(b);
   compositions(b);
   products(b);
+  baseProducts(b);
+  dots(b);
   equalities(b);
   bits(b);
   permutationConstants(b);
@@ -235,15 +313,31 @@ export function circuitProgram(heights: Heights): Program {
   permutationInputs(b);
   merkleLevels(b);
   caps(b);
-  const small = { j: 3, k: 3, a: 3, b: 3, two: 2, bit: 64, half: 32, lane: 12, q: 4, u: FIRST_ROUND, g: SBOXES - FIRST_ROUND, h: SBOXES };
+  if (withIds) ids(b);
+  const small = {
+    i: TERMS,
+    nine: 2 * TERMS + 1,
+    j: 3,
+    k: 3,
+    a: 3,
+    b: 3,
+    two: 2,
+    bit: 64,
+    half: 32,
+    lane: 12,
+    q: 4,
+    u: FIRST_ROUND,
+    g: SBOXES - FIRST_ROUND,
+    h: SBOXES,
+  };
   const program: Program = {
     version: 1,
     name: `certune/circuit/${CIRCUIT_VERSION}`,
-    axes: { ...small, ...Object.fromEntries(KINDS.map((k) => [axis(k), heights[k]])) },
+    axes: { ...small, ...(withIds ? { d: 2 } : {}), ...Object.fromEntries(kinds.map((k) => [axis(k), heights[k]])) },
     scan: 'j',
     tensors: b.tensors,
     tables: [],
-    memories: [wires()],
+    memories: withIds ? [wires(true), tables] : [wires(false)],
     field: true,
     constraints: b.constraints,
     steps: [],

@@ -3,10 +3,12 @@ import type { Elem, Ext } from '../transcript/arith.js';
 
 /**
  * Kinds of rows. Each but Q and G writes wires: constant, word (free base element), hint (free element of E), composed
- * (E from three words), fused (a b + c), bit (64 of a word), permutation (12 words), Merkle level (4 words), public
- * word. Q asserts equality, G that a digest is in a cap.
+ * (E from three words), fused (a b + c; F in E, B in the base field), dot (c and four products in E), bit (64 of a
+ * word), permutation (12 words), Merkle level (4 words), public word, product of the two table entries that an id
+ * selects. Q asserts equality, G that a digest is in a cap, T is an entry of a table. A circuit without ids has no rows
+ * of T and I, and its program does not know these kinds.
  */
-export const KINDS = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G'] as const;
+export const KINDS = ['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G', 'B', 'D', 'T', 'I'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A record of all kinds, in their order. */
@@ -22,10 +24,33 @@ export const byKind = <T>(f: (k: Kind) => T): Record<Kind, T> => ({
   U: f('U'),
   Q: f('Q'),
   G: f('G'),
+  B: f('B'),
+  D: f('D'),
+  T: f('T'),
+  I: f('I'),
 });
 
 /** Wires that a row of a kind writes. */
-export const OUTPUTS: Readonly<Record<Kind, number>> = { K: 1, W: 1, H: 1, E: 1, F: 1, S: 64, P: 12, M: 4, U: 1, Q: 0, G: 0 };
+export const OUTPUTS: Readonly<Record<Kind, number>> = {
+  K: 1,
+  W: 1,
+  H: 1,
+  E: 1,
+  F: 1,
+  S: 64,
+  P: 12,
+  M: 4,
+  U: 1,
+  Q: 0,
+  G: 0,
+  B: 1,
+  D: 1,
+  T: 0,
+  I: 1,
+};
+
+/** Products of a row of D. */
+export const TERMS = 4;
 
 /** Wires of a kind. */
 export const SPAN = 2 ** 40;
@@ -43,6 +68,9 @@ export interface CircuitRows {
   readonly U: { readonly value: bigint[] };
   readonly E: { readonly from: Elem[]; readonly value: Ext[] };
   readonly F: { readonly from: Elem[]; readonly value: Ext[] };
+  readonly B: { readonly from: Elem[]; readonly value: bigint[] };
+  /** Four factors, their four others, what is added. */
+  readonly D: { readonly from: Elem[]; readonly value: Ext[] };
   readonly Q: { readonly from: Elem[]; readonly value: Ext[] };
   /** Word, bits that must be zero, and the word's integer. */
   readonly S: { readonly from: Elem[]; readonly dead: bigint[]; readonly value: bigint[] };
@@ -51,6 +79,16 @@ export interface CircuitRows {
   readonly M: { readonly from: Elem[]; readonly input: bigint[][]; readonly bit: bigint[]; readonly out: bigint[][] };
   /** Digest (four), index; first word of the cap. */
   readonly G: { readonly from: Elem[]; readonly base: Elem[]; readonly index: bigint[]; readonly value: bigint[][] };
+  /** Wire of the entry; first row of its table; whether it is marked (IdTables). */
+  readonly T: { readonly from: Elem[]; readonly table: number[]; readonly edge: boolean[]; readonly value: Ext[] };
+  /** Wire of the id; first rows of its tables, high and low, and what a high digit counts; both digits. */
+  readonly I: {
+    readonly from: Elem[];
+    readonly base: (readonly [number, number])[];
+    readonly scale: number[];
+    readonly digit: (readonly [bigint, bigint])[];
+    readonly value: Ext[];
+  };
 }
 
 /** Rows of each kind so far. */

@@ -1,7 +1,7 @@
 /** Queries of an opening, the verifier's side: positions, rows under a cap, and what they fold to. */
 import { pow, root as rootOfUnity } from '../field/goldilocks.js';
 import { eqTable } from '../poly/eq.js';
-import type { Channel, Digest, Elem } from '../transcript/arith.js';
+import { type Channel, type Digest, type Elem, dot } from '../transcript/arith.js';
 import { type WhirTree, usedColumns } from './params.js';
 
 /**
@@ -32,22 +32,29 @@ export interface Answer {
 export function queryRows(ch: Channel, label: string, o: Opened): Answer[] {
   const positions = Array.from({ length: o.queries }, () => ch.sampleBits(`${label} query`, o.domain)),
     eq = eqTable(ch, o.challenges),
+    one = ch.constant(1n),
     caps = o.roots.map((root, t) => ch.merkleCap(`${label} cap`, root, o.cap, o.trees[t].salted)),
     zero = ch.constant(0n);
   return positions.map((bits) => {
-    let value = zero;
+    const weights: Elem[] = [],
+      entries: Elem[] = [];
     caps.forEach((cap, t) => {
       const words = o.words * usedColumns(o.trees[t]),
         leaf = ch.merkleOpen(`${label} row`, cap, bits, words + (o.blend === undefined ? 0 : 3));
       let at = 0;
       for (const { used, offset } of o.trees[t].parts)
         for (let j = 0; j < used; j++) {
-          value = ch.mulAdd(eq[offset + j], o.words === 3 ? compose(ch, leaf, at) : leaf[at], value);
+          weights.push(eq[offset + j]);
+          entries.push(o.words === 3 ? compose(ch, leaf, at) : leaf[at]);
           at += o.words;
         }
-      if (o.blend !== undefined) value = ch.mulAdd(o.blend, value, compose(ch, leaf, at));
+      if (o.blend !== undefined) {
+        const sum = dot(ch, weights.splice(0), entries.splice(0), zero);
+        weights.push(o.blend, one);
+        entries.push(sum, compose(ch, leaf, at));
+      }
     });
-    return { x: domainPoint(ch, bits), value };
+    return { x: domainPoint(ch, bits), value: dot(ch, weights, entries, zero) };
   });
 }
 

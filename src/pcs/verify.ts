@@ -1,6 +1,6 @@
 import { eqAt, eqTable } from '../poly/eq.js';
 import { quadratic, verifyRound } from '../sumcheck/round.js';
-import type { Arith, Channel, Digest, Elem } from '../transcript/arith.js';
+import { type Arith, type Channel, type Digest, type Elem, dot } from '../transcript/arith.js';
 import { type WhirGroup, type WhirRound, type WhirShape, piecesOf } from './params.js';
 import { type Answer, type Opened, queryRows } from './queries.js';
 import { TrustedRoot } from './trusted.js';
@@ -294,7 +294,12 @@ class JoinedClaims {
       { groups, vars } = this.shape,
       point = this.#point;
     const sum = (list: readonly PowerClaim[], skip: number, start: Elem): Elem =>
-      list.reduce((s, p) => ch.mulAdd(p.coefficient, powerExtension(ch, p.x, point.slice(p.from + skip)), s), start);
+      dot(
+        ch,
+        list.map((p) => p.coefficient),
+        list.map((p) => powerExtension(ch, p.x, point.slice(p.from + skip))),
+        start,
+      );
     // A group's weights stand at its part of the vector: eq of the leading variables at the part's number.
     return groups.reduce(
       (all, g, i) =>

@@ -2,13 +2,13 @@ import type { Arith, Elem } from '../transcript/arith.js';
 
 /** Points are most significant variable first. All functions work on handles, natively and in a circuit. */
 
-/** prod (a b + (1 - a)(1 - b)). */
+/** prod (a b + (1 - a)(1 - b)) = prod ((1 - a) + b (2 a - 1)): what depends on a alone is made once for all b. */
 export function eqEval(ch: Arith, a: readonly Elem[], b: readonly Elem[]): Elem {
   let acc = ch.constant(1n);
   const one = ch.constant(1n);
   a.forEach((x, k) => {
-    const xy = ch.mul(x, b[k]);
-    acc = ch.mul(acc, ch.add(ch.sub(ch.sub(one, x), b[k]), ch.add(xy, xy)));
+    const not = ch.sub(one, x);
+    acc = ch.mul(acc, ch.mulAdd(b[k], ch.sub(x, not), not));
   });
   return acc;
 }

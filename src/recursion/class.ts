@@ -49,19 +49,19 @@ const nodes = (rows: readonly number[], count: number): number => 2 * rows.reduc
  * Committed cells per row of each kind, multiplicities included (docs/protocol.md, section 10): what a node's proof
  * costs grows with them.
  */
-const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 142, M: 127, U: 2, Q: 3, G: 5 };
+const CELLS: Heights = { K: 1, W: 2, H: 4, E: 4, F: 13, S: 131, P: 142, M: 127, U: 2, Q: 3, G: 5, B: 5, D: 31, T: 4, I: 14 };
 export const nodeCells = (h: Heights): number => KINDS.reduce((n, k) => n + CELLS[k] * h[k], 0);
 
 /**
  * The height class of a run: the least heights (in the order of this search) that hold a leaf of one program proof of
  * every kind and a fold of two proofs of that same class; the fold's own rows depend on the heights only through
- * logarithms, so that the search ends after a few rounds. It is made for either kind of rows of a policy's paths. Then
- * so many program proofs share a leaf that cells per node times number of nodes is least. Poseidon2 only.
+ * logarithms, so that the search ends after a few rounds. It is made for either kind of rows for ids and for a policy's
+ * paths. Then so many program proofs share a leaf that cells per node times number of nodes is least. Poseidon2 only.
  */
 export function recursionClass(run: Omit<RunShape, 'keyVars'>, wishes: readonly LeafWish[], options: ProofOptions): RecursionClass {
   if (wishes.some((w) => hashOf(w.plan) !== 'poseidon2')) throw new RangeError('circuits verify proofs whose hash is Poseidon2');
   let leaves: LeafShape[] = wishes.map(({ kind, plan }) => ({ kind, plan, count: 1 })),
-    found = leastPaths(run, leaves, options);
+    found = least(run, leaves, options);
   const shared = wishes.flatMap((w, i): LeafShape[] => {
     let count = 1,
       cost = nodeCells(found.heights) * nodes(w.rows, 1);
@@ -116,12 +116,21 @@ interface Found {
   readonly channels: readonly CircuitChannel[];
 }
 
-/** Paths of the policy on the rows that leave the class fewer cells; on those of M where both leave as many. */
-function leastPaths(run: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions): Found {
-  const levels = search(run, leaves, options);
-  if (!run.policy) return levels;
-  const permutations = search({ ...run, policy: { ...run.policy, paths: 'permutations' } }, leaves, options);
-  return nodeCells(permutations.heights) < nodeCells(levels.heights) ? permutations : levels;
+/**
+ * Of two ways in which a leaf may do something the one that leaves the class fewer cells, first for its ids (products
+ * of their bits, or rows that look them up), then for the paths of its policy (rows of M or of P); the first named
+ * where both leave as many. Where the fold alone needs the heights of the class, no leaf can lower them.
+ */
+function least(run: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions): Found {
+  let found = search(run, leaves, options);
+  const tried = (change: Partial<RunShape>): void => {
+    if (fits(found.heights, heightsOf(found.channels[0]))) return;
+    const other = search({ ...found.run, ...change }, leaves, options);
+    if (nodeCells(other.heights) < nodeCells(found.heights)) found = other;
+  };
+  tried({ lookUp: true });
+  if (run.policy) tried({ policy: { ...run.policy, paths: 'permutations' } });
+  return found;
 }
 
 function search(shape: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions, least?: Heights): Found {

@@ -3,7 +3,7 @@ import { sha256Hex } from '../hash/sha256.js';
 import { canonicalJson } from '../hash/canonical.js';
 
 /** Version of the circuits of recursion, absorbed by every node: a change of any fixed column must raise it. */
-export const RECURSION_VERSION = 7;
+export const RECURSION_VERSION = 8;
 
 /**
  * Slots of a class with so many circuits: those that the bits of a kind can name. None is empty, for under zero columns

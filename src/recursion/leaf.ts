@@ -43,6 +43,7 @@ export interface RunShape {
   readonly baseVars: number;
   readonly keyVars: number;
   /** What the rows of a run obey; programs of other shapes (tests) have none. */ readonly policy?: RunPolicyShape;
+  /** Whether leaves look up ids (rows of T and I); else their bits are multiplied. */ readonly lookUp?: boolean;
 }
 /** Policy of the leaves of a run: its shape, and the rows of a program. */
 export interface RunPolicyShape extends LeafPolicyShape {
@@ -237,7 +238,7 @@ class LeafPassage {
     );
     ch.open(g?.proof);
     const st = { context, frozen: s.plan.frozenVars > 0 ? frozen : none, publics, roots },
-      values = new PublicValues(ch, s.plan, st),
+      values = new PublicValues(ch, s.plan, st, this.run.lookUp ? ch : undefined),
       { point, value } = verifyStatement(ch, s.plan, st, values).take();
     ch.finish();
     if (s.plan.frozenVars > 0) this.claims.push({ point, value });

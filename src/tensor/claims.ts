@@ -1,5 +1,5 @@
-import { eqAt, eqEval, eqTable } from '../poly/eq.js';
-import type { Arith, Elem } from '../transcript/arith.js';
+import { eqAt, eqEval, eqLess, eqTable } from '../poly/eq.js';
+import { type Arith, type Elem, dot } from '../transcript/arith.js';
 import type { Block } from './layout.js';
 import type { Factor, Plan, Slot } from './plan.js';
 import type { TensorClass } from './types.js';
@@ -18,6 +18,8 @@ export interface Points {
 
 const pointOf = (s: Exclude<Slot, { kind: 'index' }>, p: Points): readonly Elem[] =>
   s.kind === 'rho' ? p.rho.slice(s.from, s.to) : p.axes.get(s.axis)!;
+/** Entries up to which an access is summed entry by entry: closed forms are dearer. */
+const SMALL = 4;
 const slotKey = (s: Exclude<Slot, { kind: 'index' }>): string => (s.kind === 'rho' ? `r${s.from}-${s.to}` : `a${s.axis}`);
 
 /**
@@ -38,20 +40,28 @@ export function evalWeights(
     pieces = new Pieces(ch, points, point),
     byTensor = new Map<string, WeightedFactor[]>();
   for (const c of claims) byTensor.set(c.factor.tensor.name, [...(byTensor.get(c.factor.tensor.name) ?? []), c]);
-  let total = ch.constant(0n);
+  const zero = ch.constant(0n),
+    prefixes: Elem[] = [],
+    inner: Elem[] = [];
   for (const [name, list] of byTensor) {
     const { tensor, blocks } = layout.tensors.get(name)!,
       sizes = tensor.axes.map((a) => plan.extended.axes[a]);
     for (const b of blocks) {
-      let inner: Elem | undefined;
+      // The coefficient last: claims with the same accesses have one product.
+      const coefficients: Elem[] = [],
+        weights: Elem[] = [];
       for (const c of list) {
-        const v = pieces.ofBlock(c, sizes, b);
-        if (v !== undefined) inner = inner === undefined ? v : ch.add(inner, v);
+        const v = pieces.ofBlock(c.factor.slots, sizes, b);
+        if (v === undefined) continue;
+        coefficients.push(c.coefficient);
+        weights.push(v);
       }
-      if (inner !== undefined) total = ch.mulAdd(pieces.prefix(point.length - b.log, (b.position + shift) / 2 ** b.log), inner, total);
+      if (!weights.length) continue;
+      prefixes.push(pieces.prefix(point.length - b.log, (b.position + shift) / 2 ** b.log));
+      inner.push(dot(ch, coefficients, weights, zero));
     }
   }
-  return total;
+  return dot(ch, prefixes, inner, zero);
 }
 
 /** Weights of blocks and of pieces of axes at one point of a stack, each computed once. */
@@ -88,17 +98,31 @@ class Pieces {
     return value === even ? lo : hi;
   }
 
-  /** A claim's weight on a block but for its prefix; undefined where it has none. */
-  ofBlock(c: WeightedFactor, sizes: readonly number[], b: Block): Elem | undefined {
+  /** Weight on a block of accesses, but for the block's prefix; undefined where it has none. */
+  ofBlock(slots: readonly Slot[], sizes: readonly number[], b: Block): Elem | undefined {
     let at = this.point.length - b.log,
-      v = c.coefficient;
+      v = this.ch.constant(1n);
     for (let d = 0; d < sizes.length; d++) {
-      const w = this.#piece(c.factor.slots[d], sizes[d], b.starts[d], b.logs[d], at);
+      const w = this.#piece(slots[d], sizes[d], b.starts[d], b.logs[d], at);
       if (w === undefined) return undefined;
       v = this.ch.mul(v, w);
       at += b.logs[d];
     }
     return v;
+  }
+
+  /**
+   * The same for an access without gaps whose offset is a multiple of 2^(its variables), in closed form. Piece and
+   * access are both aligned: one of them lies in the other, or they have nothing in common.
+   */
+  #aligned(s: { readonly size: number; readonly offset: number }, z: readonly Elem[], start: number, chunk: readonly Elem[]): Elem {
+    const { ch } = this,
+      [m, log] = [z.length, chunk.length],
+      from = start - s.offset;
+    if (from >= s.size || from + 2 ** log <= 0) return ch.constant(0n);
+    // A piece around the access, then one inside of it.
+    if (log >= m) return ch.mul(eqAt(ch, chunk.slice(0, log - m), -from / 2 ** m), eqLess(ch, z, chunk.slice(log - m), s.size));
+    return ch.mul(eqAt(ch, z.slice(0, m - log), from / 2 ** log), eqLess(ch, z.slice(m - log), chunk, s.size - from));
   }
 
   /** Inner product over 2^log entries from `start` on of an axis's weights with eq(coordinates from `at` on, .). */
@@ -121,6 +145,8 @@ class Pieces {
         low,
       );
     }
+    if (s.stride === 1 && s.size > SMALL && s.offset % 2 ** z.length === 0)
+      return this.#memo(this.#known, `${key}<${s.size}+${s.offset}/${start}/${log}/${at}`, () => this.#aligned(s, z, start, chunk));
     // The size belongs to the key: axes of different sizes may share one slice of rho.
     const sized = `${key}<${s.size}`;
     return this.#memo(this.#known, `${sized}*${s.stride}+${s.offset}/${start}/${log}/${at}`, () => {

@@ -1,10 +1,24 @@
 /** Public tensors in the verifier: their packed words split once, their extensions at a point. */
 import { causalBand, eqTable } from '../poly/eq.js';
-import type { Channel, Elem } from '../transcript/arith.js';
+import { type Channel, type Elem, dot } from '../transcript/arith.js';
 import type { Points } from './claims.js';
 import type { Factor, Plan } from './plan.js';
 import { type StatementElems, packing, valuesIn } from './statement.js';
 import type { TensorSpec } from './types.js';
+
+/**
+ * A channel that has a cheaper way than bits to what ids select: one entry of a table for the higher half of an id's
+ * bits, times one for the lower half. Ids of `size` or more have none and fail.
+ */
+export interface IdLookup {
+  idTables(size: number, high: readonly Elem[], low: readonly Elem[]): IdTables;
+  /** What the n ids packed in a word select, `bits` bits each, lowest first. */
+  selectIds(word: Elem, n: number, bits: number, tables: IdTables): Elem[];
+}
+/** Tables of eq as their channel knows them. */
+export interface IdTables {
+  readonly size: number;
+}
 
 /** Values of the public tensors as handles; packed ones are split once. */
 export class PublicValues {
@@ -15,6 +29,8 @@ export class PublicValues {
     readonly ch: Channel,
     readonly plan: Plan,
     readonly st: StatementElems,
+    /** How ids are looked up that all positions have; where it is not given their bits are multiplied. */
+    readonly lookup?: IdLookup,
   ) {}
   /** Bits of every value, least significant first. */
   bits(t: TensorSpec): Elem[][] {
@@ -42,7 +58,7 @@ export class PublicValues {
       one = ch.constant(1n),
       zero = ch.constant(0n),
       last = this.plan.program.axes[t.axes[0]] - 1,
-      there = this.plan.program.tensors.some((x) => x.next?.ids === t.name);
+      there = this.#everywhere(t);
     for (const bits of ids) {
       let above: Elem | undefined;
       bits.slice(0, -1).forEach((b, v) => {
@@ -52,6 +68,10 @@ export class PublicValues {
       if (above) ch.assertEqual(above, zero, 'id outside the vocabulary');
       if (there) ch.assertEqual(bits[bits.length - 1], zero, 'id outside the vocabulary');
     }
+  }
+  /** Whether every position has an id: another tensor takes the next ones. */
+  #everywhere(t: TensorSpec): boolean {
+    return this.plan.program.tensors.some((x) => x.next?.ids === t.name);
   }
   /** Bits of a mask of next ids: none at the last position of a row, which has no next one. */
   #nextMask(t: TensorSpec): Elem[] {
@@ -87,6 +107,11 @@ export class PublicValues {
       this.#selected.set(key, out);
       return out;
     }
+    if (this.lookup && this.#everywhere(t)) {
+      const out = this.#lookedUp(t, point, this.lookup);
+      this.#selected.set(key, out);
+      return out;
+    }
     const z = [...point].reverse(),
       one = ch.constant(1n),
       not = z.map((x) => ch.sub(one, x));
@@ -95,6 +120,19 @@ export class PublicValues {
     );
     this.#selected.set(key, out);
     return out;
+  }
+  /**
+   * eq(point, id): eq of the point's first half at the id's higher bits, times eq of its second half at the lower ones.
+   */
+  #lookedUp(t: TensorSpec, point: readonly Elem[], by: IdLookup): Elem[] {
+    const { ch, plan } = this,
+      x = packing(plan.program, t),
+      size = plan.program.axes[t.axes[0]],
+      log = Math.floor(point.length / 2),
+      high = eqTable(ch, point.slice(0, point.length - log), Math.ceil(size / 2 ** log)),
+      low = eqTable(ch, point.slice(point.length - log)),
+      tables = by.idTables(size, high, low);
+    return this.st.publics.get(t.name)!.flatMap((w, k) => by.selectIds(w, valuesIn(x, k), x.bits, tables));
   }
   dense(t: TensorSpec): readonly Elem[] {
     return packing(this.plan.program, t).bits ? this.bits(t).map(([b]) => b) : this.st.publics.get(t.name)!;
@@ -114,14 +152,36 @@ export function evalPublic(ch: Channel, plan: Plan, f: Factor, publics: PublicVa
   });
   if (t.publicKind === 'causal') return causalBand(ch, point[0], point[1], sizes[0], t.first ?? 0);
   const first = t.publicKind === 'onehot' ? 1 : 0,
-    zero = ch.constant(0n);
-  let eq: Elem[] = [ch.constant(1n)];
-  for (let d = first; d < sizes.length; d++) {
-    const table = eqTable(ch, point[d], sizes[d]);
-    eq = eq.flatMap((x) => table.map((y) => ch.mul(x, y)));
+    values = t.publicKind === 'onehot' ? publics.selected(t, slotName(f.slots[0]), point[0]) : publics.dense(t);
+  return sums(ch, values, point.slice(first), sizes.slice(first))[0];
+}
+
+/** Variables of an axis that are summed at once: a table of eq has so many entries at most. */
+const AT_ONCE = 6;
+
+/**
+ * Extension of row-major values at a point, axis by axis from the last one, of a long axis by its lowest variables
+ * first: a product for each value, and tables of eq that are short.
+ */
+function sums(ch: Channel, values: readonly Elem[], point: readonly (readonly Elem[])[], sizes: readonly number[]): readonly Elem[] {
+  const zero = ch.constant(0n);
+  const dotOf = (part: readonly Elem[], table: readonly Elem[]): Elem => dot(ch, table.slice(0, part.length), part, zero);
+  let now = values;
+  for (let d = sizes.length - 1; d >= 0; d--) {
+    let left = point[d],
+      size = sizes[d];
+    do {
+      const table = eqTable(ch, left.slice(-AT_ONCE), Math.min(size, 2 ** AT_ONCE)),
+        next: Elem[] = [];
+      for (let row = 0; row < now.length; row += size)
+        for (let at = row; at < row + size; at += table.length)
+          next.push(dotOf(now.slice(at, Math.min(row + size, at + table.length)), table));
+      now = next;
+      left = left.slice(0, -AT_ONCE);
+      size = Math.ceil(size / 2 ** AT_ONCE);
+    } while (left.length);
   }
-  if (t.publicKind !== 'onehot') return publics.dense(t).reduce((sum, x, k) => ch.mulAdd(eq[k], x, sum), zero);
-  return publics.selected(t, slotName(f.slots[0]), point[0]).reduce((sum, e, k) => ch.mulAdd(eq[k], e, sum), zero);
+  return now;
 }
 
 const slotName = (s: Factor['slots'][number]): string => (s.kind === 'rho' ? `${s.from}-${s.to}` : s.kind === 'axis' ? s.axis : '');

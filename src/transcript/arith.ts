@@ -38,7 +38,13 @@ export interface Arith {
   select(bit: Elem, a: Elem, b: Elem): Elem;
   /** Throws VerificationError naming `check` when a != b. */
   assertEqual(a: Elem, b: Elem, check: string): void;
+  /** c + sum a_i b_i, where a channel has something better than one product after the other. */
+  dot?(a: readonly Elem[], b: readonly Elem[], c: Elem): Elem;
 }
+
+/** c + sum a_i b_i. */
+export const dot = (ch: Arith, a: readonly Elem[], b: readonly Elem[], c: Elem): Elem =>
+  ch.dot ? ch.dot(a, b, c) : a.reduce((sum, x, i) => ch.mulAdd(x, b[i], sum), c);
 
 /**
  * Messages from the prover and challenges to it. Reading a message absorbs it; only Merkle openings are not absorbed.

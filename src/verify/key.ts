@@ -9,8 +9,17 @@ import type { Run } from '../run/facts.js';
 
 const count = (most: number): z.NumberSchema => z.number().int().min(1).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
-  // Public words are made one by one: far more than any statement has, and nothing beside.
-  heights = z.object(Object.fromEntries(KINDS.map((k) => [k, count(k === 'U' ? 2 ** 12 : 2 ** 24)])) as Record<Kind, z.NumberSchema>);
+  // Public words are made one by one: far more than any statement has, and nothing beside. A circuit without ids has
+  // none of the rows that look them up.
+  height = (k: Kind): z.NumberSchema =>
+    k === 'T' || k === 'I'
+      ? z
+          .number()
+          .int()
+          .min(0)
+          .max(2 ** 24)
+      : count(k === 'U' ? 2 ** 12 : 2 ** 24),
+  heights = z.object(Object.fromEntries(KINDS.map((k) => [k, height(k)])) as Record<Kind, z.NumberSchema>);
 
 /**
  * A published key as it may come from anyone: sizes bounded, so that whatever is made from it takes no time; not all of

@@ -4,6 +4,6 @@
  * lengths of epochs).
  */
 export const SHIPPED: readonly { readonly name: string; readonly digest: string }[] = [
-  { name: 'demo', digest: 'sha256:0de90f55ab1cd77078ff4c59a3b2d3519f4c819d1031a59a957dfa91f24f2a20' },
-  { name: 'stories260k', digest: 'sha256:b79da5827981165ac3d16dedd0776db72295079f4b2998e77a97662bfcc48c64' },
+  { name: 'demo', digest: 'sha256:2b0f762fdc01f29b4e90a6d319311184135c4d2e8b9ccdb04cd8f597789c6d51' },
+  { name: 'stories260k', digest: 'sha256:8a616bd4af5db5b9df13cdfd61a73b9164b7893097b20765eb3d680e32feeb59' },
 ];

@@ -16,7 +16,7 @@ const program = { name: 'p' } as unknown as Program,
   hex = programDigest(program)
     .map((w) => w.toString(16).padStart(8, '0'))
     .join(''),
-  heights = Object.fromEntries(['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G'].map((k) => [k, 16])),
+  heights = Object.fromEntries(['K', 'W', 'H', 'E', 'F', 'S', 'P', 'M', 'U', 'Q', 'G', 'B', 'D', 'T', 'I'].map((k) => [k, 16])),
   key = {
     type: 'certune-key',
     version: RECURSION_VERSION,

@@ -38,12 +38,18 @@ const KINDS: Readonly<Record<string, Kind>> = {
   rowU: {},
   rowE: {},
   rowF: {},
+  rowB: {},
+  rowD: {},
   rowQ: { check: wiresEqual },
   rowS: { free: { 'S.inv': 'shows that the high half is not all ones; no row reads it' }, check: wordBits },
   rowP: { check: permutation },
   rowM: { check: merkleLevel },
   rowG: { check: wiresEqual },
+  rowT: {},
+  rowI: { check: selectedEntries },
 };
+/** Kinds of rows of circuits alone that look up ids. */
+const OF_IDS: readonly string[] = ['rowT', 'rowI'];
 
 /** Checks all rows and the memory. */
 export async function checkCircuit(data: CircuitData, solver: Solver): Promise<Failure[]> {
@@ -63,16 +69,20 @@ export async function checkCircuit(data: CircuitData, solver: Solver): Promise<F
       else if (!kind.free?.[tensor]) fail(c, cell, 'is not determined by the wires that its row reads');
     }
   }
-  for (const k of Object.keys(KINDS)) if (!rows.has(k)) fail(c, k, 'has an entry here and no rows');
+  const ids = (data.program.memories ?? []).length > 1;
+  for (const k of Object.keys(KINDS)) if (!rows.has(k) && (ids || !OF_IDS.includes(k))) fail(c, k, 'has an entry here and no rows');
   memory(c, unique);
   return c.failures;
 }
 
-/** Every column of the memory is fixed, determined by its row, or a free word or hint. */
+/** Every column of the memories, wires and tables, is fixed, determined by its row, or a free word or hint. */
 function memory(c: Context, unique: ReadonlySet<string>): void {
-  const [wires, ...more] = c.program.memories ?? [];
-  if (!wires || more.length) return fail(c, c.program.name, 'has not one memory');
-  for (const s of wires.segments)
+  const names = (c.program.memories ?? []).map((m) => m.name).join();
+  if (names !== 'wires' && names !== 'wires,tables') return fail(c, c.program.name, 'has other memories than wires and tables');
+  const table = c.program.memories![1]?.segments.map((s) => s.columns[3]?.tensor).join();
+  if (names !== 'wires' && (table !== 'T.table' || c.program.tensors.find((t) => t.name === table)?.cls !== 'frozen'))
+    fail(c, 'tables', 'has entries that are not named by a fixed column');
+  for (const s of c.program.memories!.flatMap((m) => m.segments))
     for (const o of s.columns) {
       const t = o && c.program.tensors.find((x) => x.name === o.tensor);
       if (t && t.cls !== 'frozen' && !unique.has(t.name) && t.name !== 'W' && t.name !== 'H')
@@ -258,6 +268,54 @@ async function canonical(c: Context, row: Row, ask: Ask): Promise<void> {
     assertion(`(= ${value('a', 'b')} (+ ${value('d', 'e')} (* k ${P})))`),
     assertion('(not (and (= a d) (= b e)))'),
   ]);
+}
+
+/**
+ * I: two digits, each by an entry at its base of a table named 2 (base + 1), or one more where it is marked; the two
+ * marks are bits and not both one; the id is scale d_0 + d_1, and the wire the product of what was read. A name holds
+ * of the rows of one table alone, so that a digit is below its table's length; with the lower one below `scale` an id
+ * has one pair, which is asked; with the pair everything else is read or computed.
+ */
+async function selectedEntries(c: Context, row: Row): Promise<ReadonlySet<string>> {
+  const p = (...terms: readonly [string, bigint][]): Polynomial => new Map(terms),
+    has = (zero: Polynomial): boolean => row.equations.some((e) => isSame(e.zero, zero)),
+    of = (memory: string): typeof row.reads => row.reads.filter((r) => r.memory === memory),
+    [id, ...others] = of('wires'),
+    entries = of('tables');
+  const sum = p(['I.digit[0]*I.scale', 1n], ['I.digit[1]', 1n]);
+  if (!id || others.length || id.values.length !== 1 || !isSame(id.values[0], sum) || !isSame(id.address, p(['I.from', 1n])))
+    fail(c, 'I.id', 'the digits are not those of the wire that is read');
+  for (const d of [0, 1]) {
+    const r = entries[d],
+      edge = `I.edge[${d}]`;
+    if (!r || !isSame(r.address, p([`I.base[${d}]`, 1n], [`I.digit[${d}]`, 1n])))
+      fail(c, 'I.entry', `digit ${d} does not select what is read`);
+    else if (
+      r.values.length !== 4 ||
+      [0, 1, 2].some((j) => !isSame(r.values[j], p([`I.v[${d},${j}]`, 1n]))) ||
+      !isSame(r.values[3], p([`I.base[${d}]`, 2n], [edge, 1n], ['', 2n]))
+    )
+      fail(c, 'I.entry', `an entry of another table than that of digit ${d} may be read`);
+    if (!has(p([`${edge}*${edge}`, 1n], [edge, P - 1n]))) fail(c, edge, 'may be another number than zero and one');
+  }
+  if (entries.length !== 2) fail(c, 'I.entry', 'are not two');
+  if (!has(p(['I.edge[0]*I.edge[1]', 1n]))) fail(c, 'I.edge', 'both digits may be marked');
+  // s a + b = s e + f over the integers, all below 2^31, b and f below s. With q = a - e >= 1 it would be s q = f - b.
+  const asked = await c.solver.ask(
+    'rows, digits of an id',
+    [
+      integers('s', 'q', 'b', 'f', 't'),
+      assertion('(and (<= 1 s) (<= 0 b) (< b s) (<= 0 f) (< f s) (<= 1 q))'),
+      // t = s q, of which this is needed: it is at least s.
+      assertion('(and (= t (- f b)) (>= t s))'),
+    ].join('\n'),
+  );
+  if (asked.answer !== 'unsat') fail(c, 'I.id', 'an id may have two pairs of digits', asked);
+  return determine(
+    row.equations,
+    row,
+    new Set(['I.digit[0]', 'I.digit[1]', 'I.edge[0]', 'I.edge[1]', ...[0, 1].flatMap((d) => [0, 1, 2].map((j) => `I.v[${d},${j}]`))]),
+  );
 }
 
 /** Input lane l of the permutation in terms of the inputs of the first S-boxes. */

@@ -193,6 +193,24 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
   rowWithout('G.digest', 'rowG'),
   rowWithout('G.index', 'rowG'),
   rowWithout('G.cap', 'rowG'),
+  rowWithout('B', 'B'),
+  rowWithout('B.read', 'B.v['),
+  rowWithout('D', 'D['),
+  rowWithout('D.read', 'D.v['),
+  rowWithout('T', 'T['),
+  rowWithout('I.id', 'I.id'),
+  rowWithout('I.entry', 'I.entry'),
+  rowWithout('I.bit', 'I.edge['),
+  rowWithout('I.edge', 'I.edge'),
+  rowWithout('I', 'I['),
+  {
+    name: 'entries without the name of their table',
+    at: 'I.entry',
+    change: ({ program }) => {
+      const entry = program.constraints.find((x) => x.name === 'I.entry')!;
+      (entry as { exprs?: unknown[] }).exprs!.pop();
+    },
+  },
   number('out.B', 'P', (x) => x.map((v, k) => (k === 7 ? v + 1n : v))),
   number('powers', 'S.lo', (x) => x.map((v, k) => (k === 3 ? x[2] : v))),
   number('capacity', 'M.capacity', (x) => x.map((v) => v + 1n)),

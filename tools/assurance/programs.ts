@@ -88,10 +88,17 @@ export function factsOf(table: { name: string; lo: bigint; size: number }): Tabl
   return facts;
 }
 
-/** The verifier's circuit: the program of its rows, with the numbers that are the same in every row. */
-export function circuit(): CircuitData {
-  const ch = new CircuitChannel(),
-    heights = heightsOf(ch),
+/**
+ * The verifier's circuit: the program of its rows, with the numbers that are the same in every row. Two kinds of rows
+ * are of circuits alone that look up ids.
+ */
+export function circuit(ids = false): CircuitData {
+  const ch = new CircuitChannel();
+  if (ids) {
+    const zero = ch.constant(0n);
+    ch.selectIds(zero, 1, 1, ch.idTables(2, [zero], [zero, zero]));
+  }
+  const heights = heightsOf(ch),
     program = JSON.parse(programJson(circuitProgram(heights))) as RawProgram,
     fixed = fixedColumns(ch, heights),
     constants = new Map<string, readonly bigint[]>();

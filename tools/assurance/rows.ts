@@ -16,7 +16,9 @@ export interface Equation {
 export interface Read {
   readonly constraint: string;
   readonly address: Polynomial;
-  /** Columns of the wire; missing ones are zero. */
+  /** Name of the memory: wires, or the entries of tables. */
+  readonly memory: string;
+  /** Columns of the wire or entry; missing ones are zero. */
   readonly values: readonly Polynomial[];
 }
 export interface Row {
@@ -59,8 +61,8 @@ export function rowsOf(p: RawProgram, constants: Constants, isRow: (axis: string
       const place = new Map(own.map((a, k) => [a, at[k]])),
         polys = exprsOf(c).map((e) => polynomial(p, constants, c, e, axes[0], place));
       if (c.kind === 'zero') row.equations.push({ constraint: c.name, zero: polys[0] });
-      else if (c.kind === 'lookup' && c.table === p.memories?.[0].name)
-        row.reads.push({ constraint: c.name, address: polys[0], values: polys.slice(1) });
+      else if (c.kind === 'lookup' && c.table !== undefined && p.memories?.some((m) => m.name === c.table))
+        row.reads.push({ constraint: c.name, memory: c.table, address: polys[0], values: polys.slice(1) });
       else throw new DataError(c.name, `is neither an identity nor a read of the memory`);
     }
   }

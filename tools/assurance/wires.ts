@@ -79,10 +79,16 @@ export class Wires {
       }
       case 'U':
         return atom(Wires.publicWord(row));
-      case 'F': {
-        const [a, b, c] = wiring.from('F.from', 3, row).map((x) => this.value(x)),
+      case 'F':
+      case 'B': {
+        const [a, b, c] = wiring.from(`${tensor}.from`, 3, row).map((x) => this.value(x)),
           p = plus(product(a, b), c);
-        return (wiring.reads.get(address) ?? 0) > 1 ? this.#named(`F${row}`, p) : p;
+        return (wiring.reads.get(address) ?? 0) > 1 ? this.#named(`${tensor}${row}`, p) : p;
+      }
+      case 'D': {
+        const v = wiring.from('D.from', 9, row).map((x) => this.value(x)),
+          p = [0, 1, 2, 3].reduce((s, i) => plus(s, product(v[i], v[i + 4])), v[8]);
+        return (wiring.reads.get(address) ?? 0) > 1 ? this.#named(`D${row}`, p) : p;
       }
       case 'S':
         return this.#bit(this.#word(row), lane);

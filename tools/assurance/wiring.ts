@@ -48,7 +48,7 @@ export class Wiring {
       base += cells;
       return out;
     });
-    for (const k of ['F', 'Q', 'S', 'P', 'M'])
+    for (const k of ['F', 'B', 'D', 'Q', 'S', 'P', 'M'])
       for (const column of k === 'M' ? ['M.from', 'M.fromBit'] : [`${k}.from`])
         for (const a of of.fixed.get(column)!) this.reads.set(Number(a), (this.reads.get(Number(a)) ?? 0) + 1);
   }

@@ -5,7 +5,8 @@
  */
 import type { Heights } from 'certune/circuit';
 import type { LlamaShape } from 'certune/model';
-import { programsDigest, recursionClass } from 'certune/recursion';
+import { type PolicyShape, orderShape } from 'certune/policy';
+import { nodeCells, programsDigest, recursionClass } from 'certune/recursion';
 import { SMOLLM2, STORIES } from '../shapes.js';
 import { BITS, cellsOf, planOf, say, stepProgram } from './common.js';
 import { counts } from './counts.js';
@@ -19,6 +20,76 @@ const CASES: readonly (readonly [label: string, shape: LlamaShape, sequences: nu
   ['width 576, 1 layer, 1 x 64 tokens', smol(1), 1],
   ['width 576, 30 layers, 1 x 64 tokens', smol(30), 1],
 ];
+
+/** One row of so many tokens. */
+const LONG: readonly (readonly [label: string, shape: LlamaShape])[] = [
+    ['stories260k', STORIES],
+    ['SmolLM2-135M, 1 layer', smol(1)],
+    ['SmolLM2-135M', SMOLLM2],
+  ],
+  TOKENS = [64, 256, 512, 1024, 2048] as const;
+
+export interface LongRow {
+  readonly label: string;
+  readonly tokens: number;
+  /** Whether leaves look up ids. */ readonly lookUp: boolean;
+  /** Cells of the rows that leaf and fold use, and of a node of their class. */
+  readonly leaf: number;
+  readonly fold: number;
+  readonly node: number;
+  /** The same with a policy of one row: a tree of 2^20 rows, 16 bins, a schedule of 2^16 steps. */
+  readonly policyLeaf: number;
+  readonly policyFold: number;
+  readonly policyNode: number;
+}
+
+const POLICY: PolicyShape = {
+  depth: 20,
+  rounds: orderShape(2 ** 20).rounds,
+  walks: 2,
+  bins: 16,
+  classDepth: 8,
+  scheduleDepth: 16,
+  innerRounds: 0,
+  innerWalks: 0,
+  strataDepth: 0,
+  replacement: false,
+};
+
+/** Cells of leaf and fold by the tokens of one row. */
+export function longRows(): LongRow[] {
+  return LONG.flatMap(([label, shape]) =>
+    TOKENS.map((tokens): LongRow => {
+      const program = stepProgram({ shape, bits: BITS }, 1, tokens, 8),
+        plan = planOf(program, 128),
+        of = (policy?: PolicyShape) =>
+          recursionClass(
+            {
+              programs: programsDigest([program]),
+              zeroAcc: Array<bigint>(10).fill(0n),
+              baseVars: plan.frozenVars,
+              ...(policy ? { policy: { ...policy, size: 1 } } : {}),
+            },
+            [{ kind: 'step', plan, rows: [1] }],
+            { bits: 128, grinding: 16, rate: 2, stateRate: 2 },
+          ),
+        [bare, own] = [of(), of(POLICY)],
+        row = {
+          label,
+          tokens,
+          lookUp: bare.run.lookUp === true,
+          leaf: nodeCells(bare.rows[1]),
+          fold: nodeCells(bare.rows[0]),
+          node: cellsOf(bare.plan, 'witness'),
+          policyLeaf: nodeCells(own.rows[1]),
+          policyFold: nodeCells(own.rows[0]),
+          policyNode: cellsOf(own.plan, 'witness'),
+        };
+      say(JSON.stringify(row));
+      return row;
+    }),
+  );
+}
 
 export interface FoldRow {
   readonly label: string;

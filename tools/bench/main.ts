@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CertificateResult } from './certificate.js';
 import { machine, say, tool } from './common.js';
-import { foldRows } from './fold.js';
+import { foldRows, longRows } from './fold.js';
 import { kernels } from './kernels.js';
 import { nano } from './nano.js';
 import type { NodeResult } from './node.js';
@@ -37,6 +37,7 @@ const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   },
   fold: () => {
     result.fold = foldRows();
+    result.long = longRows();
   },
   policy: () => {
     result.policy = policyRows();

@@ -31,7 +31,7 @@ export interface PolicyRow {
   readonly P: number;
   readonly M: number;
   readonly S: number;
-  readonly F: number;
+  readonly B: number;
 }
 
 const shapeOf = (depth: number): PolicyShape => ({
@@ -74,7 +74,7 @@ function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
     P: ch.rows.P.out.length,
     M: ch.rows.M.out.length,
     S: ch.rows.S.value.length - before,
-    F: ch.rows.F.from.length / 3,
+    B: ch.rows.B.from.length / 3,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Results as the tables of docs/benchmarks.md. */
 import type { CertificateResult } from './certificate.js';
 import type { Machine, Skipped } from './common.js';
-import type { FoldRow } from './fold.js';
+import type { FoldRow, LongRow } from './fold.js';
 import type { KernelRow } from './kernels.js';
 import { PUBLISHED, parameters } from './nano.js';
 import type { NodeResult } from './node.js';
@@ -19,6 +19,7 @@ export interface Results {
   nano?: readonly StepRow[];
   scaling?: Scaling;
   fold?: readonly FoldRow[];
+  long?: readonly LongRow[];
   policy?: readonly PolicyRow[];
   release?: readonly ReleaseRow[];
   node?: NodeResult | Skipped;
@@ -94,7 +95,7 @@ const foldTable = (rows: Part<'fold'>): string =>
       'bits',
       'permutations to verify it',
       'rows P + M of leaf, fold, end',
-      'rows F of leaf, fold',
+      'rows F, B, D of leaf; of fold',
       'cells of a node',
       'permutations to verify a node',
     ],
@@ -103,16 +104,42 @@ const foldTable = (rows: Part<'fold'>): string =>
       r.bits,
       n(r.step),
       [r.leaf, r.fold, r.end].map(n).join(', '),
-      [r.leafRows.F, r.foldRows.F].map(n).join(', '),
+      [r.leafRows, r.foldRows].map((h) => [h.F, h.B, h.D].map(n).join(', ')).join('; '),
       n(r.cells),
       n(r.node),
     ]),
   );
 
+const longTable = (rows: Part<'long'>): string =>
+  table(
+    [
+      'one row',
+      'tokens',
+      'ids',
+      'cells of leaf; fold',
+      'ratio',
+      'cells of a node',
+      'with a policy: leaf; fold',
+      'ratio',
+      'cells of a node',
+    ],
+    rows.map((r) => [
+      r.label,
+      n(r.tokens),
+      r.lookUp ? 'looked up' : 'bits',
+      `${n(r.leaf)}; ${n(r.fold)}`,
+      (r.leaf / r.fold).toFixed(2),
+      n(r.node),
+      `${n(r.policyLeaf)}; ${n(r.policyFold)}`,
+      (r.policyLeaf / r.policyFold).toFixed(2),
+      n(r.policyNode),
+    ]),
+  );
+
 const policyTable = (rows: Part<'policy'>): string =>
   table(
-    ['policy of 8 rows, 16 bins', 'tree', 'rounds', 'P', 'M', 'S', 'F'],
-    rows.map((r) => [`${n(r.tokens)} tokens, vocabulary ${n(r.vocab)}`, r.depth, r.rounds, n(r.P), n(r.M), n(r.S), n(r.F)]),
+    ['policy of 8 rows, 16 bins', 'tree', 'rounds', 'P', 'M', 'S', 'B'],
+    rows.map((r) => [`${n(r.tokens)} tokens, vocabulary ${n(r.vocab)}`, r.depth, r.rounds, n(r.P), n(r.M), n(r.S), n(r.B)]),
   );
 
 const releaseTable = (rows: readonly ReleaseRow[]): string =>
@@ -203,13 +230,14 @@ function certificateTable(c: Part<'certificate'>): string {
   );
 }
 
-export function text({ machine: m, kernels, step, nano, scaling, fold, policy, release, node, run, certificate }: Results): string {
+export function text({ machine: m, kernels, step, nano, scaling, fold, long, policy, release, node, run, certificate }: Results): string {
   return [
     `${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, Node ${m.node}; load ${m.load.join(' ')}`,
     ...(kernels ? [kernelTable(kernels)] : []),
     ...(step ?? []).map(stepTable),
     ...(nano ? [...nano.map(stepTable), nanoTable(nano)] : []),
     ...(fold ? [foldTable(fold)] : []),
+    ...(long ? [longTable(long)] : []),
     ...(policy ? [policyTable(policy)] : []),
     ...(release ? [releaseTable(release)] : []),
     ...(node ? [nodeTable(node)] : []),

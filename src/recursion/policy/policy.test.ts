@@ -144,7 +144,7 @@ describe('policy on wires: honest leaves', () => {
     policyLeaf(shape, w.values, 'step', 1, 4);
     for (const step of [0, walking(w).step, 25]) {
       const { ch } = runLeaf(w, 'step', 4, stepCase(w, step));
-      for (const k of ['E', 'F', 'S', 'P', 'M', 'Q'] as const) expect(ch.rows[k].from).toEqual(shape.rows[k].from);
+      for (const k of ['E', 'F', 'B', 'S', 'P', 'M', 'Q'] as const) expect(ch.rows[k].from).toEqual(shape.rows[k].from);
     }
   });
 });
@@ -265,13 +265,20 @@ describe('policy on wires: rows', () => {
       clip: { name: 'clipN', frac: 26, value: words(1)[0] },
     });
     leaf.finish(false);
-    return { P: ch.rows.P.out.length, M: ch.rows.M.out.length, S: ch.rows.S.value.length - splits, F: ch.rows.F.from.length / 3 };
+    return {
+      P: ch.rows.P.out.length,
+      M: ch.rows.M.out.length,
+      S: ch.rows.S.value.length - splits,
+      F: ch.rows.F.from.length / 3,
+      B: ch.rows.B.from.length / 3,
+    };
   };
   it('stay below a tenth of a leaf of 8 x 64 tokens over a million rows', () => {
     const n = rows(64, 512, 20, 2 ** 20, 16);
     expect(n).toMatchInlineSnapshot(`
       {
-        "F": 2553,
+        "B": 2553,
+        "F": 0,
         "M": 240,
         "P": 195,
         "S": 757,
@@ -333,10 +340,10 @@ describe('policy on wires: rows', () => {
       ].map(([s, v, d, n]) => Object.values(rows(s, v, d, n, 16)).join(' ')),
     ).toMatchInlineSnapshot(`
       [
-        "275 176 1157 3113",
-        "195 272 757 2553",
-        "267 240 757 4713",
-        "899 240 757 24057",
+        "275 176 1157 0 3113",
+        "195 272 757 0 2553",
+        "267 240 757 0 4713",
+        "899 240 757 0 24057",
       ]
     `);
   });

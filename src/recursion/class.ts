@@ -119,13 +119,17 @@ interface Found {
 /**
  * Of two ways in which a leaf may do something the one that leaves the class fewer cells, first for its ids (products
  * of their bits, or rows that look them up), then for the paths of its policy (rows of M or of P); the first named
- * where both leave as many. Where the fold alone needs the heights of the class, no leaf can lower them.
+ * where both leave as many. A class is searched for where the fold at hand and such leaves would have fewer cells.
  */
 function least(run: Omit<RunShape, 'keyVars'>, leaves: readonly LeafShape[], options: ProofOptions): Found {
   let found = search(run, leaves, options);
   const tried = (change: Partial<RunShape>): void => {
-    if (fits(found.heights, heightsOf(found.channels[0]))) return;
-    const other = search({ ...found.run, ...change }, leaves, options);
+    const fold = heightsOf(found.channels[0]);
+    if (fits(found.heights, fold)) return;
+    const shape: RunShape = { ...found.run, ...change },
+      own = leaves.map((l, i) => heightsOf(record((ch) => leafCircuit(ch, shape, l, i + 1))));
+    if (nodeCells(own.reduce(highest, fold)) >= nodeCells(found.heights)) return;
+    const other = search(shape, leaves, options);
     if (nodeCells(other.heights) < nodeCells(found.heights)) found = other;
   };
   tried({ lookUp: true });

@@ -10,6 +10,7 @@ import type { Form } from '../src/device/wgsl/field.js';
 import { type At, type Shader, shaderSource } from '../src/device/wgsl/shader.js';
 import { poseidon2Rows } from '../src/hash/rows.js';
 import type { Kernels } from '../src/kernels/runtime.js';
+import { integerCases, keysWithoutRow } from './device-integer.js';
 import { openingCases, productMessages } from './device-opening.js';
 
 /*
@@ -102,6 +103,8 @@ export function kernelsThatDiffer(k: Kernels, d: Device, long = true): string[] 
   for (const [rows, words] of long ? ROWS : []) same(`rows ${rows} x ${words}`, (x) => hashed(x, rows, words));
   for (const pairs of long ? [1, 3, 70] : []) same(`level ${pairs}`, (x) => levelled(x, pairs));
   for (const [name, f] of long ? Object.entries(openingCases) : []) same(name, f);
+  for (const [name, f] of Object.entries(integerCases)) same(name, f);
+  if (keysWithoutRow(d) !== 5) bad.push('keys without a row');
   for (const [n, vars] of long
     ? [
         [1, 0],
@@ -165,12 +168,22 @@ const ARITHMETIC: Record<string, Shader> = Object.fromEntries([
   ]),
 ]);
 
+/** Slabs of the operands of a shader: one for all, or one for each; and others that it reads by number. */
+export function placesOf(s: Shader): number[][] {
+  const more = s.gathers ? [0, 1] : [],
+    n = s.operands.length;
+  return [
+    [...s.operands.map(() => 0), ...more.map(() => 0)],
+    [...s.operands.map((_, i) => i), ...more.map((x) => n - 1 + x)],
+  ];
+}
+
 /** What the front end of a WebGPU says of every shader in a form, operands in one slab and in many: errors only. */
 export async function shadersThatAreRefused(gpu: Gpu, form: Form): Promise<string[]> {
   const device = await (await gpu.requestAdapter())!.requestDevice({ requiredLimits: {} }),
     bad: string[] = [];
   for (const [name, s] of Object.entries(SHADERS))
-    for (const places of [s.operands.map(() => 0), s.operands.map((_, i) => i)]) {
+    for (const places of placesOf(s)) {
       device.pushErrorScope('validation');
       const module = device.createShaderModule({ code: shaderSource(s, places, form) }) as Compiled,
         { messages } = await module.getCompilationInfo(),

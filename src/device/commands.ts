@@ -1,11 +1,15 @@
 import { commitShaders } from './wgsl/commit.js';
+import { integerShaders } from './wgsl/integer.js';
 import { lookupShaders } from './wgsl/lookup.js';
 import { openingShaders } from './wgsl/opening.js';
 import type { Shader } from './wgsl/shader.js';
 import { sumcheckShaders } from './wgsl/sumcheck.js';
 
 /** Kernels of a device that speaks WGSL. */
-export const SHADERS = { ...commitShaders, ...openingShaders, ...lookupShaders, ...sumcheckShaders } satisfies Record<string, Shader>;
+export const SHADERS = { ...commitShaders, ...openingShaders, ...lookupShaders, ...sumcheckShaders, ...integerShaders } satisfies Record<
+  string,
+  Shader
+>;
 export type ShaderName = keyof typeof SHADERS;
 
 /** Words of a slab: one buffer of the device, in which many vectors lie. */

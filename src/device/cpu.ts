@@ -2,6 +2,7 @@ import { root } from '../field/goldilocks.js';
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
+import { cpuInteger } from './cpu-integer.js';
 import { cpuLookup } from './cpu-lookup.js';
 import { type CpuKernel, cpuOpening } from './cpu-opening.js';
 import { cpuSumcheck } from './cpu-sumcheck.js';
@@ -74,6 +75,10 @@ export class CpuDevice implements Device {
   put(v: Vec, data: Uint8Array): void {
     if (data.length !== 8 * v.words) throw new RangeError(`${data.length} bytes for a vector of ${8 * v.words}`);
     this.kernels.u8.set(data, this.#address(v));
+  }
+  readonly waits: boolean = false;
+  getEach(list: readonly Vec[]): BigUint64Array[] {
+    return list.map((v) => this.get(v));
   }
   get(v: Vec): BigUint64Array {
     const at = this.#address(v) / 8;
@@ -157,6 +162,7 @@ const KERNELS: { readonly [K in keyof Calls]: CpuKernel<Calls[K]> } = {
   ...cpuOpening,
   ...cpuLookup,
   ...cpuSumcheck,
+  ...cpuInteger,
   twiddles(k, n, { to }, address) {
     const log = Math.log2(n);
     k.exports['nttTwiddles'](address(to), log, BigInt.asIntN(64, root(log)));

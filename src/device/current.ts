@@ -29,6 +29,9 @@ function placeOf(k: Kernels): Place {
   return p;
 }
 
+/** The CPU as a device, with these kernels. */
+export const cpuDeviceOf = (k: Kernels): Device => placeOf(k).cpu;
+
 /** The device on which a prover with these kernels works now; one that has kernels of that hash. */
 export function deviceOf(k: Kernels, hash?: HashName): Device {
   const { cpu, working } = placeOf(k);

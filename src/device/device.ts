@@ -1,5 +1,6 @@
 import type { HashName, MerkleHash } from '../hash/rows.js';
 import type { FarBlock } from '../kernels/far.js';
+import type { IntegerCalls } from './integer.js';
 import type { LookupCalls } from './lookup.js';
 import type { OpeningCalls } from './opening.js';
 import type { SumcheckCalls } from './sumcheck.js';
@@ -20,7 +21,7 @@ export interface Picked {
  * Arguments of the kernels that `run` calls, beside a count n. Vectors belong to the device; none overlaps another
  * unless it says so.
  */
-export interface Calls extends OpeningCalls, LookupCalls, SumcheckCalls {
+export interface Calls extends OpeningCalls, LookupCalls, SumcheckCalls, IntegerCalls {
   /** Twiddles of all stages of transforms of up to n words, n a power of two: n words, as kernels/ntt.ts. */
   readonly twiddles: { readonly to: Vec };
   /**
@@ -96,6 +97,9 @@ export interface Device {
   fill(v: Vec, f: (address: number) => void): void;
   /** Writes a whole vector. */
   put(v: Vec, data: Uint8Array): void;
+  /** Whether who reads a vector waits for it: then few reads take all that is wanted. */ readonly waits: boolean;
+  /** Copies of whole vectors, all at once. */
+  getEach(list: readonly Vec[]): BigUint64Array[];
   /** A copy of a whole vector. */
   get(v: Vec): BigUint64Array;
   /** Copies of single words, of each vector in turn. */

@@ -5,6 +5,7 @@ import type { Kernels } from '../kernels/runtime.js';
 import { CpuDevice } from './cpu.js';
 import type { Calls, Device, Vec } from './device.js';
 import { WrongDeviceError } from './errors.js';
+import { trained } from './self-test-integer.js';
 import type { OpeningCalls } from './opening.js';
 import { type TestSource, lookedUp } from './self-test-lookup.js';
 import { summed } from './self-test-sumcheck.js';
@@ -69,6 +70,7 @@ function results(d: Device): Record<string, BigUint64Array> {
       ...opened(d),
       ...lookedUp(d, testSource(d)),
       ...summed(d, testSource(d)),
+      ...trained(d),
     };
   });
 }

@@ -6,6 +6,7 @@ import type { Command, ShaderName, Span } from './commands.js';
 import type { Calls, Device, DeviceStats, Picked, Rows, Vec } from './device.js';
 import { DeviceMemoryError } from './errors.js';
 import { launches } from './gpu-batch.js';
+import { gpuInteger } from './gpu-integer.js';
 import { gpuLookup } from './gpu-lookup.js';
 import { type BatchItem, type Launcher, gpuOpening, halves } from './gpu-opening.js';
 import { gpuSumcheck } from './gpu-sumcheck.js';
@@ -143,9 +144,15 @@ export class GpuDevice implements Device {
     this.#sent += data.length;
     if (this.#sent > IN_FLIGHT) this.#read([]);
   }
+  readonly waits = true;
   get(v: Vec): BigUint64Array {
-    const { slab, at, words } = this.#own(v);
-    return this.#read([{ slab, at, words }]);
+    return this.getEach([v])[0];
+  }
+  getEach(list: readonly Vec[]): BigUint64Array[] {
+    const spans = list.map((v) => this.#own(v)).map(({ slab, at, words }) => ({ slab, at, words })),
+      all = this.#read(spans);
+    let from = 0;
+    return spans.map(({ words }) => all.subarray(from, (from += words)));
   }
   pick(parts: readonly Picked[]): BigUint64Array[] {
     return this.scope(() => {
@@ -169,6 +176,7 @@ export class GpuDevice implements Device {
       ...gpuOpening,
       ...gpuLookup,
       ...gpuSumcheck,
+      ...gpuInteger,
       twiddles: (_, count, { to }) => this.#launch('twiddles', count, [to], halves([root(Math.log2(count))])),
       encode: (_, count, a) => this.#encode(count, a),
       level: (_, count, { to, from, hash }) => {

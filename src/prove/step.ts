@@ -18,13 +18,27 @@ import type { Complete } from '../run/inputs.js';
  * Runs the readings of a step in order; the losses are those of its micro-batches, each summed over its targets; `each`
  * sees every finished reading before its memory is given back. Throws OverflowError.
  */
-export function runStep(
+export const runStep = (
+  k: Kernels,
+  run: Run,
+  inputs: Pick<Complete, 'base' | 'data'>,
+  step: number,
+  state: AdapterState,
+  each?: (kind: ProofPart['kind'], plan: Plan, r: IntegerReading) => void,
+): { after: AdapterState; losses: bigint[] } =>
+  readStep(k, run, inputs, step, state, (kind, plan, r) => {
+    r.run();
+    each?.(kind, plan, r);
+  });
+
+/** The same of readings that have their inputs alone: `finish` runs them. */
+function readStep(
   k: Kernels,
   { programs, manifest, facts }: Run,
   { base, data }: Pick<Complete, 'base' | 'data'>,
   step: number,
   state: AdapterState,
-  each?: (kind: ProofPart['kind'], plan: Plan, r: IntegerReading) => void,
+  finish: (kind: ProofPart['kind'], plan: Plan, r: IntegerReading) => void,
 ): { after: AdapterState; losses: bigint[] } {
   const { train } = manifest.config,
     b = data.batches[step],
@@ -36,9 +50,8 @@ export function runStep(
     k.scope(() => {
       const inputs = stepInputs(program, base.frozen, state, publics, facts.rows.at(step)!, b.targets, train.clip, step, acc),
         r = new IntegerReading(k, program, inputs);
-      r.run();
+      finish(kind, plan, r);
       if (kind !== 'update') losses.push(r.read('loss')[0]);
-      each?.(kind, plan, r);
       if (kind === 'micro') acc = r.read('acc2');
       else after = stateAfter(r);
     });
@@ -85,16 +98,19 @@ export function proveStep(
       aIn: accumulatorsSalt(run, inputs.data, step, part),
       aOut: accumulatorsSalt(run, inputs.data, step, part + 1),
     });
-  const { after } = runStep(k, run, inputs, step, state, (kind, plan, r) => {
-    const loss = kind === 'update' ? 0n : r.read('loss')[0];
+  const { after } = readStep(k, run, inputs, step, state, (kind, plan, r) => {
+    const loss = (): bigint => (kind === 'update' ? 0n : r.read('loss')[0]);
     if (!wanted(parts.length)) {
-      parts.push({ kind, proof: new BigUint64Array(0), roots: {}, loss });
+      // On the CPU: nobody would see that a device has computed it wrongly.
+      r.run();
+      parts.push({ kind, proof: new BigUint64Array(0), roots: {}, loss: loss() });
       return;
     }
     const { proof, statement } = proveProgram(k, plan, r, {
       frozenDigest: kind === 'update' ? noFrozen() : digest,
       context,
       salts: saltsOf(parts.length),
+      train: true,
       ...(trees ? { trees } : {}),
       ...(onPhase ? { onPhase: (p: string) => onPhase(`${kind} ${p}`) } : {}),
     });
@@ -103,7 +119,7 @@ export function proveStep(
       kind,
       proof,
       roots: Object.fromEntries(LEFT[kind].map((c) => [c, statement.roots[c]])),
-      loss,
+      loss: loss(),
     });
   });
   return { proof: { step, parts }, after, entered };

@@ -72,7 +72,7 @@ export function folding(n: number, vars: number, near: boolean, room: number): P
 
 /** Bytes on a device beside the CPU at the peak of each phase that it has a part in. */
 export interface DeviceForecast {
-  readonly phases: Readonly<Record<'commit' | 'logup' | 'sumcheck' | 'frozen' | 'open', number>>;
+  readonly phases: Readonly<Record<'train' | 'commit' | 'logup' | 'sumcheck' | 'frozen' | 'open', number>>;
   readonly peak: number;
 }
 
@@ -108,7 +108,7 @@ const TILE = 18;
  */
 export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
   let base = 0;
-  const phases = { commit: 0, logup: 0, sumcheck: 0, frozen: 0, open: 0 },
+  const phases = { train: 0, commit: 0, logup: 0, sumcheck: 0, frozen: 0, open: 0 },
     see = (phase: keyof typeof phases, bytes: number): void => {
       phases[phase] = Math.max(phases[phase], bytes);
     };
@@ -123,6 +123,9 @@ export function forecastDevice(plan: Plan, longest = 2 ** 30): DeviceForecast {
     commitGroup = (g: WhirGroup, phase: keyof typeof phases): void => {
       for (const t of g.trees) commit(phase, usedColumns(t), g.domain, g.logHeight);
     };
+  // Every tensor, and the operands and results of one step beside them.
+  const cells = plan.program.tensors.filter((t) => t.publicKind !== 'onehot').map((t) => product(plan, t.axes));
+  see('train', 8 * sum(cells) + 24 * Math.max(0, ...cells));
   if (state) commitGroup(state, 'commit');
   commitGroup(witness, 'commit');
   see('logup', base + lookupInputs(plan) + logUpDeviceBytes(plan.logup));

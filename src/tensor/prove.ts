@@ -20,11 +20,11 @@ import { type MessageHook, type MessagePads, ProverChannel } from '../transcript
 import type { Schedule } from '../transcript/schedule.js';
 import type { SpongeOf } from '../transcript/sponge.js';
 import { evaluateStack } from './deferred.js';
-import type { IntegerReading } from './integer.js';
+import { type IntegerReading, OverflowError } from './integer.js';
 import { PADS, type Plan, hashOf, keyGroup, stateGroup } from './plan.js';
 import { preamble } from './preamble.js';
 import { type OperandClaims, constraints } from './prove-constraints.js';
-import { type LookupClaims, lookupKeys, lookups } from './prove-lookups.js';
+import { type LookupClaims, type LookupKeys, lookupKeys, lookups } from './prove-lookups.js';
 import { scheduleOf } from './schedule.js';
 import { type StateOracles, commitState, commitTree, stackOf, stateParts } from './state-commit.js';
 import { type StateSalts, commitmentLayout } from './state-layout.js';
@@ -37,6 +37,11 @@ import { verifyProgram } from './verify.js';
 export interface ProveOptions {
   readonly hook?: MessageHook;
   readonly onPhase?: (name: string) => void;
+  /**
+   * The reading has its inputs alone: its steps run here, where the proof is made. On a device nothing else tells
+   * whether they are right: each relation has one witness, and the proof is verified before anybody sees it.
+   */
+  readonly train?: true;
   /** Frozen digest, from the one who computed the stack. */
   readonly frozenDigest: readonly bigint[];
   /** Context of the statement: digest of a manifest. */
@@ -126,6 +131,21 @@ function frozenAt(k: Kernels, plan: Plan, reading: IntegerReading, point: readon
   });
 }
 
+/** Keys of the lookups, of a reading that is run first if it has its inputs alone. */
+function keysOf(k: Kernels, plan: Plan, reading: IntegerReading, { train }: ProveOptions): LookupKeys {
+  const d = deviceOf(k, hashOf(plan));
+  if (train) reading.run(undefined, d);
+  try {
+    return lookupKeys(k, plan, reading);
+  } catch (e) {
+    if (!train || !d.waits || !(e instanceof OverflowError)) throw e;
+    // Either the CPU finds it too, or the device has trained wrongly.
+    reading.run();
+    lookupKeys(k, plan, reading);
+    throw new WrongDeviceError(d.name, `${e.message}, which it is not on the CPU`);
+  }
+}
+
 /** The same, hiding the witness or not. */
 export function proveWith(
   k: Kernels,
@@ -137,7 +157,7 @@ export function proveWith(
   const phase = o.onPhase ?? (() => {});
   return k.scope(() => {
     phase('keys');
-    const keys = lookupKeys(k, plan, reading),
+    const keys = keysOf(k, plan, reading, o),
       address = (name: string): number =>
         name === PADS && hide ? hide.cells : (reading.ptr.get(name) ?? keys.mult64[plan.multNames.indexOf(name)]);
     phase('commit');

@@ -22,6 +22,8 @@ export interface Shader {
   readonly threads: 64 | 256;
   /** A unit is a workgroup, whose threads meet at barriers; else it is a thread. */
   readonly together?: true;
+  /** Operands are 32-bit numbers that threads change together: `at` names atomics, two for each word. */
+  readonly atomics?: true;
   /** Elements of E, or the permutation of Poseidon2, are used. */
   readonly uses?: 'extension' | 'poseidon2';
   /** Declarations, and what one unit does: its number is `unit`, that of the thread in its workgroup `lane`. */
@@ -82,14 +84,16 @@ export type Places = readonly number[];
 export function shaderSource(s: Shader, places: Places, form: Form): string {
   const slabs = Math.max(...places) + 1,
     base = (name: string): string => (s.items ? `it_${name}` : `p.at_${name}`),
-    at = Object.fromEntries(s.operands.map((name, i) => [name, (index: string) => `m${places[i]}[${base(name)} + (${index})]`])),
+    at = Object.fromEntries(
+      s.operands.map((name, i) => [name, (index: string) => `m${places[i]}[${s.atomics ? '2u * ' : ''}${base(name)} + (${index})]`]),
+    ),
     { before = '', body } = s.code(at, form),
     fields = ['n', ...(s.items ? ['items', 'table'] : s.operands.map((name) => `at_${name}`)), ...s.scalars],
     constants = s.uses === 'poseidon2' ? 1 : 0;
   return `${s.uses === 'extension' ? extensionCode(form) : wordsCode}
 struct Params { ${fields.map((f) => `${f}: u32`).join(', ')} };
 @group(0) @binding(0) var<uniform> p: Params;
-${Array.from({ length: slabs }, (_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> m${i}: array<F>;`).join('\n')}
+${Array.from({ length: slabs }, (_, i) => `@group(0) @binding(${i + 1}) var<storage, read_write> m${i}: array<${s.atomics ? 'atomic<u32>' : 'F'}>;`).join('\n')}
 ${constants ? `@group(0) @binding(${slabs + 1}) var<uniform> C: ${poseidon2ConstantsType};\n${poseidon2Code(form)}` : ''}
 ${s.items ? `@group(0) @binding(${slabs + 1 + constants}) var<storage, read> table: array<u32>;${TABLE}` : ''}
 ${s.items && s.uses === 'extension' ? TABLE_ELEMENT : ''}

@@ -105,7 +105,6 @@ const ON_KERNELS: readonly string[] = [
   'src/prove/merge.ts',
   'src/tensor/deferred.ts',
   'src/tensor/einsum.ts',
-  'src/tensor/prove-lookups.ts',
   'src/tensor/stack.ts',
   'src/transcript/native.ts',
   'src/transcript/sponge.ts',

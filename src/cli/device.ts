@@ -45,7 +45,7 @@ export async function useDevice(k: Kernels, choice: DeviceChoice, hash: HashName
     const { openGpu } = await import('../device/open.js'),
       gpu = await openGpu(k, { software: choice === 'gpu' });
     let used = true;
-    c.progress.line(`steps are trained and proved on ${gpu.name}, which passed its self-test; keys of lookups and folds on the CPU`);
+    c.progress.line(`steps are trained and proved on ${gpu.name}, which passed its self-test; folds on the CPU`);
     accelerate(k, {
       device: gpu,
       failed: (e) => {

@@ -161,7 +161,6 @@ export const cpuInteger: { readonly [C in keyof IntegerCalls]: CpuKernel<Integer
   keys(k, _n, { items, bad }, address) {
     const told = address(bad);
     items.forEach((item, i) => {
-      if (k.u64[told / 8] !== 0n) return;
       k.scope(() => {
         const n = volume(item.sizes),
           to = address(item.to),
@@ -170,8 +169,9 @@ export const cpuInteger: { readonly [C in keyof IntegerCalls]: CpuKernel<Integer
         sumAt(k, at, n, item, address);
         k.u32[err / 4] = 0;
         k.parallel('keysOut', n, GRAIN, (lo, hi) => [to, at, item.first, item.rows, err, lo, hi]);
+        if (k.u32[err / 4] === 0 || k.u64[told / 8] !== 0n) return;
         tell(k, k.u32[err / 4], at, told);
-        if (k.u64[told / 8] !== 0n) k.u64[told / 8 + 2] = BigInt(i);
+        k.u64[told / 8 + 2] = BigInt(i);
       });
     });
   },

@@ -105,7 +105,7 @@ export class IntegerReading {
     if (wrong === undefined) return;
     // What the CPU says of it, which goes on from the inputs.
     this.run(progress);
-    throw new WrongDeviceError(d.name, `${wrong} leaves its format, which it does not do on the CPU`);
+    throw new WrongDeviceError(d.name, `${wrong} leaves its format, which is not so on the CPU`);
   }
   #runOn(d: Device, progress?: (done: number, of: number) => void): void {
     const on = new Map<string, Vec>(),
@@ -167,6 +167,23 @@ export class IntegerReading {
       ptr = this.k.alloc(8 * words);
     this.#steps.keys([{ of: c, to: this.#steps.d.bring(ptr, words) }]);
     return { ptr, n };
+  }
+
+  /**
+   * Keys of constraints on a device that others wait for: one that has no row is 2^32 - 1. The tensors that they are
+   * made of go there and are forgotten.
+   */
+  keysOn(d: Device, list: readonly { readonly of: Exclude<Constraint, { kind: 'zero' }>; readonly to: Vec }[]): void {
+    const on = new Map<string, Vec>();
+    d.scope(() => {
+      for (const { of: c } of list)
+        for (const { operands } of (c.kind === 'range' ? c.expr : c.exprs[0]).terms)
+          for (const { tensor } of operands) {
+            const ptr = this.ptr.get(tensor);
+            if (ptr !== undefined && !on.has(tensor)) on.set(tensor, d.bring(ptr, this.cells(this.tensors.get(tensor)!)));
+          }
+      new IntegerSteps(d, this.program, this.tensors, this.ids, (name) => on.get(name)!).keys(list);
+    });
   }
 
   /** First violated zero constraint, if any: for tests and debugging. */

@@ -1,8 +1,9 @@
 /** Lookups, prover's side: keys and multiplicities, then LogUp-GKR down to its leaves, and the claims on tables. */
 import * as E from '../field/ext3.js';
 import { elements, together } from '../device/batches.js';
-import { deviceOf } from '../device/current.js';
-import type { Device } from '../device/device.js';
+import { cpuDeviceOf, deviceOf } from '../device/current.js';
+import type { Device, Vec } from '../device/device.js';
+import { WrongDeviceError } from '../device/errors.js';
 import type { FarBlock } from '../kernels/far.js';
 import type { Kernels } from '../kernels/runtime.js';
 import type { Keys, LeafInput } from '../lookup/leaves.js';
@@ -17,22 +18,80 @@ import { TableRows } from './table-rows.js';
 
 /** Row indices of all lookups, near or far, and how often each row of each table is looked up. */
 export interface LookupKeys {
-  readonly keys: ReadonlyMap<number, number | FarBlock>;
+  readonly keys: ReadonlyMap<number, number | Keys>;
   readonly rows: TableRows;
   /** Multiplicities by table, as 32-bit words and as signed words of a tensor. */
   readonly mult: readonly number[];
   readonly mult64: readonly number[];
 }
 
-/** Keys of all lookups. Throws OverflowError where one has no row. */
-export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): LookupKeys {
+/** Keys of all lookups, on a device or on the CPU. Throws OverflowError where one has no row. */
+export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading, d: Device): LookupKeys {
+  const rows = new TableRows(k, plan, reading),
+    mult = rows.alloc(4, true),
+    mult64 = plan.tables.map((t) => k.alloc(8 * t.size)),
+    keys = d.waits ? keysOn(d, k, plan, reading, rows, mult) : keysHere(k, plan, reading, mult);
+  const { u32 } = k;
+  plan.tables.forEach((t, i) => {
+    const to = mult64[i] / 4,
+      from = mult[i] / 4;
+    for (let r = 0; r < t.size; r++) {
+      u32[to + 2 * r] = u32[from + r];
+      u32[to + 2 * r + 1] = 0;
+    }
+    rows.unpad(i, mult64[i]);
+  });
+  return { keys, rows, mult, mult64 };
+}
+
+/** On a device beside the CPU: counts alone are read back, and what has no row was counted at their end. */
+function keysOn(
+  d: Device,
+  k: Kernels,
+  plan: Plan,
+  reading: IntegerReading,
+  rows: TableRows,
+  mult: readonly number[],
+): ReadonlyMap<number, Vec> {
+  const keys = new Map<number, Vec>(),
+    places = rows.places(),
+    list = [...plan.boxOf.keys()].flatMap((j) => {
+      const of = plan.program.constraints[j];
+      if (of.kind === 'zero') return [];
+      const n = of.axes.reduce((x, a) => x * plan.program.axes[a], 1),
+        to = d.vector(Math.ceil(n / 2));
+      keys.set(j, to);
+      return [{ j, of, n, to }];
+    }),
+    words = d.scope(() => {
+      const to = d.zeroed(Math.floor(places.rows / 2) + 1);
+      reading.keysOn(d, list);
+      const items = list.flatMap(({ j, n, to: of }) => {
+        const at = places.at[plan.tableOf.get(j)!],
+          top = plan.topOf.get(j),
+          item = { to, at, keys: of, n, bad: places.rows };
+        return top ? [item, { ...item, at: at + Number(top.shift) }] : [item];
+      });
+      d.run('counts', items.length, { items });
+      return d.get(to);
+    }),
+    counts = new Uint32Array(words.buffer, words.byteOffset, 2 * words.length);
+  if (counts[places.rows] !== 0) {
+    // The CPU says which it is, if it is one.
+    for (const { of } of list) k.scope(() => reading.keys(of));
+    throw new WrongDeviceError(d.name, 'a key has no row, which is not so on the CPU');
+  }
+  plan.tables.forEach((t, i) => k.u32.set(counts.subarray(places.at[i], places.at[i] + t.size), mult[i] / 4));
+  return keys;
+}
+
+/** On the CPU, near or far. */
+function keysHere(k: Kernels, plan: Plan, reading: IntegerReading, mult: readonly number[]): ReadonlyMap<number, number | FarBlock> {
   const p = plan.program,
     cells = [...plan.boxOf.keys()].reduce((s, j) => s + p.constraints[j].axes.reduce((n, a) => n * p.axes[a], 1), 0),
     far = 4 * cells > STACK_SHARE * k.room,
-    keys = new Map<number, number | FarBlock>(),
-    rows = new TableRows(k, plan, reading),
-    mult = rows.alloc(4, true),
-    mult64 = plan.tables.map((t) => k.alloc(8 * t.size));
+    cpu = cpuDeviceOf(k),
+    keys = new Map<number, number | FarBlock>();
   for (const j of plan.boxOf.keys()) {
     const c = p.constraints[j];
     if (c.kind === 'zero') continue;
@@ -40,8 +99,9 @@ export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): Loo
       const { ptr, n } = reading.keys(c),
         rows = mult[plan.tableOf.get(j)!],
         top = plan.topOf.get(j);
-      k.exports['countKeys'](rows, ptr, n);
-      if (top) k.exports['countKeys'](rows + 4 * Number(top.shift), ptr, n);
+      // Counts are addressed, not bounded: keys are below the rows of their table.
+      const item = { to: cpu.bring(rows, 0), at: 0, keys: cpu.bring(ptr, Math.ceil(n / 2)), n, bad: 0 };
+      cpu.run('counts', 1, { items: top ? [item, { ...item, at: Number(top.shift) }] : [item] });
       return { ptr, n };
     };
     if (!far) keys.set(j, count().ptr);
@@ -55,11 +115,7 @@ export function lookupKeys(k: Kernels, plan: Plan, reading: IntegerReading): Loo
         keys.set(j, block);
       });
   }
-  plan.tables.forEach((t, i) => {
-    k.parallel('u32ToI64', t.size, 4096, (lo, hi) => [mult64[i], mult[i], lo, hi]);
-    rows.unpad(i, mult64[i]);
-  });
-  return { keys, rows, mult, mult64 };
+  return keys;
 }
 
 /** A value of a linear functional of a tensor. */
@@ -92,7 +148,7 @@ export function lookups(
   for (let i = 2; i < 6; i++) betas.push(E.mul(betas[i - 1], beta));
   const d = deviceOf(k, ch.hash),
     { rho } = k.scope(() => d.scope(() => proveLogUp(k, ch, plan.logup, leafInputs(d, plan, l, gamma, betas))));
-  for (const block of l.keys.values()) if (typeof block !== 'number') k.far.free(block);
+  for (const block of l.keys.values()) if (typeof block !== 'number' && 'pages' in block) k.far.free(block);
   const factors = plan.tables.map((_, i) => tableFactors(plan, i).map(({ factor }) => factor)),
     values = d.scope(() => {
       const made = projector(k, plan, reading, new Tensors(d, plan, address), rho)(factors.flat());

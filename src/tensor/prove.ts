@@ -3,7 +3,7 @@
  * phase allocates ends with it, but for stacks and trees.
  */
 import { elements } from '../device/batches.js';
-import { accelerated, deviceOf } from '../device/current.js';
+import { accelerated, cpuDeviceOf, deviceOf } from '../device/current.js';
 import type { Device } from '../device/device.js';
 import { WrongDeviceError } from '../device/errors.js';
 import * as E from '../field/ext3.js';
@@ -136,13 +136,13 @@ function keysOf(k: Kernels, plan: Plan, reading: IntegerReading, { train }: Prov
   const d = deviceOf(k, hashOf(plan));
   if (train) reading.run(undefined, d);
   try {
-    return lookupKeys(k, plan, reading);
+    return lookupKeys(k, plan, reading, d);
   } catch (e) {
     if (!train || !d.waits || !(e instanceof OverflowError)) throw e;
     // Either the CPU finds it too, or the device has trained wrongly.
     reading.run();
-    lookupKeys(k, plan, reading);
-    throw new WrongDeviceError(d.name, `${e.message}, which it is not on the CPU`);
+    lookupKeys(k, plan, reading, cpuDeviceOf(k));
+    throw new WrongDeviceError(d.name, `${e.message}, which is not so on the CPU`);
   }
 }
 

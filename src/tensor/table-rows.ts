@@ -21,6 +21,19 @@ export class TableRows {
       return base + bytes * t.lo;
     });
   }
+  /** Where the rows of each table begin among those of all, and how many these are. */
+  places(): { readonly at: readonly number[]; readonly rows: number } {
+    let rows = 0,
+      base = 0;
+    const at = this.plan.tables.map((t, i) => {
+      if (t.kind !== 'segment' || t.first === i) {
+        base = rows;
+        rows += t.kind === 'segment' ? t.rows : t.size;
+      }
+      return t.kind === 'segment' ? base + t.lo : base;
+    });
+    return { at, rows };
+  }
   /** Vectors of so many words a row: of every table its own rows, and all rows that its keys reach. */
   vectors(d: Device, words: number): { own: Vec; all: Vec }[] {
     let all: Vec;

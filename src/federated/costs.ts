@@ -97,16 +97,15 @@ const NOTHING = digestOf(new Uint8Array(0)),
 
 const bytesOf = (words: number): number => 8 * words;
 
-/**
- * Costs of a run's shape. `up.again` sets the run up once more, as a client does in every round: its salt and key may
- * be any; `up.cold` is what that took the first time in this process. `own`: a number of steps that units are to have,
- * beside the usual ones. Takes up to a minute, most of it for circuits and two proofs. Throws UnsupportedError,
- * OverflowError.
- */
-export function unitCosts(k: Kernels, s: Setup, up: { readonly again: () => void; readonly cold: number }, own?: number): UnitCosts {
-  const { run, inputs } = s,
-    { programs, manifest } = run,
-    { train } = manifest.config,
+/** How a client's process sets a run up: once more, and what that took the first time in this process. */
+interface SettingUp {
+  readonly again: () => void;
+  readonly cold: number;
+}
+
+/** What a client does in a round beside its proofs, each part timed. */
+function localWork(k: Kernels, { run, inputs }: Setup, up: SettingUp) {
+  const { programs, manifest } = run,
     tensors = tensorsOf(programs.program);
   let after = inputs.initial,
     losses: readonly bigint[] = [];
@@ -133,7 +132,21 @@ export function unitCosts(k: Kernels, s: Setup, up: { readonly again: () => void
         tensors,
       );
       signMessage('receipt', RECEIPT, key);
-    }),
+    });
+  return { setUp, checked, trained, passed, commit, sent };
+}
+
+/**
+ * Costs of a run's shape. `up.again` sets the run up once more, as a client does in every round: its salt and key may
+ * be any; `up.cold` is what that took the first time in this process. `own`: a number of steps that units are to have,
+ * beside the usual ones. Takes up to a minute, most of it for circuits and two proofs. Throws UnsupportedError,
+ * OverflowError.
+ */
+export function unitCosts(k: Kernels, s: Setup, up: SettingUp, own?: number): UnitCosts {
+  const { run, inputs } = s,
+    { programs } = run,
+    { train } = run.manifest.config,
+    { setUp, checked, trained, passed, commit, sent } = localWork(k, s, up),
     before = calibrate(k, s.config.proof.hash),
     t = performance.now(),
     circuits = new CircuitCache(k).of(run),

@@ -119,7 +119,8 @@ describe('padding', () => {
   });
 
   it('takes no weight of an access to a part of an axis, in one piece of it, around one or across', () => {
-    // Sizes of axis and part, where the part begins: multiples of a power of two that holds the part have a closed form.
+    // Sizes of axis and part, and where the part begins.
+    // Multiples of a power of two that holds the part have a closed form.
     for (const [n, size, offset] of [
       [24, 8, 16],
       [24, 8, 8],

@@ -7,18 +7,11 @@ import { type VerificationKey, RECURSION_VERSION } from '../recursion/key.js';
 import { type FoldedLedger, foldedLedger } from './ledger.js';
 import type { Run } from '../run/facts.js';
 
-const count = (most: number): z.NumberSchema => z.number().int().min(1).max(most),
+const count = (most: number, least = 1): z.NumberSchema => z.number().int().min(least).max(most),
   root = z.array(z.string().regex(/^(0|[1-9]\d{0,19})$/)).length(4),
   // Public words are made one by one: far more than any statement has, and nothing beside. A circuit without ids has
   // none of the rows that look them up.
-  height = (k: Kind): z.NumberSchema =>
-    k === 'T' || k === 'I'
-      ? z
-          .number()
-          .int()
-          .min(0)
-          .max(2 ** 24)
-      : count(k === 'U' ? 2 ** 12 : 2 ** 24),
+  height = (k: Kind): z.NumberSchema => count(k === 'U' ? 2 ** 12 : 2 ** 24, k === 'T' || k === 'I' ? 0 : 1),
   heights = z.object(Object.fromEntries(KINDS.map((k) => [k, height(k)])) as Record<Kind, z.NumberSchema>);
 
 /**

@@ -14,6 +14,8 @@ import {
   quantizeBase,
 } from 'certune/model';
 import { type ScheduleRow, adamConstants } from 'certune/optim';
+import { type PolicyShape, orderShape } from 'certune/policy';
+import { type RecursionClass, programsDigest, recursionClass } from 'certune/recursion';
 import { scheduleRows } from 'certune/run';
 import { type Plan, type Program, makePlan, stateRate } from 'certune/tensor';
 
@@ -132,6 +134,26 @@ export const stepProgram = (
 /** Parameters of both stacks, as a run has them. */
 export const planOf = (program: Program, bits = 128, rate = 2): Plan =>
   makePlan(program, { bits, grinding: 16, rate, stateRate: stateRate(program.axes['P']) });
+/** The class of a run of one step program, with a policy or without, for a step that shares no leaf with another. */
+export const classOf = (program: Program, plan: Plan, bits = 128, policy?: PolicyShape & { readonly size: number }): RecursionClass =>
+  recursionClass(
+    { programs: programsDigest([program]), zeroAcc: Array<bigint>(10).fill(0n), baseVars: plan.frozenVars, ...(policy ? { policy } : {}) },
+    [{ kind: 'step', plan, rows: [1] }],
+    { bits, grinding: 16, rate: 2, stateRate: 2 },
+  );
+/** A policy of a tree of 2^depth rows with 16 bins and a schedule of 2^scheduleDepth steps. */
+export const policyShape = (depth: number, scheduleDepth: number): PolicyShape => ({
+  depth,
+  rounds: orderShape(2 ** depth).rounds,
+  walks: 2,
+  bins: 16,
+  classDepth: 8,
+  scheduleDepth,
+  innerRounds: 0,
+  innerWalks: 0,
+  strataDepth: 0,
+  replacement: false,
+});
 /** Lookups of a proof. */
 export const lookupsOf = (plan: Plan): number =>
   plan.lookups.reduce((n, j) => n + plan.program.constraints[j].axes.reduce((x, a) => x * plan.program.axes[a], 1), 0);

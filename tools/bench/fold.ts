@@ -5,10 +5,9 @@
  */
 import type { Heights } from 'certune/circuit';
 import type { LlamaShape } from 'certune/model';
-import { type PolicyShape, orderShape } from 'certune/policy';
-import { nodeCells, programsDigest, recursionClass } from 'certune/recursion';
+import { nodeCells } from 'certune/recursion';
 import { SMOLLM2, STORIES } from '../shapes.js';
-import { BITS, cellsOf, planOf, say, stepProgram } from './common.js';
+import { BITS, cellsOf, classOf, planOf, policyShape, say, stepProgram } from './common.js';
 import { counts } from './counts.js';
 
 const stories = (layers: number): LlamaShape => ({ ...STORIES, layers }),
@@ -43,18 +42,7 @@ export interface LongRow {
   readonly policyNode: number;
 }
 
-const POLICY: PolicyShape = {
-  depth: 20,
-  rounds: orderShape(2 ** 20).rounds,
-  walks: 2,
-  bins: 16,
-  classDepth: 8,
-  scheduleDepth: 16,
-  innerRounds: 0,
-  innerWalks: 0,
-  strataDepth: 0,
-  replacement: false,
-};
+const POLICY = policyShape(20, 16);
 
 /** Cells of leaf and fold by the tokens of one row. */
 export function longRows(): LongRow[] {
@@ -62,18 +50,7 @@ export function longRows(): LongRow[] {
     TOKENS.map((tokens): LongRow => {
       const program = stepProgram({ shape, bits: BITS }, 1, tokens, 8),
         plan = planOf(program, 128),
-        of = (policy?: PolicyShape) =>
-          recursionClass(
-            {
-              programs: programsDigest([program]),
-              zeroAcc: Array<bigint>(10).fill(0n),
-              baseVars: plan.frozenVars,
-              ...(policy ? { policy: { ...policy, size: 1 } } : {}),
-            },
-            [{ kind: 'step', plan, rows: [1] }],
-            { bits: 128, grinding: 16, rate: 2, stateRate: 2 },
-          ),
-        [bare, own] = [of(), of(POLICY)],
+        [bare, own] = [classOf(program, plan), classOf(program, plan, 128, { ...POLICY, size: 1 })],
         row = {
           label,
           tokens,
@@ -112,11 +89,7 @@ export function foldRows(): FoldRow[] {
       const program = stepProgram({ shape, bits: BITS }, sequences, 64, 8),
         plan = planOf(program, bits),
         start = performance.now(),
-        cls = recursionClass(
-          { programs: programsDigest([program]), zeroAcc: Array<bigint>(10).fill(0n), baseVars: plan.frozenVars },
-          [{ kind: 'step', plan, rows: [1] }],
-          { bits, grinding: 16, rate: 2, stateRate: 2 },
-        );
+        cls = classOf(program, plan, bits);
       const permutations = (r: Heights): number => r.P + r.M,
         [folding, leaf, end] = cls.rows,
         row = {

@@ -5,15 +5,12 @@
  * 64 tokens) without the policy and with it: every node pays for the cells of its class.
  */
 import { CircuitChannel } from 'certune/circuit';
-import { type PolicyShape, orderShape, rowShape } from 'certune/policy';
-import { PolicyLeaf, programsDigest, recursionClass } from 'certune/recursion';
+import { type PolicyShape, rowShape } from 'certune/policy';
+import { PolicyLeaf } from 'certune/recursion';
 import { STORIES } from '../shapes.js';
-import { BITS, cellsOf, planOf, say, stepProgram } from './common.js';
+import { BITS, cellsOf, classOf, planOf, policyShape, say, stepProgram } from './common.js';
 
 const ROWS = 8,
-  BINS = 16,
-  WALKS = 2,
-  CLASS_DEPTH = 8,
   SCHEDULE_DEPTH = 12;
 /** Tokens of a row, and vocabulary. */
 const TEXTS = [
@@ -34,18 +31,7 @@ export interface PolicyRow {
   readonly B: number;
 }
 
-const shapeOf = (depth: number): PolicyShape => ({
-  depth,
-  rounds: orderShape(2 ** depth).rounds,
-  walks: WALKS,
-  bins: BINS,
-  classDepth: CLASS_DEPTH,
-  scheduleDepth: SCHEDULE_DEPTH,
-  innerRounds: 0,
-  innerWalks: 0,
-  strataDepth: 0,
-  replacement: false,
-});
+const shapeOf = (depth: number): PolicyShape => policyShape(depth, SCHEDULE_DEPTH);
 
 function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
   const shape = shapeOf(depth),
@@ -79,19 +65,10 @@ function rowsOf(tokens: number, vocab: number, depth: number): PolicyRow {
 }
 
 /** Rows P and M of the leaf and cells of the class, for a step that shares no leaf with another. */
-function classOf(depth?: number): { readonly depth?: number; readonly permutations: number; readonly cells: number } {
+function classFigures(depth?: number): { readonly depth?: number; readonly permutations: number; readonly cells: number } {
   const program = stepProgram({ shape: STORIES, bits: BITS }, ROWS, 64, 8),
-    plan = planOf(program),
-    cls = recursionClass(
-      {
-        programs: programsDigest([program]),
-        zeroAcc: Array<bigint>(10).fill(0n),
-        baseVars: plan.frozenVars,
-        ...(depth === undefined ? {} : { policy: { ...shapeOf(depth), size: ROWS } }),
-      },
-      [{ kind: 'step', plan, rows: [1] }],
-      { bits: 128, grinding: 16, rate: 2, stateRate: 2 },
-    ),
+    policy = depth === undefined ? undefined : { ...shapeOf(depth), size: ROWS },
+    cls = classOf(program, planOf(program), 128, policy),
     [, leaf] = cls.rows;
   return { ...(depth === undefined ? {} : { depth }), permutations: leaf.P + leaf.M, cells: cellsOf(cls.plan, 'witness') };
 }
@@ -102,6 +79,6 @@ export function policyRows(): PolicyRow[] {
       return x;
     },
     rows = TEXTS.flatMap(([tokens, vocab]) => DEPTHS.map((depth) => told(rowsOf(tokens, vocab, depth))));
-  for (const depth of [undefined, ...DEPTHS]) told(classOf(depth));
+  for (const depth of [undefined, ...DEPTHS]) told(classFigures(depth));
   return rows;
 }
